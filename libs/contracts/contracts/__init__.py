@@ -1,0 +1,1 @@
+"""Every message that crosses a process: commands, queries, events and their replies."""

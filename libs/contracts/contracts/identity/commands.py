@@ -1,0 +1,60 @@
+"""What the identity service takes."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.identity.queries import GetUser, TokensView, UserView
+from contracts.messages import Command
+from contracts.samples import FAMILY, USER
+
+
+class RegisterUser(Command[UserView]):
+    """Makes an account with the role `user`. The e-mail address is already case-folded."""
+
+    subject = "cmd.identity.register_user"
+    sample = {
+        "user_id": USER,
+        "email": "ada@example.com",
+        "username": "ada",
+        "full_name": "Ada Lovelace",
+        "password": "analytical engine",
+    }
+
+    user_id: UUID
+    email: str
+    username: str
+    full_name: str | None = None
+    password: str = Field(min_length=8, max_length=1024, repr=False)
+
+    def outcome(self) -> GetUser:
+        """Answer with the account."""
+        return GetUser(user_id=self.user_id)
+
+
+class LogIn(Command[TokensView]):
+    """Trades an e-mail address and a password for tokens of a new family."""
+
+    subject = "cmd.identity.log_in"
+    sample = {"email": "ada@example.com", "password": "analytical engine"}
+
+    email: str
+    password: str = Field(max_length=1024, repr=False)
+
+
+class RefreshTokens(Command[TokensView]):
+    """Trades a refresh token for a new pair; each can be used once."""
+
+    subject = "cmd.identity.refresh_tokens"
+    sample = {"refresh_token": "opaque"}
+
+    refresh_token: str = Field(max_length=1024, repr=False)
+
+
+class LogOut(Command[None]):
+    """Ends one token family of the actor."""
+
+    subject = "cmd.identity.log_out"
+    sample = {"family_id": FAMILY}
+
+    family_id: UUID

@@ -1,0 +1,67 @@
+"""What the identity service tells: the facts of a User."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.identity.values import Role
+from contracts.messages import Event
+from contracts.samples import FAMILY, TIME
+
+
+class UserRegistered(Event):
+    """An account exists."""
+
+    subject = "evt.identity.user_registered"
+    sample = {"email": "ada@example.com", "username": "ada", "full_name": "Ada Lovelace", "role": "user"}
+
+    email: str
+    username: str
+    full_name: str | None
+    role: Role
+
+
+class PasswordSet(Event):
+    """The account's password changed; `password_hash` is an Argon2id encoding."""
+
+    subject = "evt.identity.password_set"
+    published = False
+    sample = {"password_hash": "$argon2id$..."}
+
+    password_hash: str = Field(repr=False)
+
+
+class UserLoggedIn(Event):
+    """A token family was opened."""
+
+    subject = "evt.identity.user_logged_in"
+    sample = {"family_id": FAMILY}
+
+    family_id: UUID
+
+
+class RefreshTokenIssued(Event):
+    """The family's current refresh token is now the one with this SHA-256; earlier ones are used up."""
+
+    subject = "evt.identity.refresh_token_issued"
+    published = False
+    sample = {"family_id": FAMILY, "token_hash": "9f86d0", "expires_at": TIME}
+
+    family_id: UUID
+    token_hash: str = Field(repr=False)
+    expires_at: datetime
+
+
+class TokenFamilyRevoked(Event):
+    """No token of the family is good any more."""
+
+    subject = "evt.identity.token_family_revoked"
+    sample = {"family_id": FAMILY, "reason": "logout"}
+
+    family_id: UUID
+    reason: Literal["logout", "reuse"]
+
+
+type UserFact = UserRegistered | PasswordSet | UserLoggedIn | RefreshTokenIssued | TokenFamilyRevoked

@@ -1,0 +1,5 @@
+"""Values that accounts are made of."""
+
+from typing import Literal
+
+type Role = Literal["admin", "user", "viewer"]

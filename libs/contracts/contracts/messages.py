@@ -1,0 +1,94 @@
+"""The kinds of message, and the envelope of a reply."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.refusals import Code
+
+
+class Message(BaseModel):
+    """An immutable value; an unknown field is an error, so a typing slip never passes silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Addressed(Message):
+    """A message with a place on the bus: `subject` is its name on the wire, whatever the class is called."""
+
+    subject: ClassVar[str]
+    version: ClassVar[int] = 1
+    sample: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def example(cls) -> Self:
+        """Give the one example of this message that tests, docs and goldens share."""
+        return cls.model_validate(cls.sample)
+
+
+class Query[R](Addressed):
+    """Asks a service for `R`. Changes nothing."""
+
+
+class Command[R](Addressed):
+    """Asks a service to do something. Accepted, it answers `R`; refused, it recorded nothing."""
+
+    def outcome(self) -> Query[R] | None:
+        """Name the query whose answer is this command's result; None when the handler returns it itself."""
+        return None
+
+
+class Event(Addressed):
+    """A fact: it happened, and is stored for ever under its `subject` and `version`."""
+
+    published: ClassVar[bool] = True
+    """False for facts that hold secrets: they are stored and never leave their service."""
+
+    @classmethod
+    def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
+        """Turn the state of an older `version` of this fact into today's."""
+        raise ValueError(f"{cls.subject} has no version {version}")
+
+
+class Accepted[R](Message):
+    """The command was recorded, or the query answered."""
+
+    kind: Literal["accepted"] = "accepted"
+    result: R
+
+
+class Refused(Message):
+    """The domain says no: expected, final for this input, nothing recorded."""
+
+    kind: Literal["refused"] = "refused"
+    code: Code
+    detail: str
+
+
+class Faulted(Message):
+    """The service could not do it now; the same message may succeed later."""
+
+    kind: Literal["faulted"] = "faulted"
+    detail: str
+
+
+type Reply[R] = Annotated[Accepted[R] | Refused | Faulted, Field(discriminator="kind")]
+
+
+class Actor(Message):
+    """On whose behalf a message is sent."""
+
+    user_id: UUID
+    role: Literal["admin", "user", "viewer"]
+
+    def may_see(self, owner: UUID) -> bool:
+        """Whether what belongs to `owner` exists for this actor."""
+        return self.role == "admin" or self.user_id == owner
+
+
+class Page[T](Message):
+    """One page of a list: `total` counts all that match, not the page."""
+
+    items: list[T]
+    total: int = Field(ge=0)

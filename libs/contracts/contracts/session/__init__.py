@@ -1,0 +1,1 @@
+"""Sessions, their runs and their conversations."""

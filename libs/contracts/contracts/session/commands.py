@@ -1,0 +1,150 @@
+"""What the session service takes."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Command
+from contracts.refusals import Code
+from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.session.queries import GetRun, GetSession, RunView, SessionView
+from contracts.session.values import Block, Mode, SdkOptions
+
+
+class CreateSession(Command[SessionView]):
+    """Opens a session for the actor."""
+
+    subject = "cmd.session.create"
+    sample = {
+        "session_id": SESSION,
+        "name": "My Investigation Session",
+        "mode": "interactive",
+        "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"]},
+    }
+
+    session_id: UUID
+    name: str
+    mode: Mode
+    sdk_options: SdkOptions
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class SubmitQuery(Command[RunView]):
+    """Asks the session's agent something: starts a run."""
+
+    subject = "cmd.session.submit_query"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "message_id": MESSAGE,
+        "message": "Analyze the error logs in /var/log/app.log",
+    }
+
+    session_id: UUID
+    run_id: UUID
+    message_id: UUID
+    message: str
+
+    def outcome(self) -> GetRun:
+        """Answer with the run."""
+        return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class DeleteSession(Command[None]):
+    """Ends and removes a session."""
+
+    subject = "cmd.session.delete"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
+class StartRun(Command[RunView]):
+    """A worker takes a run up. A run that another worker had begun is failed instead: that worker is gone."""
+
+    subject = "cmd.session.start_run"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
+
+    def outcome(self) -> GetRun:
+        """Answer with the run."""
+        return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class RecordMessage(Command[None]):
+    """The agent said something, and may have called tools in it."""
+
+    subject = "cmd.session.record_message"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "message_id": MESSAGE,
+        "blocks": [
+            {"type": "text", "text": "Reading it."},
+            {
+                "type": "tool_use",
+                "id": "toolu_1",
+                "tool_call_id": TOOL_CALL,
+                "name": "Read",
+                "input": {"file_path": "/workspace/a"},
+            },
+        ],
+        "model": "claude-sonnet-4-5",
+    }
+
+    session_id: UUID
+    run_id: UUID
+    message_id: UUID
+    blocks: list[Block]
+    model: str
+
+
+class RecordToolResult(Command[None]):
+    """A tool call ended."""
+
+    subject = "cmd.session.record_tool_result"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "tool_use_id": "toolu_1",
+        "output": {"content": "hello"},
+        "is_error": False,
+        "duration_ms": 12,
+    }
+
+    session_id: UUID
+    run_id: UUID
+    tool_use_id: str
+    output: dict[str, Any]
+    is_error: bool
+    duration_ms: int = Field(ge=0)
+
+
+class CompleteRun(Command[None]):
+    """The agent is done. `total_cost_usd` counts from the session's first turn, as the agent does."""
+
+    subject = "cmd.session.complete_run"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "duration_ms": 3250,
+        "input_tokens": 150,
+        "output_tokens": 420,
+        "total_cost_usd": "0.0012",
+    }
+
+    session_id: UUID
+    run_id: UUID
+    duration_ms: int = Field(ge=0)
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    total_cost_usd: Decimal = Field(ge=0)
+    error_code: Code | None = None
+    error_detail: str | None = None

@@ -1,0 +1,153 @@
+"""What the session service tells: the facts of a Session."""
+
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from contracts.messages import Event
+from contracts.refusals import Code
+from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
+from contracts.session.values import Block, Mode, SdkOptions, Usage
+
+
+class SessionCreated(Event):
+    """A session exists."""
+
+    subject = "evt.session.created"
+    sample = {"user_id": USER, "name": "My Investigation Session", "mode": "interactive", "sdk_options": {}}
+
+    user_id: UUID
+    name: str
+    mode: Mode
+    sdk_options: SdkOptions
+
+
+class RunRequested(Event):
+    """Someone asked the agent something; a worker is to take it up."""
+
+    subject = "evt.session.run_requested"
+    sample = {"run_id": RUN, "message_id": MESSAGE, "sequence_number": 1, "message": "Hello"}
+
+    run_id: UUID
+    message_id: UUID
+    sequence_number: int
+    message: str
+
+
+class RunStarted(Event):
+    """A worker has the run."""
+
+    subject = "evt.session.run_started"
+    sample = {"run_id": RUN, "attempt": 1}
+
+    run_id: UUID
+    attempt: int
+
+
+class MessageRecorded(Event):
+    """The agent said something."""
+
+    subject = "evt.session.message_recorded"
+    sample = {
+        "run_id": RUN,
+        "message_id": MESSAGE,
+        "sequence_number": 2,
+        "blocks": [{"type": "text", "text": "Hi there!"}],
+        "model": "claude-sonnet-4-5",
+    }
+
+    run_id: UUID
+    message_id: UUID
+    sequence_number: int
+    blocks: list[Block]
+    model: str
+
+
+class ToolCallStarted(Event):
+    """The agent began to use a tool."""
+
+    subject = "evt.session.tool_call_started"
+    sample = {
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "tool_use_id": "toolu_1",
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/a"},
+    }
+
+    run_id: UUID
+    tool_call_id: UUID
+    tool_use_id: str
+    tool_name: str
+    tool_input: dict[str, Any]
+
+
+class ToolCallEnded(Event):
+    """A tool call came to its end; `interrupted` when its run ended first."""
+
+    subject = "evt.session.tool_call_ended"
+    sample = {
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "status": "success",
+        "tool_output": {"content": "hello"},
+        "duration_ms": 12,
+    }
+
+    run_id: UUID
+    tool_call_id: UUID
+    status: Literal["success", "error", "interrupted"]
+    tool_output: dict[str, Any] | None
+    duration_ms: int | None
+
+
+class RunCompleted(Event):
+    """The agent answered."""
+
+    subject = "evt.session.run_completed"
+    sample = {"run_id": RUN, "usage": {"duration_ms": 3250}, "total_cost_usd": "0.0012"}
+
+    run_id: UUID
+    usage: Usage
+    total_cost_usd: Decimal
+
+
+class RunFailed(Event):
+    """The run ended without an answer; what was said before stays."""
+
+    subject = "evt.session.run_failed"
+    sample = {
+        "run_id": RUN,
+        "error_code": "MODEL_ERROR",
+        "error_detail": "The model answered 529.",
+        "usage": {},
+        "total_cost_usd": "0",
+    }
+
+    run_id: UUID
+    error_code: Code
+    error_detail: str
+    usage: Usage
+    total_cost_usd: Decimal
+
+
+class SessionDeleted(Event):
+    """The session is gone for its users."""
+
+    subject = "evt.session.deleted"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+type SessionFact = (
+    SessionCreated
+    | RunRequested
+    | RunStarted
+    | MessageRecorded
+    | ToolCallStarted
+    | ToolCallEnded
+    | RunCompleted
+    | RunFailed
+    | SessionDeleted
+)

@@ -1,0 +1,138 @@
+"""What the session service answers."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Message, Page, Query
+from contracts.refusals import Code
+from contracts.samples import RUN, SESSION
+from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
+
+
+class SessionView(Message):
+    """A session as its owner sees it."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    mode: Mode
+    status: SessionStatus
+    sdk_options: SdkOptions
+    working_directory_path: str
+    parent_session_id: UUID | None
+    is_fork: bool
+    total_messages: int
+    total_tool_calls: int
+    total_cost_usd: Decimal
+    api_input_tokens: int
+    api_output_tokens: int
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+
+
+class MessageView(Message):
+    """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`."""
+
+    id: UUID
+    run_id: UUID
+    message_type: Literal["user", "assistant"]
+    content: dict[str, Any]
+    sequence_number: int
+    model: str | None
+    created_at: datetime
+
+
+class ToolCallView(Message):
+    """One use of a tool; `tool_output` is None until it ends."""
+
+    id: UUID
+    run_id: UUID
+    tool_name: str
+    tool_input: dict[str, Any]
+    tool_output: dict[str, Any] | None
+    status: ToolStatus
+    duration_ms: int | None
+    created_at: datetime
+
+
+class RunView(Message):
+    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+
+    id: UUID
+    session_id: UUID
+    status: RunStatus
+    attempt: int
+    error_code: Code | None
+    error_detail: str | None
+    message_id: UUID | None
+    text: str
+    tool_calls: list[ToolCallView]
+    usage: Usage
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class GetSession(Query[SessionView]):
+    """Asks for one session."""
+
+    subject = "qry.session.get"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
+class ListSessions(Query[Page[SessionView]]):
+    """Asks for the actor's sessions, newest first; `after` is the last id of the page before."""
+
+    subject = "qry.session.list"
+    sample = {"status": "active", "limit": 20}
+
+    status: SessionStatus | None = None
+    mode: Mode | None = None
+    after: UUID | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class ListMessages(Query[Page[MessageView]]):
+    """Asks for a session's messages, oldest first."""
+
+    subject = "qry.session.list_messages"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class ListToolCalls(Query[Page[ToolCallView]]):
+    """Asks for a session's tool calls, oldest first."""
+
+    subject = "qry.session.list_tool_calls"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class GetRun(Query[RunView]):
+    """Asks for one run of a session."""
+
+    subject = "qry.session.get_run"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
+
+
+class CountSessions(Query[dict[str, int]]):
+    """Asks how many sessions of all users are in each status."""
+
+    subject = "qry.session.count"
+    sample = {}

@@ -1,0 +1,71 @@
+"""Values that sessions are made of."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from contracts.messages import Message
+
+type Mode = Literal["interactive", "non_interactive", "forked"]
+type SessionStatus = Literal[
+    "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
+]
+type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
+type ToolStatus = Literal["running", "success", "error", "interrupted"]
+type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
+
+
+class SdkOptions(Message):
+    """How the agent of a session is to run; what is not set is left to the agent."""
+
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    fallback_model: str | None = Field(default=None, min_length=1, max_length=200)
+    system_prompt: str | None = Field(default=None, max_length=100_000)
+    allowed_tools: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
+        default=None, max_length=200
+    )
+    disallowed_tools: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
+        default=None, max_length=200
+    )
+    permission_mode: PermissionMode = "default"
+    max_turns: PositiveInt | None = None
+    max_budget_usd: PositiveFloat | None = None
+    timeout_seconds: PositiveInt = Field(default=600, le=86_400)
+
+
+class Usage(Message):
+    """What a run took."""
+
+    duration_ms: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost_usd: Decimal = Field(default=Decimal(0), ge=0)
+
+
+class TextBlock(Message):
+    """Words."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ThinkingBlock(Message):
+    """What the model thought before it spoke."""
+
+    type: Literal["thinking"] = "thinking"
+    thinking: str
+
+
+class ToolUseBlock(Message):
+    """The agent calls a tool; `id` is the model's own name for the call."""
+
+    type: Literal["tool_use"] = "tool_use"
+    id: str
+    tool_call_id: UUID
+    name: str
+    input: dict[str, Any]
+
+
+type Block = Annotated[TextBlock | ThinkingBlock | ToolUseBlock, Field(discriminator="type")]

@@ -1,0 +1,1 @@
+"""Event sourcing on PostgreSQL and JetStream: aggregates, the store, the relay, projections, the bus."""

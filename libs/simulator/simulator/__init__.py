@@ -1,0 +1,1 @@
+"""A model endpoint that plays scripted turns: local runs and tests without a key."""
