@@ -3,7 +3,7 @@
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.refusals import Code
 
@@ -92,3 +92,17 @@ class Page[T](Message):
 
     items: list[T]
     total: int = Field(ge=0)
+
+
+def result_type(message: type[Command[Any] | Query[Any]]) -> Any:
+    """Give the type that a command or query is answered with: the `R` of its base."""
+    for base in message.__mro__:
+        if (generic := base.__dict__.get("__pydantic_generic_metadata__")) and generic["args"]:
+            return generic["args"][0]
+    raise TypeError(f"{message.__name__} does not say what it is answered with")
+
+
+def reply_adapter(result: Any) -> TypeAdapter[Reply[Any]]:
+    """Give the reader and writer of replies whose result has this type."""
+    form: Any = Annotated[Accepted[result] | Refused | Faulted, Field(discriminator="kind")]
+    return TypeAdapter(form)

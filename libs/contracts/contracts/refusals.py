@@ -27,3 +27,11 @@ class Code(StrEnum):
     TEMPLATE_NOT_FOUND = "TEMPLATE_NOT_FOUND"
     USERNAME_TAKEN = "USERNAME_TAKEN"
     USER_NOT_FOUND = "USER_NOT_FOUND"
+
+
+class Refusal(Exception):
+    """Raised where the domain says no: expected, final for this input, nothing was recorded."""
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail = code, detail

@@ -1,0 +1,48 @@
+"""The base of every aggregate: decides, records facts, folds them. Pure: no I/O, no clock, no ids of its own."""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Any, ClassVar, get_args, get_origin
+from uuid import UUID
+
+from contracts.messages import Event
+
+
+class Aggregate[F: Event](ABC):
+    """A consistency boundary. A subclass names the union of its facts: `class Session(Aggregate[SessionFact])`."""
+
+    facts: ClassVar[dict[str, type[Event]]] = {}
+
+    id: UUID
+    version: int
+    modified_on: datetime | None
+
+    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+        self.id, self.version, self.modified_on = id, 0, None
+        self.pending: list[F] = []
+        self.commands: set[UUID] = set()
+
+    def __init_subclass__(cls) -> None:
+        """Learn the subjects of the facts from the type argument."""
+        union = next(get_args(b)[0] for b in cls.__dict__["__orig_bases__"] if get_origin(b) is Aggregate)
+        cls.facts = {fact.subject: fact for fact in members(union)}
+
+    def record(self, fact: F) -> None:
+        """Let a fact be so: folded now, stored with the next save."""
+        self.apply(fact)
+        self.pending.append(fact)
+
+    def settle(self) -> None:
+        """Note that what was pending is stored."""
+        self.version += len(self.pending)
+        self.pending.clear()
+
+    @abstractmethod
+    def apply(self, fact: F) -> None:
+        """Fold one fact into the state: an exhaustive `match`, which decides nothing."""
+
+
+def members(union: Any) -> tuple[type[Event], ...]:
+    """Give the classes of a union of facts, or of a `type` alias of one."""
+    form = getattr(union, "__value__", union)
+    return get_args(form) or (form,)

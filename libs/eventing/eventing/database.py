@@ -1,0 +1,130 @@
+"""PostgreSQL, as the services see it: one schema, a bounded pool, and a time limit on everything."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
+
+import asyncpg
+from pydantic_core import from_json, to_json
+
+type Row = dict[str, Any]
+
+CONNECT_TIMEOUT = 3.0
+STATEMENT_TIMEOUT = 10.0
+
+
+class Connection(Protocol):
+    """One connection, usually inside a transaction that someone else opened."""
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
+        ...
+
+    async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the arguments."""
+        ...
+
+    async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Give all rows."""
+        ...
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Give the first row."""
+        ...
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Give the first column of the first row."""
+        ...
+
+
+class _Session(asyncpg.Connection):
+    def get_reset_query(self) -> str:
+        # We keep no state in a connection, so the pool's reset at each release would be a wasted round trip.
+        return ""
+
+
+class Database:
+    """A pool of connections whose search path is one service's schema."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", url: str, schema: str) -> None:
+        self.pool, self.url, self.schema = pool, url, schema
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, schema: str, *, size: int = 10) -> AsyncGenerator["Database"]:
+        """Open a pool of at most `size` connections; it connects when first used and mends itself."""
+        pool = asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT,
+            connection_class=_Session,
+            init=_speak_json,
+            server_settings={"search_path": schema, "application_name": schema},
+        )
+        async with pool:
+            yield cls(pool, url, schema)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """Borrow a connection.
+
+        Raises:
+            TimeoutError: none became free within 3 s.
+        """
+        async with self.pool.acquire(timeout=CONNECT_TIMEOUT) as connection:
+            yield cast(Connection, connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """Borrow a connection inside a transaction: leaving it commits, an exception rolls back."""
+        async with self.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
+            yield cast(Connection, connection)
+
+    @asynccontextmanager
+    async def holding(self, lock: str) -> AsyncGenerator[bool]:
+        """Try to hold a lock that only one process has, on a connection of its own; give whether it was free."""
+        connection = await asyncpg.connect(self.url, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT)
+        try:
+            yield bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock))
+        finally:
+            await connection.close(timeout=CONNECT_TIMEOUT)
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
+        async with self.connection() as connection:
+            return await connection.execute(query, *args)
+
+    async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the arguments, all or nothing."""
+        async with self.connection() as connection:
+            await connection.executemany(command, args)
+
+    async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Give all rows."""
+        async with self.connection() as connection:
+            return await connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Give the first row."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Give the first column of the first row."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def check(self) -> None:
+        """Raise when the database does not answer (a health check)."""
+        await self.fetchval("SELECT 1")
+
+
+async def _speak_json(connection: "asyncpg.Connection[Any]") -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_to_text, decoder=from_json)
+
+
+def _to_text(value: object) -> str:
+    return to_json(value).decode()

@@ -1,0 +1,66 @@
+"""From a message to its result: finds the handler, tries again on a conflict, knows a command that came twice."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from contracts.messages import Command, Query
+from contracts.refusals import Code, Refusal
+from runtime.envelope import Envelope
+
+from eventing.database import Database
+from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.locks import Locks
+from eventing.store import Conflict, EventStore, Repeated, Taken
+
+ATTEMPTS = 5
+
+
+@dataclass
+class Dispatcher[T]:
+    """Runs a service's handlers. `taken` says which refusal the violation of a unique index means."""
+
+    store: EventStore
+    database: Database
+    tools: T
+    commands: Handlers
+    queries: Handlers
+    taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    locks: Locks = field(default_factory=Locks)
+
+    async def send[R](self, command: Command[R], envelope: Envelope) -> R:
+        """Handle a command and give its result.
+
+        Raises:
+            Refusal: the domain says no.
+            Conflict: others changed the same aggregate, five times in a row.
+        """
+        try:
+            result = await self._decide(command, envelope)
+        except Repeated:
+            if command.outcome() is None:
+                raise Refusal(Code.COMMAND_REPEATED, "This very command was carried out before.") from None
+            result = None
+        except Taken as taken:
+            raise self.taken.get(taken.constraint, taken) from None
+        query = command.outcome()
+        return cast(R, result) if query is None else await self.ask(query, envelope)
+
+    async def ask[R](self, query: Query[R], envelope: Envelope) -> R:
+        """Answer a query.
+
+        Raises:
+            Refusal: what is asked for does not exist for the actor.
+        """
+        handler = self.queries.by_type[type(query)]
+        return await handler(query, QueryContext(self.database, envelope, self.tools))
+
+    async def _decide(self, command: Command[Any], envelope: Envelope) -> Any:
+        handler = self.commands.by_type[type(command)]
+        for attempt in range(1, ATTEMPTS + 1):
+            async with UnitOfWork(self.store, envelope, self.tools, self.locks) as work:
+                try:
+                    return await handler(command, work)
+                except Conflict:
+                    if attempt == ATTEMPTS:
+                        raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,95 @@
+"""What handlers are: plain functions, found by the type of the message they take."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+from uuid import UUID
+
+from contracts.messages import Actor, Command, Query
+from runtime import clock
+from runtime.envelope import Envelope
+
+from eventing.database import Database
+from eventing.locks import Locks
+from eventing.store import AnyAggregate, EventStore, Repeated
+
+
+class UnitOfWork[T]:
+    """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
+
+    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks) -> None:
+        self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
+        self._locks, self._held = locks, AsyncExitStack()
+
+    async def __aenter__(self) -> "UnitOfWork[T]":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._held.aclose()
+
+    @property
+    def actor(self) -> Actor:
+        """On whose behalf; a message that needs one and has none is a fault of the sender."""
+        return _required(self.envelope)
+
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
+        """Load an aggregate; inside this process nobody else works on it until this unit of work ends.
+
+        Raises:
+            Missing: there is none.
+            Repeated: it has this very command behind it.
+        """
+        await self._held.enter_async_context(self._locks.of(id))
+        aggregate = await self.store.load(kind, id)
+        if self.envelope.message_id in aggregate.commands:
+            raise Repeated(str(self.envelope.message_id))
+        return aggregate
+
+    async def save(self, *aggregates: AnyAggregate) -> None:
+        """Store what the aggregates recorded: all of it or nothing. Raises as `EventStore.save` does."""
+        await self.store.save(aggregates, self.envelope)
+
+
+@dataclass(frozen=True)
+class QueryContext[T]:
+    """What a query is answered from: the read models, for an actor, with the service's `tools`."""
+
+    database: Database
+    envelope: Envelope
+    tools: T
+
+    @property
+    def actor(self) -> Actor:
+        """On whose behalf."""
+        return _required(self.envelope)
+
+
+type Handler = Callable[[Any, Any], Awaitable[Any]]
+
+
+class Handlers:
+    """The handlers of a service, by message type. The decorator reads the type from the first parameter."""
+
+    def __init__(self) -> None:
+        self.by_type: dict[type[Command[Any] | Query[Any]], Handler] = {}
+
+    def __call__[H: Handler](self, handler: H) -> H:
+        """Register a handler.
+
+        Raises:
+            TypeError: its first parameter is not annotated with a command or a query, or another one has that.
+        """
+        kind = next(iter(get_type_hints(handler).values()), None)
+        if not (isinstance(kind, type) and issubclass(kind, Command | Query)):
+            raise TypeError(f"{handler.__qualname__}: annotate the first parameter with a command or a query")
+        if kind in self.by_type:
+            raise TypeError(f"{handler.__qualname__}: {kind.__name__} has a handler already")
+        self.by_type[kind] = handler
+        return handler
+
+
+def _required(envelope: Envelope) -> Actor:
+    if envelope.actor is None:
+        raise ValueError("the message names no actor")
+    return envelope.actor

@@ -1,0 +1,71 @@
+"""The event store in memory: the twin for tests of handlers. It keeps no read models, so it never raises `Taken`."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from contracts.messages import Event
+from runtime import clock
+from runtime.envelope import Envelope
+
+from eventing.recording import Change, FactMapper, Recorded, StoredEvent
+from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, pending
+
+
+@dataclass(frozen=True)
+class _Entry:
+    stored: StoredEvent
+    recorded: Recorded[Any]
+
+
+@dataclass
+class MemoryStore:
+    """Stores what the real one stores, in the same form, so that a fact that cannot be stored fails here too."""
+
+    facts: dict[str, type[Event]]
+    mapper: FactMapper = field(default_factory=FactMapper)
+    entries: list[_Entry] = field(default_factory=list[_Entry])
+    appended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
+        """See `EventStore.load`."""
+        aggregate = kind(id)
+        for entry in self.entries:
+            if entry.recorded.id == id:
+                self._change(entry, kind.facts).fold(aggregate)
+                aggregate.commands.add(entry.recorded.envelope.message_id)
+        if not aggregate.version:
+            raise Missing(f"{kind.__name__} {id}")
+        return aggregate
+
+    async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
+        """See `EventStore.save`."""
+        at = clock.now()
+        recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
+        if not recorded:
+            return
+        stored = {(e.recorded.id, e.recorded.version) for e in self.entries}
+        if any((r.id, r.version) in stored for r in recorded):
+            raise Conflict(recorded[0].id)
+        if any(e.recorded.envelope.message_id == envelope.message_id for e in self.entries):
+            raise Repeated(envelope.message_id)
+        self.entries += [
+            _Entry(self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)), r) for r in recorded
+        ]
+        for aggregate in aggregates:
+            aggregate.settle()
+        self.appended.set()
+
+    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
+        """See `EventStore.feed`."""
+        places = enumerate(self.entries, start=1)
+        return [Fed((0, n), self._recorded(e)) for n, e in places if (0, n) > after][:limit]
+
+    def _change(self, entry: _Entry, facts: dict[str, type[Event]]) -> Change:
+        fact = self.mapper.to_fact(entry.stored.topic, entry.stored.state, facts)
+        return Change(entry.recorded.id, entry.recorded.version, entry.recorded.at, fact)
+
+    def _recorded(self, entry: _Entry) -> Recorded[Any]:
+        r = entry.recorded
+        return Recorded(r.id, r.version, r.at, self._change(entry, self.facts).fact, r.envelope)

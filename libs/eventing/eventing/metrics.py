@@ -1,0 +1,9 @@
+"""What the event-sourcing side of a service counts."""
+
+from prometheus_client import Counter, Gauge
+
+handled = Counter("messages_handled_total", "Commands and queries answered", ["subject", "reply"])
+relayed = Counter("facts_relayed_total", "Facts published to the bus")
+relay_conflicts = Counter("relay_conflicts_total", "Publishes refused because another relay was first")
+reacted = Counter("reactions_total", "Facts reacted to", ["reaction", "outcome"])
+reacting = Gauge("reactions_running", "Facts being reacted to", ["reaction"])

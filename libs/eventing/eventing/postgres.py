@@ -1,0 +1,100 @@
+"""The event store on PostgreSQL. Appends take no lock, so commits are grouped; the feed orders them afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from contracts.messages import Event
+from runtime import clock
+from runtime.envelope import Envelope
+
+from eventing.database import Connection, Database, Row
+from eventing.recording import Change, FactMapper, Recorded
+from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, pending
+
+type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
+
+APPEND = """
+    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
+    SELECT id, version, topic, state, $5, $6, CASE n WHEN 1 THEN $7::uuid END
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (id, version, topic, state, n)
+    ORDER BY n"""
+LOAD = """
+    SELECT originator_version, topic, state, recorded_at, command_id FROM events
+    WHERE originator_id = $1 ORDER BY originator_version"""
+# A transaction below xmin has ended, so nothing can appear behind the cursor.
+FEED = """
+    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at FROM events
+    WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY tx, position LIMIT $3"""
+
+
+class PostgresStore:
+    """Stores the facts of one service, and projects them with `project` into its own read models."""
+
+    def __init__(self, database: Database, facts: dict[str, type[Event]], project: Projection) -> None:
+        self.database, self.facts, self.project = database, facts, project
+        self.mapper = FactMapper()
+        self.appended = asyncio.Event()
+
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+        """See `EventStore.load`."""
+        rows = await self.database.fetch(LOAD, id)
+        if not rows:
+            raise Missing(f"{kind.__name__} {id}")
+        aggregate = kind(id)
+        for row in rows:
+            fact = self.mapper.to_fact(row["topic"], row["state"], kind.facts)
+            Change(id, row["originator_version"], row["recorded_at"], fact).fold(aggregate)
+            if row["command_id"]:
+                aggregate.commands.add(row["command_id"])
+        return aggregate
+
+    async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
+        """See `EventStore.save`."""
+        at = clock.now()
+        recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
+        if not recorded:
+            return
+        try:
+            async with self.database.transaction() as connection:
+                await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
+                for entry in recorded:
+                    await self.project(entry, connection)
+        except asyncpg.UniqueViolationError as violation:
+            raise _meaning(violation) from None
+        for aggregate in aggregates:
+            aggregate.settle()
+        self.appended.set()
+
+    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
+        """See `EventStore.feed`."""
+        rows = await self.database.fetch(FEED, str(after[0]), after[1], limit)
+        return [self._fed(row) for row in rows]
+
+    def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[UUID], list[int], list[str], list[bytes]]:
+        rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
+        return (
+            [UUID(str(row.originator_id)) for row in rows],
+            [row.originator_version for row in rows],
+            [row.topic for row in rows],
+            [row.state for row in rows],
+        )
+
+    def _fed(self, row: Row) -> Fed:
+        fact = self.mapper.to_fact(row["topic"], row["state"], self.facts)
+        envelope = Envelope.read(row["envelope"])
+        recorded = Recorded(row["originator_id"], row["originator_version"], row["recorded_at"], fact, envelope)
+        return Fed((int(row["tx"]), row["position"]), recorded)
+
+
+def _meaning(violation: asyncpg.UniqueViolationError) -> Exception:
+    match violation.constraint_name:
+        case "events_version":
+            return Conflict(violation.detail)
+        case "events_command":
+            return Repeated(violation.detail)
+        case constraint:
+            return Taken(str(constraint))

@@ -1,0 +1,206 @@
+"""What a service does when it hears a fact: it sends a command, or calls the world outside.
+
+`once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
+dead-lettered. `everywhere`: every replica that is up hears the fact, at most once.
+"""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast, get_args, get_type_hints
+
+from contracts.messages import Command, Event
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NothingThere
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+from runtime.envelope import Envelope
+from runtime.logging import bound_contextvars, get_logger
+from runtime.telemetry import span
+
+from eventing import metrics, wire
+from eventing.dispatch import Dispatcher
+from eventing.recording import Recorded
+from eventing.streams import DEAD_LETTERS, jetstream
+
+log = get_logger()
+
+ACK_WAIT = 6.0
+HEARTBEAT = 2.0
+DELIVERIES = 8
+LONGEST_DELAY = 60.0
+FETCH_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Reaction[T]:
+    """What a reaction works with: the service's `tools`, and a way to send what came of it back as a command."""
+
+    tools: T
+    dispatcher: Dispatcher[T]
+    envelope: Envelope
+
+    async def send[R](self, command: Command[R]) -> R:
+        """Send a command to this service, because of the fact. Raises as `Dispatcher.send` does."""
+        return await self.dispatcher.send(command, self.envelope.follow())
+
+
+type React = Callable[[Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A reaction and the fact it is for."""
+
+    name: str
+    fact: type[Event]
+    react: React
+    at_once: int
+
+
+@dataclass
+class Reactions:
+    """The reactions of a service. A reaction's first parameter says which fact it is for: `Recorded[RunRequested]`."""
+
+    shared: list[Listed] = field(default_factory=list[Listed])
+    broadcast: list[Listed] = field(default_factory=list[Listed])
+
+    def once[R: React](self, *, at_once: int = 16) -> Callable[[R], R]:
+        """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time."""
+
+        def register(react: R) -> R:
+            self.shared.append(_listed(react, at_once))
+            return react
+
+        return register
+
+    def everywhere[R: React](self, react: R) -> R:
+        """Let every replica hear each fact."""
+        self.broadcast.append(_listed(react, 1))
+        return react
+
+
+def _listed(react: React, at_once: int) -> Listed:
+    hint = next(iter(get_type_hints(react).values()))
+    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once)
+
+
+class Reactor[T]:
+    """Runs the reactions of a service, those to its own facts and those to others'."""
+
+    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
+        self.service, self.client, self.dispatcher = service, client, dispatcher
+        self.js = jetstream(client)
+
+    async def work(self, listed: Listed, draining: asyncio.Event) -> None:
+        """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
+        source = listed.fact.subject.split(".")[1]
+        durable = f"{self.service}-{listed.name}"
+        config = ConsumerConfig(
+            durable_name=durable,
+            filter_subject=f"{listed.fact.subject}.*",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT,
+            max_deliver=-1,  # counted here, so that a crash loop ends in the dead letters too
+            max_ack_pending=1000,
+        )
+        slots = asyncio.Semaphore(listed.at_once)
+        async with asyncio.TaskGroup() as tasks:
+            while not draining.is_set():
+                await self.js.add_consumer(wire.stream_of(source), config)
+                facts = await self.js.pull_subscribe_bind(durable, wire.stream_of(source))
+                await self._fetch(facts, listed, slots, tasks, draining)
+
+    async def _fetch(
+        self,
+        facts: JetStreamContext.PullSubscription,
+        listed: Listed,
+        slots: asyncio.Semaphore,
+        tasks: asyncio.TaskGroup,
+        draining: asyncio.Event,
+    ) -> None:
+        # Returns when nothing came for a while: the caller then makes sure that the consumer still exists.
+        while not draining.is_set():
+            await slots.acquire()
+            try:
+                [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+            except NothingThere:
+                slots.release()
+                return
+            except BaseException:
+                slots.release()
+                raise
+            tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
+
+    async def _settle(self, listed: Listed, message: Msg) -> None:
+        delivery = message.metadata.num_delivered or 1
+        if delivery > DELIVERIES:
+            await self._bury(listed, message, "it was delivered too often, and each time the service went down")
+            return
+        try:
+            async with _heartbeat(message):
+                with metrics.reacting.labels(listed.name).track_inprogress():
+                    await self._react(listed, message)
+        except asyncio.CancelledError:
+            await message.nak()
+            raise
+        except Exception as error:
+            log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
+            metrics.reacted.labels(listed.name, "failed").inc()
+            if delivery == DELIVERIES:
+                await self._bury(listed, message, repr(error))
+            else:
+                await message.nak(delay=min(0.25 * 2**delivery, LONGEST_DELAY))
+            return
+        metrics.reacted.labels(listed.name, "done").inc()
+        await message.ack()
+
+    async def hear(self, listed: Listed) -> None:
+        """Listen in every replica, until cancelled."""
+
+        async def heard(message: Msg) -> None:
+            try:
+                await self._react(listed, message)
+            except Exception:
+                log.exception("a reaction failed", reaction=listed.name)
+
+        subscription = await self.client.subscribe(f"{listed.fact.subject}.*", cb=heard)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await subscription.unsubscribe()
+
+    async def _react(self, listed: Listed, message: Msg) -> None:
+        recorded: Recorded[Any] = wire.read(listed.fact, message.headers or {}, message.data)
+        envelope = recorded.envelope
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(listed.name, envelope.traceparent):
+            await listed.react(recorded, Reaction(self.dispatcher.tools, self.dispatcher, envelope))
+
+    async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
+        headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
+        headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+        subject = f"dead.{self.service}.{listed.name}"
+        await self.js.publish(subject, message.data, stream=DEAD_LETTERS, headers=cast(dict[str, Any], headers))
+        log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
+        metrics.reacted.labels(listed.name, "dead-lettered").inc()
+        await message.term()
+
+
+@asynccontextmanager
+async def _heartbeat(message: Msg) -> AsyncGenerator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await message.in_progress()
+
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()

@@ -1,0 +1,87 @@
+"""How a fact is stored and brought back: the only place that knows `eventsourcing`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from contracts.messages import Event
+from eventsourcing.domain import CanMutateAggregate, DomainEventProtocol
+from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
+from pydantic_core import from_json
+from runtime.envelope import Envelope
+
+from eventing.aggregate import Aggregate
+
+__all__ = ["Change", "FactMapper", "Recorded", "StoredEvent"]
+
+
+@dataclass(frozen=True)
+class Recorded[F: Event]:
+    """A fact in its place: the `version`th of the aggregate `id`, so since `at`, caused by the `envelope`'s message."""
+
+    id: UUID
+    version: int
+    at: datetime
+    fact: F
+    envelope: Envelope
+
+
+class Change(CanMutateAggregate[UUID]):
+    """A fact as `eventsourcing` folds it: `mutate` checks that an aggregate's facts come whole and in order."""
+
+    fact: Event
+
+    def __init__(self, originator_id: UUID, originator_version: int, timestamp: datetime, fact: Event) -> None:
+        vars(self).update(
+            originator_id=originator_id, originator_version=originator_version, timestamp=timestamp, fact=fact
+        )
+
+    def fold(self, aggregate: Aggregate[Any]) -> None:
+        """Fold it into the aggregate."""
+        self.mutate(cast(Any, aggregate))
+
+    def apply(self, aggregate: Aggregate[Event]) -> None:
+        """Hand the fact to the aggregate's own fold."""
+        aggregate.apply(self.fact)
+
+
+class FactMapper(Mapper[UUID]):
+    """Stores facts as JSON. Their topic is `subject;version`, never a module path, so code can move."""
+
+    def __init__(self) -> None:
+        super().__init__(JSONTranscoder())
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        """Give the row of a change."""
+        fact = cast(Change, domain_event).fact
+        return StoredEvent(
+            domain_event.originator_id,
+            domain_event.originator_version,
+            f"{fact.subject};{fact.version}",
+            fact.model_dump_json().encode(),
+        )
+
+    def to_fact(self, topic: str, state: bytes, facts: dict[str, type[Event]]) -> Event:
+        """Give the fact of a row, in today's version.
+
+        Raises:
+            MapperDeserialisationError: the topic is not one of `facts`, or the state does not fit it.
+        """
+        subject, _, version = topic.partition(";")
+        try:
+            return current(facts[subject], int(version), state)
+        except (KeyError, ValueError) as error:
+            raise MapperDeserialisationError(f"{topic} cannot be read: {error}") from error
+
+
+def current(kind: type[Event], version: int, state: bytes) -> Event:
+    """Read the JSON of a fact that was written as `version`, in today's version.
+
+    Raises:
+        ValueError: it does not fit, or the version is unknown.
+    """
+    if version == kind.version:
+        return kind.model_validate_json(state)
+    old: dict[str, Any] = from_json(state)
+    return kind.model_validate(kind.upcast(version, old))

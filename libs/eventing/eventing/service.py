@@ -1,0 +1,96 @@
+"""A service out of its rooms: connects, migrates, and runs subscribers, relay and reactions until told to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.messages import Event
+from contracts.refusals import Refusal
+from runtime import bus, health
+from runtime.forever import forever
+from runtime.logging import get_logger
+from runtime.process import ProcessSettings
+
+from eventing import subscribers, wire
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.handling import Handlers
+from eventing.migrating import migrate
+from eventing.postgres import PostgresStore, Projection
+from eventing.reactions import Reactions, Reactor
+from eventing.relay import Relay
+from eventing.store import AnyAggregate
+from eventing.streams import DEAD_LETTERS, jetstream, provision
+
+log = get_logger()
+
+DRAIN_TIMEOUT = 10.0
+
+
+class ServiceSettings(ProcessSettings):
+    """What every service must be told: where its database and the bus are."""
+
+    database_url: str
+    nats_url: str
+
+
+@dataclass(frozen=True)
+class Service[S: ServiceSettings, T]:
+    """What is different from service to service."""
+
+    name: str
+    aggregates: list[type[AnyAggregate]]
+    commands: Handlers
+    queries: Handlers
+    project: Projection
+    migrations: Path
+    tools: Callable[[S, Database], AbstractAsyncContextManager[T]]
+    reactions: Reactions = field(default_factory=Reactions)
+    taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+
+    @property
+    def facts(self) -> dict[str, type[Event]]:
+        """All that the service records, by subject."""
+        return {subject: fact for kind in self.aggregates for subject, fact in kind.facts.items()}
+
+    async def run(self, settings: S, stop: asyncio.Event) -> None:
+        """Serve until `stop`; then take nothing new, finish what is under way (10 s), and leave."""
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
+            applied = await migrate(database, self.migrations)
+            client = await bus.connect(settings.nats_url, self.name)
+            stack.push_async_callback(client.close)
+            js = jetstream(client)
+            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
+            await provision(js, DEAD_LETTERS, ["dead.>"])
+            tools = await stack.enter_async_context(self.tools(settings, database))
+            store = PostgresStore(database, self.facts, self.project)
+            dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
+            if self.started:
+                await self.started(settings, dispatcher)
+            checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
+            ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
+            await stack.enter_async_context(ops)
+            await stack.enter_async_context(subscribers.broker(settings.nats_url, self.name, dispatcher))
+            log.info("ready", migrations=applied)
+            await self._work(Relay(store, js, self.name), Reactor(self.name, client, dispatcher), stop)
+
+    async def _work(self, relay: Relay, reactor: Reactor[T], stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            endless = [tasks.create_task(forever("relay", relay.run))]
+            endless += [
+                tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
+            ]
+            drained = [
+                tasks.create_task(forever(r.name, lambda r=r: reactor.work(r, stop), until=stop))
+                for r in self.reactions.shared
+            ]
+            await stop.wait()
+            log.info("draining")
+            if drained:
+                await asyncio.wait(drained, timeout=DRAIN_TIMEOUT)
+            for task in (*drained, *endless):
+                task.cancel()

@@ -1,0 +1,80 @@
+"""What an event store does, whatever it stores in. `eventing.postgres` is the real one, `eventing.memory` its twin."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from runtime.envelope import Envelope
+
+from eventing.aggregate import Aggregate
+from eventing.recording import Recorded
+
+type AnyAggregate = Aggregate[Any]
+
+type Cursor = tuple[int, int]
+"""A place in the feed: transaction and position."""
+
+START: Cursor = (0, 0)
+
+
+class Conflict(Exception):
+    """The aggregate moved on since it was loaded: load it again and decide again."""
+
+
+class Repeated(Exception):
+    """This very command was recorded before: there is nothing left to do."""
+
+
+class Missing(Exception):
+    """No fact is stored for this aggregate."""
+
+
+class Taken(Exception):
+    """A read model holds that another aggregate has this value; `constraint` is the name of the unique index."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A fact and its place in the feed."""
+
+    cursor: Cursor
+    recorded: Recorded[Any]
+
+
+class EventStore(Protocol):
+    """Keeps the facts of one service. Each method may raise when its storage is down; nothing is half done then."""
+
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
+        """Bring an aggregate back from its facts.
+
+        Raises:
+            Missing: there are none.
+        """
+        ...
+
+    async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
+        """Append the pending facts of all the aggregates, and their read models, in one transaction or not at all.
+
+        Raises:
+            Conflict: one of the aggregates moved on.
+            Repeated: the envelope's message was recorded before.
+            Taken: a unique index of a read model refused it.
+        """
+        ...
+
+    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
+        """Give facts in the order of the feed: no fact ever appears behind one that was given."""
+        ...
+
+
+def pending(aggregate: AnyAggregate, envelope: Envelope, at: datetime) -> list[Recorded[Any]]:
+    """Number the facts that an aggregate has recorded and that are not stored yet."""
+    return [
+        Recorded(aggregate.id, aggregate.version + n, at, fact, envelope)
+        for n, fact in enumerate(aggregate.pending, start=1)
+    ]

@@ -1,0 +1,38 @@
+"""The streams on JetStream, as they must be; PostgreSQL is the truth, they can be filled again."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import StorageType, StreamConfig
+from nats.js.errors import BadRequestError
+
+API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
+MONTH = 30 * 24 * 3600.0
+DEAD_LETTERS = "DEAD_LETTERS"
+
+
+class BusTooOld(Exception):
+    """The NATS server cannot do what the system needs."""
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    """Give JetStream with a bound on what is under way and on how long it may take."""
+    return client.jetstream(timeout=5, publish_async_max_pending=4000)
+
+
+async def provision(js: JetStreamContext, name: str, subjects: list[str]) -> None:
+    """Make a stream, or bring it to these settings. Facts stay there for 30 days.
+
+    Raises:
+        BusTooOld: the server is older than 2.12.
+    """
+    level = (await js.account_info()).api.level or 0
+    if level < API_LEVEL:
+        raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
+    config = StreamConfig(name=name, subjects=subjects, storage=StorageType.FILE, max_age=MONTH, duplicate_window=120)
+    try:
+        await js.add_stream(config)
+    except BadRequestError:
+        await js.update_stream(config)

@@ -1,0 +1,88 @@
+"""The client side of the bus: ask a service something and get its answer, a refusal, or an honest "not now"."""
+
+import asyncio
+from functools import cache
+from typing import Any, cast
+
+import nats
+import nats.errors
+from contracts.messages import Accepted, Command, Query, Refused, Reply, reply_adapter, result_type
+from contracts.refusals import Refusal
+from nats.aio.client import Client
+from pydantic import TypeAdapter
+
+from runtime.envelope import Envelope
+from runtime.logging import get_logger
+
+log = get_logger()
+
+CONNECT_TIMEOUT = 30.0
+
+
+class Unavailable(Exception):
+    """Nobody answered, or the answer was a fault: whether the message was handled is not known."""
+
+
+async def connect(url: str, name: str) -> Client:
+    """Connect to NATS, and stay connected: later losses are mended in the background.
+
+    Raises:
+        TimeoutError: there is no server after 30 s.
+    """
+
+    async def note(error: Exception) -> None:
+        log.warning("bus error", error=repr(error))
+
+    async with asyncio.timeout(CONNECT_TIMEOUT):
+        return await nats.connect(  # pyright: ignore[reportUnknownMemberType]  **options has no types
+            url,
+            name=name,
+            error_cb=note,
+            connect_timeout=2,
+            reconnect_time_wait=0.25,
+            max_reconnect_attempts=-1,
+            ping_interval=5,
+            max_outstanding_pings=2,
+        )
+
+
+class Bus:
+    """Asks services by request and reply."""
+
+    def __init__(self, client: Client, *, timeout: float = 5.0) -> None:
+        self.client, self.timeout = client, timeout
+
+    async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
+        """Send a command or a query to its service and return the result.
+
+        Raises:
+            Refusal: the service said no.
+            Unavailable: it did not answer within the timeout, or failed at it.
+        """
+        try:
+            answer = await self.client.request(
+                message.subject,
+                message.model_dump_json().encode(),
+                timeout=self.timeout,
+                headers=cast(dict[str, Any], envelope.within(self.timeout).headers()),
+            )
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
+        match _replies(type(message)).validate_json(answer.data):
+            case Accepted(result=result):
+                return cast(R, result)
+            case Refused(code=code, detail=detail):
+                raise Refusal(code, detail)
+            case fault:
+                raise Unavailable(f"{message.subject}: {fault.detail}")
+
+    async def check(self) -> None:
+        """Raise when the bus does not answer (a health check)."""
+        if not self.client.is_connected:
+            raise Unavailable("not connected")
+        await self.client.flush(1)
+
+
+@cache
+def _replies(message: type[Command[Any] | Query[Any]]) -> TypeAdapter[Reply[Any]]:
+    return reply_adapter(result_type(message))

@@ -1,0 +1,26 @@
+"""Work that goes on as long as the process does, whatever fails on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from runtime.logging import get_logger
+
+log = get_logger()
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:
+    """Run `work` again and again, `until` an event is set or for ever.
+
+    After a failure it waits, a little longer each time (0.1 s to 5 s), until one run succeeds.
+    """
+    pause = SHORTEST_PAUSE
+    while not (until and until.is_set()):
+        try:
+            await work()
+            pause = SHORTEST_PAUSE
+        except Exception as error:  # noqa: BLE001  a dependency that is down must not end the process
+            log.warning("interrupted, trying again", work=name, error=repr(error), pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)

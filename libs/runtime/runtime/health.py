@@ -1,0 +1,101 @@
+"""Whether this process lives and is ready, and its metrics, over HTTP for probes and scrapers."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+CHECK_TIMEOUT = 2.0
+
+type Check = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Health:
+    """The checks of a process, by the name of the dependency. A check returns when all is well, and raises when not."""
+
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
+
+    async def report(self) -> dict[str, str]:
+        """Run all checks at once; give `ok` or the reason for each."""
+        results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
+        return dict(zip(self.checks, results, strict=True))
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT:g} s"
+    except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
+        return type(error).__name__
+    return "ok"
+
+
+def app(health: Health) -> Starlette:
+    """Give the ASGI application of `/health/live`, `/health/ready` and `/metrics`."""
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        report = await health.report()
+        well = all(result == "ok" for result in report.values())
+        return JSONResponse(
+            {"status": "ready" if well else "not ready", "checks": report}, status_code=200 if well else 503
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = {"/health/live": live, "/health/ready": ready, "/metrics": metrics}
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+
+
+class Server(uvicorn.Server):
+    """uvicorn inside a process that handles its own signals."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens; known once it has started."""
+        return self.servers[0].sockets[0].getsockname()[:2]
+
+
+@asynccontextmanager
+async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
+    """Serve an ASGI application as long as the context is open; leaving it lets requests finish (10 s).
+
+    Raises:
+        OSError: the address cannot be used.
+    """
+    config = uvicorn.Config(
+        asgi,  # pyright: ignore[reportArgumentType]  uvicorn's own type for ASGI is private
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    if server.should_exit:
+        raise OSError(f"cannot listen on {host}:{port}")
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(server.main_loop())
+        try:
+            yield server
+        finally:
+            server.should_exit = True
+            await loop
+            await server.shutdown()

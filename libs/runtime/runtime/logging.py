@@ -1,0 +1,43 @@
+"""Logs: one JSON object a line on standard output, with the correlation id of what is being done."""
+
+import logging
+import sys
+
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+
+__all__ = ["bound_contextvars", "get_logger", "set_up"]
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """Give a logger; take it once per module."""
+    return structlog.stdlib.get_logger()
+
+
+def set_up(service: str, level: str) -> None:
+    """Send this process's logs, those of libraries too, to standard output as JSON."""
+    shared: list[structlog.typing.Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        lambda _logger, _method, event: {**event, "service": service},
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for chatty in ("uvicorn.access", "aiohttp.access", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

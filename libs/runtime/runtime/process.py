@@ -1,0 +1,53 @@
+"""The life of a process: settings, logs, signals, drain, exit code."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+
+import uvloop
+
+from runtime import logging, settings, telemetry
+
+type Main[S] = Callable[[S, asyncio.Event], Coroutine[object, object, None]]
+
+
+class ProcessSettings(settings.Settings):
+    """What every long-running process can be told."""
+
+    ops_host: str = "127.0.0.1"
+    ops_port: int = 0
+    otel_exporter_otlp_endpoint: str | None = None
+
+
+def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
+    """Run `main(settings, stop)` until it returns; SIGTERM and SIGINT set `stop`, and `main` then drains.
+
+    Exits with 2 when a setting is wrong, with 1 when `main` raises.
+    """
+    try:
+        values = settings.load(kind)
+    except settings.WrongSettings as wrong:
+        sys.exit(_complain(f"{name} cannot start.\n{wrong}", 2))
+    logging.set_up(name, values.log_level)
+    telemetry.set_up(name, values.otel_exporter_otlp_endpoint)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_signalled(values, main))
+    except Exception:  # noqa: BLE001  the edge: nobody else will log it
+        logging.get_logger().exception("the process cannot go on")
+        sys.exit(1)
+    finally:
+        telemetry.shut_down()
+
+
+async def _until_signalled[S: ProcessSettings](values: S, main: Main[S]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await main(values, stop)
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code
