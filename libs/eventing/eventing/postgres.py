@@ -64,7 +64,7 @@ class PostgresStore:
                 for entry in recorded:
                     await self.project(entry, connection)
         except asyncpg.UniqueViolationError as violation:
-            raise _meaning(violation) from None
+            raise await self._meaning(violation, envelope) from None
         for aggregate in aggregates:
             aggregate.settle()
         self.appended.set()
@@ -89,12 +89,16 @@ class PostgresStore:
         recorded = Recorded(row["originator_id"], row["originator_version"], row["recorded_at"], fact, envelope)
         return Fed((int(row["tx"]), row["position"]), recorded)
 
+    async def _meaning(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
+        match violation.constraint_name:
+            case "events_command":
+                return Repeated(violation.detail)
+            case "events_version":
+                # The same command twice collides here first when it creates the aggregate.
+                return Repeated(violation.detail) if await self._has(envelope) else Conflict(violation.detail)
+            case constraint:
+                return Taken(str(constraint))
 
-def _meaning(violation: asyncpg.UniqueViolationError) -> Exception:
-    match violation.constraint_name:
-        case "events_version":
-            return Conflict(violation.detail)
-        case "events_command":
-            return Repeated(violation.detail)
-        case constraint:
-            return Taken(str(constraint))
+    async def _has(self, envelope: Envelope) -> bool:
+        command = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"
+        return bool(await self.database.fetchval(command, envelope.message_id))

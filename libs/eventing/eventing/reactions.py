@@ -9,17 +9,19 @@ dead-lettered. `everywhere`: every replica that is up hears the fact, at most on
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_type_hints
 
 from contracts.messages import Command, Event
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.envelope import Envelope
+from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
@@ -96,35 +98,20 @@ class Reactor[T]:
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js = jetstream(client)
+        self.in_hand: set[tuple[str, int]] = set()
 
     async def work(self, listed: Listed, draining: asyncio.Event) -> None:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
-        source = listed.fact.subject.split(".")[1]
-        durable = f"{self.service}-{listed.name}"
-        config = ConsumerConfig(
-            durable_name=durable,
-            filter_subject=f"{listed.fact.subject}.*",
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
-            max_deliver=-1,  # counted here, so that a crash loop ends in the dead letters too
-            max_ack_pending=1000,
-        )
         slots = asyncio.Semaphore(listed.at_once)
         async with asyncio.TaskGroup() as tasks:
-            while not draining.is_set():
-                await self.js.add_consumer(wire.stream_of(source), config)
-                facts = await self.js.pull_subscribe_bind(durable, wire.stream_of(source))
-                await self._fetch(facts, listed, slots, tasks, draining)
+            # A bus that is away stops the fetching, never what is under way.
+            await forever(listed.name, lambda: self._take(listed, slots, tasks, draining), until=draining)
 
-    async def _fetch(
-        self,
-        facts: JetStreamContext.PullSubscription,
-        listed: Listed,
-        slots: asyncio.Semaphore,
-        tasks: asyncio.TaskGroup,
-        draining: asyncio.Event,
+    async def _take(
+        self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup, draining: asyncio.Event
     ) -> None:
-        # Returns when nothing came for a while: the caller then makes sure that the consumer still exists.
+        # Ends when nothing came for a while, and so makes sure at least that often that the consumer exists.
+        facts = await self._consumer(listed)
         while not draining.is_set():
             await slots.acquire()
             try:
@@ -137,18 +124,41 @@ class Reactor[T]:
                 raise
             tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
 
+    async def _consumer(self, listed: Listed) -> JetStreamContext.PullSubscription:
+        stream = wire.stream_of(listed.fact.subject.split(".")[1])
+        durable = f"{self.service}-{listed.name}"
+        config = ConsumerConfig(
+            durable_name=durable,
+            filter_subject=f"{listed.fact.subject}.*",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT,
+            max_deliver=-1,  # counted in _settle, so that a crash loop ends in the dead letters too
+            max_ack_pending=1000,
+        )
+        await self.js.add_consumer(stream, config)
+        return await self.js.pull_subscribe_bind(durable, stream)
+
     async def _settle(self, listed: Listed, message: Msg) -> None:
-        delivery = message.metadata.num_delivered or 1
-        if delivery > DELIVERIES:
-            await self._bury(listed, message, "it was delivered too often, and each time the service went down")
+        place = (listed.name, message.metadata.sequence.stream)
+        if place in self.in_hand:  # the bus was away longer than the ack wait; the first delivery will be acknowledged
             return
+        self.in_hand.add(place)
         try:
             async with _heartbeat(message):
-                with metrics.reacting.labels(listed.name).track_inprogress():
-                    await self._react(listed, message)
+                await self._deliver(listed, message, message.metadata.num_delivered or 1)
         except asyncio.CancelledError:
             await message.nak()
             raise
+        finally:
+            self.in_hand.discard(place)
+
+    async def _deliver(self, listed: Listed, message: Msg, delivery: int) -> None:
+        if delivery > DELIVERIES:
+            await self._bury(listed, message, "the service went down at each delivery")
+            return
+        try:
+            with metrics.reacting.labels(listed.name).track_inprogress():
+                await self._react(listed, message)
         except Exception as error:
             log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
             metrics.reacted.labels(listed.name, "failed").inc()
@@ -156,9 +166,9 @@ class Reactor[T]:
                 await self._bury(listed, message, repr(error))
             else:
                 await message.nak(delay=min(0.25 * 2**delivery, LONGEST_DELAY))
-            return
-        metrics.reacted.labels(listed.name, "done").inc()
-        await message.ack()
+        else:
+            metrics.reacted.labels(listed.name, "done").inc()
+            await message.ack()
 
     async def hear(self, listed: Listed) -> None:
         """Listen in every replica, until cancelled."""
@@ -196,7 +206,8 @@ async def _heartbeat(message: Msg) -> AsyncGenerator[None]:
     async def beat() -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
-            await message.in_progress()
+            with suppress(Error, OSError):  # a missed heartbeat is no reason to drop the work
+                await message.in_progress()
 
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(beat())

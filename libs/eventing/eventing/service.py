@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contracts.messages import Event
 from contracts.refusals import Refusal
+from nats.aio.client import Client
 from runtime import bus, health
 from runtime.forever import forever
 from runtime.logging import get_logger
@@ -46,7 +47,7 @@ class Service[S: ServiceSettings, T]:
     queries: Handlers
     project: Projection
     migrations: Path
-    tools: Callable[[S, Database], AbstractAsyncContextManager[T]]
+    tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
     taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
@@ -66,7 +67,7 @@ class Service[S: ServiceSettings, T]:
             js = jetstream(client)
             await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
             await provision(js, DEAD_LETTERS, ["dead.>"])
-            tools = await stack.enter_async_context(self.tools(settings, database))
+            tools = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
             if self.started:
@@ -84,10 +85,7 @@ class Service[S: ServiceSettings, T]:
             endless += [
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
             ]
-            drained = [
-                tasks.create_task(forever(r.name, lambda r=r: reactor.work(r, stop), until=stop))
-                for r in self.reactions.shared
-            ]
+            drained = [tasks.create_task(reactor.work(r, stop)) for r in self.reactions.shared]
             await stop.wait()
             log.info("draining")
             if drained:

@@ -37,7 +37,8 @@ class DataFolder:
             return path.read_text()
         secret, unfinished = make(), path.with_name(f"{path.name}.new")
         unfinished.unlink(missing_ok=True)
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        unfinished.touch(mode=0o600)
+        with unfinished.open("w") as file:
             file.write(secret)
             file.flush()
             os.fsync(file.fileno())
@@ -55,14 +56,12 @@ def _make(folder: Path, mode: int) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True)
             folder.chmod(mode)
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError
     except (FileExistsError, NotADirectoryError):
-        raise CannotStart(f"{folder} has to be a folder, and it or its parent is a file. Choose another DATA_DIR.") from None
-    except PermissionError:
-        raise CannotStart(f"{folder} cannot be written to by this user. Choose another DATA_DIR.") from None
+        raise CannotStart(f"{folder} is a file, or in one, and has to be a folder. Choose another DATA_DIR.") from None
     except OSError as error:
         raise CannotStart(f"{folder} cannot be made: {error.strerror}. Choose another DATA_DIR.") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise CannotStart(f"{folder} cannot be written to by this user. Choose another DATA_DIR.")
 
 
 def _locked(file: Path, folder: Path) -> int:
@@ -73,7 +72,7 @@ def _locked(file: Path, folder: Path) -> int:
         if _alive(holder) or time.monotonic() > patience:
             os.close(lock)
             raise CannotStart(
-                f"A system already runs on {folder} (process {holder or 'unknown'}). "
+                f"A system already runs on {folder} (process {holder or 'unknown'}; its parts: {file.parent}/*.pid). "
                 "Stop it (Ctrl-C where it runs, or kill that process), or choose another DATA_DIR."
             )
         time.sleep(0.05)  # its launcher was killed, and its servers are still closing their files

@@ -12,8 +12,8 @@ from onebox.trouble import CannotStart
 class ReservedPort:
     """A port that is bound, not listened on.
 
-    Linux lets a server bind it too (both sides set SO_REUSEADDR, as Python's and Go's servers do), and gives it to nobody
-    who asks for just any port: neither another launcher nor an outgoing connection can take it while the server is down.
+    Linux lets a server bind it too (both sides set SO_REUSEADDR, as Python's and Go's servers do), and gives it to
+    nobody who asks for just any port: no other launcher and no outgoing connection takes it while the server is down.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:

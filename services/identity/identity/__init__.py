@@ -1,0 +1,1 @@
+"""The identity service: accounts, roles, and the tokens that speak for them."""

@@ -32,6 +32,17 @@ class RegisterUser(Command[UserView]):
         return GetUser(user_id=self.user_id)
 
 
+class EnsureAdmin(Command[None]):
+    """Makes the first administrator; does nothing when there is one."""
+
+    subject = "cmd.identity.ensure_admin"
+    sample = {"user_id": USER, "email": "admin@example.com", "password": "analytical engine"}
+
+    user_id: UUID
+    email: str
+    password: str = Field(min_length=8, max_length=1024, repr=False)
+
+
 class LogIn(Command[TokensView]):
     """Trades an e-mail address and a password for tokens of a new family."""
 

@@ -61,7 +61,7 @@ class TokenFamilyRevoked(Event):
     sample = {"family_id": FAMILY, "reason": "logout"}
 
     family_id: UUID
-    reason: Literal["logout", "reuse"]
+    reason: Literal["logout", "reuse", "expired"]
 
 
 type UserFact = UserRegistered | PasswordSet | UserLoggedIn | RefreshTokenIssued | TokenFamilyRevoked

@@ -128,7 +128,10 @@ class RecordToolResult(Command[None]):
 
 
 class CompleteRun(Command[None]):
-    """The agent is done. `total_cost_usd` counts from the session's first turn, as the agent does."""
+    """The agent is done, with an answer or, given an `error_code`, without.
+
+    `total_cost_usd` counts from the session's first turn, as the agent does; None when it did not tell.
+    """
 
     subject = "cmd.session.complete_run"
     sample = {
@@ -142,9 +145,9 @@ class CompleteRun(Command[None]):
 
     session_id: UUID
     run_id: UUID
-    duration_ms: int = Field(ge=0)
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
-    total_cost_usd: Decimal = Field(ge=0)
+    duration_ms: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    total_cost_usd: Decimal | None = Field(default=None, ge=0)
     error_code: Code | None = None
-    error_detail: str | None = None
+    error_detail: str = ""

@@ -89,6 +89,7 @@ class ToolCallEnded(Event):
     sample = {
         "run_id": RUN,
         "tool_call_id": TOOL_CALL,
+        "tool_use_id": "toolu_1",
         "status": "success",
         "tool_output": {"content": "hello"},
         "duration_ms": 12,
@@ -96,6 +97,7 @@ class ToolCallEnded(Event):
 
     run_id: UUID
     tool_call_id: UUID
+    tool_use_id: str
     status: Literal["success", "error", "interrupted"]
     tool_output: dict[str, Any] | None
     duration_ms: int | None

@@ -1,0 +1,39 @@
+"""What the person at the terminal reads when the system is ready."""
+
+import json
+from pathlib import Path
+
+from onebox.services import Place
+
+
+def url_of(host: str, port: int) -> str:
+    """Give the address to type into a browser."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def banner(place: Place, seconds: float) -> str:
+    """Say where the system is, who may enter, where things lie, who plays the model, and how to stop."""
+    settings = place.settings
+    url = url_of(settings.host, settings.port)
+    rows = [
+        ("address", f"{url}   (documentation: {url}/docs)"),
+        *_first_admin(place.first_admin),
+        ("data", f"{place.folder.path}   (logs: {place.folder.logs})"),
+        ("model", settings.model or "none: the built-in SIMULATOR plays it with scripted answers, it does not think."),
+        *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) for a real one.")]),
+        ("try it", "make demo"),
+        ("stop", "Ctrl-C"),
+    ]
+    lines = "\n".join(f"  {name:<13}{text}" for name, text in rows)
+    return f"\nAI-Agent-API is ready after {seconds:.1f} s.\n\n{lines}\n"
+
+
+def _first_admin(file: Path) -> list[tuple[str, str]]:
+    try:
+        made = json.loads(file.read_text())
+        return [("first admin", f"{made['email']}   password: {made['password']}   (shown only now: keep it)")]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):
+        return [("first admin", f"could not be read from {file}")]

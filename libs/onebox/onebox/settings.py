@@ -1,0 +1,65 @@
+"""How the whole system is to run on this machine."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from runtime.settings import Settings
+
+PUBLIC_MODEL = "https://api.anthropic.com"
+
+
+class BoxSettings(Settings):
+    """Each is read from the environment; with `database_url` or `nats_url` that server is not embedded."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    data_dir: Path = Path(".data")
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+    model_base_url: str | None = None
+    model_api_key: SecretStr | None = None
+    database_url: str | None = Field(default=None, repr=False)
+    nats_url: str | None = Field(default=None, repr=False)
+    pg_bindir: Path | None = None
+    otel_exporter_otlp_endpoint: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        """Address of the model; None when the simulator plays it."""
+        return self.model_base_url or (PUBLIC_MODEL if self.model_api_key else None)
+
+    @field_validator("admin_email")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        name, _, domain = (value or "a@b").partition("@")
+        if not (name and domain) or any(character.isspace() for character in name + domain):
+            raise ValueError("has to be an e-mail address, such as admin@example.com")
+        return value
+
+    @field_validator("admin_password")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < 8:
+            raise ValueError("has to have at least 8 characters")
+        return value
+
+    @field_validator("model_base_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        return _begins(value, ("https://", "http://"))
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, value: str | None) -> str | None:
+        return _begins(value, ("postgresql://", "postgres://"))
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats_address(cls, value: str | None) -> str | None:
+        return _begins(value, ("nats://", "tls://", "ws://", "wss://"))
+
+
+def _begins(value: str | None, schemes: tuple[str, ...]) -> str | None:
+    if value and not value.startswith(schemes):
+        raise ValueError(f"has to begin with {' or '.join(schemes)}")
+    return value

@@ -1,0 +1,68 @@
+"""Dead children are started again, unless they keep dying."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from onebox.children import Child
+from onebox.trouble import CannotStart, tail
+
+MOST_DEATHS = 5
+WINDOW = 60.0
+WRONG_SETTINGS = 2  # the exit code of a service whose settings are wrong: starting it again would not help
+
+
+class Supervisor:
+    """Watches children; `say` tells the person at the terminal what happens."""
+
+    def __init__(
+        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic, first_pause: float = 0.2
+    ) -> None:
+        self._children: list[Child] = []
+        self._say, self._clock, self._first_pause = say, clock, first_pause
+        self._deaths: dict[str, deque[float]] = {}
+        self._due: dict[str, float] = {}
+
+    def watch(self, child: Child) -> None:
+        """Watch this one too; it has been started."""
+        self._children.append(child)
+
+    def check(self) -> None:
+        """Look after every child once.
+
+        Raises:
+            CannotStart: one of them died too often.
+        """
+        for child in self._children:
+            if not child.running():
+                self._revive(child)
+
+    def _revive(self, child: Child) -> None:
+        now = self._clock()
+        if child.name not in self._due:
+            self._due[child.name] = now + self._mourn(child, now)
+        elif now >= self._due[child.name]:
+            del self._due[child.name]
+            child.start()
+
+    def _mourn(self, child: Child, now: float) -> float:
+        """Count the death, and say how long to wait before the next start."""
+        child.sweep()
+        deaths = self._deaths.setdefault(child.name, deque())
+        deaths.append(now)
+        while deaths[0] < now - WINDOW:
+            deaths.popleft()
+        if child.exit_code == WRONG_SETTINGS:
+            raise CannotStart(f"{child.name} cannot work with its settings.\n{tail(child.log)}")
+        if len(deaths) > MOST_DEATHS:
+            raise CannotStart(
+                f"{child.name} ended {len(deaths)} times within a minute ({_how(child)}): everything is being stopped."
+                f"\n{tail(child.log)}"
+            )
+        self._say(f"{child.name} ended ({_how(child)}); it is started again. Its log: {child.log}")
+        return self._first_pause * 2 ** (len(deaths) - 1)
+
+
+def _how(child: Child) -> str:
+    code = child.exit_code or 0
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,92 @@
+"""Fixtures on real servers: put `pytest_plugins = ["onebox.testing"]` into the root `conftest.py`."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from onebox.folder import DataFolder
+from onebox.nats import EmbeddedNats
+from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.testing.databases import Databases
+from onebox.testing.system import System
+
+
+@pytest.fixture
+def open_folder() -> Generator[Path]:
+    """Give an empty folder that every account can enter (PostgreSQL's, when the tests run as root)."""
+    yield from _open_folder()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[EmbeddedPostgres]:
+    """Give the one server of this test process; it forgets everything in a power cut."""
+    for path in _open_folder():
+        folder = DataFolder(path)
+        server = EmbeddedPostgres(folder, options=FORGETFUL)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            folder.close()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    """Give the maker of databases: empty ones, or copies of a template that is filled once."""
+    return Databases(postgres)
+
+
+@pytest_asyncio.fixture
+async def database_url(databases: Databases) -> AsyncGenerator[str]:
+    """Give an empty database of the test's own."""
+    async with databases.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
+    """Give a NATS server of the test's own, with an empty JetStream."""
+    folder = DataFolder(open_folder / "nats")
+    server = EmbeddedNats(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        folder.close()
+
+
+@pytest.fixture
+def nats_url(nats_server: EmbeddedNats) -> str:
+    """Give the address of the test's own NATS server, password included."""
+    return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def system() -> Generator[System]:
+    """Give the whole system, started once in this test process; leave it running and sane."""
+    with System() as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture
+def fresh_system() -> Generator[System]:
+    """Give a whole system of the test's own, to kill and to restart."""
+    with System() as running:
+        running.start()
+        yield running
+
+
+def _open_folder() -> Generator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""The whole system as a test sees it: from outside, as a process to start, to kill and to talk to."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from onebox.children import allowed_environment, tether
+from onebox.ports import ReservedPort
+
+LAUNCHER = "launcher"
+_START_SECONDS = 60.0
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        AssertionError: it did not hold in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"did not happen within {seconds:g} s: {getattr(condition, '__name__', condition)}")
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended (one that nobody has buried yet has ended too)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+class System:
+    """One `python -m onebox` with a data folder and a port of its own; use as a context, so that nothing is left.
+
+    Args:
+        environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL and ADMIN_PASSWORD.
+        command: another launcher.
+    """
+
+    host = "127.0.0.1"
+    admin_email = "admin@example.com"
+    admin_password = "correct horse battery staple"
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "onebox"),
+    ) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
+        self._folder.chmod(0o755)
+        self.data_dir = self._folder / "data"
+        self._port = ReservedPort()
+        self.base_url = f"http://{self.host}:{self._port.number}"
+        self._command = command
+        self.environment = {
+            "HOST": self.host,
+            "PORT": str(self._port.number),
+            "DATA_DIR": str(self.data_dir),
+            "ADMIN_EMAIL": self.admin_email,
+            "ADMIN_PASSWORD": self.admin_password,
+        } | dict(environment or {})
+        self._output = self._folder / "output"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._port.release()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def output(self) -> str:
+        """What the last launcher has said."""
+        return self._output.read_text() if self._output.exists() else ""
+
+    def launch(self) -> None:
+        """Start the launcher and do not wait."""
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603  our own program
+                self._command,
+                env=allowed_environment() | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=tether(signal.SIGTERM),
+            )
+
+    def start(self) -> None:
+        """Start the system and wait until it is ready.
+
+        Raises:
+            AssertionError: it ended instead, or took more than 60 s.
+        """
+        self.launch()
+        until(lambda: "is ready after" in self.output or not self.running(), _START_SECONDS)
+        if not self.running():
+            raise AssertionError(f"the system ended:\n{self.output}")
+
+    def running(self) -> bool:
+        """Say whether the launcher is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self, seconds: float = 60.0) -> int:
+        """Wait until the launcher has ended, and give its exit code."""
+        return self._process.wait(seconds) if self._process else 0
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop the system as Ctrl-C does, and give its exit code."""
+        if self._process and self.running():
+            self._process.send_signal(number)
+        return self.wait()
+
+    def restart(self) -> None:
+        """Start again on the same data, after whatever became of the launcher."""
+        self.stop()
+        self.start()
+
+    def pids(self) -> dict[str, int]:
+        """Give the processes by name: gateway, identity, session, simulator, nats, postgres, launcher."""
+        found: dict[str, int] = {}
+        for file in (self.data_dir / "run").glob("*.pid"):
+            with contextlib.suppress(ValueError, FileNotFoundError):
+                found[file.stem] = int(file.read_text())
+        return found
+
+    def kill(self, name: str) -> int:
+        """Kill one process with SIGKILL, wait until it is gone, and give its number; the launcher starts it again."""
+        pid = self.pids()[name]
+        os.kill(pid, signal.SIGKILL)
+        if name == LAUNCHER:
+            self.wait()
+        until(lambda: gone(pid))
+        return pid
+
+    def kill_all(self) -> None:
+        """Kill every process with SIGKILL, as a power cut would, and wait until all are gone."""
+        pids = self.pids()
+        self.kill(LAUNCHER)  # first, or it would start the others again
+        for pid in pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: all(map(gone, pids.values())))

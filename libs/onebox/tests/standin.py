@@ -1,0 +1,34 @@
+"""A stand-in for a service: answers on the port it is told, and ends when asked. Arguments: fail | wrong | unready."""
+
+import json
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+behaviour, told = sys.argv[1:], os.environ  # noqa: TID251  it plays a service, whose settings come this way
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503 if "unready" in behaviour else 200)
+        self.end_headers()
+        self.wfile.write(b"the database does not answer" if "unready" in behaviour else b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+if "fail" in behaviour:
+    sys.exit("it hurts")
+if "wrong" in behaviour:
+    sys.stderr.write("MODEL_API_KEY: is wrong\n")
+    sys.exit(2)
+if "FIRST_ADMIN_FILE" in told and "ADMIN_PASSWORD" not in told:
+    Path(told["FIRST_ADMIN_FILE"]).write_text(json.dumps({"email": "admin@localhost", "password": "made up"}))
+server = HTTPServer(("127.0.0.1", int(told.get("PORT") or told["OPS_PORT"])), Answer)
+signal.signal(signal.SIGTERM, lambda *_: Thread(target=server.shutdown).start())
+server.serve_forever()
+server.server_close()

@@ -1,0 +1,193 @@
+import http.client
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from onebox.postgres import EmbeddedPostgres
+from onebox.testing.system import LAUNCHER, System, gone, until
+
+EVERYBODY = {"launcher", "gateway", "identity", "session", "simulator", "nats", "postgres"}
+type Box = Callable[..., System]
+
+
+def command(*behaviour: str) -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name("box.py")), *behaviour]
+
+
+@pytest.fixture(scope="module")
+def running() -> Generator[System]:
+    """One system of stand-ins that nobody harms."""
+    with System(command=command()) as system:
+        system.start()
+        yield system
+
+
+@pytest.fixture
+def box() -> Generator[Box]:
+    """Make a system of stand-ins: `box("session=fail", PORT="80")`."""
+    with ExitStack() as held:
+        yield lambda *behaviour, **environment: held.enter_context(System(environment, command(*behaviour)))
+
+
+def environment_of(system: System, name: str) -> dict[str, str]:
+    entries = Path(f"/proc/{system.pids()[name]}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if entry)
+
+
+def answers(system: System) -> bool:
+    connection = http.client.HTTPConnection(system.base_url.removeprefix("http://"), timeout=1)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_the_banner_says_what_one_needs_to_know(running: System) -> None:
+    for needed in (running.base_url, str(running.data_dir), "SIMULATOR", "Ctrl-C"):
+        assert needed in running.output
+
+
+def test_every_part_has_its_process_and_its_log(running: System) -> None:
+    assert set(running.pids()) == EVERYBODY
+    assert {log.stem for log in (running.data_dir / "logs").glob("*.log")} == EVERYBODY - {LAUNCHER}
+
+
+def test_the_gateway_is_told_nothing_secret_but_the_bus(running: System) -> None:
+    told = environment_of(running, "gateway")
+    assert not {"DATABASE_URL", "MODEL_API_KEY", "ADMIN_PASSWORD", "KEY_RING_FILE", "DATA_DIR"} & set(told)
+    assert {"NATS_URL", "HOST", "PORT"} <= set(told)
+
+
+def test_the_simulator_plays_the_model(running: System) -> None:
+    told = environment_of(running, "session")
+    assert told["MODEL_BASE_URL"] == f"http://127.0.0.1:{environment_of(running, 'simulator')['PORT']}"
+
+
+def test_a_second_start_on_the_same_data_is_refused(running: System, box: Box) -> None:
+    second = box(DATA_DIR=str(running.data_dir))
+    second.launch()
+    assert second.wait() == 1
+    assert f"A system already runs on {running.data_dir} (process {running.pids()[LAUNCHER]}" in second.output
+
+
+def test_a_port_in_use_is_refused(running: System, box: Box) -> None:
+    second = box(PORT=running.base_url.rpartition(":")[2])
+    second.launch()
+    assert second.wait() == 1
+    assert "is in use by another program" in second.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_in_order(box: Box, number: signal.Signals) -> None:
+    system = box()
+    system.start()
+    pids = system.pids()
+    assert system.stop(number) == 0
+    assert all(map(gone, pids.values()))
+    assert system.output.endswith("Stopped.\n")
+
+
+def test_no_orphan_is_left_when_the_launcher_is_killed(box: Box) -> None:
+    system = box()
+    system.start()
+    pids = system.pids()
+    system.kill(LAUNCHER)
+    until(lambda: all(map(gone, pids.values())))
+
+
+def test_it_starts_again_at_once_after_the_launcher_was_killed(box: Box) -> None:
+    system = box()
+    system.start()
+    system.kill(LAUNCHER)
+    system.start()
+    assert set(system.pids()) == EVERYBODY
+
+
+def test_it_starts_again_after_a_power_cut(box: Box) -> None:
+    system = box()
+    system.start()
+    system.kill_all()
+    system.start()
+    assert answers(system)
+
+
+@pytest.mark.parametrize("name", ["gateway", "nats", "postgres"])
+def test_a_part_that_is_killed_is_started_again(box: Box, name: str) -> None:
+    system = box()
+    system.start()
+    killed = system.kill(name)
+    until(lambda: system.pids().get(name) not in (killed, None))
+    until(lambda: answers(system))
+
+
+def test_a_service_that_keeps_dying_stops_everything_and_is_named(box: Box) -> None:
+    system = box("session=fail")
+    system.launch()
+    assert system.wait() == 1
+    assert "session ended 6 times within a minute" in system.output
+    assert "it hurts" in system.output
+
+
+def test_a_service_with_wrong_settings_stops_everything_at_once(box: Box) -> None:
+    system = box("session=wrong")
+    system.launch()
+    assert system.wait() == 1
+    assert "session cannot work with its settings" in system.output
+    assert "MODEL_API_KEY: is wrong" in system.output
+
+
+def test_a_service_that_does_not_get_ready_is_named_with_its_answer(box: Box) -> None:
+    system = box("session=unready", "patience=1")
+    system.launch()
+    assert system.wait() == 1
+    assert "session is not ready after 1 s: it answered 503: the database does not answer." in system.output
+
+
+def test_a_wrong_setting_ends_it_with_its_name(box: Box) -> None:
+    system = box(PORT="eighty")
+    system.launch()
+    assert system.wait() == 2
+    assert "\nPORT: " in system.output
+
+
+def test_a_made_up_password_is_shown_once(box: Box) -> None:
+    system = box(ADMIN_EMAIL="", ADMIN_PASSWORD="")
+    system.start()
+    assert "admin@localhost   password: made up" in system.output
+    assert not (system.data_dir / "first-admin.json").exists()
+
+
+def test_the_key_ring_outlives_a_restart(box: Box) -> None:
+    system = box()
+    system.start()
+    ring = (system.data_dir / "keys" / "ring.json").read_text()
+    system.restart()
+    assert (system.data_dir / "keys" / "ring.json").read_text() == ring
+
+
+def test_what_is_given_is_not_embedded(box: Box, postgres: EmbeddedPostgres, nats_url: str) -> None:
+    system = box(DATABASE_URL=postgres.url, NATS_URL=nats_url)
+    system.start()
+    assert set(system.pids()) == EVERYBODY - {"nats", "postgres"}
+    assert environment_of(system, "identity")["DATABASE_URL"] == postgres.url
+
+
+def test_with_a_model_there_is_no_simulator(box: Box) -> None:
+    system = box(MODEL_BASE_URL="http://localhost:11434", MODEL_API_KEY="key")
+    system.start()
+    assert "simulator" not in system.pids()
+    assert environment_of(system, "session")["MODEL_API_KEY"] == "key"
+
+
+def test_a_port_taken_at_the_last_moment_is_no_reason_to_hang(box: Box) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        system = box(PORT=str(other.getsockname()[1]))
+        system.launch()
+        assert system.wait() == 1

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import nats
+import pytest
+from nats.errors import Error
+from onebox.folder import DataFolder
+from onebox.nats import EmbeddedNats
+from onebox.trouble import CannotStart
+
+
+async def test_it_keeps_messages_in_a_stream(nats_url: str) -> None:
+    client = await nats.connect(nats_url)
+    stream = client.jetstream()
+    await stream.add_stream(name="facts", subjects=["evt.>"])
+    assert (await stream.publish("evt.made", b"fact")).seq == 1
+    await client.close()
+
+
+async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="facts", subjects=["evt.>"])
+    await client.close()
+    nats_server.stop()
+    client = await nats.connect(nats_server.start())
+    assert (await client.jetstream().stream_info("facts")).config.subjects == ["evt.>"]
+    await client.close()
+
+
+async def test_nobody_enters_without_the_password(nats_url: str) -> None:
+    async def swallow(_: Exception) -> None: ...
+
+    with pytest.raises(Error, match="Authorization"):
+        await nats.connect(f"nats://{nats_url.partition('@')[2]}", allow_reconnect=False, error_cb=swallow)
+
+
+async def test_it_takes_messages_of_several_megabytes(nats_url: str) -> None:
+    client = await nats.connect(nats_url)
+    assert client.max_payload == 8 * 1024 * 1024
+    await client.close()
+
+
+def test_the_password_is_kept(folder: DataFolder) -> None:
+    servers = EmbeddedNats(folder), EmbeddedNats(folder)
+    first, second = (server.url.partition("@")[0] for server in servers)
+    assert first == second
+    for server in servers:
+        server.stop()
+
+
+def test_a_server_that_is_too_old_is_refused(folder: DataFolder, fake_program: Path) -> None:
+    with pytest.raises(CannotStart, match=r"is nats-server 2\.10, and 2\.12 or newer is needed"):
+        EmbeddedNats(folder, program=fake_program)
+
+
+def test_a_program_that_does_not_run_is_refused(folder: DataFolder, tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="does not run. Install nats-server again, or set NATS_URL"):
+        EmbeddedNats(folder, program=tmp_path / "none")

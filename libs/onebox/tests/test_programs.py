@@ -1,0 +1,27 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from onebox.programs import PostgresBinaries, find_postgres, postgres_account, reachable_copy, version_of
+
+
+def test_a_program_that_does_not_run_has_no_version(tmp_path: Path) -> None:
+    assert version_of(tmp_path / "none") is None
+
+
+def test_programs_that_the_account_can_run_are_used_where_they_are(open_folder: Path) -> None:
+    found = find_postgres(None, None)
+    assert reachable_copy(found, postgres_account(), open_folder) == found.folder
+
+
+@pytest.mark.skipif(postgres_account() is None, reason="needs root, whom PostgreSQL refuses")
+def test_programs_in_a_private_home_are_copied_with_their_libraries(open_folder: Path) -> None:
+    found = find_postgres(None, None)
+    home, room = open_folder / "home", open_folder / "room"
+    home.mkdir(mode=0o700)
+    package = found.folder.parent.parent
+    shutil.copytree(package, home / package.name, symlinks=True)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
+    private = PostgresBinaries(home / package.name / "pginstall" / "bin", found.version)
+    copy = reachable_copy(private, postgres_account(), room)
+    assert version_of(copy / "postgres", postgres_account()) == found.version

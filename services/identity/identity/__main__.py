@@ -1,0 +1,8 @@
+"""`python -m identity`: the identity service."""
+
+from runtime.process import run
+
+from identity.app import service
+from identity.settings import Settings
+
+run(service.name, Settings, service.run)

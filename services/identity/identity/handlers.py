@@ -1,0 +1,97 @@
+"""What the identity service does on a command."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.identity.commands import EnsureAdmin, LogIn, LogOut, RefreshTokens, RegisterUser
+from contracts.identity.queries import TokensView
+from contracts.refusals import Code, Refusal
+from eventing.handling import Handlers, UnitOfWork
+from eventing.store import Missing
+from runtime.clock import new_id
+
+from identity.aggregate import Family, User
+from identity.keys import ACCESS
+from identity.passwords import is_common
+from identity.refresh_tokens import LIFETIME, RefreshToken
+from identity.tools import Tools
+
+handles = Handlers()
+
+type Work = UnitOfWork[Tools]
+
+
+@handles
+async def register_user(command: RegisterUser, work: Work) -> None:
+    """Make an account."""
+    if not work.tools.registration_open:
+        raise Refusal(Code.REGISTRATION_CLOSED, "New accounts are made by an administrator here.")
+    if is_common(command.password):
+        raise Refusal(Code.PASSWORD_TOO_COMMON, "This password is one of the most common. Choose another.")
+    user = User(command.user_id)
+    password_hash = await work.tools.passwords.hash(command.password)
+    user.register(command.email, command.username, command.full_name, "user", password_hash)
+    await work.save(user)
+
+
+@handles
+async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
+    """Make the first administrator."""
+    if await work.tools.directory.has_admin():
+        return
+    user = User(command.user_id)
+    user.register(command.email, "admin", None, "admin", await work.tools.passwords.hash(command.password))
+    await work.save(user)
+
+
+@handles
+async def log_in(command: LogIn, work: Work) -> TokensView:
+    """Open a token family; the answer and its timing do not tell whether the address is known."""
+    user_id = await work.tools.directory.user_of(command.email)
+    user = await work.load(User, user_id) if user_id else None
+    matches = await work.tools.passwords.matches(command.password, user.password_hash if user else None)
+    if user is None or not matches:
+        raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
+    token = RefreshToken.new(user.id, new_id())
+    user.log_in(token.family_id, _family(token, work.now), work.now)
+    await work.save(user)
+    return _tokens(user, token, work)
+
+
+@handles
+async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
+    """Trade a refresh token; one that comes back revokes its family."""
+    invalid = Refusal(Code.INVALID_REFRESH_TOKEN, "The refresh token is not valid. Log in again.")
+    try:
+        presented = RefreshToken.read(command.refresh_token)
+        user = await work.load(User, presented.user_id)
+    except (ValueError, Missing):
+        raise invalid from None
+    following = RefreshToken.new(user.id, presented.family_id)
+    good = user.refresh(presented.family_id, presented.hash, _family(following, work.now), work.now)
+    await work.save(user)
+    if not good:
+        raise invalid
+    return _tokens(user, following, work)
+
+
+@handles
+async def log_out(command: LogOut, work: Work) -> None:
+    """End a family of the actor."""
+    user = await work.load(User, work.actor.user_id)
+    user.log_out(command.family_id)
+    await work.save(user)
+
+
+def _family(token: RefreshToken, now: datetime) -> Family:
+    return Family(token.hash, now + LIFETIME)
+
+
+def _tokens(user: User, token: RefreshToken, work: Work) -> TokensView:
+    token_id: UUID = new_id()
+    return TokensView(
+        access_token=work.tools.keys.access_token(user.id, user.role, token.family_id, token_id, work.now),
+        expires_in=int(ACCESS.total_seconds()),
+        refresh_token=str(token),
+        refresh_expires_in=int(LIFETIME.total_seconds()),
+    )

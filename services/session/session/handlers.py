@@ -1,0 +1,96 @@
+"""What the session service does on a command: load, let the session decide, save."""
+
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.commands import (
+    CompleteRun,
+    CreateSession,
+    DeleteSession,
+    RecordMessage,
+    RecordToolResult,
+    StartRun,
+    SubmitQuery,
+)
+from contracts.session.values import Usage
+from eventing.handling import Handlers, UnitOfWork
+from eventing.store import Missing
+
+from session.aggregate import Session
+from session.tools import Tools
+
+handles = Handlers()
+
+type Work = UnitOfWork[Tools]
+
+
+@handles
+async def create_session(command: CreateSession, work: Work) -> None:
+    """Open a session for the actor."""
+    session = Session(command.session_id)
+    session.create(work.actor.user_id, command.name, command.mode, command.sdk_options)
+    await work.save(session)
+
+
+@handles
+async def submit_query(command: SubmitQuery, work: Work) -> None:
+    """Start a run."""
+    session = await _load(command.session_id, work)
+    session.submit_query(command.run_id, command.message_id, command.message)
+    await work.save(session)
+
+
+@handles
+async def start_run(command: StartRun, work: Work) -> None:
+    """Take a run up."""
+    session = await _load(command.session_id, work)
+    session.start_run(command.run_id)
+    await work.save(session)
+
+
+@handles
+async def record_message(command: RecordMessage, work: Work) -> None:
+    """Take down what the agent said."""
+    session = await _load(command.session_id, work)
+    session.record_message(command.run_id, command.message_id, command.blocks, command.model)
+    await work.save(session)
+
+
+@handles
+async def record_tool_result(command: RecordToolResult, work: Work) -> None:
+    """Take down how a tool call ended."""
+    session = await _load(command.session_id, work)
+    session.record_tool_result(
+        command.run_id, command.tool_use_id, command.output, command.is_error, command.duration_ms
+    )
+    await work.save(session)
+
+
+@handles
+async def complete_run(command: CompleteRun, work: Work) -> None:
+    """End a run."""
+    session = await _load(command.session_id, work)
+    usage = Usage(
+        duration_ms=command.duration_ms, input_tokens=command.input_tokens, output_tokens=command.output_tokens
+    )
+    session.end_run(command.run_id, usage, command.total_cost_usd, command.error_code, command.error_detail)
+    await work.save(session)
+
+
+@handles
+async def delete_session(command: DeleteSession, work: Work) -> None:
+    """End a session for good."""
+    session = await _load(command.session_id, work)
+    session.delete()
+    await work.save(session)
+
+
+async def _load(session_id: UUID, work: Work) -> Session:
+    # What is another's, or gone, does not exist: nobody learns more than that.
+    try:
+        session = await work.load(Session, session_id)
+    except Missing:
+        session = None
+    if session is None or session.deleted or not work.actor.may_see(session.user_id):
+        raise Refusal(Code.SESSION_NOT_FOUND, f"There is no session {session_id}.")
+    return session

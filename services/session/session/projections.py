@@ -1,0 +1,104 @@
+"""The read models of the session service, written in the transaction that stores the fact."""
+
+from typing import assert_never
+
+from contracts.session.events import (
+    MessageRecorded,
+    RunCompleted,
+    RunFailed,
+    RunRequested,
+    RunStarted,
+    SessionCreated,
+    SessionDeleted,
+    SessionFact,
+    ToolCallEnded,
+    ToolCallStarted,
+)
+from contracts.session.values import TextBlock
+from eventing.database import Connection
+from eventing.recording import Recorded
+
+
+async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # noqa: C901  one case a fact
+    """Write what one fact means for those who read."""
+    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    match recorded.fact:
+        case SessionCreated() as fact:
+            await db.execute(
+                "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+                "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
+                id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
+            )  # fmt: skip
+        case RunRequested() as fact:
+            await db.execute(
+                "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
+                fact.run_id, id, at,
+            )  # fmt: skip
+            await db.execute(
+                "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
+                "VALUES ($1, $2, $3, $4, 'user', $5, $6)",
+                id, fact.sequence_number, fact.message_id, fact.run_id, {"content": fact.message}, at,
+            )  # fmt: skip
+            await db.execute(
+                "UPDATE sessions SET status = 'processing', total_messages = $2, updated_at = $3 WHERE id = $1",
+                id, fact.sequence_number, at,
+            )  # fmt: skip
+        case RunStarted() as fact:
+            await db.execute(
+                "UPDATE runs SET status = 'running', attempt = $2 WHERE id = $1", fact.run_id, fact.attempt
+            )
+            await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case MessageRecorded() as fact:
+            await _say(recorded, fact, db)
+        case ToolCallStarted() as fact:
+            await db.execute(
+                "INSERT INTO tool_calls (id, session_id, run_id, tool_name, tool_input, status, created_at) "
+                "VALUES ($1, $2, $3, $4, $5, 'running', $6)",
+                fact.tool_call_id, id, fact.run_id, fact.tool_name, fact.tool_input, at,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", id)
+        case ToolCallEnded() as fact:
+            await db.execute(
+                "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
+                fact.tool_call_id, fact.status, fact.tool_output, fact.duration_ms,
+            )  # fmt: skip
+        case RunCompleted() | RunFailed() as fact:
+            await _end(recorded, fact, db)
+        case SessionDeleted():
+            await db.execute("DELETE FROM sessions WHERE id = $1", id)
+        case _:
+            assert_never(recorded.fact)
+
+
+async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Connection) -> None:
+    text = "".join(block.text for block in fact.blocks if isinstance(block, TextBlock))
+    blocks = [block.model_dump(mode="json") for block in fact.blocks]
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
+        "VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7)",
+        recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": text, "blocks": blocks},
+        fact.model, recorded.at,
+    )  # fmt: skip
+    if text:
+        await db.execute("UPDATE runs SET message_id = $2, text = $3 WHERE id = $1", fact.run_id, fact.message_id, text)
+    await db.execute(
+        "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",
+        recorded.id, fact.sequence_number, recorded.at,
+    )  # fmt: skip
+
+
+async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed, db: Connection) -> None:
+    failed = isinstance(fact, RunFailed)
+    usage = fact.usage
+    await db.execute(
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
+        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1",
+        fact.run_id, "failed" if failed else "completed", fact.error_code if failed else None,
+        fact.error_detail if failed else None, usage.duration_ms, usage.input_tokens, usage.output_tokens,
+        usage.cost_usd, recorded.at,
+    )  # fmt: skip
+    await db.execute(
+        "UPDATE sessions SET status = 'active', total_cost_usd = $2, api_input_tokens = api_input_tokens + $3, "
+        "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
+        recorded.id, fact.total_cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
+    )  # fmt: skip

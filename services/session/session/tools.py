@@ -1,0 +1,1 @@
+"""What the session service's handlers and reactions work with."""
