@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_type_hints
 
-from contracts.messages import Command, Event
+from contracts.messages import Command, Event, Query
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
@@ -50,6 +50,10 @@ class Reaction[T]:
     async def send[R](self, command: Command[R]) -> R:
         """Send a command to this service, because of the fact. Raises as `Dispatcher.send` does."""
         return await self.dispatcher.send(command, self.envelope.follow())
+
+    async def ask[R](self, query: Query[R]) -> R:
+        """Ask this service a query. Raises as `Dispatcher.ask` does."""
+        return await self.dispatcher.ask(query, self.envelope.follow())
 
 
 type React = Callable[[Any, Any], Awaitable[None]]

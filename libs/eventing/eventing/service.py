@@ -62,8 +62,7 @@ class Service[S: ServiceSettings, T]:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
             applied = await migrate(database, self.migrations)
-            client = await bus.connect(settings.nats_url, self.name)
-            stack.push_async_callback(client.close)
+            client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             js = jetstream(client)
             await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
             await provision(js, DEAD_LETTERS, ["dead.>"])
@@ -75,7 +74,7 @@ class Service[S: ServiceSettings, T]:
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            await stack.enter_async_context(subscribers.broker(settings.nats_url, self.name, dispatcher))
+            await stack.enter_async_context(subscribers.serving(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
             await self._work(Relay(store, js, self.name), Reactor(self.name, client, dispatcher), stop)
 

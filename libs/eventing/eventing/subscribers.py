@@ -1,9 +1,10 @@
 """Commands and queries from the bus, by FastStream: one subscriber a subject, shared by a service's replicas."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
@@ -23,9 +24,10 @@ DRAIN_TIMEOUT = 10.0
 type Message = type[Command[Any] | Query[Any]]
 
 
-def broker(url: str, service: str, dispatcher: Dispatcher[Any]) -> NatsBroker:
-    """Give a broker that answers, once started, all the commands and queries that the service has handlers for."""
-    nats = NatsBroker(
+@asynccontextmanager
+async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
+    """Answer all the commands and queries that the service has handlers for; leaving finishes those under way."""
+    broker = NatsBroker(
         url,
         name=service,
         apply_types=False,
@@ -37,9 +39,13 @@ def broker(url: str, service: str, dispatcher: Dispatcher[Any]) -> NatsBroker:
         max_outstanding_pings=2,
     )
     for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
-        subscriber = nats.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
+        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
         subscriber(_answering(kind, dispatcher))
-    return nats
+    await broker.start()
+    try:
+        yield
+    finally:
+        await broker.stop()
 
 
 async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
@@ -47,33 +53,32 @@ async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
 
 
 def _answering(kind: Message, dispatcher: Dispatcher[Any]) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
-    replies = reply_adapter(result_type(kind))
+    accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
-        reply = await _reply(kind, message, dispatcher)
-        handled.labels(kind.subject, reply.kind).inc()
-        return NatsResponse(replies.dump_json(reply))
+        try:
+            envelope = Envelope.read(message.headers)
+            body = kind.model_validate_json(message.body)
+        except ValueError as error:
+            log.warning("a message that cannot be read", subject=kind.subject, error=_shape(error))
+            return _reply(kind, Faulted(detail="The message cannot be read."))
+        if envelope.expired:
+            return _reply(kind, Faulted(detail="The message came after its deadline."))
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
+            try:
+                return _reply(kind, accepted(result=await _handle(body, envelope, dispatcher)))
+            except Refusal as refusal:
+                return _reply(kind, Refused(code=refusal.code, detail=refusal.detail))
+            except Exception:
+                log.exception("a message could not be handled", subject=kind.subject)
+                return _reply(kind, Faulted(detail="The service could not do it now."))
 
     return answer
 
 
-async def _reply(kind: Message, message: StreamMessage[Any], dispatcher: Dispatcher[Any]) -> Reply[Any]:
-    try:
-        envelope = Envelope.read(message.headers)
-        body = kind.model_validate_json(message.body)
-    except ValueError as error:
-        log.warning("a message that cannot be read", subject=kind.subject, error=_shape(error))
-        return Faulted(detail="The message cannot be read.")
-    if envelope.expired:
-        return Faulted(detail="The message came after its deadline.")
-    with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
-        try:
-            return Accepted(result=await _handle(body, envelope, dispatcher))
-        except Refusal as refusal:
-            return Refused(code=refusal.code, detail=refusal.detail)
-        except Exception:
-            log.exception("a message could not be handled", subject=kind.subject)
-            return Faulted(detail="The service could not do it now.")
+def _reply(kind: Message, reply: Reply[Any]) -> NatsResponse:
+    handled.labels(kind.subject, reply.kind).inc()
+    return NatsResponse(reply.model_dump_json().encode())
 
 
 async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatcher: Dispatcher[Any]) -> Any:

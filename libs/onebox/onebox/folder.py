@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from onebox.processes import lives
 from onebox.trouble import CannotStart
 
 LOCK_PATIENCE = 20.0
@@ -90,11 +91,6 @@ def _taken(lock: int) -> bool:
 
 def _alive(pid: str) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
+        return lives(int(pid))
     except (ValueError, OverflowError):  # still being written: whoever writes it is alive
         return True
-    except ProcessLookupError:
-        return False
-    return True

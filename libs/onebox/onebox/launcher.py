@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from onebox.readiness import ReadyCheck, explained, not_ready
 from onebox.services import STOP_ORDER, Place, Service, services
 from onebox.settings import BoxSettings
 from onebox.supervision import Supervisor
+from onebox.terminal import fail, say
 from onebox.trouble import CannotStart
 
 READY_SECONDS = 30.0
@@ -111,23 +111,12 @@ class Launcher:
         place.first_admin.unlink(missing_ok=True)  # a crash before this line shows the password again
 
 
-def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def main(table: Table = services, patience: float = READY_SECONDS) -> int:
     """Run the system as the environment says, and give the exit code."""
     try:
         Launcher(load(BoxSettings), table, patience).run()
     except WrongSettings as wrong:
-        return _failed(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
+        return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
     except (CannotStart, OSError) as trouble:
-        return _failed(str(trouble), 1)
+        return fail(str(trouble), 1)
     return 0
-
-
-def _failed(message: str, code: int) -> int:
-    sys.stderr.write(f"{message}\n")
-    return code

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from onebox.children import Child, Program, allowed_environment, tether
 from onebox.folder import DataFolder
+from onebox.processes import lives, unburied
 from onebox.programs import find_postgres, postgres_account, reachable_copy
 from onebox.trouble import CannotStart, tail
 
@@ -52,6 +53,7 @@ class EmbeddedPostgres:
         """Start the server, make the database if need be, wait until it is ready, and give its address."""
         if not self.data.exists():
             self._make()
+        self._bury()
         self.child.start()
         self._wait()
         return self.url
@@ -115,6 +117,19 @@ class EmbeddedPostgres:
         )
         if done.returncode:
             raise CannotStart(f"The database could not be made in {self.data}.\n{done.stderr.strip()}")
+
+    def _bury(self) -> None:
+        """Take away the lock files of a server that was killed and that nobody has buried: PostgreSQL thinks it lives.
+
+        That it is dead is certain: it would still hold the lock on the data folder, as would all its children.
+        """
+        until = time.monotonic() + 5
+        for lock in (self.data / "postmaster.pid", self.data / ".s.PGSQL.5432.lock"):
+            pid = int(lock.read_text().split()[0]) if lock.exists() else 0
+            while pid and lives(pid) and time.monotonic() < until:
+                time.sleep(0.01)
+            if pid and unburied(pid):
+                lock.unlink()
 
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS

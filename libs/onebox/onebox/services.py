@@ -73,13 +73,13 @@ def _identity(place: Place) -> Service:
 
 
 def _session(place: Place, model: str) -> Service:
-    key = place.settings.model_api_key
     told = {
         "DATABASE_URL": place.database_url,
         "WORKSPACES_DIR": str(place.folder.workspaces),
         "MODEL_BASE_URL": model,
-        "MODEL_API_KEY": key.get_secret_value() if key else "none",  # the SDK wants one, a local model does not
     }
+    if key := place.settings.model_api_key:
+        told["MODEL_API_KEY"] = key.get_secret_value()
     return _behind("session", place, told)
 
 

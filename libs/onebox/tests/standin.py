@@ -17,7 +17,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"the database does not answer" if "unready" in behaviour else b"ok")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         pass
 
 
@@ -29,6 +29,6 @@ if "wrong" in behaviour:
 if "FIRST_ADMIN_FILE" in told and "ADMIN_PASSWORD" not in told:
     Path(told["FIRST_ADMIN_FILE"]).write_text(json.dumps({"email": "admin@localhost", "password": "made up"}))
 server = HTTPServer(("127.0.0.1", int(told.get("PORT") or told["OPS_PORT"])), Answer)
-signal.signal(signal.SIGTERM, lambda *_: Thread(target=server.shutdown).start())
-server.serve_forever()
+signal.signal(signal.SIGTERM, lambda _number, _frame: Thread(target=server.shutdown).start())
+server.serve_forever(poll_interval=0.02)
 server.server_close()

@@ -35,7 +35,8 @@ def test_a_child_learns_where_programs_and_certificates_are(monkeypatch: pytest.
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  our own
         child = int((parent.stdout or sys.stdin).readline())
         parent.send_signal(signal.SIGKILL)
     until(lambda: gone(child))

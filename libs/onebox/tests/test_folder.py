@@ -8,7 +8,7 @@ from onebox.trouble import CannotStart
 
 def test_a_second_system_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     first = DataFolder(tmp_path / "data")
-    with pytest.raises(CannotStart, match="already runs on .*/data .*choose another DATA_DIR"):
+    with pytest.raises(CannotStart, match=r"already runs on .*/data .*choose another DATA_DIR"):
         DataFolder(tmp_path / "data")
     first.close()
 
@@ -20,7 +20,7 @@ def test_a_folder_that_was_let_go_can_be_taken_again(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(CannotStart, match="is a file.*Choose another DATA_DIR"):
+    with pytest.raises(CannotStart, match=r"is a file.*Choose another DATA_DIR"):
         DataFolder(tmp_path / "data")
 
 

@@ -1,6 +1,5 @@
 import http.client
 import signal
-import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -127,14 +126,6 @@ def test_a_part_that_is_killed_is_started_again(box: Box, name: str) -> None:
     until(lambda: answers(system))
 
 
-def test_a_service_that_keeps_dying_stops_everything_and_is_named(box: Box) -> None:
-    system = box("session=fail")
-    system.launch()
-    assert system.wait() == 1
-    assert "session ended 6 times within a minute" in system.output
-    assert "it hurts" in system.output
-
-
 def test_a_service_with_wrong_settings_stops_everything_at_once(box: Box) -> None:
     system = box("session=wrong")
     system.launch()
@@ -184,10 +175,3 @@ def test_with_a_model_there_is_no_simulator(box: Box) -> None:
     system.start()
     assert "simulator" not in system.pids()
     assert environment_of(system, "session")["MODEL_API_KEY"] == "key"
-
-
-def test_a_port_taken_at_the_last_moment_is_no_reason_to_hang(box: Box) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        system = box(PORT=str(other.getsockname()[1]))
-        system.launch()
-        assert system.wait() == 1

@@ -1,8 +1,11 @@
+# nats-py leaves its options untyped
+# pyright: reportUnknownMemberType=false
+
+import socket
 from pathlib import Path
 
 import nats
 import pytest
-from nats.errors import Error
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.trouble import CannotStart
@@ -26,11 +29,11 @@ async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) ->
     await client.close()
 
 
-async def test_nobody_enters_without_the_password(nats_url: str) -> None:
-    async def swallow(_: Exception) -> None: ...
-
-    with pytest.raises(Error, match="Authorization"):
-        await nats.connect(f"nats://{nats_url.partition('@')[2]}", allow_reconnect=False, error_cb=swallow)
+def test_nobody_enters_without_the_password(nats_url: str) -> None:
+    host, _, port = nats_url.partition("@")[2].partition(":")
+    with socket.create_connection((host, int(port))) as stranger, stranger.makefile() as answers:
+        stranger.sendall(b"CONNECT {}\r\nPING\r\n")
+        assert "Authorization Violation" in answers.read()
 
 
 async def test_it_takes_messages_of_several_megabytes(nats_url: str) -> None:
@@ -53,5 +56,5 @@ def test_a_server_that_is_too_old_is_refused(folder: DataFolder, fake_program: P
 
 
 def test_a_program_that_does_not_run_is_refused(folder: DataFolder, tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="does not run. Install nats-server again, or set NATS_URL"):
+    with pytest.raises(CannotStart, match=r"does not run\. Install nats-server again, or set NATS_URL"):
         EmbeddedNats(folder, program=tmp_path / "none")

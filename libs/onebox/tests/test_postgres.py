@@ -98,7 +98,8 @@ async def test_a_folder_too_deep_for_a_socket_works(open_folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 def test_the_servers_end_when_their_parent_is_killed(open_folder: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, open_folder], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", PARENT, str(open_folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  our own
         servers = [int(pid) for pid in (parent.stdout or sys.stdin).readline().split()]
         parent.send_signal(signal.SIGKILL)
     until(lambda: len(servers) == 2 and all(map(gone, servers)))
@@ -113,7 +114,7 @@ def test_a_folder_that_is_no_database_is_refused(folder: DataFolder) -> None:
 def test_a_database_of_an_unreadable_version_is_refused(folder: DataFolder) -> None:
     (folder.path / "postgres").mkdir()
     (folder.path / "postgres" / "PG_VERSION").write_text("garbage")
-    with pytest.raises(CannotStart, match="PG_VERSION cannot be read.*choose another DATA_DIR"):
+    with pytest.raises(CannotStart, match=r"PG_VERSION cannot be read.*choose another DATA_DIR"):
         EmbeddedPostgres(folder)
 
 
@@ -138,7 +139,7 @@ def test_a_server_that_is_too_old_is_refused(folder: DataFolder, fake_program: P
 
 
 def test_a_folder_without_a_server_is_refused(folder: DataFolder, tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="PG_BINDIR=.* holds no PostgreSQL server"):
+    with pytest.raises(CannotStart, match=r"PG_BINDIR=.* holds no PostgreSQL server"):
         EmbeddedPostgres(folder, bindir=tmp_path)
 
 
@@ -148,7 +149,7 @@ def test_a_folder_that_its_account_cannot_enter_is_refused_by_name(open_folder: 
     home.mkdir(mode=0o700)
     folder = DataFolder(home / "data")
     with pytest.raises(
-        CannotStart, match="user '(postgres|nobody)', who may not enter .*/home. Choose another DATA_DIR"
+        CannotStart, match=r"user '(postgres|nobody)', who may not enter .*/home\. Choose another DATA_DIR"
     ):
         EmbeddedPostgres(folder)
     folder.close()

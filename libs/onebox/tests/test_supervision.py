@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 from onebox.children import Child, Program
@@ -27,7 +27,7 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def die(folder: DataFolder, clock: Clock, said: list[str]) -> Callable[[float], Child]:
+def die(folder: DataFolder, clock: Clock, said: list[str]) -> Generator[Callable[[float], Child]]:
     """Let a supervised child die once more, `seconds` later."""
     child = Child(Program("mortal", ["sh", "-c", "echo dying; exit 3"]), folder)
     supervisor = Supervisor(said.append, clock)
@@ -41,7 +41,8 @@ def die(folder: DataFolder, clock: Clock, said: list[str]) -> Callable[[float], 
         supervisor.check()
         return child
 
-    return again
+    yield again
+    child.finish()
 
 
 def test_a_dead_child_is_started_again(die: Callable[[float], Child]) -> None:

@@ -1,6 +1,8 @@
 """The client side of the bus: ask a service something and get its answer, a refusal, or an honest "not now"."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, cast
 
@@ -23,7 +25,8 @@ class Unavailable(Exception):
     """Nobody answered, or the answer was a fault: whether the message was handled is not known."""
 
 
-async def connect(url: str, name: str) -> Client:
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncGenerator[Client]:
     """Connect to NATS, and stay connected: later losses are mended in the background.
 
     Raises:
@@ -34,7 +37,7 @@ async def connect(url: str, name: str) -> Client:
         log.warning("bus error", error=repr(error))
 
     async with asyncio.timeout(CONNECT_TIMEOUT):
-        return await nats.connect(  # pyright: ignore[reportUnknownMemberType]  **options has no types
+        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType]  **options has no types
             url,
             name=name,
             error_cb=note,
@@ -44,6 +47,11 @@ async def connect(url: str, name: str) -> Client:
             ping_interval=5,
             max_outstanding_pings=2,
         )
+    try:
+        yield client
+    finally:
+        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
+            await client.close()
 
 
 class Bus:

@@ -15,10 +15,11 @@ DROPPED = {*CREDENTIALS, *HOP_BY_HOP, "expect", "host", "transfer-encoding"}
 
 
 class ModelProxy:
-    """Takes the agents' requests at their listeners to the provider at `base_url`, with `api_key`."""
+    """Takes the agents' requests at their listeners to the provider at `base_url`, with `api_key` if it wants one."""
 
-    def __init__(self, base_url: str, api_key: str) -> None:
-        self.base_url, self._api_key = base_url.rstrip("/"), api_key
+    def __init__(self, base_url: str, api_key: str | None) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key = {"x-api-key": api_key} if api_key else {}
         self._sites: dict[str, web.SockSite] = {}
         app = web.Application()
         app.add_routes([web.post(route, self._pass) for route in ROUTES])
@@ -58,8 +59,8 @@ class ModelProxy:
             return _error(413, "request_too_large", f"A request has at most {BODY_LIMIT} bytes.")
         try:
             async with self._provider.post(
-                self.base_url + request.path_qs,
-                headers={**_passing(request), "x-api-key": self._api_key},
+                self._base_url + request.path_qs,
+                headers={**_passing(request), **self._key},
                 data=request.content,
                 allow_redirects=False,
             ) as answer:

@@ -1,10 +1,10 @@
 """The conversations of the agents, kept in PostgreSQL, so that any replica can take any of them up again."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
-from claude_agent_sdk import SessionKey, SessionListSubkeysKey, SessionStore, SessionStoreEntry
+from claude_agent_sdk import SessionKey, SessionListSubkeysKey, SessionStoreEntry
 
 APPEND = """
     WITH appended AS (
@@ -20,7 +20,9 @@ LOAD = "SELECT position, entry FROM transcript WHERE session_id = $1 AND subpath
 DELETE = "DELETE FROM transcript WHERE session_id = $1 AND (subpath = $2 OR $2 = '')"
 SUBPATHS = "SELECT DISTINCT subpath FROM transcript WHERE session_id = $1 AND subpath <> ''"
 LAST = "SELECT coalesce(max(position), 0) FROM transcript WHERE session_id = $1"
-BEGUN = "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND subpath = '' AND type IN ('user', 'assistant'))"
+BEGUN = (
+    "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND subpath = '' AND type IN ('user', 'assistant'))"
+)
 
 
 class Database(Protocol):
@@ -39,40 +41,57 @@ class Database(Protocol):
         ...
 
 
-class Transcript(SessionStore):
-    """What one agent reads and writes. Where the agent ran (the SDK's project key) plays no part: it may run elsewhere."""
+class Transcript:
+    """The SDK's session store, as one agent of a session sees it.
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    Where an agent ran (the SDK's project key) plays no part: the next one may run elsewhere.
+    """
+
+    def __init__(self, database: Database, session_id: UUID) -> None:
+        self._database, self._session = database, str(session_id)
         self._seen = 0
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Add the entries in their order; those that are there already are left out."""
         ids = [entry.get("uuid") for entry in entries]
         types = [entry["type"] for entry in entries]
-        position = await self.database.fetchval(
-            APPEND, key["session_id"], key.get("subpath", ""), ids, types, [json.dumps(entry) for entry in entries]
-        )
-        self._seen = max(self._seen, position)
+        texts = [json.dumps(entry) for entry in entries]
+        last = await self._database.fetchval(APPEND, key["session_id"], key.get("subpath", ""), ids, types, texts)
+        self._seen = max(self._seen, last)
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """Give all entries in their order, or None when there are none."""
-        rows = await self.database.fetch(LOAD, key["session_id"], key.get("subpath", ""))
-        self._seen = max([self._seen, *(row["position"] for row in rows)])
+        rows = await self._database.fetch(LOAD, key["session_id"], key.get("subpath", ""))
+        self._seen = max(self._seen, *(row["position"] for row in rows), 0)
         return [json.loads(row["entry"]) for row in rows] or None
 
     async def delete(self, key: SessionKey) -> None:
         """Remove a conversation with those of its subagents, or that of one subagent."""
-        await self.database.execute(DELETE, key["session_id"], key.get("subpath", ""))
+        await self._database.execute(DELETE, key["session_id"], key.get("subpath", ""))
 
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
         """Name the conversations of the subagents."""
-        return [row["subpath"] for row in await self.database.fetch(SUBPATHS, key["session_id"])]
+        return [row["subpath"] for row in await self._database.fetch(SUBPATHS, key["session_id"])]
 
-    async def begun(self, session_id: str) -> bool:
-        """Whether there is a conversation that an agent can take up."""
-        return bool(await self.database.fetchval(BEGUN, session_id))
+    async def begun(self) -> bool:
+        """Whether there is a conversation that an agent can take up; some entries come before its first word."""
+        return bool(await self._database.fetchval(BEGUN, self._session))
 
-    async def moved_on(self, session_id: str) -> bool:
-        """Whether an agent elsewhere has gone on with the conversation since this one last read or wrote."""
-        return await self.database.fetchval(LAST, session_id) > self._seen
+    async def moved_on(self) -> bool:
+        """Whether another agent has gone on with the conversation since this one last read or wrote."""
+        return await self._database.fetchval(LAST, self._session) > self._seen
+
+
+class Transcripts:
+    """The conversations of all sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, session_id: UUID) -> Transcript:
+        """Give what an agent of this session reads and writes; each agent needs one of its own."""
+        return Transcript(self._database, session_id)
+
+    async def delete_session(self, session_id: UUID) -> None:
+        """Forget a session's conversation, and those of its subagents."""
+        await self._database.execute(DELETE, str(session_id), "")

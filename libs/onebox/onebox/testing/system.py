@@ -15,6 +15,7 @@ from typing import Self
 
 from onebox.children import allowed_environment, tether
 from onebox.ports import ReservedPort
+from onebox.processes import lives
 
 LAUNCHER = "launcher"
 _START_SECONDS = 60.0
@@ -34,11 +35,8 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Say whether a process has ended (one that nobody has buried yet has ended too)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    """Say whether a process has ended."""
+    return not lives(pid)
 
 
 class System:

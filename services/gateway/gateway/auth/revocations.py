@@ -1,0 +1,67 @@
+"""Token families that were ended before their time, as the identity service writes them into a bucket on the bus."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the parameters of its watcher without types.
+
+import time
+from contextlib import suppress
+from uuid import UUID
+
+from nats.aio.client import Client
+from nats.errors import TimeoutError as NothingNew
+from nats.js.api import KeyValueConfig, StorageType
+from nats.js.errors import BucketNotFoundError
+from nats.js.kv import KeyValue
+
+BUCKET = "REVOCATIONS"
+KEPT = 2 * 3600.0
+"""Longer than an access token lives: after that, a revocation has nothing left to stop."""
+QUIET = 30.0
+"""When nothing came for so long the watch begins anew: one that the bus had lost is silent as well."""
+
+
+class Revocations:
+    """The revoked families, known in this process."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.known = False
+        self._until: dict[str, float] = {}
+
+    def __contains__(self, family: UUID) -> bool:
+        return str(family) in self._until
+
+    def add(self, family: UUID) -> None:
+        """Take note of a family that this process had revoked: the bucket is a moment behind."""
+        self._note(str(family))
+
+    async def watch(self) -> None:
+        """Follow the bucket until it is quiet for a while; to be run forever."""
+        watcher = await (await self._bucket()).watchall(meta_only=True, inactive_threshold=QUIET)
+        try:
+            with suppress(NothingNew):
+                while True:
+                    entry = await watcher.updates(timeout=QUIET)
+                    if entry is None:
+                        self.known = True
+                        self._forget()
+                    elif entry.operation is None:
+                        self._note(entry.key)
+        finally:
+            await watcher.stop()
+
+    async def _bucket(self) -> KeyValue:
+        js = self.client.jetstream()
+        try:
+            return await js.key_value(BUCKET)
+        except BucketNotFoundError:
+            return await js.create_key_value(
+                KeyValueConfig(bucket=BUCKET, ttl=KEPT, history=1, storage=StorageType.FILE)
+            )
+
+    def _note(self, family: str) -> None:
+        self._until[family] = time.monotonic() + KEPT
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        self._until = {family: until for family, until in self._until.items() if until > now}

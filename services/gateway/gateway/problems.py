@@ -1,0 +1,115 @@
+"""Every way in which a request can fail, as the client sees it: RFC 9457 problems, one shape for all."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from contracts.refusals import Code
+from runtime import clock
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class EdgeCode(StrEnum):
+    """Why the gateway itself says no, before or instead of a service."""
+
+    FORBIDDEN = "FORBIDDEN"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    MALFORMED_JSON = "MALFORMED_JSON"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_FOUND = "NOT_FOUND"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+
+
+TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
+    Code.ACCOUNT_DISABLED: (403, "The account is disabled"),
+    Code.AGENT_FAILED: (502, "The agent failed"),
+    Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
+    Code.COMMAND_REPEATED: (409, "This was done before"),
+    Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
+    Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
+    Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
+    Code.MODEL_ERROR: (502, "The model provider refused or failed"),
+    Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
+    Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
+    Code.RUN_INTERRUPTED: (503, "The run was interrupted"),
+    Code.RUN_NOT_FOUND: (404, "There is no such run"),
+    Code.RUN_OVER: (409, "The run is over"),
+    Code.RUN_TIMEOUT: (504, "The run took too long"),
+    Code.SANDBOX_REQUIRED: (403, "This needs a sandbox, and there is none"),
+    Code.SESSION_BUSY: (409, "A run is going in the session"),
+    Code.SESSION_EXISTS: (409, "The session exists already"),
+    Code.SESSION_NOT_FOUND: (404, "There is no such session"),
+    Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
+    Code.USERNAME_TAKEN: (409, "The user name is taken"),
+    Code.USER_NOT_FOUND: (404, "There is no such user"),
+    EdgeCode.FORBIDDEN: (403, "Not allowed"),
+    EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
+    EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
+    EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
+    EdgeCode.NOT_FOUND: (404, "There is nothing here"),
+    EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
+    EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
+    EdgeCode.UNAVAILABLE: (503, "Not now"),
+    EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),
+    EdgeCode.VALIDATION_ERROR: (422, "The request is not valid"),
+}
+
+RETRY_AFTER = 1
+"""Seconds after which what failed with 503 is worth another try."""
+
+
+class Problem(Exception):
+    """Ends the request with a problem; `extra` are members beyond the common ones."""
+
+    def __init__(
+        self, code: Code | EdgeCode, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code, self.detail, self.headers, self.extra = code, detail, dict(headers or {}), extra
+        self.status, self.title = TABLE[code]
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            self.headers.setdefault("WWW-Authenticate", "Bearer")
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
+            self.extra.setdefault("retry_after", RETRY_AFTER)
+
+    def body(self, instance: str, at: datetime) -> dict[str, Any]:
+        """Write the problem down; `instance` is the path that was asked for."""
+        return {
+            "type": f"urn:agentapi:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "error_code": self.code,
+            "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            **self.extra,
+        }
+
+    def response(self, instance: str) -> Response:
+        """Give the HTTP response."""
+        body = json.dumps(self.body(instance, clock.now()))  # escapes lone surrogates, which a client may have sent
+        return Response(body, self.status, self.headers, MEDIA_TYPE)
+
+
+def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the problems that an operation can end in."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for problem in (Problem(code, TABLE[code][1] + ".") for code in sorted(codes)):
+        content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+        empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
+        examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]
+        examples[problem.code] = {"summary": problem.title, "value": problem.body("/api/v1/...", _EXAMPLE_TIME)}
+    return responses
+
+
+_EXAMPLE_TIME = datetime(2026, 11, 25, 9, tzinfo=UTC)

@@ -1,0 +1,114 @@
+"""Waiting for runs to end: the bus says which did, and asking now and then catches what the bus did not get to say."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.commands import SubmitQuery
+from contracts.session.events import RunCompleted, RunFailed
+from contracts.session.queries import GetRun, RunView
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import BaseModel
+from runtime.bus import Unavailable
+
+from gateway.auth.callers import Anyone
+from gateway.problems import EdgeCode, Problem
+
+OVER = frozenset({"completed", "failed", "cancelled"})
+TICK = 1.0
+"""How soon a wait notices that its client hung up, or that this process is about to end."""
+POLL = 5.0
+RETRY = 0.5
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class _Ended(BaseModel):
+    run_id: UUID
+
+
+class Runs:
+    """Knows who waits for which run; one pair of subscriptions serves all."""
+
+    def __init__(self, client: Client, *, longest_wait: float) -> None:
+        self.client, self.longest_wait = client, longest_wait
+        self.waiting: dict[UUID, asyncio.Event] = {}
+        self._closing = float("inf")
+
+    async def listen(self) -> None:
+        """Wake waiters by what the bus says, until cancelled."""
+        subjects = [f"{fact.subject}.*" for fact in (RunCompleted, RunFailed)]
+        subscriptions = [await self.client.subscribe(subject, cb=self._heard) for subject in subjects]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for subscription in subscriptions:
+                await subscription.unsubscribe()
+
+    def close(self, within: float) -> None:
+        """Let the waits that are under way end within some seconds; their runs go on."""
+        self._closing = _now() + within
+
+    async def outcome(self, command: SubmitQuery, caller: Anyone, gone: Callable[[], Awaitable[bool]]) -> RunView:
+        """Start a run and give it when it is over. `gone` says whether the client has hung up.
+
+        Raises:
+            Problem: the wait had to end before the run did.
+            ClientGone: the client hung up.
+            Refusal, Unavailable: the run was not started.
+        """
+        with self._waiter(command.run_id) as ended:
+            run = await caller.ask(command)
+            give_up = _now() + self.longest_wait
+            while run.status not in OVER:
+                await self._pause(ended, min(_now() + POLL, give_up), gone)
+                run = await self._look(caller, run)
+                if run.status not in OVER and _now() >= min(give_up, self._closing):
+                    raise _waited_enough(run, closing=_now() >= self._closing)
+            return run
+
+    async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
+        while not ended.is_set() and _now() < min(until, self._closing):
+            try:
+                async with asyncio.timeout(TICK):
+                    await ended.wait()
+            except TimeoutError:
+                if await gone():
+                    raise ClientGone from None
+
+    async def _look(self, caller: Anyone, run: RunView) -> RunView:
+        try:
+            return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
+        except Unavailable:  # whoever takes the service's place will settle the run
+            await asyncio.sleep(RETRY)
+            return run
+
+    @contextmanager
+    def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:
+        self.waiting[run_id] = ended = asyncio.Event()
+        try:
+            yield ended
+        finally:
+            del self.waiting[run_id]
+
+    async def _heard(self, message: Msg) -> None:
+        waiter = self.waiting.get(_Ended.model_validate_json(message.data).run_id)
+        if waiter:
+            waiter.set()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _waited_enough(run: RunView, *, closing: bool) -> Problem:
+    place = f"/api/v1/sessions/{run.session_id}/runs/{run.id}"
+    detail = f"The run goes on; read it at {place}."
+    if closing:
+        return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(run.id))
+    return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(run.id))

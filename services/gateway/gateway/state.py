@@ -1,0 +1,39 @@
+"""What the routes work with."""
+
+from dataclasses import dataclass
+from typing import Self, cast
+
+from nats.aio.client import Client
+from runtime.bus import Bus
+from starlette.requests import Request
+
+from gateway.auth.keys import Keys
+from gateway.auth.revocations import Revocations
+from gateway.auth.tokens import Tokens
+from gateway.runs import Runs
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The parts of this process, made once."""
+
+    settings: Settings
+    bus: Bus
+    keys: Keys
+    revocations: Revocations
+    tokens: Tokens
+    runs: Runs
+
+    @classmethod
+    def on(cls, client: Client, settings: Settings) -> Self:
+        """Put the parts together on a connection to the bus."""
+        bus = Bus(client, timeout=settings.ask_timeout_seconds)
+        keys, revocations = Keys(bus), Revocations(client)
+        runs = Runs(client, longest_wait=settings.query_wait_seconds)
+        return cls(settings, bus, keys, revocations, Tokens(keys, revocations), runs)
+
+
+def gateway_of(request: Request) -> Gateway:
+    """Give the parts of the process that serves this request."""
+    return cast(Gateway, request.app.state.gateway)

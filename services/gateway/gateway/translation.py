@@ -1,0 +1,89 @@
+"""Whatever a request ends in, made a problem: refusals of services, faults, and what the framework raises."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+from contracts.refusals import Code, Refusal
+from fastapi.exceptions import RequestValidationError
+from runtime.bus import Unavailable
+from runtime.logging import get_logger
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.problems import EdgeCode, Problem
+
+log = get_logger()
+
+MOST_ERRORS, LONGEST_WORD = 20, 100
+
+_FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
+    400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
+    404: (EdgeCode.NOT_FOUND, "There is nothing at this address."),
+    405: (EdgeCode.METHOD_NOT_ALLOWED, "This address does not take the method."),
+    413: (EdgeCode.PAYLOAD_TOO_LARGE, "The body is too large."),
+    415: (EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json."),
+}
+
+
+def of(error: Exception) -> Problem:
+    """Give the problem that an exception is for the client."""
+    match error:
+        case Problem():
+            return error
+        case Refusal():
+            return _refused(error)
+        case Unavailable():
+            log.warning("a service did not answer", error=str(error))
+            return Problem(EdgeCode.UNAVAILABLE, "The service cannot answer now; try again shortly.")
+        case RequestValidationError():
+            return _invalid(cast(Sequence[dict[str, Any]], error.errors()))
+        case HTTPException():
+            return _framework(error)
+        case _:
+            log.error("a request failed", exc_info=error)
+            return Problem(EdgeCode.INTERNAL_ERROR, "The request failed here; it is logged under its X-Request-ID.")
+
+
+async def response(request: Request, error: Exception) -> Response:
+    """Answer with the problem that an exception is (an exception handler of Starlette)."""
+    return of(error).response(request.url.path)
+
+
+def handlers() -> Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]:
+    """List what is expected to be raised; anything else is a fault, caught at the edge."""
+    return dict.fromkeys((Problem, Refusal, Unavailable, RequestValidationError, HTTPException), response)
+
+
+def _refused(refusal: Refusal) -> Problem:
+    if refusal.code is Code.PASSWORD_TOO_COMMON:
+        error = {"loc": ["body", "password"], "msg": refusal.detail, "type": "password_too_common"}
+        return Problem(refusal.code, refusal.detail, errors=[error])
+    return Problem(refusal.code, refusal.detail)
+
+
+def _framework(error: HTTPException) -> Problem:
+    code, detail = _FRAMEWORK.get(error.status_code, (EdgeCode.INTERNAL_ERROR, "The request failed."))
+    return Problem(code, detail, headers=error.headers)
+
+
+def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    if any(error["type"] == "json_invalid" for error in errors):
+        return Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.")
+    # The input itself is left out: it may hold a password. Names of unknown fields are the client's, and cut.
+    listed = [
+        {"loc": [_cut(word) for word in error["loc"]], "msg": error["msg"], "type": error["type"]}
+        for error in errors[:MOST_ERRORS]
+    ]
+    return Problem(EdgeCode.VALIDATION_ERROR, _sentence(listed, len(errors)), errors=listed)
+
+
+def _cut(word: str | int) -> str | int:
+    return word if isinstance(word, int) else word[:LONGEST_WORD]
+
+
+def _sentence(listed: Sequence[Mapping[str, Any]], total: int) -> str:
+    first = listed[0]
+    place = ".".join(map(str, first["loc"][1:])) or first["loc"][0]
+    more = f" ({total - 1} more)" if total > 1 else ""
+    return f"{place}: {first['msg']}{more}."

@@ -1,0 +1,124 @@
+"""The live agents of this replica: whom a turn goes to, who is kept for the next one, who is ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import Self
+from uuid import UUID
+
+from contracts.refusals import Code
+from runtime.forever import forever
+
+from session.agent.live import Agent, AgentFailed, AgentSpec, Limits, Surroundings
+from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
+from session.model_proxy import ModelProxy
+from session.sandbox import Sandbox
+from session.transcript import Transcripts
+
+__all__ = ["AgentSpec", "Agents", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
+
+ALL_STOPPED_TIMEOUT = 15.0
+SWEEP_SECONDS = 5.0
+
+
+class Agents:
+    """Runs turns. One process a session; after a turn it stays for the next one, as long as the limits let it."""
+
+    def __init__(
+        self, sandbox: Sandbox, proxy: ModelProxy, transcripts: Transcripts, limits: Limits | None = None
+    ) -> None:
+        self._around = Surroundings(sandbox, proxy, transcripts, limits or Limits())
+        # The one that was used last comes last.
+        self._live: dict[UUID, Agent] = {}
+
+    async def __aenter__(self) -> Self:
+        """Begin to end agents that idle for too long."""
+        sweeping = forever("ending idle agents", self._sweep)
+        self._sweeper = asyncio.create_task(sweeping)  # noqa: TID251  owned here: `__aexit__` ends it
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End all agents."""
+        self._sweeper.cancel()
+        await self.aclose()
+
+    async def turn(self, spec: AgentSpec, prompt: str) -> AsyncGenerator[Told]:
+        """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
+
+        A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
+        the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
+        """
+        finished = Finished()
+        try:
+            agent = await self._take(spec)
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt)) as telling:
+                async for told in telling:
+                    if isinstance(told, Finished):
+                        finished = told
+                    else:
+                        yield told
+            await self._keep(agent)
+        except AgentFailed as failed:
+            finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
+        yield finished
+
+    async def close(self, session_id: UUID) -> None:
+        """End the session's agent, also in the middle of a turn; nothing happens when there is none."""
+        if agent := self._live.pop(session_id, None):
+            await agent.stop()
+
+    async def aclose(self) -> None:
+        """End all agents."""
+        async with asyncio.timeout(ALL_STOPPED_TIMEOUT):
+            await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
+
+    async def _take(self, spec: AgentSpec) -> Agent:
+        agent = self._live.get(spec.session_id)
+        if agent and agent.claim(spec):
+            async with self._ended_on_failure(agent):
+                if await agent.knows_all():
+                    return agent
+        return await self._start(spec)
+
+    async def _start(self, spec: AgentSpec) -> Agent:
+        before, agent = self._live.get(spec.session_id), Agent(spec, self._around)
+        self._live[spec.session_id] = agent
+        async with self._ended_on_failure(agent):
+            if before:
+                await before.stop()
+            await agent.start()
+        return agent
+
+    @asynccontextmanager
+    async def _ended_on_failure(self, agent: Agent) -> AsyncGenerator[None]:
+        try:
+            yield
+        except BaseException:
+            await self._end(agent)
+            raise
+
+    async def _keep(self, agent: Agent) -> None:
+        if self._live.get(agent.spec.session_id) is not agent:
+            await agent.stop()
+            return
+        agent.rest()
+        self._live[agent.spec.session_id] = self._live.pop(agent.spec.session_id)
+        idle = self._idle()
+        for surplus in idle[: max(0, len(idle) - self._around.limits.idle_agents)]:
+            await self._end(surplus)
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(min(SWEEP_SECONDS, self._around.limits.idle_seconds))
+        due = time.monotonic() - self._around.limits.idle_seconds
+        for agent in self._idle():
+            if agent.idle_since < due:
+                await self._end(agent)
+
+    def _idle(self) -> list[Agent]:
+        return [agent for agent in self._live.values() if not agent.busy]
+
+    async def _end(self, agent: Agent) -> None:
+        if self._live.get(agent.spec.session_id) is agent:
+            del self._live[agent.spec.session_id]
+        await agent.stop()

@@ -1,0 +1,132 @@
+"""What an agent tells during a turn, in the words of the contracts."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import claude_agent_sdk as sdk
+from contracts.refusals import Code
+from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from runtime.clock import new_id
+
+# The agent's own notices, of an API error say, come as messages of this model.
+NOTICE = "<synthetic>"
+COST_PLACES = 10
+
+
+@dataclass(frozen=True)
+class Said:
+    """The model spoke, or called tools."""
+
+    blocks: list[Block]
+    model: str
+
+
+@dataclass(frozen=True)
+class ToolReturned:
+    """A tool call came to its end."""
+
+    tool_use_id: str
+    output: dict[str, Any]
+    is_error: bool
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next words of what is being said; the whole comes as `Said`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The turn is over. `input_tokens` counts what was read from the cache too; the cost is that of this turn."""
+
+    duration_ms: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    error_code: Code | None = None
+    error_detail: str | None = None
+
+
+type Told = Said | ToolReturned | Delta | Finished
+
+
+@dataclass
+class Teller:
+    """Puts the SDK's messages into words, for one agent process."""
+
+    total_cost_usd: Decimal = Decimal(0)
+    _begun: dict[str, float] = field(default_factory=dict[str, float])
+
+    def tell(self, message: sdk.Message) -> Iterator[Told]:
+        """Give what the message means; most mean nothing to others."""
+        match message:
+            case sdk.AssistantMessage(model=model, content=content) if model != NOTICE:
+                blocks = [block for part in content if (block := self._block(part))]
+                if blocks:
+                    yield Said(blocks, model)
+            case sdk.UserMessage(content=list(content)):
+                yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+            case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
+                yield Delta(text)
+            case sdk.ResultMessage():
+                yield self._finished(message)
+            case _:
+                pass
+
+    def _block(self, part: sdk.ContentBlock) -> Block | None:
+        match part:
+            case sdk.TextBlock(text=text):
+                return TextBlock(text=text)
+            case sdk.ThinkingBlock(thinking=thinking):
+                return ThinkingBlock(thinking=thinking)
+            case sdk.ToolUseBlock(id=id, name=name, input=input):
+                self._begun[id] = time.monotonic()
+                return ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=input)
+            case _:
+                return None
+
+    def _returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
+        now = time.monotonic()
+        took = now - self._begun.pop(part.tool_use_id, now)
+        return ToolReturned(part.tool_use_id, {"content": _text(part.content)}, bool(part.is_error), int(took * 1000))
+
+    def _finished(self, result: sdk.ResultMessage) -> Finished:
+        self._begun.clear()
+        # The SDK counts from the start of the process: a conversation that is resumed begins at zero again.
+        total = round(Decimal(str(result.total_cost_usd or 0)), COST_PLACES)
+        cost, self.total_cost_usd = total - self.total_cost_usd, total
+        usage = result.usage or {}
+        read = sum(
+            int(usage.get(name) or 0)
+            for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        )
+        code, detail = _error(result) if result.is_error else (None, None)
+        return Finished(
+            result.duration_ms, read, int(usage.get("output_tokens") or 0), max(cost, Decimal(0)), code, detail
+        )
+
+
+def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
+    match result.subtype:
+        case "error_max_turns":
+            return Code.BUDGET_EXCEEDED, "The agent used all the turns it may take."
+        case "error_max_budget_usd":
+            return Code.BUDGET_EXCEEDED, "The agent used all the money it may spend."
+        case "success" if result.api_error_status:
+            return Code.MODEL_ERROR, f"The model answered {result.api_error_status}."
+        case "success":
+            return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
+        case _:
+            return Code.AGENT_FAILED, "The agent could not go on."
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in content)
+    return content or ""

@@ -1,0 +1,24 @@
+"""The session service, put together."""
+
+from pathlib import Path
+
+from eventing.service import Service
+
+from session.aggregate import Session
+from session.handlers import handles
+from session.projections import project
+from session.queries import answers
+from session.reactions import reactions
+from session.settings import Settings
+from session.tools import Tools, tools
+
+service: Service[Settings, Tools] = Service(
+    name="session",
+    aggregates=[Session],
+    commands=handles,
+    queries=answers,
+    project=project,
+    migrations=Path(__file__).parent.parent / "migrations",
+    tools=tools,
+    reactions=reactions,
+)

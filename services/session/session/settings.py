@@ -1,0 +1,18 @@
+"""What the session service can be told."""
+
+from pathlib import Path
+
+from eventing.service import ServiceSettings
+from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
+
+
+class Settings(ServiceSettings):
+    """`model_api_key` stays in this service: agents never see it."""
+
+    workspaces_dir: Path
+    model_base_url: HttpUrl
+    model_api_key: str | None = Field(default=None, repr=False)
+    model_retries: int = Field(default=2, ge=0, le=10)
+    model_idle_seconds: PositiveFloat = 60.0
+    warm_agents: PositiveInt = 8
+    warm_agent_seconds: PositiveFloat = 300.0

@@ -1,0 +1,127 @@
+"""What the tests of the agents need: a simulated model, a database, this machine's sandbox."""
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from contracts.session.values import SdkOptions, TextBlock
+from eventing.database import Database
+from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
+from session.model_proxy import ModelProxy
+from session.sandbox import Sandbox
+from session.transcript import Transcripts
+from simulator.app import create_app
+
+MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
+SESSIONS = UUID("0197a1f0-0000-7000-8000-000000000000")
+
+
+class Telling(list[Told]):
+    """What a turn told."""
+
+    @property
+    def words(self) -> str:
+        """What the model said."""
+        said = [told for told in self if isinstance(told, Said)]
+        return " ".join(block.text for told in said for block in told.blocks if isinstance(block, TextBlock))
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the tools gave."""
+        return [told.output["content"] for told in self if isinstance(told, ToolReturned)]
+
+    @property
+    def end(self) -> Finished:
+        """How the turn ended."""
+        assert isinstance(self[-1], Finished)
+        return self[-1]
+
+
+class Replica:
+    """The agents of one replica; sessions go by names here."""
+
+    def __init__(self, agents: Agents, workspaces: Path) -> None:
+        self.agents, self.workspaces = agents, workspaces
+
+    def spec(self, session: str = "one", **options: Any) -> AgentSpec:
+        """Give the spec of a session whose tools are all allowed."""
+        wanted = SdkOptions.model_validate({"permission_mode": "bypassPermissions", **options})
+        return AgentSpec(uuid5(SESSIONS, session), self.workspaces / session, wanted)
+
+    def begin(self, prompt: str, session: str = "one", **options: Any) -> AsyncGenerator[Told]:
+        """Begin a turn."""
+        return self.agents.turn(self.spec(session, **options), prompt)
+
+    async def ask(self, prompt: str, session: str = "one", **options: Any) -> Telling:
+        """Give all that a turn tells."""
+        return Telling([told async for told in self.begin(prompt, session, **options)])
+
+    async def bash(self, command: str, session: str = "one", **options: Any) -> str:
+        """Let the agent run a command, and give what that wrote."""
+        return (await self.ask(bash(command), session, **options)).outputs[0]
+
+
+type NewReplica = Callable[..., AbstractAsyncContextManager[Replica]]
+
+
+def scripted(words: str, *turns: dict[str, Any]) -> str:
+    """Write a prompt that the simulated model answers with `turns`."""
+    return f"{words} [[simulate {json.dumps({'turns': turns})}]]"
+
+
+def calling(*tools: tuple[str, dict[str, Any]]) -> str:
+    """Write a prompt on which the agent calls tools."""
+    calls = [{"name": name, "input": given} for name, given in tools]
+    return scripted("Do it.", {"tools": calls}, {"text": "Done."})
+
+
+def bash(command: str) -> str:
+    """Write a prompt on which the agent runs a command."""
+    return calling(("Bash", {"command": command, "description": "a test"}))
+
+
+@pytest_asyncio.fixture
+async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
+    async with Database.open(database_url, "session") as database:
+        await database.execute("CREATE SCHEMA session")
+        await database.execute(MIGRATION.read_text())
+        yield Transcripts(database)
+
+
+@pytest_asyncio.fixture
+async def model_url() -> AsyncGenerator[str]:
+    async with TestServer(create_app()) as server:
+        yield str(server.make_url("/"))
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> Sandbox:
+    sandbox, reason = await Sandbox.find()
+    if reason:
+        pytest.skip(f"no sandbox on this machine: {reason}")
+    return sandbox
+
+
+@pytest.fixture
+def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_path: Path) -> NewReplica:
+    @asynccontextmanager
+    async def start(
+        limits: Limits | None = None, model_url: str = model_url, sandbox: Sandbox = sandbox
+    ) -> AsyncGenerator[Replica]:
+        async with ModelProxy(model_url, "sk-key-of-the-provider") as proxy:
+            async with Agents(sandbox, proxy, transcripts, limits) as agents:
+                yield Replica(agents, tmp_path / "workspaces")
+
+    return start
+
+
+@pytest_asyncio.fixture
+async def replica(new_replica: NewReplica) -> AsyncGenerator[Replica]:
+    async with new_replica() as replica:
+        yield replica

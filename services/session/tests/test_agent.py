@@ -1,0 +1,158 @@
+"""An agent's turns: what is told, and how they end."""
+
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from contracts.refusals import Code
+from contracts.session.values import ToolUseBlock
+from session.agent import Delta, Limits, Said, ToolReturned
+from session.sandbox import Sandbox
+
+from services.session.tests.conftest import NewReplica, Replica, bash, calling, scripted
+
+SLOW = bash("touch begun; sleep 60; echo again >> repeated")
+
+
+async def test_an_agent_answers(replica: Replica) -> None:
+    telling = await replica.ask(scripted("Hi.", {"text": "Hello."}))
+    assert telling.words == "Hello."
+    assert telling.end.error_code is None
+
+
+async def test_words_come_as_they_are_spoken(replica: Replica) -> None:
+    telling = await replica.ask(scripted("Hi.", {"text": "Hello there.", "chunks": 3}))
+    deltas = [told.text for told in telling if isinstance(told, Delta)]
+    assert len(deltas) == 3
+    assert "".join(deltas) == "Hello there."
+
+
+async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> None:
+    telling = await replica.ask(bash("sleep 0.1; echo out; exit 3"))
+    calls = [block for told in telling if isinstance(told, Said) for block in told.blocks]
+    returned = next(told for told in telling if isinstance(told, ToolReturned))
+    assert isinstance(calls[0], ToolUseBlock)
+    assert returned.tool_use_id == calls[0].id
+    assert "out" in returned.output["content"]
+    assert returned.is_error
+    assert 100 <= returned.duration_ms < 10_000
+
+
+async def test_a_file_that_is_written_is_in_the_workspace(replica: Replica) -> None:
+    await replica.ask(calling(("Write", {"file_path": "/workspace/note", "content": "words"})))
+    assert (replica.workspaces / "one" / "note").read_text() == "words"
+
+
+async def test_files_are_searched(replica: Replica) -> None:
+    await replica.bash("echo needle > hay")
+    telling = await replica.ask(calling(("Glob", {"pattern": "*"}), ("Grep", {"pattern": "needle"})))
+    assert all("hay" in output for output in telling.outputs)
+
+
+async def test_usage_and_cost_are_those_of_the_turn(replica: Replica) -> None:
+    prompt = scripted("Hi.", {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
+    first, second = (await replica.ask(prompt)).end, (await replica.ask(prompt)).end
+    assert (first.input_tokens, first.output_tokens) == (1000, 100)
+    assert first.cost_usd == second.cost_usd > 0
+
+
+@pytest.mark.parametrize("prompt", ["/clear", "/cost", "/compact", "@/etc/passwd", "!ls", "# remember"])
+async def test_a_prompt_is_no_command(replica: Replica, prompt: str) -> None:
+    telling = await replica.ask(prompt)
+    assert prompt in telling.words
+
+
+async def test_a_tool_that_is_not_allowed_is_refused(replica: Replica) -> None:
+    output = await replica.bash("touch made", permission_mode="default")
+    assert "approvals are not available" in output
+    assert not (replica.workspaces / "one" / "made").exists()
+
+
+async def test_a_tool_that_is_allowed_runs(replica: Replica) -> None:
+    await replica.bash("touch made", permission_mode="default", allowed_tools=["Bash"])
+    assert (replica.workspaces / "one" / "made").exists()
+
+
+async def test_a_tool_that_is_forbidden_does_not_exist(replica: Replica) -> None:
+    assert "No such tool" in await replica.bash("touch made", disallowed_tools=["Bash"])
+
+
+async def test_a_long_system_prompt_reaches_the_model(replica: Replica) -> None:
+    telling = await replica.ask(scripted("Hi.", {"text": "Hello."}), system_prompt="ř" * 100_000)
+    assert telling.words == "Hello."
+    assert telling.end.input_tokens > 50_000
+
+
+async def test_a_model_that_refuses_is_a_model_error(replica: Replica) -> None:
+    end = (await replica.ask(scripted("Hi.", {"status": 400}))).end
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400.")
+
+
+async def test_a_model_error_is_not_what_the_model_said(replica: Replica) -> None:
+    assert (await replica.ask(scripted("Hi.", {"status": 400}))).words == ""
+
+
+async def test_after_a_model_error_the_agent_goes_on(replica: Replica) -> None:
+    await replica.ask(scripted("Hi.", {"status": 400}))
+    assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+
+
+async def test_an_overloaded_model_is_asked_again(replica: Replica) -> None:
+    telling = await replica.ask(scripted("Hi.", {"status": 529, "times": 1, "then": {"text": "Hello."}}))
+    assert telling.words == "Hello."
+
+
+async def test_a_model_that_cannot_be_reached_is_a_model_error(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(model_retries=0), model_url="http://127.0.0.1:1") as replica:
+        end = (await replica.ask("Hi.")).end
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 502.")
+
+
+async def test_a_model_that_breaks_off_is_a_model_error(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(model_retries=0)) as replica:
+        end = (await replica.ask(scripted("Hi.", {"text": "Hello there.", "chunks": 4, "cut": True}))).end
+    assert end.error_code is Code.MODEL_ERROR
+
+
+async def test_a_model_that_says_nothing_is_a_model_error(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(model_retries=0, model_answer_seconds=1)) as replica:
+        end = (await replica.ask(scripted("Hi.", {"text": "Hello.", "hang": 60}))).end
+    assert end.error_code is Code.MODEL_ERROR
+
+
+@pytest.mark.parametrize("limit", [{"max_turns": 1}, {"max_budget_usd": 0.000001}])
+async def test_a_used_up_limit_is_an_exceeded_budget(replica: Replica, limit: dict[str, float]) -> None:
+    end = (await replica.ask(bash("echo 1"), **limit)).end
+    assert end.error_code is Code.BUDGET_EXCEEDED
+
+
+async def test_an_agent_without_a_place_has_failed(replica: Replica) -> None:
+    replica.workspaces.write_text("no folder")
+    end = (await replica.ask("Hi.")).end
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
+
+
+async def test_an_agent_that_does_not_start_has_failed(new_replica: NewReplica) -> None:
+    async with new_replica(sandbox=Sandbox(Path("/bin/false"))) as replica:
+        end = (await replica.ask("Hi.")).end
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
+
+
+async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:
+    end = (await replica.ask(bash("kill -9 2; sleep 60"))).end
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's process ended before its turn did.")
+
+
+async def test_a_second_turn_ends_the_first(replica: Replica) -> None:
+    async with aclosing(replica.begin(SLOW)) as first:
+        await anext(first)
+        assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+        rest = [told async for told in first]
+    assert rest[-1].error_code is Code.AGENT_FAILED
+
+
+async def test_without_a_sandbox_there_are_no_tools(new_replica: NewReplica) -> None:
+    async with new_replica(sandbox=Sandbox(None)) as replica:
+        telling = await replica.ask(bash("touch made"))
+    assert "No such tool" in telling.outputs[0]
+    assert telling.words == "Done."
