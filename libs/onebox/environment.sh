@@ -4,9 +4,10 @@ set -eu
 
 : "${UV_PYTHON_PREFERENCE:=system}" "${UV_PYTHON_DOWNLOADS:=never}"
 export UV_PYTHON_PREFERENCE UV_PYTHON_DOWNLOADS
+unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT
 
 say() {
-    printf '%s\n' "$*" >&2
+    printf '%s\n' "$@" >&2
 }
 
 works() {
@@ -36,10 +37,14 @@ fi
 rm -f .uv.log
 
 if ! "$uv" python find >/dev/null 2>&1; then
-    say "Python 3.12 or newer is needed. Found on this machine:"
-    "$uv" python list --only-installed >&2
+    found=$("$uv" python list --only-installed 2>/dev/null) || found=none
+    say "Python 3.12 or newer is needed. Found on this machine:" "$found"
     say "Install one, or let uv do it (\`$uv python install 3.13\`), and run this again."
     exit 1
 fi
 
-exec "$uv" sync --locked --quiet
+if [ -x .venv/bin/python ]; then
+    exec "$uv" sync --locked --quiet
+fi
+say "Making the environment in .venv (once) …"
+exec "$uv" sync --locked

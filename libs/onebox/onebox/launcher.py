@@ -117,6 +117,8 @@ def main(table: Table = services, patience: float = READY_SECONDS) -> int:
         Launcher(load(BoxSettings), table, patience).run()
     except WrongSettings as wrong:
         return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
-    except (CannotStart, OSError) as trouble:
-        return fail(str(trouble), 1)
+    except CannotStart as trouble:
+        return fail(str(trouble))
+    except OSError as error:
+        return fail(f"The system cannot go on: {error}")
     return 0

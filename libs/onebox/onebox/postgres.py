@@ -37,7 +37,7 @@ class EmbeddedPostgres:
     ) -> None:
         self.data = folder.path / "postgres"
         self._options = dict(options or {})
-        self._account = postgres_account()
+        self._account = postgres_account(self.data)
         self._check_path()
         self._binaries = find_postgres(bindir, _major(self.data))
         self._programs = reachable_copy(self._binaries, self._account, folder.path)

@@ -29,12 +29,16 @@ class PostgresBinaries:
         return f"PostgreSQL {self.version[0]}.{self.version[1]} in {self.folder}"
 
 
-def postgres_account() -> pwd.struct_passwd | None:
-    """Say as whom PostgreSQL has to run: it refuses root, and initdb wants an account that exists."""
+def postgres_account(data: Path | None = None) -> pwd.struct_passwd | None:
+    """Say as whom PostgreSQL has to run: None for us, or, when we are root, whom it refuses, the owner of its data.
+
+    A new database goes to `postgres` or `nobody`: initdb wants an account that exists.
+    """
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    account = known.get("postgres") or known.get("nobody")
+    owners = [entry for entry in known.values() if data and data.exists() and entry.pw_uid == data.stat().st_uid != 0]
+    account = owners[0] if owners else known.get("postgres") or known.get("nobody")
     if account is None:
         raise CannotStart(
             "PostgreSQL does not run as root, and this machine has neither a user 'postgres' nor 'nobody'. "

@@ -32,3 +32,4 @@ server = HTTPServer(("127.0.0.1", int(told.get("PORT") or told["OPS_PORT"])), An
 signal.signal(signal.SIGTERM, lambda _number, _frame: Thread(target=server.shutdown).start())
 server.serve_forever(poll_interval=0.02)
 server.server_close()
+sys.stdout.write("stopped\n")

@@ -84,13 +84,22 @@ def test_a_port_in_use_is_refused(running: System, box: Box) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_in_order(box: Box, number: signal.Signals) -> None:
+def test_a_signal_stops_everything(box: Box, number: signal.Signals) -> None:
     system = box()
     system.start()
     pids = system.pids()
     assert system.stop(number) == 0
     assert all(map(gone, pids.values()))
     assert system.output.endswith("Stopped.\n")
+
+
+def test_the_gateway_stops_first_and_the_database_last(box: Box) -> None:
+    system = box()
+    system.start()
+    system.stop()
+    last_words = {log.stem: log.stat().st_mtime_ns for log in (system.data_dir / "logs").iterdir()}
+    first, second, third, *rest = sorted(last_words, key=last_words.__getitem__)
+    assert (first, {second, third}, rest) == ("gateway", {"identity", "session"}, ["simulator", "nats", "postgres"])
 
 
 def test_no_orphan_is_left_when_the_launcher_is_killed(box: Box) -> None:

@@ -1,11 +1,11 @@
 import json
+from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
-
 from simulator.app import BODY_BYTES
 from simulator.prompt import scripted
 from simulator.script import Turn
@@ -79,7 +79,7 @@ async def test_a_wrong_request_is_refused(client: Client, sent: bytes, complaint
 
 
 async def test_a_request_that_is_too_large_is_refused(client: Client) -> None:
-    async with client.post("/v1/messages", data=b" " * (BODY_BYTES + 1)) as response:
+    async with client.post("/v1/messages", data=BytesIO(b" " * (BODY_BYTES + 1))) as response:
         assert (response.status, (await response.json())["error"]["type"]) == (413, "request_too_large")
 
 

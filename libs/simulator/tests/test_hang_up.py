@@ -4,7 +4,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
-
 from simulator.app import create_app
 from simulator.prompt import scripted
 from simulator.script import Turn

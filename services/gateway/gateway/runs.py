@@ -21,7 +21,6 @@ OVER = frozenset({"completed", "failed", "cancelled"})
 TICK = 1.0
 """How soon a wait notices that its client hung up, or that this process is about to end."""
 POLL = 5.0
-RETRY = 0.5
 
 
 class ClientGone(Exception):
@@ -60,17 +59,25 @@ class Runs:
         Raises:
             Problem: the wait had to end before the run did.
             ClientGone: the client hung up.
-            Refusal, Unavailable: the run was not started.
+            Refusal: the run was not started.
         """
         with self._waiter(command.run_id) as ended:
-            run = await caller.ask(command)
+            run = await self._start(command, caller)
             give_up = _now() + self.longest_wait
             while run.status not in OVER:
                 await self._pause(ended, min(_now() + POLL, give_up), gone)
+                ended.clear()
                 run = await self._look(caller, run)
                 if run.status not in OVER and _now() >= min(give_up, self._closing):
-                    raise _waited_enough(run, closing=_now() >= self._closing)
+                    raise _waited_enough(command, closing=_now() >= self._closing)
             return run
+
+    async def _start(self, command: SubmitQuery, caller: Anyone) -> RunView:
+        try:
+            return await caller.ask(command)
+        except Unavailable:
+            detail = f"Whether the run was started is not known; if it was, it is at {_place(command)}."
+            raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(command.run_id)) from None
 
     async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
         while not ended.is_set() and _now() < min(until, self._closing):
@@ -85,7 +92,6 @@ class Runs:
         try:
             return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
         except Unavailable:  # whoever takes the service's place will settle the run
-            await asyncio.sleep(RETRY)
             return run
 
     @contextmanager
@@ -106,9 +112,12 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _waited_enough(run: RunView, *, closing: bool) -> Problem:
-    place = f"/api/v1/sessions/{run.session_id}/runs/{run.id}"
-    detail = f"The run goes on; read it at {place}."
+def _place(command: SubmitQuery) -> str:
+    return f"/api/v1/sessions/{command.session_id}/runs/{command.run_id}"
+
+
+def _waited_enough(command: SubmitQuery, *, closing: bool) -> Problem:
+    detail = f"The run goes on; read it at {_place(command)}."
     if closing:
-        return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(run.id))
-    return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(run.id))
+        return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(command.run_id))
+    return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(command.run_id))

@@ -1,7 +1,6 @@
 """Session: one conversation with an agent, and the run that is going in it, if any."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -40,7 +39,6 @@ class Session(Aggregate[SessionFact]):
         super().__init__(id)
         self.deleted = False
         self.messages = 0
-        self.total_cost_usd = Decimal(0)
         self.run: Run | None = None
 
     def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
@@ -68,7 +66,7 @@ class Session(Aggregate[SessionFact]):
             Refusal: RUN_OVER.
         """
         if self._going(run_id).started:
-            self.end_run(run_id, Usage(), None, Code.RUN_INTERRUPTED, "The service went down during the run.")
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
         else:
             self.record(RunStarted(run_id=run_id, attempt=1))
 
@@ -121,9 +119,7 @@ class Session(Aggregate[SessionFact]):
                 )
             )
 
-    def end_run(
-        self, run_id: UUID, usage: Usage, total_cost_usd: Decimal | None, error_code: Code | None, error_detail: str
-    ) -> None:
+    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
         """End the run, with an answer or with an error; tool calls under way are interrupted.
 
         Raises:
@@ -140,21 +136,15 @@ class Session(Aggregate[SessionFact]):
                     duration_ms=None,
                 )
             )
-        total = max(self.total_cost_usd, total_cost_usd or Decimal(0))
-        usage = usage.model_copy(update={"cost_usd": total - self.total_cost_usd})
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage, total_cost_usd=total))
+            self.record(RunCompleted(run_id=run_id, usage=usage))
         else:
-            self.record(
-                RunFailed(
-                    run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage, total_cost_usd=total
-                )
-            )
+            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
 
     def delete(self) -> None:
         """End the session for good, and the run that is going."""
         if self.run:
-            self.end_run(self.run.id, Usage(), None, Code.RUN_CANCELLED, "The session was deleted.")
+            self.end_run(self.run.id, Usage(), Code.RUN_CANCELLED, "The session was deleted.")
         self.record(SessionDeleted(user_id=self.user_id))
 
     def _going(self, run_id: UUID) -> Run:
@@ -180,7 +170,6 @@ class Session(Aggregate[SessionFact]):
                 self._going(fact.run_id).tool_calls.pop(fact.tool_use_id, None)
             case RunCompleted() | RunFailed():
                 self.run = None
-                self.total_cost_usd = fact.total_cost_usd
             case SessionDeleted():
                 self.deleted = True
             case _:

@@ -4,15 +4,14 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
-    CompleteRun,
     CreateSession,
     DeleteSession,
+    EndRun,
     RecordMessage,
     RecordToolResult,
     StartRun,
     SubmitQuery,
 )
-from contracts.session.values import Usage
 from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 
@@ -67,13 +66,10 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
 
 
 @handles
-async def complete_run(command: CompleteRun, work: Work) -> None:
+async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await _load(command.session_id, work)
-    usage = Usage(
-        duration_ms=command.duration_ms, input_tokens=command.input_tokens, output_tokens=command.output_tokens
-    )
-    session.end_run(command.run_id, usage, command.total_cost_usd, command.error_code, command.error_detail)
+    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail)
     await work.save(session)
 
 

@@ -98,7 +98,8 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed, 
         usage.cost_usd, recorded.at,
     )  # fmt: skip
     await db.execute(
-        "UPDATE sessions SET status = 'active', total_cost_usd = $2, api_input_tokens = api_input_tokens + $3, "
-        "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
-        recorded.id, fact.total_cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
+        "UPDATE sessions SET status = 'active', total_cost_usd = total_cost_usd + $2, "
+        "api_input_tokens = api_input_tokens + $3, api_output_tokens = api_output_tokens + $4, "
+        "updated_at = $5 WHERE id = $1",
+        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
     )  # fmt: skip

@@ -5,14 +5,15 @@ import shutil
 from contextlib import aclosing
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import CompleteRun, RecordMessage, RecordToolResult, StartRun
+from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
 from contracts.session.events import RunRequested, SessionDeleted
 from contracts.session.queries import GetSession
+from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime.clock import new_id
 
-from session.agent import AgentSpec, Finished, Said, Told, ToolReturned
+from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
 from session.tools import Tools
 
 RUNS_AT_ONCE = 16
@@ -35,17 +36,16 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         session = await reaction.ask(GetSession(session_id=session_id))
         spec = AgentSpec(session_id, reaction.tools.workspace(session_id), session.sdk_options)
         limit = session.sdk_options.timeout_seconds
+        timeout = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit) as timeout:
+            async with timeout:
                 await _converse(spec, recorded.fact, reaction)
         except TimeoutError:
             if not timeout.expired():
                 raise
             detail = f"The run took longer than {limit} s."
             await reaction.send(
-                CompleteRun(
-                    session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail
-                )
+                EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
             )
     except Refusal:  # somebody ended the run or the session meanwhile
         await reaction.tools.agents.close(session_id)
@@ -76,18 +76,23 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
                 )
             )
         case Finished():
+            usage = Usage(
+                duration_ms=telling.duration_ms,
+                input_tokens=telling.input_tokens,
+                output_tokens=telling.output_tokens,
+                cost_usd=telling.cost_usd,
+            )
             await reaction.send(
-                CompleteRun(
+                EndRun(
                     session_id=session_id,
                     run_id=run_id,
-                    duration_ms=telling.duration_ms,
-                    input_tokens=telling.input_tokens,
-                    output_tokens=telling.output_tokens,
-                    total_cost_usd=telling.total_cost_usd,
+                    usage=usage,
                     error_code=telling.error_code,
                     error_detail=telling.error_detail or "",
                 )
             )
+        case Delta():
+            pass
 
 
 @reactions.everywhere

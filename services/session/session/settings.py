@@ -13,6 +13,6 @@ class Settings(ServiceSettings):
     model_base_url: HttpUrl
     model_api_key: str | None = Field(default=None, repr=False)
     model_retries: int = Field(default=2, ge=0, le=10)
-    model_idle_seconds: PositiveFloat = 60.0
+    model_silence_seconds: PositiveFloat = 60.0
     warm_agents: PositiveInt = 8
     warm_agent_seconds: PositiveFloat = 300.0

@@ -8,10 +8,15 @@ from uuid import UUID
 
 from eventing.database import Database
 from nats.aio.client import Client
+from runtime.logging import get_logger
 
-from session.agent import Agents
+from session.agent import Agents, Limits
+from session.model_proxy import ModelProxy
+from session.sandbox import Sandbox
 from session.settings import Settings
 from session.transcript import Transcripts
+
+log = get_logger()
 
 
 @dataclass(frozen=True)
@@ -30,4 +35,18 @@ class Tools:
 @asynccontextmanager
 async def tools(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; leaving ends all agents."""
-    ...
+    sandbox, reason = await Sandbox.find()
+    if reason:
+        log.warning("agents run without a sandbox, and so without tools", reason=reason)
+    limits = Limits(
+        idle_agents=settings.warm_agents,
+        idle_seconds=settings.warm_agent_seconds,
+        model_retries=settings.model_retries,
+        model_silence_seconds=settings.model_silence_seconds,
+    )
+    transcripts = Transcripts(database)
+    async with (
+        ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
+        Agents(sandbox, proxy, transcripts, limits) as agents,
+    ):
+        yield Tools(agents, transcripts, settings.workspaces_dir)

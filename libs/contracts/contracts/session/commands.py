@@ -1,6 +1,5 @@
 """What the session service takes."""
 
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from contracts.messages import Command
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.queries import GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, SdkOptions
+from contracts.session.values import Block, Mode, SdkOptions, Usage
 
 
 class CreateSession(Command[SessionView]):
@@ -127,27 +126,18 @@ class RecordToolResult(Command[None]):
     duration_ms: int = Field(ge=0)
 
 
-class CompleteRun(Command[None]):
-    """The agent is done, with an answer or, given an `error_code`, without.
+class EndRun(Command[None]):
+    """The agent is done, with an answer or, given an `error_code`, without."""
 
-    `total_cost_usd` counts from the session's first turn, as the agent does; None when it did not tell.
-    """
-
-    subject = "cmd.session.complete_run"
+    subject = "cmd.session.end_run"
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
-        "duration_ms": 3250,
-        "input_tokens": 150,
-        "output_tokens": 420,
-        "total_cost_usd": "0.0012",
+        "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
     }
 
     session_id: UUID
     run_id: UUID
-    duration_ms: int = Field(default=0, ge=0)
-    input_tokens: int = Field(default=0, ge=0)
-    output_tokens: int = Field(default=0, ge=0)
-    total_cost_usd: Decimal | None = Field(default=None, ge=0)
+    usage: Usage = Usage()
     error_code: Code | None = None
     error_detail: str = ""

@@ -1,6 +1,5 @@
 """What the session service tells: the facts of a Session."""
 
-from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -107,11 +106,10 @@ class RunCompleted(Event):
     """The agent answered."""
 
     subject = "evt.session.run_completed"
-    sample = {"run_id": RUN, "usage": {"duration_ms": 3250}, "total_cost_usd": "0.0012"}
+    sample = {"run_id": RUN, "usage": {"duration_ms": 3250}}
 
     run_id: UUID
     usage: Usage
-    total_cost_usd: Decimal
 
 
 class RunFailed(Event):
@@ -123,14 +121,12 @@ class RunFailed(Event):
         "error_code": "MODEL_ERROR",
         "error_detail": "The model answered 529.",
         "usage": {},
-        "total_cost_usd": "0",
     }
 
     run_id: UUID
     error_code: Code
     error_detail: str
     usage: Usage
-    total_cost_usd: Decimal
 
 
 class SessionDeleted(Event):

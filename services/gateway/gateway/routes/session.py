@@ -1,0 +1,148 @@
+"""Sessions: `/api/v1/sessions`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.commands import DeleteSession
+from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway.auth.bearer import Caller
+from gateway.problems import EdgeCode, Problem, documented
+from gateway.routes.bodies import JsonRoute
+from gateway.runs import ClientGone
+from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
+from gateway.schemas.lists import Window
+from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
+from gateway.state import gateway_of
+
+TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
+BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+
+router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
+
+
+@router.post(
+    "",
+    operation_id="createSession",
+    summary="Open a session",
+    status_code=201,
+    response_model=Session,
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.TEMPLATE_NOT_FOUND, Code.SANDBOX_REQUIRED),
+)
+async def create(body: NewSession, caller: Caller) -> Response:
+    """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
+    session = Session.of(await caller.ask(body.command(caller.actor)))
+    return session.response(201, {"Location": f"/api/v1/sessions/{session.id}"})
+
+
+@router.get(
+    "",
+    operation_id="listSessions",
+    summary="List sessions",
+    response_model=SessionPage,
+    responses=documented(*TOKEN),
+)
+async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
+    """Newest first; an admin sees those of all users."""
+    page = await caller.ask(ListSessions(**window.model_dump()))
+    return SessionPage.over(page, [Session.of(view) for view in page.items], window, request).response()
+
+
+@router.get(
+    "/{session_id}",
+    operation_id="getSession",
+    summary="Show a session",
+    response_model=Session,
+    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+)
+async def show(session_id: UUID, caller: Caller) -> Response:
+    """With what it has used so far."""
+    return Session.of(await caller.ask(GetSession(session_id=session_id))).response()
+
+
+@router.delete(
+    "/{session_id}",
+    operation_id="deleteSession",
+    summary="End and remove a session",
+    status_code=204,
+    responses=documented(*TOKEN, EdgeCode.FORBIDDEN, Code.SESSION_NOT_FOUND),
+)
+async def delete(session_id: UUID, caller: Caller) -> Response:
+    """A running agent is ended first."""
+    await caller.ask(DeleteSession(session_id=session_id))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{session_id}/query",
+    operation_id="querySession",
+    summary="Ask the agent, and wait for its answer",
+    response_model=Answer,
+    responses=documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
+        Code.SESSION_BUSY,
+        Code.MODEL_ERROR,
+        Code.AGENT_FAILED,
+        Code.BUDGET_EXCEEDED,
+        Code.RUN_INTERRUPTED,
+        Code.RUN_TIMEOUT,
+    ),
+)
+async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
+    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`."""
+    try:
+        run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
+    except ClientGone:
+        return Response(status_code=499)  # nobody reads it; what nginx calls it in metrics and logs
+    if run.status != "completed":
+        code = run.error_code or Code.RUN_INTERRUPTED
+        raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
+    return Answer.to(run).response()
+
+
+@router.get(
+    "/{session_id}/messages",
+    operation_id="listMessages",
+    summary="List the messages of a session",
+    response_model=MessagePage,
+    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+)
+async def messages(
+    session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
+) -> Response:
+    """Oldest first."""
+    page = await caller.ask(ListMessages(session_id=session_id, skip=window.skip, limit=window.limit))
+    return MessagePage.over(page, page.items, window, request).response()
+
+
+@router.get(
+    "/{session_id}/tool-calls",
+    operation_id="listToolCalls",
+    summary="List the tool calls of a session",
+    response_model=ToolCallPage,
+    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+)
+async def tool_calls(
+    session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
+) -> Response:
+    """Oldest first; `tool_output` is null while the tool runs."""
+    page = await caller.ask(ListToolCalls(session_id=session_id, skip=window.skip, limit=window.limit))
+    return ToolCallPage.over(page, page.items, window, request).response()
+
+
+@router.get(
+    "/{session_id}/runs/{run_id}",
+    operation_id="getRun",
+    summary="Show a run",
+    response_model=Run,
+    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
+)
+async def run(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
+    """What a query came to, or how far it is."""
+    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
+    return Run.of(view, usage=Metrics.of(view.usage)).response()

@@ -1,0 +1,148 @@
+"""Queries, runs and what was said in them, as clients see them."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
+from contracts.session.commands import SubmitQuery
+from contracts.session.queries import MessageView, RunView, ToolCallView
+from contracts.session.values import ToolStatus, Usage
+from pydantic import BaseModel, Field
+from runtime import clock
+
+from gateway.schemas.lists import PageShown
+from gateway.schemas.shown import Body, Money, Shown, example
+
+TOOL_INPUT = {"file_path": "/workspace/app.log"}
+
+
+class NewQuery(Body):
+    """Something to ask the agent."""
+
+    model_config = example({"message": SubmitQuery.sample["message"]})
+
+    message: Annotated[str, Field(min_length=1, max_length=100_000)]
+
+    def command(self, session_id: UUID) -> SubmitQuery:
+        """Ask for the run."""
+        return SubmitQuery(
+            session_id=session_id, run_id=clock.new_id(), message_id=clock.new_id(), message=self.message
+        )
+
+
+_MESSAGE: dict[str, Any] = {
+    "id": MESSAGE,
+    "run_id": RUN,
+    "message_type": "assistant",
+    "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
+    "sequence_number": 2,
+    "model": "claude-sonnet-4-5",
+    "created_at": TIME,
+}
+
+
+class MessagePage(PageShown[MessageView]):
+    """Messages, oldest first."""
+
+    model_config = example(
+        {"items": [_MESSAGE], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+    )
+
+
+_TOOL_CALL: dict[str, Any] = {
+    "id": TOOL_CALL,
+    "run_id": RUN,
+    "tool_name": "Read",
+    "tool_input": TOOL_INPUT,
+    "tool_output": {"content": "All is well."},
+    "status": "success",
+    "duration_ms": 120,
+    "created_at": TIME,
+}
+
+
+class ToolCallPage(PageShown[ToolCallView]):
+    """Tool calls, oldest first."""
+
+    model_config = example(
+        {"items": [_TOOL_CALL], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+    )
+
+
+class Metrics(Usage, Shown):
+    """What a run took."""
+
+    cost_usd: Money
+
+
+class Run(RunView, Shown):
+    """One query and what came of it."""
+
+    model_config = example(
+        {
+            "id": RUN,
+            "session_id": SESSION,
+            "status": "completed",
+            "attempt": 1,
+            "error_code": None,
+            "error_detail": None,
+            "message_id": MESSAGE,
+            "text": "All is well.",
+            "tool_calls": [_TOOL_CALL],
+            "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+            "created_at": TIME,
+            "ended_at": TIME,
+        }
+    )
+
+    usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+
+
+class TextContent(BaseModel):
+    """What the agent said."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ToolUse(BaseModel):
+    """A tool that the agent used."""
+
+    tool_name: str
+    tool_input: dict[str, Any]
+    status: ToolStatus
+
+
+class Answer(Shown):
+    """What came of a query."""
+
+    model_config = example(
+        {
+            "session_id": SESSION,
+            "run_id": RUN,
+            "message_id": MESSAGE,
+            "content": {"type": "text", "text": "All is well."},
+            "tool_calls": [{"tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+        }
+    )
+
+    session_id: UUID
+    run_id: UUID
+    message_id: UUID | None
+    content: TextContent
+    tool_calls: list[ToolUse]
+    metrics: Metrics
+
+    @classmethod
+    def to(cls, run: RunView) -> Self:
+        """Give the answer that a completed run is."""
+        return cls.model_construct(
+            None,
+            session_id=run.session_id,
+            run_id=run.id,
+            message_id=run.message_id,
+            content=TextContent(text=run.text),
+            tool_calls=[ToolUse(tool_name=c.tool_name, tool_input=c.tool_input, status=c.status) for c in run.tool_calls],
+            metrics=Metrics.of(run.usage),
+        )

@@ -1,0 +1,87 @@
+"""Sessions, as clients see them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from contracts.messages import Actor
+from contracts.refusals import Code, Refusal
+from contracts.samples import SESSION, TIME, USER
+from contracts.session.commands import CreateSession
+from contracts.session.queries import SessionView
+from contracts.session.values import Mode, SdkOptions, SessionStatus
+from pydantic import Field, StringConstraints
+from runtime import clock
+
+from gateway.problems import EdgeCode, Problem
+from gateway.schemas.lists import KeysetWindow, PageShown
+from gateway.schemas.shown import Body, Money, Shown, example
+
+
+class NewSession(Body):
+    """A session to be made."""
+
+    model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Untitled session"
+    mode: Literal["interactive", "non_interactive"] = "interactive"
+    sdk_options: SdkOptions = SdkOptions()
+    template_id: UUID | None = None
+
+    def command(self, actor: Actor) -> CreateSession:
+        """Ask for the session.
+
+        Raises:
+            Problem: the options are not for this account.
+            Refusal: there is no such template.
+        """
+        if self.template_id is not None:
+            raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {self.template_id}.")
+        if self.sdk_options.permission_mode == "bypassPermissions" and actor.role != "admin":
+            raise Problem(EdgeCode.FORBIDDEN, "The permission mode bypassPermissions is for admins only.")
+        return CreateSession(
+            session_id=clock.new_id(), name=self.name, mode=self.mode, sdk_options=self.sdk_options
+        )
+
+
+class SessionWindow(KeysetWindow):
+    """Which sessions are asked for."""
+
+    status: Annotated[SessionStatus | None, Field(description="Give only sessions with this status.")] = None
+    mode: Annotated[Mode | None, Field(description="Give only sessions of this mode.")] = None
+
+
+_SESSION: dict[str, Any] = {
+    "id": SESSION,
+    "user_id": USER,
+    "name": "My Investigation Session",
+    "mode": "interactive",
+    "status": "created",
+    "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
+    "working_directory_path": f"/tmp/ai-agent-service/sessions/{SESSION}",  # noqa: S108  an example
+    "parent_session_id": None,
+    "is_fork": False,
+    "total_messages": 15,
+    "total_tool_calls": 8,
+    "total_cost_usd": 0.0523,
+    "api_input_tokens": 1200,
+    "api_output_tokens": 850,
+    "created_at": TIME,
+    "started_at": TIME,
+    "updated_at": TIME,
+}
+
+
+class Session(SessionView, Shown):
+    """A session."""
+
+    model_config = example(_SESSION)
+
+    total_cost_usd: Money
+
+
+class SessionPage(PageShown[Session]):
+    """Sessions, newest first."""
+
+    model_config = example(
+        {"items": [_SESSION], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+    )
