@@ -8,7 +8,7 @@ from runtime.bus import Unavailable
 
 from gateway.auth.bearer import AnyClient, TokenHolder
 from gateway.problems import EdgeCode, documented
-from gateway.routes.bodies import JsonRoute
+from gateway.bodies import JsonRoute
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 

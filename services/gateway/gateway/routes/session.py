@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.problems import EdgeCode, Problem, documented
-from gateway.routes.bodies import JsonRoute
+from gateway.bodies import JsonRoute
 from gateway.runs import ClientGone
 from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
 from gateway.schemas.lists import Window

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -48,12 +48,16 @@ def _parsed(body: bytes) -> Any:
 
 
 def _holds_nul(value: Any) -> bool:
-    match value:
-        case str():
-            return "\0" in value
-        case dict():
-            return any(_holds_nul(part) for pair in value.items() for part in pair)  # pyright: ignore
-        case list():
-            return any(map(_holds_nul, value))
-        case _:
-            return False
+    unseen: list[Any] = [value]  # no recursion: the client chooses the depth
+    while unseen:
+        match unseen.pop():
+            case str() as text if "\0" in text:
+                return True
+            case dict() as mapping:
+                unseen += cast(dict[str, Any], mapping).keys()
+                unseen += cast(dict[str, Any], mapping).values()
+            case list() as items:
+                unseen += cast(list[Any], items)
+            case _:
+                pass
+    return False
