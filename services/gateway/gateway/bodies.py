@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
+from itertools import chain
 from typing import Any, cast
 
 from fastapi import Request
@@ -50,14 +51,11 @@ def _parsed(body: bytes) -> Any:
 def _holds_nul(value: Any) -> bool:
     unseen: list[Any] = [value]  # no recursion: the client chooses the depth
     while unseen:
-        match unseen.pop():
-            case str() as text if "\0" in text:
-                return True
-            case dict() as mapping:
-                unseen += cast(dict[str, Any], mapping).keys()
-                unseen += cast(dict[str, Any], mapping).values()
-            case list() as items:
-                unseen += cast(list[Any], items)
-            case _:
-                pass
+        value = unseen.pop()
+        if isinstance(value, str) and "\0" in value:
+            return True
+        if isinstance(value, dict):
+            unseen += chain.from_iterable(cast(dict[str, Any], value).items())
+        elif isinstance(value, list):
+            unseen += cast(list[Any], value)
     return False

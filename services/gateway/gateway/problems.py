@@ -30,7 +30,6 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
-    Code.ACCOUNT_DISABLED: (403, "The account is disabled"),
     Code.AGENT_FAILED: (502, "The agent failed"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
@@ -40,13 +39,12 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
     Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
+    Code.RUN_CANCELLED: (409, "The run was cancelled"),
     Code.RUN_INTERRUPTED: (503, "The run was interrupted"),
     Code.RUN_NOT_FOUND: (404, "There is no such run"),
     Code.RUN_OVER: (409, "The run is over"),
     Code.RUN_TIMEOUT: (504, "The run took too long"),
-    Code.SANDBOX_REQUIRED: (403, "This needs a sandbox, and there is none"),
     Code.SESSION_BUSY: (409, "A run is going in the session"),
-    Code.SESSION_EXISTS: (409, "The session exists already"),
     Code.SESSION_NOT_FOUND: (404, "There is no such session"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from typing import Any, cast
 from uuid import UUID
 
 from contracts.refusals import Code
@@ -11,6 +12,7 @@ from contracts.session.events import RunCompleted, RunFailed
 from contracts.session.queries import GetRun, RunView
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from pydantic import BaseModel
 from runtime.bus import Unavailable
 
@@ -42,7 +44,8 @@ class Runs:
     async def listen(self) -> None:
         """Wake waiters by what the bus says, until cancelled."""
         subjects = [f"{fact.subject}.*" for fact in (RunCompleted, RunFailed)]
-        subscriptions = [await self.client.subscribe(subject, cb=self._heard) for subject in subjects]
+        subscribe = cast(Any, self.client).subscribe  # nats-py leaves one of its parameters without a type
+        subscriptions: list[Subscription] = [await subscribe(subject, cb=self._heard) for subject in subjects]
         try:
             await asyncio.Event().wait()
         finally:

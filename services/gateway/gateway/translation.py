@@ -1,6 +1,6 @@
 """Whatever a request ends in, made a problem: refusals of services, faults, and what the framework raises."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 from contracts.refusals import Code, Refusal
@@ -47,12 +47,21 @@ def of(error: Exception) -> Problem:
 
 async def response(request: Request, error: Exception) -> Response:
     """Answer with the problem that an exception is (an exception handler of Starlette)."""
-    return of(error).response(request.url.path)
+    problem = of(error)
+    if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = _allowed(request) or problem.headers["Allow"]
+    return problem.response(request.url.path)
 
 
-def handlers() -> Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]:
+def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     """List what is expected to be raised; anything else is a fault, caught at the edge."""
     return dict.fromkeys((Problem, Refusal, Unavailable, RequestValidationError, HTTPException), response)
+
+
+def _allowed(request: Request) -> str:
+    # The framework names the methods of one route; those of all routes with this path are in the documentation.
+    documented = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+    return ", ".join(sorted(map(str.upper, documented)))
 
 
 def _refused(refusal: Refusal) -> Problem:

@@ -75,15 +75,15 @@ def scripted(words: str, *turns: dict[str, Any]) -> str:
     return f"{words} [[simulate {json.dumps({'turns': turns})}]]"
 
 
-def calling(*tools: tuple[str, dict[str, Any]]) -> str:
+def calling(*tools: tuple[str, dict[str, Any]], words: str = "Do it.") -> str:
     """Write a prompt on which the agent calls tools."""
     calls = [{"name": name, "input": given} for name, given in tools]
-    return scripted("Do it.", {"tools": calls}, {"text": "Done."})
+    return scripted(words, {"tools": calls}, {"text": "Done."})
 
 
 def bash(command: str) -> str:
     """Write a prompt on which the agent runs a command."""
-    return calling(("Bash", {"command": command, "description": "a test"}))
+    return calling(("Bash", {"command": command, "description": "a test"}), words="Run it.")
 
 
 @pytest_asyncio.fixture

@@ -1,15 +1,20 @@
 """What stays between turns, what ends, and who goes on when a replica is gone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
+from uuid import uuid5
 
 import pytest
-from session.agent import Limits
+import pytest_asyncio
+from contracts.refusals import Code
+from session.agent import Finished, Limits, Told
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import NewReplica, Replica, bash, scripted
+from services.session.tests.conftest import SESSIONS, NewReplica, Replica, bash, scripted
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
@@ -27,6 +32,11 @@ def running(*words: str) -> list[int]:
         if set(words) <= set(line):
             found.append(int(path.parent.name))
     return found
+
+
+async def begun(turn: AsyncGenerator[Told], replica: Replica) -> None:
+    await anext(turn)
+    await until((replica.workspaces / "one" / "begun").exists)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -82,9 +92,78 @@ async def test_a_replica_hears_what_was_said_at_another(new_replica: NewReplica)
 
 
 async def test_a_turn_costs_the_same_in_a_new_process(new_replica: NewReplica) -> None:
-    costs = []
+    costs: list[Decimal] = []
     for _ in range(2):
         async with new_replica() as replica:
             prompt = scripted("Hi.", {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
             costs.append((await replica.ask(prompt)).end.cost_usd)
     assert costs[0] == costs[1] > 0
+
+
+async def test_who_leaves_a_turn_ends_all_that_it_started(replica: Replica) -> None:
+    async with aclosing(replica.begin(SLOW)) as turn:
+        await begun(turn, replica)
+    assert not running("sleep", "98765")
+
+
+async def test_who_is_cancelled_in_a_turn_ends_all_that_it_started(replica: Replica) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await replica.ask(SLOW)
+    assert (replica.workspaces / "one" / "begun").exists()
+    assert not running("sleep", "98765")
+
+
+async def test_closing_a_session_ends_its_turn(replica: Replica) -> None:
+    async with aclosing(replica.begin(SLOW)) as turn:
+        await begun(turn, replica)
+        await replica.agents.close(replica.spec().session_id)
+        assert not running("sleep", "98765")
+        rest = [told async for told in turn]
+    assert rest == [Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")]
+
+
+async def test_closing_a_session_that_starts_ends_it(replica: Replica) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        telling = tasks.create_task(replica.ask(SLOW))
+        await asyncio.sleep(0.05)
+        await replica.agents.close(replica.spec().session_id)
+    assert telling.result().end.error_code is Code.AGENT_FAILED
+
+
+async def test_closing_twice_does_nothing(replica: Replica) -> None:
+    await replica.ask(NAME)
+    await replica.agents.close(replica.spec().session_id)
+    await replica.agents.close(replica.spec().session_id)
+
+
+async def test_a_call_cut_short_by_a_crash_is_not_repeated(new_replica: NewReplica) -> None:
+    async with new_replica() as first:
+        await first.ask(NAME)
+        await first.ask(bash("echo run >> runs; kill -9 2; sleep 60"))
+    async with new_replica() as second:
+        assert "Ada" in (await second.ask(WHO)).words
+        assert (second.workspaces / "one" / "runs").read_text() == "run\n"
+
+
+async def test_nothing_outlives_a_replica_that_is_killed(killed: None) -> None:
+    await until(lambda: not running("sleep", "98765"))
+    await until(lambda: not running(f"--session-id={uuid5(SESSIONS, 'one')}"))
+
+
+async def test_another_replica_goes_on_for_one_that_is_killed(killed: None, replica: Replica) -> None:
+    assert '"text": "Run it."' in (await replica.ask(WHO)).words
+    assert not (replica.workspaces / "one" / "ended").exists()
+
+
+@pytest_asyncio.fixture
+async def killed(transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path) -> None:
+    """Kill a replica in the middle of a tool call."""
+    workspaces = tmp_path / "workspaces"
+    holder = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.session.tests.holder"), *(database_url, model_url, str(workspaces), SLOW)
+    )
+    await until((workspaces / "one" / "begun").exists)
+    assert running("sleep", "98765")
+    holder.kill()
+    await holder.wait()

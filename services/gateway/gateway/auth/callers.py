@@ -36,8 +36,3 @@ class User(Anyone):
     def actor(self) -> Actor:
         """The account that the token was given to."""
         return self.token.actor
-
-    @property
-    def role(self) -> Role:
-        """What the account is allowed."""
-        return self.actor.role

@@ -41,14 +41,16 @@ class Revocations:
         try:
             with suppress(NothingNew):
                 while True:
-                    entry = await watcher.updates(timeout=QUIET)
-                    if entry is None:
-                        self.known = True
-                        self._forget()
-                    elif entry.operation is None:
-                        self._note(entry.key)
+                    self._take(await watcher.updates(timeout=QUIET))
         finally:
             await watcher.stop()
+
+    def _take(self, entry: object) -> None:
+        if isinstance(entry, KeyValue.Entry):
+            self._note(entry.key)
+        else:  # the watcher has caught up
+            self.known = True
+            self._forget()
 
     async def _bucket(self) -> KeyValue:
         js = self.client.jetstream()

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
 from gateway.auth.bearer import AnyClient, TokenHolder
-from gateway.problems import EdgeCode, documented
 from gateway.bodies import JsonRoute
+from gateway.problems import EdgeCode, documented
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
@@ -45,7 +45,7 @@ async def register(body: Registration, client: AnyClient) -> Response:
     operation_id="login",
     summary="Trade an e-mail address and a password for tokens",
     response_model=Tokens,
-    responses=documented(*BODY, Code.INVALID_CREDENTIALS, Code.ACCOUNT_DISABLED),
+    responses=documented(*BODY, Code.INVALID_CREDENTIALS),
 )
 async def login(body: Credentials, client: AnyClient) -> Response:
     """An unknown address and a wrong password get the same answer."""
@@ -57,7 +57,7 @@ async def login(body: Credentials, client: AnyClient) -> Response:
     operation_id="refreshTokens",
     summary="Trade a refresh token for new tokens",
     response_model=Tokens,
-    responses=documented(*BODY, Code.INVALID_REFRESH_TOKEN, Code.ACCOUNT_DISABLED),
+    responses=documented(*BODY, Code.INVALID_REFRESH_TOKEN),
 )
 async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     """A refresh token can be used once; one that comes back ends all tokens of its login."""

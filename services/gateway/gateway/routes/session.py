@@ -9,8 +9,8 @@ from contracts.session.queries import GetRun, GetSession, ListMessages, ListSess
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
-from gateway.problems import EdgeCode, Problem, documented
 from gateway.bodies import JsonRoute
+from gateway.problems import EdgeCode, Problem, documented
 from gateway.runs import ClientGone
 from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
 from gateway.schemas.lists import Window
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.TEMPLATE_NOT_FOUND, Code.SANDBOX_REQUIRED),
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.TEMPLATE_NOT_FOUND),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -89,6 +89,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.MODEL_ERROR,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
+        Code.RUN_CANCELLED,
         Code.RUN_INTERRUPTED,
         Code.RUN_TIMEOUT,
     ),
@@ -100,7 +101,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     except ClientGone:
         return Response(status_code=499)  # nobody reads it; what nginx calls it in metrics and logs
     if run.status != "completed":
-        code = run.error_code or Code.RUN_INTERRUPTED
+        code = run.error_code or Code.RUN_CANCELLED
         raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
     return Answer.to(run).response()
 
@@ -112,9 +113,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     response_model=MessagePage,
     responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
 )
-async def messages(
-    session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
-) -> Response:
+async def messages(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """Oldest first."""
     page = await caller.ask(ListMessages(session_id=session_id, skip=window.skip, limit=window.limit))
     return MessagePage.over(page, page.items, window, request).response()

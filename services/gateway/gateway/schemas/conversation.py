@@ -1,5 +1,6 @@
 """Queries, runs and what was said in them, as clients see them."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -72,7 +73,7 @@ class ToolCallPage(PageShown[ToolCallView]):
 class Metrics(Usage, Shown):
     """What a run took."""
 
-    cost_usd: Money
+    cost_usd: Money = Decimal(0)
 
 
 class Run(RunView, Shown):
@@ -143,6 +144,9 @@ class Answer(Shown):
             run_id=run.id,
             message_id=run.message_id,
             content=TextContent(text=run.text),
-            tool_calls=[ToolUse(tool_name=c.tool_name, tool_input=c.tool_input, status=c.status) for c in run.tool_calls],
+            tool_calls=[
+                ToolUse.model_construct(None, tool_name=call.tool_name, tool_input=call.tool_input, status=call.status)
+                for call in run.tool_calls
+            ],
             metrics=Metrics.of(run.usage),
         )

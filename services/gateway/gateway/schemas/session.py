@@ -38,9 +38,7 @@ class NewSession(Body):
             raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {self.template_id}.")
         if self.sdk_options.permission_mode == "bypassPermissions" and actor.role != "admin":
             raise Problem(EdgeCode.FORBIDDEN, "The permission mode bypassPermissions is for admins only.")
-        return CreateSession(
-            session_id=clock.new_id(), name=self.name, mode=self.mode, sdk_options=self.sdk_options
-        )
+        return CreateSession(session_id=clock.new_id(), name=self.name, mode=self.mode, sdk_options=self.sdk_options)
 
 
 class SessionWindow(KeysetWindow):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
 from uuid import UUID
 
@@ -31,16 +31,18 @@ class Agents:
         self._around = Surroundings(sandbox, proxy, transcripts, limits or Limits())
         # The one that was used last comes last.
         self._live: dict[UUID, Agent] = {}
+        self._leaving = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
-        sweeping = forever("ending idle agents", self._sweep)
-        self._sweeper = asyncio.create_task(sweeping)  # noqa: TID251  owned here: `__aexit__` ends it
+        sweeping = forever("ending idle agents", self._sweep, until=self._leaving)
+        self._sweeper = asyncio.create_task(sweeping)  # noqa: TID251  owned here: `__aexit__` awaits its end
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
-        self._sweeper.cancel()
+        self._leaving.set()
+        await self._sweeper
         await self.aclose()
 
     async def turn(self, spec: AgentSpec, prompt: str) -> AsyncGenerator[Told]:
@@ -109,11 +111,11 @@ class Agents:
             await self._end(surplus)
 
     async def _sweep(self) -> None:
-        await asyncio.sleep(min(SWEEP_SECONDS, self._around.limits.idle_seconds))
-        due = time.monotonic() - self._around.limits.idle_seconds
-        for agent in self._idle():
-            if agent.idle_since < due:
-                await self._end(agent)
+        limit = self._around.limits.idle_seconds
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._leaving.wait(), min(SWEEP_SECONDS, limit))
+        due = time.monotonic() - limit
+        await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]

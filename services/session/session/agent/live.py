@@ -164,6 +164,10 @@ class Agent:
 
     async def stop(self) -> None:
         """End the process with all it started, also in the middle of a turn; nothing happens when it has ended."""
+        # To the end, even if the caller is cancelled meanwhile.
+        await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
         async with self._lifecycle:
             if self._ended:
                 return
@@ -180,6 +184,7 @@ class Agent:
                 killing.cancel()
                 self._cell.kill()
                 await self._around.proxy.leave(self._token)
+                await self._cell.ended()
                 self._cell.remove()
 
     def _options(self, begun: bool) -> ClaudeAgentOptions:

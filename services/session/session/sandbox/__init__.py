@@ -1,6 +1,7 @@
 """Where agents live: a process tree that sees its workspace and its model, and nothing else of this machine."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -35,7 +36,7 @@ class Cell:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agent-"))
         self.config, self.papers = self.folder / "config", self.folder / "papers"
-        self.entrance = self.folder / "enter"
+        self.entrance, self.info = self.folder / "enter", self.folder / "info"
         self.config.mkdir()
         self.papers.mkdir()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,15 +53,28 @@ class Cell:
         """Take the agent's listener, and the hold on its processes.
 
         Raises:
-            BlockingIOError: no agent has started here.
+            OSError: no agent has started here.
         """
-        leader, listeners, *_ = socket.recv_fds(self._door, 32, 1)
-        self._leader = os.pidfd_open(int(leader))
+        process, listeners, *_ = socket.recv_fds(self._door, 32, 1)
+        # Within walls the agent knows its process by another number. Who kills the first process there ends them all.
+        leader = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
+        self._leader = os.pidfd_open(leader)
         return socket.socket(fileno=listeners[0])
 
     def kill(self) -> bool:
         """End the agent with all its processes, at once; False when it has ended before."""
         return self._signal(signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Wait until the agent and all its processes have ended."""
+        if self._leader is None:
+            return
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._leader, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(self._leader)
 
     def alive(self) -> bool:
         """Whether the agent runs."""
@@ -119,7 +133,8 @@ class Sandbox:
             'CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
             *(self._walls(self.bwrap, cell, workspace) if self.bwrap else ()),
             join([str(PYTHON), "-I", "-S", str(HERE / "listen.py"), str(cell.door)]),
-            f'"$$" {join([str(AGENT)])} "$@"',
+            f'{join([str(AGENT)])} "$@"',
+            *((f"3>{join([str(cell.info)])}",) if self.bwrap else ()),
         ]
         cell.entrance.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
         cell.entrance.chmod(0o700)
@@ -131,7 +146,7 @@ class Sandbox:
             join([str(bwrap), *WALLS, *_system(), *(word for path in shown for word in _show(path))]),
             join(["--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE]),
             '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR"',
-            "--setenv IS_SANDBOX 1 --remount-ro / --",
+            "--setenv IS_SANDBOX 1 --remount-ro / --info-fd 3 --",
         ]
 
 

@@ -7,12 +7,12 @@ import sys
 
 PROCESSES = 2048
 
-door, leader, *agent = sys.argv[1:]
+door, *agent = sys.argv[1:]
 environment = dict(os.environ)  # noqa: TID251  the agent's own, which is ours to pass on
 model = socket.create_server(("127.0.0.1", 0), backlog=128)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(door)
-    socket.send_fds(service, [leader.encode()], [model.fileno()])
+    socket.send_fds(service, [str(os.getpid()).encode()], [model.fileno()])
 environment["ANTHROPIC_BASE_URL"] = f"http://127.0.0.1:{model.getsockname()[1]}"
 model.close()
 if "IS_SANDBOX" in environment:

@@ -1,0 +1,47 @@
+"""The HTTP application."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from gateway import translation
+from gateway.edge import Edge
+from gateway.routes import documentation, identity, operations, session
+from gateway.schemas.problem import Problem
+from gateway.state import Gateway
+
+ROUTERS = (identity.auth, session.router, operations.router, identity.well_known)
+DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
+
+
+class Api(FastAPI):
+    """FastAPI, with the one shape of errors in its documentation."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document; made once."""
+        if not self.openapi_schema:
+            _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+            super().openapi()["components"]["schemas"] |= problems["$defs"]
+        return super().openapi()
+
+
+def create_app(gateway: Gateway) -> Api:
+    """Put the application together."""
+    app = Api(
+        title="AI-Agent-API",
+        version=operations.VERSION,
+        description=DESCRIPTION,
+        openapi_url=documentation.OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=translation.handlers(),
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `edge` does it, without what a URL may hold
+    )
+    app.state.gateway = gateway
+    for router in ROUTERS:
+        app.include_router(router)
+    documentation.add(app)
+    app.add_middleware(Edge)
+    return app

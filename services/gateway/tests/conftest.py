@@ -1,0 +1,144 @@
+"""A real bus, stand-ins for the services behind it, and the gateway in front."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+import pytest
+from contracts.identity.queries import GetKeys, KeysView
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, result_type
+from contracts.samples import FAMILY, USER
+from contracts.session.events import RunCompleted
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.app import create_app
+from gateway.settings import Settings
+from gateway.state import Gateway
+from jwt.algorithms import OKPAlgorithm
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from runtime.bus import connected
+from runtime.envelope import Envelope
+from runtime.forever import forever
+
+type Message = type[Command[Any] | Query[Any]]
+
+OTHER = UUID("0197a1f0-0000-7000-8000-0000000000ff")
+
+
+class Services:
+    """Stands in for the services: answers what it was told to, and keeps what it heard."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.heard: list[tuple[Any, Envelope]] = []
+        self.keys = [Ed25519PrivateKey.generate()]
+
+    async def answer(self, kind: Message, answer: Any) -> None:
+        """Answer messages of a kind from now on: with a result, a refusal, a fault, or what a function gives."""
+        accepted = Accepted[result_type(kind)]
+
+        async def take(message: Msg) -> None:
+            body = kind.model_validate_json(message.data)
+            self.heard.append((body, Envelope.read(message.headers)))
+            reply: Any = answer(body) if callable(answer) else answer
+            if isinstance(reply, Awaitable):
+                reply = await reply
+            if not isinstance(reply, Refused | Faulted):
+                reply = accepted(result=reply)
+            await message.respond(reply.model_dump_json().encode())
+
+        await self.client.subscribe(kind.subject, cb=take)
+        await self.client.flush()
+
+    async def publish_keys(self) -> None:
+        """Answer `GetKeys` with the public halves of `keys`."""
+        await self.answer(GetKeys, lambda _: KeysView(keys=list(map(self._public, self.keys))))
+
+    def token(self, key: int = 0, header: dict[str, Any] | None = None, **claims: Any) -> str:
+        """Sign an access token, with claims of one's own."""
+        body = {
+            "iss": "agentapi",
+            "aud": "agentapi",
+            "sub": USER,
+            "sid": FAMILY,
+            "jti": str(OTHER),
+            "role": "user",
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 3600,
+        } | claims
+        body = {name: value for name, value in body.items() if value is not None}
+        return jwt.encode(body, self.keys[key], "EdDSA", headers={"kid": f"key-{key}"} | (header or {}))
+
+    async def end_run(self, session_id: UUID, run_id: UUID) -> None:
+        """Tell that a run is over."""
+        fact = RunCompleted.model_validate(RunCompleted.sample | {"run_id": run_id})
+        await self.client.publish(f"{fact.subject}.{session_id}", fact.model_dump_json().encode())
+
+    def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:
+        shown = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        return shown | {"kid": f"key-{self.keys.index(key)}", "alg": "EdDSA", "use": "sig"}
+
+
+class Door:
+    """The gateway as clients see it, and its parts."""
+
+    def __init__(self, gateway: Gateway, services: Services) -> None:
+        self.gateway, self.services = gateway, services
+        self.app = create_app(gateway)
+
+    def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
+        """Give a client with a token of this role; None for no token."""
+        if role:
+            headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
+
+
+@pytest.fixture
+async def services(nats_url: str) -> AsyncGenerator[Services]:
+    async with connected(nats_url, "services") as client:
+        services = Services(client)
+        await services.publish_keys()
+        yield services
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncGenerator[Gateway]:
+    """Give a gateway whose background work goes on."""
+    async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
+        gateway = Gateway.on(client, settings)
+        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen)
+        running = [tasks.create_task(forever(work.__name__, work)) for work in works]
+        yield gateway
+        for task in running:
+            task.cancel()
+
+
+@pytest.fixture
+def settings(nats_url: str) -> Settings:
+    return Settings(nats_url=nats_url, ask_timeout_seconds=0.5)
+
+
+@pytest.fixture
+async def door(settings: Settings, services: Services) -> AsyncGenerator[Door]:
+    async with working(settings) as gateway, asyncio.timeout(20):
+        while not (gateway.revocations.known and gateway.keys.published):
+            await asyncio.sleep(0.005)
+        yield Door(gateway, services)
+
+
+@pytest.fixture
+async def client(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
+    async with door.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
+    async with door.client(None) as client:
+        yield client

@@ -1,0 +1,69 @@
+"""Keys, passwords and refresh tokens."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import jwt
+import pytest
+from contracts.samples import FAMILY, SESSION, USER
+from identity.keys import BrokenKeyRing, KeyRing
+from identity.passwords import Passwords, is_common
+from identity.refresh_tokens import RefreshToken
+from runtime.clock import now
+
+
+def signed(ring: KeyRing, at: datetime) -> str:
+    return ring.access_token(UUID(USER), "user", UUID(FAMILY), UUID(SESSION), at)
+
+
+def test_an_access_token_verifies_with_the_public_half(key_ring_file: Path) -> None:
+    ring = KeyRing.read(key_ring_file)
+    key = jwt.PyJWK(ring.public().keys[0]).key
+    claims = jwt.decode(signed(ring, now()), key, algorithms=["EdDSA"], audience="agentapi", issuer="agentapi")
+    assert (claims["sub"], claims["sid"], claims["role"]) == (USER, FAMILY, "user")
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_the_public_half_holds_no_secret(key_ring_file: Path) -> None:
+    assert set(KeyRing.read(key_ring_file).public().keys[0]) == {"kty", "crv", "x", "kid", "alg", "use"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"keys": []}', '{"keys": [{"kty": "RSA"}]}', "\x00"])
+def test_a_broken_key_ring_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ring.json").write_text(text)
+    with pytest.raises(BrokenKeyRing, match="KEY_RING_FILE"):
+        KeyRing.read(tmp_path / "ring.json")
+
+
+async def test_a_password_matches_its_hash_alone() -> None:
+    passwords = Passwords()
+    encoded = await passwords.hash("analytical engine")
+    assert encoded.startswith("$argon2id$")
+    assert await passwords.matches("analytical engine", encoded)
+    assert not await passwords.matches("difference engine", encoded)
+
+
+async def test_no_password_matches_nobody() -> None:
+    assert not await Passwords().matches("nobody's password", None)
+
+
+def test_common_passwords_are_known_in_any_case() -> None:
+    assert is_common("PassWord1")
+    assert not is_common("analytical engine")
+
+
+def test_a_refresh_token_survives_the_wire() -> None:
+    token = RefreshToken.new(UUID(USER), UUID(FAMILY))
+    assert RefreshToken.read(str(token)) == token
+    assert token.secret not in token.hash
+
+
+@pytest.mark.parametrize("word", ["", "a.b.c", "one", f"{USER}.{FAMILY}", f"{USER}.{FAMILY}.x.y"])
+def test_another_word_is_no_refresh_token(word: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        RefreshToken.read(word)
+
+
+def test_times_are_of_the_zone_utc() -> None:
+    assert now().tzinfo is UTC

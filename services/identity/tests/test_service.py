@@ -1,0 +1,187 @@
+"""The identity service through real NATS and PostgreSQL."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+import pytest
+from contracts.identity.commands import LogIn, LogOut, RefreshTokens, RegisterUser
+from contracts.identity.queries import GetKeys, GetUser, TokensView
+from contracts.messages import Actor, Command, Query
+from contracts.refusals import Code, Refusal
+from identity.app import service
+from identity.settings import Settings
+from nats.aio.client import Client
+from runtime.bus import Bus, Unavailable, connected
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+PASSWORD = "analytical engine"
+
+
+@dataclass
+class Remote:
+    """The service, over the bus."""
+
+    client: Client
+
+    async def ask[R](self, message: Command[R] | Query[R], actor: Actor | None = None) -> R:
+        return await Bus(self.client).ask(message, Envelope.begin(actor=actor))
+
+    async def register(self, email: str = "ada@example.com", username: str = "ada") -> Actor:
+        command = RegisterUser(user_id=new_id(), email=email, username=username, password=PASSWORD)
+        return Actor(user_id=(await self.ask(command)).id, role="user")
+
+    async def log_in(self, email: str = "ada@example.com", password: str = PASSWORD) -> TokensView:
+        return await self.ask(LogIn(email=email, password=password))
+
+
+type Start = Callable[..., Awaitable[Remote]]
+
+
+@pytest.fixture
+async def start(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path) -> AsyncGenerator[Start]:
+    """Start the service with some settings, and wait until it answers."""
+    stop = asyncio.Event()
+    running: list[asyncio.Future[None]] = []
+    async with connected(nats_url, "test") as client:
+
+        async def start(**given: object) -> Remote:
+            values = {"first_admin_file": tmp_path / "admin.json", **given}
+            settings = Settings.model_validate(
+                {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file, **values}
+            )
+            running.append(asyncio.ensure_future(service.run(settings, stop)))
+            remote = Remote(client)
+            while True:
+                try:
+                    await remote.ask(GetKeys())
+                    return remote
+                except Unavailable:
+                    if running[0].done():
+                        running[0].result()
+                    await asyncio.sleep(0.05)
+
+        yield start
+        stop.set()
+        await asyncio.gather(*running)
+
+
+@pytest.fixture
+async def remote(start: Start) -> Remote:
+    return await start()
+
+
+async def test_a_registered_user_is_answered(remote: Remote) -> None:
+    ada = await remote.register()
+    user = await remote.ask(GetUser(user_id=ada.user_id))
+    assert (user.email, user.username, user.role, user.is_active) == ("ada@example.com", "ada", "user", True)
+
+
+@pytest.mark.parametrize(
+    ("email", "username", "code"),
+    [("ada@example.com", "eve", Code.EMAIL_TAKEN), ("eve@example.com", "ADA", Code.USERNAME_TAKEN)],
+)
+async def test_email_and_username_are_unique(remote: Remote, email: str, username: str, code: Code) -> None:
+    await remote.register()
+    with pytest.raises(Refusal, match=code):
+        await remote.register(email, username)
+
+
+async def test_two_who_register_at_once_do_not_both_get_the_address(remote: Remote) -> None:
+    both = [remote.register("ada@example.com", name) for name in ("ada", "eve")]
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Actor", "Refusal"]
+
+
+async def test_a_common_password_is_refused(remote: Remote) -> None:
+    with pytest.raises(Refusal, match=Code.PASSWORD_TOO_COMMON):
+        await remote.ask(RegisterUser(user_id=new_id(), email="a@b.example", username="ada", password="Password123"))
+
+
+async def test_registration_can_be_closed(start: Start) -> None:
+    remote = await start(registration_open=False)
+    with pytest.raises(Refusal, match=Code.REGISTRATION_CLOSED):
+        await remote.register()
+
+
+async def test_a_login_gives_tokens_for_the_user(remote: Remote) -> None:
+    ada = await remote.register()
+    tokens = await remote.log_in()
+    claims = jwt.decode(tokens.access_token, options={"verify_signature": False})
+    assert claims["sub"] == str(ada.user_id)
+    assert (tokens.expires_in, tokens.refresh_expires_in) == (3600, 7 * 24 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)]
+)
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
+    remote: Remote, email: str, password: str
+) -> None:
+    await remote.register()
+    with pytest.raises(Refusal) as refusal:
+        await remote.log_in(email, password)
+    assert (refusal.value.code, refusal.value.detail) == (
+        Code.INVALID_CREDENTIALS,
+        "The e-mail address or the password is wrong.",
+    )
+
+
+async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(remote: Remote) -> None:
+    await remote.register()
+    first = await remote.log_in()
+    second = await remote.ask(RefreshTokens(refresh_token=first.refresh_token))
+    for used in (first, second):
+        with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+            await remote.ask(RefreshTokens(refresh_token=used.refresh_token))
+
+
+@pytest.mark.parametrize("word", ["nonsense", f"{new_id()}.{new_id()}.secret"])
+async def test_a_made_up_refresh_token_is_refused(remote: Remote, word: str) -> None:
+    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+        await remote.ask(RefreshTokens(refresh_token=word))
+
+
+async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:
+    ada = await remote.register()
+    claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
+    await remote.ask(LogOut(family_id=claims["sid"]), ada)
+    bucket = await remote.client.jetstream().key_value("REVOCATIONS")  # pyright: ignore[reportUnknownMemberType]
+    watcher = await bucket.watch(claims["sid"], include_history=True)
+    async with asyncio.timeout(10):
+        while (entry := await watcher.updates(timeout=10)) is None:
+            pass
+    assert entry.value == b"logout"
+
+
+async def test_no_hash_leaves_the_service(remote: Remote) -> None:
+    await remote.register()
+    await remote.log_in()
+    js = remote.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
+    facts = await js.subscribe("evt.identity.>", ordered_consumer=True)  # pyright: ignore[reportUnknownMemberType]
+    seen = b""
+    while b"family_id" not in seen:
+        seen += (await facts.next_msg(timeout=10)).data
+    assert b"argon2" not in seen
+    assert b"token_hash" not in seen
+
+
+async def test_the_first_admin_is_made_and_told_once(start: Start, tmp_path: Path) -> None:
+    remote = await start()
+    told = json.loads((tmp_path / "admin.json").read_text())
+    tokens = await remote.log_in(told["email"], told["password"])
+    assert jwt.decode(tokens.access_token, options={"verify_signature": False})["role"] == "admin"
+    assert (tmp_path / "admin.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "admin.json").unlink()
+    await start()
+    assert not (tmp_path / "admin.json").exists()
+
+
+async def test_the_first_admin_is_as_the_settings_say(start: Start, tmp_path: Path) -> None:
+    remote = await start(admin_email="Root@example.com", admin_password=PASSWORD)
+    assert (await remote.log_in("root@example.com")).token_type == "bearer"
+    assert not (tmp_path / "admin.json").exists()

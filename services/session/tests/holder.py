@@ -1,0 +1,23 @@
+"""A replica to kill: asks the session `one` something. Arguments: database, model, workspaces, prompt."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from eventing.database import Database
+from session.agent import Agents
+from session.model_proxy import ModelProxy
+from session.sandbox import Sandbox
+from session.transcript import Transcripts
+
+from services.session.tests.conftest import Replica
+
+
+async def hold(database_url: str, model_url: str, workspaces: str, prompt: str) -> None:
+    sandbox, _ = await Sandbox.find()
+    async with Database.open(database_url, "session") as database, ModelProxy(model_url, None) as proxy:
+        async with Agents(sandbox, proxy, Transcripts(database)) as agents:
+            await Replica(agents, Path(workspaces)).ask(prompt)
+
+
+asyncio.run(hold(*sys.argv[1:]))

@@ -1,0 +1,176 @@
+from collections.abc import Callable
+from decimal import Decimal
+from uuid import UUID, uuid5
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.session.events import (
+    MessageRecorded,
+    RunCompleted,
+    RunFailed,
+    RunRequested,
+    RunStarted,
+    SessionCreated,
+    SessionDeleted,
+    SessionFact,
+    ToolCallEnded,
+    ToolCallStarted,
+)
+from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock, Usage
+from hypothesis import given
+from hypothesis import strategies as st
+from session.aggregate import Session
+
+CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
+SAID, CALLED = MessageRecorded.example(), ToolCallStarted.example()
+RUN_ID, OTHER = UUID(RUN), UUID(MESSAGE)
+
+
+def after(*facts: SessionFact) -> Session:
+    session = Session(UUID(SESSION))
+    for fact in facts:
+        session.apply(fact)
+    return session
+
+
+def refused(code: Code, act: Callable[[], None]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    assert refusal.value.code == code
+
+
+def test_a_session_is_created_for_its_user() -> None:
+    session = after()
+    session.create(UUID(USER), "mine", "interactive", SdkOptions())
+    assert session.pending == [
+        SessionCreated(user_id=UUID(USER), name="mine", mode="interactive", sdk_options=SdkOptions())
+    ]
+
+
+def test_a_query_starts_a_run_with_the_next_sequence_number() -> None:
+    session = after(CREATED)
+    session.submit_query(RUN_ID, UUID(MESSAGE), "Hello")
+    assert session.pending == [REQUESTED]
+
+
+def test_a_query_is_refused_while_a_run_is_going() -> None:
+    refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again"))
+
+
+def test_a_worker_takes_up_a_requested_run() -> None:
+    session = after(CREATED, REQUESTED)
+    session.start_run(RUN_ID)
+    assert session.pending == [STARTED]
+
+
+def test_a_run_that_was_begun_before_is_ended_as_interrupted() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.start_run(RUN_ID)
+    assert [(f.error_code, f.usage) for f in session.pending if isinstance(f, RunFailed)] == [
+        (Code.RUN_INTERRUPTED, Usage())
+    ]
+
+
+def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() -> None:
+    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+    session.start_run(RUN_ID)
+    ended, failed = session.pending
+    assert isinstance(ended, ToolCallEnded)
+    assert ended.status == "interrupted"
+    assert isinstance(failed, RunFailed)
+
+
+def test_what_the_agent_says_is_numbered_without_a_gap() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    for n in range(3):
+        session.record_message(RUN_ID, uuid5(RUN_ID, str(n)), [TextBlock(text="hi")], "m")
+    assert [f.sequence_number for f in session.pending if isinstance(f, MessageRecorded)] == [2, 3, 4]
+
+
+def test_a_message_that_calls_a_tool_starts_the_call() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={"file_path": "/workspace/a"})
+    session.record_message(RUN_ID, UUID(MESSAGE), [call], "m")
+    assert session.pending[1] == CALLED
+
+
+@pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error")])
+def test_a_tool_result_ends_its_call(is_error: bool, status: str) -> None:
+    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+    session.record_tool_result(RUN_ID, "toolu_1", {"content": "x"}, is_error, 3)
+    assert [f.status for f in session.pending if isinstance(f, ToolCallEnded)] == [status]
+
+
+def test_a_tool_result_without_a_call_is_ignored() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.record_tool_result(RUN_ID, "toolu_9", {}, False, 3)
+    assert session.pending == []
+
+
+def test_a_run_ends_with_its_usage_and_frees_the_session() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.end_run(RUN_ID, Usage(cost_usd=Decimal("0.5")))
+    assert session.pending == [RunCompleted(run_id=RUN_ID, usage=Usage(cost_usd=Decimal("0.5")))]
+    assert session.run is None
+
+
+def test_a_run_that_failed_says_why() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.end_run(RUN_ID, Usage(), Code.MODEL_ERROR, "529")
+    [failed] = session.pending
+    assert isinstance(failed, RunFailed)
+    assert (failed.error_code, failed.error_detail) == (Code.MODEL_ERROR, "529")
+
+
+LATE: list[Callable[[Session], None]] = [
+    lambda s: s.start_run(RUN_ID),
+    lambda s: s.record_message(RUN_ID, OTHER, [], "m"),
+    lambda s: s.record_tool_result(RUN_ID, "toolu_1", {}, False, 1),
+    lambda s: s.end_run(RUN_ID, Usage()),
+]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_what_comes_for_a_run_that_is_over_is_refused(late: Callable[[Session], None]) -> None:
+    refused(Code.RUN_OVER, lambda: late(after(CREATED, REQUESTED, STARTED, RunCompleted.example())))
+
+
+def test_deleting_ends_the_run_that_is_going() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.delete()
+    assert [type(f) for f in session.pending] == [RunFailed, SessionDeleted]
+
+
+ACTS: list[Callable[[Session, UUID], None]] = [
+    lambda s, r: s.submit_query(r, r, "?"),
+    lambda s, r: s.start_run(s.run.id if s.run else r),
+    lambda s, r: s.record_message(s.run.id if s.run else r, r, [TextBlock(text="x")], "m"),
+    lambda s, r: s.record_message(
+        s.run.id if s.run else r, r, [ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={})], "m"
+    ),
+    lambda s, r: s.record_tool_result(s.run.id if s.run else r, str(r), {}, False, 1),
+    lambda s, r: s.end_run(s.run.id if s.run else r, Usage()),
+    lambda s, r: s.end_run(r, Usage()),
+    lambda s, r: s.delete(),
+]
+
+
+def attempt(act: Callable[[Session, UUID], None], session: Session, some_id: UUID) -> None:
+    try:
+        act(session, some_id)
+    except Refusal:
+        pass
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTS), st.uuids())))
+def test_every_run_ends_at_most_once_and_replay_equals_live(
+    acts: list[tuple[Callable[[Session, UUID], None], UUID]],
+) -> None:
+    live = after(CREATED)
+    for act, some_id in acts:
+        attempt(act, live, some_id)
+    replayed = after(CREATED, *live.pending)
+    assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
+    ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed)]
+    assert len(ended) == len(set(ended))
