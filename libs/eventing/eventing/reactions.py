@@ -108,15 +108,15 @@ class Reactor[T]:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
         slots = asyncio.Semaphore(listed.at_once)
         async with asyncio.TaskGroup() as tasks:
-            # A bus that is away stops the fetching, never what is under way.
-            await forever(listed.name, lambda: self._take(listed, slots, tasks, draining), until=draining)
+            # A bus that is away stops the taking, never what is under way.
+            taking = tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))
+            await draining.wait()
+            taking.cancel()
 
-    async def _take(
-        self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup, draining: asyncio.Event
-    ) -> None:
+    async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
         # Ends when nothing came for a while, and so makes sure at least that often that the consumer exists.
         facts = await self._consumer(listed)
-        while not draining.is_set():
+        while True:
             await slots.acquire()
             try:
                 [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import trace
 from runtime import clock, telemetry
@@ -53,7 +53,10 @@ class _Exchange:
         scope["request_id"] = self.request_id
 
     def traced(self) -> AbstractContextManager[None]:
-        return telemetry.span(self.scope["method"], self.headers.get("traceparent"))
+        parent = self.headers.get("traceparent")
+        if parent is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            return nullcontext()  # nobody traces: a tenth of what this layer costs
+        return telemetry.span(self.scope["method"], parent)
 
     async def run(self, app: ASGIApp) -> None:
         try:

@@ -1,6 +1,18 @@
+"""Every failure is a problem (RFC 9457) with the right status."""
+
+import time
+from datetime import datetime
+
+import httpx
 import pytest
+from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
-from gateway.problems import TABLE, EdgeCode, Problem
+from contracts.samples import SESSION
+from contracts.session.queries import GetSession
+from gateway.problems import TABLE, EdgeCode
+from services.gateway.tests.conftest import Door, Services
+
+PATH = f"/api/v1/sessions/{SESSION}"
 
 
 @pytest.mark.parametrize("code", [*Code, *EdgeCode])
@@ -8,3 +20,64 @@ def test_every_code_has_a_status_and_a_title(code: Code | EdgeCode):
     status, title = TABLE[code]
     assert 400 <= status <= 599
     assert title
+
+
+async def test_a_refusal_is_a_problem_with_its_code(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    answer = await client.get(PATH)
+    body = answer.json()
+    assert answer.status_code == body["status"] == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (body["error_code"], body["detail"], body["instance"]) == ("SESSION_NOT_FOUND", "There is none.", PATH)
+    assert body["type"] == "urn:agentapi:problem:SESSION_NOT_FOUND"
+    assert datetime.fromisoformat(body["timestamp"]).tzinfo
+
+
+async def test_a_service_that_is_away_is_503_at_once(client: httpx.AsyncClient):
+    answer = await client.get(PATH)
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["retry_after"] == 1
+
+
+async def test_a_service_that_is_silent_is_503_within_the_bound(client: httpx.AsyncClient, door: Door):
+    await door.services.client.subscribe(GetSession.subject)
+    await door.services.client.flush()
+    started = time.monotonic()
+    assert (await client.get(PATH)).status_code == 503
+    assert time.monotonic() - started < 2 * door.gateway.settings.ask_timeout_seconds
+
+
+async def test_a_fault_is_503_without_its_reason(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, Faulted(detail="SELECT secret"))
+    answer = await client.get(PATH)
+    assert answer.status_code == 503
+    assert "secret" not in answer.text
+
+
+async def test_what_nobody_expected_is_500_without_a_trace(
+    client: httpx.AsyncClient, door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    async def broken(_: object) -> None:
+        raise RuntimeError("secret reason")
+
+    monkeypatch.setattr(door.gateway.tokens, "verify", broken)
+    answer = await client.get(PATH)
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in answer.text
+    assert capsys.readouterr().out.count("a request failed") == 1
+
+
+async def test_an_unknown_address_is_404(client: httpx.AsyncClient):
+    answer = await client.get("/api/v1/nothing")
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/api/v1/sessions", "GET, POST"), (PATH, "DELETE, GET"), ("/health", "GET"), ("/docs", "GET, HEAD")],
+)
+async def test_another_method_is_405_and_told_which_are_allowed(client: httpx.AsyncClient, path: str, allowed: str):
+    answer = await client.patch(path)
+    assert (answer.status_code, answer.json()["error_code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert ", ".join(sorted(answer.headers["allow"].split(", "))) == allowed

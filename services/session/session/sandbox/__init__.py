@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -61,9 +62,11 @@ class Cell:
         self._leader = os.pidfd_open(leader)
         return socket.socket(fileno=listeners[0])
 
-    def kill(self) -> bool:
-        """End the agent with all its processes, at once; False when it has ended before."""
-        return self._signal(signal.SIGKILL)
+    def kill(self) -> None:
+        """End the agent with all its processes, at once; nothing happens when it has ended."""
+        if self._leader is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._leader, signal.SIGKILL)
 
     async def ended(self) -> None:
         """Wait until the agent and all its processes have ended."""
@@ -78,7 +81,11 @@ class Cell:
 
     def alive(self) -> bool:
         """Whether the agent runs."""
-        return self._signal(0)
+        if self._leader is None:
+            return False
+        poll = select.poll()
+        poll.register(self._leader, select.POLLIN)
+        return not poll.poll(0)
 
     def remove(self) -> None:
         """Give back what the cell holds. Its agent must have ended."""
@@ -87,14 +94,6 @@ class Cell:
             os.close(self._leader)
             self._leader = None
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _signal(self, number: int) -> bool:
-        if self._leader is None:
-            return False
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._leader, number)
-            return True
-        return False
 
 
 class Sandbox:

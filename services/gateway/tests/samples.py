@@ -1,0 +1,104 @@
+"""What the stand-ins answer."""
+
+from typing import Any
+
+from contracts.identity.queries import TokensView, UserView
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
+from contracts.session.queries import MessageView, RunView, SessionView, ToolCallView
+
+REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
+
+
+def user(**changed: Any) -> UserView:
+    return UserView.model_validate(
+        {
+            "id": USER,
+            "email": "ada@example.com",
+            "username": "ada",
+            "full_name": None,
+            "role": "user",
+            "is_active": True,
+            "created_at": TIME,
+        }
+        | changed
+    )
+
+
+def tokens() -> TokensView:
+    return TokensView(access_token="a.b.c", expires_in=3600, refresh_token="opaque", refresh_expires_in=604_800)
+
+
+def session(**changed: Any) -> SessionView:
+    return SessionView.model_validate(
+        {
+            "id": SESSION,
+            "user_id": USER,
+            "name": "My Session",
+            "mode": "interactive",
+            "status": "active",
+            "sdk_options": {},
+            "working_directory_path": f"/workspaces/{SESSION}",
+            "parent_session_id": None,
+            "is_fork": False,
+            "total_messages": 15,
+            "total_tool_calls": 8,
+            "total_cost_usd": "0.0523",
+            "api_input_tokens": 1200,
+            "api_output_tokens": 850,
+            "created_at": TIME,
+            "started_at": TIME,
+            "updated_at": TIME,
+        }
+        | changed
+    )
+
+
+def message(**changed: Any) -> MessageView:
+    return MessageView.model_validate(
+        {
+            "id": MESSAGE,
+            "run_id": RUN,
+            "message_type": "user",
+            "content": {"content": "Hello"},
+            "sequence_number": 1,
+            "model": None,
+            "created_at": TIME,
+        }
+        | changed
+    )
+
+
+def tool_call(**changed: Any) -> ToolCallView:
+    return ToolCallView.model_validate(
+        {
+            "id": TOOL_CALL,
+            "run_id": RUN,
+            "tool_name": "Read",
+            "tool_input": {"path": "/app/test.py"},
+            "tool_output": {"content": "def test(): pass"},
+            "status": "success",
+            "duration_ms": 120,
+            "created_at": TIME,
+        }
+        | changed
+    )
+
+
+def run(**changed: Any) -> RunView:
+    return RunView.model_validate(
+        {
+            "id": RUN,
+            "session_id": SESSION,
+            "status": "completed",
+            "attempt": 1,
+            "error_code": None,
+            "error_detail": None,
+            "message_id": MESSAGE,
+            "text": "All is well.",
+            "tool_calls": [tool_call()],
+            "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
+            "created_at": TIME,
+            "ended_at": TIME,
+        }
+        | changed
+    )

@@ -1,0 +1,97 @@
+"""Revoked tokens are refused."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+from contracts.identity.queries import GetUser
+from contracts.samples import FAMILY
+from gateway.auth import revocations
+from gateway.auth.revocations import BUCKET, Revocations
+from gateway.settings import Settings
+from nats.js.api import KeyValueConfig
+from onebox.nats import EmbeddedNats
+from runtime.bus import connected
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import OTHER, Door, Services, working
+
+ME = "/api/v1/auth/me"
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def revoke(services: Services, family: str = FAMILY) -> None:
+    js = services.client.jetstream()
+    bucket = await js.create_key_value(KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1))  # as identity does
+    await bucket.put(family, b"logout")
+
+
+async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, services: Services):
+    await services.answer(GetUser, samples.user())
+    assert (await client.get(ME)).status_code == 200
+    await revoke(services)
+    await until(lambda: len(door.gateway.revocations._until) == 1)
+    answer = await client.get(ME)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "The access token was revoked.")
+
+
+async def test_other_families_stay(client: httpx.AsyncClient, door: Door, services: Services):
+    await services.answer(GetUser, samples.user())
+    await revoke(services, str(OTHER))
+    await until(lambda: OTHER in door.gateway.revocations)
+    assert (await client.get(ME)).status_code == 200
+
+
+async def test_what_was_revoked_before_the_start_is_known(services: Services, settings: Settings):
+    await revoke(services, str(OTHER))
+    async with working(settings) as gateway:
+        await until(lambda: gateway.revocations.known)
+        assert OTHER in gateway.revocations
+
+
+async def test_until_the_revocations_are_known_nobody_is_let_in(client: httpx.AsyncClient, door: Door):
+    door.gateway.revocations.known = False
+    assert (await client.get(ME)).status_code == 503
+
+
+async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    async with connected(settings.nats_url, "gateway") as client:
+        watched = Revocations(client)
+        await asyncio.wait_for(watched.watch(), 5)
+        await revoke(services, str(OTHER))
+        await asyncio.wait_for(watched.watch(), 5)
+        assert OTHER in watched
+
+
+async def test_a_revocation_after_a_restart_of_the_bus_is_known(
+    door: Door, services: Services, nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch
+):
+    await asyncio.to_thread(restart, nats_server)
+    await until(lambda: services.client.is_connected and door.gateway.bus.client.is_connected)
+    await revoke(services, str(OTHER))
+    await until(lambda: OTHER in door.gateway.revocations, 45)
+
+
+def restart(server: EmbeddedNats) -> None:
+    server.child.ask_to_stop()
+    server.child.finish()
+    server.start()
+
+
+async def forgets(watched: Revocations, work: Awaitable[None]) -> None:
+    await work
+
+
+async def test_old_revocations_are_forgotten(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    async with connected(settings.nats_url, "gateway") as client:
+        watched = Revocations(client)
+        watched._until["old"] = 0
+        await asyncio.wait_for(watched.watch(), 5)
+        assert "old" not in watched._until

@@ -1,0 +1,128 @@
+"""Which access tokens are taken."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from contracts.identity.queries import GetUser
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.auth import tokens
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Door, Services
+
+ME = "/api/v1/auth/me"
+
+
+def part(content: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+async def refused(client: httpx.AsyncClient, authorization: str) -> httpx.Response:
+    answer = await client.get(ME, headers={"authorization": authorization})
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    return answer
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
+async def test_a_token_of_ours_is_taken(stranger: httpx.AsyncClient, services: Services, scheme: str):
+    await services.answer(GetUser, samples.user())
+    answer = await stranger.get(ME, headers={"authorization": f"{scheme} {services.token()}"})
+    assert answer.status_code == 200
+
+
+async def test_no_token_is_401(stranger: httpx.AsyncClient):
+    assert (await stranger.get(ME)).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "x"])
+async def test_another_scheme_is_401(stranger: httpx.AsyncClient, header: str):
+    await refused(stranger, header)
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "a.b", "....", "null", "é", "a" * 10_000, "e30.e30.e30", "W10.e30.e30"])
+async def test_what_is_no_token_is_401(stranger: httpx.AsyncClient, token: str):
+    await refused(stranger, f"Bearer {token}".encode().decode("latin-1"))
+
+
+async def test_a_deep_header_is_401(stranger: httpx.AsyncClient):
+    header = base64.urlsafe_b64encode(b"[" * 2900).decode()
+    await refused(stranger, f"Bearer {header}.e30.e30")
+
+
+async def test_an_unsigned_token_is_401(stranger: httpx.AsyncClient, services: Services):
+    _, claims, _ = services.token().split(".")
+    for algorithm in ("none", "None", "NONE"):
+        await refused(stranger, f"Bearer {part({'alg': algorithm, 'typ': 'JWT', 'kid': 'key-0'})}.{claims}.")
+
+
+async def test_a_token_signed_with_the_public_key_as_a_secret_is_401(stranger: httpx.AsyncClient, services: Services):
+    public = services.keys[0].public_key().public_bytes_raw()
+    token = jwt.encode({"sub": "x"}, public, "HS256", {"kid": "key-0"})
+    await refused(stranger, f"Bearer {token}")
+
+
+async def test_a_tampered_token_is_401(stranger: httpx.AsyncClient, services: Services):
+    header, claims, signature = services.token().split(".")
+    stronger = jwt.decode(services.token(), options={"verify_signature": False}) | {"role": "admin"}
+    await refused(stranger, f"Bearer {header}.{part(stronger)}.{signature}")
+    await refused(stranger, f"Bearer {header}.{claims}.{signature[:-4]}AAAA")
+    await refused(stranger, f"Bearer {header}.{claims}")
+
+
+async def test_a_token_of_a_stranger_is_401(stranger: httpx.AsyncClient, services: Services):
+    services.keys.append(Ed25519PrivateKey.generate())
+    await refused(stranger, f"Bearer {services.token(1, {'kid': 'key-0'})}")
+
+
+@pytest.mark.parametrize("key_id", ["other", "", None, 7, ["key-0"]])
+async def test_an_unknown_key_is_401(stranger: httpx.AsyncClient, services: Services, key_id: Any):
+    _, claims, signature = services.token().split(".")
+    await refused(stranger, f"Bearer {part({'alg': 'EdDSA', 'kid': key_id})}.{claims}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": int(time.time()) - 1},
+        {"nbf": int(time.time()) + 100},
+        {"iss": "other"},
+        {"aud": "other"},
+        {"sub": "ada"},
+        {"role": "root"},
+        {"sid": 7},
+        *({name: None} for name in ("iss", "aud", "sub", "jti", "iat", "exp", "role", "sid")),
+    ],
+)
+async def test_wrong_claims_are_401(stranger: httpx.AsyncClient, services: Services, claims: dict[str, Any]):
+    await refused(stranger, f"Bearer {services.token(**claims)}")
+
+
+async def test_a_verified_token_expires(
+    stranger: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    await services.answer(GetUser, samples.user())
+    header = {"authorization": f"Bearer {services.token()}"}
+    assert (await stranger.get(ME, headers=header)).status_code == 200
+    later = time.time() + 3601
+    monkeypatch.setattr(tokens.time, "time", lambda: later)
+    answer = await refused(stranger, header["authorization"])
+    assert answer.json()["detail"] == "The access token has expired."
+
+
+async def test_a_verified_token_is_not_verified_again(door: Door, monkeypatch: pytest.MonkeyPatch):
+    token = door.services.token()
+    first = await door.gateway.tokens.verify(token)
+    monkeypatch.delattr(tokens.jwt, "decode")
+    assert await door.gateway.tokens.verify(token) is first
+
+
+async def test_verified_tokens_are_remembered_up_to_a_bound(door: Door, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokens, "REMEMBERED", 3)
+    for number in range(5):
+        await door.gateway.tokens.verify(door.services.token(jti=str(number)))
+    assert len(door.gateway.tokens._verified) == 3

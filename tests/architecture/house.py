@@ -1,0 +1,158 @@
+"""What the rules look at, read from the files of a tree: members, services, messages, handlers, aggregates."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PREFIXES = {"Command": "cmd", "Query": "qry", "Event": "evt"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A package of the workspace."""
+
+    folder: Path
+
+    @property
+    def package(self) -> str:
+        return self.folder.name.replace("-", "_")
+
+    @property
+    def source(self) -> Path:
+        return self.folder / self.package
+
+    def room(self, name: str) -> list[Path]:
+        """The files of a room: one file, or a package of the same name."""
+        file = self.source / f"{name}.py"
+        return [file] if file.exists() else sorted((self.source / name).rglob("*.py"))
+
+
+@dataclass(frozen=True)
+class Message:
+    """A class of contracts with a subject. `service` is the package that it lies in, `kind` None if no base says it."""
+
+    name: str
+    service: str
+    subject: str
+    kind: str | None
+    answer: str
+    has_outcome: bool
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A function that is decorated with `@handles` or `@answers`."""
+
+    name: str
+    decorator: str
+    message: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A class `X(Aggregate[Facts])`."""
+
+    name: str
+    facts: frozenset[str]
+    fold: ast.FunctionDef | None
+
+
+def members(root: Path) -> list[Member]:
+    return [Member(file.parent) for file in sorted(root.glob("*/*/pyproject.toml"))]
+
+
+def event_sourced(root: Path) -> list[Member]:
+    return [member for member in members(root) if member.folder.parent.name == "services" and member.package != "gateway"]
+
+
+def python(root: Path, tests: bool) -> Iterator[Path]:
+    """All Python files of the members, without or with those of the tests."""
+    for top in ("libs", "services", "tests"):
+        for path in sorted((root / top).rglob("*.py")):
+            if tests or "tests" not in path.relative_to(root).parts:
+                yield path
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def messages(root: Path) -> list[Message]:
+    contracts = root / "libs/contracts/contracts"
+    return [
+        _message(node, subject, path.relative_to(contracts).parts[0])
+        for path in sorted(contracts.glob("*/**/*.py"))
+        for node in parse(path).body
+        if isinstance(node, ast.ClassDef) and (subject := _subject(node))
+    ]
+
+
+def handlers(service: Member) -> list[Handler]:
+    return [
+        Handler(node.name, decorator.id, _unparsed(node.args.args[0].annotation), _unparsed(node.returns))
+        for path in service.room("handlers") + service.room("queries")
+        for node in parse(path).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Name) and decorator.id in ("handles", "answers")
+    ]
+
+
+def aggregates(root: Path, service: Member) -> list[Aggregate]:
+    unions = _unions(root / "libs/contracts/contracts" / service.package)
+    found: list[Aggregate] = []
+    for path in service.room("aggregate"):
+        for node in parse(path).body:
+            if isinstance(node, ast.ClassDef) and (facts := _type_argument(node, "Aggregate")):
+                fold = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "apply"), None)
+                found.append(Aggregate(node.name, frozenset(unions.get(facts, {facts})), fold))
+    return found
+
+
+def cases(match: ast.Match) -> set[str]:
+    """The classes that a `match` has a case for, whatever their fields; a case with a guard does not count."""
+    parts = [part for case in match.cases if case.guard is None for part in ast.walk(case.pattern)]
+    classes = [part for part in parts if isinstance(part, ast.MatchClass)]
+    return {_unparsed(part.cls) for part in classes if not part.patterns and not part.kwd_patterns}
+
+
+def is_exhaustive(match: ast.Match) -> bool:
+    """Whether the last case is `case _: assert_never(...)`."""
+    last = match.cases[-1]
+    return _unparsed(last.pattern) == "_" and _unparsed(last.body[0]).startswith("assert_never(")
+
+
+def matches(node: ast.AST) -> list[ast.Match]:
+    return [part for part in ast.walk(node) if isinstance(part, ast.Match)]
+
+
+def _message(node: ast.ClassDef, subject: str, service: str) -> Message:
+    bases = [re.fullmatch(r"(Command|Query|Event)(?:\[(.*)\])?", _unparsed(base)) for base in node.bases]
+    base = next(filter(None, bases), None)
+    has_outcome = any(isinstance(part, ast.FunctionDef) and part.name == "outcome" for part in node.body)
+    return Message(node.name, service, subject, base and base[1], (base and base[2]) or "", has_outcome)
+
+
+def _subject(node: ast.ClassDef) -> str | None:
+    for part in node.body:
+        if isinstance(part, ast.Assign) and _unparsed(part.targets[0]) == "subject":
+            return ast.literal_eval(part.value)
+    return None
+
+
+def _type_argument(node: ast.ClassDef, generic: str) -> str | None:
+    bases = (re.fullmatch(rf"{generic}\[(.*)\]", _unparsed(base)) for base in node.bases)
+    return next((base[1] for base in bases if base), None)
+
+
+def _unions(package: Path) -> dict[str, set[str]]:
+    aliases = [node for path in package.rglob("*.py") for node in parse(path).body if isinstance(node, ast.TypeAlias)]
+    return {alias.name.id: set(_unparsed(alias.value).split(" | ")) for alias in aliases}
+
+
+def _unparsed(node: ast.AST | None) -> str:
+    return ast.unparse(node) if node else ""

@@ -1,0 +1,210 @@
+"""The rules of the house. Each takes the root of a tree and gives what is wrong in it, a sentence each."""
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tests.architecture import house
+
+type Rule = Callable[[Path], list[str]]
+
+RULES: list[Rule] = []
+
+ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "tools")
+MESSAGES = ("commands", "events", "queries")
+TESTS = ("aggregate", "handlers", "projections", "queries", "service")
+GATEWAY = ("__init__", "__main__", "app", "settings", "auth", "problems", "routes")
+
+FORBIDDEN = {"utils", "util", "common", "core", "helpers", "helper", "manager", "managers"}
+LINES = 300
+
+FREE = ("libs/runtime", "libs/onebox", "services/gateway")
+"""Where the clock, ids, the environment and tasks come from, each with its reason."""
+PARDONED = {"services/session/session/sandbox/listen.py"}
+"""Runs alone inside the sandbox, where there is no `runtime`."""
+
+
+def rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function
+
+
+@rule
+def every_service_has_the_same_rooms(root: Path) -> list[str]:
+    wanted = [f"services/gateway/gateway/{room}" for room in GATEWAY]
+    for service in house.event_sourced(root):
+        name, folder = service.package, service.folder.relative_to(root)
+        wanted += [f"{folder}/{name}/{room}" for room in ROOMS]
+        wanted += [f"{folder}/tests/test_{subject}" for subject in TESTS]
+        wanted += [f"libs/contracts/contracts/{name}/{messages}" for messages in MESSAGES]
+        wanted += [f"services/gateway/gateway/routes/{name}"]
+    return [f"{room} is missing" for room in wanted if not _is_module(root / room)]
+
+
+@rule
+def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        files = sorted(path.name for path in (service.folder / "migrations").glob("*"))
+        numbers = [int(name[:4]) for name in files if re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name)]
+        if not files or numbers != list(range(1, len(files) + 1)):
+            wrong.append(f"{service.folder.name}/migrations is not 0001_….sql, 0002_….sql and so on: {files}")
+    return wrong
+
+
+@rule
+def every_member_is_under_import_contracts(root: Path) -> list[str]:
+    linter = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {contract["id"]: contract for contract in linter["contracts"]}
+    layered = re.findall(r"\w+", " ".join(contracts["members"]["layers"]))
+    wrong: list[str] = []
+    for member in house.members(root):
+        if member.package not in linter["root_packages"] or member.package not in layered:
+            wrong.append(f"{member.package} is not in importlinter's root_packages and in the contract `members`")
+        rooms = contracts.get(f"{member.package}-rooms")
+        if member.folder.parent.name == "services" and not (rooms and rooms.get("exhaustive")):
+            wrong.append(f"{member.package} has no exhaustive import contract `{member.package}-rooms`")
+    return wrong
+
+
+@rule
+def one_name_everywhere(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for member in house.members(root):
+        project = tomllib.loads((member.folder / "pyproject.toml").read_text())["project"]["name"]
+        if project != f"agentapi-{member.folder.name}":
+            wrong.append(f"{member.folder.name} is distributed as {project}")
+        if not (member.source / "__init__.py").exists():
+            wrong.append(f"{member.folder.name} has no package {member.package}")
+    for service in house.event_sourced(root):
+        if not any(f'name="{service.package}"' in path.read_text() for path in service.room("app")):
+            wrong.append(f"{service.folder.name} calls itself something else in its app")
+    return wrong
+
+
+@rule
+def module_names_say_something(root: Path) -> list[str]:
+    paths = [path.relative_to(root).with_suffix("") for path in house.python(root, tests=True)]
+    return [f"{path} is no name for a module" for path in paths if FORBIDDEN & set(re.split(r"[/_-]", str(path)))]
+
+
+@rule
+def files_are_short(root: Path) -> list[str]:
+    lengths = {path: len(path.read_text().splitlines()) for path in house.python(root, tests=True)}
+    return [f"{path.relative_to(root)} has {n} lines, {LINES} is the limit" for path, n in lengths.items() if n > LINES]
+
+
+@rule
+def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
+    pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", path.read_text())]
+    lifted = [str(path.relative_to(root)) for path in pardons]
+    return [
+        f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED
+    ]
+
+
+@rule
+def one_subject_one_class(root: Path) -> list[str]:
+    counted = Counter(message.subject for message in house.messages(root))
+    return [f"{subject} is the subject of {n} classes" for subject, n in counted.items() if n > 1]
+
+
+@rule
+def subjects_have_their_form(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for message in house.messages(root):
+        if message.kind is None:
+            wrong.append(f"{message.name} has no base Command[…], Query[…] or Event")
+        elif not re.fullmatch(rf"{house.PREFIXES[message.kind]}\.{message.service}\.[a-z][a-z_]*", message.subject):
+            wrong.append(f"{message.name} has the subject {message.subject}")
+    return wrong
+
+
+@rule
+def every_command_and_query_has_one_handler(root: Path) -> list[str]:
+    found = {service.package: house.handlers(service) for service in house.event_sourced(root)}
+    asked = [message for message in house.messages(root) if message.kind in ("Command", "Query")]
+    wrong: list[str] = []
+    for message in asked:
+        names = [h.name for h in found.get(message.subject.split(".")[1], []) if h.message == message.name]
+        if len(names) != 1:
+            wrong.append(f"{message.name} has {len(names)} handlers")
+    known = {(message.subject.split(".")[1], message.name) for message in asked}
+    strange = [(name, h) for name, all_of in found.items() for h in all_of if (name, h.message) not in known]
+    return wrong + [f"{name}'s {h.name} takes {h.message or 'nothing'}, which is not sent there" for name, h in strange]
+
+
+@rule
+def handlers_give_what_the_contract_says(root: Path) -> list[str]:
+    asked = {message.name: message for message in house.messages(root)}
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        for handler in house.handlers(service):
+            if message := asked.get(handler.message):
+                answer = "None" if message.has_outcome else message.answer
+                decorator = "handles" if message.kind == "Command" else "answers"
+                if (handler.answer, handler.decorator) != (answer, decorator):
+                    wrong.append(f"{service.package}'s {handler.name} is not `@{decorator}` or does not give {answer}")
+    return wrong
+
+
+@rule
+def every_event_is_a_fact_of_one_aggregate(root: Path) -> list[str]:
+    owners = Counter(
+        (service.package, fact)
+        for service in house.event_sourced(root)
+        for aggregate in house.aggregates(root, service)
+        for fact in aggregate.facts
+    )
+    events = [message for message in house.messages(root) if message.kind == "Event"]
+    counted = {event.name: owners[event.service, event.name] for event in events}
+    return [f"{name} is a fact of {n} aggregates" for name, n in counted.items() if n != 1]
+
+
+@rule
+def every_fact_is_folded(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        for aggregate in house.aggregates(root, service):
+            folds = house.matches(aggregate.fold) if aggregate.fold else []
+            wrong += _unhandled(f"{aggregate.name}.apply", folds, aggregate.facts)
+    return wrong
+
+
+@rule
+def every_fact_is_projected(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        facts = frozenset[str]().union(*(aggregate.facts for aggregate in house.aggregates(root, service)))
+        found = [match for path in service.room("projections") for match in house.matches(house.parse(path))]
+        wrong += _unhandled(f"{service.package}'s projection", found, facts)
+    return wrong
+
+
+@rule
+def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
+    contracts, gateway = root / "libs/contracts", root / "services/gateway"
+    outside = [path for path in house.python(root, tests=False) if not path.is_relative_to(contracts)]
+    said = _codes(path for path in outside if not path.is_relative_to(gateway))
+    answered = _codes(path for path in outside if path.is_relative_to(gateway))
+    known = re.findall(r"^    ([A-Z_]+) =", (contracts / "contracts/refusals.py").read_text(), re.MULTILINE)
+    wrong = [f"nobody says {code}" for code in known if code not in said]
+    return wrong + [f"the gateway does not know {code}" for code in known if code not in answered]
+
+
+def _is_module(path: Path) -> bool:
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def _unhandled(where: str, found: list[ast.Match], facts: frozenset[str]) -> list[str]:
+    about = [match for match in found if house.cases(match) & facts]
+    handled = set[str]().union(*map(house.cases, about))
+    wrong = [f"{where} has no case for {fact}" for fact in sorted(facts - handled)]
+    return wrong + [f"{where} does not end in assert_never" for match in about if not house.is_exhaustive(match)]
+
+
+def _codes(paths: Iterable[Path]) -> set[str]:
+    return {code for path in paths for code in re.findall(r"\bCode\.([A-Z_]+)", path.read_text())}
