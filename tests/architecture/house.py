@@ -66,7 +66,8 @@ def members(root: Path) -> list[Member]:
 
 
 def event_sourced(root: Path) -> list[Member]:
-    return [member for member in members(root) if member.folder.parent.name == "services" and member.package != "gateway"]
+    services = [member for member in members(root) if member.folder.parent.name == "services"]
+    return [service for service in services if service.package != "gateway"]
 
 
 def python(root: Path, tests: bool) -> Iterator[Path]:

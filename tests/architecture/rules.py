@@ -80,8 +80,8 @@ def one_name_everywhere(root: Path) -> list[str]:
         if not (member.source / "__init__.py").exists():
             wrong.append(f"{member.folder.name} has no package {member.package}")
     for service in house.event_sourced(root):
-        if not any(f'name="{service.package}"' in path.read_text() for path in service.room("app")):
-            wrong.append(f"{service.folder.name} calls itself something else in its app")
+        app = "".join(path.read_text() for path in service.room("app"))
+        wrong += [] if f'name="{service.package}"' in app else [f"{service.folder.name} calls itself something else"]
     return wrong
 
 
@@ -101,9 +101,7 @@ def files_are_short(root: Path) -> list[str]:
 def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
     pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", path.read_text())]
     lifted = [str(path.relative_to(root)) for path in pardons]
-    return [
-        f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED
-    ]
+    return [f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED]
 
 
 @rule

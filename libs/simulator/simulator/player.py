@@ -23,8 +23,6 @@ class Player:
             WrongScript: the prompt carries a script that cannot be played.
         """
         turn = self._scripted(conversation)
-        if turn.status:
-            return turn
         if turn.recall:
             return turn.model_copy(update={"text": "\n".join(filter(None, [turn.text, _recall(conversation)]))})
         if turn.says_nothing:

@@ -34,6 +34,10 @@ def test_words_after_a_tool_result_are_newer() -> None:
     assert asked(RESULT, WORDS).news == "go on"
 
 
+def test_words_before_a_tool_result_are_older() -> None:
+    assert isinstance(asked(WORDS, RESULT).news, list)
+
+
 def test_a_system_message_after_the_prompt_is_no_news() -> None:
     messages = [{"role": "user", "content": "hello"}, {"role": "system", "content": "# Environment"}]
 

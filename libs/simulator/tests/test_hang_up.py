@@ -13,15 +13,16 @@ PATIENCE = 20
 
 @pytest.mark.parametrize("turn", [Turn(hang=300), Turn(delay=300), Turn(stall=300), Turn(chunks=9, chunk_delay=30)])
 async def test_a_client_that_hangs_up_ends_its_handler(turn: Turn) -> None:
-    started, ended = asyncio.Event(), asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         started.set()
         try:
             return await handler(request)
-        finally:
-            ended.set()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
 
     app = create_app()
     app.middlewares.append(watch)
@@ -31,4 +32,4 @@ async def test_a_client_that_hangs_up_ends_its_handler(turn: Turn) -> None:
         await started.wait()
         asked.cancel()
         await client.session.close()
-        await ended.wait()
+        await cancelled.wait()

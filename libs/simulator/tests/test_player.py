@@ -31,6 +31,13 @@ def test_a_later_script_replaces_an_earlier_one() -> None:
     assert Player().turn(talk(scripted("", ONE), "one", scripted("", TWO))) == TWO
 
 
+def test_the_last_script_in_a_message_counts() -> None:
+    texts = [{"type": "text", "text": scripted("", turn)} for turn in (ONE, TWO)]
+    body = {"model": "m", "messages": [{"role": "user", "content": texts}]}
+
+    assert Player().turn(Conversation.model_validate(body)) == TWO
+
+
 def test_a_script_of_the_model_is_not_played() -> None:
     assert Player().turn(talk("hello", scripted("", ONE), "and?")).text != "one"
 

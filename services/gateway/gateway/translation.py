@@ -49,7 +49,7 @@ async def response(request: Request, error: Exception) -> Response:
     """Answer with the problem that an exception is (an exception handler of Starlette)."""
     problem = of(error)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
-        problem.headers["Allow"] = _allowed(request) or problem.headers["Allow"]
+        problem.headers["Allow"] = _allowed(request)
     return problem.response(request.url.path)
 
 
@@ -60,8 +60,9 @@ def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine
 
 def _allowed(request: Request) -> str:
     # The framework names the methods of one route; those of all routes with this path are in the documentation.
-    documented = request.app.openapi()["paths"].get(request.scope["route"].path, {})
-    return ", ".join(sorted(map(str.upper, documented)))
+    path = getattr(request.scope.get("route"), "path", None)
+    documented = request.app.openapi()["paths"].get(path)
+    return ", ".join(sorted(map(str.upper, documented))) if documented else "GET, HEAD"  # the pages, undocumented
 
 
 def _refused(refusal: Refusal) -> Problem:

@@ -47,12 +47,18 @@ class Transcript:
     Where an agent ran (the SDK's project key) plays no part: the next one may run elsewhere.
     """
 
-    def __init__(self, database: Database, session_id: UUID) -> None:
-        self._database, self._session = database, str(session_id)
+    def __init__(self, database: Database, session: str) -> None:
+        self._database, self._session = database, session
         self._seen = 0
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        """Add the entries in their order; those that are there already are left out."""
+        """Add the entries in their order; those that are there already are left out.
+
+        Raises:
+            PermissionError: they are of another session. What an agent runs can write anything in the agent's name.
+        """
+        if key["session_id"] != self._session:
+            raise PermissionError(f"the agent of session {self._session} writes to {key['session_id']!r}")
         ids = [entry.get("uuid") for entry in entries]
         types = [entry["type"] for entry in entries]
         texts = [json.dumps(entry) for entry in entries]
@@ -90,7 +96,7 @@ class Transcripts:
 
     def open(self, session_id: UUID) -> Transcript:
         """Give what an agent of this session reads and writes; each agent needs one of its own."""
-        return Transcript(self._database, session_id)
+        return Transcript(self._database, str(session_id))
 
     async def delete_session(self, session_id: UUID) -> None:
         """Forget a session's conversation, and those of its subagents."""

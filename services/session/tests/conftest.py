@@ -19,6 +19,7 @@ from session.transcript import Transcripts
 from simulator.app import create_app
 
 MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
+PROVIDER_KEY = "sk-key-of-the-provider"
 SESSIONS = UUID("0197a1f0-0000-7000-8000-000000000000")
 
 
@@ -39,8 +40,9 @@ class Telling(list[Told]):
     @property
     def end(self) -> Finished:
         """How the turn ended."""
-        assert isinstance(self[-1], Finished)
-        return self[-1]
+        last = self[-1]
+        assert isinstance(last, Finished)
+        return last
 
 
 class Replica:
@@ -114,9 +116,11 @@ def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_
     async def start(
         limits: Limits | None = None, model_url: str = model_url, sandbox: Sandbox = sandbox
     ) -> AsyncGenerator[Replica]:
-        async with ModelProxy(model_url, "sk-key-of-the-provider") as proxy:
-            async with Agents(sandbox, proxy, transcripts, limits) as agents:
-                yield Replica(agents, tmp_path / "workspaces")
+        async with (
+            ModelProxy(model_url, PROVIDER_KEY) as proxy,
+            Agents(sandbox, proxy, transcripts, limits) as agents,
+        ):
+            yield Replica(agents, tmp_path / "workspaces")
 
     return start
 

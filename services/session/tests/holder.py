@@ -15,9 +15,12 @@ from services.session.tests.conftest import Replica
 
 async def hold(database_url: str, model_url: str, workspaces: str, prompt: str) -> None:
     sandbox, _ = await Sandbox.find()
-    async with Database.open(database_url, "session") as database, ModelProxy(model_url, None) as proxy:
-        async with Agents(sandbox, proxy, Transcripts(database)) as agents:
-            await Replica(agents, Path(workspaces)).ask(prompt)
+    async with (
+        Database.open(database_url, "session") as database,
+        ModelProxy(model_url, None) as proxy,
+        Agents(sandbox, proxy, Transcripts(database)) as agents,
+    ):
+        await Replica(agents, Path(workspaces)).ask(prompt)
 
 
 asyncio.run(hold(*sys.argv[1:]))

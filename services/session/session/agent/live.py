@@ -43,7 +43,7 @@ GRACE = 0.2
 STOP_TIMEOUT = 10.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
-DIED = "The agent's process ended before its turn did."
+BROKE_DOWN = "The agent broke down before its turn was over."
 NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
 
 
@@ -142,7 +142,7 @@ class Agent:
         """Put `prompt` to the agent and give what it tells, a `Finished` last.
 
         Raises:
-            AgentFailed: the process ended, or the conversation could not be stored.
+            AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
         """
         client = cast(ClaudeSDKClient, self._client)
         try:
@@ -153,14 +153,14 @@ class Agent:
                         raise AgentFailed("The agent's conversation could not be stored.")
                     for told in self._teller.tell(message):
                         yield told
-                        if self._ended:  # while the caller was busy; the stream must not be touched any more
-                            raise AgentFailed(STOPPED)
                     if isinstance(message, ResultMessage):
                         return
-            raise AgentFailed(STOPPED if self._ended else DIED)
-        except ClaudeSDKError as error:
-            log.warning("agent died", error=repr(error), complaints=list(self._complaints))
-            raise AgentFailed(STOPPED if self._ended else DIED) from error
+            raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
+        except AgentFailed:
+            raise
+        except Exception as error:  # what is run in there can write anything in the agent's name
+            log.warning("agent broke down", error=repr(error), complaints=list(self._complaints))
+            raise AgentFailed(STOPPED if self._ended else BROKE_DOWN) from error
 
     async def stop(self) -> None:
         """End the process with all it started, also in the middle of a turn; nothing happens when it has ended."""

@@ -1,6 +1,6 @@
 """The shape of every message as a file, so that a change of the wire is a diff that someone reviews.
 
-`python -m contracts.golden FOLDER` writes them. A fact's file keeps an example of every shape it was ever stored in:
+`python -m tests.contracts.goldens` writes them. A fact's file keeps an example of every shape it was ever stored in:
 today's code must read them all.
 """
 
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from contracts.messages import Addressed, Command, Event, Query, result_type
 from pydantic import TypeAdapter
 
-from contracts.catalog import messages
-from contracts.messages import Addressed, Command, Event, Query, result_type
+from tests.contracts.catalog import messages
 
+FOLDER = Path(__file__).parent / "golden" / "messages"
 UNREADABLE = """{}: facts stored as version {} cannot be read any more. Give the class the next `version`, and let its
 `upcast` read the old one; or delete the file, if no such fact was ever stored.
 {}"""
@@ -117,4 +118,4 @@ def _error_of_reading(kind: type[Addressed], version: int, example: Shape) -> st
 
 
 if __name__ == "__main__":
-    sys.exit("\n\n".join(Goldens(Path(sys.argv[1]), messages()).write()) or None)
+    sys.exit("\n\n".join(Goldens(FOLDER, messages()).write()) or None)

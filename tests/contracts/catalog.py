@@ -1,4 +1,4 @@
-"""Every message there is, found by walking this package."""
+"""Every message there is, found by walking `contracts`."""
 
 import importlib
 import pkgutil

@@ -1,0 +1,193 @@
+"""The session service through real NATS, real PostgreSQL and the real Claude Code CLI; the model alone is simulated."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor, Command, Query
+from contracts.refusals import Code, Refusal
+from contracts.samples import USER
+from contracts.session.commands import CreateSession, DeleteSession, SubmitQuery
+from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, RunView
+from contracts.session.values import SdkOptions
+from eventing import reactions
+from eventing.testing import eventually
+from nats.aio.client import Client
+from runtime.bus import Bus, Unavailable, connected
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.app import service
+from session.settings import Settings
+
+OWNER = Actor(user_id=UUID(USER), role="user")
+
+
+@dataclass
+class Remote:
+    """The service, over the bus."""
+
+    client: Client
+
+    async def ask[R](self, message: Command[R] | Query[R]) -> R:
+        return await Bus(self.client).ask(message, Envelope.begin(actor=OWNER))
+
+    async def answers(self) -> bool:
+        try:
+            await self.ask(CountSessions())
+        except Unavailable:
+            return False
+        return True
+
+    async def create(self, **options: Any) -> UUID:
+        wanted = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
+        command = CreateSession(session_id=new_id(), name="one", mode="interactive", sdk_options=wanted)
+        return (await self.ask(command)).id
+
+    async def submit(self, session_id: UUID, message: str) -> RunView:
+        command = SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message=message)
+        return await self.ask(command)
+
+    async def run(self, session_id: UUID, message: str) -> RunView:
+        return await self.ended(await self.submit(session_id, message))
+
+    async def ended(self, run: RunView) -> RunView:
+        async def over() -> RunView | None:
+            now = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
+            return now if now.ended_at else None
+
+        return await eventually(over, within=60)
+
+    async def calls_a_tool(self, run: RunView) -> None:
+        async def called() -> bool:
+            return bool((await self.ask(GetRun(session_id=run.session_id, run_id=run.id))).tool_calls)
+
+        await eventually(called, within=60)
+
+
+def scripted(*turns: dict[str, Any]) -> str:
+    return f"Go on. [[simulate {json.dumps({'turns': turns})}]]"
+
+
+def bash(command: str) -> dict[str, Any]:
+    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "a test"}}]}
+
+
+SLOW = scripted(bash("sleep 300"), {"text": "never"})
+
+
+class Box:
+    """Replicas of the service, one after the other or at once, over one database and one bus."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings, self.remote = settings, Remote(client)
+
+    @asynccontextmanager
+    async def replica(self) -> AsyncGenerator[asyncio.Task[None]]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(service.run(self.settings, stop))
+            await eventually(self.remote.answers, within=60)
+            try:
+                yield running
+            finally:
+                stop.set()
+
+
+@pytest.fixture
+async def box(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Box]:
+    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
+    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
+    async with connected(nats_url, "test") as client:
+        yield Box(settings, client)
+
+
+@pytest.fixture
+async def remote(box: Box) -> AsyncGenerator[Remote]:
+    async with box.replica():
+        yield box.remote
+
+
+async def test_an_agent_uses_a_tool_and_answers(remote: Remote) -> None:
+    session_id = await remote.create()
+    run = await remote.run(session_id, scripted(bash("echo from the sandbox"), {"text": "There you are."}))
+    assert (run.status, run.text) == ("completed", "There you are.")
+    assert [(c.tool_name, c.status, c.tool_output) for c in run.tool_calls] == [
+        ("Bash", "success", {"content": "from the sandbox"})
+    ]
+    assert run.usage.output_tokens > 0
+
+
+async def test_a_second_query_knows_the_first_also_in_a_new_replica(box: Box) -> None:
+    async with box.replica():
+        session_id = await box.remote.create()
+        await box.remote.run(session_id, "My name is Ada.")
+    async with box.replica():
+        assert "Ada" in (await box.remote.run(session_id, "What is my name?")).text
+
+
+async def test_a_model_that_fails_is_told_and_the_session_goes_on(remote: Remote) -> None:
+    session_id = await remote.create()
+    failed = await remote.run(session_id, scripted({"status": 400}))
+    assert (failed.status, failed.error_code) == ("failed", Code.MODEL_ERROR)
+    assert (await remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
+
+
+async def test_a_run_that_takes_too_long_is_ended(remote: Remote) -> None:
+    session_id = await remote.create(timeout_seconds=3)
+    run = await remote.run(session_id, SLOW)
+    assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
+    assert (await remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
+
+
+async def test_a_tool_that_is_not_allowed_is_denied_and_the_agent_goes_on(remote: Remote) -> None:
+    session_id = await remote.create(allowed_tools=["Read"])
+    run = await remote.run(session_id, scripted(bash("id > x"), {"text": "Without it, then."}))
+    assert ([call.status for call in run.tool_calls], run.text) == (["error"], "Without it, then.")
+
+
+async def test_a_run_whose_worker_is_gone_is_ended_as_interrupted(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactions, "ACK_WAIT", 1.0)
+    async with box.replica() as first:
+        session_id = await box.remote.create()
+        run = await box.remote.submit(session_id, SLOW)
+        await box.remote.calls_a_tool(run)
+        async with box.replica():
+            first.cancel()
+            run = await box.remote.ended(run)
+            assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["interrupted"])
+            assert (await box.remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
+
+
+async def test_deleting_a_session_ends_its_agent_and_removes_its_workspace(remote: Remote, box: Box) -> None:
+    session_id = await remote.create()
+    await remote.calls_a_tool(await remote.submit(session_id, SLOW))
+    await remote.ask(DeleteSession(session_id=session_id))
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await remote.ask(GetSession(session_id=session_id))
+
+    async def gone() -> bool:
+        return not (box.settings.workspaces_dir / str(session_id)).exists()
+
+    await eventually(gone, within=30)
+
+
+async def test_many_sessions_run_at_once(remote: Remote) -> None:
+    ids = [await remote.create() for _ in range(4)]
+    runs = await asyncio.gather(*(remote.run(i, scripted({"delay": 0.5, "text": str(i)})) for i in ids))
+    assert [run.text for run in runs] == [str(i) for i in ids]
+
+
+@pytest.mark.parametrize("character", ["\x00", "\ud7ff", "\U0010ffff", "\x1b"])
+async def test_odd_characters_in_what_a_tool_gives_are_kept_or_replaced_never_fatal(
+    remote: Remote, character: str
+) -> None:
+    session_id = await remote.create()
+    run = await remote.run(session_id, scripted(bash(f"printf 'a\\x00b'; printf '{character!r}'"), {"text": "ok"}))
+    assert run.status == "completed"
+    assert (await remote.ask(ListMessages(session_id=session_id))).total == 3
