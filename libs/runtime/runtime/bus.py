@@ -11,7 +11,7 @@ import nats.errors
 from contracts.messages import Accepted, Command, Query, Refused, Reply, reply_adapter, result_type
 from contracts.refusals import Refusal
 from nats.aio.client import Client
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from runtime.envelope import Envelope
 from runtime.logging import get_logger
@@ -25,6 +25,17 @@ class Unavailable(Exception):
     """Nobody answered, or the answer was a fault: whether the message was handled is not known."""
 
 
+class _Client(Client):
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        # The server counts the headers too, and nats-py does not: it would be thrown out, and never connect again.
+        size = len(payload) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in (headers or {}).items())
+        if size + len("NATS/1.0\r\n\r\n") > self.max_payload:
+            raise nats.errors.MaxPayloadError
+        await super().publish(subject, payload, reply, headers)
+
+
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncGenerator[Client]:
     """Connect to NATS, and stay connected: later losses are mended in the background.
@@ -36,8 +47,9 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
     async def note(error: Exception) -> None:
         log.warning("bus error", error=repr(error))
 
+    client = _Client()
     async with asyncio.timeout(CONNECT_TIMEOUT):
-        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType]  **options has no types
+        await client.connect(  # pyright: ignore[reportUnknownMemberType]  its callbacks have no types
             url,
             name=name,
             error_cb=note,
@@ -76,7 +88,7 @@ class Bus:
             )
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
-        match _replies(type(message)).validate_json(answer.data):
+        match _read(type(message), answer.data):
             case Accepted(result=result):
                 return cast(R, result)
             case Refused(code=code, detail=detail):
@@ -89,6 +101,13 @@ class Bus:
         if not self.client.is_connected:
             raise Unavailable("not connected")
         await self.client.flush(1)
+
+
+def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:
+    try:
+        return _replies(message).validate_json(answer)
+    except ValidationError as error:  # its own text would repeat the answer
+        raise Unavailable(f"{message.subject}: an answer that cannot be read, {error.error_count()} errors") from None
 
 
 @cache

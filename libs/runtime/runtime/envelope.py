@@ -81,8 +81,15 @@ class Envelope:
             causation_id=UUID(h["causation-id"]) if "causation-id" in h else None,
             actor=_actor(h["actor"]) if "actor" in h else None,
             traceparent=h.get("traceparent"),
-            deadline=datetime.fromisoformat(h["deadline"]) if "deadline" in h else None,
+            deadline=_time(h["deadline"]) if "deadline" in h else None,
         )
+
+
+def _time(header: str) -> datetime:
+    time = datetime.fromisoformat(header)
+    if time.tzinfo is None:
+        raise ValueError("the deadline names no time zone")
+    return time
 
 
 def _actor(header: str) -> Actor:

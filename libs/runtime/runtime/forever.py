@@ -10,13 +10,13 @@ log = get_logger()
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
-async def forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Run `work` again and again, until cancelled.
+async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:
+    """Run `work` again and again, `until` an event is set or, without one, until cancelled.
 
     After a failure it waits, a little longer each time (0.1 s to 5 s), until one run succeeds.
     """
     pause = SHORTEST_PAUSE
-    while True:
+    while not (until and until.is_set()):
         try:
             await work()
             pause = SHORTEST_PAUSE

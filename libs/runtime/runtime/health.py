@@ -88,14 +88,16 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
     config.load()
     server = Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    if server.should_exit:
-        raise OSError(f"cannot listen on {host}:{port}")
-    async with asyncio.TaskGroup() as tasks:
-        loop = tasks.create_task(server.main_loop())
+    try:
+        await server.startup()
+    except SystemExit:  # how uvicorn says it; the reason is in the log
+        raise OSError(f"cannot serve on {host}:{port}") from None
+    loop = asyncio.create_task(server.main_loop())  # a TaskGroup would wrap what is raised inside the context
+    try:
+        yield server
+    finally:
+        server.should_exit = True
         try:
-            yield server
-        finally:
-            server.should_exit = True
             await loop
+        finally:
             await server.shutdown()

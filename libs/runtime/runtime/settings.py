@@ -1,7 +1,12 @@
 """Settings come from the environment, once, at start."""
 
-from pydantic import ValidationError
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
 class Settings(BaseSettings):
@@ -10,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     environment: str = "development"
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
 
 
 class WrongSettings(Exception):
@@ -28,7 +33,7 @@ def load[S: Settings](settings: type[S]) -> S:
     except ValidationError as error:
         raise WrongSettings(
             "\n".join(
-                f"{'_'.join(map(str, e['loc'])).upper() or settings.__name__}: {e['msg']}"
-                for e in error.errors(include_url=False)
+                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {e['msg']}"
+                for e in error.errors(include_url=False, include_input=False)
             )
         ) from None

@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from runtime.bus import connected
 from runtime.envelope import Envelope
 from runtime.forever import forever
+from runtime.health import serving
 
 type Message = type[Command[Any] | Query[Any]]
 
@@ -142,3 +143,11 @@ async def client(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
 async def stranger(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
     async with door.client(None) as client:
         yield client
+
+
+@pytest.fixture
+async def base_url(door: Door) -> AsyncGenerator[str]:
+    """Serve the gateway on a port of its own."""
+    async with serving(door.app, "127.0.0.1", 0) as server:
+        host, port = server.address
+        yield f"http://{host}:{port}"

@@ -1,7 +1,7 @@
 """Revoked tokens are refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -70,7 +70,7 @@ async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings,
 
 
 async def test_a_revocation_after_a_restart_of_the_bus_is_known(
-    door: Door, services: Services, nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch
+    door: Door, services: Services, nats_server: EmbeddedNats
 ):
     await asyncio.to_thread(restart, nats_server)
     await until(lambda: services.client.is_connected and door.gateway.bus.client.is_connected)
@@ -82,10 +82,6 @@ def restart(server: EmbeddedNats) -> None:
     server.child.ask_to_stop()
     server.child.finish()
     server.start()
-
-
-async def forgets(watched: Revocations, work: Awaitable[None]) -> None:
-    await work
 
 
 async def test_old_revocations_are_forgotten(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):

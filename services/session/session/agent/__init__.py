@@ -8,7 +8,6 @@ from typing import Self
 from uuid import UUID
 
 from contracts.refusals import Code
-from runtime.forever import forever
 
 from session.agent.live import Agent, AgentFailed, AgentSpec, Limits, Surroundings
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
@@ -35,8 +34,7 @@ class Agents:
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
-        sweeping = forever("ending idle agents", self._sweep, until=self._leaving)
-        self._sweeper = asyncio.create_task(sweeping)  # noqa: TID251  owned here: `__aexit__` awaits its end
+        self._sweeper = asyncio.create_task(self._sweep())  # noqa: TID251  owned here: `__aexit__` awaits its end
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -112,10 +110,11 @@ class Agents:
 
     async def _sweep(self) -> None:
         limit = self._around.limits.idle_seconds
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._leaving.wait(), min(SWEEP_SECONDS, limit))
-        due = time.monotonic() - limit
-        await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
+        while not self._leaving.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), min(SWEEP_SECONDS, limit))
+            due = time.monotonic() - limit
+            await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]

@@ -144,18 +144,11 @@ class Agent:
         Raises:
             AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
         """
-        client = cast(ClaudeSDKClient, self._client)
         try:
-            await client.query(prompt)
-            async with aclosing(cast(AsyncGenerator[Message], client.receive_response())) as messages:
+            async with aclosing(self._messages(prompt)) as messages:
                 async for message in messages:
-                    if isinstance(message, MirrorErrorMessage):
-                        raise AgentFailed("The agent's conversation could not be stored.")
                     for told in self._teller.tell(message):
                         yield told
-                    if isinstance(message, ResultMessage):
-                        return
-            raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
         except AgentFailed:
             raise
         except Exception as error:  # what is run in there can write anything in the agent's name
@@ -186,6 +179,18 @@ class Agent:
                 await self._around.proxy.leave(self._token)
                 await self._cell.ended()
                 self._cell.remove()
+
+    async def _messages(self, prompt: str) -> AsyncGenerator[Message]:
+        client = cast(ClaudeSDKClient, self._client)
+        await client.query(prompt)
+        async with aclosing(cast(AsyncGenerator[Message], client.receive_response())) as messages:
+            async for message in messages:
+                if isinstance(message, MirrorErrorMessage):
+                    raise AgentFailed("The agent's conversation could not be stored.")
+                yield message
+                if isinstance(message, ResultMessage):
+                    return
+        raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
 
     def _options(self, begun: bool) -> ClaudeAgentOptions:
         wanted, confined = self.spec.options, self._around.sandbox.bwrap is not None

@@ -1,0 +1,166 @@
+"""Sessions: made, listed, shown, deleted."""
+
+from typing import Any
+
+import httpx
+import pytest
+from contracts.messages import Page, Refused
+from contracts.refusals import Code
+from contracts.samples import SESSION, TIME, USER
+from contracts.session.commands import CreateSession, DeleteSession
+from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import OTHER, Door, Services
+
+SESSIONS = "/api/v1/sessions"
+ONE = f"{SESSIONS}/{SESSION}"
+
+
+def page_of(*items: Any, total: int) -> Page[Any]:
+    return Page(items=list(items), total=total)
+
+
+async def test_a_session_is_made(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, samples.session())
+    body = {"name": "My Session", "mode": "non_interactive", "sdk_options": {"allowed_tools": ["Read"]}}
+    answer = await client.post(SESSIONS, json=body)
+    command, envelope = services.heard[-1]
+    assert (answer.status_code, answer.headers["location"]) == (201, ONE)
+    assert (command.name, command.mode, command.sdk_options.allowed_tools) == ("My Session", "non_interactive", ["Read"])
+    assert envelope.actor and str(envelope.actor.user_id) == USER
+
+
+async def test_a_session_needs_no_options(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, samples.session())
+    assert (await client.post(SESSIONS, json={})).status_code == 201
+    command, _ = services.heard[-1]
+    assert (command.name, command.mode) == ("Untitled session", "interactive")
+
+
+async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, samples.session())
+    shown = (await client.get(ONE)).json()
+    assert (shown["total_cost_usd"], shown["created_at"]) == (0.0523, TIME)
+    assert shown.keys() == samples.session().model_dump().keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 201},
+        {"name": None},
+        {"mode": "forked"},
+        {"mode": "other"},
+        {"sdk_options": None},
+        {"sdk_options": []},
+        {"sdk_options": {"other": 1}},
+        {"sdk_options": {"permission_mode": "all"}},
+        {"sdk_options": {"max_turns": 0}},
+        {"sdk_options": {"max_turns": "many"}},
+        {"sdk_options": {"allowed_tools": "Read"}},
+        {"sdk_options": {"timeout_seconds": 10**30}},
+        {"template_id": "x"},
+        {"id": SESSION},
+    ],
+)
+async def test_a_session_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
+    answer = await client.post(SESSIONS, json=wrong)
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_template_that_is_not_there_is_404(client: httpx.AsyncClient):
+    answer = await client.post(SESSIONS, json={"template_id": str(OTHER)})
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "TEMPLATE_NOT_FOUND")
+
+
+BYPASS = {"sdk_options": {"permission_mode": "bypassPermissions"}}
+
+
+async def test_bypassing_permissions_is_403_for_users(client: httpx.AsyncClient):
+    answer = await client.post(SESSIONS, json=BYPASS)
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "FORBIDDEN")
+
+
+async def test_bypassing_permissions_is_allowed_for_admins(door: Door):
+    await door.services.answer(CreateSession, samples.session())
+    async with door.client("admin") as admin:
+        assert (await admin.post(SESSIONS, json=BYPASS)).status_code == 201
+
+
+async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, page_of(samples.session(), total=42))
+    answer = await client.get(SESSIONS, params={"skip": 20, "limit": 10, "status": "active", "mode": "interactive"})
+    assert services.heard[-1][0] == ListSessions(skip=20, limit=10, status="active", mode="interactive")
+    shown = answer.json()
+    assert (shown["total"], shown["skip"], shown["limit"]) == (42, 20, 10)
+    assert shown["links"] == {
+        "next": f"{SESSIONS}?skip=30&limit=10&status=active&mode=interactive",
+        "prev": f"{SESSIONS}?skip=10&limit=10&status=active&mode=interactive",
+    }
+
+
+async def test_the_only_page_has_no_neighbours(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, page_of(samples.session(), total=1))
+    shown = (await client.get(SESSIONS)).json()
+    assert (shown["limit"], shown["links"]) == (100, {"next": None, "prev": None})
+
+
+async def test_a_list_goes_on_after_an_item(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, page_of(samples.session(), total=42))
+    shown = (await client.get(SESSIONS, params={"after": str(OTHER), "limit": 1, "mode": "interactive"})).json()
+    assert services.heard[-1][0].after == OTHER
+    assert shown["links"] == {"next": f"{SESSIONS}?limit=1&after={SESSION}&mode=interactive", "prev": None}
+
+
+async def test_the_last_page_after_an_item_has_no_next(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, page_of(samples.session(), total=42))
+    shown = (await client.get(SESSIONS, params={"after": str(OTHER), "limit": 2})).json()
+    assert shown["links"]["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "skip=-1", f"skip={10**30}", "status=other", "mode=other", "after=x", "skip="],
+)
+async def test_a_list_that_is_not_valid_is_422(client: httpx.AsyncClient, query: str):
+    answer = await client.get(f"{SESSIONS}?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["loc"][0]) == (422, "query")
+
+
+async def test_a_session_is_deleted(client: httpx.AsyncClient, services: Services):
+    await services.answer(DeleteSession, None)
+    answer = await client.delete(ONE)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert str(services.heard[-1][0].session_id) == SESSION
+
+
+@pytest.mark.parametrize("path", ["x", f"{SESSION}0", "..%2f..%2fetc"])
+async def test_an_id_that_is_no_uuid_is_422_or_nothing(client: httpx.AsyncClient, path: str):
+    assert (await client.get(f"{SESSIONS}/{path}")).status_code in {404, 422}
+
+
+async def test_messages_are_listed(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListMessages, page_of(samples.message(), total=10))
+    answer = await client.get(f"{ONE}/messages", params={"skip": 2, "limit": 1})
+    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
+    assert answer.json()["items"][0]["content"] == {"content": "Hello"}
+    assert answer.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
+
+
+async def test_tool_calls_are_listed(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListToolCalls, page_of(samples.tool_call(), total=1))
+    [call] = (await client.get(f"{ONE}/tool-calls")).json()["items"]
+    assert (call["tool_name"], call["status"], call["duration_ms"]) == ("Read", "success", 120)
+
+
+async def test_a_run_is_shown(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetRun, samples.run())
+    shown = (await client.get(f"{ONE}/runs/{OTHER}")).json()
+    assert (shown["status"], shown["usage"]["cost_usd"]) == ("completed", 0.0012)
+
+
+async def test_what_is_another_s_is_404(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    assert (await client.get(ONE)).status_code == 404

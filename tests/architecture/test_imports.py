@@ -1,0 +1,97 @@
+"""The house keeps its import contracts, and every contract notices an import that it forbids."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.house import ROOT, members
+
+NAMES = {
+    contract["id"]: contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+}
+
+GATEWAY = "services/gateway/gateway"
+IDENTITY = "services/identity/identity"
+SESSION = "services/session/session"
+
+FORBIDDEN: dict[str, list[tuple[str, str]]] = {
+    "members": [
+        (f"{SESSION}/tools.py", "import identity.keys"),
+        (f"{GATEWAY}/settings.py", "from session import settings"),
+        ("libs/onebox/onebox/services.py", "import gateway.app"),
+        ("libs/simulator/simulator/app.py", "import onebox"),
+        ("libs/runtime/runtime/process.py", "import eventing.store"),
+        ("libs/contracts/contracts/messages.py", "import runtime.clock"),
+    ],
+    "gateway-stores-nothing": [(f"{GATEWAY}/app.py", "from eventing.store import EventStore")],
+    "simulator-stands-alone": [("libs/simulator/simulator/wire.py", "import contracts.refusals")],
+    "one-event-library": [(f"{SESSION}/projections.py", "import eventsourcing.domain")],
+    "one-database-driver": [
+        (f"{IDENTITY}/tools.py", "import asyncpg"),
+        ("libs/onebox/onebox/launcher.py", "import asyncpg"),
+    ],
+    "contracts-are-values": [
+        ("libs/contracts/contracts/session/values.py", "import httpx"),
+        ("libs/contracts/contracts/session/values.py", "import os"),
+    ],
+    "aggregates-are-pure": [
+        (f"{SESSION}/aggregate.py", "import asyncio"),
+        (f"{SESSION}/aggregate.py", "from runtime import clock"),
+        (f"{IDENTITY}/aggregate.py", "from eventing.database import Database"),
+        (f"{IDENTITY}/aggregate.py", "import secrets"),
+    ],
+    "gateway-rooms": [
+        (f"{GATEWAY}/problems.py", "import gateway.state"),
+        (f"{GATEWAY}/stray.py", "x = 1"),
+    ],
+    "identity-rooms": [
+        (f"{IDENTITY}/handlers.py", "import identity.queries"),
+        (f"{IDENTITY}/keys.py", "import identity.aggregate"),
+        (f"{IDENTITY}/stray.py", "x = 1"),
+    ],
+    "session-rooms": [
+        (f"{SESSION}/aggregate.py", "import session.settings"),
+        (f"{SESSION}/transcript.py", "import session.agent"),
+        (f"{SESSION}/stray/__init__.py", "x = 1"),
+    ],
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Give a copy of the house without its tests."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for part in (*(member.source.relative_to(ROOT) for member in members(ROOT)), "tests/architecture"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def lint(tree: Path, *arguments: str) -> tuple[int, str]:
+    """Run import-linter on a tree, whose packages go before the installed ones."""
+    folders = ":".join(str(folder) for top in ("libs", "services") for folder in (tree / top).iterdir())
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo", *arguments]
+    environment = os.environ | {"PYTHONPATH": folders, "COLUMNS": "200"}  # noqa: TID251  for a child
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_the_house_keeps_its_import_contracts(copy: Path) -> None:
+    code, told = lint(copy)
+    assert (code, "0 broken" in told) == (0, True), told
+
+
+@pytest.mark.parametrize(
+    ("contract", "path", "line"), [(contract, *seed) for contract in NAMES for seed in FORBIDDEN[contract]]
+)
+def test_the_contract_notices(contract: str, path: str, line: str, copy: Path) -> None:
+    (copy / path).parent.mkdir(exist_ok=True)
+    with (copy / path).open("a") as module:
+        module.write(f"\n{line}\n")
+    code, told = lint(copy, "--contract", contract)
+    assert (code, f"{NAMES[contract]} BROKEN" in told) == (1, True), told
