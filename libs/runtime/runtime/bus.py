@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, cast
 
-import nats
 import nats.errors
 from contracts.messages import Accepted, Command, Query, Refused, Reply, reply_adapter, result_type
 from contracts.refusals import Refusal
@@ -48,18 +47,18 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
         log.warning("bus error", error=repr(error))
 
     client = _Client()
-    async with asyncio.timeout(CONNECT_TIMEOUT):
-        await client.connect(  # pyright: ignore[reportUnknownMemberType]  its callbacks have no types
-            url,
-            name=name,
-            error_cb=note,
-            connect_timeout=2,
-            reconnect_time_wait=0.25,
-            max_reconnect_attempts=-1,
-            ping_interval=5,
-            max_outstanding_pings=2,
-        )
     try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await client.connect(  # pyright: ignore[reportUnknownMemberType]  its callbacks have no types
+                url,
+                name=name,
+                error_cb=note,
+                connect_timeout=2,
+                reconnect_time_wait=0.25,  # pyright: ignore[reportArgumentType]  used as a float
+                max_reconnect_attempts=-1,
+                ping_interval=5,
+                max_outstanding_pings=2,
+            )
         yield client
     finally:
         with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it

@@ -20,7 +20,14 @@ async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyn
         try:
             await work()
             pause = SHORTEST_PAUSE
-        except Exception as error:  # noqa: BLE001  a dependency that is down must not end the process
+        except (Exception, asyncio.CancelledError) as error:
+            if _cancelled():  # also when cleaning up failed, and hides that we were
+                raise asyncio.CancelledError from error
             log.warning("interrupted, trying again", work=name, error=repr(error), pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

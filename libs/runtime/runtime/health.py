@@ -92,7 +92,8 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         await server.startup()
     except SystemExit:  # how uvicorn says it; the reason is in the log
         raise OSError(f"cannot serve on {host}:{port}") from None
-    loop = asyncio.create_task(server.main_loop())  # a TaskGroup would wrap what is raised inside the context
+    # Not in a TaskGroup, which would wrap what is raised inside the context.
+    loop = asyncio.get_running_loop().create_task(server.main_loop())
     try:
         yield server
     finally:

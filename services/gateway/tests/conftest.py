@@ -55,6 +55,7 @@ class Services:
 
         await self.client.subscribe(kind.subject, cb=take)
         await self.client.flush()
+        await self.client.flush()  # the first may overtake the subscription
 
     async def publish_keys(self) -> None:
         """Answer `GetKeys` with the public halves of `keys`."""

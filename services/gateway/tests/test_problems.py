@@ -11,6 +11,7 @@ from contracts.samples import SESSION
 from contracts.session.queries import GetSession
 from gateway.problems import TABLE, EdgeCode
 from services.gateway.tests.conftest import Door, Services
+from structlog.testing import capture_logs
 
 PATH = f"/api/v1/sessions/{SESSION}"
 
@@ -56,16 +57,17 @@ async def test_a_fault_is_503_without_its_reason(client: httpx.AsyncClient, serv
 
 
 async def test_what_nobody_expected_is_500_without_a_trace(
-    client: httpx.AsyncClient, door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: httpx.AsyncClient, door: Door, monkeypatch: pytest.MonkeyPatch
 ):
     async def broken(_: object) -> None:
         raise RuntimeError("secret reason")
 
     monkeypatch.setattr(door.gateway.tokens, "verify", broken)
-    answer = await client.get(PATH)
+    with capture_logs() as logged:
+        answer = await client.get(PATH)
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
     assert "secret" not in answer.text
-    assert capsys.readouterr().out.count("a request failed") == 1
+    assert [line["event"] for line in logged] == ["a request failed"]
 
 
 async def test_an_unknown_address_is_404(client: httpx.AsyncClient):

@@ -59,6 +59,11 @@ async def asking(client: httpx.AsyncClient, session: Session) -> AsyncGenerator[
         yield asked
 
 
+@pytest.fixture(autouse=True)
+def quick_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "TICK", 0.05)
+
+
 @pytest.fixture
 def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "POLL", 60)

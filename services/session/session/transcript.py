@@ -92,12 +92,12 @@ class Transcripts:
     """The conversations of all sessions."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     def open(self, session_id: UUID) -> Transcript:
         """Give what an agent of this session reads and writes; each agent needs one of its own."""
-        return Transcript(self._database, str(session_id))
+        return Transcript(self.database, str(session_id))
 
     async def delete_session(self, session_id: UUID) -> None:
         """Forget a session's conversation, and those of its subagents."""
-        await self._database.execute(DELETE, str(session_id), "")
+        await self.database.execute(DELETE, str(session_id), "")

@@ -97,7 +97,8 @@ async def test_the_agent_cannot_write_in_the_name_of_another_session(replica: Re
     }
     frame = {"type": "transcript_mirror", "filePath": f"CONFIG/projects/x/{other}.jsonl", "entries": [forged]}
     command = f"echo '{json.dumps(frame)}' | sed \"s|CONFIG|$CLAUDE_CONFIG_DIR|\" > /proc/2/fd/1; sleep 1"
-    assert (await replica.ask(bash(command))).end.error_code is Code.AGENT_FAILED
+    end = (await replica.ask(bash(command))).end
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's conversation could not be stored.")
     assert SECRET not in (await replica.ask(scripted("Who am I?", {"recall": True}), "two")).words
 
 

@@ -18,6 +18,8 @@ KEPT = 2 * 3600.0
 """Longer than an access token lives: after that, a revocation has nothing left to stop."""
 QUIET = 30.0
 """When nothing came for so long the watch begins anew: one that the bus had lost is silent as well."""
+TICK = 1.0
+"""How soon a watch that a lost connection had broken is noticed."""
 
 
 class Revocations:
@@ -36,12 +38,15 @@ class Revocations:
         self._note(str(family))
 
     async def watch(self) -> None:
-        """Follow the bucket until it is quiet for a while; to be run forever."""
+        """Follow the bucket until it is quiet for a while, or the connection was lost; to be run forever."""
+        reconnects = self.client.stats["reconnects"]
         watcher = await (await self._bucket()).watchall(meta_only=True, inactive_threshold=QUIET)
+        heard = time.monotonic()
         try:
-            with suppress(NothingNew):
-                while True:
-                    self._take(await watcher.updates(timeout=QUIET))
+            while time.monotonic() - heard < QUIET and self.client.stats["reconnects"] == reconnects:
+                with suppress(NothingNew):
+                    self._take(await watcher.updates(timeout=TICK))
+                    heard = time.monotonic()
         finally:
             await watcher.stop()
 

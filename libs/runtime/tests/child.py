@@ -1,0 +1,41 @@
+"""A process for the tests: it does what ACT says."""
+
+import asyncio
+import logging
+import sys
+from typing import Literal
+
+from runtime.logging import bound_contextvars, get_logger
+from runtime.process import ProcessSettings, run
+from runtime.telemetry import span
+
+log = get_logger()
+
+
+class Settings(ProcessSettings):
+    """What the tests tell it."""
+
+    act: Literal["wait", "fail", "log", "trace"]
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Do it."""
+    match settings.act:
+        case "wait":
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            await stop.wait()
+            sys.stdout.write("drained\n")
+        case "fail":
+            raise LookupError("nothing there")
+        case "log":
+            with bound_contextvars(correlation_id="story"):
+                log.info("structured", answer=42)
+                logging.getLogger("some.library").warning("from a library: %s", 43)
+            log.debug("nobody wants to know")
+        case "trace":
+            with span("work"):
+                pass
+
+
+run("child", Settings, main)

@@ -1,0 +1,161 @@
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from contracts.messages import Accepted, Faulted, Message, Query, Refused
+from contracts.refusals import Code, Refusal
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from onebox.nats import EmbeddedNats
+from runtime import bus, clock
+from runtime.bus import Bus, Unavailable
+from runtime.envelope import Envelope
+from runtime.testing import eventually
+
+type Respond = Callable[[Message], Awaitable[None]]
+
+
+class CountCups(Query[int]):
+    subject = "qry.bar.count_cups"
+    sample = {"bar": "Fritz"}
+    bar: str
+
+
+ASKED, ENVELOPE = CountCups.example(), Envelope.begin()
+
+
+@pytest_asyncio.fixture
+async def client(nats_url: str) -> AsyncGenerator[Client]:
+    async with bus.connected(nats_url, "test") as connected:
+        yield connected
+
+
+@pytest.fixture
+def heard() -> list[Msg]:
+    return []
+
+
+@pytest.fixture
+def respond(client: Client, heard: list[Msg]) -> Respond:
+    async def with_(reply: Message) -> None:
+        async def answer(message: Msg) -> None:
+            heard.append(message)
+            await message.respond(reply.model_dump_json().encode())
+
+        await client.subscribe(CountCups.subject, cb=answer)
+
+    return with_
+
+
+async def ask(client: Client, timeout: float = 5.0) -> int:
+    return await Bus(client, timeout=timeout).ask(ASKED, ENVELOPE)
+
+
+async def test_an_accepted_question_gives_its_result(client: Client, respond: Respond) -> None:
+    await respond(Accepted[int](result=7))
+    assert await ask(client) == 7
+
+
+async def test_a_refused_question_raises_the_refusal(client: Client, respond: Respond) -> None:
+    await respond(Refused(code=Code.SESSION_BUSY, detail="Later."))
+    with pytest.raises(Refusal) as refusal:
+        await ask(client)
+    assert (refusal.value.code, refusal.value.detail) == (Code.SESSION_BUSY, "Later.")
+
+
+async def test_a_fault_means_not_now(client: Client, respond: Respond) -> None:
+    await respond(Faulted(detail="The kitchen is closed."))
+    with pytest.raises(Unavailable, match="The kitchen is closed"):
+        await ask(client)
+
+
+async def test_an_answer_that_cannot_be_read_means_not_now_and_is_not_repeated(
+    client: Client, respond: Respond
+) -> None:
+    await respond(Accepted[str](result="secret"))
+    with pytest.raises(Unavailable, match="cannot be read") as unavailable:
+        await ask(client)
+    assert "secret" not in str(unavailable.value)
+
+
+async def test_nobody_there_means_not_now_at_once(client: Client) -> None:
+    with pytest.raises(Unavailable, match="NoResponders"):
+        await ask(client, timeout=60)
+
+
+async def test_silence_means_not_now_when_the_time_is_over(client: Client) -> None:
+    await client.subscribe(CountCups.subject)
+    with pytest.raises(Unavailable, match="Timeout"):
+        await ask(client, timeout=0.05)
+
+
+async def test_a_question_too_large_means_not_now_and_the_connection_stays(client: Client) -> None:
+    question = CountCups(bar="x" * (client.max_payload - 60))  # with its headers it is too large
+    with pytest.raises(Unavailable, match="MaxPayload"):
+        await Bus(client).ask(question, ENVELOPE)
+    await Bus(client).check()
+
+
+async def test_the_largest_message_gets_through(client: Client) -> None:
+    subscription = await client.subscribe("large")
+    await client.publish("large", b"x" * (client.max_payload - 19), headers={"a": "b"})
+    assert len((await subscription.next_msg(5)).data) == client.max_payload - 19
+
+
+async def test_the_service_learns_the_question_the_envelope_and_the_deadline(
+    client: Client, respond: Respond, heard: list[Msg]
+) -> None:
+    await respond(Accepted[int](result=7))
+    await ask(client)
+    assert CountCups.model_validate_json(heard[0].data) == ASKED
+    got = Envelope.read(heard[0].headers)
+    assert got.message_id == ENVELOPE.message_id
+    assert got.deadline is not None
+    assert got.deadline <= clock.now() + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("correlation_id", ["Grüße", "a b", "x\r\nactor: 0197a1f0-0000-7000-8000-000000000001 admin"])
+async def test_a_correlation_id_cannot_disturb_the_other_headers(client: Client, correlation_id: str) -> None:
+    subscription = await client.subscribe("anything")
+    headers: dict[str, Any] = Envelope.begin(correlation_id=correlation_id).headers()
+    await client.publish("anything", headers=headers)
+    got = Envelope.read((await subscription.next_msg(5)).headers)
+    assert got.correlation_id == correlation_id.replace("\r\n", "  ")
+    assert got.actor is None
+
+
+async def test_a_bus_that_went_away_and_came_back_is_used_again(
+    client: Client, respond: Respond, nats_server: EmbeddedNats
+) -> None:
+    await respond(Accepted[int](result=7))
+    nats_server.child.ask_to_stop()
+    nats_server.child.finish()
+    with pytest.raises(Unavailable):
+        await ask(client, timeout=0.05)
+    nats_server.start()
+    await eventually(lambda: client.is_connected)
+    assert await ask(client) == 7
+
+
+async def test_a_check_fails_while_the_bus_is_away(client: Client, nats_server: EmbeddedNats) -> None:
+    await Bus(client).check()
+    nats_server.child.ask_to_stop()
+    nats_server.child.finish()
+    await eventually(lambda: not client.is_connected)
+    with pytest.raises(Unavailable, match="not connected"):
+        await Bus(client).check()
+
+
+async def test_connecting_gives_up_when_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus, "CONNECT_TIMEOUT", 0.2)
+    with pytest.raises(TimeoutError):
+        async with bus.connected("nats://127.0.0.1:1", "test"):
+            pass
+
+
+async def test_an_error_inside_the_connection_comes_out_as_it_is(nats_url: str) -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with bus.connected(nats_url, "test"):
+            raise LookupError("mine")

@@ -1,0 +1,91 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime import clock
+from runtime.envelope import Envelope
+
+ACTORS = st.builds(Actor, user_id=st.uuids(), role=st.sampled_from(["admin", "user", "viewer"]))
+ENVELOPES = st.builds(
+    Envelope,
+    message_id=st.uuids(),
+    correlation_id=st.text(min_size=1),
+    causation_id=st.none() | st.uuids(),
+    actor=st.none() | ACTORS,
+    traceparent=st.none() | st.just("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
+)
+ADA = Actor(user_id=UUID(int=1), role="user")
+
+
+@given(ENVELOPES)
+def test_headers_hold_all_of_an_envelope(envelope: Envelope) -> None:
+    assert Envelope.read(envelope.headers()) == envelope
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        {"correlation-id": "a"},
+        {"ce-id": "no uuid"},
+        {"ce-id": str(UUID(int=1)), "causation-id": "no uuid"},
+        {"ce-id": str(UUID(int=1)), "actor": "somebody"},
+        {"ce-id": str(UUID(int=1)), "actor": f"{UUID(int=2)} emperor"},
+        {"ce-id": str(UUID(int=1)), "deadline": "soon"},
+        {"ce-id": str(UUID(int=1)), "deadline": "2026-11-25T09:00:00"},
+    ],
+)
+def test_headers_that_make_no_sense_are_not_read(headers: Any) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  of many kinds
+        Envelope.read(headers)
+
+
+def test_a_message_that_names_no_correlation_begins_one() -> None:
+    assert Envelope.read({"ce-id": str(UUID(int=1))}).correlation_id == str(UUID(int=1))
+
+
+def test_a_chain_begins_with_the_id_of_its_first_message() -> None:
+    first = Envelope.begin(actor=ADA)
+    assert (first.correlation_id, first.causation_id, first.actor) == (str(first.message_id), None, ADA)
+
+
+def test_a_following_message_names_its_cause_and_stays_in_the_chain() -> None:
+    first = Envelope.begin(correlation_id="story", actor=ADA).within(5)
+    then = first.follow()
+    assert (then.correlation_id, then.causation_id, then.actor) == ("story", first.message_id, ADA)
+
+
+def test_a_following_message_has_an_id_of_its_own_and_no_deadline() -> None:
+    first = Envelope.begin().within(5)
+    assert first.follow().message_id != first.message_id
+    assert first.follow().deadline is None
+
+
+def test_a_deadline_changes_nothing_else() -> None:
+    envelope = Envelope.begin(correlation_id="story", actor=ADA).follow()
+    assert Envelope.read(envelope.within(5).headers() | {"deadline": "2026-11-25T09:00:00Z"}) == Envelope(
+        envelope.message_id, "story", envelope.causation_id, ADA, None, datetime(2026, 11, 25, 9, tzinfo=UTC)
+    )
+
+
+def test_a_message_expires_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = clock.now()
+    envelope = Envelope.begin().within(5)
+    assert not envelope.expired
+    monkeypatch.setattr(clock, "now", lambda: sent + timedelta(seconds=6))
+    assert envelope.expired
+
+
+def test_a_message_without_a_deadline_never_expires() -> None:
+    assert not Envelope.begin().expired
+
+
+def test_ids_come_in_the_order_of_time() -> None:
+    ids = [clock.new_id() for _ in range(100)]
+    assert ids == sorted(ids)
+    assert {id.version for id in ids} == {7}

@@ -1,0 +1,116 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+CHILD = Path(__file__).with_name("child.py")
+
+type Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Generator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**environment: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(  # noqa: S603  our own program
+            [sys.executable, str(CHILD)],
+            env={**os.environ, **environment},  # noqa: TID251  with what the test wants
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def collector() -> Generator[HTTPServer]:
+    paths: list[str] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object, **__: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        server.paths = paths  # pyright: ignore[reportAttributeAccessIssue]
+        Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+def logged(start: Start, **environment: str) -> list[dict[str, Any]]:
+    out, _ = start(ACT="log", **environment).communicate(timeout=30)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_it_drain_and_end_well(start: Start, number: signal.Signals) -> None:
+    child = start(ACT="wait")
+    assert child.stdout
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(number)
+    assert child.communicate(timeout=30)[0] == "drained\n"
+    assert child.returncode == 0
+
+
+def test_a_wrong_setting_is_named_and_ends_it_with_2(start: Start) -> None:
+    child = start(ACT="wait", OPS_PORT="many")
+    _, error = child.communicate(timeout=30)
+    assert error.startswith("child cannot start.\nOPS_PORT: ")
+    assert child.returncode == 2
+
+
+def test_a_failing_main_is_logged_and_ends_it_with_1(start: Start) -> None:
+    child = start(ACT="fail")
+    out, _ = child.communicate(timeout=30)
+    line = json.loads(out)
+    assert (line["level"], line["event"]) == ("error", "the process cannot go on")
+    assert "LookupError: nothing there" in line["exception"]
+    assert child.returncode == 1
+
+
+def test_a_log_line_is_json_with_the_correlation_id(start: Start) -> None:
+    [line, _] = logged(start)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "structured",
+        "answer": 42,
+        "level": "info",
+        "service": "child",
+        "correlation_id": "story",
+    }
+
+
+def test_libraries_log_in_the_same_form(start: Start) -> None:
+    [_, line] = logged(start)
+    assert (line["event"], line["level"], line["correlation_id"]) == ("from a library: 43", "warning", "story")
+
+
+def test_the_log_level_is_a_setting(start: Start) -> None:
+    assert [line["event"] for line in logged(start, LOG_LEVEL="warning")] == ["from a library: 43"]
+
+
+def test_spans_are_sent_before_it_ends(start: Start, collector: HTTPServer) -> None:
+    endpoint = f"http://127.0.0.1:{collector.server_port}/"
+    start(ACT="trace", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint).communicate(timeout=30)
+    assert collector.paths == ["/v1/traces"]  # pyright: ignore

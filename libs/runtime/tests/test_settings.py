@@ -1,0 +1,46 @@
+import pytest
+from runtime.settings import Settings, WrongSettings, load
+
+
+class Sample(Settings):
+    nats_url: str
+    size: int | None = None
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://here")
+
+
+def test_a_setting_is_read_from_the_variable_of_its_name() -> None:
+    assert load(Sample).nats_url == "nats://here"
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIZE", "")
+    assert load(Sample).size is None
+
+
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "")
+    with pytest.raises(WrongSettings, match="^NATS_URL: Field required$"):
+        load(Sample)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SIZE", "big"), ("LOG_LEVEL", "LOUD")])
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSettings, match=f"^{name}: "):
+        load(Sample)
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "")
+    monkeypatch.setenv("SIZE", "big")
+    with pytest.raises(WrongSettings, match=r"NATS_URL: .*\nSIZE: "):
+        load(Sample)
+
+
+def test_a_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert load(Sample).log_level == "DEBUG"

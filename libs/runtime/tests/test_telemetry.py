@@ -1,0 +1,60 @@
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from runtime.envelope import Envelope
+from runtime.telemetry import span, traceparent
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+def test_outside_of_a_span_there_is_nothing_to_carry() -> None:
+    assert traceparent() is None
+    assert Envelope.begin().traceparent is None
+
+
+def test_a_trace_is_carried_along_where_nobody_records_it() -> None:
+    with span("anything", PARENT):
+        assert traceparent() == PARENT
+
+
+@pytest.mark.usefixtures("spans")
+def test_a_message_carries_the_trace_that_it_was_begun_in() -> None:
+    with span("request", PARENT):
+        assert TRACE in (Envelope.begin().traceparent or "")
+
+
+@pytest.mark.usefixtures("spans")
+def test_a_following_message_carries_the_span_that_it_came_of() -> None:
+    envelope = Envelope.read(Envelope.begin().headers() | {"traceparent": PARENT})
+    with span("reaction", envelope.traceparent):
+        following = envelope.follow()
+        assert following.traceparent == traceparent() != PARENT
+
+
+def test_a_following_message_carries_the_trace_on_without_a_span() -> None:
+    assert Envelope.read(Envelope.begin().headers() | {"traceparent": PARENT}).follow().traceparent == PARENT
+
+
+def test_a_span_lies_under_the_span_of_the_message(spans: InMemorySpanExporter) -> None:
+    with span("handle", PARENT):
+        pass
+    [recorded] = spans.get_finished_spans()
+    assert recorded.parent is not None
+    assert f"{recorded.parent.trace_id:032x}" == TRACE
+
+
+def test_a_traceparent_that_makes_no_sense_begins_a_new_trace(spans: InMemorySpanExporter) -> None:
+    with span("handle", "nonsense"):
+        pass
+    assert spans.get_finished_spans()[0].parent is None

@@ -1,0 +1,112 @@
+"""The OpenAPI document and its pages."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from contracts.refusals import Code
+from gateway.problems import EdgeCode
+from jsonschema import Draft202012Validator
+from services.gateway.tests.conftest import Door
+
+OPENAPI = "/api/v1/openapi.json"
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def document(door: Door) -> dict[str, Any]:
+    return door.app.openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        yield from ((path, method, operation) for method, operation in methods.items())
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for name, value in part.items():  # pyright: ignore[reportUnknownVariableType]
+            if name == "$ref":
+                yield str(value)  # pyright: ignore[reportUnknownArgumentType]
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:  # pyright: ignore[reportUnknownVariableType]
+            yield from references(value)
+
+
+async def test_the_document_is_served(stranger: httpx.AsyncClient):
+    answer = await stranger.get(OPENAPI)
+    assert (answer.status_code, answer.json()["openapi"][:3]) == (200, "3.1")
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]):
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(references(document)) <= known
+
+
+def test_every_operation_has_a_stable_name_of_its_own(document: dict[str, Any]):
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
+
+
+def test_every_operation_is_described(document: dict[str, Any]):
+    for path, method, operation in operations(document):
+        assert method in METHODS
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert operation["tags"], path
+
+
+def test_every_operation_of_the_api_documents_its_problems(document: dict[str, Any]):
+    for path, method, operation in operations(document):
+        if path.startswith("/api/"):
+            problems = {int(s): r for s, r in operation["responses"].items() if int(s) >= 400}
+            assert 503 in problems, path
+            assert (401 in problems) == ("security" in operation) or path.endswith(("/login", "/refresh")), path
+            assert (422 in problems) >= ("requestBody" in operation or "parameters" in operation), (method, path)
+            for response in problems.values():
+                assert list(response["content"]) == ["application/problem+json"]
+                assert response["content"]["application/problem+json"]["examples"]
+
+
+def test_problem_examples_have_the_shape_of_problems(document: dict[str, Any]):
+    shape = Draft202012Validator({"$ref": "#/components/schemas/Problem", **document})
+    for _, _, operation in operations(document):
+        for response in operation["responses"].values():
+            for example in response.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
+                shape.validate(example["value"])
+                assert example["value"]["error_code"] in {*Code, *EdgeCode}
+
+
+def test_every_body_has_an_example_that_fits(document: dict[str, Any]):
+    for path, _, operation in operations(document):
+        for content in [operation.get("requestBody", {}), *operation["responses"].values()]:
+            schema = content.get("content", {}).get("application/json", {}).get("schema")
+            if schema:
+                shape = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+                assert shape["examples"], path
+                Draft202012Validator({**schema, **document}).validate(shape["examples"][0])
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_a_page_loads_nothing_from_elsewhere(stranger: httpx.AsyncClient, page: str):
+    html = (await stranger.get(page)).text
+    loaded: list[str] = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", html)
+    assert len(loaded) >= 2
+    for address in loaded:
+        assert address.startswith("/")
+        answer = await stranger.get(address)
+        assert (answer.status_code, bool(answer.content)) == (200, True), address
+
+
+async def test_the_logo_of_redoc_is_served(stranger: httpx.AsyncClient):
+    answer = await stranger.get("/redoc/logo-mini.svg")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+
+
+@pytest.mark.parametrize("path", ["/docs/../../settings.py", "/docs/%2e%2e/%2e%2e/__init__.py", "/redoc//etc/passwd"])
+async def test_nothing_else_is_served(stranger: httpx.AsyncClient, path: str):
+    assert (await stranger.get(path)).status_code == 404

@@ -1,0 +1,91 @@
+"""What every request and every response carries."""
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+from contracts.samples import SESSION
+from contracts.session.queries import GetSession
+from prometheus_client import REGISTRY
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Services
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
+ONE = f"/api/v1/sessions/{SESSION}"
+
+
+def counted(method: str, path: str) -> float:
+    return REGISTRY.get_sample_value("api_requests_total", {"method": method, "path": path}) or 0
+
+
+@pytest.mark.parametrize("given", ["abc", "A-1._z", "x" * 128])
+async def test_a_request_id_is_taken_and_carried_on(client: httpx.AsyncClient, services: Services, given: str):
+    await services.answer(GetSession, samples.session())
+    answer = await client.get(ONE, headers={"x-request-id": given})
+    assert answer.headers.get_list("x-request-id") == [given]
+    assert services.heard[-1][1].correlation_id == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a\tb", "é", "a;b", '"', "<script>", "a%0d%0a"])
+async def test_a_request_id_that_is_no_word_is_replaced(stranger: httpx.AsyncClient, given: str):
+    answer = await stranger.get("/health/live", headers=[(b"x-request-id", given.encode())])
+    assert UUID(answer.headers["x-request-id"]).version == 7
+
+
+async def test_failures_carry_their_request_id(stranger: httpx.AsyncClient):
+    answer = await stranger.get(ONE, headers={"x-request-id": "abc"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (401, "abc")
+
+
+async def test_the_response_time_is_in_milliseconds(stranger: httpx.AsyncClient):
+    answer = await stranger.get("/health/live")
+    assert re.fullmatch(r"\d+\.\d\d", answer.headers["x-response-time"])
+
+
+async def test_logs_carry_the_request_id(client: httpx.AsyncClient):
+    with capture_logs([merge_contextvars]) as logged:
+        await client.get(ONE, headers={"x-request-id": "abc"})
+    assert logged[0]["correlation_id"] == "abc"
+
+
+async def test_the_trace_of_a_client_goes_on(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, samples.session())
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await client.get(ONE, headers={"traceparent": parent})
+    assert (services.heard[-1][1].traceparent or "").startswith("00-0af7651916cd43dd8448eb211c80319c-")
+
+
+@pytest.mark.parametrize("parent", ["", "x", "00-0-0-0", "é"])
+async def test_a_trace_that_is_none_is_left_alone(client: httpx.AsyncClient, services: Services, parent: str):
+    await services.answer(GetSession, samples.session())
+    answer = await client.get(ONE, headers=[(b"traceparent", parent.encode())])
+    assert answer.status_code == 200
+
+
+async def test_requests_are_counted_by_template(client: httpx.AsyncClient):
+    before = counted("GET", "/api/v1/sessions/{session_id}")
+    await client.get(ONE)
+    assert counted("GET", "/api/v1/sessions/{session_id}") == before + 1
+
+
+async def test_requests_to_nowhere_are_one_series(client: httpx.AsyncClient):
+    before = counted("GET", "unmatched")
+    for number in range(3):
+        await client.get(f"/made/up/{number}")
+    assert counted("GET", "unmatched") == before + 3
+
+
+async def test_made_up_methods_are_one_series(client: httpx.AsyncClient):
+    before = counted("OTHER", "unmatched")
+    for method in ("BREW", "COFFEE"):
+        assert (await client.request(method, "/made/up")).status_code == 404
+    assert counted("OTHER", "unmatched") == before + 2
+
+
+async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
+    labels = {"method": "GET", "path": "/health/live", "status": "200"}
+    before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
+    await client.get("/health/live")
+    assert REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1

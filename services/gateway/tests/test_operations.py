@@ -1,0 +1,74 @@
+"""Health and metrics."""
+
+import time
+
+import httpx
+from contracts.messages import Refused
+from contracts.refusals import Code
+from contracts.session.queries import CountSessions, GetSession
+from services.gateway.tests.conftest import Door, Services
+
+
+async def test_health_says_what_runs_here(stranger: httpx.AsyncClient):
+    answer = await stranger.get("/health")
+    shown = answer.json()
+    assert answer.status_code == 200
+    assert (shown["status"], shown["service"], shown["environment"]) == ("healthy", "AI-Agent-API-Service", "development")
+    assert shown.keys() == {"status", "service", "version", "environment"}
+
+
+async def test_live_looks_at_nothing(stranger: httpx.AsyncClient, door: Door):
+    await door.gateway.bus.client.close()
+    assert (await stranger.get("/health/live")).json() == {"status": "alive"}
+
+
+async def test_ready_when_all_answer(stranger: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    answer = await stranger.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {"bus": "ok", "revocations": "ok", "identity": "ok", "session": "ok"}
+
+
+async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncClient):
+    answer = await stranger.get("/health/ready")
+    checks = answer.json()["checks"]
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert (checks["identity"], checks["session"]) == ("ok", "Unavailable")
+
+
+async def test_not_ready_without_the_bus(stranger: httpx.AsyncClient, door: Door):
+    await door.gateway.bus.client.close()
+    answer = await stranger.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]["bus"]) == (503, "Unavailable")
+
+
+async def test_not_ready_until_the_revocations_are_known(stranger: httpx.AsyncClient, door: Door):
+    door.gateway.revocations.known = False
+    assert (await stranger.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
+
+
+async def test_sessions_are_counted_by_status(stranger: httpx.AsyncClient, services: Services):
+    await services.answer(CountSessions, {"active": 12, "completed": 156})
+    answer = await stranger.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total counter\n" in answer.text
+    assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in answer.text
+
+
+async def test_requests_are_shown_under_the_name_of_the_specification(stranger: httpx.AsyncClient):
+    await stranger.get("/health/live")
+    assert 'api_requests_total{method="GET",path="/health/live"}' in (await stranger.get("/metrics")).text
+
+
+async def test_metrics_come_without_the_session_service(stranger: httpx.AsyncClient):
+    answer = await stranger.get("/metrics")
+    assert answer.status_code == 200
+    assert "api_requests_total" in answer.text
+
+
+async def test_metrics_do_not_wait_long_for_the_session_service(stranger: httpx.AsyncClient, door: Door):
+    door.gateway.bus.timeout = 60
+    await door.services.client.subscribe(CountSessions.subject)
+    started = time.monotonic()
+    assert (await stranger.get("/metrics")).status_code == 200
+    assert time.monotonic() - started < 2

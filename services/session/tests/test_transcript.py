@@ -1,0 +1,127 @@
+"""Conversations in PostgreSQL: kept in order, once, and for their own session."""
+
+from itertools import count
+from typing import cast
+from uuid import UUID
+
+import pytest
+from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
+from claude_agent_sdk.testing import run_session_store_conformance
+from session.transcript import Transcript, Transcripts
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+STORES = count()
+
+
+class AnySession:
+    """The store that the SDK's suite wants: for all sessions, and another one in every project and every store."""
+
+    def __init__(self, transcripts: Transcripts) -> None:
+        self.transcripts, self.store = transcripts, next(STORES)
+
+    async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
+        transcript, key = self.of(key)
+        await transcript.append(key, entries)
+
+    async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
+        transcript, key = self.of(key)
+        return await transcript.load(key)
+
+    async def delete(self, key: SessionKey) -> None:
+        transcript, key = self.of(key)
+        await transcript.delete(key)
+
+    async def list_subkeys(self, key: SessionKey) -> list[str]:
+        transcript, key = self.of(key)
+        return await transcript.list_subkeys({"project_key": "", "session_id": key["session_id"]})
+
+    def of(self, key: SessionKey) -> tuple[Transcript, SessionKey]:
+        session = f"{self.store}/{key['project_key']}/{key['session_id']}"
+        return Transcript(self.transcripts.database, session), {**key, "session_id": session}
+
+
+async def test_the_suite_of_the_sdk_passes(transcripts: Transcripts) -> None:
+    await run_session_store_conformance(lambda: cast(SessionStore, AnySession(transcripts)))
+
+
+async def test_an_entry_that_comes_twice_is_kept_once(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [entry("a"), entry("b")])
+    await transcript.append(key(), [entry("b"), entry("c")])
+    assert await transcript.load(key()) == [entry("a"), entry("b"), entry("c")]
+
+
+async def test_entries_without_a_name_are_all_kept(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [{"type": "mode"}, {"type": "mode"}])
+    assert await transcript.load(key()) == [{"type": "mode"}, {"type": "mode"}]
+
+
+async def test_a_conversation_is_found_from_another_folder(transcripts: Transcripts) -> None:
+    await transcripts.open(ONE).append(key(project_key="here"), [entry("a")])
+    assert await transcripts.open(ONE).load(key(project_key="there")) == [entry("a")]
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "ř 🙂", "x" * 2_000_000])
+async def test_what_a_tool_gave_is_kept_whatever_it_is(transcripts: Transcripts, text: str) -> None:
+    given = cast(SessionStoreEntry, {"type": "user", "uuid": "a", "content": text})
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [given])
+    assert await transcript.load(key()) == [given]
+
+
+async def test_what_is_of_another_session_is_refused(transcripts: Transcripts) -> None:
+    with pytest.raises(PermissionError):
+        await transcripts.open(ONE).append(key(TWO), [entry("a")])
+    assert await transcripts.open(TWO).load(key(TWO)) is None
+
+
+async def test_a_conversation_has_begun_with_its_first_word(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [{"type": "queue-operation"}])
+    assert not await transcript.begun()
+    await transcript.append(key(), [entry("a")])
+    assert await transcript.begun()
+
+
+async def test_what_the_agent_wrote_itself_is_no_news(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [entry("a")])
+    assert not await transcript.moved_on()
+
+
+async def test_what_the_agent_has_read_is_no_news(transcripts: Transcripts) -> None:
+    await transcripts.open(ONE).append(key(), [entry("a")])
+    transcript = transcripts.open(ONE)
+    await transcript.load(key())
+    assert not await transcript.moved_on()
+
+
+async def test_what_another_agent_wrote_is_news(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [entry("a")])
+    await transcripts.open(ONE).append(key(), [entry("b")])
+    assert await transcript.moved_on()
+
+
+async def test_a_deleted_session_leaves_nothing(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    await transcript.append(key(), [entry("a")])
+    await transcript.append(key(subpath="subagents/agent-1"), [entry("b")])
+    await transcripts.delete_session(ONE)
+    assert await transcript.load(key()) is None
+    assert await transcript.list_subkeys({"project_key": "", "session_id": str(ONE)}) == []
+
+
+async def test_the_other_sessions_stay(transcripts: Transcripts) -> None:
+    await transcripts.open(TWO).append(key(TWO), [entry("a")])
+    await transcripts.delete_session(ONE)
+    assert await transcripts.open(TWO).load(key(TWO)) == [entry("a")]
+
+
+def key(session_id: UUID = ONE, **more: str) -> SessionKey:
+    return cast(SessionKey, {"project_key": "here", "session_id": str(session_id), **more})
+
+
+def entry(name: str) -> SessionStoreEntry:
+    return {"type": "user", "uuid": name}

@@ -1,0 +1,56 @@
+"""The tools of `make check` are set up so that they notice what the house forbids."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.house import ROOT
+
+LINT = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+RUFF = (Path(sys.executable).with_name("ruff"), "check", "--no-cache")
+BANNED = LINT["flake8-tidy-imports"]["banned-api"]
+
+
+def run(*command: str | Path, given: str | None = None) -> tuple[int, str]:
+    done = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", BANNED)
+def test_ruff_notices_a_banned_name(name: str) -> None:
+    module, _, attribute = name.partition(".")
+    text = f"from {module} import {attribute.split('.')[0]}\n\nvalue = {attribute}()\n"
+    code, told = run(*RUFF, "--stdin-filename=services/shop/shop/tools.py", "-", given=text)
+    assert (code, "TID251" in told) == (1, True), told
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Path:
+    """Give a copy of a member that declares little."""
+    return shutil.copytree(ROOT / "libs" / "contracts", tmp_path / "contracts")
+
+
+def dependencies(member: Path) -> tuple[int, str]:
+    return run("make", "--assume-old=environment", "dependencies", f"MEMBER={member}")
+
+
+def test_a_member_that_declares_what_it_imports_is_well(member: Path) -> None:
+    assert dependencies(member)[0] == 0
+
+
+@pytest.mark.parametrize("line", ["import httpx", "import runtime.clock", "import pydantic_core"])
+def test_deptry_notices_an_import_that_the_member_did_not_declare(line: str, member: Path) -> None:
+    (member / "contracts" / "samples.py").write_text(line)
+    code, told = dependencies(member)
+    assert (code, "'" + line.removeprefix("import ").split(".")[0] + "' imported but" in told) == (2, True), told
+
+
+def test_deptry_notices_a_dependency_that_the_member_does_not_use(member: Path) -> None:
+    project = member / "pyproject.toml"
+    project.write_text(project.read_text().replace("dependencies = [", 'dependencies = [\n    "httpx",'))
+    code, told = dependencies(member)
+    assert (code, "'httpx' defined as a dependency but not used" in told) == (2, True), told

@@ -1,0 +1,21 @@
+from difflib import unified_diff
+
+from fastapi import FastAPI
+
+from tests.contracts.openapi import FILE, application, document
+
+
+def difference(app: FastAPI) -> str:
+    both = FILE.read_text().splitlines(), document(app).splitlines()
+    return "\n".join(unified_diff(*both, FILE.name, "the code", lineterm=""))
+
+
+def test_the_api_is_as_reviewed() -> None:
+    told = difference(application())
+    assert not told, f"Run `make golden` and review the diff.\n{told}"
+
+
+def test_a_route_that_nobody_reviewed_is_shown() -> None:
+    app = application()
+    app.add_api_route("/api/v1/secret", lambda: None)
+    assert '+    "/api/v1/secret": {' in difference(app)

@@ -1,0 +1,69 @@
+"""A user of the whole system, over HTTP and nothing else."""
+
+import json
+import secrets
+from collections.abc import Generator
+from typing import Any
+
+import httpx
+from onebox.testing.system import System
+
+PASSWORD = "analytical engine"
+
+
+class User:
+    """Someone with an account, who is logged in."""
+
+    def __init__(self, base_url: str) -> None:
+        self.http = httpx.Client(base_url=f"{base_url}/api/v1", timeout=60)
+        self.name = f"user-{secrets.token_hex(6)}"
+        self.email = f"{self.name}@example.com"
+
+    def register(self) -> None:
+        body = {"email": self.email, "username": self.name, "password": PASSWORD}
+        self.http.post("/auth/register", json=body).raise_for_status()
+
+    def log_in(self, email: str | None = None, password: str = PASSWORD) -> dict[str, Any]:
+        answer = self.http.post("/auth/login", json={"email": email or self.email, "password": password})
+        tokens = answer.raise_for_status().json()
+        self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+        return tokens
+
+    def create(self, *tools: str, **options: Any) -> str:
+        wanted = {"allowed_tools": tools or ["Bash", "Read", "Write"], **options}
+        body = {"name": "one", "mode": "interactive", "sdk_options": wanted}
+        return self.http.post("/sessions", json=body).raise_for_status().json()["id"]
+
+    def ask(self, session_id: str, message: str) -> httpx.Response:
+        return self.http.post(f"/sessions/{session_id}/query", json={"message": message})
+
+    def bash(self, session_id: str, command: str) -> str:
+        """Let the agent run a command, and give what that wrote."""
+        self.ask(session_id, scripted(bash(command), {"text": "Done."})).raise_for_status()
+        calls = self.items(f"/sessions/{session_id}/tool-calls")
+        return calls[-1]["tool_output"]["content"]
+
+    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        return self.http.get(path, params=query).raise_for_status().json()["items"]
+
+    def status(self, session_id: str) -> str:
+        return self.http.get(f"/sessions/{session_id}").raise_for_status().json()["status"]
+
+
+def scripted(*turns: dict[str, Any]) -> str:
+    """Write a prompt that the simulated model answers with these turns."""
+    return f"Go on. [[simulate {json.dumps({'turns': turns})}]]"
+
+
+def bash(command: str) -> dict[str, Any]:
+    """Script a turn in which the model calls Bash."""
+    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "a test"}}]}
+
+
+def newcomer(system: System) -> Generator[User]:
+    """Register someone new and log them in."""
+    user = User(system.base_url)
+    with user.http:
+        user.register()
+        user.log_in()
+        yield user
