@@ -1,3 +1,6 @@
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -49,8 +52,8 @@ def respond(client: Client, heard: list[Msg]) -> Respond:
     return with_
 
 
-async def ask(client: Client, timeout: float = 5.0) -> int:
-    return await Bus(client, timeout=timeout).ask(ASKED, ENVELOPE)
+async def ask(client: Client, within: float = 5.0) -> int:
+    return await Bus(client, timeout=within).ask(ASKED, ENVELOPE)
 
 
 async def test_an_accepted_question_gives_its_result(client: Client, respond: Respond) -> None:
@@ -82,13 +85,13 @@ async def test_an_answer_that_cannot_be_read_means_not_now_and_is_not_repeated(
 
 async def test_nobody_there_means_not_now_at_once(client: Client) -> None:
     with pytest.raises(Unavailable, match="NoResponders"):
-        await ask(client, timeout=60)
+        await ask(client, within=60)
 
 
 async def test_silence_means_not_now_when_the_time_is_over(client: Client) -> None:
     await client.subscribe(CountCups.subject)
     with pytest.raises(Unavailable, match="Timeout"):
-        await ask(client, timeout=0.05)
+        await ask(client, within=0.05)
 
 
 async def test_a_question_too_large_means_not_now_and_the_connection_stays(client: Client) -> None:
@@ -133,7 +136,7 @@ async def test_a_bus_that_went_away_and_came_back_is_used_again(
     nats_server.child.ask_to_stop()
     nats_server.child.finish()
     with pytest.raises(Unavailable):
-        await ask(client, timeout=0.05)
+        await ask(client, within=0.05)
     nats_server.start()
     await eventually(lambda: client.is_connected)
     assert await ask(client) == 7

@@ -88,4 +88,4 @@ def test_a_message_without_a_deadline_never_expires() -> None:
 def test_ids_come_in_the_order_of_time() -> None:
     ids = [clock.new_id() for _ in range(100)]
     assert ids == sorted(ids)
-    assert {id.version for id in ids} == {7}
+    assert {new.version for new in ids} == {7}

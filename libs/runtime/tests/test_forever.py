@@ -92,7 +92,7 @@ async def test_pauses_grow_and_start_small_after_a_success(monkeypatch: pytest.M
     until = asyncio.Event()
     monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.1)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.3)
-    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
 
     async def end() -> None:
         until.set()

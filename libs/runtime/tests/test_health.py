@@ -101,12 +101,11 @@ async def test_an_error_inside_the_server_comes_out_as_it_is() -> None:
 
 async def test_leaving_lets_a_request_finish() -> None:
     slow = Slow()
-    async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
-        async with serving(slow.app, HOST, 0) as server:
-            host, port = server.address
-            answer = tasks.create_task(client.get(f"http://{host}:{port}/"))
-            await eventually(lambda: slow.begun)
-            asyncio.get_running_loop().call_later(0.2, slow.go.set)
+    async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks, serving(slow.app, HOST, 0) as server:
+        host, port = server.address
+        answer = tasks.create_task(client.get(f"http://{host}:{port}/"))
+        await eventually(lambda: slow.begun)
+        asyncio.get_running_loop().call_later(0.2, slow.go.set)
     assert answer.result().text == "done"
 
 

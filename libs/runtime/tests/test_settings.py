@@ -23,7 +23,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NATS_URL", "")
-    with pytest.raises(WrongSettings, match="^NATS_URL: Field required$"):
+    with pytest.raises(WrongSettings, match=r"^NATS_URL: Field required$"):
         load(Sample)
 
 

@@ -1,8 +1,10 @@
 """The HTTP application."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway import translation
@@ -13,6 +15,7 @@ from gateway.state import Gateway
 
 ROUTERS = (identity.auth, session.router, operations.router, identity.well_known)
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
+REFERENCE = "#/components/schemas/{model}"
 
 
 class Api(FastAPI):
@@ -21,9 +24,16 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document; made once."""
         if not self.openapi_schema:
-            _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
-            super().openapi()["components"]["schemas"] |= problems["$defs"]
+            shapes: dict[str, Any] = super().openapi()["components"]["schemas"]
+            shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
+            for shown in _responses():  # whose examples lost their nulls on the way
+                shapes[shown.__name__] |= shown.model_config["json_schema_extra"]
         return super().openapi()
+
+
+def _responses() -> Iterator[type[BaseModel]]:
+    for router in ROUTERS:
+        yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
 def create_app(gateway: Gateway) -> Api:

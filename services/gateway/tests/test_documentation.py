@@ -9,6 +9,7 @@ import pytest
 from contracts.refusals import Code
 from gateway.problems import EdgeCode
 from jsonschema import Draft202012Validator
+
 from services.gateway.tests.conftest import Door
 
 OPENAPI = "/api/v1/openapi.json"

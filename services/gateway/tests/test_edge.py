@@ -8,10 +8,11 @@ import pytest
 from contracts.samples import SESSION
 from contracts.session.queries import GetSession
 from prometheus_client import REGISTRY
-from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
+
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Services
 
 ONE = f"/api/v1/sessions/{SESSION}"
 

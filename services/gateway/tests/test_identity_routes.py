@@ -9,6 +9,7 @@ from contracts.identity.queries import GetUser
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import FAMILY, TIME, USER
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
 

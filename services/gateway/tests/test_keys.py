@@ -5,6 +5,7 @@ import pytest
 from contracts.identity.queries import GetKeys, GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import keys
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
 

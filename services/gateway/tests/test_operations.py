@@ -6,6 +6,7 @@ import httpx
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.session.queries import CountSessions, GetSession
+
 from services.gateway.tests.conftest import Door, Services
 
 
@@ -13,7 +14,11 @@ async def test_health_says_what_runs_here(stranger: httpx.AsyncClient):
     answer = await stranger.get("/health")
     shown = answer.json()
     assert answer.status_code == 200
-    assert (shown["status"], shown["service"], shown["environment"]) == ("healthy", "AI-Agent-API-Service", "development")
+    assert (shown["status"], shown["service"], shown["environment"]) == (
+        "healthy",
+        "AI-Agent-API-Service",
+        "development",
+    )
     assert shown.keys() == {"status", "service", "version", "environment"}
 
 

@@ -10,8 +10,9 @@ from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.queries import GetSession
 from gateway.problems import TABLE, EdgeCode
-from services.gateway.tests.conftest import Door, Services
 from structlog.testing import capture_logs
+
+from services.gateway.tests.conftest import Door, Services
 
 PATH = f"/api/v1/sessions/{SESSION}"
 

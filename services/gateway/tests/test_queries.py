@@ -13,6 +13,7 @@ from contracts.samples import MESSAGE, SESSION
 from contracts.session.commands import SubmitQuery
 from contracts.session.queries import GetRun
 from gateway import runs
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
 

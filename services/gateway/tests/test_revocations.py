@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from nats.js.api import KeyValueConfig
 from onebox.nats import EmbeddedNats
 from runtime.bus import connected
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services, working
 

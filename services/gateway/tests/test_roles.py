@@ -7,6 +7,7 @@ import httpx
 import pytest
 from contracts.samples import RUN, SESSION
 from gateway.app import ROUTERS
+
 from services.gateway.tests.conftest import Door
 
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}

@@ -9,6 +9,7 @@ from contracts.refusals import Code
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import CreateSession, DeleteSession
 from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services
 
@@ -26,7 +27,11 @@ async def test_a_session_is_made(client: httpx.AsyncClient, services: Services):
     answer = await client.post(SESSIONS, json=body)
     command, envelope = services.heard[-1]
     assert (answer.status_code, answer.headers["location"]) == (201, ONE)
-    assert (command.name, command.mode, command.sdk_options.allowed_tools) == ("My Session", "non_interactive", ["Read"])
+    assert (command.name, command.mode, command.sdk_options.allowed_tools) == (
+        "My Session",
+        "non_interactive",
+        ["Read"],
+    )
     assert envelope.actor and str(envelope.actor.user_id) == USER
 
 

@@ -11,6 +11,7 @@ import pytest
 from contracts.identity.queries import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import tokens
+
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
 
@@ -48,7 +49,9 @@ async def test_another_scheme_is_401(stranger: httpx.AsyncClient, header: str):
     await refused(stranger, header)
 
 
-@pytest.mark.parametrize("token", ["x", "a.b.c", "a.b", "....", "null", "é", "a" * 10_000, "e30.e30.e30", "W10.e30.e30"])
+@pytest.mark.parametrize(
+    "token", ["x", "a.b.c", "a.b", "....", "null", "é", "a" * 10_000, "e30.e30.e30", "W10.e30.e30"]
+)
 async def test_what_is_no_token_is_401(stranger: httpx.AsyncClient, token: str):
     await refused(stranger, f"Bearer {token}".encode())
 

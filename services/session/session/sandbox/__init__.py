@@ -59,12 +59,13 @@ class Cell:
         process, listeners, *_ = socket.recv_fds(self._door, 32, 1)
         # Within walls the agent knows its process by another number. Who kills the first process there ends them all.
         leader = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
-        self._leader = os.pidfd_open(leader)
+        if sys.platform == "linux":  # elsewhere there are no walls, and the SDK ends the agent, more slowly
+            self._leader = os.pidfd_open(leader)
         return socket.socket(fileno=listeners[0])
 
     def kill(self) -> None:
         """End the agent with all its processes, at once; nothing happens when it has ended."""
-        if self._leader is not None:
+        if self._leader is not None and sys.platform == "linux":
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._leader, signal.SIGKILL)
 
