@@ -22,7 +22,9 @@ def test_a_session_is_created_with_the_fields_of_the_specification(user: User) -
 
 def test_an_agent_uses_a_tool_and_the_answer_has_the_fields_of_the_specification(user: User) -> None:
     session_id = user.create()
-    answer = user.ask(session_id, scripted({**bash("echo from the sandbox"), "text": "Let me see."}, {"text": "There."}))
+    answer = user.ask(
+        session_id, scripted({**bash("echo from the sandbox"), "text": "Let me see."}, {"text": "There."})
+    )
     body = answer.json()
     assert answer.status_code == 200
     assert body["session_id"] == session_id

@@ -52,4 +52,3 @@ def answers(user: User, session_id: str) -> bool:
         return user.ask(session_id, scripted({"text": "back"})).is_success
     except httpx.TransportError:
         return False
-

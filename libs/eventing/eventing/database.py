@@ -1,5 +1,6 @@
 """PostgreSQL, as the services see it: one schema, a bounded pool, and a time limit on everything."""
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
@@ -10,7 +11,16 @@ from pydantic_core import from_json, to_json
 type Row = dict[str, Any]
 
 CONNECT_TIMEOUT = 3.0
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before: an escape, not a text about one
 STATEMENT_TIMEOUT = 10.0
+# For the server. A client that is gone without a word is noticed in half a minute, not in two hours: until then its
+# locks are held. A transaction that nobody goes on with is ended: while one is open, the feed of events stands still.
+SESSION = {
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "idle_in_transaction_session_timeout": "30s",
+}
 
 
 class Connection(Protocol):
@@ -61,7 +71,7 @@ class Database:
             command_timeout=STATEMENT_TIMEOUT,
             connection_class=_Session,
             init=_speak_json,
-            server_settings={"search_path": schema, "application_name": schema},
+            server_settings={"search_path": schema, "application_name": schema, **SESSION},
         )
         async with pool:
             yield cls(pool, url, schema)
@@ -85,11 +95,16 @@ class Database:
     @asynccontextmanager
     async def holding(self, lock: str) -> AsyncGenerator[bool]:
         """Try to hold a lock that only one process has, on a connection of its own; give whether it was free."""
-        connection = await asyncpg.connect(self.url, timeout=CONNECT_TIMEOUT, command_timeout=STATEMENT_TIMEOUT)
+        connection = await asyncpg.connect(
+            self.url,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT,
+            server_settings={"application_name": f"{self.schema} {lock}", **SESSION},
+        )
         try:
             yield bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock))
         finally:
-            await connection.close(timeout=CONNECT_TIMEOUT)
+            connection.terminate()  # the server lets go of the lock as soon; a polite goodbye may hang or fail
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement."""
@@ -127,4 +142,6 @@ async def _speak_json(connection: "asyncpg.Connection[Any]") -> None:
 
 
 def _to_text(value: object) -> str:
-    return to_json(value).decode()
+    # PostgreSQL keeps no NUL in its texts, and what a tool prints may hold some: the replacement character stands in.
+    text = to_json(value).decode()
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text

@@ -1,7 +1,8 @@
 """What handlers are: plain functions, found by the type of the message they take."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 from uuid import UUID
@@ -14,13 +15,16 @@ from eventing.database import Database
 from eventing.locks import Locks
 from eventing.store import AnyAggregate, EventStore, Repeated
 
+PATIENCE = 1.0
+
 
 class UnitOfWork[T]:
     """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
 
     def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks) -> None:
         self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
-        self._locks, self._held = locks, AsyncExitStack()
+        self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
+        self._saved = False
 
     async def __aenter__(self) -> "UnitOfWork[T]":
         return self
@@ -40,15 +44,27 @@ class UnitOfWork[T]:
             Missing: there is none.
             Repeated: it has this very command behind it.
         """
-        await self._held.enter_async_context(self._locks.of(id))
+        await self._hold(id)
         aggregate = await self.store.load(kind, id)
         if self.envelope.message_id in aggregate.commands:
             raise Repeated(str(self.envelope.message_id))
         return aggregate
 
     async def save(self, *aggregates: AnyAggregate) -> None:
-        """Store what the aggregates recorded: all of it or nothing. Raises as `EventStore.save` does."""
+        """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""
+        if self._saved:
+            raise RuntimeError("a unit of work saves once; give `save` all the aggregates")
         await self.store.save(aggregates, self.envelope)
+        self._saved = True
+
+    async def _hold(self, id: UUID) -> None:  # noqa: A002  the field's name
+        if id in self._ids:
+            return
+        # Two that hold what the other one wants would wait for ever: they go on without, the lock only spares conflicts.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE if self._ids else None):
+                await self._held.enter_async_context(self._locks.of(id))
+                self._ids.add(id)
 
 
 @dataclass(frozen=True)

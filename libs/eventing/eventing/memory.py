@@ -17,6 +17,7 @@ from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeate
 class _Entry:
     stored: StoredEvent
     recorded: Recorded[Any]
+    command_id: UUID | None
 
 
 @dataclass
@@ -34,7 +35,8 @@ class MemoryStore:
         for entry in self.entries:
             if entry.recorded.id == id:
                 self._change(entry, kind.facts).fold(aggregate)
-                aggregate.commands.add(entry.recorded.envelope.message_id)
+                if entry.command_id:
+                    aggregate.commands.add(entry.command_id)
         if not aggregate.version:
             raise Missing(f"{kind.__name__} {id}")
         return aggregate
@@ -45,14 +47,14 @@ class MemoryStore:
         recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
         if not recorded:
             return
+        if any(e.command_id == envelope.message_id for e in self.entries):
+            raise Repeated(envelope.message_id)
         stored = {(e.recorded.id, e.recorded.version) for e in self.entries}
         if any((r.id, r.version) in stored for r in recorded):
             raise Conflict(recorded[0].id)
-        if any(e.recorded.envelope.message_id == envelope.message_id for e in self.entries):
-            raise Repeated(envelope.message_id)
-        self.entries += [
-            _Entry(self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)), r) for r in recorded
-        ]
+        events = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
+        commands = [envelope.message_id, *[None] * len(recorded)]  # known by the first of its facts
+        self.entries += map(_Entry, events, recorded, commands)
         for aggregate in aggregates:
             aggregate.settle()
         self.appended.set()

@@ -4,60 +4,74 @@ import asyncio
 import hashlib
 import re
 from pathlib import Path
+from typing import Any, cast
 
 from eventing.database import Database
 
 OWN = Path(__file__).parent / "migrations"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
+LONGEST = 3600.0  # one file, which may build an index on all there is
 
 
 class MigrationError(Exception):
     """The files and the database do not fit together; nothing was changed."""
 
 
-async def migrate(database: Database, *folders: Path) -> list[str]:
-    """Bring the service's schema up to date with the event store's own migrations and those of `folders`.
+async def migrate(database: Database, folder: Path) -> list[str]:
+    """Bring the service's schema up to date with the event store's own migrations and those of `folder`.
 
-    Any number of replicas may do this at once: one does it, the others wait (60 s at most).
+    Any number of replicas may do this at once: one does it, as long as it takes; the others wait (60 s at most).
     Returns the names of the files applied.
 
     Raises:
         MigrationError: a file was changed after it was applied, numbers are missing, or the database is newer.
+        TimeoutError: another replica was still at it after 60 s.
     """
-    async with asyncio.timeout(LOCK_TIMEOUT):
+    async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
         while True:
             async with database.holding(f"migrate:{database.schema}") as free:
                 if free:
-                    return [name for folder in (OWN, *folders) for name in await _apply(database, folder)]
+                    waiting.reschedule(None)
+                    return await _migrate(database, {"eventing": OWN} | {database.schema: folder})
             # Polled: a blocked pg_advisory_lock holds a snapshot, and CREATE INDEX CONCURRENTLY would wait for that.
             await asyncio.sleep(0.1)
 
 
-async def _apply(database: Database, folder: Path) -> list[str]:
-    origin = "eventing" if folder == OWN else database.schema
+async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
     await database.execute(
         f'CREATE SCHEMA IF NOT EXISTS "{database.schema}";'
         f'CREATE TABLE IF NOT EXISTS "{database.schema}".migrations (origin text, name text, sha256 text NOT NULL, '
         "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (origin, name))"
     )
+    fresh = [(origin, path) for origin, folder in folders.items() for path in await _fresh(database, origin, folder)]
+    for origin, path in fresh:
+        await _apply(database, origin, path)
+    return [path.name for _, path in fresh]
+
+
+async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
     rows = await database.fetch("SELECT name, sha256 FROM migrations WHERE origin = $1", origin)
     applied = {row["name"]: row["sha256"] for row in rows}
     files = _files(folder)
     _check(files, applied)
-    fresh = [path for path in files if path.name not in applied]
-    for path in fresh:
-        async with database.transaction() as connection:
-            await connection.execute("SET LOCAL lock_timeout = '5s'")
-            await connection.execute(path.read_text())
-            await connection.execute(
-                "INSERT INTO migrations (origin, name, sha256) VALUES ($1, $2, $3)", origin, path.name, _digest(path)
-            )
-    return [path.name for path in fresh]
+    return [path for path in files if path.name not in applied]
+
+
+async def _apply(database: Database, origin: str, path: Path) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL lock_timeout = '5s'")
+        await cast(Any, connection).execute(path.read_text(), timeout=LONGEST)
+        await connection.execute(
+            "INSERT INTO migrations (origin, name, sha256) VALUES ($1, $2, $3)", origin, path.name, _digest(path)
+        )
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+    files = sorted(folder.glob("*.sql"))
+    if odd := [path.name for path in files if not NAME.fullmatch(path.name)]:
+        raise MigrationError(f"migrations must be named like 0001_some_words.sql: {odd}")
+    return files
 
 
 def _check(files: list[Path], applied: dict[str, str]) -> None:

@@ -65,6 +65,10 @@ class PostgresStore:
                     await self.project(entry, connection)
         except asyncpg.UniqueViolationError as violation:
             raise await self._meaning(violation, envelope) from None
+        except (
+            asyncpg.DeadlockDetectedError
+        ) as deadlock:  # with another that saves the same aggregates the other way round
+            raise Conflict(deadlock.detail) from None
         for aggregate in aggregates:
             aggregate.settle()
         self.appended.set()

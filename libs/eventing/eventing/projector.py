@@ -1,29 +1,27 @@
 """Facts of another service into a read model of this one: in order, each once.
 
-An ordered consumer from the checkpoint on, and the checkpoint in the transaction that writes the rows. (A durable
+The messages come from the checkpoint on, and the checkpoint moves in the transaction that writes the rows. (A durable
 consumer would lose facts here: after a crash it redelivers out of order.)
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from contracts.messages import Event
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from eventing import wire
+from eventing import ordered, wire
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-BATCH = 100
-QUEUE = 1000
-
 type Project = Callable[[Recorded[Any], Connection], Awaitable[None]]
+
+
+class Overtaken(Exception):
+    """Another replica moved the checkpoint: this one had lost its lock without noticing."""
 
 
 class Projector:
@@ -39,33 +37,26 @@ class Projector:
             if not free:
                 await asyncio.sleep(1)
                 return
-            done = await database.fetchval("SELECT sequence FROM checkpoints WHERE name = $1", self.name) or 0
-            queue: asyncio.Queue[Msg] = asyncio.Queue(QUEUE)
-            config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=done + 1)
-            subscription = await js.subscribe(
-                ">", stream=self.stream, cb=queue.put, ordered_consumer=True, config=config
-            )
-            try:
-                while True:
-                    await self._apply(database, await _some(queue))
-            finally:
-                await subscription.unsubscribe()
+            done = await self._checkpoint(database)
+            async with aclosing(ordered.messages(js, self.stream, done)) as batches:
+                async for batch in batches:
+                    if batch:
+                        done = await self._apply(database, batch, done)
 
-    async def _apply(self, database: Database, messages: list[Msg]) -> None:
+    async def _checkpoint(self, database: Database) -> int:
+        await database.execute("INSERT INTO checkpoints VALUES ($1, 0) ON CONFLICT DO NOTHING", self.name)
+        return await database.fetchval("SELECT sequence FROM checkpoints WHERE name = $1", self.name)
+
+    async def _apply(self, database: Database, messages: list[Msg], done: int) -> int:
+        last = messages[-1].metadata.sequence.stream
         async with database.transaction() as connection:
+            moved = await connection.execute(
+                "UPDATE checkpoints SET sequence = $3 WHERE name = $1 AND sequence = $2", self.name, done, last
+            )
+            if moved != "UPDATE 1":
+                raise Overtaken(self.name)
             for message in messages:
                 headers = message.headers or {}
                 if kind := self.kinds.get(headers.get("ce-type", "")):
                     await self.project(wire.read(kind, headers, message.data), connection)
-            await connection.execute(
-                "INSERT INTO checkpoints VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence",
-                self.name,
-                messages[-1].metadata.sequence.stream,
-            )
-
-
-async def _some(queue: asyncio.Queue[Msg]) -> list[Msg]:
-    messages = [await queue.get()]
-    while len(messages) < BATCH and not queue.empty():
-        messages.append(queue.get_nowait())
-    return messages
+        return last

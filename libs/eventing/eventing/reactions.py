@@ -1,7 +1,7 @@
 """What a service does when it hears a fact: it sends a command, or calls the world outside.
 
 `once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
-dead-lettered. `everywhere`: every replica that is up hears the fact, at most once.
+dead-lettered. `everywhere`: every replica hears each fact that comes while it is up, once, whatever becomes of it.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -9,7 +9,7 @@ dead-lettered. `everywhere`: every replica that is up hears the fact, at most on
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_type_hints
 
@@ -25,7 +25,7 @@ from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
-from eventing import metrics, wire
+from eventing import metrics, ordered, wire
 from eventing.dispatch import Dispatcher
 from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, jetstream
@@ -103,6 +103,7 @@ class Reactor[T]:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js = jetstream(client)
         self.in_hand: set[tuple[str, int]] = set()
+        self.heard: dict[str, int] = {}
 
     async def work(self, listed: Listed, draining: asyncio.Event) -> None:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
@@ -116,20 +117,22 @@ class Reactor[T]:
     async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
         # Ends when nothing came for a while, and so makes sure at least that often that the consumer exists.
         facts = await self._consumer(listed)
-        while True:
-            await slots.acquire()
-            try:
-                [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
-            except NothingThere:
-                slots.release()
-                return
-            except BaseException:
-                slots.release()
-                raise
-            tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
+        try:
+            while True:
+                await slots.acquire()
+                try:
+                    [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+                except BaseException:
+                    slots.release()
+                    raise
+                tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
+        except NothingThere:
+            pass
+        finally:
+            await facts.unsubscribe()
 
     async def _consumer(self, listed: Listed) -> JetStreamContext.PullSubscription:
-        stream = wire.stream_of(listed.fact.subject.split(".")[1])
+        stream = _stream(listed)
         durable = f"{self.service}-{listed.name}"
         config = ConsumerConfig(
             durable_name=durable,
@@ -151,8 +154,12 @@ class Reactor[T]:
             async with _heartbeat(message):
                 await self._deliver(listed, message, message.metadata.num_delivered or 1)
         except asyncio.CancelledError:
-            await message.nak()
+            with suppress(Error, OSError):  # else it comes again after the ack wait
+                await message.nak()
             raise
+        except Exception:
+            # The bus did not take what became of it, so the fact comes again. The work of the others goes on.
+            log.exception("a fact could not be settled", reaction=listed.name)
         finally:
             self.in_hand.discard(place)
 
@@ -175,19 +182,20 @@ class Reactor[T]:
             await message.ack()
 
     async def hear(self, listed: Listed) -> None:
-        """Listen in every replica, until cancelled."""
-
-        async def heard(message: Msg) -> None:
-            try:
-                await self._react(listed, message)
-            except Exception:
-                log.exception("a reaction failed", reaction=listed.name)
-
-        subscription = await self.client.subscribe(f"{listed.fact.subject}.*", cb=heard)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await subscription.unsubscribe()
+        """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""
+        # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
+        # the stream refused.
+        stream = _stream(listed)
+        if listed.name not in self.heard:
+            self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
+        facts = ordered.messages(self.js, stream, self.heard[listed.name], f"{listed.fact.subject}.*")
+        async with aclosing(facts) as batches:
+            async for message in (message async for batch in batches for message in batch):
+                self.heard[listed.name] = message.metadata.sequence.stream
+                try:
+                    await self._react(listed, message)
+                except Exception:
+                    log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
         recorded: Recorded[Any] = wire.read(listed.fact, message.headers or {}, message.data)
@@ -199,10 +207,15 @@ class Reactor[T]:
         headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
         headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
         subject = f"dead.{self.service}.{listed.name}"
+        headers["Nats-Msg-Id"] = f"{subject}.{message.metadata.sequence.stream}"
         await self.js.publish(subject, message.data, stream=DEAD_LETTERS, headers=cast(dict[str, Any], headers))
         log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(listed.name, "dead-lettered").inc()
         await message.term()
+
+
+def _stream(listed: Listed) -> str:
+    return wire.stream_of(listed.fact.subject.split(".")[1])
 
 
 @asynccontextmanager

@@ -18,9 +18,11 @@ from nats.js.errors import APIError, NotFoundError
 from eventing import metrics, wire
 from eventing.postgres import PostgresStore
 from eventing.store import START, Cursor, Fed
+from eventing.streams import provision
 
 BATCH = 256
 POLL = 0.25
+LOOK = 20  # polls in vain after which it looks whether the stream still is as it left it
 WRONG_LAST_SEQUENCE = 10071
 CURSOR = "feed-cursor"
 
@@ -33,6 +35,7 @@ class Relay:
         self.stream = wire.stream_of(service)
         self.sequence = 0
         self.cursor: Cursor = START
+        self.noted: Cursor | None = None
 
     async def run(self) -> None:
         """Relay until cancelled or something fails; start it again then. Waits while another replica does it."""
@@ -40,12 +43,18 @@ class Relay:
             if not free:
                 await asyncio.sleep(1)
                 return
+            await provision(self.js, self.stream, [f"evt.{self.service}.>"])
             await self.resume()
+            idle = 0
             while True:
                 self.store.appended.clear()
-                if not await self.once():
+                idle = 0 if await self.once() else idle + 1
+                if idle:
                     await self._note_place()
                     await self._appended_or_poll()
+                if idle == LOOK:
+                    await self._look()
+                    idle = 0
 
     async def resume(self) -> None:
         """Find the place after the last published fact."""
@@ -95,13 +104,21 @@ class Relay:
         tx, _, position = headers[CURSOR].partition(":")
         return int(tx), int(position)
 
+    async def _look(self) -> None:
+        # A bus that lost the stream, or its newest messages, has no other way to tell.
+        if (await self.js.stream_info(self.stream)).state.last_seq != self.sequence:
+            await self.resume()
+
     async def _note_place(self) -> None:
+        if self.cursor == self.noted:
+            return
         await self.store.database.execute(
             "INSERT INTO relayed (tx, position) VALUES ($1::text::xid8, $2) ON CONFLICT (one) "
             "DO UPDATE SET tx = excluded.tx, position = excluded.position WHERE relayed.tx <> excluded.tx",
             str(self.cursor[0]),
             self.cursor[1],
         )
+        self.noted = self.cursor
 
     async def _appended_or_poll(self) -> None:
         try:

@@ -3,15 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Any, overload
 
-PATIENCE = 10.0
 
-
-async def eventually(condition: Callable[[], object | Awaitable[object]], *, within: float = PATIENCE) -> None:
-    """Wait until a condition, a plain or an asynchronous function, gives something true.
+@overload
+async def eventually[T](condition: Callable[[], Awaitable[T]], *, within: float = ...) -> T: ...
+@overload
+async def eventually[T](condition: Callable[[], T], *, within: float = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+    """Ask a condition, a plain or an asynchronous function, until it gives something true, and give that.
 
     Raises:
-        TimeoutError: it did not in time; its last value is told.
+        TimeoutError: it gave nothing true for `within` seconds; what it gave last is told.
     """
     value: object = None
     try:
@@ -20,8 +23,9 @@ async def eventually(condition: Callable[[], object | Awaitable[object]], *, wit
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise TimeoutError(f"after {within:g} s it still is {value!r}") from None
+    return value
 
 
-async def _value(condition: Callable[[], object | Awaitable[object]]) -> object:
+async def _value(condition: Callable[[], Any]) -> Any:
     value = condition()
     return await value if inspect.isawaitable(value) else value

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,25 +13,54 @@ from simulator.script import Turn
 PATIENCE = 20
 
 
-@pytest.mark.parametrize("turn", [Turn(hang=300), Turn(delay=300), Turn(stall=300), Turn(chunks=9, chunk_delay=30)])
-async def test_a_client_that_hangs_up_ends_its_handler(turn: Turn) -> None:
-    started, cancelled = asyncio.Event(), asyncio.Event()
+class Watched:
+    """A simulator that tells when it got a request, and when a handler was cancelled."""
 
-    @web.middleware
-    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started.set()
+    def __init__(self) -> None:
+        self.asked, self.cancelled = asyncio.Event(), asyncio.Event()
+        self.app = create_app()
+        self.app.middlewares.append(web.middleware(self._watch))
+
+    async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        await request.read()
+        self.asked.set()
         try:
             return await handler(request)
         except asyncio.CancelledError:
-            cancelled.set()
+            self.cancelled.set()
             raise
 
-    app = create_app()
-    app.middlewares.append(watch)
-    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": scripted("", turn)}]}
-    async with asyncio.timeout(PATIENCE), TestClient(TestServer(app)) as client, asyncio.TaskGroup() as tasks:
-        asked = tasks.create_task(client.session.post(client.make_url("/v1/messages"), json=body))
-        await started.wait()
-        asked.cancel()
-        await client.session.close()
-        await cancelled.wait()
+
+@pytest.fixture
+async def watched() -> AsyncIterator[Watched]:
+    async with asyncio.timeout(PATIENCE):
+        yield Watched()
+
+
+def play(turn: Turn) -> dict[str, Any]:
+    return {"model": "m", "stream": True, "messages": [{"role": "user", "content": scripted("", turn)}]}
+
+
+async def test_hanging_up_ends_a_handler_that_hangs(watched: Watched) -> None:
+    async with TestClient(TestServer(watched.app)) as client, asyncio.TaskGroup() as tasks:
+        request = tasks.create_task(client.session.post(client.make_url("/v1/messages"), json=play(Turn(hang=300))))
+        await watched.asked.wait()
+        request.cancel()
+        await watched.cancelled.wait()
+
+
+async def test_hanging_up_ends_a_handler_that_delays_its_stream(watched: Watched) -> None:
+    async with TestClient(TestServer(watched.app)) as client:
+        response = await client.post("/v1/messages", json=play(Turn(delay=300)))
+        response.close()
+        await watched.cancelled.wait()
+
+
+@pytest.mark.parametrize("pace", [Turn(stall=300), Turn(chunks=2, chunk_delay=150)])
+async def test_hanging_up_ends_a_handler_within_its_stream(watched: Watched, pace: Turn) -> None:
+    async with TestClient(TestServer(watched.app)) as client:
+        turn = Turn(text="abcd", **pace.model_dump(exclude_unset=True))
+        response = await client.post("/v1/messages", json=play(turn))
+        await response.content.readuntil(b'"ab"')
+        response.close()
+        await watched.cancelled.wait()

@@ -47,7 +47,8 @@ def _check_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
-        sys.exit(f"gateway cannot listen on {host}:{port}: {error.strerror or error}")
+        reason = str(error.strerror or error).partition(" (")[0]
+        sys.exit(f"gateway cannot listen on {host}:{port}: {reason}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Api(FastAPI):
             shapes: dict[str, Any] = super().openapi()["components"]["schemas"]
             shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
             for shown in _responses():  # whose examples lost their nulls on the way
-                shapes[shown.__name__] |= shown.model_config["json_schema_extra"]
+                shapes[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
         return super().openapi()
 
 

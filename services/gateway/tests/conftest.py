@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -39,27 +39,40 @@ class Services:
         self.heard: list[tuple[Any, Envelope]] = []
         self.keys = [Ed25519PrivateKey.generate()]
 
-    async def answer(self, kind: Message, answer: Any) -> None:
-        """Answer messages of a kind from now on: with a result, a refusal, a fault, or what a function gives."""
+    async def answer(self, kind: Message, reply: object) -> None:
+        """Answer messages of a kind from now on: with a result, a refusal or a fault."""
+        await self.answer_with(kind, lambda _: reply)
+
+    async def answer_with(self, kind: Message, make: Callable[[Any], object]) -> None:
+        """Answer messages of a kind from now on, each with a reply of its own."""
         accepted = Accepted[result_type(kind)]
 
         async def take(message: Msg) -> None:
             body = kind.model_validate_json(message.data)
             self.heard.append((body, Envelope.read(message.headers)))
-            reply: Any = answer(body) if callable(answer) else answer
-            if isinstance(reply, Awaitable):
-                reply = await reply
+            reply = make(body)
             if not isinstance(reply, Refused | Faulted):
                 reply = accepted(result=reply)
             await message.respond(reply.model_dump_json().encode())
 
-        await self.client.subscribe(kind.subject, cb=take)
+        await self._subscribe(kind, take)
+
+    async def hear(self, kind: Message) -> None:
+        """Take messages of a kind from now on, and never answer."""
+
+        async def take(message: Msg) -> None:
+            self.heard.append((kind.model_validate_json(message.data), Envelope.read(message.headers)))
+
+        await self._subscribe(kind, take)
+
+    async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
+        await cast(Any, self.client).subscribe(kind.subject, cb=take)
         await self.client.flush()
         await self.client.flush()  # the first may overtake the subscription
 
     async def publish_keys(self) -> None:
         """Answer `GetKeys` with the public halves of `keys`."""
-        await self.answer(GetKeys, lambda _: KeysView(keys=list(map(self._public, self.keys))))
+        await self.answer_with(GetKeys, lambda _: KeysView(keys=list(map(self._public, self.keys))))
 
     def token(self, key: int = 0, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """Sign an access token, with claims of one's own."""
@@ -109,6 +122,13 @@ async def services(nats_url: str) -> AsyncGenerator[Services]:
         yield services
 
 
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  what changes it cannot tell
+            await asyncio.sleep(0.005)
+
+
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncGenerator[Gateway]:
     """Give a gateway whose background work goes on."""
@@ -128,9 +148,8 @@ def settings(nats_url: str) -> Settings:
 
 @pytest.fixture
 async def door(settings: Settings, services: Services) -> AsyncGenerator[Door]:
-    async with working(settings) as gateway, asyncio.timeout(20):
-        while not (gateway.revocations.known and gateway.keys.published):
-            await asyncio.sleep(0.005)
+    async with working(settings) as gateway:
+        await until(lambda: gateway.revocations.known and gateway.keys.published is not None)
         yield Door(gateway, services)
 
 

@@ -43,8 +43,7 @@ async def test_a_service_that_is_away_is_503_at_once(client: httpx.AsyncClient):
 
 
 async def test_a_service_that_is_silent_is_503_within_the_bound(client: httpx.AsyncClient, door: Door):
-    await door.services.client.subscribe(GetSession.subject)
-    await door.services.client.flush()
+    await door.services.hear(GetSession)
     started = time.monotonic()
     assert (await client.get(PATH)).status_code == 503
     assert time.monotonic() - started < 2 * door.gateway.settings.ask_timeout_seconds

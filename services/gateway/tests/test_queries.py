@@ -1,9 +1,10 @@
 """Asking the agent: the request waits until the run is over."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from contracts.session.queries import GetRun
 from gateway import runs
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.conftest import Door, Services, until
 
 QUERY = f"/api/v1/sessions/{SESSION}/query"
 BODY = {"message": "Hello"}
@@ -30,8 +31,8 @@ class Session:
         self.run = samples.run(status="queued", message_id=None, text="", ended_at=None)
 
     async def open(self) -> None:
-        await self.services.answer(SubmitQuery, self._submit)
-        await self.services.answer(GetRun, lambda _: self.run)
+        await self.services.answer_with(SubmitQuery, self._submit)
+        await self.services.answer_with(GetRun, lambda _: self.run)
 
     def end(self, **changed: Any) -> None:
         self.run = samples.run(id=self.run.id, **changed)
@@ -190,33 +191,25 @@ async def test_the_longest_message_is_taken(client: httpx.AsyncClient, session: 
     assert answer.status_code == 200
 
 
+@pytest.mark.usefixtures("slow_poll")
 async def test_many_waits_get_their_own_answers(client: httpx.AsyncClient, services: Services, door: Door):
-    told: list[asyncio.Task[None]] = []
-
-    def submit(command: SubmitQuery) -> object:
-        told.append(asyncio.ensure_future(services.end_run(command.session_id, command.run_id)))
-        return samples.run(id=command.run_id, status="queued")
-
-    await services.answer(SubmitQuery, submit)
-    await services.answer(GetRun, lambda query: samples.run(id=query.run_id, text=str(query.run_id)))
-    answers = [answer.json() for answer in await asyncio.gather(*(client.post(QUERY, json=BODY) for _ in range(50)))]
+    await services.answer_with(SubmitQuery, lambda command: samples.run(id=command.run_id, status="queued"))
+    await services.answer_with(GetRun, lambda query: samples.run(id=query.run_id, text=str(query.run_id)))
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
+        await until(lambda: len(services.heard) > 50)
+        for run_id in door.gateway.runs.waiting:
+            await services.end_run(UUID(SESSION), run_id)
+    answers = [task.result().json() for task in asked]
     assert len({answer["run_id"] for answer in answers}) == 50
     assert all(answer["content"]["text"] == answer["run_id"] for answer in answers)
     assert not door.gateway.runs.waiting
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.usefixtures("slow_poll")
 async def test_a_client_that_hangs_up_leaves_no_waiter(door: Door, session: Session, base_url: str):
     token = {"authorization": f"Bearer {door.services.token()}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=token) as client:
-        asked = asyncio.ensure_future(client.post(QUERY, json=BODY))
-        await session.submitted.wait()
+    async with httpx.AsyncClient(base_url=base_url, headers=token) as client, asking(client, session) as asked:
         assert len(door.gateway.runs.waiting) == 1
         asked.cancel()
     await until(lambda: not door.gateway.runs.waiting)

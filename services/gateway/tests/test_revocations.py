@@ -1,7 +1,7 @@
 """Revoked tokens are refused."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,28 +15,22 @@ from onebox.nats import EmbeddedNats
 from runtime.bus import connected
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services, working
+from services.gateway.tests.conftest import OTHER, Door, Services, until, working
 
 ME = "/api/v1/auth/me"
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def revoke(services: Services, family: str = FAMILY) -> None:
-    js = services.client.jetstream()
-    bucket = await js.create_key_value(KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1))  # as identity does
-    await bucket.put(family, b"logout")
+    js = cast(Any, services.client).jetstream()
+    as_identity_does = KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1)
+    await (await js.create_key_value(as_identity_does)).put(family, b"logout")
 
 
 async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, services: Services):
     await services.answer(GetUser, samples.user())
     assert (await client.get(ME)).status_code == 200
     await revoke(services)
-    await until(lambda: len(door.gateway.revocations._until) == 1)
+    await until(lambda: len(door.gateway.revocations.families) == 1)
     answer = await client.get(ME)
     assert (answer.status_code, answer.json()["detail"]) == (401, "The access token was revoked.")
 
@@ -91,6 +85,6 @@ async def test_old_revocations_are_forgotten(services: Services, settings: Setti
     monkeypatch.setattr(revocations, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
-        watched._until["old"] = 0
+        watched.families["old"] = 0
         await asyncio.wait_for(watched.watch(), 5)
-        assert "old" not in watched._until
+        assert "old" not in watched.families

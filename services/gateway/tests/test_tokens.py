@@ -116,7 +116,7 @@ async def test_a_verified_token_expires(
     header = {"authorization": f"Bearer {services.token()}"}
     assert (await stranger.get(ME, headers=header)).status_code == 200
     later = time.time() + 3601
-    monkeypatch.setattr(tokens.time, "time", lambda: later)
+    monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
     answer = await refused(stranger, header["authorization"])
     assert answer.json()["detail"] == "The access token has expired."
 
@@ -124,7 +124,7 @@ async def test_a_verified_token_expires(
 async def test_a_verified_token_is_not_verified_again(door: Door, monkeypatch: pytest.MonkeyPatch):
     token = door.services.token()
     first = await door.gateway.tokens.verify(token)
-    monkeypatch.delattr(tokens.jwt, "decode")
+    monkeypatch.delattr("gateway.auth.tokens.jwt.decode")
     assert await door.gateway.tokens.verify(token) is first
 
 
@@ -132,4 +132,4 @@ async def test_verified_tokens_are_remembered_up_to_a_bound(door: Door, monkeypa
     monkeypatch.setattr(tokens, "REMEMBERED", 3)
     for number in range(5):
         await door.gateway.tokens.verify(door.services.token(jti=str(number)))
-    assert len(door.gateway.tokens._verified) == 3
+    assert len(door.gateway.tokens.remembered) == 3

@@ -63,9 +63,7 @@ def test_a_used_refresh_token_revokes_its_family() -> None:
     assert user.pending[-1] == TokenFamilyRevoked(family_id=FAMILY_ID, reason="reuse")
 
 
-@pytest.mark.parametrize(
-    ("facts", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))]
-)
+@pytest.mark.parametrize(("facts", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))])
 def test_no_token_is_traded_in_a_family_that_is_unknown_revoked_or_expired(
     facts: tuple[UserFact, ...], now: datetime
 ) -> None:

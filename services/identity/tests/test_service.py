@@ -116,9 +116,7 @@ async def test_a_login_gives_tokens_for_the_user(remote: Remote) -> None:
     assert (tokens.expires_in, tokens.refresh_expires_in) == (3600, 7 * 24 * 3600)
 
 
-@pytest.mark.parametrize(
-    ("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)]
-)
+@pytest.mark.parametrize(("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)])
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
     remote: Remote, email: str, password: str
 ) -> None:
@@ -140,7 +138,7 @@ async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(r
             await remote.ask(RefreshTokens(refresh_token=used.refresh_token))
 
 
-@pytest.mark.parametrize("word", ["nonsense", f"{new_id()}.{new_id()}.secret"])
+@pytest.mark.parametrize("word", ["nonsense", f"{new_id()}.{new_id()}.secret"], ids=["malformed", "unknown"])
 async def test_a_made_up_refresh_token_is_refused(remote: Remote, word: str) -> None:
     with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
         await remote.ask(RefreshTokens(refresh_token=word))

@@ -25,8 +25,7 @@ CREATE TABLE runs (
     attempt       int         NOT NULL DEFAULT 0,
     error_code    text,
     error_detail  text,
-    message_id    uuid,
-    text          text        NOT NULL DEFAULT '',
+    answer        int, -- the sequence number of the agent's last words
     duration_ms   int         NOT NULL DEFAULT 0,
     input_tokens  bigint      NOT NULL DEFAULT 0,
     output_tokens bigint      NOT NULL DEFAULT 0,

@@ -80,7 +80,7 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
         fact.model, recorded.at,
     )  # fmt: skip
     if text:
-        await db.execute("UPDATE runs SET message_id = $2, text = $3 WHERE id = $1", fact.run_id, fact.message_id, text)
+        await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", fact.run_id, fact.sequence_number)
     await db.execute(
         "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",
         recorded.id, fact.sequence_number, recorded.at,

@@ -25,9 +25,14 @@ from eventing.handling import Handlers, QueryContext
 
 from session.tools import Tools
 
+TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
+USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
+RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
+    f"r.{name}" for name in USAGE
+)
+
 answers = Handlers()
 
-TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
 
 type Context = QueryContext[Tools]
 
@@ -93,14 +98,18 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its tool calls."""
     await _visible(query.session_id, context)
     row = await context.database.fetchrow(
-        "SELECT * FROM runs WHERE id = $1 AND session_id = $2", query.run_id, query.session_id
+        f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
+        "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
+        "WHERE r.id = $1 AND r.session_id = $2",
+        query.run_id,
+        query.session_id,
     )
     if row is None:
         raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {query.run_id} in session {query.session_id}.")
     calls = await context.database.fetch(
         f"SELECT {TOOL_CALL} FROM tool_calls WHERE run_id = $1 ORDER BY id", query.run_id
     )
-    usage = {name: row[name] for name in ("duration_ms", "input_tokens", "output_tokens", "cost_usd")}
+    usage = {name: row[name] for name in USAGE}
     rest = {name: value for name, value in row.items() if name not in usage}
     return RunView.model_validate({**rest, "usage": usage, "tool_calls": [dict(call) for call in calls]})
 

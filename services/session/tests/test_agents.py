@@ -1,12 +1,12 @@
 """What stays between turns, what ends, and who goes on when a replica is gone."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
-from uuid import uuid5
 
 import pytest
 import pytest_asyncio
@@ -14,11 +14,13 @@ from contracts.refusals import Code
 from session.agent import Finished, Limits, Told
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import SESSIONS, NewReplica, Replica, bash, scripted
+from services.session.tests.conftest import NewReplica, Replica, bash, scripted
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
-SLOW = bash("setsid sleep 98765 & touch begun; sleep 60; touch ended")
+# Of this test process alone: others may run at the same time.
+NAP = str(100_000 + os.getpid())
+SLOW = bash(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
 
 
 def running(*words: str) -> list[int]:
@@ -72,9 +74,16 @@ async def test_no_more_agents_idle_than_may(new_replica: NewReplica) -> None:
 
 async def test_an_agent_that_idles_too_long_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(idle_seconds=0.2)) as replica:
-        await replica.bash("setsid sleep 98764 & disown")
-        assert running("sleep", "98764")
-        await until(lambda: not running("sleep", "98764"))
+        await replica.bash(f"setsid sleep {NAP} & disown")
+        assert running("sleep", NAP)
+        await until(lambda: not running("sleep", NAP))
+
+
+async def test_nothing_outlives_a_replica_that_ends(new_replica: NewReplica) -> None:
+    async with new_replica() as replica:
+        await replica.bash(f"setsid sleep {NAP} & disown")
+        assert running("sleep", NAP)
+    assert not running("sleep", NAP)
 
 
 async def test_another_replica_takes_the_conversation_up(new_replica: NewReplica) -> None:
@@ -103,7 +112,7 @@ async def test_a_turn_costs_the_same_in_a_new_process(new_replica: NewReplica) -
 async def test_who_leaves_a_turn_ends_all_that_it_started(replica: Replica) -> None:
     async with aclosing(replica.begin(SLOW)) as turn:
         await begun(turn, replica)
-    assert not running("sleep", "98765")
+    assert not running("sleep", NAP)
 
 
 async def test_who_is_cancelled_in_a_turn_ends_all_that_it_started(replica: Replica) -> None:
@@ -111,14 +120,14 @@ async def test_who_is_cancelled_in_a_turn_ends_all_that_it_started(replica: Repl
         async with asyncio.timeout(2):
             await replica.ask(SLOW)
     assert (replica.workspaces / "one" / "begun").exists()
-    assert not running("sleep", "98765")
+    assert not running("sleep", NAP)
 
 
 async def test_closing_a_session_ends_its_turn(replica: Replica) -> None:
     async with aclosing(replica.begin(SLOW)) as turn:
         await begun(turn, replica)
         await replica.agents.close(replica.spec().session_id)
-        assert not running("sleep", "98765")
+        assert not running("sleep", NAP)
         rest = [told async for told in turn]
     assert rest == [Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")]
 
@@ -146,24 +155,25 @@ async def test_a_call_cut_short_by_a_crash_is_not_repeated(new_replica: NewRepli
         assert (second.workspaces / "one" / "runs").read_text() == "run\n"
 
 
-async def test_nothing_outlives_a_replica_that_is_killed(killed: None) -> None:
-    await until(lambda: not running("sleep", "98765"))
-    await until(lambda: not running(f"--session-id={uuid5(SESSIONS, 'one')}"))
+async def test_nothing_outlives_a_replica_that_is_killed(killed: Path) -> None:
+    await until(lambda: not running("sleep", NAP))
+    await until(lambda: not running(str(killed / "one")))
 
 
-async def test_another_replica_goes_on_for_one_that_is_killed(killed: None, replica: Replica) -> None:
+async def test_another_replica_goes_on_for_one_that_is_killed(killed: Path, replica: Replica) -> None:
     assert '"text": "Run it."' in (await replica.ask(WHO)).words
     assert not (replica.workspaces / "one" / "ended").exists()
 
 
 @pytest_asyncio.fixture
-async def killed(transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path) -> None:
+async def killed(transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path) -> Path:
     """Kill a replica in the middle of a tool call."""
     workspaces = tmp_path / "workspaces"
     holder = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.session.tests.holder"), *(database_url, model_url, str(workspaces), SLOW)
     )
     await until((workspaces / "one" / "begun").exists)
-    assert running("sleep", "98765")
+    assert running("sleep", NAP)
     holder.kill()
     await holder.wait()
+    return workspaces

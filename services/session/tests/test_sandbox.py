@@ -59,6 +59,7 @@ async def test_no_secret_is_found(replica: Replica, tmp_path: Path, command: str
     [
         "cat /etc/shadow",
         "ls /root",
+        "ls /etc/ssl/private",
         "ls {data}",
         "touch /usr/made",
         "touch /etc/made",

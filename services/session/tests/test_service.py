@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,10 @@ class Remote:
 
     async def ended(self, run: RunView) -> RunView:
         async def over() -> RunView | None:
-            now = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
-            return now if now.ended_at else None
+            with suppress(Unavailable):  # a replica that is going away takes its last questions with it
+                now = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
+                return now if now.ended_at else None
+            return None
 
         return await eventually(over, within=60)
 

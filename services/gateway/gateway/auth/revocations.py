@@ -28,10 +28,10 @@ class Revocations:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.known = False
-        self._until: dict[str, float] = {}
+        self.families: dict[str, float] = {}
 
     def __contains__(self, family: UUID) -> bool:
-        return str(family) in self._until
+        return str(family) in self.families
 
     def add(self, family: UUID) -> None:
         """Take note of a family that this process had revoked: the bucket is a moment behind."""
@@ -67,8 +67,8 @@ class Revocations:
             )
 
     def _note(self, family: str) -> None:
-        self._until[family] = time.monotonic() + KEPT
+        self.families[family] = time.monotonic() + KEPT
 
     def _forget(self) -> None:
         now = time.monotonic()
-        self._until = {family: until for family, until in self._until.items() if until > now}
+        self.families = {family: until for family, until in self.families.items() if until > now}

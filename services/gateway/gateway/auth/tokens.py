@@ -42,7 +42,7 @@ class Tokens:
 
     def __init__(self, keys: Keys, revocations: Revocations) -> None:
         self.keys, self.revocations = keys, revocations
-        self._verified: OrderedDict[str, Token] = OrderedDict()
+        self.remembered: OrderedDict[str, Token] = OrderedDict()
 
     async def verify(self, encoded: str) -> Token:
         """Give what the token says.
@@ -53,7 +53,7 @@ class Tokens:
         """
         if not self.revocations.known:
             raise Unavailable("the revocations are not known yet")
-        token = self._verified.get(encoded)
+        token = self.remembered.get(encoded)
         if token is None or token.key_id not in self.keys.by_id:
             token = await self._read(encoded)
         self._remember(encoded, token)
@@ -64,10 +64,10 @@ class Tokens:
         return token
 
     def _remember(self, encoded: str, token: Token) -> None:
-        self._verified[encoded] = token
-        self._verified.move_to_end(encoded)
-        if len(self._verified) > REMEMBERED:
-            self._verified.popitem(last=False)
+        self.remembered[encoded] = token
+        self.remembered.move_to_end(encoded)
+        if len(self.remembered) > REMEMBERED:
+            self.remembered.popitem(last=False)
 
     async def _read(self, encoded: str) -> Token:
         try:

@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+import fastapi_standalone_docs
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 OPENAPI = "/api/v1/openapi.json"
-ASSETS = Path(str(files("fastapi_standalone_docs"))) / "static"
+ASSETS = Path(str(files(fastapi_standalone_docs))) / "static"
 ICON = "/docs/icon/favicon.png"
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from contracts.refusals import Code
 
-from session.agent.live import Agent, AgentFailed, AgentSpec, Limits, Surroundings
+from session.agent.live import Agent, AgentFailed, Surroundings
+from session.agent.options import AgentSpec, Limits
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox

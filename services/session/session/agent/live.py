@@ -5,27 +5,14 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
-from uuid import UUID
+from typing import cast
 
-from claude_agent_sdk import (
-    ClaudeAgentOptions,
-    ClaudeSDKClient,
-    ClaudeSDKError,
-    Message,
-    MirrorErrorMessage,
-    PermissionResultDeny,
-    ResultMessage,
-    SessionStore,
-    ToolPermissionContext,
-)
-from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
-from contracts.session.values import SdkOptions
+from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, Message, MirrorErrorMessage, ResultMessage
 from runtime.logging import get_logger
 
+from session.agent.options import AgentSpec, Limits, options, variables
 from session.agent.telling import Teller, Told
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
@@ -33,40 +20,11 @@ from session.transcript import Transcripts
 
 log = get_logger()
 
-# Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
-TOOLS = [
-    *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
-    *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
-]
-MESSAGE_BYTES = 16 * 2**20
 GRACE = 0.2
 STOP_TIMEOUT = 10.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
 BROKE_DOWN = "The agent broke down before its turn was over."
-NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
-
-
-@dataclass(frozen=True)
-class AgentSpec:
-    """Whose agent it is, where it works, and how it is to run."""
-
-    session_id: UUID
-    workspace: Path
-    options: SdkOptions
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How many agents are kept for a next turn, for how long, and how patient they are with their model."""
-
-    idle_agents: int = 8
-    idle_seconds: float = 300
-    start_seconds: float = 30
-    model_retries: int = 2
-    model_answer_seconds: float = 300
-    model_silence_seconds: float = 60
-    tool_seconds: float = 300
 
 
 @dataclass(frozen=True)
@@ -92,10 +50,10 @@ class Agent:
 
     def __init__(self, spec: AgentSpec, around: Surroundings) -> None:
         self.spec, self.busy, self.idle_since = spec, True, 0.0
-        self._around, self._session = around, str(spec.session_id)
+        self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
-            self._cell = around.sandbox.cell(spec.workspace, _variables(self._token, around.limits))
+            self._cell = around.sandbox.cell(spec.workspace, variables(self._token, around.limits))
         except OSError as error:
             log.warning("agent has no place", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
@@ -129,7 +87,18 @@ class Agent:
         async with self._lifecycle:
             if self._ended:
                 raise AgentFailed(STOPPED)
-            self._client = ClaudeSDKClient(self._options(await self._transcript.begun()))
+            begun = await self._transcript.begun()
+            confined = self._around.sandbox.bwrap is not None
+            self._client = ClaudeSDKClient(
+                options(
+                    self.spec,
+                    self._cell,
+                    self._transcript,
+                    begun=begun,
+                    confined=confined,
+                    complain=self._complaints.append,
+                )
+            )
             try:
                 async with asyncio.timeout(self._around.limits.start_seconds):
                     await self._client.connect()
@@ -175,10 +144,14 @@ class Agent:
                 log.warning("agent did not end well", error=repr(error))
             finally:
                 killing.cancel()
-                self._cell.kill()
-                await self._around.proxy.leave(self._token)
-                await self._cell.ended()
-                self._cell.remove()
+                await self._leave()
+
+    async def _leave(self) -> None:
+        self._cell.kill()
+        await self._around.proxy.leave(self._token)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._cell.ended(), STOP_TIMEOUT)
+        self._cell.remove()
 
     async def _messages(self, prompt: str) -> AsyncGenerator[Message]:
         client = cast(ClaudeSDKClient, self._client)
@@ -191,65 +164,3 @@ class Agent:
                 if isinstance(message, ResultMessage):
                     return
         raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
-
-    def _options(self, begun: bool) -> ClaudeAgentOptions:
-        wanted, confined = self.spec.options, self._around.sandbox.bwrap is not None
-        return ClaudeAgentOptions(
-            resume=self._session if begun else None,
-            session_id=None if begun else self._session,
-            session_store=cast(SessionStore, self._transcript),  # the rest of it is optional
-            session_store_flush="eager",
-            cwd=self.spec.workspace,
-            cli_path=self._cell.entrance,
-            env={"CLAUDE_CONFIG_DIR": str(self._cell.config)},
-            stderr=self._complaints.append,
-            max_buffer_size=MESSAGE_BYTES,
-            include_partial_messages=True,
-            verbatim_prompts=True,
-            setting_sources=[],
-            strict_mcp_config=True,
-            can_use_tool=_refuse,
-            tools=TOOLS if confined else [],
-            disallowed_tools=wanted.disallowed_tools or [],
-            system_prompt=self._system_prompt(),
-            model=wanted.model,
-            fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
-            max_turns=wanted.max_turns,
-            max_budget_usd=wanted.max_budget_usd,
-            # As arguments: given as options, the SDK warns at each start that `_refuse` is not asked about them.
-            extra_args={
-                "permission-mode": wanted.permission_mode if confined else "default",
-                "allowedTools": ",".join(wanted.allowed_tools or []),
-            },
-        )
-
-    def _system_prompt(self) -> SystemPromptFile | SystemPromptPreset:
-        if self.spec.options.system_prompt is None:
-            return {"type": "preset", "preset": "claude_code"}
-        # In a file, because an argument of a program has at most 128 KiB.
-        path = self._cell.papers / "system_prompt"
-        path.write_text(self.spec.options.system_prompt)
-        return {"type": "file", "path": str(path)}
-
-
-async def _refuse(_name: str, _input: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultDeny:
-    return PermissionResultDeny(message=NEEDS_APPROVAL)
-
-
-def _variables(token: str, limits: Limits) -> dict[str, str]:
-    return {
-        "ANTHROPIC_API_KEY": token,
-        "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
-        "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),
-        "CLAUDE_CODE_MAX_RETRIES": str(limits.model_retries),
-        "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        # What an agent does outside its turns, or notes outside its transcript and workspace, would be lost.
-        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
-        "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        "MCP_TOOL_TIMEOUT": _milliseconds(limits.tool_seconds),
-    }
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(int(seconds * 1000))

@@ -1,0 +1,90 @@
+"""A service that has no other use than to be tested: jars, and marbles in them."""
+
+from pathlib import Path
+from typing import Any, assert_never
+
+from contracts.refusals import Code, Refusal
+
+from eventing.aggregate import Aggregate
+from eventing.database import Connection
+from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.recording import Recorded
+from eventing.testing.messages import (
+    AddMarble,
+    GetJar,
+    JarFact,
+    JarOpened,
+    JarView,
+    LockSet,
+    MarbleAdded,
+    OpenJar,
+)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+TAKEN = {"jars_label": Refusal(Code.USERNAME_TAKEN, "There is a jar with this label.")}
+ROOM = 100
+
+handles, answers = Handlers(), Handlers()
+
+
+class Jar(Aggregate[JarFact]):
+    """Holds up to 100 marbles."""
+
+    def apply(self, fact: JarFact) -> None:
+        """Fold one fact."""
+        match fact:
+            case JarOpened():
+                self.label, self.colours = fact.label, list[str]()
+            case MarbleAdded():
+                self.colours.append(fact.colour)
+            case LockSet():
+                self.code = fact.code
+            case _:
+                assert_never(fact)
+
+    def add(self, colour: str) -> None:
+        """Put a marble in."""
+        if len(self.colours) >= ROOM:
+            raise Refusal(Code.BUDGET_EXCEEDED, "The jar is full.")
+        self.record(MarbleAdded(colour=colour, size=1))
+
+
+async def project(recorded: Recorded[JarFact], db: Connection) -> None:
+    """Count the marbles. An invisible one cannot be counted: for tests of what fails here."""
+    match recorded.fact:
+        case JarOpened(label=label):
+            await db.execute("INSERT INTO jars (id, label) VALUES ($1, $2)", recorded.id, label)
+        case MarbleAdded(colour="invisible"):
+            raise ValueError("nobody can see that one")
+        case MarbleAdded():
+            await db.execute("UPDATE jars SET marbles = marbles + 1 WHERE id = $1", recorded.id)
+        case LockSet():
+            pass
+        case _:
+            assert_never(recorded.fact)
+
+
+@handles
+async def open_jar(command: OpenJar, work: UnitOfWork[Any]) -> None:
+    """Put up a jar."""
+    jar = Jar(command.jar_id)
+    jar.record(JarOpened(label=command.label))
+    await work.save(jar)
+
+
+@handles
+async def add_marble(command: AddMarble, work: UnitOfWork[Any]) -> int:
+    """Put a marble in."""
+    jar = await work.load(Jar, command.jar_id)
+    jar.add(command.colour)
+    await work.save(jar)
+    return len(jar.colours)
+
+
+@answers
+async def get_jar(query: GetJar, context: QueryContext[Any]) -> JarView:
+    """Give one jar."""
+    row = await context.database.fetchrow("SELECT id, label, marbles FROM jars WHERE id = $1", query.jar_id)
+    if row is None:
+        raise Refusal(Code.SESSION_NOT_FOUND, f"There is no jar {query.jar_id}.")
+    return JarView(**row)

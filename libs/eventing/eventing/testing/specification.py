@@ -1,0 +1,60 @@
+"""Aggregates as sentences: given these facts, when that is done, then those facts are recorded, or it is refused."""
+
+from collections.abc import Callable
+
+import pytest
+from contracts.messages import Event
+from contracts.refusals import Code, Refusal
+from runtime import clock
+
+from eventing.recording import Change, FactMapper
+from eventing.store import AnyAggregate
+
+
+class Given[A: AnyAggregate]:
+    """`Given(Session(id), created).when(lambda session: session.delete()).then(deleted)`."""
+
+    def __init__(self, aggregate: A, *facts: Event) -> None:
+        self.aggregate = aggregate
+        _fold(aggregate, facts)
+
+    def when(self, act: Callable[[A], object]) -> "When[A]":
+        """Do something with the aggregate."""
+        return When(self.aggregate, act)
+
+
+class When[A: AnyAggregate]:
+    """What was done, and is to be judged."""
+
+    def __init__(self, aggregate: A, act: Callable[[A], object]) -> None:
+        self.aggregate, self.act = aggregate, act
+
+    def then(self, *facts: Event) -> None:
+        """Assert that exactly these facts were recorded; none at all is a good answer too."""
+        self.act(self.aggregate)
+        assert self.aggregate.pending == list(facts)
+
+    def refused(self, code: Code) -> None:
+        """Assert that it was refused with this code, and that nothing was recorded."""
+        with pytest.raises(Refusal) as refusal:
+            self.act(self.aggregate)
+        assert refusal.value.code == code
+        assert self.aggregate.pending == []
+
+
+def replayed[A: AnyAggregate](aggregate: A) -> A:
+    """Give the aggregate that is read back from what this new one recorded. Replay equals live when both are alike."""
+    mapper = FactMapper()
+    stored = [mapper.to_stored_event(change) for change in _changes(aggregate, aggregate.pending)]
+    again = type(aggregate)(aggregate.id)
+    _fold(again, [mapper.to_fact(event.topic, event.state, aggregate.facts) for event in stored])
+    return again
+
+
+def _fold(aggregate: AnyAggregate, facts: tuple[Event, ...] | list[Event]) -> None:
+    for change in _changes(aggregate, facts):
+        change.fold(aggregate)
+
+
+def _changes(aggregate: AnyAggregate, facts: tuple[Event, ...] | list[Event]) -> list[Change]:
+    return [Change(aggregate.id, aggregate.version + n, clock.now(), fact) for n, fact in enumerate(facts, start=1)]

@@ -1,0 +1,62 @@
+"""A migrated database, a connection to the bus, and the stores, memory and PostgreSQL alike."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from eventing.database import Database
+from eventing.memory import MemoryStore
+from eventing.migrating import migrate
+from eventing.postgres import PostgresStore
+from eventing.store import EventStore
+from eventing.streams import jetstream, provision
+from eventing.testing.jars import MIGRATIONS, Jar, project
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from onebox.testing.databases import Databases
+from runtime import bus
+
+
+async def _fill(url: str) -> None:
+    async with Database.open(url, "jar") as database:
+        await migrate(database, MIGRATIONS)
+
+
+@pytest_asyncio.fixture
+async def database(databases: Databases) -> AsyncGenerator[Database]:
+    """Give an open, migrated database of the test's own."""
+    template = await databases.template("jar", _fill)
+    async with databases.fresh(template) as url, Database.open(url, "jar") as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_store(database: Database) -> PostgresStore:
+    """Give the real store."""
+    return PostgresStore(database, Jar.facts, project)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def store(request: pytest.FixtureRequest) -> EventStore:
+    """Give each of the stores in turn."""
+    return MemoryStore(Jar.facts) if request.param == "memory" else request.getfixturevalue("postgres_store")
+
+
+@pytest_asyncio.fixture
+async def client(nats_url: str) -> AsyncGenerator[Client]:
+    """Give a connection to the test's own NATS server."""
+    async with bus.connected(nats_url, "test") as connected:
+        yield connected
+
+
+@pytest_asyncio.fixture
+async def js(client: Client) -> JetStreamContext:
+    """Give JetStream, with the stream of the jars and that of the dead letters."""
+    context = jetstream(client)
+    await provision(context, "EVT_JAR", ["evt.jar.>"])
+    await provision(context, "DEAD_LETTERS", ["dead.>"])
+    return context
+
+
+type Check = Callable[[], Awaitable[Any]]

@@ -1,0 +1,167 @@
+"""One suite for the store in memory and the one on PostgreSQL: a double that lies is worse than none."""
+
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from eventing.memory import MemoryStore
+from eventing.store import START, Conflict, EventStore, Fed, Missing, Repeated
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from runtime import clock
+from runtime.envelope import Envelope
+
+OTHER = UUID(int=2)
+OPENED, ADDED = JarOpened.example(), MarbleAdded.example()
+
+
+async def save(store: EventStore, *aggregates: Jar, envelope: Envelope | None = None) -> Envelope:
+    envelope = envelope or Envelope.begin()
+    await store.save(aggregates, envelope)
+    return envelope
+
+
+def jar(*facts: JarFact, id: UUID = JAR) -> Jar:
+    new = Jar(id)
+    for fact in facts or (OPENED if id == JAR else JarOpened(label="red ones"),):
+        new.record(fact)
+    return new
+
+
+async def feed(store: EventStore) -> list[Fed]:
+    return await store.feed(START, 1000)
+
+
+async def test_what_was_saved_is_loaded(store: EventStore) -> None:
+    await save(store, jar(OPENED, ADDED))
+    loaded = await store.load(Jar, JAR)
+    assert (loaded.version, loaded.label, loaded.colours) == (2, "blue ones", ["blue"])
+
+
+async def test_a_saved_aggregate_has_nothing_pending_and_goes_on(store: EventStore) -> None:
+    saved = jar()
+    await save(store, saved)
+    assert (saved.version, saved.pending) == (1, [])
+    saved.record(ADDED)
+    await save(store, saved)
+    assert (await store.load(Jar, JAR)).version == 2
+
+
+async def test_what_is_not_there_is_missing(store: EventStore) -> None:
+    await save(store, jar(id=OTHER))
+    with pytest.raises(Missing, match=f"Jar {JAR}"):
+        await store.load(Jar, JAR)
+
+
+async def test_saving_nothing_does_nothing(store: EventStore) -> None:
+    await save(store, Jar(JAR))
+    assert await feed(store) == []
+
+
+async def test_of_two_who_decided_on_the_same_state_one_conflicts(store: EventStore) -> None:
+    await save(store, jar())
+    one, two = await store.load(Jar, JAR), await store.load(Jar, JAR)
+    one.add("red")
+    two.add("green")
+    await save(store, one)
+    with pytest.raises(Conflict):
+        await save(store, two)
+    assert (await store.load(Jar, JAR)).colours == ["red"]
+
+
+async def test_an_aggregate_cannot_be_created_twice(store: EventStore) -> None:
+    await save(store, jar())
+    with pytest.raises(Conflict):
+        await save(store, jar())
+
+
+async def test_a_conflict_leaves_the_facts_pending(store: EventStore) -> None:
+    await save(store, jar())
+    late = jar()
+    with pytest.raises(Conflict):
+        await save(store, late)
+    assert (late.version, late.pending) == (0, [OPENED])
+
+
+async def test_a_command_that_creates_is_known_when_it_comes_twice(store: EventStore) -> None:
+    envelope = await save(store, jar())
+    with pytest.raises(Repeated):
+        await save(store, jar(), envelope=envelope)
+
+
+async def test_a_command_that_changes_is_known_when_it_comes_twice(store: EventStore) -> None:
+    await save(store, saved := jar())
+    saved.record(ADDED)
+    envelope = await save(store, saved)
+    saved.record(ADDED)
+    with pytest.raises(Repeated):
+        await save(store, saved, envelope=envelope)
+    assert len(await feed(store)) == 2
+
+
+async def test_a_late_twin_of_a_command_is_known_though_it_conflicts_too(store: EventStore) -> None:
+    await save(store, jar())
+    one, two = await store.load(Jar, JAR), await store.load(Jar, JAR)
+    one.record(ADDED)
+    two.record(ADDED)
+    envelope = await save(store, one)
+    with pytest.raises(Repeated):
+        await save(store, two, envelope=envelope)
+
+
+async def test_an_aggregate_knows_the_commands_that_it_was_the_first_to_answer(store: EventStore) -> None:
+    envelope = await save(store, jar(OPENED, ADDED), jar(id=OTHER))
+    assert (await store.load(Jar, JAR)).commands == {envelope.message_id}
+    assert (await store.load(Jar, OTHER)).commands == set()
+
+
+async def test_several_aggregates_are_saved_together(store: EventStore) -> None:
+    await save(store, jar(), jar(id=OTHER))
+    assert (await store.load(Jar, OTHER)).label == "red ones"
+
+
+async def test_of_several_aggregates_none_is_saved_when_one_conflicts(store: EventStore) -> None:
+    await save(store, jar())
+    with pytest.raises(Conflict):
+        await save(store, jar(id=OTHER), jar())
+    with pytest.raises(Missing):
+        await store.load(Jar, OTHER)
+
+
+async def test_the_feed_tells_facts_in_the_order_of_saving(store: EventStore) -> None:
+    await save(store, jar(OPENED, ADDED))
+    await save(store, jar(id=OTHER))
+    assert [(fed.recorded.id, fed.recorded.version) for fed in await feed(store)] == [(JAR, 1), (JAR, 2), (OTHER, 1)]
+
+
+async def test_the_feed_goes_on_after_any_place_inside_of_a_save(store: EventStore) -> None:
+    await save(store, jar(OPENED, *[ADDED] * 9))
+    whole = await feed(store)
+    for place, fed in enumerate(whole, start=1):
+        assert await store.feed(fed.cursor, 3) == whole[place : place + 3]
+
+
+async def test_the_feed_restores_a_fact_with_its_envelope_and_time(store: EventStore) -> None:
+    begun, actor = clock.now(), Actor(user_id=OTHER, role="user")
+    envelope = await save(store, jar(), envelope=Envelope.begin(actor=actor).follow().within(5))
+    [fed] = await feed(store)
+    assert (fed.recorded.fact, fed.recorded.envelope) == (OPENED, envelope)
+    assert begun <= fed.recorded.at <= clock.now()
+
+
+async def test_the_feed_tells_unpublished_facts_too(store: EventStore) -> None:
+    await save(store, jar(OPENED, LockSet.example()))
+    assert [fed.recorded.fact for fed in await feed(store)] == [OPENED, LockSet.example()]
+
+
+async def test_replay_equals_live(store: EventStore) -> None:
+    live = jar(OPENED, ADDED, LockSet.example(), MarbleAdded(colour="grün\u0000", size=3))
+    await save(store, live)
+    loaded = await store.load(Jar, JAR)
+    assert {**vars(loaded), "commands": set(), "modified_on": None} == vars(live)
+
+
+async def test_whoever_waits_for_facts_is_woken(store: MemoryStore) -> None:
+    assert not store.appended.is_set()
+    await save(store, jar())
+    assert store.appended.is_set()

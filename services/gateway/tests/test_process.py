@@ -1,0 +1,91 @@
+"""`python -m gateway`: how it starts, and how it ends."""
+
+import asyncio
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from contracts.session.commands import SubmitQuery
+from contracts.session.queries import GetRun
+
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Services
+from services.gateway.tests.test_queries import BODY, QUERY
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+async def start(**environment: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "gateway", env=environment, stdout=PIPE, stderr=STDOUT
+    )
+
+
+@asynccontextmanager
+async def running(url: str, port: int) -> AsyncGenerator[Process]:
+    process = await start(NATS_URL=url, PORT=str(port))
+    try:
+        async with asyncio.timeout(20):
+            assert process.stdout
+            while b'"ready"' not in (line := await process.stdout.readline()):
+                assert line, "it ended"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_port_in_use_is_one_plain_line(nats_url: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await start(NATS_URL=nats_url, PORT=str(port))
+        output, _ = await process.communicate()
+    assert output.decode() == f"gateway cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert process.returncode == 1
+
+
+async def test_a_wrong_setting_is_named():
+    process = await start(PORT="many")
+    output, _ = await process.communicate()
+    assert b"PORT:" in output
+    assert b"NATS_URL:" in output
+    assert process.returncode == 2
+
+
+async def test_it_ends_at_once_when_nothing_is_open(nats_url: str):
+    async with running(nats_url, free_port()) as process, asyncio.timeout(5):
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_an_open_query_is_answered_before_it_ends(nats_url: str, services: Services):
+    port, submitted = free_port(), asyncio.Queue[SubmitQuery]()
+
+    def submit(command: SubmitQuery) -> object:
+        submitted.put_nowait(command)
+        return samples.run(id=command.run_id, status="queued")
+
+    await services.answer_with(SubmitQuery, submit)
+    await services.answer_with(GetRun, lambda query: samples.run(id=query.run_id))
+    headers = {"authorization": f"Bearer {services.token()}"}
+    async with (
+        running(nats_url, port) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
+        asyncio.timeout(10),
+        asyncio.TaskGroup() as tasks,
+    ):
+        asked = tasks.create_task(client.post(QUERY, json=BODY))
+        command = await submitted.get()
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        await services.end_run(command.session_id, command.run_id)
+        assert await process.wait() == 0
+    assert asked.result().status_code == 200

@@ -1,0 +1,112 @@
+"""How an agent is run: the options of the SDK, and the variables that it sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from claude_agent_sdk import ClaudeAgentOptions, PermissionResultDeny, SessionStore, ToolPermissionContext
+from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
+from contracts.session.values import SdkOptions
+
+from session.sandbox import Cell
+from session.transcript import Transcript
+
+# Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
+TOOLS = [
+    *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
+    *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
+]
+MESSAGE_BYTES = 16 * 2**20
+TOOL_SECONDS = 300
+NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """Whose agent it is, where it works, and how it is to run."""
+
+    session_id: UUID
+    workspace: Path
+    options: SdkOptions
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many agents are kept for a next turn, for how long, and how patient they are with their model."""
+
+    idle_agents: int = 8
+    idle_seconds: float = 300
+    start_seconds: float = 30
+    model_retries: int = 2
+    model_answer_seconds: float = 300
+    model_silence_seconds: float = 60
+
+
+def options(
+    spec: AgentSpec, cell: Cell, transcript: Transcript, *, begun: bool, confined: bool, complain: Callable[[str], None]
+) -> ClaudeAgentOptions:
+    """Give the SDK's options for an agent in `cell` that begins the conversation, or takes it up if it has `begun`."""
+    wanted = spec.options
+    return ClaudeAgentOptions(
+        resume=str(spec.session_id) if begun else None,
+        session_id=None if begun else str(spec.session_id),
+        session_store=cast(SessionStore, transcript),  # the rest of it is optional
+        session_store_flush="eager",
+        cwd=spec.workspace,
+        cli_path=cell.entrance,
+        env={"CLAUDE_CONFIG_DIR": str(cell.config)},
+        stderr=complain,
+        max_buffer_size=MESSAGE_BYTES,
+        include_partial_messages=True,
+        verbatim_prompts=True,
+        setting_sources=[],
+        strict_mcp_config=True,
+        can_use_tool=_refuse,
+        tools=TOOLS if confined else [],
+        disallowed_tools=wanted.disallowed_tools or [],
+        system_prompt=_system_prompt(wanted.system_prompt, cell),
+        model=wanted.model,
+        fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
+        max_turns=wanted.max_turns,
+        max_budget_usd=wanted.max_budget_usd,
+        # As arguments: given as options, the SDK warns at each start that `_refuse` is not asked about them.
+        extra_args={
+            "permission-mode": wanted.permission_mode if confined else "default",
+            "allowedTools": ",".join(wanted.allowed_tools or []),
+        },
+    )
+
+
+def variables(token: str, limits: Limits) -> dict[str, str]:
+    """Give the variables of an agent that shows `token` to its model."""
+    return {
+        "ANTHROPIC_API_KEY": token,
+        "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
+        "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),
+        "CLAUDE_CODE_MAX_RETRIES": str(limits.model_retries),
+        "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        # What an agent does outside its turns, or notes outside its transcript and workspace, would be lost.
+        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+        "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+        "MCP_TOOL_TIMEOUT": _milliseconds(TOOL_SECONDS),
+    }
+
+
+def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPromptPreset:
+    if text is None:
+        return {"type": "preset", "preset": "claude_code"}
+    # In a file, because an argument of a program has at most 128 KiB.
+    path = cell.papers / "system_prompt"
+    path.write_text(text, encoding="utf-8")
+    return {"type": "file", "path": str(path)}
+
+
+async def _refuse(_name: str, _input: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultDeny:
+    return PermissionResultDeny(message=NEEDS_APPROVAL)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
