@@ -14,7 +14,7 @@ def test_all_acknowledged_sessions_are_there_after_everything_was_killed(
     fresh_system: System, fresh_user: User
 ) -> None:
     with ThreadPoolExecutor(8) as clients:
-        acknowledged = list(clients.map(lambda _: fresh_user.create(), range(100)))
+        acknowledged = list(clients.map(fresh_user.create, ["Read"] * 100))
         fresh_system.kill_all()
     fresh_system.restart()
     assert {session["id"] for session in fresh_user.items("/sessions")} == set(acknowledged)

@@ -60,7 +60,7 @@ class UnitOfWork[T]:
     async def _hold(self, id: UUID) -> None:  # noqa: A002  the field's name
         if id in self._ids:
             return
-        # Two that hold what the other one wants would wait for ever: they go on without, the lock only spares conflicts.
+        # Two that hold what the other wants would wait for ever: they go on without, a lock only spares conflicts.
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE if self._ids else None):
                 await self._held.enter_async_context(self._locks.of(id))

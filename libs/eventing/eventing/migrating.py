@@ -46,7 +46,7 @@ async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
     )
     fresh = [(origin, path) for origin, folder in folders.items() for path in await _fresh(database, origin, folder)]
     for origin, path in fresh:
-        await _apply(database, origin, path)
+        await _apply(database, origin, path.name, path.read_bytes())
     return [path.name for _, path in fresh]
 
 
@@ -58,13 +58,11 @@ async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
     return [path for path in files if path.name not in applied]
 
 
-async def _apply(database: Database, origin: str, path: Path) -> None:
+async def _apply(database: Database, origin: str, name: str, content: bytes) -> None:
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await cast(Any, connection).execute(path.read_text(), timeout=LONGEST)
-        await connection.execute(
-            "INSERT INTO migrations (origin, name, sha256) VALUES ($1, $2, $3)", origin, path.name, _digest(path)
-        )
+        await cast(Any, connection).execute(content.decode(), timeout=LONGEST)
+        await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", origin, name, _digest(content))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -80,9 +78,9 @@ def _check(files: list[Path], applied: dict[str, str]) -> None:
     if newer := sorted(set(applied) - {path.name for path in files}):
         raise MigrationError(f"the database is newer than this code, it has had {newer}: start the newer version")
     for path in files:
-        if path.name in applied and applied[path.name] != _digest(path):
+        if path.name in applied and applied[path.name] != _digest(path.read_bytes()):
             raise MigrationError(f"{path.name} was changed after it was applied: put it back, and add a new file")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -42,16 +42,22 @@ async def messages(js: JetStreamContext, stream: str, after: int, subject: str =
     )
     name = (await js.add_consumer(stream, config)).name
     subscription = await js.pull_subscribe_bind(name, stream)
-    place = 0
+    given = 0
     try:
         while True:
-            with suppress(NothingThere):
-                batch = await subscription.fetch(BATCH, timeout=FETCH_TIMEOUT)
-                for place, message in enumerate(batch, start=place + 1):
-                    if message.metadata.sequence.consumer != place:
-                        raise Lost(f"{stream}: message {place} of {name}")
+            batch = await _fetched(subscription)
+            if any(message.metadata.sequence.consumer != n for n, message in enumerate(batch, start=given + 1)):
+                raise Lost(f"{stream}: something behind message {given} of {name}")
+            given += len(batch)
+            if batch:
                 yield batch
-    finally:
+    finally:  # the consumer goes when it was inactive for a while
         with suppress(Error, OSError):
             await subscription.unsubscribe()
-            await js.delete_consumer(stream, name)
+
+
+async def _fetched(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
+    try:
+        return await subscription.fetch(BATCH, timeout=FETCH_TIMEOUT)
+    except NothingThere:
+        return []

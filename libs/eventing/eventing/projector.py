@@ -40,8 +40,7 @@ class Projector:
             done = await self._checkpoint(database)
             async with aclosing(ordered.messages(js, self.stream, done)) as batches:
                 async for batch in batches:
-                    if batch:
-                        done = await self._apply(database, batch, done)
+                    done = await self._apply(database, batch, done)
 
     async def _checkpoint(self, database: Database) -> int:
         await database.execute("INSERT INTO checkpoints VALUES ($1, 0) ON CONFLICT DO NOTHING", self.name)

@@ -190,12 +190,16 @@ class Reactor[T]:
             self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
         facts = ordered.messages(self.js, stream, self.heard[listed.name], f"{listed.fact.subject}.*")
         async with aclosing(facts) as batches:
-            async for message in (message async for batch in batches for message in batch):
-                self.heard[listed.name] = message.metadata.sequence.stream
-                try:
-                    await self._react(listed, message)
-                except Exception:
-                    log.exception("a reaction failed", reaction=listed.name)
+            async for batch in batches:
+                for message in batch:
+                    self.heard[listed.name] = message.metadata.sequence.stream
+                    await self._hear(listed, message)
+
+    async def _hear(self, listed: Listed, message: Msg) -> None:
+        try:
+            await self._react(listed, message)
+        except Exception:
+            log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
         recorded: Recorded[Any] = wire.read(listed.fact, message.headers or {}, message.data)

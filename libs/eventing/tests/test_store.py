@@ -21,9 +21,9 @@ async def save(store: EventStore, *aggregates: Jar, envelope: Envelope | None = 
     return envelope
 
 
-def jar(*facts: JarFact, id: UUID = JAR) -> Jar:
-    new = Jar(id)
-    for fact in facts or (OPENED if id == JAR else JarOpened(label="red ones"),):
+def jar(*facts: JarFact, at: UUID = JAR) -> Jar:
+    new = Jar(at)
+    for fact in facts or (OPENED if at == JAR else JarOpened(label="red ones"),):
         new.record(fact)
     return new
 
@@ -48,7 +48,7 @@ async def test_a_saved_aggregate_has_nothing_pending_and_goes_on(store: EventSto
 
 
 async def test_what_is_not_there_is_missing(store: EventStore) -> None:
-    await save(store, jar(id=OTHER))
+    await save(store, jar(at=OTHER))
     with pytest.raises(Missing, match=f"Jar {JAR}"):
         await store.load(Jar, JAR)
 
@@ -110,27 +110,27 @@ async def test_a_late_twin_of_a_command_is_known_though_it_conflicts_too(store: 
 
 
 async def test_an_aggregate_knows_the_commands_that_it_was_the_first_to_answer(store: EventStore) -> None:
-    envelope = await save(store, jar(OPENED, ADDED), jar(id=OTHER))
+    envelope = await save(store, jar(OPENED, ADDED), jar(at=OTHER))
     assert (await store.load(Jar, JAR)).commands == {envelope.message_id}
     assert (await store.load(Jar, OTHER)).commands == set()
 
 
 async def test_several_aggregates_are_saved_together(store: EventStore) -> None:
-    await save(store, jar(), jar(id=OTHER))
+    await save(store, jar(), jar(at=OTHER))
     assert (await store.load(Jar, OTHER)).label == "red ones"
 
 
 async def test_of_several_aggregates_none_is_saved_when_one_conflicts(store: EventStore) -> None:
     await save(store, jar())
     with pytest.raises(Conflict):
-        await save(store, jar(id=OTHER), jar())
+        await save(store, jar(at=OTHER), jar())
     with pytest.raises(Missing):
         await store.load(Jar, OTHER)
 
 
 async def test_the_feed_tells_facts_in_the_order_of_saving(store: EventStore) -> None:
     await save(store, jar(OPENED, ADDED))
-    await save(store, jar(id=OTHER))
+    await save(store, jar(at=OTHER))
     assert [(fed.recorded.id, fed.recorded.version) for fed in await feed(store)] == [(JAR, 1), (JAR, 2), (OTHER, 1)]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from contracts.identity.commands import LogIn, LogOut, RefreshTokens, RegisterUs
 from contracts.identity.queries import GetKeys, GetUser, TokensView
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
+from eventing.testing import eventually
 from identity.app import service
 from identity.settings import Settings
 from nats.aio.client import Client
+from nats.js.errors import KeyNotFoundError
 from runtime.bus import Bus, Unavailable, connected
 from runtime.clock import new_id
 from runtime.envelope import Envelope
@@ -31,6 +34,11 @@ class Remote:
     async def ask[R](self, message: Command[R] | Query[R], actor: Actor | None = None) -> R:
         return await Bus(self.client).ask(message, Envelope.begin(actor=actor))
 
+    async def answers(self) -> bool:
+        with suppress(Unavailable):
+            return bool(await self.ask(GetKeys()))
+        return False
+
     async def register(self, email: str = "ada@example.com", username: str = "ada") -> Actor:
         command = RegisterUser(user_id=new_id(), email=email, username=username, password=PASSWORD)
         return Actor(user_id=(await self.ask(command)).id, role="user")
@@ -46,28 +54,18 @@ type Start = Callable[..., Awaitable[Remote]]
 async def start(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path) -> AsyncGenerator[Start]:
     """Start the service with some settings, and wait until it answers."""
     stop = asyncio.Event()
-    running: list[asyncio.Future[None]] = []
-    async with connected(nats_url, "test") as client:
+    always = {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
+    async with connected(nats_url, "test") as client, asyncio.TaskGroup() as running:
 
         async def start(**given: object) -> Remote:
-            values = {"first_admin_file": tmp_path / "admin.json", **given}
-            settings = Settings.model_validate(
-                {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file, **values}
-            )
-            running.append(asyncio.ensure_future(service.run(settings, stop)))
+            settings = {"first_admin_file": tmp_path / "admin.json", **always, **given}
+            running.create_task(service.run(Settings.model_validate(settings), stop))
             remote = Remote(client)
-            while True:
-                try:
-                    await remote.ask(GetKeys())
-                    return remote
-                except Unavailable:
-                    if running[0].done():
-                        running[0].result()
-                    await asyncio.sleep(0.05)
+            await eventually(remote.answers, within=30)
+            return remote
 
         yield start
         stop.set()
-        await asyncio.gather(*running)
 
 
 @pytest.fixture
@@ -149,11 +147,13 @@ async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
     bucket = await remote.client.jetstream().key_value("REVOCATIONS")  # pyright: ignore[reportUnknownMemberType]
-    watcher = await bucket.watch(claims["sid"], include_history=True)
-    async with asyncio.timeout(10):
-        while (entry := await watcher.updates(timeout=10)) is None:
-            pass
-    assert entry.value == b"logout"
+
+    async def told() -> bytes | None:
+        with suppress(KeyNotFoundError):
+            return (await bucket.get(claims["sid"])).value
+        return None
+
+    assert await eventually(told) == b"logout"
 
 
 async def test_no_hash_leaves_the_service(remote: Remote) -> None:

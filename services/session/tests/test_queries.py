@@ -23,7 +23,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
-from onebox.testing import Databases
+from onebox.testing.databases import Databases
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.app import service

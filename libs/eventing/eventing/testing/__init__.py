@@ -1,6 +1,7 @@
 """What tests of event-sourced code need."""
 
-from eventing.testing.specification import Given, replayed
 from runtime.testing import eventually
+
+from eventing.testing.specification import Given, replayed
 
 __all__ = ["Given", "eventually", "replayed"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
 from runtime import clock
@@ -32,14 +31,22 @@ class When[A: AnyAggregate]:
     def then(self, *facts: Event) -> None:
         """Assert that exactly these facts were recorded; none at all is a good answer too."""
         self.act(self.aggregate)
-        assert self.aggregate.pending == list(facts)
+        self._recorded(*facts)
 
     def refused(self, code: Code) -> None:
         """Assert that it was refused with this code, and that nothing was recorded."""
-        with pytest.raises(Refusal) as refusal:
+        try:
             self.act(self.aggregate)
-        assert refusal.value.code == code
-        assert self.aggregate.pending == []
+        except Refusal as refusal:
+            if refusal.code != code:
+                raise AssertionError(f"refused with {refusal.code}, not with {code}") from refusal
+        else:
+            raise AssertionError(f"not refused; recorded: {self.aggregate.pending}")
+        self._recorded()
+
+    def _recorded(self, *facts: Event) -> None:
+        if self.aggregate.pending != [*facts]:
+            raise AssertionError(f"recorded: {self.aggregate.pending}\nexpected: {[*facts]}")
 
 
 def replayed[A: AnyAggregate](aggregate: A) -> A:

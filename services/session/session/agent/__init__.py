@@ -35,14 +35,16 @@ class Agents:
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
-        self._sweeper = asyncio.create_task(self._sweep())  # noqa: TID251  owned here: `__aexit__` awaits its end
+        self._sweeping = await asyncio.TaskGroup().__aenter__()
+        self._sweeping.create_task(self._sweep())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
         self._leaving.set()
-        await self._sweeper
         await self.aclose()
+        # Without the caller's exception, which a task group would wrap.
+        await self._sweeping.__aexit__(None, None, None)
 
     async def turn(self, spec: AgentSpec, prompt: str) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
