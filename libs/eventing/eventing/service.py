@@ -67,20 +67,24 @@ class Service[S: ServiceSettings, T]:
             await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
             await provision(js, DEAD_LETTERS, ["dead.>"])
             tools = await stack.enter_async_context(self.tools(settings, database, client))
-            store = PostgresStore(database, self.facts, self.project)
+            largest = client.max_payload - wire.HEADROOM
+            store = PostgresStore(database, self.facts, self.project, largest=largest)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
             if self.started:
                 await self.started(settings, dispatcher)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            await stack.enter_async_context(subscribers.serving(settings.nats_url, self.name, dispatcher))
+            serving = subscribers.serving(settings.nats_url, self.name, dispatcher)
+            answering = await stack.enter_async_context(serving)
             log.info("ready", migrations=applied)
-            await self._work(Relay(store, js, self.name), Reactor(self.name, client, dispatcher), stop)
+            relay, reactor = Relay(store, js, self.name), Reactor(self.name, client, dispatcher)
+            await self._work(relay, reactor, (client, answering), stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], stop: asyncio.Event) -> None:
+    async def _work(self, relay: Relay, reactor: Reactor[T], clients: tuple[Client, ...], stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            endless = [tasks.create_task(forever("relay", relay.run))]
+            endless = [tasks.create_task(bus.as_long_as_connected(client)) for client in clients]
+            endless.append(tasks.create_task(forever("relay", relay.run)))
             endless += [
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
             ]

@@ -1,18 +1,22 @@
 """Commands and queries from the bus, by FastStream: one subscriber a subject, shared by a service's replicas."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
+from faststream.nats.subscriber.usecases import CoreSubscriber
+from nats.aio.client import Client
 from pydantic import ValidationError
 from runtime.envelope import Envelope
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
+from eventing import wire
 from eventing.dispatch import Dispatcher
 from eventing.metrics import handled
 
@@ -25,8 +29,11 @@ type Message = type[Command[Any] | Query[Any]]
 
 
 @asynccontextmanager
-async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
-    """Answer all the commands and queries that the service has handlers for; leaving finishes those under way."""
+async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[Client]:
+    """Answer all the commands and queries that the service has handlers for; leaving finishes those under way.
+
+    Gives the connection on which it does, one of its own.
+    """
     broker = NatsBroker(
         url,
         name=service,
@@ -38,47 +45,69 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         ping_interval=5,
         max_outstanding_pings=2,
     )
+    client = await broker.connect()
+    largest = client.max_payload - wire.HEADROOM
     for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
         subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
-        subscriber(_answering(kind, dispatcher))
+        subscriber(_answering(kind, dispatcher, largest))
     await broker.start()
     try:
-        yield
+        yield client
     finally:
-        await broker.stop()
+        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
+            await _hand_over(broker)
+        with suppress(Exception):
+            await broker.stop()
+        await client.close()
+
+
+async def _hand_over(broker: NatsBroker) -> None:
+    # FastStream would go on taking messages until all that is under way is done, and throw them away without an answer.
+    async with asyncio.timeout(DRAIN_TIMEOUT):
+        subscribers = cast(list[CoreSubscriber], broker.subscribers)
+        await asyncio.gather(*(s.subscription.drain() for s in subscribers if s.subscription))
+        for subscriber in subscribers:
+            subscriber.subscription = None
 
 
 async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
     return message
 
 
-def _answering(kind: Message, dispatcher: Dispatcher[Any]) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
+def _answering(
+    kind: Message, dispatcher: Dispatcher[Any], largest: int
+) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
+        reply = await decide(message)
+        body = reply.model_dump_json().encode()
+        if len(body) > largest:
+            log.error("an answer is too large for the bus", subject=kind.subject, size=len(body))
+            reply = Faulted(detail="The answer is too large.")
+            body = reply.model_dump_json().encode()
+        handled.labels(kind.subject, reply.kind).inc()
+        return NatsResponse(body)
+
+    async def decide(message: StreamMessage[Any]) -> Reply[Any]:
         try:
             envelope = Envelope.read(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("a message that cannot be read", subject=kind.subject, error=_shape(error))
-            return _reply(kind, Faulted(detail="The message cannot be read."))
+            return Faulted(detail="The message cannot be read.")
         if envelope.expired:
-            return _reply(kind, Faulted(detail="The message came after its deadline."))
+            return Faulted(detail="The message came after its deadline.")
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                return _reply(kind, accepted(result=await _handle(body, envelope, dispatcher)))
+                return accepted(result=await _handle(body, envelope, dispatcher))
             except Refusal as refusal:
-                return _reply(kind, Refused(code=refusal.code, detail=refusal.detail))
+                return Refused(code=refusal.code, detail=refusal.detail)
             except Exception:
                 log.exception("a message could not be handled", subject=kind.subject)
-                return _reply(kind, Faulted(detail="The service could not do it now."))
+                return Faulted(detail="The service could not do it now.")
 
     return answer
-
-
-def _reply(kind: Message, reply: Reply[Any]) -> NatsResponse:
-    handled.labels(kind.subject, reply.kind).inc()
-    return NatsResponse(reply.model_dump_json().encode())
 
 
 async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatcher: Dispatcher[Any]) -> Any:

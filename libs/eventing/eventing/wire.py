@@ -11,6 +11,9 @@ from runtime.envelope import Envelope
 
 from eventing.recording import Recorded, current
 
+HEADROOM = 16 * 1024
+"""What the headers of a message may take of the size that the bus allows."""
+
 
 def stream_of(service: str) -> str:
     """Give the name of the stream that holds a service's facts."""

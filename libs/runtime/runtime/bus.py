@@ -65,6 +65,17 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
             await client.close()
 
 
+async def as_long_as_connected(client: Client) -> None:
+    """Wait until cancelled. A connection that is merely away comes back.
+
+    Raises:
+        Unavailable: the server ended it for good, as it does with a client that breaks the rules.
+    """
+    while not client.is_closed:  # noqa: ASYNC110  nats-py has no event for it
+        await asyncio.sleep(1)
+    raise Unavailable(f"the bus ended the connection: {client.last_error}")
+
+
 class Bus:
     """Asks services by request and reply."""
 

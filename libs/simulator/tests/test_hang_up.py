@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,9 +18,13 @@ class Watched:
     def __init__(self) -> None:
         self.asked, self.cancelled = asyncio.Event(), asyncio.Event()
         self.app = create_app()
-        self.app.middlewares.append(web.middleware(self._watch))
+        self.app.middlewares.append(self.watch)
 
-    async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def until_cancelled(self) -> None:
+        await asyncio.wait_for(self.cancelled.wait(), PATIENCE)
+
+    @web.middleware
+    async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         await request.read()
         self.asked.set()
         try:
@@ -32,9 +35,8 @@ class Watched:
 
 
 @pytest.fixture
-async def watched() -> AsyncIterator[Watched]:
-    async with asyncio.timeout(PATIENCE):
-        yield Watched()
+async def watched() -> Watched:
+    return Watched()
 
 
 def play(turn: Turn) -> dict[str, Any]:
@@ -46,14 +48,14 @@ async def test_hanging_up_ends_a_handler_that_hangs(watched: Watched) -> None:
         request = tasks.create_task(client.session.post(client.make_url("/v1/messages"), json=play(Turn(hang=300))))
         await watched.asked.wait()
         request.cancel()
-        await watched.cancelled.wait()
+        await watched.until_cancelled()
 
 
 async def test_hanging_up_ends_a_handler_that_delays_its_stream(watched: Watched) -> None:
     async with TestClient(TestServer(watched.app)) as client:
         response = await client.post("/v1/messages", json=play(Turn(delay=300)))
         response.close()
-        await watched.cancelled.wait()
+        await watched.until_cancelled()
 
 
 @pytest.mark.parametrize("pace", [Turn(stall=300), Turn(chunks=2, chunk_delay=150)])
@@ -63,4 +65,4 @@ async def test_hanging_up_ends_a_handler_within_its_stream(watched: Watched, pac
         response = await client.post("/v1/messages", json=play(turn))
         await response.content.readuntil(b'"ab"')
         response.close()
-        await watched.cancelled.wait()
+        await watched.until_cancelled()

@@ -10,6 +10,7 @@ from runtime import clock, telemetry
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import metrics, translation
@@ -18,6 +19,8 @@ log = get_logger()
 _standard = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
+CLIENT_GONE = 499
+"""What nginx calls it, in metrics and logs: nobody is there to read a response."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -62,6 +65,8 @@ class _Exchange:
         try:
             _check_length(self.headers)
             await app(self.scope, self.receive, self.send)
+        except ClientDisconnect:
+            self.status = CLIENT_GONE
         except Exception as error:
             if self.status:  # too late to say anything else
                 raise

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from pydantic import BaseModel
 from runtime.bus import Unavailable
+from starlette.requests import ClientDisconnect
 
 from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem
@@ -23,10 +24,6 @@ OVER = frozenset({"completed", "failed", "cancelled"})
 TICK = 1.0
 """How soon a wait notices that its client hung up, or that this process is about to end."""
 POLL = 5.0
-
-
-class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
 
 
 class _Ended(BaseModel):
@@ -61,7 +58,7 @@ class Runs:
 
         Raises:
             Problem: the wait had to end before the run did.
-            ClientGone: the client hung up.
+            ClientDisconnect: the client hung up.
             Refusal: the run was not started.
         """
         with self._waiter(command.run_id) as ended:
@@ -89,7 +86,7 @@ class Runs:
                     await ended.wait()
             except TimeoutError:
                 if await gone():
-                    raise ClientGone from None
+                    raise ClientDisconnect from None
 
     async def _look(self, caller: Anyone, run: RunView) -> RunView:
         try:

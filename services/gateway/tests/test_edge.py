@@ -1,5 +1,6 @@
 """What every request and every response carries."""
 
+import asyncio
 import re
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.conftest import Services, until
 
 ONE = f"/api/v1/sessions/{SESSION}"
 
@@ -90,3 +91,15 @@ async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
     before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
     await client.get("/health/live")
     assert REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1
+
+
+async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str):
+    labels = {"method": "POST", "path": "/api/v1/sessions", "status": "499"}
+    before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
+    with capture_logs() as logged:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(base_url.rpartition(":")[2]))
+        writer.write(b"POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await until(lambda: REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1)
+    assert not logged

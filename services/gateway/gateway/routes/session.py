@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, Problem, documented
-from gateway.runs import ClientGone
 from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
 from gateway.schemas.lists import Window
 from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
@@ -96,10 +95,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`."""
-    try:
-        run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
-    except ClientGone:
-        return Response(status_code=499)  # nobody reads it; what nginx calls it in metrics and logs
+    run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED
         raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))

@@ -1,0 +1,161 @@
+"""What only the store on PostgreSQL can do: read models in the same transaction, and a feed without gaps."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from eventing.database import Connection, Database
+from eventing.postgres import PostgresStore
+from eventing.store import START, Conflict, Missing, Taken, TooLarge
+from eventing.testing import eventually
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, JarFact, JarOpened, MarbleAdded
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+OTHER = UUID(int=2)
+
+
+async def opened(store: PostgresStore, label: str = "blue ones", at: UUID = JAR) -> Jar:
+    jar = Jar(at)
+    jar.record(JarOpened(label=label))
+    await store.save((jar,), Envelope.begin())
+    return jar
+
+
+async def fed(store: PostgresStore) -> list[JarFact]:
+    return [entry.recorded.fact for entry in await store.feed(START, 100)]
+
+
+async def append(connection: Connection, label: str) -> None:
+    """Append as the store does, in a transaction that the test keeps open."""
+    await connection.execute(
+        "INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at) "
+        "VALUES ($1, 1, 'evt.jar.opened;1', $2, $3, now())",
+        new_id(),
+        JarOpened(label=label).model_dump_json().encode(),
+        Envelope.begin().headers(),
+    )
+
+
+async def test_a_read_model_is_written_with_the_fact(postgres_store: PostgresStore, database: Database) -> None:
+    await opened(postgres_store)
+    assert await database.fetchrow("SELECT label, marbles FROM jars") == {"label": "blue ones", "marbles": 0}
+
+
+async def test_a_failing_projection_stores_nothing(postgres_store: PostgresStore) -> None:
+    jar = Jar(JAR)
+    jar.record(JarOpened(label="magic"))
+    jar.record(MarbleAdded(colour="invisible", size=1))
+    with pytest.raises(ValueError, match="nobody can see"):
+        await postgres_store.save((jar,), Envelope.begin())
+    with pytest.raises(Missing):
+        await postgres_store.load(Jar, JAR)
+
+
+async def test_a_value_that_is_taken_names_the_index_and_stores_nothing(postgres_store: PostgresStore) -> None:
+    await opened(postgres_store)
+    with pytest.raises(Taken, match="^jars_label$"):
+        await opened(postgres_store, at=OTHER)
+    with pytest.raises(Missing):
+        await postgres_store.load(Jar, OTHER)
+
+
+async def test_two_who_save_the_same_jars_crosswise_conflict_and_do_not_hang(postgres_store: PostgresStore) -> None:
+    one, two = await opened(postgres_store, "one"), await opened(postgres_store, "two", OTHER)
+
+    async def add(first: Jar, second: Jar) -> None:
+        for jar in (first, second):
+            jar.record(MarbleAdded.example())
+        await postgres_store.save((first, second), Envelope.begin())
+
+    async def again(jar: Jar) -> Jar:
+        return await postgres_store.load(Jar, jar.id)
+
+    crossing = [add(one, two), add(await again(two), await again(one))]
+    results = await asyncio.gather(*crossing, return_exceptions=True)
+    assert [type(result) for result in results if result] == [Conflict]
+
+
+async def test_a_fact_that_the_bus_could_not_carry_is_not_stored(database: Database) -> None:
+    async def nothing(*_: object) -> None: ...
+
+    store = PostgresStore(database, Jar.facts, nothing, largest=100)
+    await opened(store, "x" * 80)
+    with pytest.raises(TooLarge, match="evt.jar.opened"):
+        await opened(store, "x" * 100, OTHER)
+
+
+async def test_facts_are_stored_under_their_subject_and_version(
+    postgres_store: PostgresStore, database: Database
+) -> None:
+    jar = await opened(postgres_store)
+    jar.record(MarbleAdded.example())
+    await postgres_store.save((jar,), Envelope.begin())
+    rows = await database.fetch("SELECT topic FROM events ORDER BY position")
+    assert [row["topic"] for row in rows] == ["evt.jar.opened;1", "evt.jar.marble_added;2"]
+
+
+async def test_a_fact_of_an_old_version_is_read_as_it_is_today(
+    postgres_store: PostgresStore, database: Database
+) -> None:
+    jar = await opened(postgres_store)
+    jar.record(MarbleAdded.example())
+    await postgres_store.save((jar,), Envelope.begin())
+    old = b'{"colour": "red"}'
+    await database.execute("UPDATE events SET topic = 'evt.jar.marble_added;1', state = $1 WHERE position = 2", old)
+    assert (await fed(postgres_store))[1] == MarbleAdded(colour="red", size=1)
+    assert (await postgres_store.load(Jar, JAR)).colours == ["red"]
+
+
+async def test_the_feed_hides_what_lies_behind_an_open_transaction(
+    postgres_store: PostgresStore, database: Database
+) -> None:
+    async with database.transaction() as slow:
+        await append(slow, "slow")
+        await opened(postgres_store, "fast")
+        assert await fed(postgres_store) == []
+    await eventually(lambda: fed(postgres_store))
+    assert await fed(postgres_store) == [JarOpened(label="slow"), JarOpened(label="fast")]
+
+
+async def test_the_feed_goes_on_behind_a_transaction_that_was_rolled_back(
+    postgres_store: PostgresStore, database: Database
+) -> None:
+    with pytest.raises(LookupError):
+        async with database.transaction() as failing:
+            await append(failing, "never")
+            await opened(postgres_store, "fast")
+            raise LookupError
+    assert await fed(postgres_store) == [JarOpened(label="fast")]
+
+
+async def test_no_fact_ever_appears_behind_the_cursor(postgres_store: PostgresStore, database: Database) -> None:
+    seen: list[JarFact] = []
+
+    async def write(n: int) -> None:
+        async with database.transaction() as connection:
+            await append(connection, str(n))
+            await asyncio.sleep(0.001 * (n * 7 % 5))  # they take their places in one order and commit in another
+
+    async def follow() -> None:
+        cursor = START
+        while len(seen) < 60:
+            for entry in await postgres_store.feed(cursor, 7):
+                seen.append(entry.recorded.fact)
+                cursor = entry.cursor
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow())
+        for n in range(60):
+            tasks.create_task(write(n))
+    assert seen == await fed(postgres_store)
+    assert len({fact.label for fact in seen if isinstance(fact, JarOpened)}) == 60
+
+
+async def test_a_transaction_that_nobody_goes_on_with_is_ended(
+    postgres_store: PostgresStore, database: Database
+) -> None:
+    async with database.connection() as connection:
+        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "30s"
+    await opened(postgres_store)
