@@ -15,10 +15,13 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from pydantic import BaseModel
 from runtime.bus import Unavailable
+from runtime.logging import get_logger
 from starlette.requests import ClientDisconnect
 
 from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem
+
+log = get_logger()
 
 OVER = frozenset({"completed", "failed", "cancelled"})
 TICK = 1.0
@@ -75,7 +78,8 @@ class Runs:
     async def _start(self, command: SubmitQuery, caller: Anyone) -> RunView:
         try:
             return await caller.ask(command)
-        except Unavailable:
+        except Unavailable as error:
+            log.warning("a service did not answer", error=str(error))
             detail = f"Whether the run was started is not known; if it was, it is at {_place(command)}."
             raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(command.run_id)) from None
 

@@ -3,6 +3,8 @@
 from runtime.process import run
 
 from session.app import service
+from session.scratch import scratch
 from session.settings import Settings
 
-run(service.name, Settings, service.run)
+with scratch():
+    run(service.name, Settings, service.run)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, assert_never
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 
@@ -30,11 +31,16 @@ handles, answers = Handlers(), Handlers()
 class Jar(Aggregate[JarFact]):
     """Holds up to 100 marbles."""
 
+    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+        super().__init__(id)
+        self.label, self.code = "", ""
+        self.colours: list[str] = []
+
     def apply(self, fact: JarFact) -> None:
         """Fold one fact."""
         match fact:
             case JarOpened():
-                self.label, self.colours = fact.label, list[str]()
+                self.label = fact.label
             case MarbleAdded():
                 self.colours.append(fact.colour)
             case LockSet():
