@@ -1,6 +1,5 @@
 import os
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,9 @@ NOBODYS_PID = 2**22 + 1  # above what Linux gives out
 
 
 @pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield tmp_path
+    return tmp_path
 
 
 def test_temporary_files_go_to_the_folder_of_the_process_and_end_with_it() -> None:

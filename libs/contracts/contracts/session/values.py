@@ -30,8 +30,8 @@ class SdkOptions(Message):
         default=None, max_length=200
     )
     permission_mode: PermissionMode = "default"
-    max_turns: PositiveInt | None = None
-    max_budget_usd: PositiveFloat | None = None
+    max_turns: PositiveInt | None = Field(default=None, le=10_000)
+    max_budget_usd: PositiveFloat | None = Field(default=None, le=1_000_000)
     timeout_seconds: PositiveInt = Field(default=600, le=86_400)
 
 

@@ -1,0 +1,166 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Command
+from contracts.refusals import Code, Refusal
+from eventing.database import Database
+from eventing.dispatch import ATTEMPTS, Dispatcher
+from eventing.handling import Handlers, UnitOfWork
+from eventing.postgres import PostgresStore
+from eventing.store import Conflict, Missing, Taken
+from eventing.testing import jars
+from eventing.testing.jars import TAKEN, Jar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarView, MarbleAdded, OpenJar
+from runtime.envelope import Envelope
+
+OPEN, ADD = OpenJar.example(), AddMarble.example()
+
+
+class Fill(Command[None]):
+    subject = "cmd.jar.fill"
+    sample = {}
+
+
+type Fills = Callable[[UnitOfWork[Any]], Any]
+
+
+@pytest.fixture
+def dispatcher(postgres_store: PostgresStore, database: Database) -> Dispatcher[None]:
+    return Dispatcher(postgres_store, database, None, jars.handles, jars.answers, TAKEN)
+
+
+def filling(dispatcher: Dispatcher[None], act: Fills) -> Dispatcher[None]:
+    """Give a dispatcher whose one command does `act`."""
+
+    async def fill(_: Fill, work: UnitOfWork[Any]) -> None:
+        await act(work)
+
+    handles = Handlers()
+    handles(fill)
+    return Dispatcher(dispatcher.store, dispatcher.database, None, handles, jars.answers)
+
+
+async def send(dispatcher: Dispatcher[None], command: Command[Any], envelope: Envelope | None = None) -> Any:
+    return await dispatcher.send(command, envelope or Envelope.begin())
+
+
+async def marbles(dispatcher: Dispatcher[None]) -> int:
+    return (await dispatcher.ask(GetJar.example(), Envelope.begin())).marbles
+
+
+async def test_a_command_is_answered_by_the_query_of_its_outcome(dispatcher: Dispatcher[None]) -> None:
+    assert await send(dispatcher, OPEN) == JarView(id=JAR, label="blue ones", marbles=0)
+
+
+async def test_a_command_without_an_outcome_query_is_answered_by_its_handler(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    assert await send(dispatcher, ADD) == 1
+
+
+async def test_what_the_domain_refuses_is_not_recorded(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    with pytest.MonkeyPatch.context() as small, pytest.raises(Refusal, match="full"):
+        small.setattr(jars, "ROOM", 0)
+        await send(dispatcher, ADD)
+    assert await marbles(dispatcher) == 0
+
+
+async def test_a_repeated_command_is_answered_by_its_outcome_and_done_once(dispatcher: Dispatcher[None]) -> None:
+    envelope = Envelope.begin()
+    first = await send(dispatcher, OPEN, envelope)
+    await send(dispatcher, ADD)
+    again = await send(dispatcher, OPEN, envelope)
+    assert (first.marbles, again.marbles) == (0, 1)
+
+
+async def test_a_repeated_command_whose_answer_is_gone_is_refused_and_done_once(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    envelope = Envelope.begin()
+    await send(dispatcher, ADD, envelope)
+    with pytest.raises(Refusal) as refusal:
+        await send(dispatcher, ADD, envelope)
+    assert refusal.value.code == Code.COMMAND_REPEATED
+    assert await marbles(dispatcher) == 1
+
+
+async def test_a_command_that_comes_twice_at_once_is_done_once(dispatcher: Dispatcher[None]) -> None:
+    envelope = Envelope.begin()
+    views = await asyncio.gather(*(send(dispatcher, OPEN, envelope) for _ in range(5)))
+    assert views == [JarView(id=JAR, label="blue ones", marbles=0)] * 5
+
+
+async def test_a_taken_value_is_refused_as_the_service_says(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    with pytest.raises(Refusal) as refusal:
+        await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
+    assert refusal.value is TAKEN["jars_label"]
+
+
+async def test_a_unique_index_without_a_refusal_is_a_fault(dispatcher: Dispatcher[None]) -> None:
+    dispatcher.taken = {}
+    await send(dispatcher, OPEN)
+    with pytest.raises(Taken):
+        await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
+
+
+async def test_a_command_for_what_is_not_there_is_a_fault_unless_its_handler_knows_better(
+    dispatcher: Dispatcher[None],
+) -> None:
+    with pytest.raises(Missing):
+        await send(dispatcher, ADD)
+
+
+async def test_a_conflict_is_decided_again_on_what_is_true_now(dispatcher: Dispatcher[None]) -> None:
+    seen: list[int] = []
+
+    async def be_overtaken_twice(work: UnitOfWork[Any]) -> None:
+        jar = await work.load(Jar, JAR)
+        seen.append(len(jar.colours))
+        jar.record(MarbleAdded.example())
+        if len(seen) < 3:
+            await send(elsewhere(dispatcher), ADD)
+        await work.save(jar)
+
+    await send(dispatcher, OPEN)
+    await send(filling(dispatcher, be_overtaken_twice), Fill())
+    assert seen == [0, 1, 2]
+    assert await marbles(dispatcher) == 3
+
+
+async def test_a_conflict_is_given_up_after_five_times(dispatcher: Dispatcher[None]) -> None:
+    tries: list[int] = []
+
+    async def always_be_overtaken(work: UnitOfWork[Any]) -> None:
+        tries.append(1)
+        jar = await work.load(Jar, JAR)
+        jar.record(MarbleAdded.example())
+        await send(elsewhere(dispatcher), ADD)
+        await work.save(jar)
+
+    await send(dispatcher, OPEN)
+    with pytest.raises(Conflict):
+        await send(filling(dispatcher, always_be_overtaken), Fill())
+    assert len(tries) == ATTEMPTS
+
+
+async def test_two_at_once_in_one_process_do_not_conflict(dispatcher: Dispatcher[None]) -> None:
+    loads: list[UUID] = []
+
+    class Counting(PostgresStore):
+        async def load(self, kind: Any, id: UUID) -> Any:  # noqa: A002  the field's name
+            loads.append(id)
+            return await super().load(kind, id)
+
+    await send(dispatcher, OPEN)
+    dispatcher.store = Counting(dispatcher.database, Jar.facts, jars.project)
+    counts = await asyncio.gather(*(send(dispatcher, ADD) for _ in range(8)))
+    assert sorted(counts) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert len(loads) == 8
+
+
+def elsewhere(dispatcher: Dispatcher[None]) -> Dispatcher[None]:
+    """Another replica: it shares the database, and no locks."""
+    return Dispatcher(dispatcher.store, dispatcher.database, None, jars.handles, jars.answers, TAKEN)

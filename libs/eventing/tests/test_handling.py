@@ -1,0 +1,135 @@
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from eventing import handling
+from eventing.handling import Handlers, UnitOfWork
+from eventing.locks import Locks
+from eventing.memory import MemoryStore
+from eventing.store import Repeated
+from eventing.testing import eventually
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, AddMarble, JarOpened, OpenJar
+from runtime.envelope import Envelope
+
+OTHER = UUID(int=2)
+ADA = Actor(user_id=UUID(int=1), role="user")
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore(Jar.facts)
+    for id in (JAR, OTHER):  # noqa: A001  the field's name
+        jar = Jar(id)
+        jar.record(JarOpened.example())
+        await store.save((jar,), Envelope.begin())
+    return store
+
+
+@pytest.fixture
+def locks() -> Locks:
+    return Locks()
+
+
+def work_on(store: MemoryStore, locks: Locks, envelope: Envelope | None = None) -> UnitOfWork[None]:
+    return UnitOfWork(store, envelope or Envelope.begin(), None, locks)
+
+
+async def test_a_handler_is_found_by_the_type_of_its_message() -> None:
+    handles = Handlers()
+
+    @handles
+    async def open_jar(command: OpenJar, work: Any) -> None: ...
+
+    assert handles.by_type == {OpenJar: open_jar}
+
+
+def test_a_handler_that_does_not_say_what_it_takes_is_a_fault() -> None:
+    async def vague(command: Any, work: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="vague: annotate the first parameter"):
+        Handlers()(vague)
+
+
+def test_a_second_handler_of_a_message_is_a_fault() -> None:
+    async def add(command: AddMarble, work: Any) -> None: ...
+
+    handles = Handlers()
+    handles(add)
+    with pytest.raises(TypeError, match="AddMarble has a handler already"):
+        handles(add)
+
+
+async def test_the_actor_is_the_envelopes(store: MemoryStore, locks: Locks) -> None:
+    assert work_on(store, locks, Envelope.begin(actor=ADA)).actor == ADA
+
+
+async def test_a_message_without_an_actor_where_one_is_needed_is_a_fault(store: MemoryStore, locks: Locks) -> None:
+    with pytest.raises(ValueError, match="names no actor"):
+        _ = work_on(store, locks).actor
+
+
+async def test_a_command_that_was_carried_out_is_known_at_loading(store: MemoryStore, locks: Locks) -> None:
+    envelope = Envelope.begin()
+    async with work_on(store, locks, envelope) as work:
+        jar = await work.load(Jar, JAR)
+        jar.add("red")
+        await work.save(jar)
+    async with work_on(store, locks, envelope) as again:
+        with pytest.raises(Repeated):
+            await again.load(Jar, JAR)
+
+
+async def test_a_second_save_is_a_fault_and_not_taken_for_a_repeated_command(store: MemoryStore, locks: Locks) -> None:
+    async with work_on(store, locks) as work:
+        jar = await work.load(Jar, JAR)
+        jar.add("red")
+        await work.save(jar)
+        with pytest.raises(RuntimeError, match="saves once"):
+            await work.save(jar)
+
+
+async def test_an_aggregate_that_is_in_work_is_waited_for(store: MemoryStore, locks: Locks) -> None:
+    async with asyncio.TaskGroup() as tasks, work_on(store, locks) as first:
+        await first.load(Jar, JAR)
+        second = tasks.create_task(_load(work_on(store, locks), JAR))
+        await asyncio.sleep(0)
+        assert not second.done()
+
+
+async def test_an_aggregate_may_be_loaded_twice_in_one_work(store: MemoryStore, locks: Locks) -> None:
+    async with asyncio.timeout(1), work_on(store, locks) as work:
+        await work.load(Jar, JAR)
+        await work.load(Jar, JAR)
+
+
+async def test_two_that_load_crosswise_do_not_wait_for_ever(
+    store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handling, "PATIENCE", 0.01)
+    async with asyncio.timeout(5), work_on(store, locks) as one, work_on(store, locks) as two:
+        await one.load(Jar, JAR)
+        await two.load(Jar, OTHER)
+        await asyncio.gather(one.load(Jar, OTHER), two.load(Jar, JAR))
+
+
+async def test_locks_are_forgotten_when_nobody_holds_them(store: MemoryStore, locks: Locks) -> None:
+    await asyncio.gather(*(_load(work_on(store, locks), JAR) for _ in range(5)))
+    await eventually(lambda: not [*locks._locks])
+
+
+async def test_being_cancelled_lets_go(store: MemoryStore, locks: Locks) -> None:
+    async with work_on(store, locks) as holding, asyncio.TaskGroup() as tasks:
+        await holding.load(Jar, JAR)
+        waiting = tasks.create_task(_load(work_on(store, locks), JAR))
+        await asyncio.sleep(0)
+        waiting.cancel()
+    async with asyncio.timeout(1):
+        await _load(work_on(store, locks), JAR)
+
+
+async def _load(work: UnitOfWork[None], id: UUID) -> None:  # noqa: A002  the field's name
+    async with work:
+        await work.load(Jar, id)

@@ -1,0 +1,101 @@
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Event
+from contracts.refusals import Code
+from eventing.aggregate import Aggregate
+from eventing.recording import Change, FactMapper
+from eventing.testing import Given, jars, replayed
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from eventsourcing.domain import OriginatorVersionError
+from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime.clock import now
+
+OPENED, ADDED = JarOpened.example(), MarbleAdded.example()
+FACTS: st.SearchStrategy[JarFact] = st.one_of(*(st.from_type(kind) for kind in (JarOpened, MarbleAdded, LockSet)))
+
+
+def test_what_is_done_is_recorded() -> None:
+    Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).then(ADDED)
+
+
+def test_what_is_recorded_otherwise_is_told() -> None:
+    with pytest.raises(AssertionError, match="red"):
+        Given(Jar(JAR), OPENED).when(lambda jar: jar.add("red")).then(ADDED)
+
+
+def test_what_must_not_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "ROOM", 1)
+    Given(Jar(JAR), OPENED, ADDED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
+
+
+def test_what_is_not_refused_is_told() -> None:
+    with pytest.raises(AssertionError, match="not refused"):
+        Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
+
+
+def test_a_refusal_with_another_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "ROOM", 0)
+    with pytest.raises(AssertionError, match="BUDGET_EXCEEDED, not with SESSION_BUSY"):
+        Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.SESSION_BUSY)
+
+
+@given(st.lists(FACTS))
+def test_replay_equals_live(facts: list[JarFact]) -> None:
+    live = Jar(JAR)
+    for fact in facts:
+        live.record(fact)
+    again = replayed(live)
+    live.settle()
+    assert {**vars(again), "modified_on": None} == vars(live)
+
+
+def test_an_aggregate_knows_its_facts_by_subject() -> None:
+    assert Jar.facts == {
+        "evt.jar.opened": JarOpened,
+        "evt.jar.marble_added": MarbleAdded,
+        "evt.jar.lock_set": LockSet,
+    }
+
+
+def test_an_aggregate_may_have_a_single_kind_of_fact() -> None:
+    class Box(Aggregate[JarOpened]):
+        def apply(self, fact: JarOpened) -> None: ...
+
+    assert Box.facts == {"evt.jar.opened": JarOpened}
+
+
+def test_a_gap_in_the_facts_of_an_aggregate_is_noticed() -> None:
+    with pytest.raises(OriginatorVersionError):
+        Change(JAR, 2, now(), OPENED).fold(Jar(JAR))
+
+
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [
+        ("evt.jar.broken;1", b"{}"),
+        ("evt.jar.opened;2", b'{"label": "blue ones"}'),
+        ("evt.jar.opened;1", b"no json"),
+        ("evt.jar.opened;1", b'{"label": "blue ones", "unknown": 1}'),
+        ("evt.jar.opened", b'{"label": "blue ones"}'),
+    ],
+)
+def test_a_stored_fact_that_makes_no_sense_is_not_read(topic: str, state: bytes) -> None:
+    with pytest.raises(MapperDeserialisationError, match=topic):
+        FactMapper().to_fact(topic, state, Jar.facts)
+
+
+@pytest.mark.parametrize("fact", [OPENED, ADDED, LockSet.example()])
+def test_a_stored_fact_names_no_module(fact: Event) -> None:
+    stored: StoredEvent = FactMapper().to_stored_event(Change(UUID(int=1), 1, now(), fact))
+    assert "eventing" not in stored.topic + stored.state.decode()
+
+
+def test_an_unknown_version_of_a_fact_is_told_by_its_class() -> None:
+    state: dict[str, Any] = {}
+    with pytest.raises(ValueError, match=r"evt\.jar\.marble_added has no version 3"):
+        MarbleAdded.upcast(3, state)
