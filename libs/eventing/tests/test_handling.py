@@ -117,7 +117,7 @@ async def test_two_that_load_crosswise_do_not_wait_for_ever(
 
 async def test_locks_are_forgotten_when_nobody_holds_them(store: MemoryStore, locks: Locks) -> None:
     await asyncio.gather(*(_load(work_on(store, locks), JAR) for _ in range(5)))
-    await eventually(lambda: not [*locks._locks])
+    await eventually(lambda: not [*locks._locks])  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_being_cancelled_lets_go(store: MemoryStore, locks: Locks) -> None:

@@ -1,0 +1,169 @@
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from eventing import database as module
+from eventing.database import Database
+from eventing.testing import eventually
+from onebox.folder import DataFolder
+from onebox.postgres import FORGETFUL, EmbeddedPostgres
+
+type Restart = Callable[[], None]
+
+
+@pytest_asyncio.fixture
+async def small(database_url: str) -> AsyncGenerator[Database]:
+    async with Database.open(database_url, "jar", size=2) as database:
+        yield database
+
+
+@pytest.fixture
+def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
+    folder = DataFolder(open_folder / "postgres")
+    server = EmbeddedPostgres(folder, options=FORGETFUL)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        folder.close()
+
+
+def stop(server: EmbeddedPostgres) -> None:
+    server.child.ask_to_stop()
+    server.child.finish()
+
+
+async def test_a_statement_finds_the_tables_of_the_schema(database: Database) -> None:
+    assert await database.fetchval("SELECT current_schema()") == "jar"
+
+
+@pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, [], "text", None])
+async def test_json_comes_and_goes_as_python_values(small: Database, value: Any) -> None:
+    assert await small.fetchval("SELECT $1::jsonb", value) == value
+
+
+async def test_a_transaction_that_fails_leaves_nothing(small: Database) -> None:
+    await small.execute("CREATE TABLE public.marbles (id int)")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await _insert_and_fail(small)
+    assert await small.fetchval("SELECT count(*) FROM public.marbles") == 0
+
+
+async def _insert_and_fail(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO public.marbles VALUES (1)")
+        await connection.execute("SELECT 1/0")
+
+
+async def test_many_rows_are_written_all_or_nothing(small: Database) -> None:
+    await small.execute("CREATE TABLE public.marbles (id int PRIMARY KEY)")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await small.executemany("INSERT INTO public.marbles VALUES ($1)", [[1], [2], [1]])
+    assert await small.fetchval("SELECT count(*) FROM public.marbles") == 0
+
+
+async def test_no_more_connections_are_opened_than_allowed(small: Database) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(small.execute("SELECT pg_sleep(0.01)"))
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'jar'"
+    assert await small.fetchval(count) == 2
+
+
+async def test_whoever_finds_no_free_connection_gives_up(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_TIMEOUT", 0.05)
+    async with small.connection(), small.connection():
+        with pytest.raises(TimeoutError):
+            await small.fetchval("SELECT 1")
+    assert await small.fetchval("SELECT 1") == 1
+
+
+async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.05)
+    async with Database.open(database_url, "jar") as database:
+        with pytest.raises(TimeoutError):
+            await database.execute("SELECT pg_sleep(60)")
+        running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+        await eventually(lambda: _none(database, running))
+
+
+async def _none(database: Database, count: str) -> bool:
+    return await database.fetchval(count) == 0
+
+
+async def test_being_cancelled_gives_the_connection_back(small: Database) -> None:
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await small.execute("SELECT pg_sleep(60)")
+    assert await small.fetchval("SELECT 1") == 1
+
+
+async def test_a_lock_has_one_holder(small: Database) -> None:
+    async with small.holding("one") as first, small.holding("one") as second, small.holding("two") as other:
+        assert (first, second, other) == (True, False, True)
+
+
+async def test_a_lock_is_free_when_its_holder_left(small: Database) -> None:
+    async with small.holding("one"):
+        pass
+    await eventually(lambda: _free(small, "one"))
+
+
+async def test_a_lock_is_free_when_its_holder_failed(small: Database) -> None:
+    with pytest.raises(LookupError):
+        async with small.holding("one"):
+            raise LookupError
+    await eventually(lambda: _free(small, "one"))
+
+
+async def _free(database: Database, lock: str) -> bool:
+    async with database.holding(lock) as free:
+        return free
+
+
+async def test_a_check_raises_when_the_server_is_gone(own_server: EmbeddedPostgres) -> None:
+    async with Database.open(own_server.url, "jar") as database:
+        await database.check()
+        stop(own_server)
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await database.check()
+
+
+async def test_the_pool_mends_itself_when_the_server_was_away(own_server: EmbeddedPostgres) -> None:
+    async with Database.open(own_server.url, "jar", size=3) as database:
+        await asyncio.gather(*(database.execute("SELECT pg_sleep(0.01)") for _ in range(3)))
+        stop(own_server)
+        own_server.start()
+        await asyncio.sleep(0.01)  # the event loop stood still: let it see what happened
+        assert await asyncio.gather(*(database.fetchval("SELECT 1") for _ in range(5))) == [1] * 5
+
+
+async def test_a_transaction_that_the_server_left_fails_and_the_next_one_works(own_server: EmbeddedPostgres) -> None:
+    async with Database.open(own_server.url, "jar", size=1) as database:
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await _be_left(database, own_server)
+        assert await database.fetchval("SELECT 1") == 1
+
+
+async def _be_left(database: Database, server: EmbeddedPostgres) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SELECT 1")
+        stop(server)
+        server.start()
+        await connection.execute("SELECT 1")
+
+
+async def test_a_lost_lock_does_not_trouble_its_holder(own_server: EmbeddedPostgres) -> None:
+    async with Database.open(own_server.url, "jar") as database:
+        async with database.holding("one"):
+            stop(own_server)
+        own_server.start()
+        assert await _free(database, "one")

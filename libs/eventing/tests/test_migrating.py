@@ -1,0 +1,117 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from eventing import migrating
+from eventing.database import Database
+from eventing.migrating import OWN, MigrationError, migrate
+
+OWN_FILES = [path.name for path in sorted(OWN.iterdir())]
+
+
+@pytest_asyncio.fixture
+async def empty(database_url: str) -> AsyncGenerator[Database]:
+    async with Database.open(database_url, "jar") as database:
+        yield database
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, "0001_jars.sql", "CREATE TABLE jars (id int)")
+    return tmp_path
+
+
+def write(folder: Path, name: str, content: str) -> None:
+    (folder / name).write_text(content)
+
+
+async def has(database: Database, table: str) -> bool:
+    return await database.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
+
+
+async def test_an_empty_database_gets_all_files_in_order(empty: Database, folder: Path) -> None:
+    write(folder, "0002_marbles.sql", "CREATE TABLE marbles (jar int); CREATE INDEX marbles_jar ON marbles (jar)")
+    assert await migrate(empty, folder) == [*OWN_FILES, "0001_jars.sql", "0002_marbles.sql"]
+    assert await has(empty, "events")
+    assert await has(empty, "marbles_jar")
+
+
+async def test_each_service_has_its_own_schema(empty: Database, folder: Path) -> None:
+    await migrate(empty, folder)
+    assert await has(empty, "jar.jars")
+    assert not await has(empty, "public.jars")
+
+
+async def test_a_file_is_applied_once(empty: Database, folder: Path) -> None:
+    await migrate(empty, folder)
+    assert await migrate(empty, folder) == []
+
+
+async def test_a_new_file_is_applied_to_what_is_there(empty: Database, folder: Path) -> None:
+    await migrate(empty, folder)
+    write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
+    assert await migrate(empty, folder) == ["0002_marbles.sql"]
+
+
+async def test_a_file_that_fails_leaves_nothing_of_itself(empty: Database, folder: Path) -> None:
+    write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int); SELECT nonsense")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(empty, folder)
+    assert await has(empty, "jars")
+    assert not await has(empty, "marbles")
+
+
+async def test_a_file_that_failed_is_applied_when_it_is_mended(empty: Database, folder: Path) -> None:
+    write(folder, "0002_marbles.sql", "SELECT nonsense")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(empty, folder)
+    write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
+    assert await migrate(empty, folder) == ["0002_marbles.sql"]
+
+
+async def test_a_file_that_was_changed_after_it_was_applied_is_refused(empty: Database, folder: Path) -> None:
+    await migrate(empty, folder)
+    write(folder, "0001_jars.sql", "CREATE TABLE jars (id bigint)")
+    with pytest.raises(MigrationError, match=r"0001_jars\.sql was changed"):
+        await migrate(empty, folder)
+
+
+async def test_a_newer_database_is_refused(empty: Database, folder: Path) -> None:
+    write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
+    await migrate(empty, folder)
+    (folder / "0002_marbles.sql").unlink()
+    with pytest.raises(MigrationError, match=r"newer than this code.*0002_marbles"):
+        await migrate(empty, folder)
+
+
+@pytest.mark.parametrize("name", ["0003_gap.sql", "0001_twice.sql", "2_short.sql", "0002-dashes.sql"])
+async def test_a_folder_that_is_not_in_order_is_refused_before_anything_is_done(
+    empty: Database, folder: Path, name: str
+) -> None:
+    write(folder, name, "CREATE TABLE marbles (id int)")
+    with pytest.raises(MigrationError, match=name):
+        await migrate(empty, folder)
+    assert not await has(empty, "events")
+
+
+async def test_of_two_at_once_one_does_it_and_the_other_waits(empty: Database, folder: Path) -> None:
+    applied = await asyncio.gather(*(migrate(empty, folder) for _ in range(3)))
+    assert sorted(map(len, applied)) == [0, 0, len(OWN_FILES) + 1]
+
+
+async def test_waiting_for_another_ends(empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.05)
+    async with empty.holding("migrate:jar"):
+        with pytest.raises(TimeoutError):
+            await migrate(empty, folder)
+
+
+async def test_doing_it_may_take_longer_than_others_wait_and_than_other_statements(
+    empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.2)
+    write(folder, "0002_slow.sql", "SELECT pg_sleep(0.4)")
+    assert "0002_slow.sql" in await migrate(empty, folder)

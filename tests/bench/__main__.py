@@ -1,0 +1,49 @@
+"""`python -m tests.bench [NAME...]`: measure all, or some; nothing is asserted."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from runtime import logging
+
+from tests.bench import append, cpu, create, hops, lists, query, relay
+from tests.bench.report import Line, Section, load, table
+from tests.bench.stage import Stage
+
+type Measure = Callable[[Stage], Awaitable[list[Line]]]
+
+BENCHES: dict[str, tuple[str, Measure]] = {
+    "create": ("Creating sessions, 8 clients", create.measure),
+    "hops": ("The path of one command, hop by hop, one client", hops.measure),
+    "append": ("Appending facts of new aggregates", append.measure),
+    "relay": ("From the commit to the bus", relay.measure),
+    "query": ("A query to a warm session", query.measure),
+    "list": ("A list of 50 sessions", lists.measure),
+}
+
+
+def main(names: list[str]) -> str | None:
+    """Measure, and print the table; give what is wrong with the names."""
+    if unknown := set(names) - set(BENCHES):
+        return f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}"
+    logging.set_up("bench", "ERROR")
+    began, sections = load(), list[Section]()
+    with Stage() as stage, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for name in names or BENCHES:
+            sections.append(runner.run(_section(name, stage)))
+    sys.stdout.write("\n" + table(sections, began))
+    return None
+
+
+async def _section(name: str, stage: Stage) -> Section:
+    title, measure = BENCHES[name]
+    others, since = await cpu.busy(), time.monotonic()
+    lines = await measure(stage)
+    sys.stderr.write(f"{name}: {time.monotonic() - since:.0f} s\n")
+    return Section(title, others, lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""Appending one fact of a new aggregate, with and without its read model, against pgbench of the same statements."""
+
+import asyncio
+import time
+from typing import Any
+
+from contracts.session.commands import CreateSession
+from contracts.session.events import SessionCreated
+from eventing.database import Connection, Database
+from eventing.postgres import PostgresStore
+from eventing.recording import Recorded
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.aggregate import Session
+from session.app import service
+
+from tests.bench import pgbench
+from tests.bench.create import BODY
+from tests.bench.hops import ACTOR
+from tests.bench.report import Aim, Line, rate
+from tests.bench.rounds import Rounds, Side, interleaved
+from tests.bench.stage import Stage
+
+ROUNDS, SECONDS, TASKS = 3, 2, (8, 32)
+AIM = Aim(0.5, "x")
+WITHOUT, WITH = "the fact", "the fact and its read model"
+COMMAND = CreateSession.model_validate({**BODY, "session_id": new_id()})
+
+
+async def measure(stage: Stage) -> list[Line]:
+    """Take turns."""
+    program = pgbench.find()
+    async with stage.database() as database:
+        stores = {
+            WITHOUT: PostgresStore(database, service.facts, _nothing),
+            WITH: PostgresStore(database, service.facts, service.project),
+        }
+        lines: list[Line] = []
+        for what, store in stores.items():
+            for tasks in TASKS:
+                sides = {"ours": _ours(store, tasks)}
+                if program:
+                    sides["control"] = _control(program, stage, database, what, tasks)
+                rounds = await interleaved(sides, ROUNDS)
+                lines.append(_line(f"{what}, {tasks} at once; pgbench of the same", rounds))
+    return lines if program else [*lines, Line("no pgbench was found, so there is no control", "")]
+
+
+def _line(what: str, rounds: Rounds) -> Line:
+    if "control" not in rounds.figures:
+        return Line(what, rate(rounds.median("ours")))
+    ours, control = (rate(rounds.median(side)) for side in ("ours", "control"))
+    return Line(what, ours, control, rounds.ratio("ours", "control"), AIM)
+
+
+def _ours(store: PostgresStore, tasks: int) -> Side:
+    async def side() -> float:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            counts = [group.create_task(_append(store, began + SECONDS)) for _ in range(tasks)]
+        return sum(count.result() for count in counts) / (time.perf_counter() - began)
+
+    return side
+
+
+async def _append(store: PostgresStore, end: float) -> int:
+    count = 0
+    while time.perf_counter() < end:
+        await store.save((new_session(),), Envelope.begin(actor=ACTOR))
+        count += 1
+    return count
+
+
+def _control(program: str, stage: Stage, database: Database, what: str, tasks: int) -> Side:
+    envelope = Envelope.begin(actor=ACTOR).within(5)
+    fact = pgbench.fact(f"{SessionCreated.subject};1", new_session().pending[0].model_dump_json().encode(), envelope)
+    row = pgbench.row(str(ACTOR.user_id), COMMAND.name, COMMAND.sdk_options.model_dump_json())
+    script = stage.folder.path / "append.sql"
+
+    async def side() -> float:
+        script.write_text(fact if what == WITHOUT else pgbench.together(fact, row))
+        return await pgbench.transactions(program, database.url, script, clients=tasks, seconds=SECONDS)
+
+    return side
+
+
+def new_session() -> Session:
+    """Make a session whose first fact is not stored yet."""
+    session = Session(new_id())
+    session.create(ACTOR.user_id, COMMAND.name, COMMAND.mode, COMMAND.sdk_options)
+    return session
+
+
+async def _nothing(_recorded: Recorded[Any], _connection: Connection) -> None:
+    """Have no read model."""

@@ -1,0 +1,87 @@
+"""The control of `create`: what one writes without any of our architecture. FastAPI, asyncpg, one INSERT."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+import uvicorn
+from contracts.session.values import Mode, SdkOptions
+from fastapi import FastAPI
+from pydantic import BaseModel
+from runtime import clock
+from runtime.settings import Settings, load
+
+TABLE = """
+    CREATE TABLE sessions (
+        id uuid PRIMARY KEY, name text NOT NULL, mode text NOT NULL, status text NOT NULL, sdk_options jsonb NOT NULL,
+        created_at timestamptz NOT NULL
+    )"""
+INSERT = "INSERT INTO sessions (id, name, mode, status, sdk_options, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+
+
+class ControlSettings(Settings):
+    """Where to listen, and where the database is."""
+
+    port: int
+    database_url: str
+
+
+class NewSession(BaseModel):
+    """What a client sends, as to the real API."""
+
+    name: str
+    mode: Mode
+    sdk_options: SdkOptions
+
+
+class Session(NewSession):
+    """What a client gets, as long as from the real API."""
+
+    id: UUID
+    user_id: UUID = UUID(int=0)
+    status: str = "created"
+    working_directory_path: str
+    parent_session_id: UUID | None = None
+    is_fork: bool = False
+    total_messages: int = 0
+    total_tool_calls: int = 0
+    total_cost_usd: float = 0
+    api_input_tokens: int = 0
+    api_output_tokens: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    updated_at: datetime
+
+
+def create_app(database_url: str) -> FastAPI:
+    """Put the application together."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with asyncpg.create_pool(database_url) as pool:
+            app.state.pool = pool
+            await pool.execute(TABLE)
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    async def create(new: NewSession) -> Session:
+        now, id = clock.now(), clock.new_id()  # noqa: A001  the column's name
+        place = f"/workspaces/{id}"
+        session = Session(id=id, working_directory_path=place, created_at=now, updated_at=now, **new.model_dump())
+        pool = cast("asyncpg.Pool[Any]", app.state.pool)
+        options = json.dumps(new.sdk_options.model_dump())
+        await pool.execute(INSERT, id, session.name, session.mode, session.status, options, now)
+        return session
+
+    app.post("/sessions", status_code=201)(create)
+    return app
+
+
+if __name__ == "__main__":
+    told = load(ControlSettings)
+    uvicorn.run(create_app(told.database_url), port=told.port, log_level="warning", access_log=False)

@@ -1,0 +1,70 @@
+"""PostgreSQL's own benchmark: the statements of an append, without anything of ours around them."""
+
+import asyncio
+import json
+import re
+import shutil
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from onebox.programs import find_postgres
+from runtime.envelope import Envelope
+
+FACT = """
+INSERT INTO session.events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
+VALUES (gen_random_uuid(), 1, '{topic}', '{state}', '{envelope}', now(), gen_random_uuid());
+"""
+ROW = """
+INSERT INTO session.sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
+VALUES (gen_random_uuid(), '{user_id}', '{name}', 'interactive', 'created', '{options}', now(), now());
+"""
+_TPS = re.compile(r"tps = ([\d.]+)")
+
+
+def find() -> str | None:
+    """Find the program, beside the servers' programs or among Debian's."""
+    beside = [find_postgres(None, None).folder, *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = [str(folder / "pgbench") for folder in beside if (folder / "pgbench").is_file()]
+    return found[0] if found else shutil.which("pgbench")
+
+
+def fact(topic: str, state: bytes, envelope: Envelope) -> str:
+    """Write the INSERT of a fact."""
+    return FACT.format(topic=topic, state=f"\\x{state.hex()}", envelope=_quiet(json.dumps(envelope.headers())))
+
+
+def row(user_id: str, name: str, options: str) -> str:
+    """Write the INSERT of a session into its read model."""
+    return ROW.format(user_id=user_id, name=name, options=_quiet(options))
+
+
+def together(*statements: str) -> str:
+    """Put statements into one transaction."""
+    return "".join(["BEGIN;", *statements, "END;\n"])
+
+
+def _quiet(text: str) -> str:
+    # pgbench takes a colon with a word behind it for one of its variables.
+    return re.sub(r":(?=\w)", "-", text)
+
+
+async def transactions(program: str, url: str, script: Path, *, clients: int, seconds: int) -> float:
+    """Run a script as often as it goes; give how often a second.
+
+    Raises:
+        RuntimeError: pgbench failed.
+    """
+    address = urlsplit(url)
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *("-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds), "-f", str(script)),
+        *("-h", parse_qs(address.query)["host"][0], "-U", address.username or "", address.path.lstrip("/")),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    told, complaints = await process.communicate()
+    found = _TPS.search(told.decode())
+    if process.returncode or not found:
+        raise RuntimeError(f"pgbench: {complaints.decode()}")
+    return float(found[1])
