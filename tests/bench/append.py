@@ -4,27 +4,21 @@ import asyncio
 import time
 from typing import Any
 
-from contracts.session.commands import CreateSession
 from contracts.session.events import SessionCreated
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
-from runtime.clock import new_id
-from runtime.envelope import Envelope
-from session.aggregate import Session
 from session.app import service
 
 from tests.bench import pgbench
-from tests.bench.create import BODY
-from tests.bench.hops import ACTOR
 from tests.bench.report import Aim, Line, rate
 from tests.bench.rounds import Rounds, Side, interleaved
+from tests.bench.samples import ACTOR, new_command, new_envelope, new_session
 from tests.bench.stage import Stage
 
 ROUNDS, SECONDS, TASKS = 3, 2, (8, 32)
 AIM = Aim(0.5, "x")
 WITHOUT, WITH = "the fact", "the fact and its read model"
-COMMAND = CreateSession.model_validate({**BODY, "session_id": new_id()})
 
 
 async def measure(stage: Stage) -> list[Line]:
@@ -66,15 +60,16 @@ def _ours(store: PostgresStore, tasks: int) -> Side:
 async def _append(store: PostgresStore, end: float) -> int:
     count = 0
     while time.perf_counter() < end:
-        await store.save((new_session(),), Envelope.begin(actor=ACTOR))
+        await store.save((new_session(),), new_envelope())
         count += 1
     return count
 
 
 def _control(program: str, stage: Stage, database: Database, what: str, tasks: int) -> Side:
-    envelope = Envelope.begin(actor=ACTOR).within(5)
+    envelope = new_envelope().within(5)
     fact = pgbench.fact(f"{SessionCreated.subject};1", new_session().pending[0].model_dump_json().encode(), envelope)
-    row = pgbench.row(str(ACTOR.user_id), COMMAND.name, COMMAND.sdk_options.model_dump_json())
+    command = new_command()
+    row = pgbench.row(str(ACTOR.user_id), command.name, command.sdk_options.model_dump_json())
     script = stage.folder.path / "append.sql"
 
     async def side() -> float:
@@ -82,13 +77,6 @@ def _control(program: str, stage: Stage, database: Database, what: str, tasks: i
         return await pgbench.transactions(program, database.url, script, clients=tasks, seconds=SECONDS)
 
     return side
-
-
-def new_session() -> Session:
-    """Make a session whose first fact is not stored yet."""
-    session = Session(new_id())
-    session.create(ACTOR.user_id, COMMAND.name, COMMAND.mode, COMMAND.sdk_options)
-    return session
 
 
 async def _nothing(_recorded: Recorded[Any], _connection: Connection) -> None:

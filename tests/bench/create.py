@@ -12,16 +12,12 @@ from tests.bench.http import Connection, Request
 from tests.bench.load import Load
 from tests.bench.report import Aim, Line, milliseconds, rate
 from tests.bench.rounds import Side, interleaved
+from tests.bench.samples import BODY
 from tests.bench.stage import Stage
 
 ROUNDS, SECONDS, CLIENTS = 5, 3.0, 8
 PAUSE = 0.3
 """Between two rounds: what the last one left to do should not weigh on the next."""
-BODY = {
-    "name": "My Investigation Session",
-    "mode": "interactive",
-    "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "system_prompt": "You are a careful investigator."},
-}
 AIM = Aim(0.5, "x")
 
 

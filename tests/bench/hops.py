@@ -5,29 +5,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.messages import Actor
-from contracts.session.commands import CreateSession
 from contracts.session.queries import GetSession
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore
 from nats.errors import NoRespondersError
 from runtime import bus
-from runtime.clock import new_id
-from runtime.envelope import Envelope
 from runtime.testing import eventually
-from session.aggregate import Session
 from session.app import service
 
-from tests.bench.create import BODY
 from tests.bench.http import Connection, Request
 from tests.bench.report import Line, milliseconds
 from tests.bench.responder import RAW, Echo
 from tests.bench.rounds import Side, interleaved, timed
+from tests.bench.samples import BODY, new_command, new_envelope, new_session
 from tests.bench.stage import Stage
 
 ROUNDS, WARMING = 400, 50
-ACTOR = Actor(user_id=new_id(), role="user")
 
 
 async def measure(stage: Stage) -> list[Line]:
@@ -48,11 +42,13 @@ async def measure(stage: Stage) -> list[Line]:
 
 
 def _over_http(connection: Connection, token: str) -> dict[str, Side]:
-    unknown = BODY | {"template_id": str(UUID(int=0))}
+    forbidden = BODY | {"sdk_options": {"permission_mode": "bypassPermissions"}}
     requests = {
         "whole: POST /sessions": Request.post("/api/v1/sessions", token, BODY),
         "  gateway alone: GET /health/live": Request.get("/health/live"),
-        "  gateway with token and body: refused before the bus": Request.post("/api/v1/sessions", token, unknown, 404),
+        "  gateway with token and body: refused before the bus": Request.post(
+            "/api/v1/sessions", token, forbidden, 403
+        ),
     }
     return {name: timed(lambda request=request: connection.ask(request)) for name, request in requests.items()}
 
@@ -61,10 +57,10 @@ def _over_http(connection: Connection, token: str) -> dict[str, Side]:
 async def _over_the_bus(stage: Stage) -> AsyncGenerator[dict[str, Side]]:
     stage.start("tests.bench.responder", {"NATS_URL": stage.nats.url})
     async with bus.connected(stage.nats.url, "bench") as client:
-        asks, body = bus.Bus(client), _command().model_dump_json().encode()
+        asks, body = bus.Bus(client), new_command().model_dump_json().encode()
         sides = {
             "  NATS alone: request and reply": timed(lambda: client.request(RAW, body, timeout=5)),
-            "  NATS with messages and FastStream": timed(lambda: asks.ask(Echo(command=_command()), _envelope())),
+            "  NATS with messages and FastStream": timed(lambda: asks.ask(Echo(command=new_command()), new_envelope())),
         }
         for side in sides.values():
             await eventually(lambda side=side: _there(side))
@@ -84,26 +80,16 @@ def _in_the_service(database: Database) -> dict[str, Side]:
     known: list[UUID] = []
 
     async def send() -> None:
-        command = _command()
-        await dispatcher.send(command, _envelope())
+        command = new_command()
+        await dispatcher.send(command, new_envelope())
         known.append(command.session_id)
 
     async def append() -> None:
-        command, session = _command(), Session(new_id())
-        session.create(ACTOR.user_id, command.name, command.mode, command.sdk_options)
-        await store.save((session,), _envelope())
+        await store.save((new_session(),), new_envelope())
 
     return {
         "  service: handle, append, read back": timed(send),
         "    append with projection": timed(append),
-        "    read back": timed(lambda: dispatcher.ask(GetSession(session_id=known[-1]), _envelope())),
+        "    read back": timed(lambda: dispatcher.ask(GetSession(session_id=known[-1]), new_envelope())),
         "    PostgreSQL alone: SELECT 1": timed(lambda: database.fetchval("SELECT 1")),
     }
-
-
-def _command() -> CreateSession:
-    return CreateSession.model_validate({**BODY, "session_id": new_id()})
-
-
-def _envelope() -> Envelope:
-    return Envelope.begin(actor=ACTOR)

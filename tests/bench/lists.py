@@ -9,21 +9,21 @@ from tests.bench.stage import Stage
 
 ROUNDS, WARMING = 200, 20
 FEW, MANY, AT_ONCE = 100, 100_000, 1000
-RARE = 10_000
-"""One in so many sessions is processing."""
+RARE = 10
+"""So many sessions of each user are processing."""
 AIM = Aim(1.5, "x", most=True)
 # In the order of time, as ids of version 7 are. The trigger counts: a thousand in a transaction, because each row that
 # it counts in the same one costs more than the row before.
-SEED = f"""
+SEED = """
     INSERT INTO session.sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
     SELECT ('01970000-0000-7000-8000-' || lpad(to_hex($1::bigint + n), 12, '0'))::uuid, $2::uuid,
-        'Session ' || n, 'interactive', CASE WHEN n % {RARE} = 1 THEN 'processing' ELSE 'active' END,
-        '{{"allowed_tools": ["Read", "Write", "Bash"]}}', now(), now()
+        'Session ' || n, 'interactive', CASE WHEN n % $5 = 1 THEN 'processing' ELSE 'active' END,
+        '{"allowed_tools": ["Read", "Write", "Bash"]}', now(), now()
     FROM generate_series($3::int, $4::int) AS n"""
 WINDOWS = {
     "first page": "",
     "with a filter that all pass": "&status=active",
-    "with a filter that 1 in 10,000 passes": "&status=processing",
+    f"with a filter that {RARE} pass": "&status=processing",
     "with `after`, in the middle": "&after={middle}",
     "with `skip`, in the middle": "&skip={skip}",
 }
@@ -68,7 +68,8 @@ async def _seed(stage: Stage, user_id: str, base: int, sessions: int) -> None:
     connection = await asyncpg.connect(stage.postgres.url)
     try:
         for first in range(1, sessions + 1, AT_ONCE):
-            await connection.execute(SEED, base, user_id, first, min(first + AT_ONCE - 1, sessions))
+            last = min(first + AT_ONCE - 1, sessions)
+            await connection.execute(SEED, base, user_id, first, last, sessions // RARE)
         await connection.execute("VACUUM ANALYZE session.sessions, session.session_counts")  # as its own would, soon
     finally:
         await connection.close()

@@ -14,11 +14,10 @@ from eventing.relay import Relay
 from eventing.streams import jetstream, provision
 from nats.js import JetStreamContext
 from runtime import bus
-from runtime.envelope import Envelope
 from session.app import service
 
-from tests.bench.append import ACTOR, new_session
 from tests.bench.report import Line, milliseconds, rate
+from tests.bench.samples import new_envelope, new_session
 from tests.bench.stage import Stage
 
 BACKLOG, AT_ONCE = 5000, 50
@@ -50,7 +49,7 @@ async def _stream(stage: Stage) -> AsyncGenerator[JetStreamContext]:
 
 async def _work_off(store: PostgresStore, relay: Relay) -> float:
     for _ in range(BACKLOG // AT_ONCE):
-        await store.save(tuple(new_session() for _ in range(AT_ONCE)), Envelope.begin(actor=ACTOR))
+        await store.save(tuple(new_session() for _ in range(AT_ONCE)), new_envelope())
     await relay.resume()
     began = time.perf_counter()
     while await relay.once():
@@ -65,7 +64,7 @@ async def _follow(store: PostgresStore, relay: Relay, js: JetStreamContext) -> l
         hearing = tasks.create_task(_hear(js, relay.sequence, came))
         for _ in range(COMMITS):
             session = new_session()
-            await store.save((session,), Envelope.begin(actor=ACTOR))
+            await store.save((session,), new_envelope())
             committed[session.id] = time.perf_counter()
             await asyncio.sleep(PAUSE)
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The far end of two hops of `hops`: answers on the bus, as plain nats-py does and as a service does, and does nothing."""
+"""The far end of two hops of `hops`: answers on the bus, with plain nats-py and as a service does, and does nothing."""
 
 import asyncio
 from typing import Any, cast
@@ -45,7 +45,7 @@ def view(command: CreateSession) -> SessionView:
     now = clock.now()
     return SessionView.model_validate(
         {
-            **command.model_dump(exclude={"session_id"}),
+            **command.model_dump(include={"name", "mode", "sdk_options"}),
             "id": command.session_id,
             "user_id": command.session_id,
             "status": "created",

@@ -31,7 +31,7 @@ async def interleaved(sides: Mapping[str, Side], rounds: int) -> Rounds:
     """Let the sides take turns, every other round in the reverse order."""
     figures: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds):
-        for name in reversed(sides) if number % 2 else sides:
+        for name in reversed([*sides]) if number % 2 else sides:
             figures[name].append(await sides[name]())
     return Rounds(figures)
 

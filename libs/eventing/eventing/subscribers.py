@@ -58,7 +58,8 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
             await _hand_over(broker)
         with suppress(Exception):
             await broker.stop()
-        await client.close()
+        with suppress(Exception):
+            await client.close()
 
 
 async def _hand_over(broker: NatsBroker) -> None:

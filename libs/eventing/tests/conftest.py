@@ -1,7 +1,7 @@
 """A migrated database, a connection to the bus, and the stores, memory and PostgreSQL alike."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,8 @@ from eventing.streams import jetstream, provision
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from onebox.folder import DataFolder
+from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.databases import Databases
 from runtime import bus
 
@@ -29,6 +31,19 @@ async def database(databases: Databases) -> AsyncGenerator[Database]:
     template = await databases.template("jar", _fill)
     async with databases.fresh(template) as url, Database.open(url, "jar") as database:
         yield database
+
+
+@pytest.fixture
+def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
+    """Give a PostgreSQL server of the test's own, to stop and to start."""
+    folder = DataFolder(open_folder / "postgres")
+    server = EmbeddedPostgres(folder, options=FORGETFUL)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        folder.close()
 
 
 @pytest.fixture
@@ -57,6 +72,3 @@ async def js(client: Client) -> JetStreamContext:
     await provision(context, "EVT_JAR", ["evt.jar.>"])
     await provision(context, "DEAD_LETTERS", ["dead.>"])
     return context
-
-
-type Check = Callable[[], Awaitable[Any]]

@@ -1,6 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from pathlib import Path
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg
@@ -9,28 +8,13 @@ import pytest_asyncio
 from eventing import database as module
 from eventing.database import Database
 from eventing.testing import eventually
-from onebox.folder import DataFolder
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
-
-type Restart = Callable[[], None]
+from onebox.postgres import EmbeddedPostgres
 
 
 @pytest_asyncio.fixture
 async def small(database_url: str) -> AsyncGenerator[Database]:
     async with Database.open(database_url, "jar", size=2) as database:
         yield database
-
-
-@pytest.fixture
-def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
-    folder = DataFolder(open_folder / "postgres")
-    server = EmbeddedPostgres(folder, options=FORGETFUL)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        folder.close()
 
 
 def stop(server: EmbeddedPostgres) -> None:

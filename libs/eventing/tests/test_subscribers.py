@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -179,11 +179,11 @@ async def test_leaving_while_the_bus_is_away_ends_well(
 
 
 @pytest.mark.usefixtures("serving")
-async def test_after_the_bus_was_away_questions_are_answered_again(bus: Bus, nats_server: EmbeddedNats) -> None:
+async def test_after_the_bus_was_away_questions_are_answered_again(client: Client, nats_server: EmbeddedNats) -> None:
     nats_server.child.ask_to_stop()
     nats_server.child.finish()
     nats_server.start()
-    assert await eventually(lambda: _spelt(bus))
+    assert await eventually(lambda: _spelt(Bus(client, timeout=0.2)))
 
 
 async def _spelt(bus: Bus) -> str | None:
@@ -202,7 +202,7 @@ async def _nobody_there(bus: Bus) -> bool:
 
 
 @asynccontextmanager
-async def _serving(url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+async def _serving(url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[Callable[[], Coroutine[None, None, None]]]:
     """Serve, and give a way to leave early."""
     left = asyncio.Event()
     context = subscribers.serving(url, "jar", dispatcher)

@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, overload
 
 
@@ -29,3 +30,15 @@ async def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> A
 async def _value(condition: Callable[[], Any]) -> Any:
     value = condition()
     return await value if inspect.isawaitable(value) else value
+
+
+@asynccontextmanager
+async def background(*work: Coroutine[Any, Any, object]) -> AsyncGenerator[list[asyncio.Task[object]]]:
+    """Let work go on as long as the context is open, then cancel it. What fails in it fails the test."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(one) for one in work]
+        try:
+            yield running
+        finally:
+            for task in running:
+                task.cancel()

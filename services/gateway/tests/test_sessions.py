@@ -72,11 +72,6 @@ async def test_a_session_that_is_not_valid_is_422(client: httpx.AsyncClient, wro
     assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_template_that_is_not_there_is_404(client: httpx.AsyncClient):
-    answer = await client.post(SESSIONS, json={"template_id": str(OTHER)})
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "TEMPLATE_NOT_FOUND")
-
-
 BYPASS = {"sdk_options": {"permission_mode": "bypassPermissions"}}
 
 

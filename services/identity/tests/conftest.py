@@ -1,9 +1,17 @@
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from eventing.database import Database
+from eventing.migrating import migrate
+from identity.app import service
 from jwt.algorithms import OKPAlgorithm
+from onebox.testing.databases import Databases
+
+from services.identity.tests.desk import Desk
 
 
 @pytest.fixture
@@ -13,3 +21,15 @@ def key_ring_file(tmp_path: Path) -> Path:
     path = tmp_path / "ring.json"
     path.write_text(json.dumps({"keys": [key | {"kid": "one"}]}))
     return path
+
+
+async def _migrate(url: str) -> None:
+    async with Database.open(url, service.name) as database:
+        await migrate(database, service.migrations)
+
+
+@pytest_asyncio.fixture
+async def desk(databases: Databases, key_ring_file: Path) -> AsyncGenerator[Desk]:
+    template = await databases.template(service.name, _migrate)
+    async with databases.fresh(template) as url, Database.open(url, service.name) as database:
+        yield Desk(database, key_ring_file)

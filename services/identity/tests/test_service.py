@@ -9,10 +9,9 @@ from pathlib import Path
 
 import jwt
 import pytest
-from contracts.identity.commands import LogIn, LogOut, RefreshTokens, RegisterUser
+from contracts.identity.commands import LogIn, LogOut, RegisterUser
 from contracts.identity.queries import GetKeys, GetUser, TokensView
 from contracts.messages import Actor, Command, Query
-from contracts.refusals import Code, Refusal
 from eventing.testing import eventually
 from identity.app import service
 from identity.settings import Settings
@@ -77,69 +76,6 @@ async def test_a_registered_user_is_answered(remote: Remote) -> None:
     ada = await remote.register()
     user = await remote.ask(GetUser(user_id=ada.user_id))
     assert (user.email, user.username, user.role, user.is_active) == ("ada@example.com", "ada", "user", True)
-
-
-@pytest.mark.parametrize(
-    ("email", "username", "code"),
-    [("ada@example.com", "eve", Code.EMAIL_TAKEN), ("eve@example.com", "ADA", Code.USERNAME_TAKEN)],
-)
-async def test_email_and_username_are_unique(remote: Remote, email: str, username: str, code: Code) -> None:
-    await remote.register()
-    with pytest.raises(Refusal, match=code):
-        await remote.register(email, username)
-
-
-async def test_two_who_register_at_once_do_not_both_get_the_address(remote: Remote) -> None:
-    both = [remote.register("ada@example.com", name) for name in ("ada", "eve")]
-    outcomes = await asyncio.gather(*both, return_exceptions=True)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Actor", "Refusal"]
-
-
-async def test_a_common_password_is_refused(remote: Remote) -> None:
-    with pytest.raises(Refusal, match=Code.PASSWORD_TOO_COMMON):
-        await remote.ask(RegisterUser(user_id=new_id(), email="a@b.example", username="ada", password="Password123"))
-
-
-async def test_registration_can_be_closed(start: Start) -> None:
-    remote = await start(registration_open=False)
-    with pytest.raises(Refusal, match=Code.REGISTRATION_CLOSED):
-        await remote.register()
-
-
-async def test_a_login_gives_tokens_for_the_user(remote: Remote) -> None:
-    ada = await remote.register()
-    tokens = await remote.log_in()
-    claims = jwt.decode(tokens.access_token, options={"verify_signature": False})
-    assert claims["sub"] == str(ada.user_id)
-    assert (tokens.expires_in, tokens.refresh_expires_in) == (3600, 7 * 24 * 3600)
-
-
-@pytest.mark.parametrize(("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)])
-async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
-    remote: Remote, email: str, password: str
-) -> None:
-    await remote.register()
-    with pytest.raises(Refusal) as refusal:
-        await remote.log_in(email, password)
-    assert (refusal.value.code, refusal.value.detail) == (
-        Code.INVALID_CREDENTIALS,
-        "The e-mail address or the password is wrong.",
-    )
-
-
-async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(remote: Remote) -> None:
-    await remote.register()
-    first = await remote.log_in()
-    second = await remote.ask(RefreshTokens(refresh_token=first.refresh_token))
-    for used in (first, second):
-        with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-            await remote.ask(RefreshTokens(refresh_token=used.refresh_token))
-
-
-@pytest.mark.parametrize("word", ["nonsense", f"{new_id()}.{new_id()}.secret"], ids=["malformed", "unknown"])
-async def test_a_made_up_refresh_token_is_refused(remote: Remote, word: str) -> None:
-    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-        await remote.ask(RefreshTokens(refresh_token=word))
 
 
 async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:

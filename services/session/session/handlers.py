@@ -26,6 +26,8 @@ type Work = UnitOfWork[Tools]
 @handles
 async def create_session(command: CreateSession, work: Work) -> None:
     """Open a session for the actor."""
+    if command.template_id:
+        raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {command.template_id}.")
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, command.mode, command.sdk_options)
     await work.save(session)

@@ -10,13 +10,19 @@ from uuid import UUID, uuid5
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
+from contracts.session.commands import CreateSession, EndRun, RecordMessage, RecordToolResult, StartRun, SubmitQuery
 from contracts.session.values import SdkOptions, TextBlock
 from eventing.database import Database
+from eventing.migrating import migrate
+from onebox.testing.databases import Databases
 from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
+from session.app import service
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
 from simulator.app import create_app
+
+from services.session.tests.desk import Desk
 
 MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
 PROVIDER_KEY = "sk-key-of-the-provider"
@@ -129,3 +135,23 @@ def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_
 async def replica(new_replica: NewReplica) -> AsyncGenerator[Replica]:
     async with new_replica() as replica:
         yield replica
+
+
+async def _migrate(url: str) -> None:
+    async with Database.open(url, service.name) as database:
+        await migrate(database, service.migrations)
+
+
+@pytest_asyncio.fixture
+async def desk(databases: Databases) -> AsyncGenerator[Desk]:
+    template = await databases.template(service.name, _migrate)
+    async with databases.fresh(template) as url, Database.open(url, service.name) as database:
+        yield Desk(database)
+
+
+@pytest_asyncio.fixture
+async def talked(desk: Desk) -> Desk:
+    """A session in which a run with one tool call is over."""
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage, RecordToolResult, EndRun):
+        await desk.send(command.example())
+    return desk

@@ -27,6 +27,7 @@ class CreateSession(Command[SessionView]):
     name: str
     mode: Mode
     sdk_options: SdkOptions
+    template_id: UUID | None = None
 
     def outcome(self) -> GetSession:
         """Answer with the session."""

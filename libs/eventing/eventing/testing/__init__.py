@@ -1,7 +1,7 @@
 """What tests of event-sourced code need."""
 
-from runtime.testing import eventually
+from runtime.testing import background, eventually
 
 from eventing.testing.specification import Given, replayed
 
-__all__ = ["Given", "eventually", "replayed"]
+__all__ = ["Given", "background", "eventually", "replayed"]

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.messages import Actor
-from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import CreateSession
 from contracts.session.queries import SessionView
@@ -32,13 +31,12 @@ class NewSession(Body):
 
         Raises:
             Problem: the options are not for this account.
-            Refusal: there is no such template.
         """
-        if self.template_id is not None:
-            raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {self.template_id}.")
         if self.sdk_options.permission_mode == "bypassPermissions" and actor.role != "admin":
             raise Problem(EdgeCode.FORBIDDEN, "The permission mode bypassPermissions is for admins only.")
-        return CreateSession(session_id=clock.new_id(), name=self.name, mode=self.mode, sdk_options=self.sdk_options)
+        return CreateSession(
+            session_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
+        )
 
 
 class SessionWindow(KeysetWindow):

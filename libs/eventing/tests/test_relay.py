@@ -1,0 +1,211 @@
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from eventing import relay as module
+from eventing import wire
+from eventing.database import Database
+from eventing.migrating import migrate
+from eventing.postgres import PostgresStore
+from eventing.recording import Recorded
+from eventing.relay import Relay
+from eventing.store import START
+from eventing.streams import jetstream
+from eventing.testing import background, eventually
+from eventing.testing.jars import MIGRATIONS, Jar, project
+from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, NotFoundError
+from onebox.nats import EmbeddedNats
+from onebox.postgres import EmbeddedPostgres
+from runtime.envelope import Envelope
+from runtime.forever import forever
+
+ADDED = MarbleAdded.example()
+
+
+@pytest.fixture
+def relay(postgres_store: PostgresStore, js: JetStreamContext) -> Relay:
+    return Relay(postgres_store, js, "jar")
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL", 0.02)
+    monkeypatch.setattr(module, "LOOK", 3)
+
+
+def running(relay: Relay) -> AbstractAsyncContextManager[object]:
+    return background(forever("relay", relay.run))
+
+
+async def record(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
+    jar = Jar(at)
+    for fact in facts:
+        jar.record(fact)
+    jar.version = await store.database.fetchval("SELECT count(*) FROM events WHERE originator_id = $1", at)
+    await store.save((jar,), Envelope.begin())
+
+
+async def published(js: JetStreamContext) -> list[Recorded[Any]]:
+    try:
+        state = (await js.stream_info("EVT_JAR")).state
+    except NotFoundError:
+        return []
+    messages = [await js.get_msg("EVT_JAR", seq=seq) for seq in range(state.first_seq, state.last_seq + 1)]
+    heads = [(message.headers or {}, message.data or b"") for message in messages]
+    return [wire.read(Jar.facts[head["ce-type"]], head, body) for head, body in heads]
+
+
+async def facts(js: JetStreamContext) -> list[JarFact]:
+    return [recorded.fact for recorded in await published(js)]
+
+
+async def drain(relay: Relay) -> None:
+    await relay.resume()
+    while await relay.once():
+        pass
+
+
+async def test_facts_are_published_in_order_as_they_were_recorded(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"), ADDED)
+    await record(postgres_store, JarOpened(label="two"), at=UUID(int=2))
+    await drain(relay)
+    stored = [fed.recorded for fed in await postgres_store.feed(START, 10)]
+    told = await published(js)
+    assert [(r.id, r.version, r.at, r.fact) for r in told] == [(r.id, r.version, r.at, r.fact) for r in stored]
+    assert [r.envelope.causation_id for r in told] == [r.envelope.message_id for r in stored]
+
+
+async def test_unpublished_facts_stay_at_home(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"), LockSet.example(), ADDED, LockSet.example())
+    await drain(relay)
+    assert await facts(js) == [JarOpened(label="one"), ADDED]
+
+
+async def test_more_than_a_batch_is_published_in_order(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 3)
+    marbles = [MarbleAdded(colour="blue", size=n) for n in range(10)]
+    await record(postgres_store, JarOpened(label="one"), *marbles)
+    await drain(relay)
+    assert await facts(js) == [JarOpened(label="one"), *marbles]
+
+
+async def test_a_relay_goes_on_where_the_last_one_stopped(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"))
+    await drain(relay)
+    await record(postgres_store, ADDED)
+    await drain(Relay(postgres_store, js, "jar"))
+    assert await facts(js) == [JarOpened(label="one"), ADDED]
+
+
+async def test_a_relay_that_another_one_overtook_is_refused_and_publishes_nothing(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"))
+    await drain(relay)
+    await drain(late := Relay(postgres_store, js, "jar"))
+    await record(postgres_store, ADDED)
+    await drain(relay)
+    await js.purge_stream("EVT_JAR")  # nor does the server remember the ids of what it had
+    late.cursor = START
+    with pytest.raises(APIError, match="wrong last sequence"):
+        await late.once()
+
+
+async def test_a_running_relay_publishes_what_is_appended_without_waiting(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL", 3600)
+    async with running(relay):
+        await eventually(lambda: relay.noted)
+        await record(postgres_store, JarOpened(label="one"))
+        await eventually(lambda: facts(js))
+
+
+async def test_a_running_relay_publishes_what_others_append(
+    relay: Relay, database: Database, js: JetStreamContext
+) -> None:
+    async with running(relay):
+        await record(PostgresStore(database, Jar.facts, project), JarOpened(label="one"))
+        await eventually(lambda: facts(js))
+
+
+async def test_while_another_one_relays_it_waits(relay: Relay, postgres_store: PostgresStore) -> None:
+    async with postgres_store.database.holding("relay:jar"):
+        await record(postgres_store, JarOpened(label="one"))
+        await relay.run()
+    assert relay.cursor == START
+
+
+async def test_a_stream_that_retention_emptied_is_not_filled_again(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"), LockSet.example())
+    async with running(relay):
+        await eventually(lambda: relay.noted)
+    await js.purge_stream("EVT_JAR")
+    async with running(Relay(postgres_store, js, "jar")):
+        await record(postgres_store, ADDED)
+        await eventually(lambda: facts(js))
+    assert await facts(js) == [ADDED]
+
+
+async def test_a_stream_that_was_lost_is_made_and_filled_again(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"), ADDED)
+    async with running(relay):
+        await eventually(lambda: relay.noted)
+        await js.delete_stream("EVT_JAR")
+        assert await eventually(lambda: facts(js)) == [JarOpened(label="one"), ADDED]
+
+
+async def test_while_the_bus_is_away_facts_wait_and_are_published_when_it_is_back(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, client: Client, nats_server: EmbeddedNats
+) -> None:
+    async with running(relay):
+        await eventually(lambda: relay.noted)
+        nats_server.child.ask_to_stop()
+        nats_server.child.finish()
+        await record(postgres_store, JarOpened(label="one"))
+        await eventually(lambda: not client.is_connected)
+        nats_server.start()
+        await eventually(lambda: facts(js))
+    assert await facts(js) == [JarOpened(label="one")]
+
+
+async def test_when_the_database_was_away_it_goes_on(
+    own_server: EmbeddedPostgres, js: JetStreamContext, client: Client
+) -> None:
+    async with Database.open(own_server.url, "jar") as database:
+        await migrate(database, MIGRATIONS)
+        store = PostgresStore(database, Jar.facts, project)
+        async with running(relay := Relay(store, jetstream(client), "jar")):
+            await eventually(lambda: relay.noted)
+            own_server.child.ask_to_stop()
+            own_server.child.finish()
+            own_server.start()
+            await eventually(lambda: _recorded(store))
+            await eventually(lambda: facts(js))
+
+
+async def _recorded(store: PostgresStore) -> bool:
+    try:
+        await record(store, JarOpened(label="one"))
+    except Exception:  # noqa: BLE001  the server is away
+        return False
+    return True

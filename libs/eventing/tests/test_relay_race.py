@@ -1,0 +1,87 @@
+"""Two relays without a lock, cancelled at any moment, and slow transactions: each fact once, in order."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from eventing.database import Database
+from eventing.postgres import PostgresStore
+from eventing.relay import Relay
+from eventing.store import START
+from eventing.streams import jetstream
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
+from nats.aio.client import Client
+from nats.errors import Error
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+WRITERS, JARS = 4, 25
+
+
+async def test_two_racing_relays_publish_each_fact_once_and_in_order(database: Database, client: Client) -> None:
+    js = jetstream(client)
+    # The server forgets the ids of messages at once: what keeps order and number is the expected sequence alone.
+    await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.>"], duplicate_window=0.1))
+    store = PostgresStore(database, Jar.facts, slowly)
+    relays = [Relay(store, jetstream(client), "jar") for _ in range(2)]
+    async with asyncio.TaskGroup() as tasks:
+        writing = [tasks.create_task(write(store)) for _ in range(WRITERS)]
+        racing = [tasks.create_task(interrupted(race, relay)) for relay in relays]
+        await asyncio.wait(writing)
+        for task in racing:
+            task.cancel()
+    await catch_up(store, relays[0])
+    feed = [fed.recorded for fed in await store.feed(START, 10_000)]
+    assert len(feed) == WRITERS * JARS * 4
+    public = [(str(r.id), str(r.version)) for r in feed if r.fact.published]
+    assert await stream(js) == public
+
+
+async def slowly(*_: object) -> None:
+    """Take a place in the feed long before the commit, now and then."""
+    if random.random() < 0.05:  # noqa: S311  no secret
+        await asyncio.sleep(random.uniform(0, 0.1))  # noqa: S311
+
+
+async def write(store: PostgresStore) -> None:
+    for _ in range(JARS):
+        jar = Jar(new_id())
+        jar.record(JarOpened.example())
+        await store.save((jar,), Envelope.begin())
+        for fact in (MarbleAdded.example(), LockSet.example(), MarbleAdded.example()):
+            jar.record(fact)
+        await store.save((jar,), Envelope.begin())
+
+
+async def race(relay: Relay) -> None:
+    with suppress(Error):
+        await relay.resume()
+        while await relay.once():
+            pass
+
+
+async def interrupted(work: Callable[[Relay], Awaitable[None]], relay: Relay) -> None:
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(0, 0.05)):  # noqa: S311
+                await work(relay)
+        await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311
+
+
+async def catch_up(store: PostgresStore, relay: Relay) -> None:
+    end = (await store.feed(START, 10_000))[-1].cursor
+    while relay.cursor < end:
+        await race(relay)
+
+
+async def stream(js: JetStreamContext) -> list[tuple[str, str]]:
+    last = (await js.stream_info("EVT_JAR")).state.last_seq
+    heads = [(await js.get_msg("EVT_JAR", seq=seq)).headers or {} for seq in range(1, last + 1)]
+    return [(head["ce-subject"], head["aggregate-version"]) for head in heads]

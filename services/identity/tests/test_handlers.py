@@ -1,0 +1,103 @@
+"""Who is let in, and who is not."""
+
+import asyncio
+from uuid import UUID
+
+import jwt
+import pytest
+from contracts.identity.commands import EnsureAdmin, LogOut, RefreshTokens
+from contracts.messages import Actor
+from contracts.refusals import Code, Refusal
+from runtime.clock import new_id
+
+from services.identity.tests.desk import PASSWORD, Desk
+
+
+def claims(token: str) -> dict[str, str]:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+@pytest.mark.parametrize(
+    ("email", "username", "code"),
+    [("ada@example.com", "eve", Code.EMAIL_TAKEN), ("eve@example.com", "ADA", Code.USERNAME_TAKEN)],
+)
+async def test_email_and_username_are_unique(desk: Desk, email: str, username: str, code: Code) -> None:
+    await desk.register()
+    with pytest.raises(Refusal, match=code):
+        await desk.register(email, username)
+
+
+async def test_two_who_register_at_once_do_not_both_get_the_address(desk: Desk) -> None:
+    both = [desk.register("ada@example.com", name) for name in ("ada", "eve")]
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Refusal", "UUID"]
+
+
+async def test_a_common_password_is_refused(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.PASSWORD_TOO_COMMON):
+        await desk.register(password="Password123")
+
+
+async def test_registration_can_be_closed(desk: Desk) -> None:
+    desk.close_registration()
+    with pytest.raises(Refusal, match=Code.REGISTRATION_CLOSED):
+        await desk.register()
+
+
+async def test_a_login_gives_tokens_for_the_user(desk: Desk) -> None:
+    user_id = await desk.register()
+    tokens = await desk.log_in()
+    assert (claims(tokens.access_token)["sub"], claims(tokens.access_token)["role"]) == (str(user_id), "user")
+    assert (tokens.expires_in, tokens.refresh_expires_in) == (3600, 7 * 24 * 3600)
+
+
+@pytest.mark.parametrize(("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)])
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
+    desk: Desk, email: str, password: str
+) -> None:
+    await desk.register()
+    with pytest.raises(Refusal) as refusal:
+        await desk.log_in(email, password)
+    assert (refusal.value.code, refusal.value.detail) == (
+        Code.INVALID_CREDENTIALS,
+        "The e-mail address or the password is wrong.",
+    )
+
+
+async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(desk: Desk) -> None:
+    await desk.register()
+    first = await desk.log_in()
+    second = await desk.send(RefreshTokens(refresh_token=first.refresh_token))
+    for used in (first, second):
+        with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+            await desk.send(RefreshTokens(refresh_token=used.refresh_token))
+
+
+async def test_a_refreshed_access_token_is_of_the_same_family(desk: Desk) -> None:
+    await desk.register()
+    first = await desk.log_in()
+    second = await desk.send(RefreshTokens(refresh_token=first.refresh_token))
+    assert claims(second.access_token)["sid"] == claims(first.access_token)["sid"]
+
+
+@pytest.mark.parametrize("word", ["nonsense", f"{UUID(int=1)}.{UUID(int=2)}.secret"])
+async def test_a_made_up_refresh_token_is_refused(desk: Desk, word: str) -> None:
+    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+        await desk.send(RefreshTokens(refresh_token=word))
+
+
+async def test_after_a_logout_the_family_is_not_refreshed(desk: Desk) -> None:
+    user_id = await desk.register()
+    tokens = await desk.log_in()
+    family_id = UUID(claims(tokens.access_token)["sid"])
+    await desk.send(LogOut(family_id=family_id), Actor(user_id=user_id, role="user"))
+    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+        await desk.send(RefreshTokens(refresh_token=tokens.refresh_token))
+
+
+async def test_there_is_one_first_admin(desk: Desk) -> None:
+    for email in ("one@example.com", "two@example.com"):
+        await desk.send(EnsureAdmin(user_id=new_id(), email=email, password=PASSWORD))
+    assert claims((await desk.log_in("one@example.com")).access_token)["role"] == "admin"
+    with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
+        await desk.log_in("two@example.com")

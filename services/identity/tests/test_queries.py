@@ -1,0 +1,22 @@
+"""What identity answers."""
+
+import pytest
+from contracts.identity.queries import GetKeys, GetUser
+from contracts.refusals import Code, Refusal
+from runtime.clock import new_id
+
+from services.identity.tests.desk import Desk
+
+
+async def test_a_user_is_told(desk: Desk) -> None:
+    user = await desk.ask(GetUser(user_id=await desk.register()))
+    assert (user.email, user.username, user.role, user.is_active) == ("ada@example.com", "ada", "user", True)
+
+
+async def test_an_unknown_user_is_refused(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.USER_NOT_FOUND):
+        await desk.ask(GetUser(user_id=new_id()))
+
+
+async def test_the_keys_are_told(desk: Desk) -> None:
+    assert [key["kid"] for key in (await desk.ask(GetKeys())).keys] == ["one"]

@@ -1,0 +1,66 @@
+"""What the facts of a session mean for those who read."""
+
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE, RUN, SESSION
+from contracts.session.commands import CreateSession, DeleteSession, EndRun, RecordMessage, StartRun, SubmitQuery
+from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+
+from services.session.tests.desk import OWNER, Desk
+
+
+async def test_a_created_session_is_answered_at_once(desk: Desk) -> None:
+    session = await desk.send(CreateSession.example())
+    assert (session.status, session.user_id, session.started_at) == ("created", OWNER.user_id, None)
+    assert session.working_directory_path == f"/workspaces/{SESSION}"
+
+
+async def test_a_session_counts_what_happened_in_it(talked: Desk) -> None:
+    session = await talked.ask(GetSession(session_id=UUID(SESSION)))
+    assert (session.status, session.total_messages, session.total_tool_calls) == ("active", 2, 1)
+    assert (session.api_input_tokens, session.api_output_tokens, str(session.total_cost_usd)) == (150, 420, "0.0012")
+    assert session.started_at is not None
+
+
+async def test_a_session_is_processing_while_a_run_goes(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    run = await desk.send(SubmitQuery.example())
+    assert run.status == "queued"
+    assert (await desk.ask(GetSession(session_id=UUID(SESSION)))).status == "processing"
+
+
+async def test_a_run_tells_its_answer_its_tool_calls_and_its_usage(talked: Desk) -> None:
+    run = await talked.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))
+    assert (run.status, run.message_id, run.text, run.attempt) == ("completed", UUID(MESSAGE), "Reading it.", 1)
+    assert [(call.tool_name, call.status) for call in run.tool_calls] == [("Read", "success")]
+    assert run.usage.output_tokens == 420
+
+
+async def test_a_failed_run_tells_why_and_keeps_what_was_said(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    failed = EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.MODEL_ERROR, error_detail="529")
+    await desk.send(failed)
+    run = await desk.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))
+    assert (run.status, run.error_code, run.error_detail, run.text) == ("failed", "MODEL_ERROR", "529", "Reading it.")
+    assert [call.status for call in run.tool_calls] == ["interrupted"]
+
+
+async def test_messages_come_in_their_order(talked: Desk) -> None:
+    page = await talked.ask(ListMessages(session_id=UUID(SESSION)))
+    assert [(m.sequence_number, m.message_type) for m in page.items] == [(1, "user"), (2, "assistant")]
+    assert page.items[1].content["content"] == "Reading it."
+
+
+async def test_tool_calls_tell_input_and_output(talked: Desk) -> None:
+    [call] = (await talked.ask(ListToolCalls(session_id=UUID(SESSION)))).items
+    assert (call.tool_input, call.tool_output) == ({"file_path": "/workspace/a"}, {"content": "hello"})
+
+
+async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:
+    await talked.send(DeleteSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await talked.ask(GetSession(session_id=UUID(SESSION)))
+    assert (await talked.ask(ListSessions())).total == 0

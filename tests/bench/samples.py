@@ -1,0 +1,31 @@
+"""What all benchmarks make: sessions of one size, for one user."""
+
+from contracts.messages import Actor
+from contracts.session.commands import CreateSession
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.aggregate import Session
+
+BODY = {
+    "name": "My Investigation Session",
+    "mode": "interactive",
+    "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "system_prompt": "You are a careful investigator."},
+}
+ACTOR = Actor(user_id=new_id(), role="user")
+
+
+def new_command() -> CreateSession:
+    """Give what the gateway makes of the body."""
+    return CreateSession.model_validate({**BODY, "session_id": new_id()})
+
+
+def new_session() -> Session:
+    """Give a session whose first fact is not stored yet."""
+    command, session = new_command(), Session(new_id())
+    session.create(ACTOR.user_id, command.name, command.mode, command.sdk_options)
+    return session
+
+
+def new_envelope() -> Envelope:
+    """Give the envelope of a command."""
+    return Envelope.begin(actor=ACTOR)
