@@ -69,12 +69,14 @@ def _control(program: str, stage: Stage, database: Database, what: str, tasks: i
     envelope = new_envelope().within(5)
     fact = pgbench.fact(f"{SessionCreated.subject};1", new_session().pending[0].model_dump_json().encode(), envelope)
     command = new_command()
-    row = pgbench.row(str(ACTOR.user_id), command.name, command.sdk_options.model_dump_json())
+    row = pgbench.row(str(ACTOR.user_id), command.name, command.sdk_options.model_dump(mode="json"))
     script = stage.folder.path / "append.sql"
 
     async def side() -> float:
         script.write_text(fact if what == WITHOUT else pgbench.together(fact, row))
-        return await pgbench.transactions(program, database.url, script, clients=tasks, seconds=SECONDS)
+        return await pgbench.transactions(
+            program, database.url, database.schema, script, clients=tasks, seconds=SECONDS
+        )
 
     return side
 

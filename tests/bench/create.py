@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from onebox.testing.databases import Databases
-from runtime.testing import eventually
 
 from tests.bench import cpu
 from tests.bench.http import Connection, Request
@@ -13,7 +12,7 @@ from tests.bench.load import Load
 from tests.bench.report import Aim, Line, milliseconds, rate
 from tests.bench.rounds import Side, interleaved
 from tests.bench.samples import BODY
-from tests.bench.stage import Stage
+from tests.bench.stage import Stage, until
 
 ROUNDS, SECONDS, CLIENTS = 5, 3.0, 8
 PAUSE = 0.3
@@ -94,7 +93,7 @@ async def _control(stage: Stage) -> AsyncGenerator[int]:
         port = stage.free_port()
         child = stage.start("tests.bench.control", {"PORT": str(port), "DATABASE_URL": url})
         try:
-            await eventually(lambda: _answers(port))
+            await until(child, lambda: _answers(port))
             yield port
         finally:
             child.ask_to_stop()

@@ -11,7 +11,6 @@ from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore
 from nats.errors import NoRespondersError
 from runtime import bus
-from runtime.testing import eventually
 from session.app import service
 
 from tests.bench.http import Connection, Request
@@ -19,7 +18,7 @@ from tests.bench.report import Line, milliseconds
 from tests.bench.responder import RAW, Echo
 from tests.bench.rounds import Side, interleaved, timed
 from tests.bench.samples import BODY, new_command, new_envelope, new_session
-from tests.bench.stage import Stage
+from tests.bench.stage import Stage, until
 
 ROUNDS, WARMING = 400, 50
 
@@ -55,7 +54,7 @@ def _over_http(connection: Connection, token: str) -> dict[str, Side]:
 
 @asynccontextmanager
 async def _over_the_bus(stage: Stage) -> AsyncGenerator[dict[str, Side]]:
-    stage.start("tests.bench.responder", {"NATS_URL": stage.nats.url})
+    responder = stage.start("tests.bench.responder", {"NATS_URL": stage.nats.url})
     async with bus.connected(stage.nats.url, "bench") as client:
         asks, body = bus.Bus(client), new_command().model_dump_json().encode()
         sides = {
@@ -63,7 +62,7 @@ async def _over_the_bus(stage: Stage) -> AsyncGenerator[dict[str, Side]]:
             "  NATS with messages and FastStream": timed(lambda: asks.ask(Echo(command=new_command()), new_envelope())),
         }
         for side in sides.values():
-            await eventually(lambda side=side: _there(side))
+            await until(responder, lambda side=side: _there(side))
         yield sides
 
 

@@ -15,7 +15,7 @@ AIM = Aim(1.5, "x", most=True)
 # In the order of time, as ids of version 7 are. The trigger counts: a thousand in a transaction, because each row that
 # it counts in the same one costs more than the row before.
 SEED = """
-    INSERT INTO session.sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
+    INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
     SELECT ('01970000-0000-7000-8000-' || lpad(to_hex($1::bigint + n), 12, '0'))::uuid, $2::uuid,
         'Session ' || n, 'interactive', CASE WHEN n % $5 = 1 THEN 'processing' ELSE 'active' END,
         '{"allowed_tools": ["Read", "Write", "Bash"]}', now(), now()
@@ -65,11 +65,11 @@ async def _requests(stage: Stage, number: int, sessions: int) -> dict[str, Reque
 
 
 async def _seed(stage: Stage, user_id: str, base: int, sessions: int) -> None:
-    connection = await asyncpg.connect(stage.postgres.url)
+    connection = await asyncpg.connect(stage.postgres.url, server_settings={"search_path": "session"})
     try:
         for first in range(1, sessions + 1, AT_ONCE):
             last = min(first + AT_ONCE - 1, sessions)
             await connection.execute(SEED, base, user_id, first, last, sessions // RARE)
-        await connection.execute("VACUUM ANALYZE session.sessions, session.session_counts")  # as its own would, soon
+        await connection.execute("VACUUM ANALYZE sessions, session_counts")  # as its own would, soon
     finally:
         await connection.close()

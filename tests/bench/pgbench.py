@@ -6,17 +6,17 @@ import re
 import shutil
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 from onebox.programs import find_postgres
 from runtime.envelope import Envelope
 
 FACT = """
-INSERT INTO session.events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
+INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
 VALUES (gen_random_uuid(), 1, '{topic}', '{state}', '{envelope}', now(), gen_random_uuid());
 """
 ROW = """
-INSERT INTO session.sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
+INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)
 VALUES (gen_random_uuid(), '{user_id}', '{name}', 'interactive', 'created', '{options}', now(), now());
 """
 _TPS = re.compile(r"tps = ([\d.]+)")
@@ -34,9 +34,9 @@ def fact(topic: str, state: bytes, envelope: Envelope) -> str:
     return FACT.format(topic=topic, state=f"\\x{state.hex()}", envelope=_quiet(json.dumps(envelope.headers())))
 
 
-def row(user_id: str, name: str, options: str) -> str:
+def row(user_id: str, name: str, options: dict[str, Any]) -> str:
     """Write the INSERT of a session into its read model."""
-    return ROW.format(user_id=user_id, name=name, options=_quiet(options))
+    return ROW.format(user_id=user_id, name=name, options=_quiet(json.dumps(options)))
 
 
 def together(*statements: str) -> str:
@@ -46,25 +46,24 @@ def together(*statements: str) -> str:
 
 def _quiet(text: str) -> str:
     # pgbench takes a colon with a word behind it for one of its variables.
-    return re.sub(r":(?=\w)", "-", text)
+    return re.sub(r":(?=\w)", r"\\u003a", text)
 
 
-async def transactions(program: str, url: str, script: Path, *, clients: int, seconds: int) -> float:
-    """Run a script as often as it goes; give how often a second.
+async def transactions(program: str, url: str, schema: str, script: Path, *, clients: int, seconds: int) -> float:
+    """Run a script as often as it goes, in a schema; give how often a second.
 
     Raises:
         RuntimeError: pgbench failed.
     """
-    address = urlsplit(url)
     process = await asyncio.create_subprocess_exec(
         program,
         *("-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds), "-f", str(script)),
-        *("-h", parse_qs(address.query)["host"][0], "-U", address.username or "", address.path.lstrip("/")),
+        f"{url}&options=-csearch_path%3D{schema}",
         stdout=PIPE,
         stderr=PIPE,
     )
     told, complaints = await process.communicate()
     found = _TPS.search(told.decode())
     if process.returncode or not found:
-        raise RuntimeError(f"pgbench: {complaints.decode()}")
+        raise RuntimeError(f"pgbench: {complaints.decode()[:1000]}")
     return float(found[1])

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
 from onebox.testing.system import System
+from onebox.trouble import tail
+from runtime.testing import eventually
 from session.app import service
 
 from tests.bench.load import Clients
@@ -123,3 +125,19 @@ class Stage:
         self._held.callback(server.stop)
         server.start()
         return server
+
+
+async def until(child: Child, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds that a child is to bring about.
+
+    Raises:
+        RuntimeError: it ended instead.
+        TimeoutError: nothing came of it.
+    """
+    await eventually(lambda: _held_or_ended(child, condition))
+    if not child.running():
+        raise RuntimeError(f"{child.name} ended:\n{tail(child.log)}")
+
+
+async def _held_or_ended(child: Child, condition: Callable[[], Awaitable[bool]]) -> bool:
+    return not child.running() or await condition()

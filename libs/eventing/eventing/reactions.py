@@ -115,35 +115,42 @@ class Reactor[T]:
             taking.cancel()
 
     async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
-        # Ends when nothing came for a while, and so makes sure at least that often that the consumer exists.
-        facts = await self._consumer(listed)
+        await self._make_consumer(listed)
+        facts = await self.js.pull_subscribe_bind(self._durable(listed), _stream(listed))
         try:
             while True:
                 await slots.acquire()
                 try:
-                    [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+                    message = await self._next(listed, facts)
                 except BaseException:
                     slots.release()
                     raise
                 tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
-        except NothingThere:
-            pass
         finally:
             await facts.unsubscribe()
 
-    async def _consumer(self, listed: Listed) -> JetStreamContext.PullSubscription:
-        stream = _stream(listed)
-        durable = f"{self.service}-{listed.name}"
+    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg:
+        while True:
+            try:
+                [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+            except NothingThere:
+                await self._make_consumer(listed)  # one that was deleted says nothing either
+            else:
+                return message
+
+    async def _make_consumer(self, listed: Listed) -> None:
         config = ConsumerConfig(
-            durable_name=durable,
+            durable_name=self._durable(listed),
             filter_subject=f"{listed.fact.subject}.*",
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT,
             max_deliver=-1,  # counted in _settle, so that a crash loop ends in the dead letters too
             max_ack_pending=1000,
         )
-        await self.js.add_consumer(stream, config)
-        return await self.js.pull_subscribe_bind(durable, stream)
+        await self.js.add_consumer(_stream(listed), config)
+
+    def _durable(self, listed: Listed) -> str:
+        return f"{self.service}-{listed.name}"
 
     async def _settle(self, listed: Listed, message: Msg) -> None:
         place = (listed.name, message.metadata.sequence.stream)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from eventing.database import Database
 from eventing.memory import MemoryStore
 from eventing.migrating import migrate
@@ -18,6 +19,12 @@ from onebox.folder import DataFolder
 from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.databases import Databases
 from runtime import bus
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Log failures in few words: a traceback in colour, with all its variables, takes a tenth of a second."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 async def _fill(url: str) -> None:
@@ -62,6 +69,13 @@ def store(request: pytest.FixtureRequest) -> EventStore:
 async def client(nats_url: str) -> AsyncGenerator[Client]:
     """Give a connection to the test's own NATS server."""
     async with bus.connected(nats_url, "test") as connected:
+        yield connected
+
+
+@pytest_asyncio.fixture
+async def other_client(nats_url: str) -> AsyncGenerator[Client]:
+    """Give the connection of another replica."""
+    async with bus.connected(nats_url, "other") as connected:
         yield connected
 
 

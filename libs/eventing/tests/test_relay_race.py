@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import cast
 
 from eventing.database import Database
 from eventing.postgres import PostgresStore
@@ -83,5 +84,6 @@ async def catch_up(store: PostgresStore, relay: Relay) -> None:
 
 async def stream(js: JetStreamContext) -> list[tuple[str, str]]:
     last = (await js.stream_info("EVT_JAR")).state.last_seq
-    heads = [(await js.get_msg("EVT_JAR", seq=seq)).headers or {} for seq in range(1, last + 1)]
+    messages = [await js.get_msg("EVT_JAR", seq=seq) for seq in range(1, last + 1)]
+    heads = [cast(dict[str, str], message.headers) for message in messages]
     return [(head["ce-subject"], head["aggregate-version"]) for head in heads]

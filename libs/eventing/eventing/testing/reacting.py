@@ -1,0 +1,60 @@
+"""Replicas that react, and what they do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from nats.aio.client import Client
+from runtime.testing import background
+
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.handling import Handlers
+from eventing.memory import MemoryStore
+from eventing.reactions import Listed, Reaction, Reactor
+from eventing.recording import Recorded
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JarOpened
+
+type Act = Callable[[Recorded[Any], Reaction[Any]], Awaitable[None]]
+
+
+class Acting:
+    """A reaction to an opened jar: notes that it was called, and does what the test wants."""
+
+    def __init__(self, act: Act | None = None) -> None:
+        self.act, self.seen, self.go = act, list[Recorded[Any]](), asyncio.Event()
+
+    @classmethod
+    def waiting(cls) -> "Acting":
+        """Give one that waits for `go`."""
+        acting = cls()
+        acting.act = acting._wait
+        return acting
+
+    async def _wait(self, *_: object) -> None:
+        await self.go.wait()
+
+    async def react(self, recorded: Recorded[JarOpened], reaction: Reaction[Any]) -> None:
+        """Act on a fact."""
+        self.seen.append(recorded)
+        if self.act:
+            await self.act(recorded, reaction)
+
+    def listed(self, at_once: int = 16) -> Listed:
+        """List it as the reaction `open`."""
+        return Listed("open", JarOpened, self.react, at_once)
+
+
+def replica(client: Client, commands: Handlers | None = None) -> Reactor[str]:
+    """Give one replica of the service of jars, whose only tool is a text."""
+    database = cast(Database, None)  # nothing here reads
+    dispatcher = Dispatcher(MemoryStore(Jar.facts), database, "a tool", commands or Handlers(), Handlers())
+    return Reactor("jar", client, dispatcher)
+
+
+def working(*pairs: tuple[Reactor[str], Acting]) -> AbstractAsyncContextManager[object]:
+    """Let replicas work as long as the context is open."""
+    never = asyncio.Event()
+    return background(*(reactor.work(acting.listed(), never) for reactor, acting in pairs))

@@ -1,0 +1,171 @@
+"""The life of those who react: other replicas, long work, a bus that goes away, and the end."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+
+import pytest
+from eventing import reactions as module
+from eventing.reactions import Listed, Reactor
+from eventing.streams import jetstream, provision
+from eventing.testing import background, eventually
+from eventing.testing.messages import JarOpened
+from eventing.testing.publishing import publish
+from eventing.testing.reacting import Acting, replica, working
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+from onebox.nats import EmbeddedNats
+
+OPENED = JarOpened.example()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
+
+
+async def settled(js: JetStreamContext) -> bool:
+    """Whether nothing is left to act on."""
+    try:
+        info = await js.consumer_info("EVT_JAR", "jar-open")
+    except NotFoundError:
+        return False
+    return not info.num_pending and not info.num_ack_pending
+
+
+async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
+    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.4)
+    monkeypatch.setattr(module, "HEARTBEAT", 0.05)
+    acting = Acting.waiting()
+    await publish(js, OPENED)
+    async with working((replica(client), acting), (replica(other_client), acting)):
+        await eventually(lambda: acting.seen)
+        await asyncio.sleep(1.2)  # three times as long as the bus waits for a sign of life
+        acting.go.set()
+        await eventually(lambda: settled(js))
+    assert len(acting.seen) == 1
+
+
+async def test_without_a_sign_of_life_a_fact_is_handed_to_another(
+    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.2)
+    monkeypatch.setattr(module, "HEARTBEAT", 3600)
+    acting = Acting.waiting()
+    await publish(js, OPENED)
+    async with working((replica(client), acting), (replica(other_client), acting)):
+        await eventually(lambda: len(acting.seen) == 2)
+
+
+async def test_a_fact_that_comes_again_while_it_is_in_hand_is_acted_on_once(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 0.1)
+    monkeypatch.setattr(module, "HEARTBEAT", 3600)
+    acting = Acting.waiting()
+    await publish(js, OPENED)
+    async with working((replica(client), acting)):
+        await eventually(lambda: acting.seen)
+        await eventually(lambda: _redelivered(js))
+        acting.go.set()
+        await eventually(lambda: settled(js))
+    assert len(acting.seen) == 1
+
+
+async def _redelivered(js: JetStreamContext) -> bool:
+    info = await js.consumer_info("EVT_JAR", "jar-open")
+    return (info.delivered.consumer_seq if info.delivered else 0) >= 3
+
+
+async def test_being_cancelled_gives_the_fact_to_another_at_once(
+    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 3600)
+    first, second = Acting.waiting(), Acting()
+    await publish(js, OPENED)
+    async with working((replica(client), first)):
+        await eventually(lambda: first.seen)
+    async with working((replica(other_client), second)):
+        await eventually(lambda: second.seen)
+
+
+async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client: Client, js: JetStreamContext) -> None:
+    acting, draining = Acting.waiting(), asyncio.Event()
+    await publish(js, OPENED)
+    async with background(replica(client).work(acting.listed(), draining)) as [work]:
+        await eventually(lambda: acting.seen)
+        draining.set()
+        await asyncio.sleep(0)
+        await publish(js, OPENED)
+        assert not work.done()
+        acting.go.set()
+        await eventually(work.done)
+    assert len(acting.seen) == 1
+
+
+async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamContext) -> None:
+    acting = Acting.waiting()
+    for _ in range(5):
+        await publish(js, OPENED)
+    async with background(replica(client).work(acting.listed(at_once=2), asyncio.Event())):
+        await eventually(lambda: len(acting.seen) == 2)
+        await asyncio.sleep(0.05)
+        assert len(acting.seen) == 2
+        acting.go.set()
+        await eventually(lambda: len(acting.seen) == 5)
+
+
+async def test_a_durable_consumer_that_was_deleted_is_made_again(client: Client, js: JetStreamContext) -> None:
+    acting = Acting()
+    async with working((replica(client), acting)):
+        await eventually(lambda: settled(js))
+        await js.delete_consumer("EVT_JAR", "jar-open")
+        await publish(js, OPENED)
+        await eventually(lambda: acting.seen)
+
+
+async def test_a_stream_that_is_not_there_yet_is_waited_for(client: Client) -> None:
+    acting = Acting()
+    async with working((replica(client), acting)):
+        await asyncio.sleep(0.05)
+        await provision(js := jetstream(client), "EVT_JAR", ["evt.jar.>"])
+        await publish(js, OPENED)
+        await eventually(lambda: acting.seen)
+
+
+async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
+    client: Client, js: JetStreamContext, nats_server: EmbeddedNats
+) -> None:
+    acting = Acting.waiting()
+    await publish(js, OPENED)
+    async with working((replica(client), acting)):
+        await eventually(lambda: acting.seen)
+        nats_server.child.ask_to_stop()
+        nats_server.child.finish()
+        await eventually(lambda: not client.is_connected)
+        nats_server.start()
+        await eventually(lambda: client.is_connected)
+        acting.go.set()
+        await eventually(lambda: settled(js))
+    assert len(acting.seen) == 1
+
+
+async def test_waiting_for_facts_leaves_no_subscriptions_behind(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)
+    made: list[Listed] = []
+
+    class Counting(Reactor[str]):
+        async def _make_consumer(self, listed: Listed) -> None:
+            made.append(listed)
+            await super()._make_consumer(listed)
+
+    async with working((Counting("jar", client, replica(client).dispatcher), Acting())):
+        await eventually(lambda: len(made) > 10)
+        assert len(client._subs) < 5  # pyright: ignore[reportPrivateUsage]
