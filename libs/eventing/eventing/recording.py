@@ -13,7 +13,11 @@ from runtime.envelope import Envelope
 
 from eventing.aggregate import Aggregate
 
-__all__ = ["Change", "FactMapper", "Recorded", "StoredEvent"]
+__all__ = ["Change", "FactMapper", "FactTooLarge", "Recorded", "StoredEvent"]
+
+
+LARGEST_FACT = 6 * 2**20
+"""Bytes. With its headers it stays below the 8 MB that the bus carries (`max_payload`)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Change(CanMutateAggregate[UUID]):
         aggregate.apply(self.fact)
 
 
+class FactTooLarge(Exception):
+    """A fact has too many bytes to be stored."""
+
+
 class FactMapper(Mapper[UUID]):
     """Stores facts as JSON. Their topic is `subject;version`, never a module path, so code can move."""
 
@@ -53,14 +61,17 @@ class FactMapper(Mapper[UUID]):
         super().__init__(JSONTranscoder())
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
-        """Give the row of a change."""
+        """Give the row of a change.
+
+        Raises:
+            FactTooLarge: the bus would not carry it, and so would carry nothing behind it either.
+        """
         fact = cast(Change, domain_event).fact
-        return StoredEvent(
-            domain_event.originator_id,
-            domain_event.originator_version,
-            f"{fact.subject};{fact.version}",
-            fact.model_dump_json().encode(),
-        )
+        state = fact.model_dump_json().encode()
+        if len(state) > LARGEST_FACT:
+            raise FactTooLarge(f"{fact.subject} has {len(state)} bytes; {LARGEST_FACT} is the most")
+        topic = f"{fact.subject};{fact.version}"
+        return StoredEvent(domain_event.originator_id, domain_event.originator_version, topic, state)
 
     def to_fact(self, topic: str, state: bytes, facts: dict[str, type[Event]]) -> Event:
         """Give the fact of a row, in today's version.

@@ -1,6 +1,6 @@
 """A migrated database, a connection to the bus, and the stores, memory and PostgreSQL alike."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,12 @@ from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
 from eventing.store import EventStore
 from eventing.streams import jetstream, provision
+from eventing.testing import eventually
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from onebox.folder import DataFolder
+from onebox.nats import EmbeddedNats
 from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.databases import Databases
 from runtime import bus
@@ -77,6 +79,20 @@ async def other_client(nats_url: str) -> AsyncGenerator[Client]:
     """Give the connection of another replica."""
     async with bus.connected(nats_url, "other") as connected:
         yield connected
+
+
+@pytest.fixture
+def cut_off(nats_server: EmbeddedNats, client: Client) -> Callable[[], Coroutine[None, None, None]]:
+    """Give what restarts the bus, and returns when `client` is connected again."""
+
+    async def cut_off() -> None:
+        nats_server.child.ask_to_stop()
+        nats_server.child.finish()
+        await eventually(lambda: not client.is_connected)
+        nats_server.start()
+        await eventually(lambda: client.is_connected)
+
+    return cut_off
 
 
 @pytest_asyncio.fixture

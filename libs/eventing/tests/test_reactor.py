@@ -4,6 +4,7 @@
 # nats-py leaves the keyword parameters of its methods without types.
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
@@ -16,9 +17,10 @@ from eventing.testing.reacting import Acting, replica, working
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
-from onebox.nats import EmbeddedNats
 
 OPENED = JarOpened.example()
+
+type CutOff = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -139,17 +141,13 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(client: Client) -> N
 
 
 async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
-    client: Client, js: JetStreamContext, nats_server: EmbeddedNats
+    client: Client, js: JetStreamContext, cut_off: CutOff
 ) -> None:
     acting = Acting.waiting()
     await publish(js, OPENED)
     async with working((replica(client), acting)):
         await eventually(lambda: acting.seen)
-        nats_server.child.ask_to_stop()
-        nats_server.child.finish()
-        await eventually(lambda: not client.is_connected)
-        nats_server.start()
-        await eventually(lambda: client.is_connected)
+        await cut_off()
         acting.go.set()
         await eventually(lambda: settled(js))
     assert len(acting.seen) == 1

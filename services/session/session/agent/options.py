@@ -18,7 +18,7 @@ TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
-MESSAGE_BYTES = 16 * 2**20
+MESSAGE_BYTES = 4 * 2**20
 TOOL_SECONDS = 300
 NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
 

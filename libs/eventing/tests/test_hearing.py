@@ -1,0 +1,133 @@
+"""Reactions that every replica has."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from eventing import ordered
+from eventing.recording import Recorded
+from eventing.streams import jetstream, provision
+from eventing.testing import background, eventually
+from eventing.testing.messages import JarOpened, MarbleAdded
+from eventing.testing.publishing import publish
+from eventing.testing.reacting import Acting, replica
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+from runtime.forever import forever
+
+OPENED = JarOpened.example()
+
+type CutOff = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
+
+
+@asynccontextmanager
+async def hearing(js: JetStreamContext, *pairs: tuple[Client, Acting]) -> AsyncGenerator[None]:
+    async with background(*(_hear(client, acting) for client, acting in pairs)):
+        await eventually(lambda: _consumers(js, len(pairs)))
+        yield
+
+
+async def _hear(client: Client, acting: Acting) -> None:
+    reactor, listed = replica(client), acting.listed()
+    await forever("hearing", lambda: reactor.hear(listed))
+
+
+async def _consumers(js: JetStreamContext, number: int) -> bool:
+    return (await js.stream_info("EVT_JAR")).state.consumer_count == number
+
+
+def labels(acting: Acting) -> list[str]:
+    return [recorded.fact.label for recorded in acting.seen]
+
+
+async def test_every_replica_hears_each_fact(client: Client, other_client: Client, js: JetStreamContext) -> None:
+    one, two = Acting(), Acting()
+    async with hearing(js, (client, one), (other_client, two)):
+        sent = [await publish(js, OPENED) for _ in range(10)]
+        await eventually(lambda: len(one.seen) + len(two.seen) == 20)
+    assert one.seen == two.seen == sent
+
+
+async def test_what_was_before_and_what_is_other_is_not_heard(client: Client, js: JetStreamContext) -> None:
+    acting = Acting()
+    await publish(js, JarOpened(label="before"))
+    async with hearing(js, (client, acting)):
+        await publish(js, MarbleAdded.example())
+        await publish(js, JarOpened(label="after"))
+        await eventually(lambda: acting.seen)
+    assert labels(acting) == ["after"]
+
+
+async def test_a_reaction_that_fails_is_not_repeated_and_the_next_fact_is_heard(
+    client: Client, js: JetStreamContext
+) -> None:
+    async def fail(recorded: Recorded[Any], _: object) -> None:
+        if recorded.fact.label == "bad":
+            raise LookupError
+
+    acting = Acting(fail)
+    async with hearing(js, (client, acting)):
+        await publish(js, JarOpened(label="bad"))
+        await publish(js, JarOpened(label="good"))
+        await eventually(lambda: len(acting.seen) >= 2)
+    assert labels(acting) == ["bad", "good"]
+
+
+async def test_what_the_stream_refused_is_not_heard(client: Client, js: JetStreamContext) -> None:
+    acting = Acting()
+    async with hearing(js, (client, acting)):
+        with pytest.raises(APIError):
+            await publish(js, JarOpened(label="refused"), Nats_Expected_Last_Sequence="7")
+        await publish(js, JarOpened(label="taken"))
+        await eventually(lambda: acting.seen)
+    assert labels(acting) == ["taken"]
+
+
+async def test_what_came_while_the_replica_was_cut_off_is_heard_once_and_nothing_twice(
+    client: Client, js: JetStreamContext, cut_off: CutOff
+) -> None:
+    acting = Acting()
+    async with hearing(js, (client, acting)):
+        await publish(js, JarOpened(label="one"))
+        await eventually(lambda: acting.seen)
+        await cut_off()
+        await publish(js, JarOpened(label="two"))
+        await eventually(lambda: len(acting.seen) >= 2)
+    assert labels(acting) == ["one", "two"]
+
+
+async def test_before_the_first_fact_a_cut_off_replica_does_not_hear_the_past(
+    client: Client, js: JetStreamContext, cut_off: CutOff
+) -> None:
+    acting = Acting()
+    await publish(js, JarOpened(label="past"))
+    async with hearing(js, (client, acting)):
+        await cut_off()
+        await publish(js, JarOpened(label="now"))
+        await eventually(lambda: acting.seen)
+    assert labels(acting) == ["now"]
+
+
+async def test_a_stream_that_is_not_there_yet_is_waited_for(client: Client) -> None:
+    acting = Acting()
+    async with _alone(client, acting):
+        await asyncio.sleep(0.05)
+        await provision(js := jetstream(client), "EVT_JAR", ["evt.jar.>"])
+        await eventually(lambda: _consumers(js, 1))
+        await publish(js, OPENED)
+        await eventually(lambda: acting.seen)
+
+
+def _alone(client: Client, acting: Acting) -> AbstractAsyncContextManager[object]:
+    return background(_hear(client, acting))

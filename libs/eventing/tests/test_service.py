@@ -1,0 +1,184 @@
+"""A whole service: what it does together, and how it begins and ends."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from eventing import ordered
+from eventing import reactions as reactions_module
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.reactions import Reaction, Reactions
+from eventing.recording import Recorded
+from eventing.service import Service, ServiceSettings
+from eventing.testing import background, eventually
+from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, project
+from eventing.testing.messages import AddMarble, GetJar, JarOpened, OpenJar
+from nats.aio.client import Client
+from onebox.ports import ReservedPort
+from runtime.bus import Bus, Unavailable
+from runtime.envelope import Envelope
+
+
+class Jars:
+    """The service of jars, with reactions: one puts a marble into each new jar, one is heard everywhere."""
+
+    def __init__(self) -> None:
+        self.heard: list[Recorded[JarOpened]] = []
+        self.clients: list[Client] = []
+        self.began, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+        reactions = Reactions()
+
+        @reactions.once()
+        async def put_one_in(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.began.set()
+            await self.go.wait()
+            await reaction.send(AddMarble(jar_id=recorded.id, colour="red"))
+
+        @reactions.everywhere
+        async def hear(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.heard.append(recorded)
+
+        self.service: Service[ServiceSettings, None] = Service(
+            name="jar",
+            aggregates=[Jar],
+            commands=handles,
+            queries=answers,
+            project=project,
+            migrations=MIGRATIONS,
+            tools=self.tools,
+            reactions=reactions,
+            taken=TAKEN,
+            started=self.begin,
+        )
+
+    @asynccontextmanager
+    async def tools(self, _: ServiceSettings, __: Database, client: Client) -> AsyncGenerator[None]:
+        self.clients.append(client)
+        yield
+
+    async def begin(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
+        assert dispatcher.taken == TAKEN
+
+
+@pytest.fixture
+def settings(database_url: str, nats_url: str) -> ServiceSettings:
+    return ServiceSettings(database_url=database_url, nats_url=nats_url)
+
+
+@pytest.fixture
+def bus(client: Client) -> Bus:
+    return Bus(client, timeout=1)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
+
+
+def running(
+    jars: Jars, settings: ServiceSettings, stop: asyncio.Event
+) -> AbstractAsyncContextManager[list[asyncio.Task[object]]]:
+    return background(jars.service.run(settings, stop))
+
+
+async def marbles(bus: Bus) -> int | None:
+    try:
+        return (await bus.ask(GetJar.example(), Envelope.begin())).marbles
+    except Exception:  # noqa: BLE001  not yet
+        return None
+
+
+async def opened(bus: Bus) -> Any:
+    try:
+        return await bus.ask(OpenJar.example(), Envelope.begin())
+    except Unavailable:
+        return None
+
+
+async def test_a_command_becomes_a_fact_and_the_fact_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    async with running(jars, settings, stop) as [run]:
+        await eventually(lambda: opened(bus))
+        await eventually(lambda: _has_one(bus))
+        stop.set()
+        await eventually(run.done)
+
+
+async def _has_one(bus: Bus) -> bool:
+    return await marbles(bus) == 1
+
+
+async def test_a_fact_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
+    one, two, stop = Jars(), Jars(), asyncio.Event()
+    async with running(one, settings, stop), running(two, settings, stop):
+        await eventually(lambda: _consumers(bus))
+        await opened(bus)
+        await eventually(lambda: one.heard and two.heard)
+        stop.set()
+    assert len(one.heard) == len(two.heard) == 1
+
+
+async def _consumers(bus: Bus) -> bool:
+    try:
+        state = (await bus.client.jetstream().stream_info("EVT_JAR")).state
+    except Exception:  # noqa: BLE001  not yet
+        return False
+    return state.consumer_count == 3
+
+
+async def test_stopping_finishes_a_reaction_that_is_under_way(settings: ServiceSettings, bus: Bus) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    jars.go.clear()
+    async with running(jars, settings, stop) as [run]:
+        await eventually(lambda: opened(bus))
+        await jars.began.wait()
+        stop.set()
+        await asyncio.sleep(0.05)
+        assert not run.done()
+        jars.go.set()
+        await eventually(run.done)
+    stop.clear()
+    async with running(Jars(), settings, stop):
+        assert await eventually(lambda: marbles(bus)) == 1
+        stop.set()
+
+
+async def test_readiness_is_told_over_http(settings: ServiceSettings) -> None:
+    stop = asyncio.Event()
+    with ReservedPort() as port:
+        told = settings.model_copy(update={"ops_port": port.number})
+        async with httpx.AsyncClient() as http, running(Jars(), told, stop):
+            answer = await eventually(lambda: _ready(http, port.number))
+            stop.set()
+    assert answer.json() == {"status": "ready", "checks": {"database": "ok", "bus": "ok"}}
+
+
+async def _ready(http: httpx.AsyncClient, port: int) -> httpx.Response | None:
+    try:
+        return await http.get(f"http://127.0.0.1:{port}/health/ready")
+    except httpx.TransportError:
+        return None
+
+
+async def test_a_service_that_the_bus_threw_out_ends(settings: ServiceSettings, bus: Bus) -> None:
+    jars = Jars()
+    with pytest.raises(ExceptionGroup) as ended:
+        await _break_the_rules(jars, settings, bus)
+    assert ended.group_contains(Unavailable, match="the bus ended the connection")
+
+
+async def _break_the_rules(jars: Jars, settings: ServiceSettings, bus: Bus) -> None:
+    async with asyncio.timeout(20), running(jars, settings, asyncio.Event()) as [run]:
+        await eventually(lambda: opened(bus))
+        [client] = jars.clients
+        await Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
+        await asyncio.wait([run])

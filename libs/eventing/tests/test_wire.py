@@ -1,0 +1,81 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from eventing import wire
+from eventing.recording import Recorded
+from eventing.testing.messages import JAR, JarOpened, MarbleAdded
+from runtime import clock
+from runtime.envelope import Envelope
+
+CAUSE = Envelope.begin(correlation_id="story", actor=Actor(user_id=JAR, role="user")).within(5)
+RECORDED: Recorded[Any] = Recorded(JAR, 3, clock.now(), MarbleAdded.example(), CAUSE)
+HEADERS = wire.headers(RECORDED, "jar")
+BODY = RECORDED.fact.model_dump_json().encode()
+
+
+def test_the_stream_of_a_service_bears_its_name() -> None:
+    assert wire.stream_of("task_scheduler") == "EVT_TASK_SCHEDULER"
+
+
+def test_a_fact_has_a_subject_of_its_kind_and_its_aggregate() -> None:
+    assert wire.subject(RECORDED) == f"evt.jar.marble_added.{JAR}"
+
+
+def test_the_headers_are_those_of_a_cloud_event() -> None:
+    time = HEADERS["ce-time"]
+    assert datetime.fromisoformat(time) == RECORDED.at
+    assert {name: value for name, value in HEADERS.items() if name.startswith("ce-")} == {
+        "ce-id": HEADERS["ce-id"],
+        "ce-specversion": "1.0",
+        "ce-type": "evt.jar.marble_added",
+        "ce-source": "/jar",
+        "ce-subject": str(JAR),
+        "ce-time": time,
+        "ce-datacontenttype": "application/json",
+    }
+
+
+def test_a_fact_has_the_same_id_whenever_it_is_published() -> None:
+    assert wire.headers(RECORDED, "jar")["ce-id"] == HEADERS["ce-id"]
+    other = Recorded(JAR, 4, RECORDED.at, RECORDED.fact, CAUSE)
+    assert wire.headers(other, "jar")["ce-id"] != HEADERS["ce-id"]
+
+
+def test_a_fact_comes_back_from_the_wire_with_the_message_that_caused_it() -> None:
+    read = wire.read(MarbleAdded, HEADERS, BODY)
+    assert (read.id, read.version, read.at, read.fact) == (JAR, 3, RECORDED.at, RECORDED.fact)
+    assert read.envelope.causation_id == CAUSE.message_id
+    assert (read.envelope.correlation_id, read.envelope.actor) == ("story", CAUSE.actor)
+
+
+def test_a_fact_has_no_deadline() -> None:
+    assert wire.read(MarbleAdded, HEADERS, BODY).envelope.deadline is None
+
+
+def test_a_fact_of_an_old_version_is_read_as_it_is_today() -> None:
+    old = HEADERS | {"fact-version": "1"}
+    assert wire.read(MarbleAdded, old, b'{"colour": "red"}').fact == MarbleAdded(colour="red", size=1)
+
+
+@pytest.mark.parametrize("missing", ["fact-version", "ce-subject", "aggregate-version", "ce-time", "ce-id"])
+def test_a_fact_without_one_of_its_headers_is_not_read(missing: str) -> None:
+    with pytest.raises((KeyError, ValueError)):
+        wire.read(MarbleAdded, {name: value for name, value in HEADERS.items() if name != missing}, BODY)
+
+
+def test_a_fact_of_another_kind_is_not_read() -> None:
+    with pytest.raises(ValueError, match=r"evt\.jar\.opened has no version 2"):
+        wire.read(JarOpened, HEADERS, BODY)
+
+
+def test_headers_fit_into_the_room_that_is_kept_for_them() -> None:
+    longest = Envelope(UUID(int=1), "x" * 128, UUID(int=2), CAUSE.actor, "0" * 55, clock.now())
+    size = sum(len(f"{name}: {value}\r\n") for name, value in wire.headers(Recorded(*_with(longest)), "jar").items())
+    assert size < wire.HEADROOM / 4  # the relay and the dead letters add to it
+
+
+def _with(envelope: Envelope) -> tuple[UUID, int, datetime, MarbleAdded, Envelope]:
+    return JAR, 2**31, RECORDED.at, RECORDED.fact, envelope
