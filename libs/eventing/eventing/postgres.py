@@ -12,7 +12,7 @@ from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
 from eventing.recording import Change, FactMapper, Recorded
-from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, TooLarge, pending
+from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, pending
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
@@ -32,15 +32,10 @@ FEED = """
 
 
 class PostgresStore:
-    """Stores the facts of one service, and projects them with `project` into its own read models.
+    """Stores the facts of one service, and projects them with `project` into its own read models."""
 
-    A fact may have up to `largest` bytes.
-    """
-
-    def __init__(
-        self, database: Database, facts: dict[str, type[Event]], project: Projection, *, largest: int = 1_000_000
-    ) -> None:
-        self.database, self.facts, self.project, self.largest = database, facts, project, largest
+    def __init__(self, database: Database, facts: dict[str, type[Event]], project: Projection) -> None:
+        self.database, self.facts, self.project = database, facts, project
         self.mapper = FactMapper()
         self.appended = asyncio.Event()
 
@@ -85,8 +80,6 @@ class PostgresStore:
 
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[UUID], list[int], list[str], list[bytes]]:
         rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
-        if large := [row.topic for row in rows if len(row.state) > self.largest]:
-            raise TooLarge(large)
         return (
             [UUID(str(row.originator_id)) for row in rows],
             [row.originator_version for row in rows],

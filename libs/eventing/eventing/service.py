@@ -23,7 +23,7 @@ from eventing.postgres import PostgresStore, Projection
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
-from eventing.streams import DEAD_LETTERS, jetstream, provision
+from eventing.streams import DEAD_LETTERS, check_size, jetstream, provision
 
 log = get_logger()
 
@@ -63,12 +63,12 @@ class Service[S: ServiceSettings, T]:
             database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
             applied = await migrate(database, self.migrations)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
+            check_size(client)
             js = jetstream(client)
             await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
             await provision(js, DEAD_LETTERS, ["dead.>"])
             tools = await stack.enter_async_context(self.tools(settings, database, client))
-            largest = client.max_payload - wire.HEADROOM
-            store = PostgresStore(database, self.facts, self.project, largest=largest)
+            store = PostgresStore(database, self.facts, self.project)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
             if self.started:
                 await self.started(settings, dispatcher)

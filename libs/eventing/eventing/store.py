@@ -38,10 +38,6 @@ class Taken(Exception):
         self.constraint = constraint
 
 
-class TooLarge(Exception):
-    """A fact is larger than the bus carries: stored, it would stop the relay for ever."""
-
-
 @dataclass(frozen=True)
 class Fed:
     """A fact and its place in the feed."""
@@ -68,7 +64,6 @@ class EventStore(Protocol):
             Conflict: one of the aggregates moved on.
             Repeated: the envelope's message was recorded before.
             Taken: a unique index of a read model refused it.
-            TooLarge: the bus could not carry one of the facts.
         """
         ...
 

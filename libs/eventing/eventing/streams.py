@@ -8,6 +8,9 @@ from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import BadRequestError
 
+from eventing import wire
+from eventing.recording import LARGEST_FACT
+
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
 MONTH = 30 * 24 * 3600.0
 DEAD_LETTERS = "DEAD_LETTERS"
@@ -15,6 +18,20 @@ DEAD_LETTERS = "DEAD_LETTERS"
 
 class BusTooOld(Exception):
     """The NATS server cannot do what the system needs."""
+
+
+class BusTooSmall(Exception):
+    """The NATS server does not carry messages as large as facts may be."""
+
+
+def check_size(client: Client) -> None:
+    """Make sure that any fact can be published: one that cannot would stop all that are behind it.
+
+    Raises:
+        BusTooSmall: the server carries less.
+    """
+    if client.max_payload < LARGEST_FACT + wire.HEADROOM:
+        raise BusTooSmall(f"nats-server carries messages of {client.max_payload} bytes: set its max_payload to 8MB")
 
 
 def jetstream(client: Client) -> JetStreamContext:

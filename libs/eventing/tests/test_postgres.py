@@ -8,7 +8,7 @@ import pytest
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
-from eventing.store import START, Conflict, Missing, Taken, TooLarge
+from eventing.store import START, Conflict, Missing, Taken
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarFact, JarOpened, MarbleAdded
@@ -80,15 +80,6 @@ async def test_read_models_written_crosswise_conflict_and_do_not_hang(
     saves = [opened(store, "one, two", new_id()), opened(store, "two, one", new_id())]
     results = await asyncio.gather(*saves, return_exceptions=True)
     assert [type(result) for result in results if isinstance(result, Exception)] == [Conflict]
-
-
-async def test_a_fact_that_the_bus_could_not_carry_is_not_stored(database: Database) -> None:
-    async def nothing(*_: object) -> None: ...
-
-    store = PostgresStore(database, Jar.facts, nothing, largest=100)
-    await opened(store, "x" * 80)
-    with pytest.raises(TooLarge, match=r"evt\.jar\.opened"):
-        await opened(store, "x" * 100, OTHER)
 
 
 async def test_facts_are_stored_under_their_subject_and_version(

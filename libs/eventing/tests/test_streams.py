@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, jetstream, provision
+from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, jetstream, provision
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
@@ -38,6 +38,18 @@ async def test_replicas_may_make_it_at_once(client: Client) -> None:
     js = jetstream(client)
     await asyncio.gather(*(provision(js, "EVT_JAR", ["evt.jar.>"]) for _ in range(5)))
     assert (await js.stream_info("EVT_JAR")).config.name == "EVT_JAR"
+
+
+async def test_a_server_that_carries_any_fact_is_good(client: Client) -> None:
+    check_size(client)
+
+
+async def test_a_server_that_carries_less_than_a_fact_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LARGEST_FACT", client.max_payload)
+    with pytest.raises(BusTooSmall, match="8MB"):
+        check_size(client)
 
 
 async def test_a_server_that_is_too_old_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,18 @@
+import asyncio
+import sys
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from runtime import health
 from runtime.envelope import Envelope
 from runtime.telemetry import span, traceparent
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -58,3 +66,25 @@ def test_a_traceparent_that_makes_no_sense_begins_a_new_trace(spans: InMemorySpa
     with span("handle", "nonsense"):
         pass
     assert spans.get_finished_spans()[0].parent is None
+
+
+async def test_spans_are_sent_to_the_endpoint() -> None:
+    received: list[bytes] = []
+
+    async def take(request: Request) -> Response:
+        received.append(await request.body())
+        return Response()
+
+    collector = Starlette(routes=[Route("/v1/traces", take, methods=["POST"])])
+    async with health.serving(collector, "127.0.0.1", 0) as server:
+        host, port = server.address
+        script = f"""
+from runtime import telemetry
+telemetry.set_up("probe", "http://{host}:{port}")
+with telemetry.span("a piece of work"):
+    pass
+telemetry.shut_down()"""
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+        assert await process.wait() == 0
+    assert b"a piece of work" in b"".join(received)
+    assert b"probe" in b"".join(received)
