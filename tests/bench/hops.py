@@ -41,13 +41,11 @@ async def measure(stage: Stage) -> list[Line]:
 
 
 def _over_http(connection: Connection, token: str) -> dict[str, Side]:
-    forbidden = BODY | {"sdk_options": {"permission_mode": "bypassPermissions"}}
+    invalid = BODY | {"mode": "forked"}
     requests = {
         "whole: POST /sessions": Request.post("/api/v1/sessions", token, BODY),
         "  gateway alone: GET /health/live": Request.get("/health/live"),
-        "  gateway with token and body: refused before the bus": Request.post(
-            "/api/v1/sessions", token, forbidden, 403
-        ),
+        "  gateway with token and body: refused before the bus": Request.post("/api/v1/sessions", token, invalid, 422),
     }
     return {name: timed(lambda request=request: connection.ask(request)) for name, request in requests.items()}
 

@@ -65,9 +65,8 @@ def test_it_cannot_leave_its_namespaces_or_write_outside(user: User, agent: str)
         "nsenter -t 1 -a id",
         "touch /usr/x",
         "mount -t tmpfs x /mnt",
-        "kill -9 -1 2>&1 | head -0",
     )
-    seen = user.bash(agent, "; ".join(f"({each}) && echo escaped" for each in tries[:4]) + "; echo tried")
+    seen = user.bash(agent, "; ".join(f"({each}) && echo escaped" for each in tries) + "; echo tried")
     assert "escaped" not in seen
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 class Code(StrEnum):
     """Why a command or query was refused, or a run failed: words of the domain, never of HTTP."""
 
+    ADMINS_ONLY = "ADMINS_ONLY"
     AGENT_FAILED = "AGENT_FAILED"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     COMMAND_REPEATED = "COMMAND_REPEATED"
@@ -23,6 +24,7 @@ class Code(StrEnum):
     SESSION_BUSY = "SESSION_BUSY"
     SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
     TEMPLATE_NOT_FOUND = "TEMPLATE_NOT_FOUND"
+    TOOL_CALL_NOT_FOUND = "TOOL_CALL_NOT_FOUND"
     USERNAME_TAKEN = "USERNAME_TAKEN"
     USER_NOT_FOUND = "USER_NOT_FOUND"
 

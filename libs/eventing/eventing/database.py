@@ -1,7 +1,7 @@
 """PostgreSQL, as the services see it: one schema, a bounded pool, and a time limit on everything."""
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -9,6 +9,15 @@ import asyncpg
 from pydantic_core import from_json, to_json
 
 type Row = dict[str, Any]
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+)
+"""What is raised while the server is away, starts or stops, or all connections are taken: worth another try."""
 
 CONNECT_TIMEOUT = 3.0
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before: an escape, not a text about one
@@ -28,10 +37,6 @@ class Connection(Protocol):
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement."""
-        ...
-
-    async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None:
-        """Run a statement for each of the arguments."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
@@ -110,11 +115,6 @@ class Database:
         """Run a statement."""
         async with self.connection() as connection:
             return await connection.execute(query, *args)
-
-    async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None:
-        """Run a statement for each of the arguments, all or nothing."""
-        async with self.connection() as connection:
-            await connection.executemany(command, args)
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
         """Give all rows."""

@@ -65,9 +65,7 @@ class PostgresStore:
                     await self.project(entry, connection)
         except asyncpg.UniqueViolationError as violation:
             raise await self._meaning(violation, envelope) from None
-        except (
-            asyncpg.DeadlockDetectedError
-        ) as deadlock:  # with another that saves the same aggregates the other way round
+        except asyncpg.DeadlockDetectedError as deadlock:  # with one that writes the same rows the other way round
             raise Conflict(deadlock.detail) from None
         for aggregate in aggregates:
             aggregate.settle()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_type_hints
 
 from contracts.messages import Command, Event, Query
+from contracts.refusals import Code, Refusal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
@@ -26,6 +27,7 @@ from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import metrics, ordered, wire
+from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
 from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, jetstream
@@ -37,6 +39,7 @@ HEARTBEAT = 2.0
 DELIVERIES = 8
 LONGEST_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
+PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,23 @@ class Reaction[T]:
     envelope: Envelope
 
     async def send[R](self, command: Command[R]) -> R:
-        """Send a command to this service, because of the fact. Raises as `Dispatcher.send` does."""
-        return await self.dispatcher.send(command, self.envelope.follow())
+        """Send a command to this service, because of the fact; while the database is away, again for half a minute.
+
+        Raises as `Dispatcher.send` does.
+        """
+        envelope = self.envelope.follow()
+        for pause in (*PAUSES, None):
+            try:
+                return await self.dispatcher.send(command, envelope)
+            except Refusal as refusal:
+                if pause != PAUSES[0] and refusal.code is Code.COMMAND_REPEATED:
+                    return cast(R, None)  # it had been stored, and only the answer was lost
+                raise
+            except AWAY:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
 
     async def ask[R](self, query: Query[R]) -> R:
         """Ask this service a query. Raises as `Dispatcher.ask` does."""
@@ -179,6 +197,7 @@ class Reactor[T]:
                 await self._react(listed, message)
         except Exception as error:
             log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
+            await self._database_is_back()  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(listed.name, "failed").inc()
             if delivery == DELIVERIES:
                 await self._bury(listed, message, repr(error))
@@ -187,6 +206,15 @@ class Reactor[T]:
         else:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
+
+    async def _database_is_back(self) -> None:
+        while True:
+            try:
+                await self.dispatcher.database.check()
+            except AWAY:
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def hear(self, listed: Listed) -> None:
         """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""

@@ -31,10 +31,12 @@ DRAIN_TIMEOUT = 10.0
 
 
 class ServiceSettings(ProcessSettings):
-    """What every service must be told: where its database and the bus are."""
+    """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers."""
 
     database_url: str
     nats_url: str
+    ops_host: str = "127.0.0.1"
+    ops_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,5 +95,11 @@ class Service[S: ServiceSettings, T]:
             log.info("draining")
             if drained:
                 await asyncio.wait(drained, timeout=DRAIN_TIMEOUT)
-            for task in (*drained, *endless):
-                task.cancel()
+            await _end({*drained, *endless})
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    while tasks:  # nats-py swallows a cancellation now and then
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=1)

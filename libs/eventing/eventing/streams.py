@@ -12,6 +12,7 @@ from eventing import wire
 from eventing.recording import LARGEST_FACT
 
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
+LARGEST_STREAM = 2**30
 MONTH = 30 * 24 * 3600.0
 DEAD_LETTERS = "DEAD_LETTERS"
 
@@ -35,12 +36,12 @@ def check_size(client: Client) -> None:
 
 
 def jetstream(client: Client) -> JetStreamContext:
-    """Give JetStream with a bound on what is under way and on how long it may take."""
-    return client.jetstream(timeout=5, publish_async_max_pending=4000)
+    """Give JetStream with a bound on how long anything may take."""
+    return client.jetstream(timeout=5)
 
 
 async def provision(js: JetStreamContext, name: str, subjects: list[str]) -> None:
-    """Make a stream, or bring it to these settings. Facts stay there for 30 days.
+    """Make a stream, or bring it to these settings. Facts stay there for 30 days, the newest GiB of them.
 
     Raises:
         BusTooOld: the server is older than 2.12.
@@ -48,7 +49,14 @@ async def provision(js: JetStreamContext, name: str, subjects: list[str]) -> Non
     level = (await js.account_info()).api.level or 0
     if level < API_LEVEL:
         raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
-    config = StreamConfig(name=name, subjects=subjects, storage=StorageType.FILE, max_age=MONTH, duplicate_window=120)
+    config = StreamConfig(
+        name=name,
+        subjects=subjects,
+        storage=StorageType.FILE,
+        max_age=MONTH,
+        max_bytes=LARGEST_STREAM,  # beyond it the oldest go: a server that is full would take no fact of anybody
+        duplicate_window=120,
+    )
     try:
         await js.add_stream(config)
     except BadRequestError:

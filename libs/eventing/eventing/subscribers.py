@@ -12,6 +12,7 @@ from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from pydantic import ValidationError
+from runtime.bus import FLUSH_TIMEOUT
 from runtime.envelope import Envelope
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
@@ -44,6 +45,7 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         reconnect_time_wait=1,
         ping_interval=5,
         max_outstanding_pings=2,
+        flush_timeout=FLUSH_TIMEOUT,
     )
     client = await broker.connect()
     largest = client.max_payload - wire.HEADROOM

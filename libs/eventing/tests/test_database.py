@@ -44,13 +44,6 @@ async def _insert_and_fail(database: Database) -> None:
         await connection.execute("SELECT 1/0")
 
 
-async def test_many_rows_are_written_all_or_nothing(small: Database) -> None:
-    await small.execute("CREATE TABLE public.marbles (id int PRIMARY KEY)")
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await small.executemany("INSERT INTO public.marbles VALUES ($1)", [[1], [2], [1]])
-    assert await small.fetchval("SELECT count(*) FROM public.marbles") == 0
-
-
 async def test_no_more_connections_are_opened_than_allowed(small: Database) -> None:
     async with asyncio.TaskGroup() as tasks:
         for _ in range(10):

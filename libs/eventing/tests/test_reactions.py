@@ -11,11 +11,13 @@ from eventing import reactions as module
 from eventing.handling import Handlers, UnitOfWork
 from eventing.reactions import Listed, Reaction, Reactions
 from eventing.recording import Recorded
+from eventing.store import START
 from eventing.streams import DEAD_LETTERS, provision
 from eventing.testing import eventually
+from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, AddMarble, JarOpened, MarbleAdded, OpenJar
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import Acting, Away, replica, working
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -29,6 +31,7 @@ OPENED = JarOpened.example()
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0, 0.0))
 
 
 async def fail(*_: object) -> None:
@@ -101,6 +104,48 @@ async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
         [envelope] = await eventually(lambda: envelopes)
     assert (envelope.causation_id, envelope.correlation_id) == (fact.envelope.message_id, "story")
     assert envelope.actor == ADA
+
+
+async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_out_once(
+    client: Client, js: JetStreamContext
+) -> None:
+    commands, tries = Handlers(), list[int]()
+
+    @commands
+    async def open_it(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionRefusedError
+        jar = Jar(command.jar_id)
+        jar.record(OPENED)
+        await work.save(jar)
+        if len(tries) == 3:
+            raise ConnectionResetError  # stored, and the answer is lost
+        return 0
+
+    acting, reactor = Acting(_add), replica(client, commands)
+    await publish(js, OPENED)
+    async with working((reactor, acting)):
+        await eventually(lambda: settled(js))
+    assert len(tries) == 4
+    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
+
+
+async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
+    await reaction.send(AddMarble.example())
+
+
+async def test_while_the_database_is_away_a_fact_that_failed_is_kept_in_hand(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELIVERIES", 2)
+    database, acting = Away(checks=10**6), Acting(fail)
+    await publish(js, OPENED)
+    async with working((replica(client, database=database), acting)):
+        await eventually(lambda: database.checks < 10**6)
+        assert len(acting.seen) == 1
+        database.checks = 0
+        await eventually(lambda: len(acting.seen) == 2)
 
 
 async def test_what_failed_is_tried_again(client: Client, js: JetStreamContext) -> None:

@@ -43,9 +43,9 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.4)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
-    acting = Acting.waiting()
+    acting, never = Acting.waiting(), asyncio.Event()
     await publish(js, OPENED)
-    async with working((replica(client), acting), (replica(other_client), acting)):
+    async with background(*(replica(one).work(acting.listed(at_once=1), never) for one in (client, other_client))):
         await eventually(lambda: acting.seen)
         await asyncio.sleep(1.2)  # three times as long as the bus waits for a sign of life
         acting.go.set()

@@ -12,8 +12,11 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def banner(place: Place, seconds: float) -> str:
-    """Say where the system is, who may enter, where things lie, who plays the model, and how to stop."""
+def banner(place: Place, seconds: float, *, unconfined: bool = False) -> str:
+    """Say where the system is, who may enter, where things lie, who plays the model, and how to stop.
+
+    `unconfined`: no sandbox can be made on this machine.
+    """
     settings = place.settings
     url = url_of(settings.host, settings.port)
     rows = [
@@ -22,6 +25,7 @@ def banner(place: Place, seconds: float) -> str:
         ("data", f"{place.folder.path}   (logs: {place.folder.logs})"),
         ("model", settings.model or "none: the built-in SIMULATOR plays it with scripted answers, it does not think."),
         *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) for a real one.")]),
+        *([("agents", "get NO TOOLS: no sandbox can be made here; the session's log says why.")] if unconfined else []),
         ("try it", "make demo"),
         ("stop", "Ctrl-C"),
     ]

@@ -45,8 +45,9 @@ class Launcher:
         self._listen_to_signals()
         with self._held:
             place = self._servers()
-            if self._until_ready(self._services(place)):
-                self._announce(place)
+            checks = self._services(place)
+            if self._until_ready(checks):
+                self._announce(place, checks)
                 while not self._stop.wait(0.1):
                     self._supervisor.check()
             say("Stopping…")
@@ -106,8 +107,9 @@ class Launcher:
             self._supervisor.check()
         return True
 
-    def _announce(self, place: Place) -> None:
-        say(banner(place, time.monotonic() - self._began))
+    def _announce(self, place: Place, checks: Sequence[ReadyCheck]) -> None:
+        unconfined = any(check.measures("agent_sandbox 0.0") for check in checks)
+        say(banner(place, time.monotonic() - self._began, unconfined=unconfined))
         place.first_admin.unlink(missing_ok=True)  # a crash before this line shows the password again
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from onebox.children import Child
 from onebox.trouble import tail
 
+LARGEST = 2**20
+
 
 @dataclass(frozen=True)
 class ReadyCheck:
@@ -18,16 +20,25 @@ class ReadyCheck:
 
     def answer(self) -> str | None:
         """Ask once: None when it is ready, else what it said."""
+        status, body = self._get("/health/ready")
+        if status is None:
+            return "it does not answer"
+        return None if status == 200 else f"it answered {status}: {body[:2000]}"
+
+    def measures(self, sample: str) -> bool:
+        """Say whether its metrics hold a sample, name and value, just so."""
+        return sample in self._get("/metrics")[1].splitlines()
+
+    def _get(self, path: str) -> tuple[int | None, str]:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=2)
         try:
-            connection.request("GET", "/health/ready")
+            connection.request("GET", path)
             response = connection.getresponse()
-            body = response.read(2000).decode(errors="replace")
+            return response.status, response.read(LARGEST).decode(errors="replace")
         except (OSError, http.client.HTTPException):
-            return "it does not answer"
+            return None, ""
         finally:
             connection.close()
-        return None if response.status == 200 else f"it answered {response.status}: {body}"
 
 
 def not_ready(checks: Sequence[ReadyCheck]) -> list[ReadyCheck]:

@@ -1,4 +1,6 @@
-"""A stand-in for a service: answers on the port it is told, and ends when asked. Arguments: fail | wrong | unready."""
+"""A stand-in for a service: answers on the port it is told, and ends when asked.
+
+Arguments: fail | wrong | unready | unconfined."""
 
 import json
 import os
@@ -15,7 +17,8 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(503 if "unready" in behaviour else 200)
         self.end_headers()
-        self.wfile.write(b"the database does not answer" if "unready" in behaviour else b"ok")
+        said = {"unready": b"the database does not answer", "unconfined": b"agent_sandbox 0.0"}
+        self.wfile.write(next((said[word] for word in behaviour if word in said), b"ok"))
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         pass

@@ -184,3 +184,10 @@ def test_with_a_model_there_is_no_simulator(box: Box) -> None:
     system.start()
     assert "simulator" not in system.pids()
     assert environment_of(system, "session")["MODEL_API_KEY"] == "key"
+
+
+def test_where_no_sandbox_can_be_made_the_banner_says_so(box: Box, running: System) -> None:
+    system = box("session=unconfined")
+    system.start()
+    assert "NO TOOLS" in system.output
+    assert "NO TOOLS" not in running.output

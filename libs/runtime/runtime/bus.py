@@ -18,6 +18,8 @@ from runtime.logging import get_logger
 log = get_logger()
 
 CONNECT_TIMEOUT = 30.0
+FLUSH_TIMEOUT = 5.0
+"""For a publish that finds its buffer full; without it, nats-py waits for ever when the connection is closed then."""
 
 
 class Unavailable(Exception):
@@ -29,8 +31,8 @@ class _Client(Client):
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
         # The server counts the headers too, and nats-py does not: it would be thrown out, and never connect again.
-        size = len(payload) + sum(len(f"{name}: {value}\r\n".encode()) for name, value in (headers or {}).items())
-        if size + len("NATS/1.0\r\n\r\n") > self.max_payload:
+        lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
+        if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
             raise nats.errors.MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
@@ -58,6 +60,7 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
                 max_reconnect_attempts=-1,
                 ping_interval=5,
                 max_outstanding_pings=2,
+                flush_timeout=FLUSH_TIMEOUT,
             )
         yield client
     finally:
@@ -90,12 +93,13 @@ class Bus:
             Unavailable: it did not answer within the timeout, or failed at it.
         """
         try:
-            answer = await self.client.request(
-                message.subject,
-                message.model_dump_json().encode(),
-                timeout=self.timeout,
-                headers=cast(dict[str, Any], envelope.within(self.timeout).headers()),
-            )
+            async with asyncio.timeout(self.timeout):  # sending takes part of the time
+                answer = await self.client.request(
+                    message.subject,
+                    message.model_dump_json().encode(),
+                    timeout=self.timeout,
+                    headers=cast(dict[str, Any], envelope.within(self.timeout).headers()),
+                )
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
         match _read(type(message), answer.data):

@@ -15,8 +15,6 @@ type Main[S] = Callable[[S, asyncio.Event], Coroutine[object, object, None]]
 class ProcessSettings(settings.Settings):
     """What every long-running process can be told."""
 
-    ops_host: str = "127.0.0.1"
-    ops_port: int = 0
     otel_exporter_otlp_endpoint: str | None = None
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 from runtime.logging import bound_contextvars, get_logger
 from runtime.process import ProcessSettings, run
-from runtime.telemetry import span
 
 log = get_logger()
 
@@ -15,7 +14,8 @@ log = get_logger()
 class Settings(ProcessSettings):
     """What the tests tell it."""
 
-    act: Literal["wait", "fail", "log", "trace"]
+    act: Literal["wait", "fail", "log"]
+    size: int = 1
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -33,9 +33,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 log.info("structured", answer=42)
                 logging.getLogger("some.library").warning("from a library: %s", 43)
             log.debug("nobody wants to know")
-        case "trace":
-            with span("work"):
-                pass
 
 
 run("child", Settings, main)

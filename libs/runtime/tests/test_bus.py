@@ -1,7 +1,9 @@
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import os
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +13,12 @@ from contracts.messages import Accepted, Faulted, Message, Query, Refused
 from contracts.refusals import Code, Refusal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import MaxPayloadError
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
-from runtime.testing import eventually
+from runtime.testing import background, eventually
 
 type Respond = Callable[[Message], Awaitable[None]]
 
@@ -30,7 +33,8 @@ ASKED, ENVELOPE = CountCups.example(), Envelope.begin()
 
 
 @pytest_asyncio.fixture
-async def client(nats_url: str) -> AsyncGenerator[Client]:
+async def client(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Client]:
+    monkeypatch.setattr(bus, "FLUSH_TIMEOUT", 0.5)
     async with bus.connected(nats_url, "test") as connected:
         yield connected
 
@@ -101,10 +105,49 @@ async def test_a_question_too_large_means_not_now_and_the_connection_stays(clien
     await Bus(client).check()
 
 
-async def test_the_largest_message_gets_through(client: Client) -> None:
-    subscription = await client.subscribe("large")
-    await client.publish("large", b"x" * (client.max_payload - 19), headers={"a": "b"})
-    assert len((await subscription.next_msg(5)).data) == client.max_payload - 19
+async def test_a_connection_that_the_server_ended_is_noticed(client: Client) -> None:
+    await Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
+    with pytest.raises(Unavailable, match="maximum payload violation"):
+        await bus.as_long_as_connected(client)
+    with pytest.raises(Unavailable, match="ConnectionClosed"):
+        await ask(client)
+
+
+@pytest.fixture
+def standing_still(client: Client, nats_server: EmbeddedNats) -> Generator[None]:
+    assert client.is_connected
+    assert nats_server.child.pid
+    os.kill(nats_server.child.pid, signal.SIGSTOP)
+    yield
+    os.kill(nats_server.child.pid, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("standing_still")
+async def test_a_bus_that_stands_still_does_not_hold_up_whoever_asks(client: Client) -> None:
+    async with background(_in_vain(client)) as [asking]:
+        await eventually(asking.done, within=3)
+
+
+async def _in_vain(client: Client) -> None:
+    with pytest.raises(Unavailable):
+        await Bus(client, timeout=0.1).ask(CountCups(bar="x" * (client.max_payload - 1000)), ENVELOPE)
+
+
+@pytest.mark.usefixtures("standing_still")
+async def test_a_bus_that_stands_still_does_not_hold_up_whoever_publishes(client: Client) -> None:
+    async with background(client.publish("large", b"x" * client.max_payload)) as [publishing]:
+        await eventually(publishing.done, within=3)
+
+
+@pytest.mark.parametrize(("headers", "size"), [(None, 0), ({"a": "b"}, len("NATS/1.0\r\na: b\r\n\r\n"))])
+async def test_the_largest_message_gets_through_and_a_larger_one_is_not_sent(
+    client: Client, headers: dict[str, str] | None, size: int
+) -> None:
+    subscription, largest = await client.subscribe("large"), client.max_payload - size
+    await client.publish("large", b"x" * largest, headers=headers)
+    assert len((await subscription.next_msg(5)).data) == largest
+    with pytest.raises(MaxPayloadError):
+        await client.publish("large", b"x" * (largest + 1), headers=headers)
 
 
 async def test_the_service_learns_the_question_the_envelope_and_the_deadline(

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 from runtime.settings import Settings, WrongSettings, load
 
@@ -5,6 +7,7 @@ from runtime.settings import Settings, WrongSettings, load
 class Sample(Settings):
     nats_url: str
     size: int | None = None
+    limit: int | Literal["none"] = "none"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +30,7 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load(Sample)
 
 
-@pytest.mark.parametrize(("name", "value"), [("SIZE", "big"), ("LOG_LEVEL", "LOUD")])
+@pytest.mark.parametrize(("name", "value"), [("SIZE", "big"), ("LIMIT", "low"), ("LOG_LEVEL", "LOUD")])
 def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(WrongSettings, match=f"^{name}: "):

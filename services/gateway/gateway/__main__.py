@@ -5,7 +5,7 @@ import socket
 import sys
 
 from runtime import process
-from runtime.bus import connected
+from runtime.bus import as_long_as_connected, connected
 from runtime.forever import forever
 from runtime.health import serving
 from runtime.logging import get_logger
@@ -33,6 +33,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "runs": gateway.runs.listen,
             }.items()
         ]
+        endless.append(tasks.create_task(as_long_as_connected(client)))
         async with serving(create_app(gateway), settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()

@@ -30,6 +30,7 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
+    Code.ADMINS_ONLY: (403, "Only for administrators"),
     Code.AGENT_FAILED: (502, "The agent failed"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
@@ -47,6 +48,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.SESSION_BUSY: (409, "A run is going in the session"),
     Code.SESSION_NOT_FOUND: (404, "There is no such session"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
+    Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
     EdgeCode.FORBIDDEN: (403, "Not allowed"),

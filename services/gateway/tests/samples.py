@@ -95,7 +95,7 @@ def run(**changed: Any) -> RunView:
             "error_detail": None,
             "message_id": MESSAGE,
             "text": "All is well.",
-            "tool_calls": [tool_call()],
+            "tool_calls": [tool_call().model_dump(include={"id", "tool_name", "tool_input", "status"})],
             "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
             "created_at": TIME,
             "ended_at": TIME,

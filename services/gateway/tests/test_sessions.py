@@ -11,7 +11,7 @@ from contracts.session.commands import CreateSession, DeleteSession
 from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.conftest import OTHER, Services
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"
@@ -70,20 +70,6 @@ async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.
 async def test_a_session_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     answer = await client.post(SESSIONS, json=wrong)
     assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
-
-
-BYPASS = {"sdk_options": {"permission_mode": "bypassPermissions"}}
-
-
-async def test_bypassing_permissions_is_403_for_users(client: httpx.AsyncClient):
-    answer = await client.post(SESSIONS, json=BYPASS)
-    assert (answer.status_code, answer.json()["error_code"]) == (403, "FORBIDDEN")
-
-
-async def test_bypassing_permissions_is_allowed_for_admins(door: Door):
-    await door.services.answer(CreateSession, samples.session())
-    async with door.client("admin") as admin:
-        assert (await admin.post(SESSIONS, json=BYPASS)).status_code == 201
 
 
 async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient, services: Services):

@@ -48,10 +48,12 @@ async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
 async def log_in(command: LogIn, work: Work) -> TokensView:
     """Open a token family; the answer and its timing do not tell whether the address is known."""
     user_id = await work.tools.directory.user_of(command.email)
-    user = await work.load(User, user_id) if user_id else None
-    matches = await work.tools.passwords.matches(command.password, user.password_hash if user else None)
-    if user is None or not matches:
+    # Not `work.load`: its lock would let logins of one account wait for each other, and so tell that it exists.
+    known = await work.store.load(User, user_id) if user_id else None
+    matches = await work.tools.passwords.matches(command.password, known.password_hash if known else None)
+    if known is None or not matches:
         raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
+    user = await work.load(User, known.id)
     token = RefreshToken.new(user.id, new_id())
     user.log_in(token.family_id, _family(token, work.now), work.now)
     await work.save(user)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -34,8 +34,9 @@ class KeyRing:
         """
         try:
             ring = cls(tuple(json.loads(path.read_text())["keys"]))
-            jwt.PyJWK(dict(ring.keys[0]), algorithm="EdDSA")
-        except (OSError, ValueError, LookupError, TypeError, jwt.PyJWTError) as error:
+            ring.public()
+            ring.access_token(UUID(int=0), "viewer", UUID(int=0), UUID(int=0), datetime(2000, 1, 1, tzinfo=UTC))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, jwt.PyJWTError) as error:
             raise BrokenKeyRing(f"KEY_RING_FILE: {path} is no JWK Set with Ed25519 keys ({error!r})") from None
         return ring
 

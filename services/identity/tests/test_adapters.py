@@ -12,6 +12,10 @@ from identity.passwords import Passwords, is_common
 from identity.refresh_tokens import RefreshToken
 from runtime.clock import now
 
+PUBLIC_HALF = (
+    '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+)
+
 
 def signed(ring: KeyRing, at: datetime) -> str:
     return ring.access_token(UUID(USER), "user", UUID(FAMILY), UUID(SESSION), at)
@@ -29,7 +33,7 @@ def test_the_public_half_holds_no_secret(key_ring_file: Path) -> None:
     assert set(KeyRing.read(key_ring_file).public().keys[0]) == {"kty", "crv", "x", "kid", "alg", "use"}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"keys": []}', '{"keys": [{"kty": "RSA"}]}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", '{"keys": []}', '{"keys": [{"kty": "RSA"}]}', PUBLIC_HALF, "\x00"])
 def test_a_broken_key_ring_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "ring.json").write_text(text)
     with pytest.raises(BrokenKeyRing, match="KEY_RING_FILE"):

@@ -28,6 +28,8 @@ async def create_session(command: CreateSession, work: Work) -> None:
     """Open a session for the actor."""
     if command.template_id:
         raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {command.template_id}.")
+    if command.sdk_options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
+        raise Refusal(Code.ADMINS_ONLY, "The permission mode bypassPermissions is for admins only.")
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, command.mode, command.sdk_options)
     await work.save(session)

@@ -12,6 +12,7 @@ from contracts.session.queries import (
     CountSessions,
     GetRun,
     GetSession,
+    GetToolCall,
     ListMessages,
     ListSessions,
     ListToolCalls,
@@ -25,7 +26,20 @@ from eventing.handling import Handlers, QueryContext
 
 from session.tools import Tools
 
-TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
+MOST_SHOWN = 400
+"""Tool calls that a run shows; all are in the list of tool calls."""
+LARGEST_SHOWN = 16 * 1024
+"""Bytes of a tool's input or output that a list shows; so many of them are below what the bus carries."""
+
+
+def _shown(column: str) -> str:
+    size = f"octet_length({column}::text)"
+    cut = f"jsonb_build_object('truncated', true, 'size_bytes', {size})"
+    return f"CASE WHEN {size} > {LARGEST_SHOWN} THEN {cut} ELSE {column} END AS {column}"
+
+
+TOOL_USE = f"id, tool_name, status, {_shown('tool_input')}"
+TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, created_at, {_shown('tool_output')}"
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
     f"r.{name}" for name in USAGE
@@ -94,8 +108,23 @@ async def list_tool_calls(query: ListToolCalls, context: Context) -> Page[ToolCa
 
 
 @answers
+async def get_tool_call(query: GetToolCall, context: Context) -> ToolCallView:
+    """Give one tool call, whole."""
+    await _visible(query.session_id, context)
+    row = await context.database.fetchrow(
+        "SELECT id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at FROM tool_calls "
+        "WHERE id = $1 AND session_id = $2",
+        query.tool_call_id,
+        query.session_id,
+    )
+    if row is None:
+        raise Refusal(Code.TOOL_CALL_NOT_FOUND, f"There is no tool call {query.tool_call_id} in this session.")
+    return ToolCallView(**row)
+
+
+@answers
 async def get_run(query: GetRun, context: Context) -> RunView:
-    """Give one run, with its tool calls."""
+    """Give one run, with its first tool calls."""
     await _visible(query.session_id, context)
     row = await context.database.fetchrow(
         f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
@@ -107,7 +136,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     if row is None:
         raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {query.run_id} in session {query.session_id}.")
     calls = await context.database.fetch(
-        f"SELECT {TOOL_CALL} FROM tool_calls WHERE run_id = $1 ORDER BY id", query.run_id
+        f"SELECT {TOOL_USE} FROM tool_calls WHERE run_id = $1 ORDER BY id LIMIT $2", query.run_id, MOST_SHOWN
     )
     usage = {name: row[name] for name in USAGE}
     rest = {name: value for name, value in row.items() if name not in usage}

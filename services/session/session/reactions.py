@@ -12,9 +12,12 @@ from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime.clock import new_id
+from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
 from session.tools import Tools
+
+log = get_logger()
 
 RUNS_AT_ONCE = 16
 
@@ -47,8 +50,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
             await reaction.send(
                 EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
             )
-    except Refusal:  # somebody ended the run or the session meanwhile
-        await reaction.tools.agents.close(session_id)
+    except Refusal as refusal:  # somebody ended the run or the session; a turn under way has ended its agent
+        log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
 
 
 async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:

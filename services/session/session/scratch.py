@@ -19,10 +19,9 @@ def scratch() -> Generator[Path]:
     """
     root = Path(tempfile.gettempdir())
     for left in root.glob(f"{NAME}*"):
-        if left.stat().st_uid == os.geteuid() and not _lives(left.name.removeprefix(NAME)):
+        if left.stat().st_uid == os.geteuid() and not _lives(left.name.removeprefix(NAME).partition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
-    own = root / f"{NAME}{os.getpid()}"
-    own.mkdir(mode=0o700, exist_ok=True)
+    own = Path(tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-"))
     tempfile.tempdir = str(own)
     try:
         yield own
@@ -34,6 +33,6 @@ def scratch() -> Generator[Path]:
 def _lives(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, PermissionError, ValueError):  # the folder is ours, so another's process is not its
         return False
     return True

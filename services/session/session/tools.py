@@ -8,6 +8,7 @@ from uuid import UUID
 
 from eventing.database import Database
 from nats.aio.client import Client
+from prometheus_client import Gauge
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
@@ -17,6 +18,8 @@ from session.settings import Settings
 from session.transcript import Transcripts
 
 log = get_logger()
+
+confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Tools:
 async def tools(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; leaving ends all agents."""
     sandbox, reason = await Sandbox.find()
+    confined.set(reason is None)
     if reason:
         log.warning("agents run without a sandbox, and so without tools", reason=reason)
     limits = Limits(

@@ -15,6 +15,7 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
+from contracts.session.values import SdkOptions
 from eventing.handling import UnitOfWork
 from eventing.locks import Locks
 from eventing.memory import MemoryStore
@@ -104,3 +105,24 @@ async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
 async def test_an_unknown_session_is_refused(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(handlers.delete_session, DeleteSession(session_id=new_id()))
+
+
+BYPASSING = CreateSession(
+    session_id=new_id(),
+    name="one",
+    mode="interactive",
+    sdk_options=SdkOptions(permission_mode="bypassPermissions"),
+)
+
+
+async def test_permissions_are_bypassed_by_admins_only(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
+        await desk.put(handlers.create_session, BYPASSING)
+    await desk.put(handlers.create_session, BYPASSING, ADMIN)
+    assert await desk.facts() == ["created", "created"]
+
+
+async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
+    command = CreateSession.example().model_copy(update={"template_id": new_id()})
+    with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
+        await desk.put(handlers.create_session, command)

@@ -6,8 +6,16 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
-from contracts.session.commands import CreateSession, SubmitQuery
-from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
+from contracts.session.queries import (
+    CountSessions,
+    GetRun,
+    GetSession,
+    GetToolCall,
+    ListMessages,
+    ListSessions,
+    ListToolCalls,
+)
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -45,7 +53,7 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, ListMessages, ListToolCalls])
+@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListToolCalls])
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -67,3 +75,18 @@ async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
     first = await desk.dispatcher.send(SubmitQuery.example(), envelope)
     assert await desk.dispatcher.send(SubmitQuery.example(), envelope) == first
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
+
+
+async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    large = {"content": "x" * 20_000}
+    await desk.send(RecordToolResult.example().model_copy(update={"output": large}))
+    [listed] = (await desk.ask(ListToolCalls(session_id=UUID(SESSION)))).items
+    assert listed.tool_output == {"truncated": True, "size_bytes": 20_015}
+    assert (await desk.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=listed.id))).tool_output == large
+
+
+async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
+        await talked.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=new_id()))

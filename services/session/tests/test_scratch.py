@@ -22,14 +22,14 @@ def test_temporary_files_go_to_the_folder_of_the_process_and_end_with_it() -> No
 
 
 def test_what_a_killed_process_left_is_removed(root: Path) -> None:
-    left = root / f"{NAME}{NOBODYS_PID}"
+    left = root / f"{NAME}{NOBODYS_PID}-x"
     left.mkdir()
     with scratch():
         assert not left.exists()
 
 
 def test_what_a_living_process_uses_stays(root: Path) -> None:
-    used = root / f"{NAME}{os.getppid()}"
+    used = root / f"{NAME}{os.getppid()}-x"
     used.mkdir()
     with scratch():
         assert used.exists()

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION
+from contracts.samples import RUN, SESSION, TOOL_CALL
 from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
 
 
@@ -48,7 +48,10 @@ class MessageView(Message):
 
 
 class ToolCallView(Message):
-    """One use of a tool; `tool_output` is None until it ends."""
+    """One use of a tool; `tool_output` is None until it ends.
+
+    In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n}`.
+    """
 
     id: UUID
     run_id: UUID
@@ -58,6 +61,15 @@ class ToolCallView(Message):
     status: ToolStatus
     duration_ms: int | None
     created_at: datetime
+
+
+class ToolUseView(Message):
+    """A tool call as part of a run; what it gave is told by the tool call itself."""
+
+    id: UUID
+    tool_name: str
+    tool_input: dict[str, Any]
+    status: ToolStatus
 
 
 class RunView(Message):
@@ -71,7 +83,7 @@ class RunView(Message):
     error_detail: str | None
     message_id: UUID | None
     text: str
-    tool_calls: list[ToolCallView]
+    tool_calls: list[ToolUseView]
     usage: Usage
     created_at: datetime
     ended_at: datetime | None
@@ -119,6 +131,16 @@ class ListToolCalls(Query[Page[ToolCallView]]):
     session_id: UUID
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
+
+
+class GetToolCall(Query[ToolCallView]):
+    """Asks for one tool call, whole."""
+
+    subject = "qry.session.get_tool_call"
+    sample = {"session_id": SESSION, "tool_call_id": TOOL_CALL}
+
+    session_id: UUID
+    tool_call_id: UUID
 
 
 class GetRun(Query[RunView]):

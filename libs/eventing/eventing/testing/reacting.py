@@ -47,10 +47,23 @@ class Acting:
         return Listed("open", JarOpened, self.react, at_once)
 
 
-def replica(client: Client, commands: Handlers | None = None) -> Reactor[str]:
-    """Give one replica of the service of jars, whose only tool is a text."""
-    database = cast(Database, None)  # nothing here reads
-    dispatcher = Dispatcher(MemoryStore(Jar.facts), database, "a tool", commands or Handlers(), Handlers())
+class Away:
+    """A database that is there, or is not for so many checks."""
+
+    def __init__(self, checks: int = 0) -> None:
+        self.checks = checks
+
+    async def check(self) -> None:
+        """Fail while it is away."""
+        self.checks -= 1
+        if self.checks >= 0:
+            raise ConnectionRefusedError
+
+
+def replica(client: Client, commands: Handlers | None = None, database: Away | None = None) -> Reactor[str]:
+    """Give one replica of the service of jars, whose only tool is a text, and which stores in memory."""
+    there = cast(Database, database or Away())
+    dispatcher = Dispatcher(MemoryStore(Jar.facts), there, "a tool", commands or Handlers(), Handlers())
     return Reactor("jar", client, dispatcher)
 
 

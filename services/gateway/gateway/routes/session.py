@@ -5,13 +5,13 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.commands import DeleteSession
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.queries import GetRun, GetSession, GetToolCall, ListMessages, ListSessions, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, Problem, documented
-from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
+from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCall, ToolCallPage
 from gateway.schemas.lists import Window
 from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
 from gateway.state import gateway_of
@@ -28,11 +28,11 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.ADMINS_ONLY, Code.TEMPLATE_NOT_FOUND),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
-    session = Session.of(await caller.ask(body.command(caller.actor)))
+    session = Session.of(await caller.ask(body.command()))
     return session.response(201, {"Location": f"/api/v1/sessions/{session.id}"})
 
 
@@ -125,9 +125,22 @@ async def messages(session_id: UUID, window: Annotated[Window, Query()], caller:
 async def tool_calls(
     session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
 ) -> Response:
-    """Oldest first; `tool_output` is null while the tool runs."""
+    """Oldest first; `tool_output` is null while the tool runs. What is larger than 16 KiB is given as its size."""
     page = await caller.ask(ListToolCalls(session_id=session_id, skip=window.skip, limit=window.limit))
     return ToolCallPage.over(page, page.items, window, request).response()
+
+
+@router.get(
+    "/{session_id}/tool-calls/{tool_call_id}",
+    operation_id="getToolCall",
+    summary="Show a tool call",
+    response_model=ToolCall,
+    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.TOOL_CALL_NOT_FOUND),
+)
+async def tool_call(session_id: UUID, tool_call_id: UUID, caller: Caller) -> Response:
+    """Whole, however large its input and output are."""
+    view = await caller.ask(GetToolCall(session_id=session_id, tool_call_id=tool_call_id))
+    return ToolCall.of(view).response()
 
 
 @router.get(

@@ -62,6 +62,12 @@ _TOOL_CALL: dict[str, Any] = {
 }
 
 
+class ToolCall(ToolCallView, Shown):
+    """One use of a tool, whole."""
+
+    model_config = example(_TOOL_CALL)
+
+
 class ToolCallPage(PageShown[ToolCallView]):
     """Tool calls, oldest first."""
 
@@ -89,7 +95,7 @@ class Run(RunView, Shown):
             "error_detail": None,
             "message_id": MESSAGE,
             "text": "All is well.",
-            "tool_calls": [_TOOL_CALL],
+            "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
             "created_at": TIME,
             "ended_at": TIME,

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from contracts.messages import Actor
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import CreateSession
 from contracts.session.queries import SessionView
@@ -11,7 +10,6 @@ from contracts.session.values import Mode, SdkOptions, SessionStatus
 from pydantic import Field, StringConstraints
 from runtime import clock
 
-from gateway.problems import EdgeCode, Problem
 from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.shown import Body, Money, Shown, example
 
@@ -26,14 +24,8 @@ class NewSession(Body):
     sdk_options: SdkOptions = SdkOptions()
     template_id: UUID | None = None
 
-    def command(self, actor: Actor) -> CreateSession:
-        """Ask for the session.
-
-        Raises:
-            Problem: the options are not for this account.
-        """
-        if self.sdk_options.permission_mode == "bypassPermissions" and actor.role != "admin":
-            raise Problem(EdgeCode.FORBIDDEN, "The permission mode bypassPermissions is for admins only.")
+    def command(self) -> CreateSession:
+        """Ask for the session."""
         return CreateSession(
             session_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
         )
@@ -53,7 +45,7 @@ _SESSION: dict[str, Any] = {
     "mode": "interactive",
     "status": "created",
     "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
-    "working_directory_path": f"/tmp/ai-agent-service/sessions/{SESSION}",  # noqa: S108  an example
+    "working_directory_path": f"/workspaces/{SESSION}",
     "parent_session_id": None,
     "is_fork": False,
     "total_messages": 15,
