@@ -8,7 +8,6 @@ from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from session.agent import Finished, Limits, Told
