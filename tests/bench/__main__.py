@@ -39,10 +39,10 @@ def main(names: list[str]) -> str | None:
 
 async def _section(name: str, stage: Stage) -> Section:
     title, measure = BENCHES[name]
-    others, since = await cpu.busy(), time.monotonic()
+    watch, since = cpu.Watch(), time.monotonic()
     lines = await measure(stage)
     sys.stderr.write(f"{name}: {time.monotonic() - since:.0f} s\n")
-    return Section(title, others, lines)
+    return Section(title, watch.others(), lines)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,59 @@
 """Who uses the processors, as the kernel counts it."""
 
-import asyncio
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
-LOOK = 0.5
+
+
+@dataclass(frozen=True)
+class _Process:
+    number: int
+    parent: int
+    seconds: float
+    """Its own, and those of its children that have ended."""
 
 
 def used(pid: int) -> float:
-    """Give the seconds that a process has used, with its children, also those that have ended."""
-    usage = dict(_usage())
-    mine = {pid}
-    for child, (parent, _, _) in sorted(usage.items()):
-        if parent in mine:
-            mine.add(child)
-    return usage[pid][2] + sum(usage[child][1] for child in mine)
+    """Give the seconds that a process has used, with all its descendants."""
+    children: defaultdict[int, list[_Process]] = defaultdict(list)
+    unseen: list[_Process] = []
+    for process in _processes():
+        children[process.parent].append(process)
+        unseen += [process] if process.number == pid else []
+    seconds = 0.0
+    while unseen:
+        process = unseen.pop()
+        seconds += process.seconds
+        unseen += children[process.number]
+    return seconds
 
 
-async def busy() -> float:
-    """Give the share of all processors that is in use now, by whomever."""
-    total, idle = _machine()
-    await asyncio.sleep(LOOK)
-    total_now, idle_now = _machine()
-    return 1 - (idle_now - idle) / max(total_now - total, 1)
+@dataclass(frozen=True)
+class Watch:
+    """Looks from its making on at how much of the machine others use: processes that are not ours."""
+
+    machine: tuple[float, float] = field(default_factory=lambda: _machine())
+    ours: float = field(default_factory=lambda: used(os.getpid()))
+
+    def others(self) -> float:
+        """Give their share of all processors, until now."""
+        busy, total = (now - then for now, then in zip(_machine(), self.machine, strict=True))
+        return max(0.0, busy - (used(os.getpid()) - self.ours)) / max(total, 1 / TICK)
 
 
-def _usage() -> Iterator[tuple[int, tuple[int, float, float]]]:
-    """Go over all processes: number, parent, own seconds, seconds of children that have ended."""
+def _processes() -> Iterator[_Process]:
     for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
+        with suppress(OSError):  # it ended meanwhile
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            parent, (user, system, user_ended, system_ended) = int(fields[1]), map(int, fields[11:15])
-            yield int(entry.name), (parent, (user + system) / TICK, (user_ended + system_ended) / TICK)
+            yield _Process(int(entry.name), int(fields[1]), sum(map(int, fields[11:15])) / TICK)
 
 
-def _machine() -> tuple[int, int]:
+def _machine() -> tuple[float, float]:
+    """Give the seconds that all processors were busy, and those that passed on all of them."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return sum(ticks), ticks[3] + ticks[4]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICK, sum(ticks) / TICK

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from onebox.testing.databases import Databases
-
 from tests.bench import cpu
 from tests.bench.http import Connection, Request
 from tests.bench.load import Load
@@ -89,7 +87,7 @@ def _side(stage: Stage, load: Load) -> Side:
 
 @asynccontextmanager
 async def _control(stage: Stage) -> AsyncGenerator[int]:
-    async with Databases(stage.postgres).fresh() as url:
+    async with stage.databases.fresh() as url:
         port = stage.free_port()
         child = stage.start("tests.bench.control", {"PORT": str(port), "DATABASE_URL": url})
         try:

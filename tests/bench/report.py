@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """What one benchmark measured, and how busy others kept the machine when it began."""
+    """What one benchmark measured, and how much of the machine others used meanwhile."""
 
     title: str
     others: float
@@ -55,7 +55,7 @@ def table(sections: Sequence[Section], began: str) -> str:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     parts = [f"{machine()}; load average {began} at first, {load()} at last", "", _row(COLUMNS, widths)]
     for section in sections:
-        parts += ["", f"{section.title} (before it, {section.others:.0%} of the machine was busy)"]
+        parts += ["", f"{section.title} (meanwhile others used {section.others:.0%} of the machine)"]
         parts += [_row(line.cells, widths) for line in section.lines]
     return "\n".join(parts) + "\n"
 

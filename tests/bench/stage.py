@@ -62,6 +62,10 @@ class Stage:
         return self._embedded(EmbeddedPostgres(self.folder))
 
     @cached_property
+    def databases(self) -> Databases:
+        return Databases(self.postgres)
+
+    @cached_property
     def nats(self) -> EmbeddedNats:
         return self._embedded(EmbeddedNats(self.folder))
 
@@ -105,7 +109,7 @@ class Stage:
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[Database]:
         """Give a database of the session service that nobody else uses."""
-        async with Databases(self.postgres).fresh() as url, Database.open(url, service.name) as database:
+        async with self.databases.fresh() as url, Database.open(url, service.name) as database:
             await migrate(database, service.migrations)
             yield database
 
