@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
+from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCallPage
 from gateway.schemas.lists import Window
@@ -79,12 +80,15 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     operation_id="querySession",
     summary="Ask the agent, and wait for its answer",
     response_model=Answer,
-    responses=documented(
+    responses={202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"}}
+    | documented(
         *TOKEN,
         *BODY,
         EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
+        Code.SESSION_PAUSED,
+        Code.QUEUE_FULL,
         Code.MODEL_ERROR,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
@@ -94,7 +98,14 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     ),
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
-    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`."""
+    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
+
+    With `Prefer: respond-async` the answer is 202 and the run as it is now.
+    """
+    if preferred(request, "respond-async"):
+        run = await gateway_of(request).runs.start(body.command(session_id), caller)
+        told = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
+        return Run.of(run, usage=Metrics.of(run.usage)).response(202, told)
     run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED

@@ -67,7 +67,7 @@ class Agent:
         """Take this agent for a turn, unless it is busy, has died, or runs with other options."""
         if self.busy or self.spec != spec or not self._cell.alive():
             return False
-        self.busy = True
+        self.spec, self.busy = spec, True
         return True
 
     def rest(self) -> None:
