@@ -133,9 +133,14 @@ def test_a_paused_session_lets_its_run_end_and_goes_on_when_it_is_resumed(user: 
 
 def test_a_deleted_session_takes_its_queue_with_it(user: User) -> None:
     session_id, first = held(user)
-    queued = begin(user, session_id, scripted({"text": "never"}), "enqueue")
-    assert processes(session_id)
-    assert user.http.delete(f"/sessions/{session_id}").status_code == 204
+    body = {"message": scripted({"text": "never"}), "on_busy": "enqueue"}
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(lambda: user.http.post(f"/sessions/{session_id}/query", json=body))
+        until(lambda: user.items(f"/sessions/{session_id}/runs", status="queued"), 60)
+        queued = user.items(f"/sessions/{session_id}/runs")[0]["id"]
+        assert processes(session_id)
+        assert user.http.delete(f"/sessions/{session_id}").status_code == 204
+        assert error(asked.result(60)) == (409, "RUN_CANCELLED")
     for run_id in (first, queued):
         assert user.http.get(f"/sessions/{session_id}/runs/{run_id}").status_code == 404
     until(lambda: not processes(session_id))

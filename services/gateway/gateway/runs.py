@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled, RunCompleted, RunFailed
 from contracts.session.queries import GetRun, RunView
@@ -103,6 +103,11 @@ class Runs:
             return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
         except Unavailable:  # whoever takes the service's place will settle the run
             return run
+        except Refusal as refusal:
+            if refusal.code is not Code.SESSION_NOT_FOUND:
+                raise
+            gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
+            return run.model_copy(update=gone)
 
     @contextmanager
     def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:

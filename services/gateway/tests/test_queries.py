@@ -155,6 +155,16 @@ async def test_a_cancelled_run_is_a_problem_at_once(client: httpx.AsyncClient, s
     assert answer.json()["detail"] == "The run was cancelled."
 
 
+@pytest.mark.usefixtures("slow_poll")
+async def test_a_run_whose_session_was_deleted_is_cancelled(client: httpx.AsyncClient, session: Session):
+    async with asking(client, session) as asked:
+        run_id, session.run = session.run.id, Refused(code=Code.SESSION_NOT_FOUND, detail="No.")  # pyright: ignore[reportAttributeAccessIssue]
+        await session.services.end_run(UUID(SESSION), run_id, RunCancelled)
+    answer = asked.result()
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_CANCELLED")
+    assert answer.json()["detail"] == "The session was deleted."
+
+
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async", "respond-async; x=1"])
 async def test_who_prefers_not_to_wait_gets_the_run_and_its_address(
     client: httpx.AsyncClient, session: Session, door: Door, prefer: str
@@ -177,7 +187,7 @@ async def test_what_to_do_when_the_session_is_busy_is_passed_on(
     client: httpx.AsyncClient, session: Session, asked: dict[str, str], sent: str
 ):
     await client.post(QUERY, json=BODY | asked, headers={"prefer": "respond-async"})
-    command, _ = session.services.heard[0]
+    [command] = [message for message, _ in session.services.heard if isinstance(message, SubmitQuery)]
     assert command.on_busy == sent
 
 

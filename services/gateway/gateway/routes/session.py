@@ -1,6 +1,6 @@
 """Sessions: `/api/v1/sessions`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.refusals import Code
@@ -19,6 +19,12 @@ from gateway.state import gateway_of
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: do not wait for the answer.",
+    "schema": {"type": "string", "examples": ["respond-async"]},
+}
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -79,6 +85,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     "/{session_id}/query",
     operation_id="querySession",
     summary="Ask the agent, and wait for its answer",
+    openapi_extra={"parameters": [PREFER]},
     response_model=Answer,
     responses={202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"}}
     | documented(

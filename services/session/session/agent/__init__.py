@@ -135,7 +135,7 @@ class Agents:
         return [agent for agent in self._live.values() if not agent.busy]
 
     async def _end(self, agent: Agent) -> None:
-        agent.busy = True  # nobody takes it up; whoever starts another one waits until it has ended
+        agent.retired = True  # it stays listed, so that whoever starts another one waits until it has ended
         try:
             await agent.stop()
         finally:
