@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunRequested, SessionDeleted
+from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
 from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -107,6 +107,13 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
 async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
     """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
     await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
+    """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
+    if recorded.fact.error_code is Code.RUN_INTERRUPTED:
+        await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
 
 
 @reactions.everywhere

@@ -13,7 +13,7 @@ import pytest
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
-from contracts.session.commands import CancelRun, CreateSession, DeleteSession, SubmitQuery
+from contracts.session.commands import CancelRun, CreateSession, DeleteSession, StartRun, SubmitQuery
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, RunView
 from contracts.session.values import OnBusy, SdkOptions
 from eventing import reactions
@@ -24,6 +24,8 @@ from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.app import service
 from session.settings import Settings
+
+from services.session.tests.conftest import running
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 
@@ -164,6 +166,21 @@ async def test_a_run_whose_worker_is_gone_is_ended_as_interrupted(box: Box, monk
             run = await box.remote.ended(run)
             assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["interrupted"])
             assert (await box.remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
+
+
+async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote, box: Box) -> None:
+    session_id = await remote.create()
+    run = await remote.submit(session_id, SLOW)
+    await remote.calls_a_tool(run)
+    workspace = str(box.settings.workspaces_dir / str(session_id))
+    assert running(workspace)
+    run = await remote.ask(StartRun(session_id=session_id, run_id=run.id))  # as the next worker does
+    assert run.error_code == "RUN_INTERRUPTED"
+
+    async def ended() -> bool:
+        return not running(workspace)
+
+    await eventually(ended, within=30)
 
 
 async def test_a_cancelled_run_ends_in_whichever_replica_it_goes_and_the_next_one_follows(box: Box) -> None:

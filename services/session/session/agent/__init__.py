@@ -136,8 +136,6 @@ class Agents:
 
     async def _end(self, agent: Agent) -> None:
         agent.retired = True  # it stays listed, so that whoever starts another one waits until it has ended
-        try:
-            await agent.stop()
-        finally:
-            if self._live.get(agent.spec.session_id) is agent:
-                del self._live[agent.spec.session_id]
+        await agent.stop()
+        if self._live.get(agent.spec.session_id) is agent:
+            del self._live[agent.spec.session_id]
