@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 from contracts.identity.queries import GetKeys, KeysView
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, result_type
+from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.samples import FAMILY, USER
 from contracts.session.events import RunCompleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -89,9 +89,9 @@ class Services:
         body = {name: value for name, value in body.items() if value is not None}
         return jwt.encode(body, self.keys[key], "EdDSA", headers={"kid": f"key-{key}"} | (header or {}))
 
-    async def end_run(self, session_id: UUID, run_id: UUID) -> None:
+    async def end_run(self, session_id: UUID, run_id: UUID, kind: type[Event] = RunCompleted) -> None:
         """Tell that a run is over."""
-        fact = RunCompleted.model_validate(RunCompleted.sample | {"run_id": run_id})
+        fact = kind.model_validate(kind.sample | {"run_id": run_id})
         await self.client.publish(f"{fact.subject}.{session_id}", fact.model_dump_json().encode())
 
     def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.queries import MessageView, RunView, SessionView, ToolCallView
+from contracts.session.queries import MessageView, RunSummary, RunView, SessionView, ToolCallView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 
@@ -101,4 +101,10 @@ def run(**changed: Any) -> RunView:
             "ended_at": TIME,
         }
         | changed
+    )
+
+
+def run_summary(**changed: Any) -> RunSummary:
+    return RunSummary.model_validate(
+        {name: value for name, value in vars(run(**changed)).items() if name in RunSummary.model_fields}
     )

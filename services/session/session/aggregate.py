@@ -1,24 +1,32 @@
-"""Session: one conversation with an agent, and the run that is going in it, if any."""
+"""Session: one conversation with an agent, the run that is going in it, if any, and those that wait."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.events import (
     MessageRecorded,
+    RunCancelled,
     RunCompleted,
     RunFailed,
+    RunQueued,
     RunRequested,
     RunStarted,
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionPaused,
+    SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import Block, Mode, SdkOptions, ToolUseBlock, Usage
+from contracts.session.values import Block, CancelReason, Mode, OnBusy, SdkOptions, ToolUseBlock, Usage
 from eventing.aggregate import Aggregate
+
+LONGEST_QUEUE = 20
+NO_MONEY_LEFT = "The session has used all the money it may spend."
 
 
 @dataclass
@@ -31,7 +39,11 @@ class Run:
 
 
 class Session(Aggregate[SessionFact]):
-    """At most one run goes at a time; what comes for a run that is over is refused."""
+    """At most one run goes at a time; what comes for a run that is over is refused.
+
+    A run that ends lets the next one begin in the same breath: between two commands runs wait only behind one that is
+    going, or in a session that is paused.
+    """
 
     user_id: UUID
 
@@ -40,21 +52,35 @@ class Session(Aggregate[SessionFact]):
         self.deleted = False
         self.messages = 0
         self.run: Run | None = None
+        self.queue: dict[UUID, RunQueued] = {}
+        self.over: set[UUID] = set()
+        self.paused = False
+        self.budget_usd: Decimal | None = None
+        self.spent_usd = Decimal(0)
 
     def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
         """Open the session for a user."""
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
 
-    def submit_query(self, run_id: UUID, message_id: UUID, message: str) -> None:
-        """Ask the agent something.
+    def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
+        """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
 
         Raises:
-            Refusal: SESSION_BUSY, another run is going.
+            Refusal: BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run is going, QUEUE_FULL.
         """
-        if self.run:
+        if self._budget_used_up():
+            raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
+        query = RunQueued(run_id=run_id, message_id=message_id, message=message)
+        if on_busy == "enqueue" and (self.run or self.paused):
+            self._enqueue(query)
+            return
+        if self.paused:
+            raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
+        if self.run and on_busy == "reject":
             raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
-        number = self.messages + 1
-        self.record(RunRequested(run_id=run_id, message_id=message_id, sequence_number=number, message=message))
+        if self.run:
+            self._cancel(self.run.id, "interrupted")
+        self._request(query)
 
     def start_run(self, run_id: UUID) -> None:
         """Let a worker take the run up.
@@ -125,10 +151,91 @@ class Session(Aggregate[SessionFact]):
         Raises:
             Refusal: RUN_OVER.
         """
-        for tool_use_id, tool_call_id in list(self._going(run_id).tool_calls.items()):
+        self._interrupt_tool_calls(self._going(run_id))
+        if error_code is None:
+            self.record(RunCompleted(run_id=run_id, usage=usage))
+        else:
+            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
+        self._go_on()
+
+    def cancel_run(self, run_id: UUID) -> None:
+        """End a run that waits or goes; the next one follows.
+
+        Raises:
+            Refusal: RUN_OVER, RUN_NOT_FOUND.
+        """
+        if run_id in self.over:
+            raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
+        if run_id not in self.queue and not (self.run and self.run.id == run_id):
+            raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {run_id} in session {self.id}.")
+        self._cancel(run_id, "requested")
+        self._go_on()
+
+    def interrupt(self) -> None:
+        """End the run that is going; the next one follows.
+
+        Raises:
+            Refusal: NOTHING_TO_INTERRUPT.
+        """
+        if self.run is None:
+            raise Refusal(Code.NOTHING_TO_INTERRUPT, "No run is going in the session.")
+        self._cancel(self.run.id, "interrupted")
+        self._go_on()
+
+    def pause(self) -> None:
+        """Let no further run begin; nothing happens when that is so already."""
+        if not self.paused:
+            self.record(SessionPaused())
+
+    def resume(self) -> None:
+        """Let runs begin again, those that wait first; nothing happens when the session is not paused."""
+        if self.paused:
+            self.record(SessionResumed())
+            self._go_on()
+
+    def delete(self) -> None:
+        """End the session for good, the run that is going, and those that wait."""
+        for run_id in [*([self.run.id] if self.run else []), *self.queue]:
+            self._cancel(run_id, "session_deleted")
+        self.record(SessionDeleted(user_id=self.user_id))
+
+    def _enqueue(self, query: RunQueued) -> None:
+        if len(self.queue) >= LONGEST_QUEUE:
+            raise Refusal(Code.QUEUE_FULL, f"{LONGEST_QUEUE} queries wait already.")
+        self.record(query)
+
+    def _request(self, query: RunQueued) -> None:
+        self.record(
+            RunRequested(
+                run_id=query.run_id,
+                message_id=query.message_id,
+                sequence_number=self.messages + 1,
+                message=query.message,
+            )
+        )
+
+    def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
+        if self.run and self.run.id == run_id:
+            self._interrupt_tool_calls(self.run)
+        self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
+
+    def _go_on(self) -> None:
+        while self.queue and not self.run and not self.paused:
+            query = next(iter(self.queue.values()))
+            if self._budget_used_up():
+                code, detail = Code.BUDGET_EXCEEDED, NO_MONEY_LEFT
+                self.record(RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage()))
+            else:
+                self._request(query)
+
+    def _budget_used_up(self) -> bool:
+        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+
+    def _interrupt_tool_calls(self, run: Run) -> None:
+        for tool_use_id, tool_call_id in list(run.tool_calls.items()):
             self.record(
                 ToolCallEnded(
-                    run_id=run_id,
+                    run_id=run.id,
                     tool_call_id=tool_call_id,
                     tool_use_id=tool_use_id,
                     status="interrupted",
@@ -136,28 +243,30 @@ class Session(Aggregate[SessionFact]):
                     duration_ms=None,
                 )
             )
-        if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage))
-        else:
-            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
-
-    def delete(self) -> None:
-        """End the session for good, and the run that is going."""
-        if self.run:
-            self.end_run(self.run.id, Usage(), Code.RUN_CANCELLED, "The session was deleted.")
-        self.record(SessionDeleted(user_id=self.user_id))
 
     def _going(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
         return self.run
 
+    def _ended(self, run_id: UUID, usage: Usage) -> None:
+        if self.run and self.run.id == run_id:
+            self.run = None
+        self.queue.pop(run_id, None)
+        self.over.add(run_id)
+        self.spent_usd += usage.cost_usd
+
     def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
         """Fold one fact."""
         match fact:
             case SessionCreated():
                 self.user_id = fact.user_id
+                budget = fact.sdk_options.max_budget_usd
+                self.budget_usd = None if budget is None else Decimal(str(budget))
+            case RunQueued():
+                self.queue[fact.run_id] = fact
             case RunRequested():
+                self.queue.pop(fact.run_id, None)
                 self.run = Run(fact.run_id)
                 self.messages = fact.sequence_number
             case RunStarted():
@@ -168,8 +277,12 @@ class Session(Aggregate[SessionFact]):
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
                 self._going(fact.run_id).tool_calls.pop(fact.tool_use_id, None)
-            case RunCompleted() | RunFailed():
-                self.run = None
+            case RunCompleted() | RunFailed() | RunCancelled():
+                self._ended(fact.run_id, fact.usage)
+            case SessionPaused():
+                self.paused = True
+            case SessionResumed():
+                self.paused = False
             case SessionDeleted():
                 self.deleted = True
             case _:

@@ -4,11 +4,15 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
+    CancelRun,
     CreateSession,
     DeleteSession,
     EndRun,
+    InterruptSession,
+    PauseSession,
     RecordMessage,
     RecordToolResult,
+    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -37,9 +41,9 @@ async def create_session(command: CreateSession, work: Work) -> None:
 
 @handles
 async def submit_query(command: SubmitQuery, work: Work) -> None:
-    """Start a run."""
+    """Start a run, or let it wait."""
     session = await _load(command.session_id, work)
-    session.submit_query(command.run_id, command.message_id, command.message)
+    session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
     await work.save(session)
 
 
@@ -74,6 +78,38 @@ async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await _load(command.session_id, work)
     session.end_run(command.run_id, command.usage, command.error_code, command.error_detail)
+    await work.save(session)
+
+
+@handles
+async def cancel_run(command: CancelRun, work: Work) -> None:
+    """End a run before its time."""
+    session = await _load(command.session_id, work)
+    session.cancel_run(command.run_id)
+    await work.save(session)
+
+
+@handles
+async def interrupt_session(command: InterruptSession, work: Work) -> None:
+    """End the run that is going."""
+    session = await _load(command.session_id, work)
+    session.interrupt()
+    await work.save(session)
+
+
+@handles
+async def pause_session(command: PauseSession, work: Work) -> None:
+    """Let no further run begin."""
+    session = await _load(command.session_id, work)
+    session.pause()
+    await work.save(session)
+
+
+@handles
+async def resume_session(command: ResumeSession, work: Work) -> None:
+    """Let runs begin again."""
+    session = await _load(command.session_id, work)
+    session.resume()
     await work.save(session)
 
 

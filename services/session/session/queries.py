@@ -14,9 +14,11 @@ from contracts.session.queries import (
     GetSession,
     GetToolCall,
     ListMessages,
+    ListRuns,
     ListSessions,
     ListToolCalls,
     MessageView,
+    RunSummary,
     RunView,
     SessionView,
     ToolCallView,
@@ -138,9 +140,21 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     calls = await context.database.fetch(
         f"SELECT {TOOL_USE} FROM tool_calls WHERE run_id = $1 ORDER BY id LIMIT $2", query.run_id, MOST_SHOWN
     )
-    usage = {name: row[name] for name in USAGE}
-    rest = {name: value for name, value in row.items() if name not in usage}
-    return RunView.model_validate({**rest, "usage": usage, "tool_calls": [dict(call) for call in calls]})
+    return RunView.model_validate({**_run(row), "tool_calls": [dict(call) for call in calls]})
+
+
+@answers
+async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
+    """Give a session's runs, newest first."""
+    await _visible(query.session_id, context)
+    where = "r.session_id = $1 AND ($2::text IS NULL OR r.status = $2)"
+    wanted = (query.session_id, query.status)
+    total = await context.database.fetchval(f"SELECT count(*) FROM runs r WHERE {where}", *wanted)
+    rows = await context.database.fetch(
+        f"SELECT {RUN} FROM runs r WHERE {where} ORDER BY r.id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *wanted,
+    )
+    return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
 
 
 @answers
@@ -155,6 +169,11 @@ async def _visible(session_id: UUID, context: Context) -> Row:
     if row is None or not context.actor.may_see(row["user_id"]):
         raise Refusal(Code.SESSION_NOT_FOUND, f"There is no session {session_id}.")
     return row
+
+
+def _run(row: Row) -> dict[str, Any]:
+    usage = {name: row[name] for name in USAGE}
+    return {**{name: value for name, value in row.items() if name not in usage}, "usage": usage}
 
 
 def _session(row: Row) -> SessionView:

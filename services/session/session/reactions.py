@@ -3,11 +3,12 @@
 import asyncio
 import shutil
 from contextlib import aclosing
+from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunRequested, SessionDeleted
-from contracts.session.queries import GetSession
+from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -37,7 +38,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         if run.status != "running":
             return
         session = await reaction.ask(GetSession(session_id=session_id))
-        spec = AgentSpec(session_id, reaction.tools.workspace(session_id), session.sdk_options)
+        workspace = reaction.tools.workspace(session_id)
+        spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
         limit = session.sdk_options.timeout_seconds
         timeout = asyncio.timeout(limit)
         try:
@@ -52,6 +54,12 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
             )
     except Refusal as refusal:  # somebody ended the run or the session; a turn under way has ended its agent
         log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
+
+
+def _money_left(session: SessionView) -> Decimal | None:
+    """The agent counts what it spends from the start of its process; the session counts over all of them."""
+    budget = session.sdk_options.max_budget_usd
+    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
 async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
@@ -96,6 +104,19 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
             )
         case Delta():
             pass
+
+
+@reactions.everywhere
+async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
+    """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
+    await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
+    """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
+    if recorded.fact.error_code is Code.RUN_INTERRUPTED:
+        await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
 
 
 @reactions.everywhere

@@ -47,6 +47,7 @@ async def tools(settings: Settings, database: Database, _client: Client) -> Asyn
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
+        tool_seconds=settings.tool_seconds,
     )
     transcripts = Transcripts(database)
     async with (

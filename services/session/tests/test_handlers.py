@@ -7,11 +7,15 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
 from contracts.session.commands import (
+    CancelRun,
     CreateSession,
     DeleteSession,
     EndRun,
+    InterruptSession,
+    PauseSession,
     RecordMessage,
     RecordToolResult,
+    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -74,6 +78,15 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
     ]
 
 
+async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk: Desk) -> None:
+    await desk.put(handlers.submit_query, SubmitQuery.example())
+    waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
+    await desk.put(handlers.submit_query, SubmitQuery.model_validate(SubmitQuery.sample | waiting))
+    await desk.put(handlers.interrupt_session, InterruptSession.example())
+    assert await desk.facts() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
+    assert len({entry.recorded.envelope.message_id for entry in desk.store.entries[-2:]}) == 1
+
+
 @pytest.mark.parametrize(
     ("handler", "command"),
     [
@@ -82,6 +95,10 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
         (handlers.record_message, RecordMessage.example()),
         (handlers.record_tool_result, RecordToolResult.example()),
         (handlers.end_run, EndRun.example()),
+        (handlers.cancel_run, CancelRun.example()),
+        (handlers.interrupt_session, InterruptSession.example()),
+        (handlers.pause_session, PauseSession.example()),
+        (handlers.resume_session, ResumeSession.example()),
         (handlers.delete_session, DeleteSession.example()),
     ],
 )

@@ -5,8 +5,19 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.commands import CreateSession, DeleteSession, EndRun, RecordMessage, StartRun, SubmitQuery
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.commands import (
+    CancelRun,
+    CreateSession,
+    DeleteSession,
+    EndRun,
+    InterruptSession,
+    PauseSession,
+    RecordMessage,
+    ResumeSession,
+    StartRun,
+    SubmitQuery,
+)
+from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls, RunView
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -57,6 +68,74 @@ async def test_messages_come_in_their_order(talked: Desk) -> None:
 async def test_tool_calls_tell_input_and_output(talked: Desk) -> None:
     [call] = (await talked.ask(ListToolCalls(session_id=UUID(SESSION)))).items
     assert (call.tool_input, call.tool_output) == ({"file_path": "/workspace/a"}, {"content": "hello"})
+
+
+async def status(desk: Desk, session_id: UUID) -> str:
+    return (await desk.ask(GetSession(session_id=session_id))).status
+
+
+async def now(desk: Desk, run: RunView) -> RunView:
+    return await desk.ask(GetRun(session_id=run.session_id, run_id=run.id))
+
+
+async def test_a_run_that_waits_is_queued_and_its_message_is_not_said_yet(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (waiting.status, waiting.ended_at) == ("queued", None)
+    assert (await desk.ask(ListMessages(session_id=session_id))).total == 1
+
+
+async def test_the_run_that_follows_keeps_the_session_processing_and_says_its_message(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(InterruptSession(session_id=session_id))).status == "processing"
+    page = await desk.ask(ListMessages(session_id=session_id))
+    assert [message.sequence_number for message in page.items if message.run_id == waiting.id] == [2]
+
+
+async def test_a_cancelled_run_tells_that_and_keeps_what_was_said(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    run = await desk.send(CancelRun.example())
+    assert (run.status, run.error_code, run.error_detail) == ("cancelled", "RUN_CANCELLED", "The run was cancelled.")
+    assert (run.text, [call.status for call in run.tool_calls]) == ("Reading it.", ["interrupted"])
+    assert await status(desk, run.session_id) == "active"
+
+
+async def test_cancelling_a_run_that_waits_leaves_the_session_processing(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(CancelRun(session_id=session_id, run_id=waiting.id))).status == "cancelled"
+    assert await status(desk, session_id) == "processing"
+
+
+async def test_a_session_stays_paused_when_its_run_ends(desk: Desk) -> None:
+    session_id = await desk.create()
+    run = await desk.submit(session_id)
+    assert (await desk.send(PauseSession(session_id=session_id))).status == "paused"
+    await desk.send(EndRun(session_id=session_id, run_id=run.id))
+    assert ((await now(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
+
+
+async def test_a_session_that_is_resumed_is_what_it_was_before(desk: Desk) -> None:
+    session_id = await desk.create()
+    for expected in ("created", "processing", "processing"):
+        await desk.send(PauseSession(session_id=session_id))
+        assert (await desk.send(ResumeSession(session_id=session_id))).status == expected
+        if expected == "created":
+            await desk.submit(session_id)
+
+
+async def test_resuming_begins_what_waits(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(PauseSession(session_id=session_id))
+    waiting = await desk.submit(session_id, "enqueue")
+    assert await status(desk, session_id) == "paused"
+    assert (await desk.send(ResumeSession(session_id=session_id))).status == "processing"
+    assert (await desk.send(StartRun(session_id=session_id, run_id=waiting.id))).status == "running"
 
 
 async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:

@@ -6,13 +6,21 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
-from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
+from contracts.session.commands import (
+    CreateSession,
+    PauseSession,
+    RecordMessage,
+    RecordToolResult,
+    StartRun,
+    SubmitQuery,
+)
 from contracts.session.queries import (
     CountSessions,
     GetRun,
     GetSession,
     GetToolCall,
     ListMessages,
+    ListRuns,
     ListSessions,
     ListToolCalls,
 )
@@ -53,7 +61,7 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListToolCalls])
+@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListRuns, ListToolCalls])
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -62,6 +70,32 @@ async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None
 async def test_an_unknown_run_is_refused(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
         await talked.ask(GetRun(session_id=UUID(SESSION), run_id=new_id()))
+
+
+async def test_runs_are_listed_newest_first_in_pages(desk: Desk) -> None:
+    session_id = await desk.create()
+    runs = [await desk.submit(session_id, "enqueue") for _ in range(3)]
+    page = await desk.ask(ListRuns(session_id=session_id, skip=1, limit=1))
+    assert ([run.id for run in page.items], page.total) == ([runs[1].id], 3)
+
+
+async def test_runs_are_filtered_by_status_and_counted_so(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(PauseSession(session_id=session_id))
+    run = await desk.submit(session_id, "enqueue")
+    queued = await desk.ask(ListRuns(session_id=session_id, status="queued"))
+    assert ([run.id for run in queued.items], queued.total) == ([run.id], 1)
+    assert (await desk.ask(ListRuns(session_id=session_id, status="running"))).total == 0
+
+
+async def test_a_listed_run_tells_its_usage(talked: Desk) -> None:
+    [run] = (await talked.ask(ListRuns(session_id=UUID(SESSION)))).items
+    assert (run.status, run.attempt, run.usage.output_tokens, str(run.usage.cost_usd)) == (
+        "completed",
+        1,
+        420,
+        "0.0012",
+    )
 
 
 async def test_sessions_are_counted_by_status(talked: Desk) -> None:

@@ -9,7 +9,7 @@ from contracts.messages import Command
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.queries import GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.session.values import Block, Mode, OnBusy, SdkOptions, Usage
 
 
 class CreateSession(Command[SessionView]):
@@ -35,7 +35,11 @@ class CreateSession(Command[SessionView]):
 
 
 class SubmitQuery(Command[RunView]):
-    """Asks the session's agent something: starts a run."""
+    """Asks the session's agent something: starts a run.
+
+    While another one is going, or the session is paused, `on_busy` says what to do: refuse, let this one wait for its
+    turn, or end the other one and start this one.
+    """
 
     subject = "cmd.session.submit_query"
     sample = {
@@ -49,10 +53,64 @@ class SubmitQuery(Command[RunView]):
     run_id: UUID
     message_id: UUID
     message: str
+    on_busy: OnBusy = "reject"
 
     def outcome(self) -> GetRun:
         """Answer with the run."""
         return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class CancelRun(Command[RunView]):
+    """Ends a run, whether it waits or goes."""
+
+    subject = "cmd.session.cancel_run"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
+
+    def outcome(self) -> GetRun:
+        """Answer with the run."""
+        return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class InterruptSession(Command[SessionView]):
+    """Ends the run that is going; the next one that waits follows."""
+
+    subject = "cmd.session.interrupt"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class PauseSession(Command[SessionView]):
+    """Lets no further run begin; the one that is going ends as ever."""
+
+    subject = "cmd.session.pause"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class ResumeSession(Command[SessionView]):
+    """Lets runs begin again, those that wait first."""
+
+    subject = "cmd.session.resume"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
 
 
 class DeleteSession(Command[None]):

@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
 
 
 class SessionCreated(Event):
@@ -21,8 +21,19 @@ class SessionCreated(Event):
     sdk_options: SdkOptions
 
 
+class RunQueued(Event):
+    """Someone asked the agent something, and it has to wait for its turn; no worker sees it before."""
+
+    subject = "evt.session.run_queued"
+    sample = {"run_id": RUN, "message_id": MESSAGE, "message": "Hello"}
+
+    run_id: UUID
+    message_id: UUID
+    message: str
+
+
 class RunRequested(Event):
-    """Someone asked the agent something; a worker is to take it up."""
+    """It is the run's turn; a worker is to take it up."""
 
     subject = "evt.session.run_requested"
     sample = {"run_id": RUN, "message_id": MESSAGE, "sequence_number": 1, "message": "Hello"}
@@ -129,6 +140,31 @@ class RunFailed(Event):
     usage: Usage
 
 
+class RunCancelled(Event):
+    """Somebody ended the run before its time, while it waited or while it went; what was said before stays."""
+
+    subject = "evt.session.run_cancelled"
+    sample = {"run_id": RUN, "reason": "requested", "usage": {}}
+
+    run_id: UUID
+    reason: CancelReason
+    usage: Usage
+
+
+class SessionPaused(Event):
+    """No run of the session is requested until it is resumed; one that is going ends as ever."""
+
+    subject = "evt.session.paused"
+    sample = {}
+
+
+class SessionResumed(Event):
+    """The session goes on with what has queued up."""
+
+    subject = "evt.session.resumed"
+    sample = {}
+
+
 class SessionDeleted(Event):
     """The session is gone for its users."""
 
@@ -140,6 +176,7 @@ class SessionDeleted(Event):
 
 type SessionFact = (
     SessionCreated
+    | RunQueued
     | RunRequested
     | RunStarted
     | MessageRecorded
@@ -147,5 +184,8 @@ type SessionFact = (
     | ToolCallEnded
     | RunCompleted
     | RunFailed
+    | RunCancelled
+    | SessionPaused
+    | SessionResumed
     | SessionDeleted
 )

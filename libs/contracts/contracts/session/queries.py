@@ -72,8 +72,8 @@ class ToolUseView(Message):
     status: ToolStatus
 
 
-class RunView(Message):
-    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+class RunSummary(Message):
+    """One query, and how far it is or how it ended."""
 
     id: UUID
     session_id: UUID
@@ -81,12 +81,17 @@ class RunView(Message):
     attempt: int
     error_code: Code | None
     error_detail: str | None
-    message_id: UUID | None
-    text: str
-    tool_calls: list[ToolUseView]
     usage: Usage
     created_at: datetime
     ended_at: datetime | None
+
+
+class RunView(RunSummary):
+    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+
+    message_id: UUID | None
+    text: str
+    tool_calls: list[ToolUseView]
 
 
 class GetSession(Query[SessionView]):
@@ -151,6 +156,18 @@ class GetRun(Query[RunView]):
 
     session_id: UUID
     run_id: UUID
+
+
+class ListRuns(Query[Page[RunSummary]]):
+    """Asks for a session's runs, newest first."""
+
+    subject = "qry.session.list_runs"
+    sample = {"session_id": SESSION, "status": "queued"}
+
+    session_id: UUID
+    status: RunStatus | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
 
 
 class CountSessions(Query[dict[str, int]]):

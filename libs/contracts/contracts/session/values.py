@@ -13,6 +13,8 @@ type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
+type OnBusy = Literal["reject", "enqueue", "interrupt"]
+type CancelReason = Literal["requested", "interrupted", "session_deleted"]
 type ToolStatus = Literal["running", "success", "error", "interrupted"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 

@@ -49,7 +49,7 @@ class Agent:
     """
 
     def __init__(self, spec: AgentSpec, around: Surroundings) -> None:
-        self.spec, self.busy, self.idle_since = spec, True, 0.0
+        self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
         self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
@@ -64,10 +64,10 @@ class Agent:
         self._lifecycle, self._ended = asyncio.Lock(), False
 
     def claim(self, spec: AgentSpec) -> bool:
-        """Take this agent for a turn, unless it is busy, has died, or runs with other options."""
-        if self.busy or self.spec != spec or not self._cell.alive():
+        """Take this agent for a turn, unless it is busy, is to end, has died, or runs with other options."""
+        if self.busy or self.retired or self.spec != spec or not self._cell.alive():
             return False
-        self.busy = True
+        self.spec, self.busy = spec, True
         return True
 
     def rest(self) -> None:

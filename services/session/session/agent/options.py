@@ -1,7 +1,8 @@
 """How an agent is run: the options of the SDK, and the variables that it sees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -19,22 +20,26 @@ TOOLS = [
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
 MESSAGE_BYTES = 4 * 2**20
-TOOL_SECONDS = 300
 NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """Whose agent it is, where it works, and how it is to run."""
+    """Whose agent it is, where it works, and how it is to run; then the run that it works for.
+
+    `budget_usd` is what it may spend if it starts now. One that goes on counts what it has spent itself.
+    """
 
     session_id: UUID
     workspace: Path
     options: SdkOptions
+    run_id: UUID | None = field(default=None, compare=False)
+    budget_usd: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents are kept for a next turn, for how long, and how patient they are with their model."""
+    """How many agents are kept for a next turn, for how long, and how patient they are."""
 
     idle_agents: int = 8
     idle_seconds: float = 300
@@ -42,6 +47,7 @@ class Limits:
     model_retries: int = 2
     model_answer_seconds: float = 300
     model_silence_seconds: float = 60
+    tool_seconds: float = 300
 
 
 def options(
@@ -70,7 +76,7 @@ def options(
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
         max_turns=wanted.max_turns,
-        max_budget_usd=wanted.max_budget_usd,
+        max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
         # As arguments: given as options, the SDK warns at each start that `_refuse` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
@@ -91,7 +97,9 @@ def variables(token: str, limits: Limits) -> dict[str, str]:
         # What an agent does outside its turns, or notes outside its transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        "MCP_TOOL_TIMEOUT": _milliseconds(TOOL_SECONDS),
+        **dict.fromkeys(
+            ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
+        ),
     }
 
 
