@@ -7,6 +7,8 @@ class Code(StrEnum):
     """Why a command or query was refused, or a run failed: words of the domain, never of HTTP."""
 
     AGENT_FAILED = "AGENT_FAILED"
+    APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"
+    APPROVAL_OVER = "APPROVAL_OVER"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     COMMAND_REPEATED = "COMMAND_REPEATED"
     EMAIL_TAKEN = "EMAIL_TAKEN"

@@ -9,9 +9,12 @@ from uuid import UUID
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.session.queries import (
+    ApprovalView,
     CountSessions,
+    GetApproval,
     GetRun,
     GetSession,
+    ListApprovals,
     ListMessages,
     ListSessions,
     ListToolCalls,
@@ -26,6 +29,10 @@ from eventing.handling import Handlers, QueryContext
 from session.tools import Tools
 
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
+APPROVAL = (
+    "id, session_id, run_id, tool_call_id, tool_name, tool_input, status, decided_by, message, remember, delivered, "
+    "created_at, expires_at, decided_at"
+)
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
     f"r.{name}" for name in USAGE
@@ -112,6 +119,35 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     usage = {name: row[name] for name in USAGE}
     rest = {name: value for name, value in row.items() if name not in usage}
     return RunView.model_validate({**rest, "usage": usage, "tool_calls": [dict(call) for call in calls]})
+
+
+@answers
+async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
+    """Give one approval."""
+    row = await context.database.fetchrow(f"SELECT user_id, {APPROVAL} FROM approvals WHERE id = $1", query.approval_id)
+    if row is None or not context.actor.may_see(row["user_id"]):
+        raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {query.approval_id}.")
+    return ApprovalView(**{name: value for name, value in row.items() if name != "user_id"})
+
+
+@answers
+async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
+    """Give the approvals of the actor's sessions, an admin all, newest first."""
+    wanted: dict[str, Any] = {"status": query.status, "session_id": query.session_id}
+    if context.actor.role != "admin":
+        wanted["user_id"] = context.actor.user_id
+    filters = {column: value for column, value in wanted.items() if value is not None}
+    where = " AND ".join([f"{column} = ${n}" for n, column in enumerate(filters, start=1)] or ["true"])
+    values = list(filters.values())
+    total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {where}", *values)
+    if query.after:
+        values.append(query.after)
+        where += f" AND id < ${len(values)}"
+    rows = await context.database.fetch(
+        f"SELECT {APPROVAL} FROM approvals WHERE {where} ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *values,
+    )
+    return Page(items=[ApprovalView(**row) for row in rows], total=total)
 
 
 @answers

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunRequested, SessionDeleted
+from contracts.session.events import ApprovalDecided, RunRequested, SessionDeleted
 from contracts.session.queries import GetSession
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -14,9 +14,11 @@ from eventing.recording import Recorded
 from runtime.clock import new_id
 
 from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
+from session.approvals import Asking, TimeLimit
 from session.tools import Tools
 
 RUNS_AT_ONCE = 16
+GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
@@ -31,19 +33,22 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
     session_id, run_id = recorded.id, recorded.fact.run_id
     try:
         run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
-        if run.status != "running":
+        if run.status not in GOING:
             return
         session = await reaction.ask(GetSession(session_id=session_id))
         spec = AgentSpec(session_id, reaction.tools.workspace(session_id), session.sdk_options)
-        limit = session.sdk_options.timeout_seconds
-        timeout = asyncio.timeout(limit)
+        seconds = session.sdk_options.timeout_seconds
+        limit = TimeLimit(seconds)
+        asking = Asking(reaction, run, limit)
         try:
-            async with timeout:
-                await _converse(spec, recorded.fact, reaction)
+            async with limit:
+                await _converse(spec, recorded.fact, asking, reaction)
         except TimeoutError:
-            if not timeout.expired():
+            if not limit.expired():
                 raise
-            detail = f"The run took longer than {limit} s."
+            if asking.refusal:
+                raise asking.refusal from None
+            detail = f"The run took longer than {seconds} s."
             await reaction.send(
                 EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
             )
@@ -51,8 +56,9 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         await reaction.tools.agents.close(session_id)
 
 
-async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, fact.message)) as told:
+async def _converse(spec: AgentSpec, fact: RunRequested, asking: Asking, reaction: Reaction[Tools]) -> None:
+    prompt = await asking.continuation() if asking.run.attempt > 1 else fact.message
+    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
             await _record(spec, fact, telling, reaction)
 
@@ -93,6 +99,12 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
             )
         case Delta():
             pass
+
+
+@reactions.everywhere
+async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
+    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
+    reaction.tools.decisions.tell(recorded.fact.approval_id)
 
 
 @reactions.everywhere

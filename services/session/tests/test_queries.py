@@ -5,9 +5,18 @@ from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import SESSION
-from contracts.session.commands import CreateSession, SubmitQuery
-from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.samples import APPROVAL, SESSION
+from contracts.session.commands import CreateSession, RequestApproval, StartRun, SubmitQuery
+from contracts.session.queries import (
+    CountSessions,
+    GetApproval,
+    GetRun,
+    GetSession,
+    ListApprovals,
+    ListMessages,
+    ListSessions,
+    ListToolCalls,
+)
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -67,3 +76,35 @@ async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
     first = await desk.dispatcher.send(SubmitQuery.example(), envelope)
     assert await desk.dispatcher.send(SubmitQuery.example(), envelope) == first
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
+
+
+async def asked(desk: Desk) -> list[UUID]:
+    """Let an agent ask for three approvals."""
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    ids = [UUID(APPROVAL), new_id(), new_id()]
+    for n, id in enumerate(ids):  # noqa: A001  the field's name
+        await desk.send(RequestApproval.example().model_copy(update={"approval_id": id, "tool_use_id": str(n)}))
+    return ids
+
+
+async def test_approvals_are_listed_newest_first_in_pages(desk: Desk) -> None:
+    first, second, third = await asked(desk)
+    page = await desk.ask(ListApprovals(status="pending", limit=2))
+    assert ([a.id for a in page.items], page.total) == ([third, second], 3)
+    assert [a.id for a in (await desk.ask(ListApprovals(after=second))).items] == [first]
+
+
+async def test_approvals_are_filtered(desk: Desk) -> None:
+    await asked(desk)
+    assert (await desk.ask(ListApprovals(status="denied"))).total == 0
+    assert (await desk.ask(ListApprovals(session_id=UUID(SESSION)))).total == 3
+    assert (await desk.ask(ListApprovals(session_id=new_id()))).total == 0
+
+
+async def test_anothers_approvals_do_not_exist_and_an_admin_sees_all(desk: Desk) -> None:
+    await asked(desk)
+    assert (await desk.ask(ListApprovals(), STRANGER)).items == []
+    with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
+        await desk.ask(GetApproval.example(), STRANGER)
+    assert (await desk.ask(ListApprovals(), ADMIN)).total == 3
