@@ -52,6 +52,7 @@ class TimeLimit:
     def end(self) -> None:
         """End what goes on inside now."""
         self._set(0)
+        self._running = False
 
     @contextmanager
     def standing(self) -> Generator[None]:

@@ -83,6 +83,15 @@ async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
     assert (replica.workspaces / "one" / "made").exists()
 
 
+async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+        pytest.fail(f"{name} was asked for")
+
+    spec = replica.spec(permission_mode="dontAsk")
+    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), never)])
+    assert "Permission to use Bash" in told.outputs[0]
+
+
 async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubles(replica: Replica) -> None:
     async def fail(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> Ruling:
         raise OSError("the address of a database")

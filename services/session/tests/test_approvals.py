@@ -212,21 +212,29 @@ async def test_time_stands_still_while_people_are_waited_for() -> None:
 
 async def test_time_goes_on_when_nobody_is_waited_for_any_more() -> None:
     limit = TimeLimit(0.05)
-    with pytest.raises(TimeoutError):
+
+    async def work() -> None:
         async with limit:
             with limit.standing():
                 pass
-            await asyncio.sleep(10)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
     assert limit.expired()
 
 
 async def test_a_limit_can_be_ended_also_while_it_stands() -> None:
-    limit = TimeLimit(10)
-    with pytest.raises(TimeoutError):
+    limit = TimeLimit(1000)
+
+    async def work() -> None:
         async with limit:
-            with limit.standing():
+            with limit.standing(), limit.standing():
                 limit.end()
-                await asyncio.sleep(10)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
 
 
 async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:
