@@ -1,206 +1,155 @@
-"""What a session decides about approvals, and how a worker waits for them."""
+"""How a worker waits for what people decide."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from contracts.messages import Page
 from contracts.refusals import Code, Refusal
-from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
-from contracts.session.commands import DecideApproval, RequestApproval
-from contracts.session.events import (
-    ApprovalDecided,
-    ApprovalRequested,
-    DecisionDelivered,
-    MessageRecorded,
-    RunFailed,
-    RunRequested,
-    RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
-    ToolCallEnded,
-    ToolCallStarted,
-)
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME
+from contracts.session.commands import DeliverDecision
+from contracts.session.queries import ApprovalView, ListApprovals, RunView
 from contracts.session.values import Ruling, Usage
-from session.aggregate import Session
-from session.aggregate.run import ATTEMPTS
-from session.approvals import TimeLimit
+from runtime.clock import now
+from session import approvals
+from session.approvals import Asking, TimeLimit
 from session.decisions import Decisions
 
-CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
-BEGUN = (CREATED, REQUESTED, STARTED)
-ASKED, DENIED, DELIVERED = ApprovalRequested.example(), ApprovalDecided.example(), DecisionDelivered.example()
-APPROVED = ApprovalDecided.model_validate(ApprovalDecided.sample | {"decision": "approved", "message": ""})
-AGAIN = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
-WANTED, DENY = RequestApproval.example(), DecideApproval.example()
-RUN_ID, ID, OTHER = ASKED.run_id, UUID(APPROVAL), UUID(MESSAGE)
-IN_TIME, TOO_LATE = ASKED.expires_at - timedelta(seconds=1), ASKED.expires_at
+ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
+DENIED = Ruling(decision="denied", message="No.")
 
 
-def after(*facts: SessionFact) -> Session:
-    session = Session(UUID(SESSION))
-    for fact in facts:
-        session.apply(fact)
-    return session
+def approval(**changed: Any) -> ApprovalView:
+    return ApprovalView.model_validate(
+        {
+            "id": APPROVAL,
+            "session_id": SESSION,
+            "run_id": RUN,
+            "tool_call_id": None,
+            "tool_name": "Bash",
+            "tool_input": {"command": "ls"},
+            "status": "pending",
+            "decided_by": None,
+            "message": None,
+            "remember": None,
+            "delivered": False,
+            "created_at": TIME,
+            "expires_at": "2999-01-01T00:00:00Z",
+            "decided_at": None,
+        }
+        | changed
+    )
 
 
-def wanted(**changed: Any) -> RequestApproval:
-    return RequestApproval.model_validate(RequestApproval.sample | changed)
+def run(attempt: int = 1) -> RunView:
+    return RunView(
+        id=UUID(RUN),
+        session_id=UUID(SESSION),
+        status="running",
+        attempt=attempt,
+        error_code=None,
+        error_detail=None,
+        message_id=None,
+        text="",
+        tool_calls=[],
+        usage=Usage(),
+        created_at=now(),
+        ended_at=None,
+    )
 
 
-def refused(code: Code, act: Callable[[], object]) -> str:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
-    return refusal.value.detail
+@dataclass
+class Service:
+    """Stands in for the service: gives the approval in one shape after the other, and what is delivered."""
+
+    seen: list[ApprovalView | Exception]
+    delivered: Ruling | Exception = DENIED
+    listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
+    looks: int = 0
+    sent: list[Any] = field(default_factory=list[Any])
+    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Decisions(), approval_seconds=600))
+
+    async def ask(self, query: Any) -> Any:
+        if isinstance(query, ListApprovals):
+            return Page(items=self.listed, total=len(self.listed))
+        seen = self.seen[min(self.looks, len(self.seen) - 1)]
+        self.looks += 1
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    async def send(self, command: Any) -> Any:
+        self.sent.append(command)
+        if not isinstance(command, DeliverDecision):
+            return None
+        if isinstance(self.delivered, Exception):
+            raise self.delivered
+        return self.delivered
+
+    def asking(self, limit: TimeLimit, attempt: int = 1) -> Asking:
+        return Asking(cast(Any, self), run(attempt), limit)
 
 
-def test_a_tool_call_that_nothing_settles_is_asked_for() -> None:
-    session = after(*BEGUN, MessageRecorded.example(), ToolCallStarted.example())
-    assert session.request_approval(WANTED) is None
-    assert session.pending == [ASKED]
+async def asked(service: Service) -> Ruling:
+    async with asyncio.timeout(10), TimeLimit(1000) as limit:
+        return await service.asking(limit).ask("toolu_1", "Bash", {"command": "ls"})
 
 
-def test_an_approval_may_be_asked_for_before_its_tool_call_is_recorded() -> None:
-    session = after(*BEGUN)
-    session.request_approval(WANTED)
-    assert session.pending == [ASKED.model_copy(update={"tool_call_id": None})]
+async def test_what_is_settled_already_is_not_waited_for() -> None:
+    service = Service([approval()])
+
+    async def settled(command: Any) -> Ruling:
+        service.sent.append(command)
+        return DENIED
+
+    service.send = settled
+    assert (await asked(service), service.looks) == (DENIED, 0)
 
 
-def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded() -> None:
-    created = SessionCreated.model_validate(SessionCreated.sample | {"mode": "non_interactive"})
-    session = after(created, REQUESTED, STARTED)
-    ruling = session.request_approval(WANTED)
-    assert (ruling and ruling.decision, session.pending) == ("denied", [])
+async def test_a_decision_that_the_bus_did_not_tell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL", 0.01)
+    assert await asked(Service([approval(), approval(status="denied")])) == DENIED
 
 
-@pytest.mark.parametrize("decided", [APPROVED, DENIED])
-def test_a_remembered_tool_is_settled_whatever_its_input(decided: ApprovalDecided) -> None:
-    session = after(*BEGUN, ASKED, decided.model_copy(update={"remember": "session"}), DELIVERED)
-    ruling = session.request_approval(wanted(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
-    assert ruling == Ruling(decision=decided.decision, message=decided.message)
-    assert session.pending == []
+async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL", 0.01)
+    assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
 
 
-def test_a_tool_that_is_not_remembered_is_asked_for_again() -> None:
-    session = after(*BEGUN, ASKED, APPROVED, DELIVERED)
-    assert session.request_approval(wanted(approval_id=MESSAGE)) is None
+async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
+    service = Service([approval(expires_at=TIME)])
+    assert await asked(service) == DENIED
+    assert isinstance(service.sent[-1], DeliverDecision)
 
 
-def test_a_decision_is_recorded_with_who_made_it() -> None:
-    session = after(*BEGUN, ASKED)
-    session.decide_approval(DENY, UUID(USER), IN_TIME)
-    assert session.pending == [DENIED]
+async def test_a_worker_that_lost_the_run_is_ended() -> None:
+    service = Service([approval(status="denied")], Refusal(Code.RUN_OVER, "Another worker has it."))
+    limit = TimeLimit(1000)
+    asking = service.asking(limit)
+
+    async def work() -> None:
+        async with limit:
+            with pytest.raises(Refusal):
+                await asking.ask("toolu_1", "Bash", {})
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
+    assert asking.refusal
+    assert asking.refusal.code is Code.RUN_OVER
 
 
-def test_a_decision_for_the_session_settles_what_else_waits_for_this_tool() -> None:
-    session = after(*BEGUN, ASKED, ASKED.model_copy(update={"approval_id": OTHER}))
-    session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
-    assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID, OTHER]
-
-
-def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
-    session = after(*BEGUN, ASKED, DENIED)
-    told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in told
-
-
-def test_who_comes_too_late_is_refused() -> None:
-    refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
-
-
-def test_an_unknown_approval_cannot_be_decided() -> None:
-    refused(Code.APPROVAL_NOT_FOUND, lambda: after(*BEGUN).decide_approval(DENY, OTHER, IN_TIME))
-
-
-def test_nothing_is_delivered_while_there_is_time() -> None:
-    session = after(*BEGUN, ASKED)
-    assert (session.deliver_decision(RUN_ID, 1, ID, IN_TIME), session.pending) == (None, [])
-
-
-def test_a_decision_is_delivered_once() -> None:
-    session = after(*BEGUN, ASKED, DENIED)
-    assert session.deliver_decision(RUN_ID, 1, ID, IN_TIME) == Ruling(decision="denied", message=DENIED.message)
-    assert session.pending == [DELIVERED]
-    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decision(RUN_ID, 1, ID, IN_TIME))
-
-
-def test_out_of_time_it_expires_and_that_is_delivered() -> None:
-    session = after(*BEGUN, ASKED)
-    ruling = session.deliver_decision(RUN_ID, 1, ID, TOO_LATE)
-    expired, delivered = session.pending
-    assert isinstance(expired, ApprovalDecided)
-    assert (ruling and ruling.decision, expired.decided_by, delivered) == ("expired", None, DELIVERED)
-
-
-def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
-    session = after(*BEGUN, ASKED)
-    session.end_run(RUN_ID, Usage(), Code.RUN_TIMEOUT, "")
-    assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed]
-    assert session.decided[ID].decision == "expired"
-
-
-def test_a_deleted_session_lets_its_approvals_expire() -> None:
-    session = after(*BEGUN, ASKED)
-    session.delete()
-    assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed, SessionDeleted]
-
-
-@pytest.mark.parametrize("decided", [(), (APPROVED,)], ids=["undecided", "decided, not delivered"])
-def test_a_run_that_only_waits_goes_on_with_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
-    session = after(*BEGUN, ToolCallStarted.example(), ASKED, *decided)
-    session.start_run(RUN_ID)
-    ended, started = session.pending
-    assert isinstance(ended, ToolCallEnded)
-    assert (ended.status, started) == ("interrupted", AGAIN)
-
-
-def test_a_run_whose_agent_was_told_is_interrupted() -> None:
-    session = after(*BEGUN, ToolCallStarted.example(), ASKED, APPROVED, DELIVERED)
-    session.start_run(RUN_ID)
-    assert isinstance(session.pending[-1], RunFailed)
-
-
-def test_a_run_that_does_something_else_while_it_waits_is_interrupted() -> None:
-    session = after(*BEGUN, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), ASKED)
-    session.start_run(RUN_ID)
-    assert isinstance(session.pending[-1], RunFailed)
-
-
-def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
-    session = after(*BEGUN, ASKED)
-    for _ in range(ATTEMPTS - 1):
-        session.start_run(RUN_ID)
-    assert session.run
-    session.start_run(RUN_ID)
-    assert session.run is None
-
-
-@pytest.mark.parametrize(
-    "late",
-    [
-        lambda s: s.request_approval(wanted(approval_id=MESSAGE)),
-        lambda s: s.deliver_decision(RUN_ID, 1, ID, IN_TIME),
-    ],
-)
-def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]) -> None:
-    refused(Code.RUN_OVER, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
-
-
-def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
-    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
-    ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
-    assert ruling == Ruling(decision="approved")
-    assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
-    assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
-
-
-def test_what_was_approved_for_an_agent_before_settles_no_other_call() -> None:
-    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
-    assert session.request_approval(wanted(attempt=2, approval_id=MESSAGE, tool_input={})) is None
+async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
+    decided = approval(status="denied")
+    others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
+    service = Service([decided], listed=[decided, *others])
+    async with TimeLimit(1000) as limit:
+        prompt = await service.asking(limit, attempt=2).continuation()
+    assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
+    assert [command.approval_id for command in service.sent] == [ID]
 
 
 async def test_time_stands_still_while_people_are_waited_for() -> None:
