@@ -32,6 +32,8 @@ class EdgeCode(StrEnum):
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.ADMINS_ONLY: (403, "Only for administrators"),
     Code.AGENT_FAILED: (502, "The agent failed"),
+    Code.APPROVAL_NOT_FOUND: (404, "There is no such approval"),
+    Code.APPROVAL_OVER: (409, "The approval is over"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
     Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),

@@ -6,16 +6,20 @@ from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
+    DecideApproval,
     DeleteSession,
+    DeliverDecision,
     EndRun,
     InterruptSession,
     PauseSession,
     RecordMessage,
     RecordToolResult,
+    RequestApproval,
     ResumeSession,
     StartRun,
     SubmitQuery,
 )
+from contracts.session.values import Ruling
 from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 
@@ -71,6 +75,32 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
         command.run_id, command.tool_use_id, command.output, command.is_error, command.duration_ms
     )
     await work.save(session)
+
+
+@handles
+async def request_approval(command: RequestApproval, work: Work) -> Ruling | None:
+    """Ask whether the agent may use a tool, unless that is settled."""
+    session = await _load(command.session_id, work)
+    ruling = session.request_approval(command)
+    await work.save(session)
+    return ruling
+
+
+@handles
+async def decide_approval(command: DecideApproval, work: Work) -> None:
+    """Let the agent use a tool, or not."""
+    session = await _load(command.session_id, work)
+    session.decide_approval(command, work.actor.user_id, work.now)
+    await work.save(session)
+
+
+@handles
+async def deliver_decision(command: DeliverDecision, work: Work) -> Ruling | None:
+    """Give a worker what its agent waits for."""
+    session = await _load(command.session_id, work)
+    ruling = session.deliver_decision(command.run_id, command.attempt, command.approval_id, work.now)
+    await work.save(session)
+    return ruling
 
 
 @handles

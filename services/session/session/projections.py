@@ -1,9 +1,13 @@
 """The read models of the session service, written in the transaction that stores the fact."""
 
 from typing import assert_never
+from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    DecisionDelivered,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -30,6 +34,7 @@ CANCELLED: dict[CancelReason, str] = {
 }
 RESUME = """
     UPDATE sessions SET updated_at = $2, status = CASE
+        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
         WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
         THEN 'processing' WHEN started_at IS NULL THEN 'created' ELSE 'active' END
     WHERE id = $1"""
@@ -66,9 +71,8 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 id, fact.sequence_number, at,
             )  # fmt: skip
         case RunStarted() as fact:
-            await db.execute(
-                "UPDATE runs SET status = 'running', attempt = $2 WHERE id = $1", fact.run_id, fact.attempt
-            )
+            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", fact.run_id, fact.attempt)
+            await _go_on_or_wait(id, fact.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case MessageRecorded() as fact:
             await _say(recorded, fact, db)
@@ -84,6 +88,23 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
                 fact.tool_call_id, fact.status, fact.tool_output, fact.duration_ms,
             )  # fmt: skip
+        case ApprovalRequested() as fact:
+            await db.execute(
+                "INSERT INTO approvals (id, session_id, user_id, run_id, tool_call_id, tool_name, tool_input, "
+                "expires_at, created_at) SELECT $1, id, user_id, $3, $4, $5, $6, $7, $8 FROM sessions WHERE id = $2",
+                fact.approval_id, id, fact.run_id, fact.tool_call_id, fact.tool_name, fact.tool_input,
+                fact.expires_at, at,
+            )  # fmt: skip
+            await _go_on_or_wait(id, fact.run_id, db)
+        case ApprovalDecided() as fact:
+            await db.execute(
+                "UPDATE approvals SET status = $2, decided_by = $3, message = $4, remember = $5, decided_at = $6 "
+                "WHERE id = $1",
+                fact.approval_id, fact.decision, fact.decided_by, fact.message, fact.remember, at,
+            )  # fmt: skip
+            await _go_on_or_wait(id, fact.run_id, db)
+        case DecisionDelivered() as fact:
+            await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)
         case RunCompleted() | RunFailed() | RunCancelled() as fact:
             await _end(recorded, fact, db)
         case SessionPaused():
@@ -94,6 +115,14 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:
             assert_never(recorded.fact)
+
+
+async def _go_on_or_wait(id: UUID, run_id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
+    waits = await db.fetchval("SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", id)
+    await db.execute("UPDATE runs SET status = $2 WHERE id = $1", run_id, "waiting_approval" if waits else "running")
+    await db.execute(
+        "UPDATE sessions SET status = $2 WHERE id = $1 AND status <> 'paused'", id, "waiting" if waits else "processing"
+    )
 
 
 async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Connection) -> None:

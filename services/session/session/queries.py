@@ -9,10 +9,13 @@ from uuid import UUID
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.session.queries import (
+    ApprovalView,
     CountSessions,
+    GetApproval,
     GetRun,
     GetSession,
     GetToolCall,
+    ListApprovals,
     ListMessages,
     ListRuns,
     ListSessions,
@@ -42,6 +45,10 @@ def _shown(column: str) -> str:
 
 TOOL_USE = f"id, tool_name, status, {_shown('tool_input')}"
 TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, created_at, {_shown('tool_output')}"
+APPROVAL = (
+    "id, session_id, run_id, tool_call_id, tool_name, status, decided_by, message, remember, delivered, "
+    "created_at, expires_at, decided_at"
+)
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
     f"r.{name}" for name in USAGE
@@ -155,6 +162,38 @@ async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
         *wanted,
     )
     return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
+
+
+@answers
+async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
+    """Give one approval."""
+    row = await context.database.fetchrow(
+        f"SELECT user_id, tool_input, {APPROVAL} FROM approvals WHERE id = $1", query.approval_id
+    )
+    if row is None or not context.actor.may_see(row["user_id"]):
+        raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {query.approval_id}.")
+    return ApprovalView(**{name: value for name, value in row.items() if name != "user_id"})
+
+
+@answers
+async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
+    """Give the approvals of the actor's sessions, an admin all, newest first."""
+    wanted: dict[str, Any] = {"status": query.status, "session_id": query.session_id}
+    if context.actor.role != "admin":
+        wanted["user_id"] = context.actor.user_id
+    filters = {column: value for column, value in wanted.items() if value is not None}
+    where = " AND ".join([f"{column} = ${n}" for n, column in enumerate(filters, start=1)] or ["true"])
+    values = list(filters.values())
+    total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {where}", *values)
+    if query.after:
+        values.append(query.after)
+        where += f" AND id < ${len(values)}"
+    rows = await context.database.fetch(
+        f"SELECT {APPROVAL}, {_shown('tool_input')} FROM approvals WHERE {where} "
+        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *values,
+    )
+    return Page(items=[ApprovalView(**row) for row in rows], total=total)
 
 
 @answers

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.events import ApprovalDecided, RunCancelled, RunFailed, RunRequested, SessionDeleted
 from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -16,11 +16,13 @@ from runtime.clock import new_id
 from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
+from session.approvals import Asking, TimeLimit
 from session.tools import Tools
 
 log = get_logger()
 
 RUNS_AT_ONCE = 16
+GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
@@ -35,20 +37,23 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
     session_id, run_id = recorded.id, recorded.fact.run_id
     try:
         run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
-        if run.status != "running":
+        if run.status not in GOING:
             return
         session = await reaction.ask(GetSession(session_id=session_id))
         workspace = reaction.tools.workspace(session_id)
         spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
-        limit = session.sdk_options.timeout_seconds
-        timeout = asyncio.timeout(limit)
+        seconds = session.sdk_options.timeout_seconds
+        limit = TimeLimit(seconds)
+        asking = Asking(reaction, run, limit)
         try:
-            async with timeout:
-                await _converse(spec, recorded.fact, reaction)
+            async with limit:
+                await _converse(spec, recorded.fact, asking, reaction)
         except TimeoutError:
-            if not timeout.expired():
+            if not limit.expired():
                 raise
-            detail = f"The run took longer than {limit} s."
+            if asking.refusal:
+                raise asking.refusal from None
+            detail = f"The run took longer than {seconds} s."
             await reaction.send(
                 EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
             )
@@ -62,8 +67,9 @@ def _money_left(session: SessionView) -> Decimal | None:
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, fact.message)) as told:
+async def _converse(spec: AgentSpec, fact: RunRequested, asking: Asking, reaction: Reaction[Tools]) -> None:
+    prompt = await asking.continuation() if asking.run.attempt > 1 else fact.message
+    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
             await _record(spec, fact, telling, reaction)
 
@@ -117,6 +123,12 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
     if recorded.fact.error_code is Code.RUN_INTERRUPTED:
         await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
+    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
+    reaction.tools.decisions.tell(recorded.fact.approval_id)
 
 
 @reactions.everywhere

@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
+from session.decisions import Decisions
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
@@ -24,11 +25,13 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, and where they work."""
+    """The agents of this replica, what they remember, where they work, and how people are waited for."""
 
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    decisions: Decisions
+    approval_seconds: float
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -54,4 +57,4 @@ async def tools(settings: Settings, database: Database, _client: Client) -> Asyn
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
-        yield Tools(agents, transcripts, settings.workspaces_dir)
+        yield Tools(agents, transcripts, settings.workspaces_dir, Decisions(), settings.approval_seconds)

@@ -3,21 +3,34 @@
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from contracts.refusals import Code, Refusal
-from contracts.samples import MESSAGE, RUN, SESSION
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
+    DecideApproval,
     DeleteSession,
+    DeliverDecision,
     EndRun,
     InterruptSession,
     PauseSession,
     RecordMessage,
+    RequestApproval,
     ResumeSession,
     StartRun,
     SubmitQuery,
 )
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls, RunView
+from contracts.session.queries import (
+    GetApproval,
+    GetRun,
+    GetSession,
+    ListApprovals,
+    ListMessages,
+    ListSessions,
+    ListToolCalls,
+    RunView,
+)
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -143,3 +156,75 @@ async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(GetSession(session_id=UUID(SESSION)))
     assert (await talked.ask(ListSessions())).total == 0
+
+
+@pytest_asyncio.fixture
+async def asked(desk: Desk) -> Desk:
+    """A session whose agent waits for an approval."""
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    await desk.send(RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"}))
+    return desk
+
+
+async def statuses(desk: Desk) -> tuple[str, str]:
+    session = await desk.ask(GetSession(session_id=UUID(SESSION)))
+    return session.status, (await desk.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))).status
+
+
+async def test_a_session_waits_while_an_approval_is_pending(asked: Desk) -> None:
+    approval = await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))
+    assert (approval.status, approval.tool_name, approval.decided_at) == ("pending", "Read", None)
+    assert await statuses(asked) == ("waiting", "waiting_approval")
+
+
+async def test_a_decided_approval_tells_how_and_the_session_goes_on(asked: Desk) -> None:
+    approval = await asked.send(DecideApproval.example())
+    assert (approval.status, approval.decided_by, approval.message) == ("denied", UUID(USER), "Not in this folder.")
+    assert (approval.remember, approval.delivered) == ("once", False)
+    assert await statuses(asked) == ("processing", "running")
+
+
+async def test_a_delivered_decision_is_told(asked: Desk) -> None:
+    await asked.send(DecideApproval.example())
+    await asked.send(DeliverDecision.example())
+    assert (await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))).delivered
+
+
+async def test_a_run_taken_up_again_still_waits(asked: Desk) -> None:
+    run = await asked.send(StartRun.example())
+    assert (run.status, run.attempt) == ("waiting_approval", 2)
+
+
+async def test_a_run_that_ends_leaves_nothing_pending(asked: Desk) -> None:
+    await asked.send(EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.RUN_TIMEOUT))
+    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(asked) == ("active", "failed")
+
+
+async def test_approvals_go_with_their_session(asked: Desk) -> None:
+    await asked.send(DeleteSession.example())
+    assert (await asked.ask(ListApprovals())).total == 0
+
+
+async def test_a_session_stays_paused_whatever_becomes_of_its_approvals(asked: Desk) -> None:
+    paused = await asked.send(PauseSession(session_id=UUID(SESSION)))
+    assert (paused.status, await statuses(asked)) == ("paused", ("paused", "waiting_approval"))
+    await asked.send(StartRun.example())
+    assert await statuses(asked) == ("paused", "waiting_approval")
+    await asked.send(DecideApproval.example())
+    assert await statuses(asked) == ("paused", "running")
+
+
+async def test_an_agent_that_asks_in_a_paused_session_leaves_it_paused_until_it_is_resumed(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, PauseSession, RequestApproval):
+        await desk.send(command.example())
+    assert await statuses(desk) == ("paused", "waiting_approval")
+    assert (await desk.send(ResumeSession(session_id=UUID(SESSION)))).status == "waiting"
+
+
+async def test_a_cancelled_run_leaves_nothing_pending_and_the_next_one_goes(asked: Desk) -> None:
+    await asked.submit(UUID(SESSION), "enqueue")
+    await asked.send(CancelRun.example())
+    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(asked) == ("processing", "cancelled")

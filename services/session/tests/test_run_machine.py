@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
+from contracts.session.commands import DecideApproval, RequestApproval
 from contracts.session.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -16,14 +20,16 @@ from contracts.session.events import (
     RunRequested,
     SessionFact,
 )
-from contracts.session.values import OnBusy, SdkOptions, TextBlock, ToolUseBlock, Usage
+from contracts.session.values import OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.testing.specification import replayed
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from runtime.clock import new_id
-from session.aggregate import LONGEST_QUEUE, Session
+from session.aggregate import Session
+from session.aggregate.queue import LONGEST_QUEUE
 
+IN_TIME = RequestApproval.example().expires_at - timedelta(seconds=1)
 SOME = st.integers(min_value=0, max_value=1000)
 COSTS = st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.4")])
 
@@ -58,6 +64,27 @@ class Runs(RuleBasedStateMachine):
         run_id = self.one_of(self.requested, some)
         self.attempt(lambda: self.session.record_tool_result(run_id, str(run_id), {}, False, 1))
 
+    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
+    def ask(self, some: int, attempt: int) -> None:
+        run_id = self.one_of(self.requested, some)
+        changed = {"run_id": run_id, "attempt": attempt, "approval_id": new_id(), "tool_use_id": str(run_id)}
+        wanted = RequestApproval.example().model_copy(update=changed)
+        self.attempt(lambda: self.session.request_approval(wanted))
+
+    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
+    def deliver(self, some: int, attempt: int) -> None:
+        asked = self.one_asked(some)
+        if asked:
+            self.attempt(lambda: self.session.deliver_decision(asked.run_id, attempt, asked.approval_id, IN_TIME))
+
+    @rule(some=SOME, remember=st.sampled_from(["once", "once", "once", "session"]))
+    def decide(self, some: int, remember: Remember) -> None:
+        asked = self.one_asked(some)
+        if asked:
+            changed = {"approval_id": asked.approval_id, "decision": "approved", "remember": remember}
+            decided = DecideApproval.example().model_copy(update=changed)
+            self.attempt(lambda: self.session.decide_approval(decided, UUID(USER), IN_TIME))
+
     @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]))
     def end(self, some: int, cost: Decimal, code: Code | None) -> None:
         usage = Usage(cost_usd=cost)
@@ -91,7 +118,7 @@ class Runs(RuleBasedStateMachine):
     @invariant()
     def no_run_waits_without_a_reason(self) -> None:
         waiting = set(self.accepted) - set(self.requested) - set(self.ended)
-        assert not waiting or self.going or self.session.paused
+        assert not waiting or self.going or self.session.queue.paused
         assert len(waiting) <= LONGEST_QUEUE
 
     @invariant()
@@ -99,6 +126,12 @@ class Runs(RuleBasedStateMachine):
         assert max(Counter(self.ended).values(), default=0) <= 1
         assert max(Counter(self.requested).values(), default=0) <= 1
         assert set(self.ended) <= set(self.accepted)
+
+    @invariant()
+    def an_approval_is_decided_once_and_outlives_no_run(self) -> None:
+        decided = Counter(fact.approval_id for fact in self.facts if isinstance(fact, ApprovalDecided))
+        assert max(decided.values(), default=0) <= 1
+        assert all(asked.run_id in self.going for asked in self.asked if asked.approval_id not in decided)
 
     @invariant()
     def those_that_waited_go_in_their_order(self) -> None:
@@ -141,14 +174,21 @@ class Runs(RuleBasedStateMachine):
         return [fact.run_id for fact in self.facts if isinstance(fact, RunCompleted | RunFailed | RunCancelled)]
 
     @property
+    def asked(self) -> list[ApprovalRequested]:
+        return [fact for fact in self.facts if isinstance(fact, ApprovalRequested)]
+
+    @property
     def going(self) -> set[UUID]:
         return set(self.requested) - set(self.ended)
+
+    def one_asked(self, some: int) -> ApprovalRequested | None:
+        return self.asked[-1 - some % min(len(self.asked), 4)] if self.asked else None
 
     def one_of(self, runs: list[UUID], some: int) -> UUID:
         # Counted from the end: what comes for the run of now is as likely as what comes late.
         return runs[-1 - some % min(len(runs), 4)] if runs else new_id()
 
-    def attempt(self, act: Callable[[], None]) -> None:
+    def attempt(self, act: Callable[[], object]) -> None:
         before = len(self.facts)
         if self.session.deleted:  # a deleted session is not loaded
             return

@@ -26,7 +26,8 @@ from contracts.session.events import (
 from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
 from runtime.clock import new_id
-from session.aggregate import LONGEST_QUEUE, Session
+from session.aggregate import Session
+from session.aggregate.queue import LONGEST_QUEUE
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 PAUSED, RESUMED = SessionPaused(), SessionResumed()

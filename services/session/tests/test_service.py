@@ -15,7 +15,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import USER
 from contracts.session.commands import CancelRun, CreateSession, DeleteSession, StartRun, SubmitQuery
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListToolCalls, RunView
-from contracts.session.values import OnBusy, SdkOptions
+from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing import reactions
 from eventing.testing import eventually
 from nats.aio.client import Client
@@ -46,9 +46,9 @@ class Remote:
             return False
         return True
 
-    async def create(self, **options: Any) -> UUID:
+    async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
         wanted = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
-        command = CreateSession(session_id=new_id(), name="one", mode="interactive", sdk_options=wanted)
+        command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=wanted)
         return (await self.ask(command)).id
 
     async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
@@ -149,7 +149,7 @@ async def test_a_run_that_takes_too_long_is_ended(remote: Remote) -> None:
 
 
 async def test_a_tool_that_is_not_allowed_is_denied_and_the_agent_goes_on(remote: Remote) -> None:
-    session_id = await remote.create(allowed_tools=["Read"])
+    session_id = await remote.create("non_interactive", allowed_tools=["Read"])
     run = await remote.run(session_id, scripted(bash("id > x"), {"text": "Without it, then."}))
     assert ([call.status for call in run.tool_calls], run.text) == (["error"], "Without it, then.")
 

@@ -11,13 +11,13 @@ from uuid import UUID
 from contracts.refusals import Code
 
 from session.agent.live import STOPPED, Agent, AgentFailed, Surroundings
-from session.agent.options import AgentSpec, Limits
+from session.agent.options import AgentSpec, Ask, Limits, nobody
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
 
-__all__ = ["AgentSpec", "Agents", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
+__all__ = ["AgentSpec", "Agents", "Ask", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
 
 ALL_STOPPED_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
@@ -50,8 +50,10 @@ class Agents:
         # Without the caller's exception, which a task group would wrap.
         await self._sweeping.__aexit__(None, None, None)
 
-    async def turn(self, spec: AgentSpec, prompt: str) -> AsyncGenerator[Told]:
+    async def turn(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
+
+        `ask` is put what neither the options nor the agent's own rules settle.
 
         A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
         the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
@@ -59,7 +61,7 @@ class Agents:
         finished = Finished()
         try:
             agent = await self._take(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt)) as telling:
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask)) as telling:
                 async for told in telling:
                     if isinstance(told, Finished):
                         finished = told
