@@ -18,13 +18,17 @@ __all__ = ["Change", "FactMapper", "Recorded", "StoredEvent"]
 
 @dataclass(frozen=True)
 class Recorded[F: Event]:
-    """A fact in its place: the `version`th of the aggregate `id`, so since `at`, caused by the `envelope`'s message."""
+    """A fact in its place: the `version`th of the aggregate `id`, so since `at`, caused by the `envelope`'s message.
+
+    `owner` is the user that the aggregate belongs to.
+    """
 
     id: UUID
     version: int
     at: datetime
     fact: F
     envelope: Envelope
+    owner: UUID
 
 
 class Change(CanMutateAggregate[UUID]):

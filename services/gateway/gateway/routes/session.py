@@ -15,6 +15,8 @@ from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery,
 from gateway.schemas.lists import Window
 from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
 from gateway.state import gateway_of
+from gateway.streams.asking import RunEvents
+from gateway.streams.events import accepts_events
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -94,7 +96,12 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     ),
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
-    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`."""
+    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
+
+    With `Accept: text/event-stream` the answer is the run as events, a `result` last.
+    """
+    if accepts_events(request):
+        return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
     run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED
