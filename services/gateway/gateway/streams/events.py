@@ -15,7 +15,7 @@ from gateway.streams.items import GONE, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
-HEARTBEAT = b": nothing new\n\n"
+HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
 PATIENCE = 30.0
 """Seconds after which a client that takes nothing at all is given up."""
 
