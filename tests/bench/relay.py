@@ -13,7 +13,7 @@ from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.streams import jetstream, provision
 from nats.js import JetStreamContext
-from runtime import bus
+from runtime import bus, ordered
 from session.app import service
 
 from tests.bench.report import Line, milliseconds, rate

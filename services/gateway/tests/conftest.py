@@ -38,7 +38,7 @@ class Services:
     """Stands in for the services: answers what it was told to, and keeps what it heard."""
 
     def __init__(self, client: Client) -> None:
-        self.client, self.js = client, client.jetstream()
+        self.client, self.js = client, cast(Any, client).jetstream()
         self.heard: list[tuple[Any, Envelope]] = []
         self.keys = [Ed25519PrivateKey.generate()]
         self._answering: dict[Message, Subscription] = {}

@@ -1,7 +1,9 @@
 """Server-sent events: every fact once, in order, from where the client was."""
 
 import asyncio
-from typing import Any, cast
+import time
+from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -14,7 +16,7 @@ from contracts.session.events import MessageRecorded, RunCompleted, RunRequested
 from contracts.session.queries import GetSession
 from gateway.settings import Settings
 from gateway.streams import events, listener
-from gateway.streams.items import Delta, Fact
+from gateway.streams.items import Fact
 from gateway.streams.listener import Listener
 from gateway.streams.types import wanted
 from runtime.testing import eventually
@@ -43,6 +45,11 @@ async def service(services: Services) -> Services:
 @pytest.fixture
 def token(services: Services) -> str:
     return services.token()
+
+
+async def first(number: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    for _ in range(number):
+        yield await anext(lines)
 
 
 async def record_three(services: Services) -> list[int]:
@@ -102,7 +109,7 @@ async def test_nothing_is_lost_or_repeated_while_a_long_past_is_read(base_url: s
 
 async def test_the_past_beyond_what_is_kept_is_a_gap(base_url: str, token: str, services: Services):
     *_, last = await record_three(services)
-    await cast(Any, services.js).purge_stream("EVT_SESSION", seq=last)
+    await services.js.purge_stream("EVT_SESSION", seq=last)
     async with following(base_url, token, params={"after": "1"}) as follower:
         [gap] = await follower.rest()
     assert (gap.event, gap.id, gap.json()) == ("gap", "2", {"resume_from": "2"})
@@ -134,7 +141,7 @@ async def test_facts_that_cannot_be_followed_are_unavailable(
     client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gateway.streams.READY", 0.1)
-    await cast(Any, services.js).delete_stream("EVT_SESSION")
+    await services.js.delete_stream("EVT_SESSION")
     answer = await client.get(EVENTS)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
 
@@ -163,13 +170,14 @@ async def test_words_come_without_a_number(base_url: str, token: str, services: 
 
 async def test_a_quiet_stream_has_heartbeats(base_url: str, token: str):
     headers = {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10) as client, asyncio.timeout(10):
-        async with client.stream("GET", EVENTS) as answer:
-            assert answer.headers["content-type"].startswith("text/event-stream")
-            lines = answer.aiter_lines()
-            while not (line := await anext(lines)).startswith(":"):
-                pass
-    assert line == ": nothing new"
+    async with (
+        asyncio.timeout(10),
+        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        client.stream("GET", EVENTS) as answer,
+    ):
+        lines = [line async for line in first(5, answer.aiter_lines())]
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert lines[-1] == ": nothing new"
 
 
 async def test_a_user_follows_all_that_is_theirs_and_nothing_else(base_url: str, token: str, services: Services):
@@ -202,7 +210,7 @@ async def test_a_revoked_token_ends_its_streams(base_url: str, token: str, door:
 
 
 async def test_an_expired_token_ends_its_streams(base_url: str, services: Services):
-    async with following(base_url, services.token(exp=int(__import__("time").time()) + 2)) as follower:
+    async with following(base_url, services.token(exp=int(time.time()) + 2)) as follower:
         assert "expired" in (await follower.rest())[-1].json()["message"]
 
 
