@@ -1,10 +1,13 @@
 """Following an agent at work, on the whole system: nothing lost, nothing twice, whoever dies."""
 
 import json
+import re
 import socket
+import subprocess
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,6 +172,19 @@ def test_a_system_that_stops_does_not_wait_for_followers(fresh_system: System, f
         assert [event.event for event in events][-1] == "error"
         assert close_code(client) == 1001
     assert "killed" not in fresh_system.output
+
+
+def test_the_lines_of_the_guide_show_what_it_says(user: User, system: System) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/streams.md").read_text()
+    given = (
+        f"api={system.base_url}/api/v1\nid={user.create()}\nauth='authorization: {user.http.headers['authorization']}'"
+    )
+    lines = [given, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)]
+    ran = subprocess.run(["bash", "-euc", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
+    run, tools, everything = ran.stdout.split("event: connected")[1:]
+    assert "event: result\n" in run
+    assert re.findall("event: (.*)", tools) == ["session.tool_call_started", "session.tool_call_ended"]
+    assert "event: identity.user_registered\n" in everything
 
 
 def asked_and_cut(user: User, session_id: str, message: str) -> None:
