@@ -58,6 +58,11 @@ class Session(Aggregate[SessionFact]):
         self.budget_usd: Decimal | None = None
         self.spent_usd = Decimal(0)
 
+    @property
+    def owner(self) -> UUID:
+        """Who opened it."""
+        return self.user_id
+
     def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
         """Open the session for a user."""
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))

@@ -44,7 +44,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         timeout = asyncio.timeout(limit)
         try:
             async with timeout:
-                await _converse(spec, recorded.fact, reaction)
+                await _converse(spec, recorded, reaction)
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -62,14 +62,14 @@ def _money_left(session: SessionView) -> Decimal | None:
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, fact.message)) as told:
+async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
+    async with aclosing(reaction.tools.agents.turn(spec, asked.fact.message)) as told:
         async for telling in told:
-            await _record(spec, fact, telling, reaction)
+            await _record(asked, telling, reaction)
 
 
-async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: Reaction[Tools]) -> None:
-    session_id, run_id = spec.session_id, fact.run_id
+async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reaction[Tools]) -> None:
+    session_id, run_id = asked.id, asked.fact.run_id
     match telling:
         case Said(blocks, model):
             await reaction.send(
@@ -102,8 +102,8 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
                     error_detail=telling.error_detail or "",
                 )
             )
-        case Delta():
-            pass
+        case Delta(text):
+            await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
 
 
 @reactions.everywhere

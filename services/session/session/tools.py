@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
+from session.deltas import Deltas
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
@@ -24,11 +25,12 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, and where they work."""
+    """The agents of this replica, what they remember, where they work, and who hears them speak."""
 
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    deltas: Deltas
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -36,7 +38,7 @@ class Tools:
 
 
 @asynccontextmanager
-async def tools(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Tools]:
+async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; leaving ends all agents."""
     sandbox, reason = await Sandbox.find()
     confined.set(reason is None)
@@ -54,4 +56,4 @@ async def tools(settings: Settings, database: Database, _client: Client) -> Asyn
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
-        yield Tools(agents, transcripts, settings.workspaces_dir)
+        yield Tools(agents, transcripts, settings.workspaces_dir, Deltas(client))
