@@ -21,7 +21,7 @@ from onebox.supervision import Supervisor
 from onebox.terminal import fail, say
 from onebox.trouble import CannotStart
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 type Table = Callable[[Place], Sequence[Service]]
 
 

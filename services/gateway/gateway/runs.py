@@ -43,7 +43,7 @@ class Runs:
 
     async def listen(self) -> None:
         """Wake waiters by what the bus says, until cancelled."""
-        subjects = [f"{fact.subject}.*" for fact in (RunCompleted, RunFailed, RunCancelled)]
+        subjects = [f"{fact.subject}.*.*" for fact in (RunCompleted, RunFailed, RunCancelled)]
         subscribe = cast(Any, self.client).subscribe  # nats-py leaves one of its parameters without a type
         subscriptions: list[Subscription] = [await subscribe(subject, cb=self._heard) for subject in subjects]
         try:

@@ -47,7 +47,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         asking = Asking(reaction, run, limit)
         try:
             async with limit:
-                await _converse(spec, recorded.fact, asking, reaction)
+                await _converse(spec, recorded, asking, reaction)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -67,15 +67,15 @@ def _money_left(session: SessionView) -> Decimal | None:
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(spec: AgentSpec, fact: RunRequested, asking: Asking, reaction: Reaction[Tools]) -> None:
-    prompt = await asking.continuation() if asking.run.attempt > 1 else fact.message
+async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]) -> None:
+    prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
     async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
-            await _record(spec, fact, telling, reaction)
+            await _record(asked, telling, reaction)
 
 
-async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: Reaction[Tools]) -> None:
-    session_id, run_id = spec.session_id, fact.run_id
+async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reaction[Tools]) -> None:
+    session_id, run_id = asked.id, asked.fact.run_id
     match telling:
         case Said(blocks, model):
             await reaction.send(
@@ -108,8 +108,8 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
                     error_detail=telling.error_detail or "",
                 )
             )
-        case Delta():
-            pass
+        case Delta(text):
+            await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
 
 
 @reactions.everywhere

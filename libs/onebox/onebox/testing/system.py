@@ -18,10 +18,10 @@ from onebox.ports import ReservedPort
 from onebox.processes import lives
 
 LAUNCHER = "launcher"
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until a condition holds.
 
     Raises:
@@ -104,7 +104,7 @@ class System:
         """Start the system and wait until it is ready.
 
         Raises:
-            AssertionError: it ended instead, or took more than 60 s.
+            AssertionError: it ended instead, or took more than 120 s.
         """
         self.launch()
         until(lambda: "is ready after" in self.output or not self.running(), _START_SECONDS)
@@ -115,7 +115,7 @@ class System:
         """Say whether the launcher is there."""
         return self._process is not None and self._process.poll() is None
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         """Wait until the launcher has ended, and give its exit code."""
         return self._process.wait(seconds) if self._process else 0
 

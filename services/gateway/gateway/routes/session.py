@@ -16,6 +16,8 @@ from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery,
 from gateway.schemas.lists import Window
 from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
 from gateway.state import gateway_of
+from gateway.streams.asking import RunEvents
+from gateway.streams.events import accepts_events
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -107,8 +109,11 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
 
-    With `Prefer: respond-async` the answer is 202 and the run as it is now.
+    With `Accept: text/event-stream` the answer is the run as events, a `result` last; with `Prefer: respond-async` it
+    is 202 and the run as it is now.
     """
+    if accepts_events(request):
+        return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
     if preferred(request, "respond-async"):
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
         told = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}

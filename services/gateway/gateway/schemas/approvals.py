@@ -34,6 +34,16 @@ class Decision(Body):
         )
 
 
+class SpokenDecision(Decision):
+    """A decision over a WebSocket, which says what it is about."""
+
+    approval_id: UUID
+
+    def spoken(self, session_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
+        """Decide so."""
+        return DecideApproval(session_id=session_id, decision=decision, **self.model_dump())
+
+
 class ApprovalWindow(KeysetWindow):
     """Which approvals are asked for."""
 

@@ -55,6 +55,11 @@ class Session(Aggregate[SessionFact]):
         self.remembered: dict[str, Ruling] = {}
         self.decided: dict[UUID, ApprovalDecided] = {}
 
+    @property
+    def owner(self) -> UUID:
+        """Who opened it."""
+        return self.user_id
+
     def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
         """Open the session for a user."""
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
@@ -102,15 +107,9 @@ class Session(Aggregate[SessionFact]):
             Refusal: RUN_OVER.
         """
         run = self._going(run_id)
-        self.record(
-            MessageRecorded(
-                run_id=run_id,
-                message_id=message_id,
-                sequence_number=self.messages + 1,
-                blocks=blocks,
-                model=model,
-            )
-        )
+        number = self.messages + 1
+        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
+        self.record(said)
         self._record_all(run.calls(blocks))
 
     def record_tool_result(
