@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, query, relay
+from tests.bench import append, cpu, create, hops, lists, query, relay, streams
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -20,6 +20,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "append": ("Appending facts of new aggregates", append.measure),
     "relay": ("From the commit to the bus", relay.measure),
     "query": ("A query to a warm session", query.measure),
+    "streams": ("Following sessions", streams.measure),
     "list": ("A list of 50 sessions", lists.measure),
 }
 

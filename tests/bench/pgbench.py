@@ -12,8 +12,8 @@ from onebox.programs import find_postgres
 from runtime.envelope import Envelope
 
 FACT = """
-INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
-VALUES (gen_random_uuid(), 1, '{topic}', '{state}', '{envelope}', now(), gen_random_uuid());
+INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner)
+VALUES (gen_random_uuid(), 1, '{topic}', '{state}', '{envelope}', now(), gen_random_uuid(), gen_random_uuid());
 """
 ROW = """
 INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from claude_agent_sdk import ClaudeSDKClient
+from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
 from session.agent.options import AgentSpec, Limits, options, variables
@@ -55,7 +55,7 @@ async def _directly(stage: Stage) -> AsyncGenerator[Side]:
     cell = sandbox.cell(spec.workspace, variables(TOKEN, Limits()))
     transcript = cast(Any, None)
     confined = sandbox.bwrap is not None
-    wanted = options(spec, cell, transcript, begun=False, confined=confined, complain=lambda _: None)
+    wanted = options(spec, cell, transcript, begun=False, confined=confined, permit=_permit, complain=lambda _: None)
     client = ClaudeSDKClient(replace(wanted, session_store=None))
     async with ModelProxy(stage.model, None) as proxy:
         await client.connect()
@@ -67,6 +67,10 @@ async def _directly(stage: Stage) -> AsyncGenerator[Side]:
                 cell.kill()
                 await client.disconnect()
             cell.remove()
+
+
+async def _permit(_name: str, _given: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultAllow:
+    return PermissionResultAllow()
 
 
 async def _ask(client: ClaudeSDKClient) -> None:

@@ -8,12 +8,12 @@ from statistics import median, quantiles
 from uuid import UUID
 
 from contracts.session.events import SessionCreated
-from eventing import ordered, wire
+from eventing import wire
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.streams import jetstream, provision
 from nats.js import JetStreamContext
-from runtime import bus
+from runtime import bus, ordered
 from session.app import service
 
 from tests.bench.report import Line, milliseconds, rate
@@ -76,7 +76,7 @@ async def _follow(store: PostgresStore, relay: Relay, js: JetStreamContext) -> l
 
 
 async def _hear(js: JetStreamContext, after: int, came: dict[UUID, float]) -> None:
-    async with aclosing(ordered.messages(js, STREAM, after, f"{SessionCreated.subject}.*")) as batches:
+    async with aclosing(ordered.messages(js, STREAM, after, wire.subjects(SessionCreated))) as batches:
         async for batch in batches:
             at = time.perf_counter()
             came.update((UUID(message.subject.rpartition(".")[2]), at) for message in batch)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import httpx
-from onebox.testing.system import System
+from onebox.testing.system import System, until
 
 PASSWORD = "analytical engine"
 
@@ -36,6 +36,19 @@ class User:
 
     def ask(self, session_id: str, message: str) -> httpx.Response:
         return self.http.post(f"/sessions/{session_id}/query", json={"message": message})
+
+    def submit(self, session_id: str, message: str, on_busy: str = "reject") -> httpx.Response:
+        """Ask, and do not wait for the answer."""
+        body = {"message": message, "on_busy": on_busy}
+        return self.http.post(f"/sessions/{session_id}/query", json=body, headers={"prefer": "respond-async"})
+
+    def run(self, session_id: str, run_id: str) -> dict[str, Any]:
+        return self.http.get(f"/sessions/{session_id}/runs/{run_id}").raise_for_status().json()
+
+    def ended(self, session_id: str, run_id: str) -> dict[str, Any]:
+        """Wait until the run is over, and give it."""
+        until(lambda: self.run(session_id, run_id)["ended_at"], 60)
+        return self.run(session_id, run_id)
 
     def bash(self, session_id: str, command: str) -> str:
         """Let the agent run a command, and give what that wrote."""

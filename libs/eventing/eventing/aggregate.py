@@ -37,6 +37,11 @@ class Aggregate[F: Event](ABC):
         self.version += len(self.pending)
         self.pending.clear()
 
+    @property
+    @abstractmethod
+    def owner(self) -> UUID:
+        """The user that it belongs to, known from its first fact on: who may follow its facts."""
+
     @abstractmethod
     def apply(self, fact: F) -> None:
         """Fold one fact into the state: an exhaustive `match`, which decides nothing."""

@@ -70,4 +70,4 @@ class MemoryStore:
 
     def _recorded(self, entry: _Entry) -> Recorded[Any]:
         r = entry.recorded
-        return Recorded(r.id, r.version, r.at, self._change(entry, self.facts).fact, r.envelope)
+        return Recorded(r.id, r.version, r.at, self._change(entry, self.facts).fact, r.envelope, r.owner)

@@ -17,16 +17,17 @@ from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeate
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
 APPEND = """
-    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id)
-    SELECT id, version, topic, state, $5, $6, CASE n WHEN 1 THEN $7::uuid END
-    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (id, version, topic, state, n)
+    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner)
+    SELECT id, version, topic, state, $6, $7, CASE n WHEN 1 THEN $8::uuid END, owner
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[], $5::uuid[])
+    WITH ORDINALITY AS e (id, version, topic, state, owner, n)
     ORDER BY n"""
 LOAD = """
     SELECT originator_version, topic, state, recorded_at, command_id FROM events
     WHERE originator_id = $1 ORDER BY originator_version"""
 # A transaction below xmin has ended, so nothing can appear behind the cursor.
 FEED = """
-    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at FROM events
+    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner FROM events
     WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY tx, position LIMIT $3"""
 
@@ -76,20 +77,21 @@ class PostgresStore:
         rows = await self.database.fetch(FEED, str(after[0]), after[1], limit)
         return [self._fed(row) for row in rows]
 
-    def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[UUID], list[int], list[str], list[bytes]]:
+    def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
         rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
         return (
             [UUID(str(row.originator_id)) for row in rows],
             [row.originator_version for row in rows],
             [row.topic for row in rows],
             [row.state for row in rows],
+            [r.owner for r in recorded],
         )
 
     def _fed(self, row: Row) -> Fed:
         fact = self.mapper.to_fact(row["topic"], row["state"], self.facts)
         envelope = Envelope.read(row["envelope"])
-        recorded = Recorded(row["originator_id"], row["originator_version"], row["recorded_at"], fact, envelope)
-        return Fed((int(row["tx"]), row["position"]), recorded)
+        place = row["originator_id"], row["originator_version"], row["recorded_at"]
+        return Fed((int(row["tx"]), row["position"]), Recorded(*place, fact, envelope, row["owner"]))
 
     async def _meaning(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
         match violation.constraint_name:

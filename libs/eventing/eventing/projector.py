@@ -12,8 +12,9 @@ from typing import Any
 from contracts.messages import Event
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from runtime import ordered
 
-from eventing import ordered, wire
+from eventing import wire
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 

@@ -21,12 +21,13 @@ from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from runtime import ordered
 from runtime.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
-from eventing import metrics, ordered, wire
+from eventing import metrics, wire
 from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
 from eventing.recording import Recorded
@@ -159,7 +160,7 @@ class Reactor[T]:
     async def _make_consumer(self, listed: Listed) -> None:
         config = ConsumerConfig(
             durable_name=self._durable(listed),
-            filter_subject=f"{listed.fact.subject}.*",
+            filter_subject=wire.subjects(listed.fact),
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT,
             max_deliver=-1,  # counted in _settle, so that a crash loop ends in the dead letters too
@@ -223,7 +224,7 @@ class Reactor[T]:
         stream = _stream(listed)
         if listed.name not in self.heard:
             self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
-        facts = ordered.messages(self.js, stream, self.heard[listed.name], f"{listed.fact.subject}.*")
+        facts = ordered.messages(self.js, stream, self.heard[listed.name], wire.subjects(listed.fact))
         async with aclosing(facts) as batches:
             async for batch in batches:
                 for message in batch:

@@ -22,13 +22,17 @@ LARGEST_FACT = 6 * 2**20
 
 @dataclass(frozen=True)
 class Recorded[F: Event]:
-    """A fact in its place: the `version`th of the aggregate `id`, so since `at`, caused by the `envelope`'s message."""
+    """A fact in its place: the `version`th of the aggregate `id`, so since `at`, caused by the `envelope`'s message.
+
+    `owner` is the user that the aggregate belongs to.
+    """
 
     id: UUID
     version: int
     at: datetime
     fact: F
     envelope: Envelope
+    owner: UUID
 
 
 class Change(CanMutateAggregate[UUID]):

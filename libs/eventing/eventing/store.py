@@ -75,6 +75,6 @@ class EventStore(Protocol):
 def pending(aggregate: AnyAggregate, envelope: Envelope, at: datetime) -> list[Recorded[Any]]:
     """Number the facts that an aggregate has recorded and that are not stored yet."""
     return [
-        Recorded(aggregate.id, aggregate.version + n, at, fact, envelope)
+        Recorded(aggregate.id, aggregate.version + n, at, fact, envelope, aggregate.owner)
         for n, fact in enumerate(aggregate.pending, start=1)
     ]

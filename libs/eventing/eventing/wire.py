@@ -1,4 +1,4 @@
-"""A fact on the bus, in CloudEvents' NATS binding: its subject is the fact's, then the aggregate's id."""
+"""A fact on the bus, in CloudEvents' NATS binding: its subject, then its owner's and aggregate's ids."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,8 +21,13 @@ def stream_of(service: str) -> str:
 
 
 def subject(recorded: Recorded[Any]) -> str:
-    """Give the subject: `evt.session.created.<session id>`."""
-    return f"{recorded.fact.subject}.{recorded.id}"
+    """Give the subject: `evt.session.created.<owner's user id>.<session id>`."""
+    return f"{recorded.fact.subject}.{recorded.owner}.{recorded.id}"
+
+
+def subjects(kind: type[Event]) -> str:
+    """Give the filter for all facts of a kind."""
+    return f"{kind.subject}.*.*"
 
 
 def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
@@ -34,6 +39,7 @@ def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
         "ce-type": recorded.fact.subject,
         "ce-source": f"/{service}",
         "ce-subject": str(recorded.id),
+        "owner": str(recorded.owner),
         "ce-time": recorded.at.isoformat(),
         "ce-datacontenttype": "application/json",
         "fact-version": str(recorded.fact.version),
@@ -54,6 +60,7 @@ def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[An
         datetime.fromisoformat(head["ce-time"]),
         fact,
         Envelope.read(head),
+        UUID(head["owner"]),
     )
 
 

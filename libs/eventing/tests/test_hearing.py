@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
-from eventing import ordered
 from eventing.recording import Recorded
 from eventing.streams import jetstream, provision
 from eventing.testing import background, eventually
@@ -19,6 +18,7 @@ from eventing.testing.reacting import Acting, replica
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
+from runtime import ordered
 from runtime.forever import forever
 
 OPENED = JarOpened.example()

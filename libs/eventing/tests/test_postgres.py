@@ -32,8 +32,8 @@ async def fed(store: PostgresStore) -> list[JarFact]:
 async def append(connection: Connection, label: str) -> None:
     """Append as the store does, in a transaction that the test keeps open."""
     await connection.execute(
-        "INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at) "
-        "VALUES ($1, 1, 'evt.jar.opened;1', $2, $3, now())",
+        "INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, owner) "
+        "VALUES ($1, 1, 'evt.jar.opened;1', $2, $3, now(), $1)",
         new_id(),
         JarOpened(label=label).model_dump_json().encode(),
         Envelope.begin().headers(),

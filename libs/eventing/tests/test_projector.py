@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from eventing import ordered
 from eventing.database import Connection, Database
 from eventing.projector import Projector
 from eventing.recording import Recorded
@@ -18,6 +17,7 @@ from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from nats.js import JetStreamContext
+from runtime import ordered
 from runtime.forever import forever
 
 type CutOff = Callable[[], Awaitable[None]]

@@ -174,7 +174,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
     assert (letter.subject, letter.data) == ("dead.jar.open", OPENED.model_dump_json().encode())
     headers = cast(dict[str, str], letter.headers)
     assert headers["dead-reason"] == "LookupError('no marbles left')"
-    assert headers["dead-subject"] == f"evt.jar.opened.{JAR}"
+    assert headers["dead-subject"] == f"evt.jar.opened.{JAR}.{JAR}"
     assert headers["ce-id"] == str(fact.envelope.message_id)
     assert len(acting.seen) == 3
 
@@ -197,7 +197,7 @@ async def test_a_fact_that_cannot_be_read_is_dead_lettered(
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
     acting = Acting()
-    await js.publish(f"evt.jar.opened.{JAR}", b"no json")
+    await js.publish(f"evt.jar.opened.{JAR}.{JAR}", b"no json")
     sent = await publish(js, OPENED)
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))

@@ -101,6 +101,16 @@ async def test_facts_are_published_in_order_as_they_were_recorded(
     sent = await published(js)
     assert [(r.id, r.version, r.at, r.fact) for r in sent] == [(r.id, r.version, r.at, r.fact) for r in stored]
     assert [r.envelope.causation_id for r in sent] == [r.envelope.message_id for r in stored]
+    assert [r.owner for r in sent] == [r.owner for r in stored] == [JAR, JAR, UUID(int=2)]
+
+
+async def test_a_readers_filter_finds_the_facts_of_one_owner_or_one_aggregate(
+    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"))
+    await drain(relay)
+    for subject in (f"evt.jar.*.{JAR}.*", f"evt.jar.*.*.{JAR}", wire.subjects(JarOpened)):
+        assert (await js.get_last_msg("EVT_JAR", subject)).subject == f"evt.jar.opened.{JAR}.{JAR}"
 
 
 async def test_unpublished_facts_stay_at_home(

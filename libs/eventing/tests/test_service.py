@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from eventing import ordered
 from eventing import reactions as reactions_module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
@@ -22,6 +21,7 @@ from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, proj
 from eventing.testing.messages import AddMarble, GetJar, JarOpened, OpenJar
 from nats.aio.client import Client
 from onebox.ports import ReservedPort
+from runtime import ordered
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 

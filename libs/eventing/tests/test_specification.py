@@ -64,6 +64,10 @@ def test_an_aggregate_knows_its_facts_by_subject() -> None:
 
 def test_an_aggregate_may_have_a_single_kind_of_fact() -> None:
     class Box(Aggregate[JarOpened]):
+        @property
+        def owner(self) -> UUID:
+            return self.id
+
         def apply(self, fact: JarOpened) -> None: ...
 
     assert Box.facts == {"evt.jar.opened": JarOpened}

@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CHECK_TIMEOUT = 2.0
+LARGEST_MESSAGE = 1024 * 1024
+"""What one message on a WebSocket may have."""
 
 type Check = Callable[[], Awaitable[None]]
 
@@ -84,6 +86,9 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
+        ws_max_size=LARGEST_MESSAGE,
+        ws_ping_interval=30,
+        ws_ping_timeout=30,
     )
     config.load()
     server = Server(config)

@@ -31,6 +31,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "keys": gateway.keys.stay_fresh,
                 "revocations": gateway.revocations.watch,
                 "runs": gateway.runs.listen,
+                "streams": gateway.streams.run,
             }.items()
         ]
         endless.append(tasks.create_task(as_long_as_connected(client)))
@@ -39,6 +40,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await stop.wait()
             log.info("draining")
             gateway.runs.close(DRAIN)
+            await gateway.streams.close()
         for task in endless:
             task.cancel()
 

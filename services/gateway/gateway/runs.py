@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCompleted, RunFailed
+from contracts.session.events import RunCancelled, RunCompleted, RunFailed
 from contracts.session.queries import GetRun, RunView
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -34,7 +34,7 @@ class _Ended(BaseModel):
 
 
 class Runs:
-    """Knows who waits for which run; one pair of subscriptions serves all."""
+    """Knows who waits for which run; three subscriptions serve all."""
 
     def __init__(self, client: Client, *, longest_wait: float) -> None:
         self.client, self.longest_wait = client, longest_wait
@@ -43,7 +43,7 @@ class Runs:
 
     async def listen(self) -> None:
         """Wake waiters by what the bus says, until cancelled."""
-        subjects = [f"{fact.subject}.*" for fact in (RunCompleted, RunFailed)]
+        subjects = [f"{fact.subject}.*.*" for fact in (RunCompleted, RunFailed, RunCancelled)]
         subscribe = cast(Any, self.client).subscribe  # nats-py leaves one of its parameters without a type
         subscriptions: list[Subscription] = [await subscribe(subject, cb=self._heard) for subject in subjects]
         try:
@@ -65,7 +65,7 @@ class Runs:
             Refusal: the run was not started.
         """
         with self._waiter(command.run_id) as ended:
-            run = await self._start(command, caller)
+            run = await self.start(command, caller)
             give_up = _now() + self.longest_wait
             while run.status not in OVER:
                 await self._pause(ended, min(_now() + POLL, give_up), gone)
@@ -75,7 +75,13 @@ class Runs:
                     raise _waited_enough(command, closing=_now() >= self._closing)
             return run
 
-    async def _start(self, command: SubmitQuery, caller: Anyone) -> RunView:
+    async def start(self, command: SubmitQuery, caller: Anyone) -> RunView:
+        """Start a run, or let it wait for its turn, and give it as it is then.
+
+        Raises:
+            Problem: whether it was started is not known.
+            Refusal: it was not.
+        """
         try:
             return await caller.ask(command)
         except Unavailable as error:
@@ -97,6 +103,11 @@ class Runs:
             return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
         except Unavailable:  # whoever takes the service's place will settle the run
             return run
+        except Refusal as refusal:
+            if refusal.code is not Code.SESSION_NOT_FOUND:
+                raise
+            gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
+            return run.model_copy(update=gone)
 
     @contextmanager
     def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:

@@ -12,3 +12,4 @@ class Settings(ProcessSettings):
     nats_url: str
     ask_timeout_seconds: PositiveFloat = 5.0
     query_wait_seconds: PositiveFloat = 900.0
+    stream_heartbeat_seconds: PositiveFloat = 15.0

@@ -5,13 +5,14 @@ from typing import Self, cast
 
 from nats.aio.client import Client
 from runtime.bus import Bus
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
 from gateway.runs import Runs
 from gateway.settings import Settings
+from gateway.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Gateway:
     revocations: Revocations
     tokens: Tokens
     runs: Runs
+    streams: Streams
 
     @classmethod
     def on(cls, client: Client, settings: Settings) -> Self:
@@ -31,9 +33,11 @@ class Gateway:
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
         keys, revocations = Keys(bus), Revocations(client)
         runs = Runs(client, longest_wait=settings.query_wait_seconds)
-        return cls(settings, bus, keys, revocations, Tokens(keys, revocations), runs)
+        tokens = Tokens(keys, revocations)
+        streams = Streams(client, tokens, heartbeat=settings.stream_heartbeat_seconds)
+        return cls(settings, bus, keys, revocations, tokens, runs, streams)
 
 
-def gateway_of(request: Request) -> Gateway:
+def gateway_of(request: HTTPConnection) -> Gateway:
     """Give the parts of the process that serves this request."""
     return cast(Gateway, request.app.state.gateway)

@@ -11,16 +11,19 @@ import httpx
 import jwt
 import pytest
 from contracts.identity.queries import GetKeys, KeysView
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, result_type
-from contracts.samples import FAMILY, USER
+from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
+from contracts.samples import FAMILY, RUN, SESSION, USER
+from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.events import RunCompleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.state import Gateway
+from gateway.streams import SERVICES
 from jwt.algorithms import OKPAlgorithm
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from runtime.bus import connected
 from runtime.envelope import Envelope
 from runtime.forever import forever
@@ -35,9 +38,10 @@ class Services:
     """Stands in for the services: answers what it was told to, and keeps what it heard."""
 
     def __init__(self, client: Client) -> None:
-        self.client = client
+        self.client, self.js = client, cast(Any, client).jetstream()
         self.heard: list[tuple[Any, Envelope]] = []
         self.keys = [Ed25519PrivateKey.generate()]
+        self._answering: dict[Message, Subscription] = {}
 
     async def answer(self, kind: Message, reply: object) -> None:
         """Answer messages of a kind from now on: with a result, a refusal or a fault."""
@@ -66,7 +70,9 @@ class Services:
         await self._subscribe(kind, take)
 
     async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
-        await cast(Any, self.client).subscribe(kind.subject, cb=take)
+        if before := self._answering.pop(kind, None):
+            await before.unsubscribe()
+        self._answering[kind] = await cast(Any, self.client).subscribe(kind.subject, cb=take)
         await self.client.flush()
         await self.client.flush()  # the first may overtake the subscription
 
@@ -89,10 +95,25 @@ class Services:
         body = {name: value for name, value in body.items() if value is not None}
         return jwt.encode(body, self.keys[key], "EdDSA", headers={"kid": f"key-{key}"} | (header or {}))
 
-    async def end_run(self, session_id: UUID, run_id: UUID) -> None:
+    async def end_run(self, session_id: UUID, run_id: UUID, kind: type[Event] = RunCompleted) -> None:
         """Tell that a run is over."""
-        fact = RunCompleted.model_validate(RunCompleted.sample | {"run_id": run_id})
-        await self.client.publish(f"{fact.subject}.{session_id}", fact.model_dump_json().encode())
+        fact = kind.model_validate(kind.sample | {"run_id": run_id})
+        await self.client.publish(f"{fact.subject}.{USER}.{session_id}", fact.model_dump_json().encode())
+
+    async def open_streams(self) -> None:
+        """Make the streams of facts that the services would make."""
+        for service in SERVICES:
+            await self.js.add_stream(name=f"EVT_{service.upper()}", subjects=[f"evt.{service}.>"])
+
+    async def record(self, fact: Event, *, owner: str = USER, at: str = SESSION) -> int:
+        """Tell a fact as its service's relay would; give its number."""
+        body, head = fact.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
+        return (await self.js.publish(f"{fact.subject}.{owner}.{at}", body, headers=cast(Any, head))).seq
+
+    async def say(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
+        """Tell words that an agent is just saying."""
+        told = TextDelta(run_id=UUID(run_id), text=text).model_dump_json().encode()
+        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), told)
 
     def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:
         shown = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -134,7 +155,7 @@ async def working(settings: Settings) -> AsyncGenerator[Gateway]:
     """Give a gateway whose background work goes on."""
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
-        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen)
+        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen, gateway.streams.run)
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway
         for task in running:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
-from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.queries import MessageView, RunView, SessionView, ToolCallView
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
+from contracts.session.queries import ApprovalView, MessageView, RunSummary, RunView, SessionView, ToolCallView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 
@@ -99,6 +99,34 @@ def run(**changed: Any) -> RunView:
             "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
             "created_at": TIME,
             "ended_at": TIME,
+        }
+        | changed
+    )
+
+
+def run_summary(**changed: Any) -> RunSummary:
+    return RunSummary.model_validate(
+        {name: value for name, value in vars(run(**changed)).items() if name in RunSummary.model_fields}
+    )
+
+
+def approval(**changed: Any) -> ApprovalView:
+    return ApprovalView.model_validate(
+        {
+            "id": APPROVAL,
+            "session_id": SESSION,
+            "run_id": RUN,
+            "tool_call_id": TOOL_CALL,
+            "tool_name": "Bash",
+            "tool_input": {"command": "ls"},
+            "status": "pending",
+            "decided_by": None,
+            "message": None,
+            "remember": None,
+            "delivered": False,
+            "created_at": TIME,
+            "expires_at": TIME,
+            "decided_at": None,
         }
         | changed
     )

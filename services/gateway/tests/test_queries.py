@@ -12,6 +12,7 @@ from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION
 from contracts.session.commands import SubmitQuery
+from contracts.session.events import RunCancelled
 from contracts.session.queries import GetRun
 from gateway import runs
 
@@ -144,7 +145,67 @@ async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Ses
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
-@pytest.mark.parametrize(("code", "status"), [(Code.SESSION_BUSY, 409), (Code.SESSION_NOT_FOUND, 404)])
+@pytest.mark.usefixtures("slow_poll")
+async def test_a_cancelled_run_is_a_problem_at_once(client: httpx.AsyncClient, session: Session):
+    async with asking(client, session) as asked:
+        session.end(status="cancelled", error_code=Code.RUN_CANCELLED, error_detail="The run was cancelled.")
+        await session.services.end_run(session.run.session_id, session.run.id, RunCancelled)
+    answer = asked.result()
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_CANCELLED")
+    assert answer.json()["detail"] == "The run was cancelled."
+
+
+@pytest.mark.usefixtures("slow_poll")
+async def test_a_run_whose_session_was_deleted_is_cancelled(client: httpx.AsyncClient, session: Session):
+    async with asking(client, session) as asked:
+        run_id, session.run = session.run.id, Refused(code=Code.SESSION_NOT_FOUND, detail="No.")  # pyright: ignore[reportAttributeAccessIssue]
+        await session.services.end_run(UUID(SESSION), run_id, RunCancelled)
+    answer = asked.result()
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_CANCELLED")
+    assert answer.json()["detail"] == "The session was deleted."
+
+
+@pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async", "respond-async; x=1"])
+async def test_who_prefers_not_to_wait_gets_the_run_and_its_address(
+    client: httpx.AsyncClient, session: Session, door: Door, prefer: str
+):
+    answer = await client.post(QUERY, json=BODY, headers={"prefer": prefer})
+    assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
+    assert answer.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
+    assert (answer.json()["id"], answer.json()["status"]) == (str(session.run.id), "queued")
+    assert not door.gateway.runs.waiting
+
+
+@pytest.mark.usefixtures("session")
+async def test_another_preference_is_ignored(client: httpx.AsyncClient, door: Door):
+    door.gateway.runs.longest_wait = 0.2
+    assert (await client.post(QUERY, json=BODY, headers={"prefer": "wait=10"})).status_code == 504
+
+
+@pytest.mark.parametrize(("asked", "sent"), [({}, "reject"), ({"on_busy": "enqueue"}, "enqueue")])
+async def test_what_to_do_when_the_session_is_busy_is_passed_on(
+    client: httpx.AsyncClient, session: Session, asked: dict[str, str], sent: str
+):
+    await client.post(QUERY, json=BODY | asked, headers={"prefer": "respond-async"})
+    [command] = [message for message, _ in session.services.heard if isinstance(message, SubmitQuery)]
+    assert command.on_busy == sent
+
+
+async def test_an_unknown_wish_for_a_busy_session_is_422(client: httpx.AsyncClient):
+    answer = await client.post(QUERY, json=BODY | {"on_busy": "panic"})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "on_busy"])
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (Code.SESSION_BUSY, 409),
+        (Code.SESSION_PAUSED, 409),
+        (Code.QUEUE_FULL, 409),
+        (Code.BUDGET_EXCEEDED, 409),
+        (Code.SESSION_NOT_FOUND, 404),
+    ],
+)
 async def test_a_refused_query_is_a_problem(
     client: httpx.AsyncClient, services: Services, door: Door, code: Code, status: int
 ):

@@ -96,7 +96,7 @@ async def test_an_unknown_key_is_401(stranger: httpx.AsyncClient, services: Serv
     "claims",
     [
         {"exp": int(time.time()) - 1},
-        {"nbf": int(time.time()) + 100},
+        {"nbf": int(time.time()) + 86_400},
         {"iss": "other"},
         {"aud": "other"},
         {"sub": "ada"},

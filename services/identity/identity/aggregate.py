@@ -37,6 +37,11 @@ class User(Aggregate[UserFact]):
         super().__init__(id)
         self.families: dict[UUID, Family] = {}
 
+    @property
+    def owner(self) -> UUID:
+        """A user belongs to nobody else."""
+        return self.id
+
     def register(self, email: str, username: str, full_name: str | None, role: Role, password_hash: str) -> None:
         """Make the account."""
         self.record(UserRegistered(email=email, username=username, full_name=full_name, role=role))

@@ -4,14 +4,22 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
+    CancelRun,
     CreateSession,
+    DecideApproval,
     DeleteSession,
+    DeliverDecision,
     EndRun,
+    InterruptSession,
+    PauseSession,
     RecordMessage,
     RecordToolResult,
+    RequestApproval,
+    ResumeSession,
     StartRun,
     SubmitQuery,
 )
+from contracts.session.values import Ruling
 from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 
@@ -37,9 +45,9 @@ async def create_session(command: CreateSession, work: Work) -> None:
 
 @handles
 async def submit_query(command: SubmitQuery, work: Work) -> None:
-    """Start a run."""
+    """Start a run, or let it wait."""
     session = await _load(command.session_id, work)
-    session.submit_query(command.run_id, command.message_id, command.message)
+    session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
     await work.save(session)
 
 
@@ -70,10 +78,68 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
 
 
 @handles
+async def request_approval(command: RequestApproval, work: Work) -> Ruling | None:
+    """Ask whether the agent may use a tool, unless that is settled."""
+    session = await _load(command.session_id, work)
+    ruling = session.request_approval(command)
+    await work.save(session)
+    return ruling
+
+
+@handles
+async def decide_approval(command: DecideApproval, work: Work) -> None:
+    """Let the agent use a tool, or not."""
+    session = await _load(command.session_id, work)
+    session.decide_approval(command, work.actor.user_id, work.now)
+    await work.save(session)
+
+
+@handles
+async def deliver_decision(command: DeliverDecision, work: Work) -> Ruling | None:
+    """Give a worker what its agent waits for."""
+    session = await _load(command.session_id, work)
+    ruling = session.deliver_decision(command.run_id, command.attempt, command.approval_id, work.now)
+    await work.save(session)
+    return ruling
+
+
+@handles
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await _load(command.session_id, work)
     session.end_run(command.run_id, command.usage, command.error_code, command.error_detail)
+    await work.save(session)
+
+
+@handles
+async def cancel_run(command: CancelRun, work: Work) -> None:
+    """End a run before its time."""
+    session = await _load(command.session_id, work)
+    session.cancel_run(command.run_id)
+    await work.save(session)
+
+
+@handles
+async def interrupt_session(command: InterruptSession, work: Work) -> None:
+    """End the run that is going."""
+    session = await _load(command.session_id, work)
+    session.interrupt()
+    await work.save(session)
+
+
+@handles
+async def pause_session(command: PauseSession, work: Work) -> None:
+    """Let no further run begin."""
+    session = await _load(command.session_id, work)
+    session.pause()
+    await work.save(session)
+
+
+@handles
+async def resume_session(command: ResumeSession, work: Work) -> None:
+    """Let runs begin again."""
+    session = await _load(command.session_id, work)
+    session.resume()
     await work.save(session)
 
 

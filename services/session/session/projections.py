@@ -1,22 +1,43 @@
 """The read models of the session service, written in the transaction that stores the fact."""
 
 from typing import assert_never
+from uuid import UUID
 
+from contracts.refusals import Code
 from contracts.session.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    DecisionDelivered,
     MessageRecorded,
+    RunCancelled,
     RunCompleted,
     RunFailed,
+    RunQueued,
     RunRequested,
     RunStarted,
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionPaused,
+    SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import TextBlock
+from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
+
+CANCELLED: dict[CancelReason, str] = {
+    "requested": "The run was cancelled.",
+    "interrupted": "The run was interrupted.",
+    "session_deleted": "The session was deleted.",
+}
+RESUME = """
+    UPDATE sessions SET updated_at = $2, status = CASE
+        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
+        WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
+        THEN 'processing' WHEN started_at IS NULL THEN 'created' ELSE 'active' END
+    WHERE id = $1"""
 
 
 async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # noqa: C901  one case a fact
@@ -29,9 +50,15 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
             )  # fmt: skip
-        case RunRequested() as fact:
+        case RunQueued() as fact:
             await db.execute(
                 "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
+                fact.run_id, id, at,
+            )  # fmt: skip
+        case RunRequested() as fact:
+            await db.execute(
+                "INSERT INTO runs (id, session_id, status, created_at, requested_at) VALUES ($1, $2, 'queued', $3, $3) "
+                "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
                 fact.run_id, id, at,
             )  # fmt: skip
             await db.execute(
@@ -44,9 +71,8 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 id, fact.sequence_number, at,
             )  # fmt: skip
         case RunStarted() as fact:
-            await db.execute(
-                "UPDATE runs SET status = 'running', attempt = $2 WHERE id = $1", fact.run_id, fact.attempt
-            )
+            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", fact.run_id, fact.attempt)
+            await _go_on_or_wait(id, fact.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case MessageRecorded() as fact:
             await _say(recorded, fact, db)
@@ -62,12 +88,41 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
                 fact.tool_call_id, fact.status, fact.tool_output, fact.duration_ms,
             )  # fmt: skip
-        case RunCompleted() | RunFailed() as fact:
+        case ApprovalRequested() as fact:
+            await db.execute(
+                "INSERT INTO approvals (id, session_id, user_id, run_id, tool_call_id, tool_name, tool_input, "
+                "expires_at, created_at) SELECT $1, id, user_id, $3, $4, $5, $6, $7, $8 FROM sessions WHERE id = $2",
+                fact.approval_id, id, fact.run_id, fact.tool_call_id, fact.tool_name, fact.tool_input,
+                fact.expires_at, at,
+            )  # fmt: skip
+            await _go_on_or_wait(id, fact.run_id, db)
+        case ApprovalDecided() as fact:
+            await db.execute(
+                "UPDATE approvals SET status = $2, decided_by = $3, message = $4, remember = $5, decided_at = $6 "
+                "WHERE id = $1",
+                fact.approval_id, fact.decision, fact.decided_by, fact.message, fact.remember, at,
+            )  # fmt: skip
+            await _go_on_or_wait(id, fact.run_id, db)
+        case DecisionDelivered() as fact:
+            await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)
+        case RunCompleted() | RunFailed() | RunCancelled() as fact:
             await _end(recorded, fact, db)
+        case SessionPaused():
+            await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
+        case SessionResumed():
+            await db.execute(RESUME, id, at)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:
             assert_never(recorded.fact)
+
+
+async def _go_on_or_wait(id: UUID, run_id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
+    waits = await db.fetchval("SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", id)
+    await db.execute("UPDATE runs SET status = $2 WHERE id = $1", run_id, "waiting_approval" if waits else "running")
+    await db.execute(
+        "UPDATE sessions SET status = $2 WHERE id = $1 AND status <> 'paused'", id, "waiting" if waits else "processing"
+    )
 
 
 async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Connection) -> None:
@@ -87,19 +142,31 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
     )  # fmt: skip
 
 
-async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed, db: Connection) -> None:
-    failed = isinstance(fact, RunFailed)
+async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled, db: Connection) -> None:
+    status, code, detail = _outcome(fact)
     usage = fact.usage
-    await db.execute(
+    requested = await db.fetchval(
         "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
-        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1",
-        fact.run_id, "failed" if failed else "completed", fact.error_code if failed else None,
-        fact.error_detail if failed else None, usage.duration_ms, usage.input_tokens, usage.output_tokens,
+        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1 RETURNING requested_at IS NOT NULL",
+        fact.run_id, status, code, detail, usage.duration_ms, usage.input_tokens, usage.output_tokens,
         usage.cost_usd, recorded.at,
     )  # fmt: skip
     await db.execute(
-        "UPDATE sessions SET status = 'active', total_cost_usd = total_cost_usd + $2, "
-        "api_input_tokens = api_input_tokens + $3, api_output_tokens = api_output_tokens + $4, "
-        "updated_at = $5 WHERE id = $1",
-        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
+        # A run that ends while it waits leaves the session as it is.
+        "UPDATE sessions SET status = CASE WHEN $6 AND status <> 'paused' THEN 'active' ELSE status END, "
+        "total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
+        "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
+        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at, requested,
     )  # fmt: skip
+
+
+def _outcome(fact: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:
+    match fact:
+        case RunCompleted():
+            return "completed", None, None
+        case RunFailed():
+            return "failed", fact.error_code, fact.error_detail
+        case RunCancelled():
+            return "cancelled", Code.RUN_CANCELLED, CANCELLED[fact.reason]
+        case _:
+            assert_never(fact)

@@ -9,14 +9,19 @@ from uuid import UUID
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.session.queries import (
+    ApprovalView,
     CountSessions,
+    GetApproval,
     GetRun,
     GetSession,
     GetToolCall,
+    ListApprovals,
     ListMessages,
+    ListRuns,
     ListSessions,
     ListToolCalls,
     MessageView,
+    RunSummary,
     RunView,
     SessionView,
     ToolCallView,
@@ -40,6 +45,10 @@ def _shown(column: str) -> str:
 
 TOOL_USE = f"id, tool_name, status, {_shown('tool_input')}"
 TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, created_at, {_shown('tool_output')}"
+APPROVAL = (
+    "id, session_id, run_id, tool_call_id, tool_name, status, decided_by, message, remember, delivered, "
+    "created_at, expires_at, decided_at"
+)
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
     f"r.{name}" for name in USAGE
@@ -138,9 +147,53 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     calls = await context.database.fetch(
         f"SELECT {TOOL_USE} FROM tool_calls WHERE run_id = $1 ORDER BY id LIMIT $2", query.run_id, MOST_SHOWN
     )
-    usage = {name: row[name] for name in USAGE}
-    rest = {name: value for name, value in row.items() if name not in usage}
-    return RunView.model_validate({**rest, "usage": usage, "tool_calls": [dict(call) for call in calls]})
+    return RunView.model_validate({**_run(row), "tool_calls": [dict(call) for call in calls]})
+
+
+@answers
+async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
+    """Give a session's runs, newest first."""
+    await _visible(query.session_id, context)
+    where = "r.session_id = $1 AND ($2::text IS NULL OR r.status = $2)"
+    wanted = (query.session_id, query.status)
+    total = await context.database.fetchval(f"SELECT count(*) FROM runs r WHERE {where}", *wanted)
+    rows = await context.database.fetch(
+        f"SELECT {RUN} FROM runs r WHERE {where} ORDER BY r.id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *wanted,
+    )
+    return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
+
+
+@answers
+async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
+    """Give one approval."""
+    row = await context.database.fetchrow(
+        f"SELECT user_id, tool_input, {APPROVAL} FROM approvals WHERE id = $1", query.approval_id
+    )
+    if row is None or not context.actor.may_see(row["user_id"]):
+        raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {query.approval_id}.")
+    return ApprovalView(**{name: value for name, value in row.items() if name != "user_id"})
+
+
+@answers
+async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
+    """Give the approvals of the actor's sessions, an admin all, newest first."""
+    wanted: dict[str, Any] = {"status": query.status, "session_id": query.session_id}
+    if context.actor.role != "admin":
+        wanted["user_id"] = context.actor.user_id
+    filters = {column: value for column, value in wanted.items() if value is not None}
+    where = " AND ".join([f"{column} = ${n}" for n, column in enumerate(filters, start=1)] or ["true"])
+    values = list(filters.values())
+    total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {where}", *values)
+    if query.after:
+        values.append(query.after)
+        where += f" AND id < ${len(values)}"
+    rows = await context.database.fetch(
+        f"SELECT {APPROVAL}, {_shown('tool_input')} FROM approvals WHERE {where} "
+        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *values,
+    )
+    return Page(items=[ApprovalView(**row) for row in rows], total=total)
 
 
 @answers
@@ -155,6 +208,11 @@ async def _visible(session_id: UUID, context: Context) -> Row:
     if row is None or not context.actor.may_see(row["user_id"]):
         raise Refusal(Code.SESSION_NOT_FOUND, f"There is no session {session_id}.")
     return row
+
+
+def _run(row: Row) -> dict[str, Any]:
+    usage = {name: row[name] for name in USAGE}
+    return {**{name: value for name, value in row.items() if name not in usage}, "usage": usage}
 
 
 def _session(row: Row) -> SessionView:

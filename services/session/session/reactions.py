@@ -3,11 +3,12 @@
 import asyncio
 import shutil
 from contextlib import aclosing
+from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunRequested, SessionDeleted
-from contracts.session.queries import GetSession
+from contracts.session.events import ApprovalDecided, RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -15,11 +16,13 @@ from runtime.clock import new_id
 from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
+from session.approvals import Asking, TimeLimit
 from session.tools import Tools
 
 log = get_logger()
 
 RUNS_AT_ONCE = 16
+GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
@@ -34,19 +37,23 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
     session_id, run_id = recorded.id, recorded.fact.run_id
     try:
         run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
-        if run.status != "running":
+        if run.status not in GOING:
             return
         session = await reaction.ask(GetSession(session_id=session_id))
-        spec = AgentSpec(session_id, reaction.tools.workspace(session_id), session.sdk_options)
-        limit = session.sdk_options.timeout_seconds
-        timeout = asyncio.timeout(limit)
+        workspace = reaction.tools.workspace(session_id)
+        spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
+        seconds = session.sdk_options.timeout_seconds
+        limit = TimeLimit(seconds)
+        asking = Asking(reaction, run, limit)
         try:
-            async with timeout:
-                await _converse(spec, recorded.fact, reaction)
+            async with limit:
+                await _converse(spec, recorded, asking, reaction)
         except TimeoutError:
-            if not timeout.expired():
+            if not limit.expired():
                 raise
-            detail = f"The run took longer than {limit} s."
+            if asking.refusal:
+                raise asking.refusal from None
+            detail = f"The run took longer than {seconds} s."
             await reaction.send(
                 EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
             )
@@ -54,14 +61,21 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
 
 
-async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, fact.message)) as told:
+def _money_left(session: SessionView) -> Decimal | None:
+    """The agent counts what it spends from the start of its process; the session counts over all of them."""
+    budget = session.sdk_options.max_budget_usd
+    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
+
+
+async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]) -> None:
+    prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
+    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
-            await _record(spec, fact, telling, reaction)
+            await _record(asked, telling, reaction)
 
 
-async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: Reaction[Tools]) -> None:
-    session_id, run_id = spec.session_id, fact.run_id
+async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reaction[Tools]) -> None:
+    session_id, run_id = asked.id, asked.fact.run_id
     match telling:
         case Said(blocks, model):
             await reaction.send(
@@ -94,8 +108,27 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
                     error_detail=telling.error_detail or "",
                 )
             )
-        case Delta():
-            pass
+        case Delta(text):
+            await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
+
+
+@reactions.everywhere
+async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
+    """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
+    await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
+    """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
+    if recorded.fact.error_code is Code.RUN_INTERRUPTED:
+        await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
+    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
+    reaction.tools.decisions.tell(recorded.fact.approval_id)
 
 
 @reactions.everywhere

@@ -14,5 +14,7 @@ class Settings(ServiceSettings):
     model_api_key: str | None = Field(default=None, repr=False)
     model_retries: int = Field(default=2, ge=0, le=10)
     model_silence_seconds: PositiveFloat = 60.0
+    tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
+    approval_seconds: PositiveFloat = 600.0
     warm_agents: PositiveInt = 8
     warm_agent_seconds: PositiveFloat = 300.0

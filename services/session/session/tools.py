@@ -12,6 +12,8 @@ from prometheus_client import Gauge
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
+from session.decisions import Decisions
+from session.deltas import Deltas
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
@@ -24,11 +26,14 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, and where they work."""
+    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited."""
 
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    decisions: Decisions
+    deltas: Deltas
+    approval_seconds: float
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -36,7 +41,7 @@ class Tools:
 
 
 @asynccontextmanager
-async def tools(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Tools]:
+async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; leaving ends all agents."""
     sandbox, reason = await Sandbox.find()
     confined.set(reason is None)
@@ -47,10 +52,18 @@ async def tools(settings: Settings, database: Database, _client: Client) -> Asyn
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
+        tool_seconds=settings.tool_seconds,
     )
     transcripts = Transcripts(database)
     async with (
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
-        yield Tools(agents, transcripts, settings.workspaces_dir)
+        yield Tools(
+            agents,
+            transcripts,
+            settings.workspaces_dir,
+            decisions=Decisions(),
+            deltas=Deltas(client),
+            approval_seconds=settings.approval_seconds,
+        )

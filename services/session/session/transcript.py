@@ -1,6 +1,9 @@
 """The conversations of the agents, kept in PostgreSQL, so that any replica can take any of them up again."""
 
+import asyncio
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -50,6 +53,7 @@ class Transcript:
     def __init__(self, database: Database, session: str) -> None:
         self._database, self._session = database, session
         self._seen = 0
+        self._calls, self._grown = set[str](), asyncio.Event()
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """Add the entries in their order; those that are there already are left out.
@@ -64,6 +68,16 @@ class Transcript:
         texts = [json.dumps(entry) for entry in entries]
         last = await self._database.fetchval(APPEND, key["session_id"], key.get("subpath", ""), ids, types, texts)
         self._seen = max(self._seen, last)
+        self._calls.update(call for entry in entries for call in _calls(entry))
+        self._grown.set()
+
+    async def holds(self, tool_use_id: str, seconds: float) -> None:
+        """Wait until the agent's message with this tool call is stored, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tool_use_id not in self._calls:
+                    self._grown.clear()
+                    await self._grown.wait()
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """Give all entries in their order, or None when there are none."""
@@ -86,6 +100,19 @@ class Transcript:
     async def moved_on(self) -> bool:
         """Whether another agent has gone on with the conversation since this one last read or wrote."""
         return await self._database.fetchval(LAST, self._session) > self._seen
+
+
+def _calls(entry: Mapping[str, Any]) -> Iterator[str]:
+    match entry:
+        case {"message": {"content": [*blocks]}}:
+            for block in blocks:
+                match block:
+                    case {"type": "tool_use", "id": str(id)}:
+                        yield id
+                    case _:
+                        pass
+        case _:
+            pass
 
 
 class Transcripts:

@@ -94,6 +94,19 @@ def bash(command: str) -> str:
     return calling(("Bash", {"command": command, "description": "a test"}), words="Run it.")
 
 
+def running(*words: str) -> list[int]:
+    """Give the processes of this machine whose command line has these words."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if set(words) <= set(line):
+            found.append(int(path.parent.name))
+    return found
+
+
 @pytest_asyncio.fixture
 async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
     async with Database.open(database_url, "session") as database:

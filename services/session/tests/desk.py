@@ -5,9 +5,9 @@ from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
 from contracts.samples import SESSION, USER
-from contracts.session.commands import CreateSession
-from contracts.session.queries import ListSessions
-from contracts.session.values import SdkOptions
+from contracts.session.commands import CreateSession, SubmitQuery
+from contracts.session.queries import ListSessions, RunView
+from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore
@@ -36,6 +36,11 @@ class Desk:
     async def create(self, name: str = "one", actor: Actor = OWNER) -> UUID:
         command = CreateSession(session_id=new_id(), name=name, mode="interactive", sdk_options=SdkOptions())
         return (await self.send(command, actor)).id
+
+    async def submit(self, session_id: UUID, on_busy: OnBusy = "reject") -> RunView:
+        return await self.send(
+            SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message="?", on_busy=on_busy)
+        )
 
     async def names(self, query: ListSessions, actor: Actor = OWNER) -> list[str]:
         return [session.name for session in (await self.ask(query, actor)).items]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.values import ToolUseBlock
+from contracts.session.values import Ruling, ToolUseBlock
 from session.agent import Delta, Limits, Said, ToolReturned
 from session.sandbox import Sandbox
 
@@ -65,8 +65,40 @@ async def test_a_prompt_is_no_command(replica: Replica, prompt: str) -> None:
 
 async def test_a_tool_that_is_not_allowed_is_refused(replica: Replica) -> None:
     output = await replica.bash("touch made", permission_mode="default")
-    assert "approvals are not available" in output
+    assert "Approvals are not available." in output
     assert not (replica.workspaces / "one" / "made").exists()
+
+
+async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def yes(_tool_use_id: str, name: str, given: dict[str, Any]) -> Ruling:
+        asked.append((name, given["command"]))
+        return Ruling(decision="approved")
+
+    spec = replica.spec(permission_mode="default")
+    async for _ in replica.agents.turn(spec, bash("touch made"), yes):
+        pass
+    assert asked == [("Bash", "touch made")]
+    assert (replica.workspaces / "one" / "made").exists()
+
+
+async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+        pytest.fail(f"{name} was asked for")
+
+    spec = replica.spec(permission_mode="dontAsk")
+    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), never)])
+    assert "Permission to use Bash" in told.outputs[0]
+
+
+async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubles(replica: Replica) -> None:
+    async def fail(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> Ruling:
+        raise OSError("the address of a database")
+
+    spec = replica.spec(permission_mode="default")
+    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), fail)])
+    assert told.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
 
 
 async def test_a_tool_that_is_allowed_runs(replica: Replica) -> None:

@@ -13,26 +13,13 @@ from contracts.refusals import Code
 from session.agent import Finished, Limits, Told
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import NewReplica, Replica, bash, scripted
+from services.session.tests.conftest import NewReplica, Replica, bash, running, scripted
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
 # Of this test process alone: others may run at the same time.
 NAP = str(100_000 + os.getpid())
 SLOW = bash(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
-
-
-def running(*words: str) -> list[int]:
-    """Give the processes of this machine whose command line has these words."""
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if set(words) <= set(line):
-            found.append(int(path.parent.name))
-    return found
 
 
 async def begun(turn: AsyncGenerator[Told], replica: Replica) -> None:

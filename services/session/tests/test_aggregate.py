@@ -8,6 +8,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
 from contracts.session.events import (
     MessageRecorded,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunRequested,
@@ -140,7 +141,7 @@ def test_what_comes_for_a_run_that_is_over_is_refused(late: Callable[[Session], 
 def test_deleting_ends_the_run_that_is_going() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.delete()
-    assert [type(f) for f in session.pending] == [RunFailed, SessionDeleted]
+    assert [type(f) for f in session.pending] == [RunCancelled, SessionDeleted]
 
 
 ACTS: list[Callable[[Session, UUID], None]] = [
@@ -171,5 +172,5 @@ def test_every_run_ends_at_most_once_and_replay_equals_live(
         attempt(act, live, some_id)
     replayed = after(CREATED, *live.pending)
     assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
-    ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed)]
+    ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed | RunCancelled)]
     assert len(ended) == len(set(ended))

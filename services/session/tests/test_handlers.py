@@ -7,11 +7,18 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
 from contracts.session.commands import (
+    CancelRun,
     CreateSession,
+    DecideApproval,
     DeleteSession,
+    DeliverDecision,
     EndRun,
+    InterruptSession,
+    PauseSession,
     RecordMessage,
     RecordToolResult,
+    RequestApproval,
+    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -36,10 +43,10 @@ class Desk:
     def __init__(self) -> None:
         self.store = MemoryStore(Session.facts)
 
-    async def put(self, handler: Callable[[Any, Any], Awaitable[None]], command: Any, actor: Actor = OWNER) -> None:
+    async def put(self, handler: Callable[[Any, Any], Awaitable[Any]], command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
         async with UnitOfWork[Any](self.store, envelope, None, Locks()) as work:
-            await handler(command, work)
+            return await handler(command, work)
 
     async def facts(self) -> list[str]:
         return [fed.recorded.fact.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
@@ -74,6 +81,15 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
     ]
 
 
+async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk: Desk) -> None:
+    await desk.put(handlers.submit_query, SubmitQuery.example())
+    waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
+    await desk.put(handlers.submit_query, SubmitQuery.model_validate(SubmitQuery.sample | waiting))
+    await desk.put(handlers.interrupt_session, InterruptSession.example())
+    assert await desk.facts() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
+    assert len({entry.recorded.envelope.message_id for entry in desk.store.entries[-2:]}) == 1
+
+
 @pytest.mark.parametrize(
     ("handler", "command"),
     [
@@ -81,7 +97,14 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
         (handlers.start_run, StartRun.example()),
         (handlers.record_message, RecordMessage.example()),
         (handlers.record_tool_result, RecordToolResult.example()),
+        (handlers.request_approval, RequestApproval.example()),
+        (handlers.decide_approval, DecideApproval.example()),
+        (handlers.deliver_decision, DeliverDecision.example()),
         (handlers.end_run, EndRun.example()),
+        (handlers.cancel_run, CancelRun.example()),
+        (handlers.interrupt_session, InterruptSession.example()),
+        (handlers.pause_session, PauseSession.example()),
+        (handlers.resume_session, ResumeSession.example()),
         (handlers.delete_session, DeleteSession.example()),
     ],
 )
@@ -126,3 +149,28 @@ async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
     command = CreateSession.example().model_copy(update={"template_id": new_id()})
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
         await desk.put(handlers.create_session, command)
+
+
+async def asked(desk: Desk) -> None:
+    """Let the agent wait for an approval."""
+    wanted = RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"})
+    await desk.put(handlers.submit_query, SubmitQuery.example())
+    await desk.put(handlers.start_run, StartRun.example())
+    assert await desk.put(handlers.request_approval, wanted) is None
+
+
+@pytest.mark.parametrize("actor", [OWNER, ADMIN])
+async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, actor: Actor) -> None:
+    await asked(desk)
+    await desk.put(handlers.decide_approval, DecideApproval.example(), actor)
+    ruling = await desk.put(handlers.deliver_decision, DeliverDecision.example())
+    assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
+    session = await desk.store.load(Session, UUID(SESSION))
+    assert [fact.decided_by for fact in session.decided.values()] == [actor.user_id]
+
+
+async def test_a_second_decision_is_refused(desk: Desk) -> None:
+    await asked(desk)
+    await desk.put(handlers.decide_approval, DecideApproval.example())
+    with pytest.raises(Refusal, match=Code.APPROVAL_OVER):
+        await desk.put(handlers.decide_approval, DecideApproval.example())

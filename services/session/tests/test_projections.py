@@ -3,10 +3,34 @@
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from contracts.refusals import Code, Refusal
-from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.commands import CreateSession, DeleteSession, EndRun, RecordMessage, StartRun, SubmitQuery
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
+from contracts.session.commands import (
+    CancelRun,
+    CreateSession,
+    DecideApproval,
+    DeleteSession,
+    DeliverDecision,
+    EndRun,
+    InterruptSession,
+    PauseSession,
+    RecordMessage,
+    RequestApproval,
+    ResumeSession,
+    StartRun,
+    SubmitQuery,
+)
+from contracts.session.queries import (
+    GetApproval,
+    GetRun,
+    GetSession,
+    ListApprovals,
+    ListMessages,
+    ListSessions,
+    ListToolCalls,
+    RunView,
+)
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -59,8 +83,148 @@ async def test_tool_calls_tell_input_and_output(talked: Desk) -> None:
     assert (call.tool_input, call.tool_output) == ({"file_path": "/workspace/a"}, {"content": "hello"})
 
 
+async def status(desk: Desk, session_id: UUID) -> str:
+    return (await desk.ask(GetSession(session_id=session_id))).status
+
+
+async def now(desk: Desk, run: RunView) -> RunView:
+    return await desk.ask(GetRun(session_id=run.session_id, run_id=run.id))
+
+
+async def test_a_run_that_waits_is_queued_and_its_message_is_not_said_yet(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (waiting.status, waiting.ended_at) == ("queued", None)
+    assert (await desk.ask(ListMessages(session_id=session_id))).total == 1
+
+
+async def test_the_run_that_follows_keeps_the_session_processing_and_says_its_message(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(InterruptSession(session_id=session_id))).status == "processing"
+    page = await desk.ask(ListMessages(session_id=session_id))
+    assert [message.sequence_number for message in page.items if message.run_id == waiting.id] == [2]
+
+
+async def test_a_cancelled_run_tells_that_and_keeps_what_was_said(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    run = await desk.send(CancelRun.example())
+    assert (run.status, run.error_code, run.error_detail) == ("cancelled", "RUN_CANCELLED", "The run was cancelled.")
+    assert (run.text, [call.status for call in run.tool_calls]) == ("Reading it.", ["interrupted"])
+    assert await status(desk, run.session_id) == "active"
+
+
+async def test_cancelling_a_run_that_waits_leaves_the_session_processing(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.submit(session_id)
+    waiting = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(CancelRun(session_id=session_id, run_id=waiting.id))).status == "cancelled"
+    assert await status(desk, session_id) == "processing"
+
+
+async def test_a_session_stays_paused_when_its_run_ends(desk: Desk) -> None:
+    session_id = await desk.create()
+    run = await desk.submit(session_id)
+    assert (await desk.send(PauseSession(session_id=session_id))).status == "paused"
+    await desk.send(EndRun(session_id=session_id, run_id=run.id))
+    assert ((await now(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
+
+
+async def test_a_session_that_is_resumed_is_what_it_was_before(desk: Desk) -> None:
+    session_id = await desk.create()
+    for expected in ("created", "processing", "processing"):
+        await desk.send(PauseSession(session_id=session_id))
+        assert (await desk.send(ResumeSession(session_id=session_id))).status == expected
+        if expected == "created":
+            await desk.submit(session_id)
+
+
+async def test_resuming_begins_what_waits(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(PauseSession(session_id=session_id))
+    waiting = await desk.submit(session_id, "enqueue")
+    assert await status(desk, session_id) == "paused"
+    assert (await desk.send(ResumeSession(session_id=session_id))).status == "processing"
+    assert (await desk.send(StartRun(session_id=session_id, run_id=waiting.id))).status == "running"
+
+
 async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:
     await talked.send(DeleteSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(GetSession(session_id=UUID(SESSION)))
     assert (await talked.ask(ListSessions())).total == 0
+
+
+@pytest_asyncio.fixture
+async def asked(desk: Desk) -> Desk:
+    """A session whose agent waits for an approval."""
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    await desk.send(RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"}))
+    return desk
+
+
+async def statuses(desk: Desk) -> tuple[str, str]:
+    session = await desk.ask(GetSession(session_id=UUID(SESSION)))
+    return session.status, (await desk.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))).status
+
+
+async def test_a_session_waits_while_an_approval_is_pending(asked: Desk) -> None:
+    approval = await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))
+    assert (approval.status, approval.tool_name, approval.decided_at) == ("pending", "Read", None)
+    assert await statuses(asked) == ("waiting", "waiting_approval")
+
+
+async def test_a_decided_approval_tells_how_and_the_session_goes_on(asked: Desk) -> None:
+    approval = await asked.send(DecideApproval.example())
+    assert (approval.status, approval.decided_by, approval.message) == ("denied", UUID(USER), "Not in this folder.")
+    assert (approval.remember, approval.delivered) == ("once", False)
+    assert await statuses(asked) == ("processing", "running")
+
+
+async def test_a_delivered_decision_is_told(asked: Desk) -> None:
+    await asked.send(DecideApproval.example())
+    await asked.send(DeliverDecision.example())
+    assert (await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))).delivered
+
+
+async def test_a_run_taken_up_again_still_waits(asked: Desk) -> None:
+    run = await asked.send(StartRun.example())
+    assert (run.status, run.attempt) == ("waiting_approval", 2)
+
+
+async def test_a_run_that_ends_leaves_nothing_pending(asked: Desk) -> None:
+    await asked.send(EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.RUN_TIMEOUT))
+    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(asked) == ("active", "failed")
+
+
+async def test_approvals_go_with_their_session(asked: Desk) -> None:
+    await asked.send(DeleteSession.example())
+    assert (await asked.ask(ListApprovals())).total == 0
+
+
+async def test_a_session_stays_paused_whatever_becomes_of_its_approvals(asked: Desk) -> None:
+    paused = await asked.send(PauseSession(session_id=UUID(SESSION)))
+    assert (paused.status, await statuses(asked)) == ("paused", ("paused", "waiting_approval"))
+    await asked.send(StartRun.example())
+    assert await statuses(asked) == ("paused", "waiting_approval")
+    await asked.send(DecideApproval.example())
+    assert await statuses(asked) == ("paused", "running")
+
+
+async def test_an_agent_that_asks_in_a_paused_session_leaves_it_paused_until_it_is_resumed(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, PauseSession, RequestApproval):
+        await desk.send(command.example())
+    assert await statuses(desk) == ("paused", "waiting_approval")
+    assert (await desk.send(ResumeSession(session_id=UUID(SESSION)))).status == "waiting"
+
+
+async def test_a_cancelled_run_leaves_nothing_pending_and_the_next_one_goes(asked: Desk) -> None:
+    await asked.submit(UUID(SESSION), "enqueue")
+    await asked.send(CancelRun.example())
+    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(asked) == ("processing", "cancelled")

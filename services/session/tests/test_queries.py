@@ -5,14 +5,25 @@ from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import SESSION
-from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
+from contracts.samples import APPROVAL, SESSION
+from contracts.session.commands import (
+    CreateSession,
+    PauseSession,
+    RecordMessage,
+    RecordToolResult,
+    RequestApproval,
+    StartRun,
+    SubmitQuery,
+)
 from contracts.session.queries import (
     CountSessions,
+    GetApproval,
     GetRun,
     GetSession,
     GetToolCall,
+    ListApprovals,
     ListMessages,
+    ListRuns,
     ListSessions,
     ListToolCalls,
 )
@@ -53,7 +64,7 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListToolCalls])
+@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListRuns, ListToolCalls])
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -62,6 +73,32 @@ async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None
 async def test_an_unknown_run_is_refused(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
         await talked.ask(GetRun(session_id=UUID(SESSION), run_id=new_id()))
+
+
+async def test_runs_are_listed_newest_first_in_pages(desk: Desk) -> None:
+    session_id = await desk.create()
+    runs = [await desk.submit(session_id, "enqueue") for _ in range(3)]
+    page = await desk.ask(ListRuns(session_id=session_id, skip=1, limit=1))
+    assert ([run.id for run in page.items], page.total) == ([runs[1].id], 3)
+
+
+async def test_runs_are_filtered_by_status_and_counted_so(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(PauseSession(session_id=session_id))
+    run = await desk.submit(session_id, "enqueue")
+    queued = await desk.ask(ListRuns(session_id=session_id, status="queued"))
+    assert ([run.id for run in queued.items], queued.total) == ([run.id], 1)
+    assert (await desk.ask(ListRuns(session_id=session_id, status="running"))).total == 0
+
+
+async def test_a_listed_run_tells_its_usage(talked: Desk) -> None:
+    [run] = (await talked.ask(ListRuns(session_id=UUID(SESSION)))).items
+    assert (run.status, run.attempt, run.usage.output_tokens, str(run.usage.cost_usd)) == (
+        "completed",
+        1,
+        420,
+        "0.0012",
+    )
 
 
 async def test_sessions_are_counted_by_status(talked: Desk) -> None:
@@ -90,3 +127,45 @@ async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(desk: Desk)
 async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
         await talked.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=new_id()))
+
+
+async def asked(desk: Desk) -> list[UUID]:
+    """Let an agent ask for three approvals."""
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    ids = [UUID(APPROVAL), new_id(), new_id()]
+    for n, id in enumerate(ids):  # noqa: A001  the field's name
+        await desk.send(RequestApproval.example().model_copy(update={"approval_id": id, "tool_use_id": str(n)}))
+    return ids
+
+
+async def test_approvals_are_listed_newest_first_in_pages(desk: Desk) -> None:
+    first, second, third = await asked(desk)
+    page = await desk.ask(ListApprovals(status="pending", limit=2))
+    assert ([a.id for a in page.items], page.total) == ([third, second], 3)
+    assert [a.id for a in (await desk.ask(ListApprovals(after=second))).items] == [first]
+
+
+async def test_approvals_are_filtered(desk: Desk) -> None:
+    await asked(desk)
+    assert (await desk.ask(ListApprovals(status="denied"))).total == 0
+    assert (await desk.ask(ListApprovals(session_id=UUID(SESSION)))).total == 3
+    assert (await desk.ask(ListApprovals(session_id=new_id()))).total == 0
+
+
+async def test_anothers_approvals_do_not_exist_and_an_admin_sees_all(desk: Desk) -> None:
+    await asked(desk)
+    assert (await desk.ask(ListApprovals(), STRANGER)).items == []
+    with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
+        await desk.ask(GetApproval.example(), STRANGER)
+    assert (await desk.ask(ListApprovals(), ADMIN)).total == 3
+
+
+async def test_what_an_approval_is_about_is_cut_in_lists_and_whole_on_request(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    large = {"content": "x" * 20_000}
+    await desk.send(RequestApproval.example().model_copy(update={"tool_input": large}))
+    [listed] = (await desk.ask(ListApprovals())).items
+    assert listed.tool_input == {"truncated": True, "size_bytes": 20_015}
+    assert (await desk.ask(GetApproval.example())).tool_input == large

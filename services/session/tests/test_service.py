@@ -13,9 +13,9 @@ import pytest
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
-from contracts.session.commands import CreateSession, DeleteSession, SubmitQuery
+from contracts.session.commands import CancelRun, CreateSession, DeleteSession, StartRun, SubmitQuery
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListToolCalls, RunView
-from contracts.session.values import SdkOptions
+from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing import reactions
 from eventing.testing import eventually
 from nats.aio.client import Client
@@ -24,6 +24,8 @@ from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.app import service
 from session.settings import Settings
+
+from services.session.tests.conftest import running
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 
@@ -44,14 +46,14 @@ class Remote:
             return False
         return True
 
-    async def create(self, **options: Any) -> UUID:
+    async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
         wanted = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
-        command = CreateSession(session_id=new_id(), name="one", mode="interactive", sdk_options=wanted)
+        command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=wanted)
         return (await self.ask(command)).id
 
-    async def submit(self, session_id: UUID, message: str) -> RunView:
-        command = SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message=message)
-        return await self.ask(command)
+    async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
+        ids = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
+        return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy))
 
     async def run(self, session_id: UUID, message: str) -> RunView:
         return await self.ended(await self.submit(session_id, message))
@@ -147,7 +149,7 @@ async def test_a_run_that_takes_too_long_is_ended(remote: Remote) -> None:
 
 
 async def test_a_tool_that_is_not_allowed_is_denied_and_the_agent_goes_on(remote: Remote) -> None:
-    session_id = await remote.create(allowed_tools=["Read"])
+    session_id = await remote.create("non_interactive", allowed_tools=["Read"])
     run = await remote.run(session_id, scripted(bash("id > x"), {"text": "Without it, then."}))
     assert ([call.status for call in run.tool_calls], run.text) == (["error"], "Without it, then.")
 
@@ -163,6 +165,54 @@ async def test_a_run_whose_worker_is_gone_is_ended_as_interrupted(box: Box, monk
             run = await box.remote.ended(run)
             assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["interrupted"])
             assert (await box.remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
+
+
+async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote, box: Box) -> None:
+    session_id = await remote.create()
+    run = await remote.submit(session_id, SLOW)
+    await remote.calls_a_tool(run)
+    workspace = str(box.settings.workspaces_dir / str(session_id))
+    assert running(workspace)
+    run = await remote.ask(StartRun(session_id=session_id, run_id=run.id))  # as the next worker does
+    assert run.error_code == "RUN_INTERRUPTED"
+
+    async def ended() -> bool:
+        return not running(workspace)
+
+    await eventually(ended, within=30)
+
+
+async def test_a_cancelled_run_ends_in_whichever_replica_it_goes_and_the_next_one_follows(box: Box) -> None:
+    async with box.replica(), box.replica():
+        session_id = await box.remote.create()
+        run = await box.remote.submit(session_id, SLOW)
+        following = await box.remote.submit(session_id, scripted({"text": "fine"}), "enqueue")
+        await box.remote.calls_a_tool(run)
+        run = await box.remote.ask(CancelRun(session_id=session_id, run_id=run.id))
+        assert (run.status, [call.status for call in run.tool_calls]) == ("cancelled", ["interrupted"])
+        assert (await box.remote.ended(following)).text == "fine"
+
+
+async def test_many_runs_of_one_session_go_one_after_the_other(remote: Remote) -> None:
+    session_id = await remote.create()
+    texts = [str(n) for n in range(5)]
+    runs = [await remote.submit(session_id, scripted({"text": text}), "enqueue") for text in texts]
+    assert [(await remote.ended(run)).text for run in runs] == texts
+    messages = (await remote.ask(ListMessages(session_id=session_id))).items
+    assert [m.content["content"] for m in messages if m.message_type == "assistant"] == texts
+
+
+async def test_the_budget_of_a_session_holds_over_its_processes(box: Box) -> None:
+    dear = {"text": "Hello.", "input_tokens": 100_000}
+    async with box.replica():
+        cost = (await box.remote.run(await box.remote.create(), scripted(dear))).usage.cost_usd
+        session_id = await box.remote.create(max_budget_usd=float(cost) * 1.5)
+        assert (await box.remote.run(session_id, scripted(dear))).status == "completed"
+    async with box.replica():
+        run = await box.remote.run(session_id, scripted(dear | bash("true"), {"text": "never"}))
+        assert (run.error_code, run.usage.cost_usd > 0) == (Code.BUDGET_EXCEEDED, True)
+        with pytest.raises(Refusal, match=Code.BUDGET_EXCEEDED):
+            await box.remote.submit(session_id, "More?")
 
 
 async def test_deleting_a_session_ends_its_agent_and_removes_its_workspace(remote: Remote, box: Box) -> None:

@@ -1,5 +1,6 @@
 """Conversations in PostgreSQL: kept in order, once, and for their own session."""
 
+import asyncio
 from itertools import count
 from typing import cast
 from uuid import UUID
@@ -38,6 +39,19 @@ class AnySession:
     def of(self, key: SessionKey) -> tuple[Transcript, SessionKey]:
         session = f"{self.store}/{key['project_key']}/{key['session_id']}"
         return Transcript(self.transcripts.database, session), {**key, "session_id": session}
+
+
+async def test_a_tool_call_is_waited_for_until_it_is_stored(transcripts: Transcripts) -> None:
+    transcript = transcripts.open(ONE)
+    said = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(transcript.holds("toolu_1", 1000))
+        odd = [{"type": "user", "message": "odd"}, {"type": "user"}, said]
+        await transcript.append({"project_key": "", "session_id": str(ONE)}, cast(list[SessionStoreEntry], odd))
+
+
+async def test_a_tool_call_that_is_not_stored_is_not_waited_for_longer_than_may_be(transcripts: Transcripts) -> None:
+    await transcripts.open(ONE).holds("toolu_1", 0.01)
 
 
 async def test_the_suite_of_the_sdk_passes(transcripts: Transcripts) -> None:

@@ -1,15 +1,16 @@
 """What the session service takes."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from contracts.messages import Command
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
-from contracts.session.queries import GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
+from contracts.session.queries import ApprovalView, GetApproval, GetRun, GetSession, RunView, SessionView
+from contracts.session.values import Block, Mode, OnBusy, Remember, Ruling, SdkOptions, Usage
 
 
 class CreateSession(Command[SessionView]):
@@ -35,7 +36,11 @@ class CreateSession(Command[SessionView]):
 
 
 class SubmitQuery(Command[RunView]):
-    """Asks the session's agent something: starts a run."""
+    """Asks the session's agent something: starts a run.
+
+    While another one is going, or the session is paused, `on_busy` says what to do: refuse, let this one wait for its
+    turn, or end the other one and start this one.
+    """
 
     subject = "cmd.session.submit_query"
     sample = {
@@ -49,10 +54,64 @@ class SubmitQuery(Command[RunView]):
     run_id: UUID
     message_id: UUID
     message: str
+    on_busy: OnBusy = "reject"
 
     def outcome(self) -> GetRun:
         """Answer with the run."""
         return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class CancelRun(Command[RunView]):
+    """Ends a run, whether it waits or goes."""
+
+    subject = "cmd.session.cancel_run"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
+
+    def outcome(self) -> GetRun:
+        """Answer with the run."""
+        return GetRun(session_id=self.session_id, run_id=self.run_id)
+
+
+class InterruptSession(Command[SessionView]):
+    """Ends the run that is going; the next one that waits follows."""
+
+    subject = "cmd.session.interrupt"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class PauseSession(Command[SessionView]):
+    """Lets no further run begin; the one that is going ends as ever."""
+
+    subject = "cmd.session.pause"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class ResumeSession(Command[SessionView]):
+    """Lets runs begin again, those that wait first."""
+
+    subject = "cmd.session.resume"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
 
 
 class DeleteSession(Command[None]):
@@ -65,7 +124,10 @@ class DeleteSession(Command[None]):
 
 
 class StartRun(Command[RunView]):
-    """A worker takes a run up. A run that another worker had begun is failed instead: that worker is gone."""
+    """A worker takes a run up. What another worker had begun is failed instead, for that worker is gone.
+
+    A run that only waited for an approval goes on.
+    """
 
     subject = "cmd.session.start_run"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -125,6 +187,68 @@ class RecordToolResult(Command[None]):
     output: dict[str, Any]
     is_error: bool
     duration_ms: int = Field(ge=0)
+
+
+class RequestApproval(Command[Ruling | None]):
+    """The agent wants to use a tool that nothing settles; answered with the ruling if nobody needs to be asked.
+
+    `attempt` is the worker's: one that was replaced is refused.
+    """
+
+    subject = "cmd.session.request_approval"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "attempt": 1,
+        "approval_id": APPROVAL,
+        "tool_use_id": "toolu_1",
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/a"},
+        "expires_at": TIME,
+    }
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    approval_id: UUID
+    tool_use_id: str
+    tool_name: str
+    tool_input: dict[str, Any]
+    expires_at: datetime
+
+
+class DecideApproval(Command[ApprovalView]):
+    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session."""
+
+    subject = "cmd.session.decide_approval"
+    sample = {
+        "session_id": SESSION,
+        "approval_id": APPROVAL,
+        "decision": "denied",
+        "message": "Not in this folder.",
+    }
+
+    session_id: UUID
+    approval_id: UUID
+    decision: Literal["approved", "denied"]
+    message: str = Field(default="", max_length=10_000)
+    remember: Remember = "once"
+
+    def outcome(self) -> GetApproval:
+        """Answer with the approval."""
+        return GetApproval(approval_id=self.approval_id)
+
+
+class DeliverDecision(Command[Ruling | None]):
+    """The worker takes what was decided to its agent; None while nothing is. An approval out of time expires here."""
+
+    subject = "cmd.session.deliver_decision"
+    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_id": APPROVAL}
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    approval_id: UUID
 
 
 class EndRun(Command[None]):

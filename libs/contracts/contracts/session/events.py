@@ -1,12 +1,13 @@
 """What the session service tells: the facts of a Session."""
 
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.samples import APPROVAL, MESSAGE, RUN, TIME, TOOL_CALL, USER
+from contracts.session.values import Block, CancelReason, Decision, Mode, Remember, SdkOptions, Usage
 
 
 class SessionCreated(Event):
@@ -21,8 +22,19 @@ class SessionCreated(Event):
     sdk_options: SdkOptions
 
 
+class RunQueued(Event):
+    """Someone asked the agent something, and it has to wait for its turn; no worker sees it before."""
+
+    subject = "evt.session.run_queued"
+    sample = {"run_id": RUN, "message_id": MESSAGE, "message": "Hello"}
+
+    run_id: UUID
+    message_id: UUID
+    message: str
+
+
 class RunRequested(Event):
-    """Someone asked the agent something; a worker is to take it up."""
+    """It is the run's turn; a worker is to take it up."""
 
     subject = "evt.session.run_requested"
     sample = {"run_id": RUN, "message_id": MESSAGE, "sequence_number": 1, "message": "Hello"}
@@ -102,6 +114,60 @@ class ToolCallEnded(Event):
     duration_ms: int | None
 
 
+class ApprovalRequested(Event):
+    """The agent waits until a person, or `expires_at`, settles a tool call."""
+
+    subject = "evt.session.approval_requested"
+    sample = {
+        "approval_id": APPROVAL,
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "tool_use_id": "toolu_1",
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/a"},
+        "expires_at": TIME,
+    }
+
+    approval_id: UUID
+    run_id: UUID
+    tool_call_id: UUID | None
+    tool_use_id: str
+    tool_name: str
+    tool_input: dict[str, Any]
+    expires_at: datetime
+
+
+class ApprovalDecided(Event):
+    """A tool call is settled; `expired`, by nobody, when no answer came in time or the run ended."""
+
+    subject = "evt.session.approval_decided"
+    sample = {
+        "approval_id": APPROVAL,
+        "run_id": RUN,
+        "decision": "denied",
+        "decided_by": USER,
+        "message": "Not in this folder.",
+        "remember": "once",
+    }
+
+    approval_id: UUID
+    run_id: UUID
+    decision: Decision
+    decided_by: UUID | None
+    message: str
+    remember: Remember
+
+
+class DecisionDelivered(Event):
+    """The agent is about to be told what was decided: from here on it may have acted on it."""
+
+    subject = "evt.session.decision_delivered"
+    sample = {"approval_id": APPROVAL, "run_id": RUN}
+
+    approval_id: UUID
+    run_id: UUID
+
+
 class RunCompleted(Event):
     """The agent answered."""
 
@@ -129,6 +195,31 @@ class RunFailed(Event):
     usage: Usage
 
 
+class RunCancelled(Event):
+    """Somebody ended the run before its time, while it waited or while it went; what was said before stays."""
+
+    subject = "evt.session.run_cancelled"
+    sample = {"run_id": RUN, "reason": "requested", "usage": {}}
+
+    run_id: UUID
+    reason: CancelReason
+    usage: Usage
+
+
+class SessionPaused(Event):
+    """No run of the session is requested until it is resumed; one that is going ends as ever."""
+
+    subject = "evt.session.paused"
+    sample = {}
+
+
+class SessionResumed(Event):
+    """The session goes on with what has queued up."""
+
+    subject = "evt.session.resumed"
+    sample = {}
+
+
 class SessionDeleted(Event):
     """The session is gone for its users."""
 
@@ -140,12 +231,19 @@ class SessionDeleted(Event):
 
 type SessionFact = (
     SessionCreated
+    | RunQueued
     | RunRequested
     | RunStarted
     | MessageRecorded
     | ToolCallStarted
     | ToolCallEnded
+    | ApprovalRequested
+    | ApprovalDecided
+    | DecisionDelivered
     | RunCompleted
     | RunFailed
+    | RunCancelled
+    | SessionPaused
+    | SessionResumed
     | SessionDeleted
 )

@@ -9,8 +9,17 @@ from pydantic import Field
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION, TOOL_CALL
-from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
+from contracts.samples import APPROVAL, RUN, SESSION, TOOL_CALL
+from contracts.session.values import (
+    ApprovalStatus,
+    Mode,
+    Remember,
+    RunStatus,
+    SdkOptions,
+    SessionStatus,
+    ToolStatus,
+    Usage,
+)
 
 
 class SessionView(Message):
@@ -72,8 +81,8 @@ class ToolUseView(Message):
     status: ToolStatus
 
 
-class RunView(Message):
-    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+class RunSummary(Message):
+    """One query, and how far it is or how it ended."""
 
     id: UUID
     session_id: UUID
@@ -81,12 +90,36 @@ class RunView(Message):
     attempt: int
     error_code: Code | None
     error_detail: str | None
-    message_id: UUID | None
-    text: str
-    tool_calls: list[ToolUseView]
     usage: Usage
     created_at: datetime
     ended_at: datetime | None
+
+
+class RunView(RunSummary):
+    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+
+    message_id: UUID | None
+    text: str
+    tool_calls: list[ToolUseView]
+
+
+class ApprovalView(Message):
+    """A tool call that a person was asked about; `delivered` once the agent has the decision."""
+
+    id: UUID
+    session_id: UUID
+    run_id: UUID
+    tool_call_id: UUID | None
+    tool_name: str
+    tool_input: dict[str, Any]
+    status: ApprovalStatus
+    decided_by: UUID | None
+    message: str | None
+    remember: Remember | None
+    delivered: bool
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
 
 
 class GetSession(Query[SessionView]):
@@ -151,6 +184,40 @@ class GetRun(Query[RunView]):
 
     session_id: UUID
     run_id: UUID
+
+
+class ListRuns(Query[Page[RunSummary]]):
+    """Asks for a session's runs, newest first."""
+
+    subject = "qry.session.list_runs"
+    sample = {"session_id": SESSION, "status": "queued"}
+
+    session_id: UUID
+    status: RunStatus | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class GetApproval(Query[ApprovalView]):
+    """Asks for one approval."""
+
+    subject = "qry.session.get_approval"
+    sample = {"approval_id": APPROVAL}
+
+    approval_id: UUID
+
+
+class ListApprovals(Query[Page[ApprovalView]]):
+    """Asks for the approvals of the actor's sessions, newest first; `after` is the last id of the page before."""
+
+    subject = "qry.session.list_approvals"
+    sample = {"status": "pending"}
+
+    status: ApprovalStatus | None = None
+    session_id: UUID | None = None
+    after: UUID | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
 
 
 class CountSessions(Query[dict[str, int]]):

@@ -13,7 +13,12 @@ type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
+type OnBusy = Literal["reject", "enqueue", "interrupt"]
+type CancelReason = Literal["requested", "interrupted", "session_deleted"]
 type ToolStatus = Literal["running", "success", "error", "interrupted"]
+type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
+type Decision = Literal["approved", "denied", "expired"]
+type Remember = Literal["once", "session"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
 
@@ -42,6 +47,13 @@ class Usage(Message):
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
     cost_usd: Decimal = Field(default=Decimal(0), ge=0)
+
+
+class Ruling(Message):
+    """What was decided about a tool call, and the words that came with it."""
+
+    decision: Decision
+    message: str = ""
 
 
 class TextBlock(Message):

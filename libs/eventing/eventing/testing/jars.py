@@ -36,6 +36,11 @@ class Jar(Aggregate[JarFact]):
         self.label, self.code = "", ""
         self.colours: list[str] = []
 
+    @property
+    def owner(self) -> UUID:
+        """A jar has no owner but itself."""
+        return self.id
+
     def apply(self, fact: JarFact) -> None:
         """Fold one fact."""
         match fact:

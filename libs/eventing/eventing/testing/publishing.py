@@ -19,7 +19,8 @@ async def publish(
     js: JetStreamContext, fact: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
 ) -> Recorded[Any]:
     """Publish a fact as the relay of its service would, as the first one of an aggregate; give what it is now."""
-    recorded = Recorded(at or clock.new_id(), 1, clock.now(), fact, envelope or Envelope.begin())
+    place = at or clock.new_id()
+    recorded = Recorded(place, 1, clock.now(), fact, envelope or Envelope.begin(), place)
     service = fact.subject.split(".")[1]
     heads = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}
     await js.publish(wire.subject(recorded), fact.model_dump_json().encode(), headers=cast(dict[str, Any], heads))

@@ -39,6 +39,14 @@ def gone(pid: int) -> bool:
     return not lives(pid)
 
 
+def _from_a_terminal(tie: Callable[[], None]) -> Callable[[], None]:
+    def prepare() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored where the tests themselves run under nohup
+        tie()
+
+    return prepare
+
+
 class System:
     """One `python -m onebox` with a data folder and a port of its own; use as a context, so that nothing is left.
 
@@ -78,7 +86,7 @@ class System:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._end()
         self._port.release()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -97,7 +105,7 @@ class System:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=tether(signal.SIGTERM),
+                preexec_fn=_from_a_terminal(tether(signal.SIGTERM)),
             )
 
     def start(self) -> None:
@@ -118,6 +126,14 @@ class System:
     def wait(self, seconds: float = 120.0) -> int:
         """Wait until the launcher has ended, and give its exit code."""
         return self._process.wait(seconds) if self._process else 0
+
+    def _end(self) -> None:
+        # At once: its data is thrown away, and the kernel ends the others with the launcher.
+        pids = self.pids()
+        if self._process and self.running():
+            self._process.kill()
+        self.wait()
+        until(lambda: all(map(gone, pids.values())))
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Stop the system as Ctrl-C does, and give its exit code."""

@@ -57,11 +57,21 @@ class Tokens:
         if token is None or token.key_id not in self.keys.by_id:
             token = await self._read(encoded)
         self._remember(encoded, token)
+        self.check(token)
+        return token
+
+    def check(self, token: Token) -> None:
+        """Look whether a token that was verified before still is good.
+
+        Raises:
+            Problem: it has expired, was revoked, or its key was withdrawn.
+        """
         if token.expires_at <= time.time():
             raise _refused("The access token has expired.")
         if token.family in self.revocations:
             raise _refused("The access token was revoked.")
-        return token
+        if token.key_id not in self.keys.by_id:
+            raise _refused("The access token is not valid.")
 
     def _remember(self, encoded: str, token: Token) -> None:
         self.remembered[encoded] = token

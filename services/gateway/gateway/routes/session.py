@@ -1,6 +1,6 @@
 """Sessions: `/api/v1/sessions`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.refusals import Code
@@ -10,14 +10,23 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
+from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCall, ToolCallPage
 from gateway.schemas.lists import Window
 from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
 from gateway.state import gateway_of
+from gateway.streams.asking import RunEvents
+from gateway.streams.events import accepts_events
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: do not wait for the answer.",
+    "schema": {"type": "string", "examples": ["respond-async"]},
+}
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -78,13 +87,17 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     "/{session_id}/query",
     operation_id="querySession",
     summary="Ask the agent, and wait for its answer",
+    openapi_extra={"parameters": [PREFER]},
     response_model=Answer,
-    responses=documented(
+    responses={202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"}}
+    | documented(
         *TOKEN,
         *BODY,
         EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
+        Code.SESSION_PAUSED,
+        Code.QUEUE_FULL,
         Code.MODEL_ERROR,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
@@ -94,7 +107,17 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     ),
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
-    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`."""
+    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
+
+    With `Accept: text/event-stream` the answer is the run as events, a `result` last; with `Prefer: respond-async` it
+    is 202 and the run as it is now.
+    """
+    if accepts_events(request):
+        return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
+    if preferred(request, "respond-async"):
+        run = await gateway_of(request).runs.start(body.command(session_id), caller)
+        told = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
+        return Run.of(run, usage=Metrics.of(run.usage)).response(202, told)
     run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.commands import SubmitQuery
-from contracts.session.queries import MessageView, RunView, ToolCallView
-from contracts.session.values import ToolStatus, Usage
+from contracts.session.queries import MessageView, RunSummary, RunView, ToolCallView
+from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field
 from runtime import clock
 
-from gateway.schemas.lists import PageShown
+from gateway.schemas.lists import PageShown, Window
 from gateway.schemas.shown import Body, Money, Shown, example
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
@@ -23,11 +23,22 @@ class NewQuery(Body):
     model_config = example({"message": SubmitQuery.sample["message"]})
 
     message: Annotated[str, Field(min_length=1, max_length=100_000)]
+    on_busy: Annotated[
+        OnBusy,
+        Field(
+            description="What to do while another run is going: answer 409, let this one wait for its turn, or end the "
+            "other one first."
+        ),
+    ] = "reject"
 
     def command(self, session_id: UUID) -> SubmitQuery:
         """Ask for the run."""
         return SubmitQuery(
-            session_id=session_id, run_id=clock.new_id(), message_id=clock.new_id(), message=self.message
+            session_id=session_id,
+            run_id=clock.new_id(),
+            message_id=clock.new_id(),
+            message=self.message,
+            on_busy=self.on_busy,
         )
 
 
@@ -82,27 +93,54 @@ class Metrics(Usage, Shown):
     cost_usd: Money = Decimal(0)
 
 
+_RUN: dict[str, Any] = {
+    "id": RUN,
+    "session_id": SESSION,
+    "status": "completed",
+    "attempt": 1,
+    "error_code": None,
+    "error_detail": None,
+    "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+    "created_at": TIME,
+    "ended_at": TIME,
+}
+
+
 class Run(RunView, Shown):
     """One query and what came of it."""
 
     model_config = example(
-        {
-            "id": RUN,
-            "session_id": SESSION,
-            "status": "completed",
-            "attempt": 1,
-            "error_code": None,
-            "error_detail": None,
+        _RUN
+        | {
             "message_id": MESSAGE,
             "text": "All is well.",
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
-            "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
-            "created_at": TIME,
-            "ended_at": TIME,
         }
     )
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+
+
+class RunListed(RunSummary, Shown):
+    """One query, and how far it is or how it ended."""
+
+    model_config = example(_RUN)
+
+    usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+
+
+class RunWindow(Window):
+    """Which runs are asked for."""
+
+    status: Annotated[RunStatus | None, Field(description="Give only runs with this status.")] = None
+
+
+class RunPage(PageShown[RunListed]):
+    """Runs, newest first."""
+
+    model_config = example(
+        {"items": [_RUN], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+    )
 
 
 class TextContent(BaseModel):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
@@ -9,17 +10,18 @@ from uuid import UUID
 
 from contracts.refusals import Code
 
-from session.agent.live import Agent, AgentFailed, Surroundings
-from session.agent.options import AgentSpec, Limits
+from session.agent.live import STOPPED, Agent, AgentFailed, Surroundings
+from session.agent.options import AgentSpec, Ask, Limits, nobody
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
 
-__all__ = ["AgentSpec", "Agents", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
+__all__ = ["AgentSpec", "Agents", "Ask", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
 
 ALL_STOPPED_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
+REMEMBERED_RUNS = 1000
 
 
 class Agents:
@@ -31,6 +33,8 @@ class Agents:
         self._around = Surroundings(sandbox, proxy, transcripts, limits or Limits())
         # The one that was used last comes last.
         self._live: dict[UUID, Agent] = {}
+        # Runs that were called off, maybe before their turn began here.
+        self._called_off: deque[UUID] = deque(maxlen=REMEMBERED_RUNS)
         self._leaving = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -46,8 +50,10 @@ class Agents:
         # Without the caller's exception, which a task group would wrap.
         await self._sweeping.__aexit__(None, None, None)
 
-    async def turn(self, spec: AgentSpec, prompt: str) -> AsyncGenerator[Told]:
+    async def turn(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
+
+        `ask` is put what neither the options nor the agent's own rules settle.
 
         A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
         the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
@@ -55,7 +61,7 @@ class Agents:
         finished = Finished()
         try:
             agent = await self._take(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt)) as telling:
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask)) as telling:
                 async for told in telling:
                     if isinstance(told, Finished):
                         finished = told
@@ -66,10 +72,16 @@ class Agents:
             finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
         yield finished
 
-    async def close(self, session_id: UUID) -> None:
-        """End the session's agent, also in the middle of a turn; nothing happens when there is none."""
-        if agent := self._live.pop(session_id, None):
-            await agent.stop()
+    async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
+        """End the session's agent, also in the middle of a turn; nothing happens when there is none.
+
+        Given a run, only the agent that works for it is ended, or did so last; its turn will not begin here any more.
+        """
+        if run_id:
+            self._called_off.append(run_id)
+        agent = self._live.get(session_id)
+        if agent and (run_id is None or agent.spec.run_id == run_id):
+            await self._end(agent)
 
     async def aclose(self) -> None:
         """End all agents."""
@@ -77,6 +89,8 @@ class Agents:
             await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
 
     async def _take(self, spec: AgentSpec) -> Agent:
+        if spec.run_id in self._called_off:
+            raise AgentFailed(STOPPED)
         agent = self._live.get(spec.session_id)
         if agent and agent.claim(spec):
             async with self._ended_on_failure(agent):
@@ -123,6 +137,7 @@ class Agents:
         return [agent for agent in self._live.values() if not agent.busy]
 
     async def _end(self, agent: Agent) -> None:
+        agent.retired = True  # it stays listed, so that whoever starts another one waits until it has ended
+        await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
-        await agent.stop()

@@ -7,12 +7,23 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, Message, MirrorErrorMessage, ResultMessage
+from claude_agent_sdk import (
+    ClaudeSDKClient,
+    ClaudeSDKError,
+    Message,
+    MirrorErrorMessage,
+    PermissionResult,
+    PermissionResultAllow,
+    PermissionResultDeny,
+    ResultMessage,
+    ToolPermissionContext,
+)
+from contracts.refusals import Refusal
 from runtime.logging import get_logger
 
-from session.agent.options import AgentSpec, Limits, options, variables
+from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
 from session.agent.telling import Teller, Told
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
@@ -22,8 +33,10 @@ log = get_logger()
 
 GRACE = 0.2
 STOP_TIMEOUT = 10.0
+STORED_WITHIN = 2.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
+DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
 
@@ -49,7 +62,7 @@ class Agent:
     """
 
     def __init__(self, spec: AgentSpec, around: Surroundings) -> None:
-        self.spec, self.busy, self.idle_since = spec, True, 0.0
+        self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
         self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
@@ -59,15 +72,16 @@ class Agent:
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
         self._teller = Teller()
+        self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
 
     def claim(self, spec: AgentSpec) -> bool:
-        """Take this agent for a turn, unless it is busy, has died, or runs with other options."""
-        if self.busy or self.spec != spec or not self._cell.alive():
+        """Take this agent for a turn, unless it is busy, is to end, has died, or runs with other options."""
+        if self.busy or self.retired or self.spec != spec or not self._cell.alive():
             return False
-        self.busy = True
+        self.spec, self.busy = spec, True
         return True
 
     def rest(self) -> None:
@@ -96,6 +110,7 @@ class Agent:
                     self._transcript,
                     begun=begun,
                     confined=confined,
+                    permit=self._permit,
                     complain=self._complaints.append,
                 )
             )
@@ -107,12 +122,13 @@ class Agent:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
                 raise AgentFailed(NOT_STARTED) from error
 
-    async def turn(self, prompt: str) -> AsyncGenerator[Told]:
-        """Put `prompt` to the agent and give what it tells, a `Finished` last.
+    async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
+        """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
 
         Raises:
             AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
         """
+        self._ask = ask
         try:
             async with aclosing(self._messages(prompt)) as messages:
                 async for message in messages:
@@ -164,3 +180,18 @@ class Agent:
                 if isinstance(message, ResultMessage):
                     return
         raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
+
+    async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
+        tool_use_id = context.tool_use_id or ""
+        # So that an agent which takes the conversation up knows what it had asked for.
+        await self._transcript.holds(tool_use_id, STORED_WITHIN)
+        try:
+            ruling = await self._ask(tool_use_id, name, given)
+        except Refusal:  # the turn is over, and the agent with it
+            return PermissionResultDeny(message=STOPPED)
+        except Exception:  # the SDK would hand its words to the agent
+            log.exception("an approval was not asked for")
+            return PermissionResultDeny(message=DENIED.format("It could not be asked for."))
+        if ruling.decision == "approved":
+            return PermissionResultAllow()
+        return PermissionResultDeny(message=DENIED.format(ruling.message or "The user said no."))

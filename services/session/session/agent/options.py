@@ -1,14 +1,15 @@
 """How an agent is run: the options of the SDK, and the variables that it sees."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-from claude_agent_sdk import ClaudeAgentOptions, PermissionResultDeny, SessionStore, ToolPermissionContext
+from claude_agent_sdk import CanUseTool, ClaudeAgentOptions, SessionStore
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
-from contracts.session.values import SdkOptions
+from contracts.session.values import Ruling, SdkOptions
 
 from session.sandbox import Cell
 from session.transcript import Transcript
@@ -19,22 +20,29 @@ TOOLS = [
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
 MESSAGE_BYTES = 4 * 2**20
-TOOL_SECONDS = 300
-NEEDS_APPROVAL = "This tool call needs approval, and approvals are not available. Go on without it."
+NEEDS_APPROVAL = "Approvals are not available."
+
+type Ask = Callable[[str, str, dict[str, Any]], Awaitable[Ruling]]
+"""Asks people about a tool call that nothing settles: the model's name for the call, the tool, its input."""
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """Whose agent it is, where it works, and how it is to run."""
+    """Whose agent it is, where it works, and how it is to run; then the run that it works for.
+
+    `budget_usd` is what it may spend if it starts now. One that goes on counts what it has spent itself.
+    """
 
     session_id: UUID
     workspace: Path
     options: SdkOptions
+    run_id: UUID | None = field(default=None, compare=False)
+    budget_usd: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents are kept for a next turn, for how long, and how patient they are with their model."""
+    """How many agents are kept for a next turn, for how long, and how patient they are."""
 
     idle_agents: int = 8
     idle_seconds: float = 300
@@ -42,10 +50,18 @@ class Limits:
     model_retries: int = 2
     model_answer_seconds: float = 300
     model_silence_seconds: float = 60
+    tool_seconds: float = 300
 
 
 def options(
-    spec: AgentSpec, cell: Cell, transcript: Transcript, *, begun: bool, confined: bool, complain: Callable[[str], None]
+    spec: AgentSpec,
+    cell: Cell,
+    transcript: Transcript,
+    *,
+    begun: bool,
+    confined: bool,
+    permit: CanUseTool,
+    complain: Callable[[str], None],
 ) -> ClaudeAgentOptions:
     """Give the SDK's options for an agent in `cell` that begins the conversation, or takes it up if it has `begun`."""
     wanted = spec.options
@@ -63,15 +79,15 @@ def options(
         verbatim_prompts=True,
         setting_sources=[],
         strict_mcp_config=True,
-        can_use_tool=_refuse,
+        can_use_tool=permit,
         tools=TOOLS if confined else [],
         disallowed_tools=wanted.disallowed_tools or [],
         system_prompt=_system_prompt(wanted.system_prompt, cell),
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
         max_turns=wanted.max_turns,
-        max_budget_usd=wanted.max_budget_usd,
-        # As arguments: given as options, the SDK warns at each start that `_refuse` is not asked about them.
+        max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
+        # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
             "allowedTools": ",".join(wanted.allowed_tools or []),
@@ -91,7 +107,9 @@ def variables(token: str, limits: Limits) -> dict[str, str]:
         # What an agent does outside its turns, or notes outside its transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        "MCP_TOOL_TIMEOUT": _milliseconds(TOOL_SECONDS),
+        **dict.fromkeys(
+            ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
+        ),
     }
 
 
@@ -104,8 +122,9 @@ def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPro
     return {"type": "file", "path": str(path)}
 
 
-async def _refuse(_name: str, _input: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultDeny:
-    return PermissionResultDeny(message=NEEDS_APPROVAL)
+async def nobody(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> Ruling:
+    """Deny every tool call that would need approval."""
+    return Ruling(decision="denied", message=NEEDS_APPROVAL)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -25,8 +25,12 @@ class Lost(Exception):
     """A message did not arrive: start again."""
 
 
-async def messages(js: JetStreamContext, stream: str, after: int, subject: str = ">") -> AsyncGenerator[list[Msg]]:
+async def messages(
+    js: JetStreamContext, stream: str, after: int, subject: str = ">", *, stored: bool = False
+) -> AsyncGenerator[list[Msg]]:
     """Give, in batches, what is in a stream behind the sequence number `after`, and what will be; close it in the end.
+
+    `stored` ends it when all that is there now was given.
 
     Raises:
         Lost, nats.errors.Error: start it again, behind the last message that was given.
@@ -40,24 +44,30 @@ async def messages(js: JetStreamContext, stream: str, after: int, subject: str =
         num_replicas=1,
         inactive_threshold=INACTIVE,
     )
-    name = (await js.add_consumer(stream, config)).name
+    consumer = await js.add_consumer(stream, config)
+    name, there = consumer.name, consumer.num_pending or 0
     subscription = await js.pull_subscribe_bind(name, stream)
-    given = 0
+    given, left = 0, there
     try:
-        while True:
-            batch = await _fetched(subscription)
+        while not stored or given < there:
+            batch = await _fetched(subscription, left)
             if any(message.metadata.sequence.consumer != n for n, message in enumerate(batch, start=given + 1)):
                 raise Lost(f"{stream}: something behind message {given} of {name}")
             given += len(batch)
+            left = batch[-1].metadata.num_pending if batch else 0
             if batch:
                 yield batch
-    finally:  # the consumer goes when it was inactive for a while
+            elif stored:
+                raise Lost(f"{stream}: {there - given} messages that were there did not come")
+    finally:  # should this fail, the consumer goes when it was inactive for a while
         with suppress(Error, OSError):
             await subscription.unsubscribe()
+            await js.delete_consumer(stream, name)
 
 
-async def _fetched(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
+async def _fetched(subscription: JetStreamContext.PullSubscription, left: int) -> list[Msg]:
+    # Never more than there is, or one: nats-py waits for the whole batch until the timeout, with what has come in hand.
     try:
-        return await subscription.fetch(BATCH, timeout=FETCH_TIMEOUT)
+        return await subscription.fetch(max(1, min(left, BATCH)), timeout=FETCH_TIMEOUT)
     except NothingThere:
         return []

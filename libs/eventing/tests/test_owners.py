@@ -1,0 +1,34 @@
+"""Facts that were stored before owners were: migration 0002 finds whose they are."""
+
+import json
+from uuid import UUID
+
+import pytest
+from eventing.database import Database
+from eventing.migrating import OWN
+
+USER, SESSION, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
+APPEND = """
+    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at)
+    VALUES ($1, $2, 'evt.some.fact;1', $3, '{}', now())"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "owner"),
+    [
+        ([{"user_id": str(USER), "name": "one"}, {"run_id": str(OTHER)}], USER),
+        ([{"email": "ada@example.com"}, {"family_id": str(OTHER)}], SESSION),
+    ],
+)
+async def test_the_owner_is_named_by_the_first_fact_or_is_the_aggregate(
+    database_url: str, facts: list[dict[str, str]], owner: UUID
+) -> None:
+    async with Database.open(database_url, "old") as database:
+        await database.execute("CREATE SCHEMA IF NOT EXISTS old")
+        async with database.transaction() as connection:
+            await connection.execute((OWN / "0001_events.sql").read_text())
+            for version, fact in enumerate(facts, start=1):
+                await connection.execute(APPEND, SESSION, version, json.dumps(fact).encode())
+            await connection.execute((OWN / "0002_owners.sql").read_text())
+            rows = await connection.fetch("SELECT owner FROM events")
+    assert [row["owner"] for row in rows] == [owner, owner]

@@ -1,0 +1,60 @@
+"""Reading a stream in order, from a place on."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+from nats.js import JetStreamContext
+from runtime import ordered
+from runtime.bus import connected
+
+
+@pytest_asyncio.fixture
+async def js(nats_url: str) -> AsyncGenerator[JetStreamContext]:
+    async with connected(nats_url, "test") as client:
+        js = client.jetstream()
+        await js.add_stream(name="NUMBERS", subjects=["number.*"])
+        for number in range(250):
+            await js.publish(f"number.{'even' if number % 2 == 0 else 'odd'}", str(number).encode())
+        yield js
+
+
+async def read(js: JetStreamContext, after: int, subject: str = ">") -> list[str]:
+    async with aclosing(ordered.messages(js, "NUMBERS", after, subject, stored=True)) as batches:
+        return [message.data.decode() async for batch in batches for message in batch]
+
+
+async def test_what_is_stored_comes_in_order_and_ends(js: JetStreamContext) -> None:
+    assert await read(js, 0) == [str(number) for number in range(250)]
+
+
+async def test_it_begins_behind_a_number_and_takes_a_filter(js: JetStreamContext) -> None:
+    assert await read(js, 244, "number.odd") == ["245", "247", "249"]
+
+
+async def test_nothing_stored_ends_at_once(js: JetStreamContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)
+    async with asyncio.timeout(5):
+        assert await read(js, 250) == []
+
+
+async def test_what_comes_is_given_at_once(js: JetStreamContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)  # which a batch that waits to be full would take
+    async with asyncio.timeout(5), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
+        await js.publish("number.even", b"250")
+        assert [message.data async for message in _first(batches)] == [b"250"]
+
+
+async def test_a_reader_leaves_no_consumer_behind(js: JetStreamContext) -> None:
+    await read(js, 0)
+    assert (await js.stream_info("NUMBERS")).state.consumer_count == 0
+
+
+async def _first[T](batches: AsyncGenerator[list[T]]) -> AsyncGenerator[T]:
+    for message in await anext(batches):
+        yield message

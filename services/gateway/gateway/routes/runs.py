@@ -1,0 +1,82 @@
+"""What goes on in a session: `/api/v1/sessions/{session_id}/runs`, interrupt, pause and resume."""
+
+from typing import Annotated
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.commands import CancelRun, InterruptSession, PauseSession, ResumeSession
+from contracts.session.queries import ListRuns
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway.auth.bearer import Caller
+from gateway.problems import EdgeCode, documented
+from gateway.schemas.conversation import Metrics, Run, RunListed, RunPage, RunWindow
+from gateway.schemas.session import Session
+
+READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
+WRITE = (*READ, EdgeCode.FORBIDDEN)
+
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
+
+
+@router.get(
+    "/runs",
+    operation_id="listRuns",
+    summary="List the runs of a session",
+    response_model=RunPage,
+    responses=documented(*READ),
+)
+async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller: Caller, request: Request) -> Response:
+    """Newest first; what an agent said and did in a run is shown with the run."""
+    page = await caller.ask(ListRuns(session_id=session_id, **window.model_dump()))
+    items = [RunListed.of(run, usage=Metrics.of(run.usage)) for run in page.items]
+    return RunPage.over(page, items, window, request).response()
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    operation_id="cancelRun",
+    summary="Cancel a run",
+    response_model=Run,
+    responses=documented(*WRITE, Code.RUN_NOT_FOUND, Code.RUN_OVER),
+)
+async def cancel(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
+    """Whether it waits or goes. What was said so far stays readable; the next run that waits follows."""
+    run = await caller.ask(CancelRun(session_id=session_id, run_id=run_id))
+    return Run.of(run, usage=Metrics.of(run.usage)).response()
+
+
+@router.post(
+    "/interrupt",
+    operation_id="interruptSession",
+    summary="Cancel the run that is going",
+    response_model=Session,
+    responses=documented(*WRITE, Code.NOTHING_TO_INTERRUPT),
+)
+async def interrupt(session_id: UUID, caller: Caller) -> Response:
+    """The next run that waits follows; pause the session first to keep it from that."""
+    return Session.of(await caller.ask(InterruptSession(session_id=session_id))).response()
+
+
+@router.post(
+    "/pause",
+    operation_id="pauseSession",
+    summary="Let no further run begin",
+    response_model=Session,
+    responses=documented(*WRITE),
+)
+async def pause(session_id: UUID, caller: Caller) -> Response:
+    """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
+    return Session.of(await caller.ask(PauseSession(session_id=session_id))).response()
+
+
+@router.post(
+    "/resume",
+    operation_id="resumeSession",
+    summary="Let runs begin again",
+    response_model=Session,
+    responses=documented(*WRITE),
+)
+async def resume(session_id: UUID, caller: Caller) -> Response:
+    """Those that wait go first, in their order."""
+    return Session.of(await caller.ask(ResumeSession(session_id=session_id))).response()

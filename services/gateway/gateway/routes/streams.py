@@ -1,0 +1,74 @@
+"""What happens, as it does: server-sent events, and a WebSocket a session."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.queries import GetSession
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
+
+from gateway.auth.bearer import Caller
+from gateway.problems import EdgeCode, documented
+from gateway.state import gateway_of
+from gateway.streams import SERVICES
+from gateway.streams.events import EventStream, followed
+from gateway.streams.listener import Listener
+from gateway.streams.socket import converse
+
+TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
+EXAMPLE = 'id: 345\nevent: session.run_completed\ndata: {"type":"session.run_completed",...}\n\n'
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events, until one side ends it.", "content": {"text/event-stream": {"example": EXAMPLE}}}
+}
+
+After = Annotated[str | None, Query(description="The id of the last event seen; 0 for all that is there.")]
+Types = Annotated[str | None, Query(description="Names, with `*` for any letters, separated by commas.")]
+LastEventId = Annotated[str | None, Header(description="As `after`; wins over it.")]
+
+router = APIRouter(prefix="/api/v1", tags=["Streams"])
+
+
+@router.get(
+    "/sessions/{session_id}/events",
+    operation_id="streamSession",
+    summary="Follow a session",
+    response_class=Response,
+    responses=EVENTS | documented(*TOKEN, Code.SESSION_NOT_FOUND),
+)
+async def session_events(
+    session_id: UUID,
+    caller: Caller,
+    request: Request,
+    after: After = None,
+    types: Types = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Every fact of the session with its number as id, and `text_delta` without one; from now on, or `after` an id."""
+    await caller.ask(GetSession(session_id=session_id))
+    listener = Listener.of_session(caller.token, session_id, types)
+    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after))
+
+
+@router.get(
+    "/events",
+    operation_id="streamEvents",
+    summary="Follow all that is yours",
+    response_class=Response,
+    responses=EVENTS | documented(*TOKEN),
+)
+async def events(
+    caller: Caller,
+    request: Request,
+    after: After = None,
+    types: Types = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """The facts of the caller's account and of all their resources; `types=*` adds the `text_delta` of all sessions."""
+    listener = Listener.of_user(caller.token, SERVICES, types)
+    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after))
+
+
+@router.websocket("/sessions/{session_id}/stream")
+async def stream(socket: WebSocket, session_id: str) -> None:
+    """The session in both directions; see docs/guides/streams.md."""
+    await converse(socket, session_id)

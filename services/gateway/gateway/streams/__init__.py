@@ -1,0 +1,213 @@
+"""What happens, told to clients as it does: one reader of each service's facts, fanned out to all who listen."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager, suppress
+from typing import Any, cast
+
+from contracts.session.deltas import DELTAS, TextDelta
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error
+from runtime.bus import Unavailable
+from runtime.forever import forever
+from runtime.logging import get_logger
+from runtime.ordered import Lost
+
+from gateway.auth.tokens import Tokens
+from gateway.problems import EdgeCode, Problem
+from gateway.streams.feed import Feed
+from gateway.streams.items import Delta, End, Fact, Gap, Item
+from gateway.streams.listener import Listener
+from gateway.streams.places import Place
+
+log = get_logger()
+
+SERVICES = ("identity", "session")
+"""The services that record facts."""
+TICK = 1.0
+"""How soon a token that is no longer good ends its streams."""
+CLOSING = 2.0
+READY = 5.0
+
+type Told = Item | Gap | End | None
+
+
+class Streams:
+    """The clients that listen, and the feeds, which are followed only while somebody does."""
+
+    def __init__(self, client: Client, tokens: Tokens, *, heartbeat: float) -> None:
+        self.client, self.tokens, self.heartbeat = client, tokens, heartbeat
+        js = client.jetstream()
+        self.feeds = {service: Feed(js, service, self._take, self._lose(service)) for service in SERVICES}
+        self.open: set[Listener] = set()
+        self._by_key = defaultdict[str, set[Listener]](set)
+        self._some, self._none, self._deltas = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._closing = False
+
+    async def run(self) -> None:
+        """Follow the facts as long as somebody listens; to be run forever."""
+        await self._some.wait()
+        async with asyncio.TaskGroup() as tasks:
+            works = {f"feed of {feed.service}": feed.follow for feed in self.feeds.values()}
+            works |= {"deltas": self._hear_deltas, "tokens of streams": self._check_tokens}
+            running = [tasks.create_task(forever(name, work)) for name, work in works.items()]
+            while self.open:  # somebody may have come before this woke up
+                await self._none.wait()
+            self._deltas.clear()
+            for feed in self.feeds.values():
+                feed.forget()
+            for task in running:
+                task.cancel()
+
+    async def close(self) -> None:
+        """End all streams, and wait a moment until they have."""
+        self._closing = True
+        for listener in self.open:
+            listener.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                while self.open:
+                    await self._none.wait()
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Generator[None]:
+        """Count a client in, so that the feeds are followed."""
+        self.open.add(listener)
+        self._none.clear()
+        self._some.set()
+        if self._closing:
+            listener.close()
+        try:
+            yield
+        finally:
+            self.open.discard(listener)
+            self._part(listener)
+            if not self.open:
+                self._some.clear()
+                self._none.set()
+
+    async def start(self, listener: Listener, after: str | None) -> None:
+        """Put the listener at its place: behind the event `after`, or else at what comes from now on.
+
+        Raises:
+            Problem: there is no such place.
+            Unavailable: the bus does not answer.
+        """
+        place = None if after is None else Place.read(after, listener.services)
+        await self._live(listener)
+        if place is None:  # nothing awaited between the look at the position and joining: nothing is missed
+            listener.place.seen = {service: self.feeds[service].position or 0 for service in listener.services}
+            self._join(listener)
+        else:
+            listener.place = place
+
+    async def told(self, listener: Listener) -> AsyncGenerator[Told]:
+        """Give what the listener is told, in order, each fact once; None now and then when there is nothing."""
+        try:
+            if listener not in self._about(listener.key):
+                if gap := await self._out_of_reach(listener):
+                    yield gap
+                    return
+                async with aclosing(self._caught_up(listener)) as facts:
+                    async for fact in facts:
+                        yield fact
+            async with aclosing(listener.heard(self.heartbeat)) as told:
+                async for item in told:
+                    yield item
+        except (Lost, Error, OSError, TimeoutError) as error:
+            log.warning("a stream could not catch up", error=repr(error))
+            yield End(EdgeCode.UNAVAILABLE, "The facts cannot be read now. Connect again to resume.")
+
+    async def _caught_up(self, listener: Listener) -> AsyncGenerator[Fact]:
+        for facts in (self._stored(listener), self._stored(listener)):  # much, perhaps; then what came meanwhile
+            async with aclosing(facts):
+                async for fact in facts:
+                    yield fact
+            self._join(listener)
+
+    async def _stored(self, listener: Listener) -> AsyncGenerator[Fact]:
+        for service in listener.services:
+            stored = self.feeds[service].stored(listener.place.seen[service], listener.filter)
+            async with aclosing(stored) as messages:
+                async for message in messages:
+                    if listener.last:
+                        return
+                    fact = Fact.read(message)
+                    if listener.fresh(fact) and listener.wanted(fact.name):
+                        yield fact
+
+    async def _out_of_reach(self, listener: Listener) -> Gap | None:
+        near = dict(listener.place.seen)
+        for service, seen in listener.place.seen.items():
+            state = await self.feeds[service].state()
+            oldest = max(state.first_seq - 1, 0)
+            if seen > state.last_seq or 0 < seen < oldest:
+                near[service] = min(max(seen, oldest), state.last_seq)
+        return Gap(str(Place.at(near))) if near != listener.place.seen else None
+
+    async def _live(self, listener: Listener) -> None:
+        try:
+            async with asyncio.timeout(READY):
+                await self._deltas.wait()
+                for service in listener.services:
+                    await self.feeds[service].live.wait()
+        except TimeoutError:
+            raise Unavailable("the facts cannot be followed now") from None
+
+    def _join(self, listener: Listener) -> None:
+        self._by_key[listener.key].add(listener)
+
+    def _part(self, listener: Listener) -> None:
+        self._by_key[listener.key].discard(listener)
+        if not self._by_key[listener.key]:
+            del self._by_key[listener.key]
+
+    def _take(self, message: Msg) -> None:
+        *_, owner, resource = message.subject.split(".")
+        if listeners := self._about(owner, resource):
+            fact = Fact.read(message)
+            for listener in listeners:
+                listener.offer(fact)
+
+    def _lose(self, service: str) -> Any:
+        def lose() -> None:
+            for listener in self.open:
+                if service in listener.services:
+                    listener.place.seen[service] = 0
+                    listener.miss()
+
+        return lose
+
+    def _about(self, *keys: str) -> set[Listener]:
+        return set[Listener]().union(*(self._by_key.get(key, ()) for key in keys))
+
+    async def _hear_deltas(self) -> None:
+        async def take(message: Msg) -> None:
+            *_, owner, session = message.subject.split(".")
+            if listeners := self._about(owner, session):
+                delta = Delta(session, TextDelta.model_validate_json(message.data))
+                for listener in listeners:
+                    listener.offer(delta)
+
+        subscription = await cast(Any, self.client).subscribe(DELTAS, cb=take)
+        try:
+            await self.client.flush()
+            self._deltas.set()
+            await asyncio.Event().wait()
+        finally:
+            self._deltas.clear()
+            with suppress(Error, OSError):
+                await subscription.unsubscribe()
+
+    async def _check_tokens(self) -> None:
+        for listener in self.open:
+            try:
+                self.tokens.check(listener.token)
+            except Problem as problem:
+                listener.end(End(cast(Any, problem.code), problem.detail))
+        await asyncio.sleep(TICK)

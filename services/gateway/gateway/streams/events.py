@@ -1,0 +1,105 @@
+"""Server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.streams import Streams, Told
+from gateway.streams.items import GONE, End, Fact, Gap
+from gateway.streams.listener import Listener
+
+MEDIA_TYPE = "text/event-stream"
+HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
+PATIENCE = 30.0
+"""Seconds after which a client that takes nothing at all is given up."""
+
+
+def accepts_events(request: Request) -> bool:
+    """Whether the client asked for events."""
+    return MEDIA_TYPE in request.headers.get("accept", "")
+
+
+def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> bytes:
+    """Write an event; `place` is its id, which the client resumes from."""
+    head = f"id: {place}\n" if place is not None else ""
+    return f"{head}event: {name}\ndata: {json.dumps(payload, separators=(',', ':'))}\n\n".encode()
+
+
+def connected(listener: Listener) -> bytes:
+    """Write the first event: where the stream begins, so that a client can resume before it saw a fact."""
+    place = str(listener.place)
+    return event("connected", Gap(place).payload, place)
+
+
+def written(told: Told, listener: Listener) -> bytes:
+    """Write what a listener is told."""
+    match told:
+        case None:
+            return HEARTBEAT
+        case Fact():
+            return event(told.name, told.payload, str(listener.place))
+        case Gap():
+            return event("gap", told.payload, told.resume_from)
+        case End():
+            return b"" if told is GONE else event("error", told.payload)
+        case _:
+            return event(told.name, told.payload)
+
+
+class EventStream(Response):
+    """Answers with events until the client leaves or the stream ends.
+
+    `events` may raise what a route may raise, until it gave its first event.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, listener: Listener, events: AsyncGenerator[bytes]) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self.listener, self.events = listener, events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one client."""
+        async with aclosing(self.events) as events:
+            first = await anext(events)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._leave(receive))
+                await self._write(first, events, send)
+                watching.cancel()
+
+    async def _write(self, first: bytes, events: AsyncGenerator[bytes], send: Send) -> None:
+        try:
+            await _send(first, send)
+            async for block in events:
+                await _send(block, send)
+            await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError):  # the client takes nothing, or is gone
+            self.listener.leave()
+
+    async def _leave(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.listener.leave()
+
+
+async def followed(streams: Streams, listener: Listener, after: str | None) -> AsyncGenerator[bytes]:
+    """Give all that a listener is told, from its place on."""
+    with streams.listening(listener):
+        await streams.start(listener, after)
+        yield connected(listener)
+        async with aclosing(streams.told(listener)) as told:
+            async for item in told:
+                yield written(item, listener)
+
+
+async def _send(block: bytes, send: Send) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await send({"type": "http.response.body", "body": block, "more_body": True})

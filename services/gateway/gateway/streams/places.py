@@ -1,0 +1,45 @@
+"""A place in the facts, as clients carry it: the id of the event that they saw last."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from gateway.problems import EdgeCode, Problem
+
+_NUMBER = re.compile(r"\d{1,18}")
+_NAMED = re.compile(r"([a-z_]+)-(\d{1,18})")
+
+
+@dataclass
+class Place:
+    """The last sequence number that was seen, by service."""
+
+    services: Sequence[str]
+    seen: dict[str, int] = field(default_factory=dict[str, int])
+
+    @classmethod
+    def read(cls, text: str, services: Sequence[str]) -> Self:
+        """Read an id: a number for one service, `identity-12.session-345` for more, 0 for the beginning of all.
+
+        Raises:
+            Problem: it is no id of such a stream.
+        """
+        if _NUMBER.fullmatch(text) and (len(services) == 1 or int(text) == 0):
+            return cls(services, dict.fromkeys(services, int(text)))
+        parts = [_NAMED.fullmatch(part) for part in text.split(".")] if len(text) < 1000 else [None]
+        seen = {part[1]: int(part[2]) for part in parts if part and part[1] in services}
+        if len(services) == 1 or len(seen) != len(parts):
+            error = {"loc": ["query", "after"], "msg": "This is no id of an event of this stream", "type": "event_id"}
+            raise Problem(EdgeCode.VALIDATION_ERROR, "after: This is no id of an event of this stream.", errors=[error])
+        return cls(services, dict.fromkeys(services, 0) | seen)
+
+    @classmethod
+    def at(cls, seen: Mapping[str, int]) -> Self:
+        """Give the place behind these numbers."""
+        return cls(tuple(seen), dict(seen))
+
+    def __str__(self) -> str:
+        if len(self.services) == 1:
+            return str(self.seen.get(self.services[0], 0))
+        return ".".join(f"{service}-{self.seen.get(service, 0)}" for service in self.services)

@@ -1,0 +1,44 @@
+"""Clients of streams, by libraries that nobody here wrote."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from contracts.samples import SESSION
+from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
+
+EVENTS = f"/api/v1/sessions/{SESSION}/events"
+
+
+class Follower:
+    """Reads one stream, event by event."""
+
+    def __init__(self, source: EventSource) -> None:
+        self.source = source
+        self._events: AsyncIterator[ServerSentEvent] = source.aiter_sse()
+
+    async def next(self) -> ServerSentEvent:
+        return await anext(self._events)
+
+    async def names(self, number: int) -> list[str]:
+        return [(await self.next()).event for _ in range(number)]
+
+    async def rest(self) -> list[ServerSentEvent]:
+        return [event async for event in self._events]
+
+
+@asynccontextmanager
+async def following(
+    base_url: str, token: str, path: str = EVENTS, method: str = "GET", **options: Any
+) -> AsyncGenerator[Follower]:
+    """Open a stream, and read its `connected`."""
+    headers = {"authorization": f"Bearer {token}"} | options.pop("headers", {})
+    async with (
+        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10) as client,
+        aconnect_sse(client, method, path, **options) as source,
+    ):
+        source.response.raise_for_status()
+        follower = Follower(source)
+        assert (await follower.next()).event == "connected"
+        yield follower

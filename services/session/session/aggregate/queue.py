@@ -1,0 +1,64 @@
+"""What a session's queries wait for: their turn, the end of a pause, and money."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.events import RunFailed, RunQueued, RunRequested
+from contracts.session.values import Usage
+
+LONGEST_QUEUE = 20
+NO_MONEY_LEFT = "The session has used all the money it may spend."
+
+
+def requested(query: RunQueued, number: int) -> RunRequested:
+    """Give the fact that it is the query's turn; its message is the conversation's next, `number`."""
+    return RunRequested(run_id=query.run_id, message_id=query.message_id, sequence_number=number, message=query.message)
+
+
+@dataclass
+class Queue:
+    """The queries that wait, in their order, and what may keep them from their turn."""
+
+    waiting: dict[UUID, RunQueued] = field(default_factory=dict[UUID, RunQueued])
+    paused: bool = False
+    budget_usd: Decimal | None = None
+    spent_usd: Decimal = Decimal(0)
+
+    @property
+    def money_used_up(self) -> bool:
+        """Whether the session has spent what it may."""
+        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+
+    def take(self, query: RunQueued) -> RunQueued:
+        """Give the fact that the query waits.
+
+        Raises:
+            Refusal: QUEUE_FULL.
+        """
+        if len(self.waiting) >= LONGEST_QUEUE:
+            raise Refusal(Code.QUEUE_FULL, f"{LONGEST_QUEUE} queries wait already.")
+        return query
+
+    def turn(self, number: int) -> RunRequested | RunFailed | None:
+        """Give the fact that the first has its turn, or that there is no money for it; None if no turn may begin."""
+        query = next(iter(self.waiting.values()), None)
+        if query is None or self.paused:
+            return None
+        if self.money_used_up:
+            code, detail = Code.BUDGET_EXCEEDED, NO_MONEY_LEFT
+            return RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage())
+        return requested(query, number)
+
+    def allow(self, budget_usd: float | None) -> None:
+        """Fold: so much may be spent."""
+        self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
+
+    def join(self, fact: RunQueued) -> None:
+        """Fold: it waits."""
+        self.waiting[fact.run_id] = fact
+
+    def leave(self, run_id: UUID) -> None:
+        """Fold: it waits no more, if it did."""
+        self.waiting.pop(run_id, None)

@@ -1,0 +1,158 @@
+"""Asking people whether the agent may use a tool, and waiting for what they decide."""
+
+import asyncio
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Self
+from uuid import UUID
+
+from contracts.refusals import Refusal
+from contracts.session.commands import DeliverDecision, RequestApproval
+from contracts.session.queries import ApprovalView, GetApproval, ListApprovals, RunView
+from contracts.session.values import Ruling
+from eventing.reactions import Reaction
+from runtime import clock
+from runtime.logging import get_logger
+
+from session.tools import Tools
+
+log = get_logger()
+
+POLL = 3.0
+"""Seconds between two looks at an approval whose decision the bus may not have told."""
+LONGEST_INPUT = 2_000
+RESTARTED = (
+    "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
+    "This is what was decided about them:"
+)
+
+
+class TimeLimit:
+    """A time limit that stands still while people are waited for; `asyncio.timeout` otherwise."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timeout, self._left = asyncio.timeout(seconds), seconds
+        self._waiting, self._running = 0, False
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._running = True
+        return self
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        self._running = False
+        return await self._timeout.__aexit__(*raised)
+
+    def expired(self) -> bool:
+        """Whether it ended what went on inside."""
+        return self._timeout.expired()
+
+    def end(self) -> None:
+        """End what goes on inside now."""
+        self._set(0)
+        self._running = False
+
+    @contextmanager
+    def standing(self) -> Generator[None]:
+        """Do not count the time until leaving."""
+        if not self._waiting:
+            self._left = max(0.0, (self._timeout.when() or 0.0) - asyncio.get_running_loop().time())
+            self._set(None)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._set(self._left)
+
+    def _set(self, seconds: float | None) -> None:
+        if self._running and not self._timeout.expired():
+            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+class Asking:
+    """Asks for one worker of a run. Once it is refused, the worker has lost the run: `refusal` says why."""
+
+    def __init__(self, reaction: Reaction[Tools], run: RunView, limit: TimeLimit) -> None:
+        self.reaction, self.run, self.limit = reaction, run, limit
+        self.refusal: Refusal | None = None
+
+    async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> Ruling:
+        """Give what is decided about a tool call, however long people take.
+
+        Raises:
+            Refusal: the run is over, or another worker has it; what goes on within the limit is ended.
+        """
+        approval_id = clock.new_id()
+        wanted = RequestApproval(
+            session_id=self.run.session_id,
+            run_id=self.run.id,
+            attempt=self.run.attempt,
+            approval_id=approval_id,
+            tool_use_id=tool_use_id,
+            tool_name=tool_name,
+            tool_input=tool_input,
+            expires_at=clock.now() + timedelta(seconds=self.reaction.tools.approval_seconds),
+        )
+        try:
+            return await self.reaction.send(wanted) or await self._answer(approval_id)
+        except Refusal as refusal:
+            self.refusal = refusal
+            self.limit.end()
+            raise
+
+    async def continuation(self) -> str:
+        """Wait for what the worker before waited for, and give what to tell an agent that takes its conversation up.
+
+        Raises:
+            Refusal: the run is over, or another worker has it.
+        """
+        page = await self.reaction.ask(ListApprovals(session_id=self.run.session_id))
+        waiting = [view for view in page.items if view.run_id == self.run.id and not view.delivered]
+        with self.limit.standing():
+            await asyncio.gather(*(self._decided(view.id) for view in waiting))
+        # Not one before all are decided: a run of which the agent knows a part cannot be taken up once more.
+        told = [await self._told(view.id) for view in reversed(waiting)]
+        return "\n".join([RESTARTED, *told])
+
+    async def _told(self, approval_id: UUID) -> str:
+        # Each by itself: a list cuts what is large.
+        view = await self.reaction.ask(GetApproval(approval_id=approval_id))
+        return _told(view, await self._answer(approval_id))
+
+    async def _answer(self, approval_id: UUID) -> Ruling:
+        deliver = DeliverDecision(
+            session_id=self.run.session_id, run_id=self.run.id, attempt=self.run.attempt, approval_id=approval_id
+        )
+        with self.limit.standing():
+            while True:
+                await self._decided(approval_id)
+                if ruling := await self.reaction.send(deliver):
+                    return ruling
+
+    async def _decided(self, approval_id: UUID) -> None:
+        with self.reaction.tools.decisions.awaited(approval_id) as told:
+            while True:
+                view = await self._look(approval_id)
+                if view and (view.status != "pending" or view.expires_at <= clock.now()):
+                    return
+                left = (view.expires_at - clock.now()).total_seconds() if view else POLL
+                await told.within(min(POLL, left))
+
+    async def _look(self, approval_id: UUID) -> ApprovalView | None:
+        try:
+            return await self.reaction.ask(GetApproval(approval_id=approval_id))
+        except Refusal:
+            raise
+        except Exception:  # the database may be away for a while; people take longer
+            log.exception("an approval could not be looked at")
+            return None
+
+
+def _told(view: ApprovalView, ruling: Ruling) -> str:
+    given = json.dumps(view.tool_input)[:LONGEST_INPUT]
+    outcome = "approved: make this call again" if ruling.decision == "approved" else "denied: go on without it"
+    return f"- {view.tool_name} with {given} was {outcome}. {ruling.message}".rstrip()

@@ -1,0 +1,94 @@
+"""Agents and the runs they work for: called off, limited in time, limited in money over all processes."""
+
+from contextlib import aclosing
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+from contracts.refusals import Code
+from runtime.clock import new_id
+from session.agent import Agents, AgentSpec, Finished, Limits, ToolReturned
+
+from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted
+
+STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
+WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
+DEAR = {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100}
+
+
+def working_for(run_id: UUID, replica: Replica) -> AgentSpec:
+    return replace(replica.spec(), run_id=run_id)
+
+
+async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
+    spec = working_for(new_id(), replica)
+    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
+        await anext(turn)
+        await replica.agents.close(spec.session_id, spec.run_id)
+        rest = [told async for told in turn]
+    assert rest[-1] == STOPPED
+
+
+async def test_calling_a_run_off_leaves_the_turn_of_the_one_that_follows(replica: Replica) -> None:
+    spec = working_for(new_id(), replica)
+    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
+        await anext(turn)
+        await replica.agents.close(spec.session_id, new_id())
+        (spec.workspace / "go").touch()
+        telling = Telling([told async for told in turn])
+    assert telling.words == "Done."
+
+
+async def test_an_agent_that_goes_on_works_for_the_run_of_its_last_turn(replica: Replica) -> None:
+    first, second = working_for(new_id(), replica), working_for(new_id(), replica)
+    await _ask(replica.agents, first, scripted("Hi.", {"text": "Hello."}))
+    async with aclosing(replica.agents.turn(second, WORKING)) as turn:
+        await anext(turn)
+        await replica.agents.close(first.session_id, first.run_id)
+        await replica.agents.close(second.session_id, second.run_id)
+        rest = [told async for told in turn]
+    assert rest[-1] == STOPPED
+
+
+async def test_a_run_that_is_called_off_before_its_turn_never_begins(replica: Replica) -> None:
+    spec = working_for(new_id(), replica)
+    await replica.agents.close(spec.session_id, spec.run_id)
+    assert await _ask(replica.agents, spec, WORKING) == [STOPPED]
+    assert not (spec.workspace / "begun").exists()
+
+
+async def test_a_command_that_takes_too_long_is_ended_and_the_agent_goes_on(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(tool_seconds=1)) as replica:
+        telling = await replica.ask(bash("sleep 300"))
+    [returned] = [told for told in telling if isinstance(told, ToolReturned)]
+    assert returned.is_error
+    assert telling.words == "Done."
+
+
+async def test_an_agent_cannot_give_its_command_more_time_than_there_is(new_replica: NewReplica) -> None:
+    patient = {"command": "sleep 300", "description": "a test", "timeout": 250_000}
+    async with new_replica(Limits(tool_seconds=1)) as replica:
+        telling = await replica.ask(calling(("Bash", patient)))
+    assert telling.words == "Done."
+
+
+async def test_an_agent_counts_what_it_spent_in_earlier_turns(replica: Replica) -> None:
+    cost = (await replica.ask(scripted("Hi.", DEAR), "other")).end.cost_usd
+    limit = float(cost * Decimal("1.5"))
+    first = await replica.ask(scripted("Hi.", DEAR), max_budget_usd=limit)
+    second = await replica.ask(scripted("Go.", DEAR | {"tools": [TRUE]}, {"text": "No."}), max_budget_usd=limit)
+    assert (first.end.error_code, second.end.error_code) == (None, Code.BUDGET_EXCEEDED)
+    assert second.end.cost_usd == cost
+
+
+async def test_an_agent_that_starts_may_spend_what_is_left(replica: Replica) -> None:
+    spec = replace(replica.spec(max_budget_usd=100), budget_usd=Decimal("0.000001"))
+    telling = await _ask(replica.agents, spec, bash("true"))
+    assert telling.end.error_code is Code.BUDGET_EXCEEDED
+
+
+TRUE = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
+
+
+async def _ask(agents: Agents, spec: AgentSpec, prompt: str) -> Telling:
+    return Telling([told async for told in agents.turn(spec, prompt)])

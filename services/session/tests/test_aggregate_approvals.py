@@ -1,0 +1,222 @@
+"""What a session decides about approvals."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
+from contracts.session.commands import DecideApproval, RequestApproval
+from contracts.session.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    DecisionDelivered,
+    MessageRecorded,
+    RunCancelled,
+    RunFailed,
+    RunQueued,
+    RunRequested,
+    RunStarted,
+    SessionCreated,
+    SessionDeleted,
+    SessionFact,
+    ToolCallEnded,
+    ToolCallStarted,
+)
+from contracts.session.values import Ruling, Usage
+from session.aggregate import Session
+from session.aggregate.run import ATTEMPTS
+
+CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
+BEGUN = (CREATED, REQUESTED, STARTED)
+ASKED, DENIED, DELIVERED = ApprovalRequested.example(), ApprovalDecided.example(), DecisionDelivered.example()
+APPROVED = ApprovalDecided.model_validate(ApprovalDecided.sample | {"decision": "approved", "message": ""})
+AGAIN = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
+WANTED, DENY = RequestApproval.example(), DecideApproval.example()
+RUN_ID, ID, OTHER = ASKED.run_id, UUID(APPROVAL), UUID(MESSAGE)
+IN_TIME, TOO_LATE = ASKED.expires_at - timedelta(seconds=1), ASKED.expires_at
+
+
+def after(*facts: SessionFact) -> Session:
+    session = Session(UUID(SESSION))
+    for fact in facts:
+        session.apply(fact)
+    return session
+
+
+def wanted(**changed: Any) -> RequestApproval:
+    return RequestApproval.model_validate(RequestApproval.sample | changed)
+
+
+def refused(code: Code, act: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    assert refusal.value.code == code
+    return refusal.value.detail
+
+
+def test_a_tool_call_that_nothing_settles_is_asked_for() -> None:
+    session = after(*BEGUN, MessageRecorded.example(), ToolCallStarted.example())
+    assert session.request_approval(WANTED) is None
+    assert session.pending == [ASKED]
+
+
+def test_an_approval_may_be_asked_for_before_its_tool_call_is_recorded() -> None:
+    session = after(*BEGUN)
+    session.request_approval(WANTED)
+    assert session.pending == [ASKED.model_copy(update={"tool_call_id": None})]
+
+
+def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded() -> None:
+    created = SessionCreated.model_validate(SessionCreated.sample | {"mode": "non_interactive"})
+    session = after(created, REQUESTED, STARTED)
+    ruling = session.request_approval(WANTED)
+    assert (ruling and ruling.decision, session.pending) == ("denied", [])
+
+
+@pytest.mark.parametrize("decided", [APPROVED, DENIED])
+def test_a_remembered_tool_is_settled_whatever_its_input(decided: ApprovalDecided) -> None:
+    session = after(*BEGUN, ASKED, decided.model_copy(update={"remember": "session"}), DELIVERED)
+    ruling = session.request_approval(wanted(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
+    assert ruling == Ruling(decision=decided.decision, message=decided.message)
+    assert session.pending == []
+
+
+def test_a_tool_that_is_not_remembered_is_asked_for_again() -> None:
+    session = after(*BEGUN, ASKED, APPROVED, DELIVERED)
+    assert session.request_approval(wanted(approval_id=MESSAGE)) is None
+
+
+def test_a_decision_is_recorded_with_who_made_it() -> None:
+    session = after(*BEGUN, ASKED)
+    session.decide_approval(DENY, UUID(USER), IN_TIME)
+    assert session.pending == [DENIED]
+
+
+def test_a_decision_for_the_session_settles_what_else_waits_for_this_tool() -> None:
+    session = after(*BEGUN, ASKED, ASKED.model_copy(update={"approval_id": OTHER}))
+    session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
+    assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID, OTHER]
+
+
+def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
+    session = after(*BEGUN, ASKED, DENIED)
+    told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
+    assert f"denied already by user {USER}" in told
+
+
+def test_who_comes_too_late_is_refused() -> None:
+    refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
+
+
+def test_an_unknown_approval_cannot_be_decided() -> None:
+    refused(Code.APPROVAL_NOT_FOUND, lambda: after(*BEGUN).decide_approval(DENY, OTHER, IN_TIME))
+
+
+def test_nothing_is_delivered_while_there_is_time() -> None:
+    session = after(*BEGUN, ASKED)
+    assert (session.deliver_decision(RUN_ID, 1, ID, IN_TIME), session.pending) == (None, [])
+
+
+def test_a_decision_is_delivered_once() -> None:
+    session = after(*BEGUN, ASKED, DENIED)
+    assert session.deliver_decision(RUN_ID, 1, ID, IN_TIME) == Ruling(decision="denied", message=DENIED.message)
+    assert session.pending == [DELIVERED]
+    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decision(RUN_ID, 1, ID, IN_TIME))
+
+
+def test_out_of_time_it_expires_and_that_is_delivered() -> None:
+    session = after(*BEGUN, ASKED)
+    ruling = session.deliver_decision(RUN_ID, 1, ID, TOO_LATE)
+    expired, delivered = session.pending
+    assert isinstance(expired, ApprovalDecided)
+    assert (ruling and ruling.decision, expired.decided_by, delivered) == ("expired", None, DELIVERED)
+
+
+def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
+    session = after(*BEGUN, ASKED)
+    session.end_run(RUN_ID, Usage(), Code.RUN_TIMEOUT, "")
+    assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed]
+    assert session.decided[ID].decision == "expired"
+
+
+def test_a_deleted_session_lets_its_approvals_expire() -> None:
+    session = after(*BEGUN, ASKED)
+    session.delete()
+    assert [type(f) for f in session.pending] == [ApprovalDecided, RunCancelled, SessionDeleted]
+
+
+WAITING = RunQueued(run_id=OTHER, message_id=OTHER, message="Next.")
+CANCELS: list[Callable[[Session], None]] = [lambda s: s.cancel_run(RUN_ID), lambda s: s.interrupt()]
+
+
+@pytest.mark.parametrize("cancel", CANCELS, ids=["cancelled", "interrupted"])
+def test_a_run_called_off_lets_its_approvals_expire_and_the_next_begin_in_the_same_append(
+    cancel: Callable[[Session], None],
+) -> None:
+    session = after(*BEGUN, ToolCallStarted.example(), ASKED, WAITING)
+    cancel(session)
+    expired, ended, cancelled, requested = session.pending
+    assert isinstance(expired, ApprovalDecided)
+    assert isinstance(ended, ToolCallEnded)
+    assert isinstance(cancelled, RunCancelled)
+    assert isinstance(requested, RunRequested)
+    assert (expired.approval_id, expired.decision, expired.decided_by) == (ID, "expired", None)
+    assert (ended.status, cancelled.run_id, requested.run_id) == ("interrupted", RUN_ID, OTHER)
+    refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, UUID(USER), IN_TIME))
+
+
+@pytest.mark.parametrize("decided", [(), (APPROVED,)], ids=["undecided", "decided, not delivered"])
+def test_a_run_that_only_waits_goes_on_with_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
+    session = after(*BEGUN, ToolCallStarted.example(), ASKED, *decided)
+    session.start_run(RUN_ID)
+    ended, started = session.pending
+    assert isinstance(ended, ToolCallEnded)
+    assert (ended.status, started) == ("interrupted", AGAIN)
+
+
+def test_a_run_whose_agent_was_told_is_interrupted() -> None:
+    session = after(*BEGUN, ToolCallStarted.example(), ASKED, APPROVED, DELIVERED)
+    session.start_run(RUN_ID)
+    assert isinstance(session.pending[-1], RunFailed)
+
+
+def test_a_run_that_does_something_else_while_it_waits_is_interrupted() -> None:
+    session = after(*BEGUN, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), ASKED)
+    session.start_run(RUN_ID)
+    assert isinstance(session.pending[-1], RunFailed)
+
+
+def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
+    session = after(*BEGUN, ASKED)
+    for _ in range(ATTEMPTS - 1):
+        session.start_run(RUN_ID)
+    assert session.run
+    session.start_run(RUN_ID)
+    assert session.run is None
+
+
+LATE: list[Callable[[Session], object]] = [
+    lambda s: s.request_approval(wanted(approval_id=MESSAGE)),
+    lambda s: s.deliver_decision(RUN_ID, 1, ID, IN_TIME),
+]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]) -> None:
+    refused(Code.RUN_OVER, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
+
+
+def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
+    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
+    ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
+    assert ruling == Ruling(decision="approved")
+    assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
+    assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
+
+
+def test_what_was_approved_for_an_agent_before_settles_no_other_call() -> None:
+    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
+    assert session.request_approval(wanted(attempt=2, approval_id=MESSAGE, tool_input={})) is None

@@ -1,0 +1,195 @@
+"""How a worker waits for what people decide."""
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from contracts.messages import Page
+from contracts.refusals import Code, Refusal
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME
+from contracts.session.commands import DeliverDecision
+from contracts.session.queries import ApprovalView, ListApprovals, RunView
+from contracts.session.values import Ruling, Usage
+from runtime.clock import now
+from session import approvals
+from session.approvals import Asking, TimeLimit
+from session.decisions import Decisions
+
+ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
+DENIED = Ruling(decision="denied", message="No.")
+
+
+def approval(**changed: Any) -> ApprovalView:
+    return ApprovalView.model_validate(
+        {
+            "id": APPROVAL,
+            "session_id": SESSION,
+            "run_id": RUN,
+            "tool_call_id": None,
+            "tool_name": "Bash",
+            "tool_input": {"command": "ls"},
+            "status": "pending",
+            "decided_by": None,
+            "message": None,
+            "remember": None,
+            "delivered": False,
+            "created_at": TIME,
+            "expires_at": "2999-01-01T00:00:00Z",
+            "decided_at": None,
+        }
+        | changed
+    )
+
+
+def run(attempt: int = 1) -> RunView:
+    return RunView(
+        id=UUID(RUN),
+        session_id=UUID(SESSION),
+        status="running",
+        attempt=attempt,
+        error_code=None,
+        error_detail=None,
+        message_id=None,
+        text="",
+        tool_calls=[],
+        usage=Usage(),
+        created_at=now(),
+        ended_at=None,
+    )
+
+
+@dataclass
+class Service:
+    """Stands in for the service: gives the approval in one shape after the other, and what is delivered."""
+
+    seen: list[ApprovalView | Exception]
+    delivered: Ruling | Exception = DENIED
+    listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
+    looks: int = 0
+    sent: list[Any] = field(default_factory=list[Any])
+    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Decisions(), approval_seconds=600))
+
+    async def ask(self, query: Any) -> Any:
+        if isinstance(query, ListApprovals):
+            return Page(items=self.listed, total=len(self.listed))
+        seen = self.seen[min(self.looks, len(self.seen) - 1)]
+        self.looks += 1
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    async def send(self, command: Any) -> Any:
+        self.sent.append(command)
+        if not isinstance(command, DeliverDecision):
+            return None
+        if isinstance(self.delivered, Exception):
+            raise self.delivered
+        return self.delivered
+
+    def asking(self, limit: TimeLimit, attempt: int = 1) -> Asking:
+        return Asking(cast(Any, self), run(attempt), limit)
+
+
+async def asked(service: Service) -> Ruling:
+    async with asyncio.timeout(10), TimeLimit(1000) as limit:
+        return await service.asking(limit).ask("toolu_1", "Bash", {"command": "ls"})
+
+
+async def test_what_is_settled_already_is_not_waited_for() -> None:
+    service = Service([approval()])
+
+    async def settled(command: Any) -> Ruling:
+        service.sent.append(command)
+        return DENIED
+
+    service.send = settled
+    assert (await asked(service), service.looks) == (DENIED, 0)
+
+
+async def test_a_decision_that_the_bus_did_not_tell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL", 0.01)
+    assert await asked(Service([approval(), approval(status="denied")])) == DENIED
+
+
+async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL", 0.01)
+    assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
+
+
+async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
+    service = Service([approval(expires_at=TIME)])
+    assert await asked(service) == DENIED
+    assert isinstance(service.sent[-1], DeliverDecision)
+
+
+async def test_a_worker_that_lost_the_run_is_ended() -> None:
+    service = Service([approval(status="denied")], Refusal(Code.RUN_OVER, "Another worker has it."))
+    limit = TimeLimit(1000)
+    asking = service.asking(limit)
+
+    async def work() -> None:
+        async with limit:
+            with pytest.raises(Refusal):
+                await asking.ask("toolu_1", "Bash", {})
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
+    assert asking.refusal
+    assert asking.refusal.code is Code.RUN_OVER
+
+
+async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
+    decided = approval(status="denied")
+    others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
+    service = Service([decided], listed=[decided, *others])
+    async with TimeLimit(1000) as limit:
+        prompt = await service.asking(limit, attempt=2).continuation()
+    assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
+    assert [command.approval_id for command in service.sent] == [ID]
+
+
+async def test_time_stands_still_while_people_are_waited_for() -> None:
+    async with TimeLimit(0.05) as limit:
+        with limit.standing(), limit.standing():
+            await asyncio.sleep(0.2)
+    assert not limit.expired()
+
+
+async def test_time_goes_on_when_nobody_is_waited_for_any_more() -> None:
+    limit = TimeLimit(0.05)
+
+    async def work() -> None:
+        async with limit:
+            with limit.standing():
+                pass
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
+    assert limit.expired()
+
+
+async def test_a_limit_can_be_ended_also_while_it_stands() -> None:
+    limit = TimeLimit(1000)
+
+    async def work() -> None:
+        async with limit:
+            with limit.standing(), limit.standing():
+                limit.end()
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await work()
+
+
+async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:
+    decisions = Decisions()
+    with decisions.awaited(ID) as one, decisions.awaited(OTHER) as other:
+        decisions.tell(ID)
+        assert (one.told.is_set(), other.told.is_set()) == (True, False)
+        await one.within(10)
+    decisions.tell(ID)

@@ -1,0 +1,202 @@
+"""Whatever comes in whatever order: one run at a time, none is stuck, each accepted query ends once, in its turn."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.samples import SESSION, USER
+from contracts.session.commands import DecideApproval, RequestApproval
+from contracts.session.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    MessageRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    RunRequested,
+    SessionFact,
+)
+from contracts.session.values import OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
+from eventing.testing.specification import replayed
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from runtime.clock import new_id
+from session.aggregate import Session
+from session.aggregate.queue import LONGEST_QUEUE
+
+IN_TIME = RequestApproval.example().expires_at - timedelta(seconds=1)
+SOME = st.integers(min_value=0, max_value=1000)
+COSTS = st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.4")])
+
+
+class Runs(RuleBasedStateMachine):
+    """Users and workers, who know only which runs were asked for and which were handed out; some come late."""
+
+    session: Session
+
+    @initialize(budget=st.sampled_from([None, 1.0]))
+    def open(self, budget: float | None) -> None:
+        self.session = Session(UUID(SESSION))
+        self.session.create(UUID(USER), "one", "interactive", SdkOptions(max_budget_usd=budget))
+
+    @rule(on_busy=st.sampled_from(["reject", "enqueue", "enqueue", "enqueue", "interrupt"]))
+    def submit(self, on_busy: OnBusy) -> None:
+        self.attempt(lambda: self.session.submit_query(new_id(), new_id(), "?", on_busy))
+
+    @rule(some=SOME)
+    def start_a_run_that_was_handed_out_maybe_again(self, some: int) -> None:
+        self.attempt(lambda: self.session.start_run(self.one_of(self.requested, some)))
+
+    @rule(some=SOME, tool=st.booleans())
+    def say(self, some: int, tool: bool) -> None:
+        run_id = self.one_of(self.requested, some)
+        call = ToolUseBlock(id=str(run_id), tool_call_id=new_id(), name="T", input={})
+        blocks = [call] if tool else [TextBlock(text="x")]
+        self.attempt(lambda: self.session.record_message(run_id, new_id(), [*blocks], "m"))
+
+    @rule(some=SOME)
+    def return_a_tool_call(self, some: int) -> None:
+        run_id = self.one_of(self.requested, some)
+        self.attempt(lambda: self.session.record_tool_result(run_id, str(run_id), {}, False, 1))
+
+    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
+    def ask(self, some: int, attempt: int) -> None:
+        run_id = self.one_of(self.requested, some)
+        changed = {"run_id": run_id, "attempt": attempt, "approval_id": new_id(), "tool_use_id": str(run_id)}
+        wanted = RequestApproval.example().model_copy(update=changed)
+        self.attempt(lambda: self.session.request_approval(wanted))
+
+    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
+    def deliver(self, some: int, attempt: int) -> None:
+        asked = self.one_asked(some)
+        if asked:
+            self.attempt(lambda: self.session.deliver_decision(asked.run_id, attempt, asked.approval_id, IN_TIME))
+
+    @rule(some=SOME, remember=st.sampled_from(["once", "once", "once", "session"]))
+    def decide(self, some: int, remember: Remember) -> None:
+        asked = self.one_asked(some)
+        if asked:
+            changed = {"approval_id": asked.approval_id, "decision": "approved", "remember": remember}
+            decided = DecideApproval.example().model_copy(update=changed)
+            self.attempt(lambda: self.session.decide_approval(decided, UUID(USER), IN_TIME))
+
+    @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]))
+    def end(self, some: int, cost: Decimal, code: Code | None) -> None:
+        usage = Usage(cost_usd=cost)
+        self.attempt(lambda: self.session.end_run(self.one_of(self.requested, some), usage, code))
+
+    @rule(some=SOME)
+    def cancel(self, some: int) -> None:
+        self.attempt(lambda: self.session.cancel_run(self.one_of(self.accepted, some)))
+
+    @rule()
+    def interrupt(self) -> None:
+        self.attempt(self.session.interrupt)
+
+    @rule()
+    def pause(self) -> None:
+        self.attempt(self.session.pause)
+
+    @rule()
+    def resume(self) -> None:
+        self.attempt(self.session.resume)
+
+    @precondition(lambda self: len(self.session.pending) > 20)
+    @rule()
+    def delete(self) -> None:
+        self.attempt(self.session.delete)
+
+    @invariant()
+    def at_most_one_run_goes(self) -> None:
+        assert len(self.going) <= 1
+
+    @invariant()
+    def no_run_waits_without_a_reason(self) -> None:
+        waiting = set(self.accepted) - set(self.requested) - set(self.ended)
+        assert not waiting or self.going or self.session.queue.paused
+        assert len(waiting) <= LONGEST_QUEUE
+
+    @invariant()
+    def no_run_ends_twice_or_without_having_been_accepted(self) -> None:
+        assert max(Counter(self.ended).values(), default=0) <= 1
+        assert max(Counter(self.requested).values(), default=0) <= 1
+        assert set(self.ended) <= set(self.accepted)
+
+    @invariant()
+    def an_approval_is_decided_once_and_outlives_no_run(self) -> None:
+        decided = Counter(fact.approval_id for fact in self.facts if isinstance(fact, ApprovalDecided))
+        assert max(decided.values(), default=0) <= 1
+        assert all(asked.run_id in self.going for asked in self.asked if asked.approval_id not in decided)
+
+    @invariant()
+    def those_that_waited_go_in_their_order(self) -> None:
+        queued = [fact.run_id for fact in self.facts if isinstance(fact, RunQueued)]
+        went = [run_id for run_id in self.requested if run_id in queued]
+        assert went == [run_id for run_id in queued if run_id in went]
+
+    @invariant()
+    def messages_are_numbered_without_a_gap(self) -> None:
+        numbers = [f.sequence_number for f in self.facts if isinstance(f, RunRequested | MessageRecorded)]
+        assert numbers == [*range(1, len(numbers) + 1)]
+
+    def teardown(self) -> None:
+        """Workers finish what was handed out: then every query has ended, and replay equals live."""
+        if not self.session.deleted:
+            self.session.resume()
+            while self.going:
+                [run_id] = self.going
+                self.session.end_run(run_id, Usage())
+        assert sorted(self.ended) == sorted(self.accepted)
+        again = replayed(self.session)
+        for live in (self.session, again):
+            live.pending.clear()
+        assert {**vars(again), "version": 0} == {**vars(self.session), "version": 0, "modified_on": again.modified_on}
+
+    @property
+    def facts(self) -> list[SessionFact]:
+        return self.session.pending
+
+    @property
+    def accepted(self) -> list[UUID]:
+        return [*dict.fromkeys(fact.run_id for fact in self.facts if isinstance(fact, RunQueued | RunRequested))]
+
+    @property
+    def requested(self) -> list[UUID]:
+        return [fact.run_id for fact in self.facts if isinstance(fact, RunRequested)]
+
+    @property
+    def ended(self) -> list[UUID]:
+        return [fact.run_id for fact in self.facts if isinstance(fact, RunCompleted | RunFailed | RunCancelled)]
+
+    @property
+    def asked(self) -> list[ApprovalRequested]:
+        return [fact for fact in self.facts if isinstance(fact, ApprovalRequested)]
+
+    @property
+    def going(self) -> set[UUID]:
+        return set(self.requested) - set(self.ended)
+
+    def one_asked(self, some: int) -> ApprovalRequested | None:
+        return self.asked[-1 - some % min(len(self.asked), 4)] if self.asked else None
+
+    def one_of(self, runs: list[UUID], some: int) -> UUID:
+        # Counted from the end: what comes for the run of now is as likely as what comes late.
+        return runs[-1 - some % min(len(runs), 4)] if runs else new_id()
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        before = len(self.facts)
+        if self.session.deleted:  # a deleted session is not loaded
+            return
+        try:
+            act()
+        except Refusal:
+            assert len(self.facts) == before
+
+
+Runs.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestRuns = Runs.TestCase

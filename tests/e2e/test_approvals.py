@@ -1,0 +1,211 @@
+"""People decide what an agent may do, over any restart."""
+
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from onebox.testing.system import System, until
+
+from tests.e2e.user import User, bash, newcomer, scripted
+
+TOUCH = bash("touch made")
+
+
+class Asked:
+    """A query whose agent waits for an approval."""
+
+    def __init__(self, user: User, session_id: str, *turns: dict[str, Any]) -> None:
+        self.user, self.session_id = user, session_id
+        self._caller = ThreadPoolExecutor(1)
+        self.answer: Future[httpx.Response] = self._caller.submit(user.ask, session_id, scripted(*turns))
+        self._caller.shutdown(wait=False)
+
+    def approval(self) -> dict[str, Any]:
+        """Wait until there is one, and give it."""
+        until(self.pending, 30)
+        return self.pending()[0]
+
+    def pending(self) -> list[dict[str, Any]]:
+        return self.user.items("/approvals", status="pending", session_id=self.session_id)
+
+    def decide(self, how: str, **body: Any) -> httpx.Response:
+        return decide(self.user, self.approval()["id"], how, **body)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """How the tool calls ended, and what came of them."""
+        calls = self.user.items(f"/sessions/{self.session_id}/tool-calls")
+        return [(call["status"], call["tool_output"]["content"] if call["tool_output"] else "") for call in calls]
+
+
+def decide(user: User, approval_id: str, how: str, **body: Any) -> httpx.Response:
+    return user.http.post(f"/approvals/{approval_id}/{how}", json=body or None)
+
+
+def careful(user: User, mode: str = "interactive") -> str:
+    """Open a session in which nothing but reading is allowed."""
+    body = {"mode": mode, "sdk_options": {"allowed_tools": ["Read"]}}
+    return user.http.post("/sessions", json=body).raise_for_status().json()["id"]
+
+
+@pytest.fixture
+def asked(user: User) -> Asked:
+    return Asked(user, careful(user), TOUCH, {"text": "Done."})
+
+
+@pytest.fixture
+def stranger(system: System) -> Generator[User]:
+    yield from newcomer(system)
+
+
+def test_an_approved_tool_call_is_made(asked: Asked) -> None:
+    approval = asked.approval()
+    assert (approval["tool_name"], approval["tool_input"]["command"]) == ("Bash", "touch made")
+    assert asked.user.status(asked.session_id) == "waiting"
+    run = asked.user.http.get(f"/sessions/{asked.session_id}/runs/{approval['run_id']}").json()
+    assert run["status"] == "waiting_approval"
+    decided = asked.decide("approve")
+    assert (decided.status_code, decided.json()["status"]) == (200, "approved")
+    assert asked.answer.result(60).json()["content"]["text"] == "Done."
+    assert asked.calls()[0][0] == "success"
+    assert asked.user.status(asked.session_id) == "active"
+
+
+def test_a_denial_reaches_the_agent_with_its_message_and_the_agent_goes_on(asked: Asked) -> None:
+    asked.decide("deny", message="Not on a Friday.")
+    assert asked.answer.result(60).json()["content"]["text"] == "Done."
+    [(status, output)] = asked.calls()
+    assert (status, "Not on a Friday." in output) == ("error", True)
+
+
+def test_a_tool_that_is_remembered_is_asked_for_once_in_a_session(user: User) -> None:
+    session_id = careful(user)
+    first = Asked(user, session_id, TOUCH, bash("touch again"), {"text": "Done."})
+    first.decide("approve", remember="session")
+    first.answer.result(60).raise_for_status()
+    user.ask(session_id, scripted(bash("touch thrice"), {"text": "Done."})).raise_for_status()
+    assert [status for status, _ in first.calls()] == ["success"] * 3
+    assert len(user.items("/approvals")) == 1
+
+
+def test_in_a_session_that_is_not_interactive_nobody_is_asked(user: User) -> None:
+    session_id = careful(user, "non_interactive")
+    user.ask(session_id, scripted(TOUCH, {"text": "Done."})).raise_for_status()
+    [call] = user.items(f"/sessions/{session_id}/tool-calls")
+    assert (call["status"], "not interactive" in call["tool_output"]["content"]) == ("error", True)
+    assert user.items("/approvals") == []
+
+
+def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(asked: Asked) -> None:
+    approval_id = asked.approval()["id"]
+    with ThreadPoolExecutor(2) as people:
+        answers = list(people.map(decide, [asked.user] * 2, [approval_id] * 2, ["approve", "deny"]))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    [lost] = [answer.json() for answer in answers if answer.status_code == 409]
+    won = asked.user.http.get(f"/approvals/{approval_id}").json()
+    assert lost["error_code"] == "APPROVAL_OVER"
+    assert f"{won['status']} already by user {won['decided_by']}" in lost["detail"]
+    asked.answer.result(60).raise_for_status()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/approve"), ("POST", "/deny")])
+def test_anothers_approval_does_not_exist(asked: Asked, stranger: User, method: str, path: str) -> None:
+    approval_id = asked.approval()["id"]
+    answer = stranger.http.request(method, f"/approvals/{approval_id}{path}")
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "APPROVAL_NOT_FOUND")
+    assert stranger.items("/approvals") == []
+    asked.decide("deny")
+    asked.answer.result(60).raise_for_status()
+
+
+def test_deleting_the_session_takes_its_approvals_with_it(asked: Asked) -> None:
+    approval_id = asked.approval()["id"]
+    asked.user.http.delete(f"/sessions/{asked.session_id}").raise_for_status()
+    assert asked.user.http.get(f"/approvals/{approval_id}").status_code == 404
+    assert asked.answer.result(60).status_code in {404, 409}
+
+
+def test_nobody_answers_and_the_agent_is_told() -> None:
+    with System({"APPROVAL_SECONDS": "1"}) as system:
+        system.start()
+        for user in newcomer(system):
+            asked = Asked(user, careful(user), TOUCH, {"text": "Done."})
+            assert asked.answer.result(60).json()["content"]["text"] == "Done."
+            [approval] = user.items("/approvals", session_id=asked.session_id)
+            assert (approval["status"], approval["decided_by"]) == ("expired", None)
+            [(status, output)] = asked.calls()
+            assert (status, "Nobody answered in time" in output) == ("error", True)
+            assert decide(user, approval["id"], "approve").json()["error_code"] == "APPROVAL_OVER"
+
+
+RETRIED = (TOUCH, {"text": "counts as the notice with which the agent closes what was cut"}, TOUCH, {"text": "Done."})
+"""The agent makes its call again when it is started again."""
+
+
+@pytest.fixture
+def shaken(fresh_user: User) -> Asked:
+    """As `asked`, on a system to kill."""
+    return Asked(fresh_user, careful(fresh_user), *RETRIED)
+
+
+@pytest.mark.parametrize("service", ["gateway", "identity"])
+def test_an_approval_outlives_the_services_around_it(fresh_system: System, fresh_user: User, service: str) -> None:
+    asked = Asked(fresh_user, careful(fresh_user), TOUCH, {"text": "Done."})
+    approval = asked.approval()
+    fresh_system.kill(service)
+    until(lambda: answers(fresh_user))
+    assert asked.decide("approve").json()["status"] == "approved"
+    place = f"/sessions/{asked.session_id}/runs/{approval['run_id']}"
+    until(lambda: fresh_user.http.get(place).json()["status"] == "completed", 30)
+    assert asked.calls()[0][0] == "success"
+
+
+def answers(user: User) -> bool:
+    """Whether the API is there."""
+    try:
+        return user.http.get("/approvals").is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the next worker", "after"])
+def test_an_approval_outlives_its_worker_and_the_same_run_goes_on(
+    fresh_system: System, fresh_user: User, shaken: Asked, early: bool
+) -> None:
+    approval = shaken.approval()
+    place = f"/sessions/{shaken.session_id}/runs/{approval['run_id']}"
+    fresh_system.kill("session")
+    until(lambda: answers(fresh_user), 30)
+    if not early:
+        until(lambda: fresh_user.http.get(place).json()["attempt"] == 2, 30)
+    assert fresh_user.status(shaken.session_id) == "waiting"
+    assert shaken.decide("approve").json()["status"] == "approved"
+    answer = shaken.answer.result(60).json()
+    assert (answer["run_id"], answer["content"]["text"]) == (approval["run_id"], "Done.")
+    assert [status for status, _ in shaken.calls()] == ["interrupted", "success"]
+    assert fresh_user.http.get(place).json()["attempt"] == 2
+    assert [a["status"] for a in fresh_user.items("/approvals")] == ["approved", "approved"]
+
+
+def test_a_denial_after_a_restart_reaches_the_agent(fresh_system: System, fresh_user: User) -> None:
+    asked = Asked(fresh_user, careful(fresh_user), TOUCH, {}, {"recall": True})
+    asked.approval()
+    fresh_system.kill("session")
+    until(lambda: answers(fresh_user), 30)
+    asked.decide("deny", message="Not on a Friday.")
+    words = asked.answer.result(60).json()["content"]["text"]
+    assert "denied: go on without it. Not on a Friday." in words
+    assert [status for status, _ in asked.calls()] == ["interrupted"]
+
+
+def test_a_worker_that_is_killed_after_the_agent_was_told_leaves_an_interrupted_run(
+    fresh_system: System, fresh_user: User
+) -> None:
+    asked = Asked(fresh_user, careful(fresh_user), bash("touch made; sleep 300"), {"text": "never"})
+    approval = asked.approval()
+    asked.decide("approve")
+    until(lambda: fresh_user.http.get(f"/approvals/{approval['id']}").json()["delivered"])
+    fresh_system.kill("session")
+    assert asked.answer.result(60).json()["error_code"] == "RUN_INTERRUPTED"
+    assert [status for status, _ in asked.calls()] == ["interrupted"]

@@ -1,0 +1,200 @@
+"""Following an agent at work, on the whole system: nothing lost, nothing twice, whoever dies."""
+
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from httpx_sse import ServerSentEvent, connect_sse
+from onebox.testing.system import System, until
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import ClientConnection, connect
+
+from tests.e2e.user import User, bash, newcomer, scripted
+
+ONE_RUN = [
+    "session.run_requested",
+    "session.run_started",
+    "session.message_recorded",
+    "session.tool_call_started",
+    "session.tool_call_ended",
+    "session.message_recorded",
+    "session.run_completed",
+]
+WHOLE = ["session.created", *ONE_RUN]
+
+
+@contextmanager
+def following(user: User, path: str, after: str | None = None, **query: str) -> Generator[Iterator[ServerSentEvent]]:
+    """Open a stream, and read its `connected`."""
+    headers = {"last-event-id": after} if after else {}
+    with connect_sse(user.http, "GET", path, params=query, headers=headers) as source:
+        source.response.raise_for_status()
+        events = source.iter_sse()
+        assert next(events).event == "connected"
+        yield events
+
+
+@contextmanager
+def talking(user: User, session_id: str, query: str = "") -> Generator[ClientConnection]:
+    """Open a socket, and read its `connected`."""
+    address = f"{user.http.base_url}sessions/{session_id}/stream{query}".replace("http", "ws", 1)
+    with connect(address, additional_headers={"authorization": user.http.headers["authorization"]}) as client:
+        assert json.loads(client.recv(10))["type"] == "connected"
+        yield client
+
+
+def facts(events: Iterator[ServerSentEvent], last: str = "session.run_completed") -> list[ServerSentEvent]:
+    """Read facts until the last of a run."""
+    read: list[ServerSentEvent] = []
+    while not read or read[-1].event != last:
+        event = next(events)
+        if event.event != "text_delta":
+            read.append(event)
+    return read
+
+
+def message(connection: ClientConnection) -> dict[str, Any]:
+    return json.loads(connection.recv(20))
+
+
+def close_code(connection: ClientConnection) -> int | None:
+    """Read until the socket is closed, and give the code."""
+    with suppress(ConnectionClosedError):
+        for _ in connection:
+            pass
+    return connection.close_code
+
+
+def test_an_agent_at_work_is_followed_fact_by_fact_and_word_by_word(user: User) -> None:
+    session_id = user.create()
+    with following(user, f"/sessions/{session_id}/events", after="0") as events:
+        user.ask(session_id, scripted(bash("echo one"), {"text": "All is well."})).raise_for_status()
+        told = [next(events)]
+        while told[-1].event != "session.run_completed":
+            told.append(next(events))
+    assert [event.event for event in told if event.event != "text_delta"] == WHOLE
+    assert "".join(event.json()["text"] for event in told if event.event == "text_delta") == "All is well."
+
+
+def test_events_and_socket_and_the_users_own_stream_tell_the_same_facts(user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted(bash("echo one"), {"text": "Done."})).raise_for_status()
+    with (
+        following(user, f"/sessions/{session_id}/events", after="0") as events,
+        following(user, "/events", after="0", types="session.*") as all_events,
+        talking(user, session_id, "?after=0") as client,
+    ):
+        told = [event.json() for event in facts(events)]
+        assert [event.json() for event in facts(all_events)] == told
+        assert [message(client)["data"] for _ in told] == told
+    assert [fact["type"] for fact in told] == WHOLE
+
+
+def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(fresh_system: System, fresh_user: User) -> None:
+    session_id = fresh_user.create()
+    path = f"/sessions/{session_id}/events"
+    script = scripted(bash("until [ -e /workspace/go ]; do sleep 0.1; done"), {"text": "Done."})
+    with ThreadPoolExecutor(1) as caller, following(fresh_user, path, after="0") as events:
+        asked = caller.submit(asked_and_cut, fresh_user, session_id, script)
+        seen = facts(events, last="session.tool_call_started")
+        fresh_system.kill("gateway")
+        asked.result(30)
+        (fresh_system.data_dir / "workspaces" / session_id / "go").touch()
+    until(lambda: answers(fresh_user), 30)
+    with following(fresh_user, path, after=seen[-1].id) as events:
+        seen += facts(events)
+    assert [event.event for event in seen] == WHOLE
+    assert len({event.id for event in seen}) == len(seen)
+
+
+def test_a_query_is_followed_to_its_answer(user: User) -> None:
+    session_id = user.create()
+    body = {"message": scripted({"text": "All is well."})}
+    headers = {"accept": "text/event-stream"}
+    with connect_sse(user.http, "POST", f"/sessions/{session_id}/query", json=body, headers=headers) as source:
+        told = list(source.iter_sse())
+    assert [told[0].event, told[1].event, told[-2].event] == ["connected", ONE_RUN[0], ONE_RUN[-1]]
+    assert told[-1].event == "result"
+    assert told[-1].json()["content"] == {"type": "text", "text": "All is well."}
+    assert "text_delta" in [event.event for event in told]
+
+
+def test_a_query_over_a_socket_is_answered_there(user: User) -> None:
+    session_id = user.create()
+    with talking(user, session_id) as client:
+        client.send(json.dumps({"type": "query", "data": {"message": scripted({"text": "Fine."})}}))
+        types = [message(client)["type"]]
+        while types[-1] != "result":
+            types.append(message(client)["type"])
+    assert {"status_change", "text_delta", "message", "result"} <= set(types)
+
+
+def test_a_session_of_another_cannot_be_followed(user: User, system: System) -> None:
+    session_id = user.create()
+    for stranger in newcomer(system):
+        assert stranger.http.get(f"/sessions/{session_id}/events").status_code == 404
+
+
+def test_logging_out_ends_what_is_open(user: User) -> None:
+    session_id = user.create()
+    with following(user, f"/sessions/{session_id}/events") as events, talking(user, session_id) as client:
+        user.http.post("/auth/logout").raise_for_status()
+        assert [event.event for event in events][-1] == "error"
+        assert close_code(client) == 1008
+
+
+def test_one_that_reads_nothing_holds_nobody_up(user: User, system: System) -> None:
+    session_id = user.create()
+    place = urlsplit(system.base_url)
+    with socket.create_connection((str(place.hostname), place.port or 0)) as dead:
+        dead.sendall(
+            f"GET /api/v1/sessions/{session_id}/events?after=0 HTTP/1.1\r\nhost: x\r\n"
+            f"authorization: {user.http.headers['authorization']}\r\n\r\n".encode()
+        )
+        with following(user, f"/sessions/{session_id}/events") as events:
+            user.ask(session_id, scripted({"text": "a " * 40_000})).raise_for_status()
+            assert facts(events)[-1].event == "session.run_completed"
+
+
+def test_a_system_that_stops_does_not_wait_for_followers(fresh_system: System, fresh_user: User) -> None:
+    session_id = fresh_user.create()
+    with following(fresh_user, f"/sessions/{session_id}/events") as events, talking(fresh_user, session_id) as client:
+        assert fresh_system.stop() == 0
+        assert [event.event for event in events][-1] == "error"
+        assert close_code(client) == 1001
+    assert "killed" not in fresh_system.output
+
+
+def test_the_lines_of_the_guide_show_what_it_says(user: User, system: System) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/streams.md").read_text()
+    given = (
+        f"api={system.base_url}/api/v1\nid={user.create()}\nauth='authorization: {user.http.headers['authorization']}'"
+    )
+    lines = [given, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)]
+    ran = subprocess.run(["bash", "-euc", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
+    run, tools, everything = ran.stdout.split("event: connected")[1:]
+    assert "event: result\n" in run
+    assert re.findall("event: (.*)", tools) == ["session.tool_call_started", "session.tool_call_ended"]
+    assert "event: identity.user_registered\n" in everything
+
+
+def asked_and_cut(user: User, session_id: str, message: str) -> None:
+    """Ask, and lose the connection."""
+    with pytest.raises(httpx.TransportError), httpx.Client(headers=user.http.headers, timeout=60) as client:
+        client.post(f"{user.http.base_url}sessions/{session_id}/query", json={"message": message})
+
+
+def answers(user: User) -> bool:
+    try:
+        return user.http.get("/auth/me").status_code == 200
+    except httpx.TransportError:
+        return False
