@@ -17,6 +17,7 @@ CREATE TABLE sessions (
 );
 -- Ids are UUIDs of version 7: their order is that of creation.
 CREATE INDEX sessions_of_user ON sessions (user_id, id DESC);
+CREATE INDEX sessions_of_user_by_status ON sessions (user_id, status, id DESC);
 
 CREATE TABLE runs (
     id            uuid        PRIMARY KEY,
