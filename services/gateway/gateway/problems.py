@@ -23,6 +23,7 @@ class EdgeCode(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     NOT_FOUND = "NOT_FOUND"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -34,9 +35,13 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
     Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
+    Code.FILE_CHANGED: (409, "The file has changed meanwhile"),
+    Code.FILE_NOT_FOUND: (404, "There is no such file"),
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
+    Code.INVALID_PATH: (422, "The path is not valid"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
+    Code.NOT_A_FILE: (409, "That is no file"),
     Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.RUN_CANCELLED: (409, "The run was cancelled"),
@@ -49,12 +54,14 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
+    Code.WORKSPACE_FULL: (409, "The workspace is full"),
     EdgeCode.FORBIDDEN: (403, "Not allowed"),
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
     EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
     EdgeCode.NOT_FOUND: (404, "There is nothing here"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
+    EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
     EdgeCode.UNAVAILABLE: (503, "Not now"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),

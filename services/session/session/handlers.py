@@ -1,5 +1,6 @@
 """What the session service does on a command: load, let the session decide, save."""
 
+import asyncio
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
@@ -12,6 +13,7 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
+from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
 from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 
@@ -81,6 +83,29 @@ async def delete_session(command: DeleteSession, work: Work) -> None:
     session = await _load(command.session_id, work)
     session.delete()
     await work.save(session)
+
+
+@handles
+async def upload_part(command: UploadPart, work: Work) -> None:
+    """Put a part of a file aside."""
+    await _load(command.session_id, work)
+    uploads = work.tools.files(command.session_id).uploads
+    await asyncio.to_thread(uploads.put, command.upload_id, command.offset, command.data)
+
+
+@handles
+async def write_file(command: WriteFile, work: Work) -> FileWritten:
+    """Write a file into the workspace."""
+    await _load(command.session_id, work)
+    files = work.tools.files(command.session_id)
+    return await asyncio.to_thread(files.write, command.path, command.upload_id, command.size)
+
+
+@handles
+async def delete_file(command: DeleteFile, work: Work) -> None:
+    """Remove a file from the workspace."""
+    await _load(command.session_id, work)
+    await asyncio.to_thread(work.tools.files(command.session_id).delete, command.path)
 
 
 async def _load(session_id: UUID, work: Work) -> Session:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608
 # Statements are put together from the constants of this file; values are always parameters.
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from contracts.session.queries import (
     SessionView,
     ToolCallView,
 )
+from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
 from eventing.database import Row
 from eventing.handling import Handlers, QueryContext
 
@@ -119,6 +121,21 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
     """Give how many sessions are in each status."""
     rows = await context.database.fetch("SELECT status, sum(n)::bigint AS n FROM session_counts GROUP BY status")
     return {row["status"]: row["n"] for row in rows}
+
+
+@answers
+async def list_files(query: ListFiles, context: Context) -> FilesPage:
+    """Give what lies in a session's workspace."""
+    await _visible(query.session_id, context)
+    return await asyncio.to_thread(context.tools.files(query.session_id).listing, query.skip, query.limit)
+
+
+@answers
+async def read_file(query: ReadFile, context: Context) -> FilePart:
+    """Give a part of a file of the workspace."""
+    await _visible(query.session_id, context)
+    files = context.tools.files(query.session_id)
+    return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
 
 
 async def _visible(session_id: UUID, context: Context) -> Row:

@@ -1,7 +1,6 @@
 """What the session service does when it hears a fact: runs the agent, and tidies up after a session."""
 
 import asyncio
-import shutil
 from contextlib import aclosing
 
 from contracts.refusals import Code, Refusal
@@ -105,5 +104,5 @@ async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
     await reaction.tools.agents.close(recorded.id)
-    await asyncio.to_thread(shutil.rmtree, reaction.tools.workspace(recorded.id), ignore_errors=True)
+    await asyncio.to_thread(reaction.tools.files(recorded.id).remove)
     await reaction.tools.transcripts.delete_session(recorded.id)

@@ -15,6 +15,7 @@ from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
 from session.transcript import Transcripts
+from session.workspace import Uploads, Workspace
 
 log = get_logger()
 
@@ -30,6 +31,10 @@ class Tools:
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
         return self.workspaces / str(session_id)
+
+    def files(self, session_id: UUID) -> Workspace:
+        """Give what is in that folder, as clients see it."""
+        return Workspace(self.workspace(session_id), Uploads(self.workspaces / ".uploads" / str(session_id)))
 
 
 @asynccontextmanager

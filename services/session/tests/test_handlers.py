@@ -15,6 +15,7 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
+from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
 from eventing.locks import Locks
 from eventing.memory import MemoryStore
@@ -82,6 +83,9 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
         (handlers.record_tool_result, RecordToolResult.example()),
         (handlers.end_run, EndRun.example()),
         (handlers.delete_session, DeleteSession.example()),
+        (handlers.upload_part, UploadPart.example()),
+        (handlers.write_file, WriteFile.example()),
+        (handlers.delete_file, DeleteFile.example()),
     ],
 )
 async def test_what_is_anothers_does_not_exist(desk: Desk, handler: Any, command: Any) -> None:

@@ -8,6 +8,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
 from contracts.session.commands import CreateSession, SubmitQuery
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -45,7 +46,7 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, ListMessages, ListToolCalls])
+@pytest.mark.parametrize("query", [GetSession, GetRun, ListMessages, ListToolCalls, ListFiles, ReadFile])
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)

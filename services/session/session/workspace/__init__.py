@@ -1,0 +1,135 @@
+"""The files that an agent works on, as clients see them: listed, read, written, removed, and never anything else."""
+
+import os
+import shutil
+import stat
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
+
+from session.workspace.paths import FILE, folder, meaning, names, opened
+from session.workspace.uploads import Uploads
+from session.workspace.walking import walk
+
+__all__ = ["Uploads", "Workspace"]
+
+LARGEST = 2**30
+MOST_LISTED = 20_000
+MOST_COUNTED = 1_000_000
+
+
+class Workspace:
+    """One session's files. Its methods block, so they are called in threads."""
+
+    def __init__(self, root: Path, uploads: Uploads) -> None:
+        self.root, self.uploads = root, uploads
+
+    def listing(self, skip: int, limit: int) -> FilesPage:
+        """Give a page of all that is there, in the order of paths."""
+        try:
+            with folder(self.root, []) as top:
+                found = [_view(entry.path, entry.status) for entry in islice(walk(top), MOST_LISTED + 1)]
+        except FileNotFoundError:  # no agent has worked here yet
+            found = []
+        listed = found[:MOST_LISTED]
+        return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
+
+    def read(self, path: str, offset: int, length: int, etag: str | None) -> FilePart:
+        """Give a part of a file; past its end, no bytes.
+
+        Raises:
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that `etag` names.
+        """
+        *above, name = names(path)
+        with meaning(path), folder(self.root, above) as within, opened(name, FILE, within) as place:
+            status = os.fstat(place)
+            if not stat.S_ISREG(status.st_mode):
+                raise Refusal(Code.NOT_A_FILE, f"{path!r} is no file.")
+            now = _etag(status)
+            if etag not in (None, now):
+                raise Refusal(Code.FILE_CHANGED, f"{path!r} has changed meanwhile.")
+            data = os.pread(place, length, offset)
+            return FilePart(size_bytes=status.st_size, modified_at=_time(status), etag=now, data=data)
+
+    def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
+        """Make an upload a file, in folders that are made if need be; what was there is replaced.
+
+        Raises:
+            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is thrown away.
+        """
+        try:
+            *above, name = names(path)
+            uploaded = self.uploads.finish(upload_id, size)
+            with meaning(path), folder(self.root, above, make=True) as within:
+                before = _status(name, within)
+                self._check_room(size - (before.st_size if before else 0))
+                uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
+                os.rename(uploaded, name, dst_dir_fd=within)
+                os.fsync(within)
+                after = os.stat(name, dir_fd=within, follow_symlinks=False)
+        finally:
+            self.uploads.forget(upload_id)
+        return FileWritten(file=_view(path, after), created=before is None)
+
+    def delete(self, path: str) -> None:
+        """Remove a file, a symlink, or a folder with all that is in it.
+
+        Raises:
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
+        """
+        *above, name = names(path)
+        with meaning(path), folder(self.root, above) as within:
+            if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, dir_fd=within)
+            else:
+                os.unlink(name, dir_fd=within)
+            os.fsync(within)
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.uploads.root, ignore_errors=True)
+
+    def _check_room(self, more: int) -> None:
+        with folder(self.root, []) as top:
+            sizes = (entry.status.st_size for entry in walk(top) if stat.S_ISREG(entry.status.st_mode))
+            if sum(islice(sizes, MOST_COUNTED)) + more > LARGEST:
+                raise Refusal(Code.WORKSPACE_FULL, f"A workspace holds {LARGEST} bytes at most.")
+
+
+def _status(name: str, within: int) -> os.stat_result | None:
+    try:
+        status = os.stat(name, dir_fd=within, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise Refusal(Code.NOT_A_FILE, f"{name!r} is there and is no file; remove it first.")
+    return status
+
+
+def _view(path: str, status: os.stat_result) -> FileView:
+    return FileView(path=path, type=_type(status.st_mode), size_bytes=status.st_size, modified_at=_time(status))
+
+
+def _type(mode: int) -> FileType:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "symlink" if stat.S_ISLNK(mode) else "other"
+
+
+def _etag(status: os.stat_result) -> str:
+    # Whoever changes a file can set its other times back, not this one.
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
+
+
+def _time(status: os.stat_result) -> datetime:
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (ValueError, OverflowError):  # an agent may set it to what no calendar knows
+        return datetime.fromtimestamp(0, UTC)
