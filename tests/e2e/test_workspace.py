@@ -45,3 +45,60 @@ def test_what_was_removed_is_gone_for_the_agent(user: User) -> None:
     put(user, session_id, "a.txt", b"x")
     assert user.http.delete(f"/sessions/{session_id}/workspace/a.txt").status_code == 204
     assert "No such file" in user.bash(session_id, "cat a.txt || true")
+
+
+def fork(user: User, session_id: str, **body: str) -> httpx.Response:
+    return user.http.post(f"/sessions/{session_id}/fork", json={"name": "Forked Session", **body})
+
+
+def said(user: User, session_id: str, message: str) -> str:
+    return user.ask(session_id, message).raise_for_status().json()["content"]["text"]
+
+
+def test_a_fork_has_the_fields_of_the_specification(user: User) -> None:
+    session_id = user.create()
+    answer = fork(user, session_id)
+    shown = answer.json()
+    assert answer.status_code == 201
+    assert (shown["parent_session_id"], shown["is_fork"], shown["name"]) == (session_id, True, "Forked Session")
+    assert (shown["status"], shown["mode"], shown["ready"]) == ("created", "forked", True)
+
+
+def test_a_fork_knows_what_its_parent_knew_and_both_go_on_independently(user: User) -> None:
+    session_id = user.create()
+    said(user, session_id, "My name is Ada")
+    user.bash(session_id, "echo one > a.txt; ln -s a.txt link")
+    fork_id = fork(user, session_id).json()["id"]
+    assert said(user, fork_id, 'What is my name? [[simulate {"turns": [{}]}]]') == "Your name is Ada."
+    said(user, fork_id, "My name is Bob")
+    assert user.bash(fork_id, "cat link; echo two > a.txt") == "one"
+    assert get(user, session_id, "a.txt").content == b"one\n"
+    assert said(user, session_id, 'What is my name? [[simulate {"turns": [{}]}]]') == "Your name is Ada."
+    assert said(user, fork_id, 'What is my name? [[simulate {"turns": [{}]}]]') == "Your name is Bob."
+
+
+def test_a_fork_of_an_earlier_message_does_not_know_what_came_after(user: User) -> None:
+    session_id = user.create()
+    said(user, session_id, "My name is Ada")
+    said(user, session_id, "My name is Bob")
+    messages = user.items(f"/sessions/{session_id}/messages")
+    fork_id = fork(user, session_id, from_message_id=messages[1]["id"]).json()["id"]
+    assert user.items(f"/sessions/{fork_id}/messages") == messages[:2]
+    assert said(user, fork_id, "What is my name?") == "Your name is Ada."
+    assert [m["sequence_number"] for m in user.items(f"/sessions/{fork_id}/messages")] == [1, 2, 3, 4]
+
+
+def test_a_fork_of_a_fork_knows_all(user: User) -> None:
+    session_id = user.create()
+    said(user, session_id, "My name is Ada")
+    first = fork(user, session_id).json()["id"]
+    known = user.items(f"/sessions/{first}/messages")
+    user.http.delete(f"/sessions/{session_id}").raise_for_status()
+    second = fork(user, first, from_message_id=known[0]["id"]).json()["id"]
+    assert said(user, second, "What is my name?") == "Your name is Ada."
+
+
+def test_an_unknown_message_cannot_be_forked_from(user: User) -> None:
+    session_id = user.create()
+    answer = fork(user, session_id, from_message_id=session_id)
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "MESSAGE_NOT_FOUND")

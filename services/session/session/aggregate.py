@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.events import (
+    ForkCompleted,
     MessageRecorded,
     RunCompleted,
     RunFailed,
@@ -14,6 +15,7 @@ from contracts.session.events import (
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionForked,
     ToolCallEnded,
     ToolCallStarted,
 )
@@ -34,11 +36,14 @@ class Session(Aggregate[SessionFact]):
     """At most one run goes at a time; what comes for a run that is over is refused."""
 
     user_id: UUID
+    sdk_options: SdkOptions
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
+        self.ready = True
         self.messages = 0
+        self.message_ids: list[UUID] = []
         self.run: Run | None = None
 
     def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
@@ -49,8 +54,9 @@ class Session(Aggregate[SessionFact]):
         """Ask the agent something.
 
         Raises:
-            Refusal: SESSION_BUSY, another run is going.
+            Refusal: SESSION_BUSY, another run is going; SESSION_NOT_READY.
         """
+        self.check_ready()
         if self.run:
             raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
         number = self.messages + 1
@@ -141,6 +147,39 @@ class Session(Aggregate[SessionFact]):
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
 
+    def check_ready(self) -> None:
+        """Make sure that the session is whole.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, it is still being copied.
+        """
+        if not self.ready:
+            raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
+
+    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
+        """Give a new session that knows what this one knows, up to a message if one is named.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, MESSAGE_NOT_FOUND.
+        """
+        self.check_ready()
+        if self.run:
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
+        known = self.message_ids
+        if from_message_id:
+            if from_message_id not in known:
+                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
+            known = known[: known.index(from_message_id) + 1]
+        fork = Session(id)
+        fork.create(user_id, name, "forked", self.sdk_options)
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        return fork
+
+    def complete_fork(self, file_count: int, left_out: int) -> None:
+        """Note that all is copied; said again, it is ignored."""
+        if not self.ready:
+            self.record(ForkCompleted(file_count=file_count, left_out=left_out))
+
     def delete(self) -> None:
         """End the session for good, and the run that is going."""
         if self.run:
@@ -156,14 +195,16 @@ class Session(Aggregate[SessionFact]):
         """Fold one fact."""
         match fact:
             case SessionCreated():
-                self.user_id = fact.user_id
+                self.user_id, self.sdk_options = fact.user_id, fact.sdk_options
             case RunRequested():
                 self.run = Run(fact.run_id)
                 self.messages = fact.sequence_number
+                self.message_ids.append(fact.message_id)
             case RunStarted():
                 self._going(fact.run_id).started = True
             case MessageRecorded():
                 self.messages = fact.sequence_number
+                self.message_ids.append(fact.message_id)
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
@@ -172,5 +213,10 @@ class Session(Aggregate[SessionFact]):
                 self.run = None
             case SessionDeleted():
                 self.deleted = True
+            case SessionForked():
+                self.ready, self.messages = False, len(fact.message_ids)
+                self.message_ids = list(fact.message_ids)
+            case ForkCompleted():
+                self.ready = True
             case _:
                 assert_never(fact)

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
+    CompleteFork,
     CreateSession,
     DeleteSession,
     EndRun,
+    ForkSession,
     RecordMessage,
     RecordToolResult,
     StartRun,
@@ -86,9 +88,24 @@ async def delete_session(command: DeleteSession, work: Work) -> None:
 
 
 @handles
+async def fork_session(command: ForkSession, work: Work) -> None:
+    """Open a session that knows what another one knew."""
+    parent = await _load(command.session_id, work)
+    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, command.from_message_id))
+
+
+@handles
+async def complete_fork(command: CompleteFork, work: Work) -> None:
+    """Note that a fork has all it was to get."""
+    session = await _load(command.session_id, work)
+    session.complete_fork(command.file_count, command.left_out)
+    await work.save(session)
+
+
+@handles
 async def upload_part(command: UploadPart, work: Work) -> None:
     """Put a part of a file aside."""
-    await _load(command.session_id, work)
+    (await _load(command.session_id, work)).check_ready()
     uploads = work.tools.files(command.session_id).uploads
     await asyncio.to_thread(uploads.put, command.upload_id, command.offset, command.data)
 
@@ -96,7 +113,7 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 @handles
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
     """Write a file into the workspace."""
-    await _load(command.session_id, work)
+    (await _load(command.session_id, work)).check_ready()
     files = work.tools.files(command.session_id)
     return await asyncio.to_thread(files.write, command.path, command.upload_id, command.size)
 
@@ -104,7 +121,7 @@ async def write_file(command: WriteFile, work: Work) -> FileWritten:
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Remove a file from the workspace."""
-    await _load(command.session_id, work)
+    (await _load(command.session_id, work)).check_ready()
     await asyncio.to_thread(work.tools.files(command.session_id).delete, command.path)
 
 

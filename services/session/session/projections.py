@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from contracts.session.events import (
+    ForkCompleted,
     MessageRecorded,
     RunCompleted,
     RunFailed,
@@ -11,6 +12,7 @@ from contracts.session.events import (
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionForked,
     ToolCallEnded,
     ToolCallStarted,
 )
@@ -66,6 +68,10 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await _end(recorded, fact, db)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
+        case SessionForked() as fact:
+            await _fork(recorded, fact, db)
+        case ForkCompleted():
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
         case _:
             assert_never(recorded.fact)
 
@@ -102,4 +108,18 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed, 
         "api_input_tokens = api_input_tokens + $3, api_output_tokens = api_output_tokens + $4, "
         "updated_at = $5 WHERE id = $1",
         recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
+    )  # fmt: skip
+
+
+async def _fork(recorded: Recorded[SessionFact], fact: SessionForked, db: Connection) -> None:
+    known = len(fact.message_ids)
+    await db.execute(
+        "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
+        "SELECT $1, sequence_number, id, run_id, message_type, content, model, created_at FROM messages "
+        "WHERE session_id = $2 AND sequence_number <= $3",
+        recorded.id, fact.parent_session_id, known,
     )  # fmt: skip

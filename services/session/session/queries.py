@@ -26,6 +26,7 @@ from eventing.database import Row
 from eventing.handling import Handlers, QueryContext
 
 from session.tools import Tools
+from session.workspace import Workspace
 
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
@@ -126,16 +127,22 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
 @answers
 async def list_files(query: ListFiles, context: Context) -> FilesPage:
     """Give what lies in a session's workspace."""
-    await _visible(query.session_id, context)
-    return await asyncio.to_thread(context.tools.files(query.session_id).listing, query.skip, query.limit)
+    files = await _files(query.session_id, context)
+    return await asyncio.to_thread(files.listing, query.skip, query.limit)
 
 
 @answers
 async def read_file(query: ReadFile, context: Context) -> FilePart:
     """Give a part of a file of the workspace."""
-    await _visible(query.session_id, context)
-    files = context.tools.files(query.session_id)
+    files = await _files(query.session_id, context)
     return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
+
+
+async def _files(session_id: UUID, context: Context) -> Workspace:
+    session = await _visible(session_id, context)
+    if not session["ready"]:
+        raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
+    return context.tools.files(session_id)
 
 
 async def _visible(session_id: UUID, context: Context) -> Row:

@@ -4,8 +4,8 @@ import asyncio
 from contextlib import aclosing
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunRequested, SessionDeleted
+from contracts.session.commands import CompleteFork, EndRun, RecordMessage, RecordToolResult, StartRun
+from contracts.session.events import RunRequested, SessionDeleted, SessionForked
 from contracts.session.queries import GetSession
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -51,7 +51,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
 
 
 async def _converse(spec: AgentSpec, fact: RunRequested, reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, fact.message)) as told:
+    async with aclosing(reaction.tools.agents.turn(spec, fact.message, fact.message_id)) as told:
         async for telling in told:
             await _record(spec, fact, telling, reaction)
 
@@ -61,7 +61,13 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
     match telling:
         case Said(blocks, model):
             await reaction.send(
-                RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
+                RecordMessage(
+                    session_id=session_id,
+                    run_id=run_id,
+                    message_id=telling.message_id or new_id(),
+                    blocks=blocks,
+                    model=model,
+                )
             )
         case ToolReturned():
             await reaction.send(
@@ -106,3 +112,19 @@ async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[T
     await reaction.tools.agents.close(recorded.id)
     await asyncio.to_thread(reaction.tools.files(recorded.id).remove)
     await reaction.tools.transcripts.delete_session(recorded.id)
+
+
+@reactions.once()
+async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
+    """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
+    fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools
+    try:
+        if (await reaction.ask(GetSession(session_id=fork_id))).ready:
+            return
+        await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
+        parent, fork = tools.files(fact.parent_session_id), tools.files(fork_id)
+        copied = await asyncio.to_thread(parent.copy_to, fork)
+        await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
+    except Refusal:  # the fork was deleted meanwhile
+        await asyncio.to_thread(tools.files(fork_id).remove)
+        await tools.transcripts.delete_session(fork_id)

@@ -5,8 +5,9 @@ from uuid import UUID, uuid5
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.samples import FORK, MESSAGE, RUN, SESSION, TOOL_CALL, USER
 from contracts.session.events import (
+    ForkCompleted,
     MessageRecorded,
     RunCompleted,
     RunFailed,
@@ -15,6 +16,7 @@ from contracts.session.events import (
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionForked,
     ToolCallEnded,
     ToolCallStarted,
 )
@@ -35,7 +37,7 @@ def after(*facts: SessionFact) -> Session:
     return session
 
 
-def refused(code: Code, act: Callable[[], None]) -> None:
+def refused(code: Code, act: Callable[[], object]) -> None:
     with pytest.raises(Refusal) as refusal:
         act()
     assert refusal.value.code == code
@@ -141,6 +143,54 @@ def test_deleting_ends_the_run_that_is_going() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.delete()
     assert [type(f) for f in session.pending] == [RunFailed, SessionDeleted]
+
+
+def forked(parent: Session, from_message_id: UUID | None = None) -> SessionForked:
+    [created, fact] = parent.fork(UUID(FORK), UUID(USER), "fork", from_message_id).pending
+    assert isinstance(created, SessionCreated)
+    assert isinstance(fact, SessionForked)
+    assert (created.mode, created.name) == ("forked", "fork")
+    return fact
+
+
+DONE = RunCompleted.example()
+SPOKEN = SAID.model_copy(update={"message_id": OTHER, "run_id": RUN_ID})
+ASKED = REQUESTED.model_copy(update={"message_id": RUN_ID})
+
+
+def test_a_fork_begins_with_all_messages() -> None:
+    assert forked(after(CREATED, ASKED, STARTED, SPOKEN, DONE)).message_ids == [RUN_ID, OTHER]
+
+
+def test_a_fork_begins_with_the_messages_up_to_one() -> None:
+    assert forked(after(CREATED, ASKED, STARTED, SPOKEN, DONE), RUN_ID).message_ids == [RUN_ID]
+
+
+def test_a_fork_numbers_its_messages_after_those_of_its_parent() -> None:
+    fork = after(CREATED, SessionForked.example(), ForkCompleted.example())
+    fork.submit_query(RUN_ID, OTHER, "?")
+    assert [f.sequence_number for f in fork.pending if isinstance(f, RunRequested)] == [2]
+
+
+def test_a_busy_session_is_not_forked() -> None:
+    refused(Code.SESSION_BUSY, lambda: forked(after(CREATED, REQUESTED)))
+
+
+def test_a_session_is_not_forked_from_a_message_that_it_lacks() -> None:
+    refused(Code.MESSAGE_NOT_FOUND, lambda: forked(after(CREATED), OTHER))
+
+
+def test_a_fork_that_is_still_copied_takes_no_query_and_is_not_forked() -> None:
+    fork = after(CREATED, SessionForked.example())
+    refused(Code.SESSION_NOT_READY, lambda: fork.submit_query(RUN_ID, OTHER, "?"))
+    refused(Code.SESSION_NOT_READY, lambda: forked(fork))
+
+
+def test_a_fork_is_completed_once() -> None:
+    fork = after(CREATED, SessionForked.example())
+    fork.complete_fork(42, 0)
+    fork.complete_fork(42, 0)
+    assert fork.pending == [ForkCompleted.example()]
 
 
 ACTS: list[Callable[[Session, UUID], None]] = [

@@ -10,6 +10,7 @@ from contracts.session.commands import (
     CreateSession,
     DeleteSession,
     EndRun,
+    ForkSession,
     RecordMessage,
     RecordToolResult,
     StartRun,
@@ -83,6 +84,7 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
         (handlers.record_tool_result, RecordToolResult.example()),
         (handlers.end_run, EndRun.example()),
         (handlers.delete_session, DeleteSession.example()),
+        (handlers.fork_session, ForkSession.example()),
         (handlers.upload_part, UploadPart.example()),
         (handlers.write_file, WriteFile.example()),
         (handlers.delete_file, DeleteFile.example()),
@@ -108,3 +110,10 @@ async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
 async def test_an_unknown_session_is_refused(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(handlers.delete_session, DeleteSession(session_id=new_id()))
+
+
+async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
+    command = ForkSession.example()
+    await desk.put(handlers.fork_session, command, ADMIN)
+    fork = await desk.store.load(Session, command.fork_id)
+    assert (fork.user_id, fork.ready) == (ADMIN.user_id, False)

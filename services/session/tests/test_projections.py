@@ -4,8 +4,17 @@ from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.commands import CreateSession, DeleteSession, EndRun, RecordMessage, StartRun, SubmitQuery
+from contracts.samples import FORK, MESSAGE, RUN, SESSION
+from contracts.session.commands import (
+    CompleteFork,
+    CreateSession,
+    DeleteSession,
+    EndRun,
+    ForkSession,
+    RecordMessage,
+    StartRun,
+    SubmitQuery,
+)
 from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 
 from services.session.tests.desk import OWNER, Desk
@@ -64,3 +73,17 @@ async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(GetSession(session_id=UUID(SESSION)))
     assert (await talked.ask(ListSessions())).total == 0
+
+
+async def test_a_fork_shows_the_messages_of_its_parent_and_is_not_ready(talked: Desk) -> None:
+    fork = await talked.send(ForkSession.example())
+    assert (fork.is_fork, str(fork.parent_session_id), fork.mode, fork.status) == (True, SESSION, "forked", "created")
+    assert (fork.ready, fork.total_messages, fork.total_tool_calls) == (False, 2, 0)
+    of_fork = await talked.ask(ListMessages(session_id=fork.id))
+    assert of_fork == await talked.ask(ListMessages(session_id=UUID(SESSION)))
+
+
+async def test_a_completed_fork_is_ready(talked: Desk) -> None:
+    await talked.send(ForkSession.example())
+    await talked.send(CompleteFork.example())
+    assert (await talked.ask(GetSession(session_id=UUID(FORK)))).ready

@@ -249,3 +249,43 @@ def test_an_agent_that_swaps_a_folder_for_a_symlink_gains_nothing(files: Workspa
     finally:
         over.set()
         thread.join()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "other", Uploads(tmp_path / "uploads"))
+
+
+def test_a_copy_has_files_folders_and_links_and_never_what_links_lead_to(
+    files: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    write(files, "a/run")
+    (files.root / "a" / "run").chmod(0o755)
+    (files.root / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(files.root / "pipe")
+    copied = files.copy_to(other)
+    assert (copied.files, copied.left_out) == (1, 1)
+    assert [f.path for f in other.listing(0, 100).items] == ["a", "a/run", "link"]
+    assert (other.root / "a" / "run").stat().st_mode & 0o777 == 0o755
+    assert (other.root / "link").readlink() == tmp_path / "secret"
+
+
+def test_a_copy_that_is_there_is_left_alone(files: Workspace, other: Workspace) -> None:
+    write(files, "a")
+    files.copy_to(other)
+    write(files, "b")
+    files.copy_to(other)
+    assert [f.path for f in other.listing(0, 100).items] == ["a"]
+
+
+def test_a_copy_that_was_broken_off_is_made_anew(files: Workspace, other: Workspace, tmp_path: Path) -> None:
+    write(files, "a")
+    (tmp_path / ".copies" / "other" / "half").mkdir(parents=True)
+    files.copy_to(other)
+    assert [f.path for f in other.listing(0, 100).items] == ["a"]
+
+
+def test_a_workspace_that_is_not_there_is_copied_as_none(other: Workspace, tmp_path: Path) -> None:
+    nothing = Workspace(tmp_path / "none", Uploads(tmp_path / "u"))
+    assert nothing.copy_to(other).files == 0
+    assert not other.root.exists()

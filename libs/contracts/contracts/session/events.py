@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
+from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
 from contracts.session.values import Block, Mode, SdkOptions, Usage
 
 
@@ -138,6 +138,26 @@ class SessionDeleted(Event):
     user_id: UUID
 
 
+class SessionForked(Event):
+    """The session begins with messages of another one; what belongs to them is to be copied."""
+
+    subject = "evt.session.forked"
+    sample = {"parent_session_id": SESSION, "message_ids": [MESSAGE]}
+
+    parent_session_id: UUID
+    message_ids: list[UUID]
+
+
+class ForkCompleted(Event):
+    """The conversation and the workspace are copied; `left_out` counts what is no file, or was too much."""
+
+    subject = "evt.session.fork_completed"
+    sample = {"file_count": 42, "left_out": 0}
+
+    file_count: int
+    left_out: int
+
+
 type SessionFact = (
     SessionCreated
     | RunRequested
@@ -148,4 +168,6 @@ type SessionFact = (
     | RunCompleted
     | RunFailed
     | SessionDeleted
+    | SessionForked
+    | ForkCompleted
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
 
+from session.workspace.copying import Copied, copy
 from session.workspace.paths import FILE, folder, meaning, names, opened
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
@@ -88,6 +89,26 @@ class Workspace:
             else:
                 os.unlink(name, dir_fd=within)
             os.fsync(within)
+
+    def copy_to(self, other: "Workspace") -> Copied:
+        """Copy all of it into a workspace that is not there yet: whole, or not at all.
+
+        What changes meanwhile is copied as it was or as it is. When the other one is there, nothing is done.
+        """
+        if other.root.exists():
+            return Copied()
+        place = self.root.parent / ".copies" / other.root.name
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with folder(self.root, []) as top:
+                copied = copy(top, place, LARGEST)
+            place.rename(other.root)
+        except FileNotFoundError:
+            if self.root.exists():
+                raise
+            copied = Copied()
+        return copied
 
     def remove(self) -> None:
         """Remove all of it."""
