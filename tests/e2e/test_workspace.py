@@ -1,6 +1,12 @@
 """The files of a session, as a user and the agent share them."""
 
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import httpx
+from onebox.testing.system import System, until
 
 from tests.e2e.user import User
 
@@ -102,3 +108,58 @@ def test_an_unknown_message_cannot_be_forked_from(user: User) -> None:
     session_id = user.create()
     answer = fork(user, session_id, from_message_id=session_id)
     assert (answer.status_code, answer.json()["error_code"]) == (404, "MESSAGE_NOT_FOUND")
+
+
+def archive(user: User, session_id: str, compression: str) -> dict[str, Any]:
+    answer = user.http.post(f"/sessions/{session_id}/archive", json={"compression": compression})
+    return answer.raise_for_status().json()
+
+
+def test_an_archive_has_the_fields_of_the_specification_and_can_be_downloaded(user: User) -> None:
+    session_id = user.create()
+    user.bash(session_id, "mkdir a && echo hello > a/b.txt && ln -s /etc/passwd link")
+    made = archive(user, session_id, "gzip")
+    assert made["archive_path"] == f"/archives/{made['archive_id']}.tar.gz"
+    assert made["file_count"] == 1
+    answer = user.http.get(f"/sessions/{session_id}/archive/download")
+    assert len(answer.content) == made["archive_size_bytes"]
+    assert answer.headers["content-type"] == "application/gzip"
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as packed:
+        assert sorted((m.name, m.issym()) for m in packed) == [("a", False), ("a/b.txt", False), ("link", True)]
+    part = user.http.get(f"/sessions/{session_id}/archive/download", headers={"range": "bytes=-4"})
+    assert part.content == answer.content[-4:]
+
+
+def test_an_archived_session_takes_no_query_and_goes_on_when_it_is_opened_again(user: User) -> None:
+    session_id = user.create()
+    said(user, session_id, "My name is Ada")
+    user.bash(session_id, "echo hello > a.txt")
+    archive(user, session_id, "zstd")
+    assert user.status(session_id) == "archived"
+    for answer in (user.ask(session_id, "?"), get(user, session_id, "a.txt"), fork(user, session_id)):
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "SESSION_ARCHIVED")
+    opened = user.http.post(f"/sessions/{session_id}/unarchive").raise_for_status().json()
+    assert (opened["status"], opened["ready"]) == ("active", True)
+    assert get(user, session_id, "a.txt").content == b"hello\n"
+    assert said(user, session_id, 'What is my name? [[simulate {"turns": [{}]}]]') == "Your name is Ada."
+    assert user.http.get(f"/sessions/{session_id}/archive").json()["error_code"] == "ARCHIVE_NOT_FOUND"
+
+
+def test_nothing_is_left_of_a_deleted_session(fresh_user: User, fresh_system: System) -> None:
+    session_id = fresh_user.create()
+    put(fresh_user, session_id, "a.txt", b"x")
+    archive(fresh_user, session_id, "none")
+    fresh_user.http.delete(f"/sessions/{session_id}").raise_for_status()
+    until(lambda: not list(fresh_system.data_dir.rglob(f"*{session_id}*")))
+
+
+def test_a_session_is_archived_though_the_service_is_killed_meanwhile(fresh_user: User, fresh_system: System) -> None:
+    session_id = fresh_user.create()
+    fresh_user.bash(session_id, "head -c 12000000 /dev/urandom > big")
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(archive, fresh_user, session_id, "xz")
+        until(lambda: list(fresh_system.data_dir.rglob("*.tar.xz.new")))
+        fresh_system.kill("session")
+        assert made.result()["file_count"] == 1
+    fresh_user.http.post(f"/sessions/{session_id}/unarchive").raise_for_status()
+    assert len(get(fresh_user, session_id, "big").content) == 12_000_000

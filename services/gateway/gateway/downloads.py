@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import format_datetime
+from typing import Any
 from urllib.parse import quote
 
 from contracts.session.workspace import LARGEST_PART, FilePart
@@ -18,6 +19,12 @@ type Read = Callable[[int, int, str | None], Awaitable[FilePart]]
 """Reads a part from an offset on, so long, of a file in the state that the tag names."""
 
 UNKNOWN = "application/octet-stream"
+BYTES: dict[str, Any] = {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}
+GIVEN_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": BYTES},
+    206: {"description": "The part that the header Range names", "content": BYTES},
+    304: {"description": "The client has this state of the file"},
+}
 _KINDS = mimetypes.MimeTypes(filenames=())  # not those of this machine
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 

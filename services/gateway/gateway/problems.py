@@ -32,6 +32,7 @@ class EdgeCode(StrEnum):
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.AGENT_FAILED: (502, "The agent failed"),
+    Code.ARCHIVE_NOT_FOUND: (404, "There is no archive"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
     Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
@@ -50,7 +51,9 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.RUN_NOT_FOUND: (404, "There is no such run"),
     Code.RUN_OVER: (409, "The run is over"),
     Code.RUN_TIMEOUT: (504, "The run took too long"),
+    Code.SESSION_ARCHIVED: (409, "The session is archived"),
     Code.SESSION_BUSY: (409, "A run is going in the session"),
+    Code.SESSION_NOT_ARCHIVED: (409, "The session is not archived"),
     Code.SESSION_NOT_FOUND: (404, "There is no such session"),
     Code.SESSION_NOT_READY: (409, "The session is not ready"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),

@@ -1,2 +1,14 @@
 -- False while a fork is being copied, or an archive packed or unpacked.
 ALTER TABLE sessions ADD COLUMN ready boolean NOT NULL DEFAULT true;
+
+-- The archive of a session, as long as it has one.
+CREATE TABLE archives (
+    session_id         uuid        PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+    archive_id         uuid        NOT NULL,
+    status             text        NOT NULL,
+    compression        text        NOT NULL,
+    archive_size_bytes bigint      NOT NULL DEFAULT 0,
+    file_count         bigint      NOT NULL DEFAULT 0,
+    left_out           bigint      NOT NULL DEFAULT 0,
+    created_at         timestamptz NOT NULL
+);

@@ -6,20 +6,24 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.events import (
+    ArchiveRequested,
     ForkCompleted,
     MessageRecorded,
     RunCompleted,
     RunFailed,
     RunRequested,
     RunStarted,
+    SessionArchived,
     SessionCreated,
     SessionDeleted,
     SessionFact,
     SessionForked,
+    SessionUnarchived,
     ToolCallEnded,
     ToolCallStarted,
+    UnarchiveRequested,
 )
-from contracts.session.values import Block, Mode, SdkOptions, ToolUseBlock, Usage
+from contracts.session.values import Block, Compression, Mode, SdkOptions, ToolUseBlock, Usage
 from eventing.aggregate import Aggregate
 
 
@@ -42,6 +46,7 @@ class Session(Aggregate[SessionFact]):
         super().__init__(id)
         self.deleted = False
         self.ready = True
+        self.archive_id: UUID | None = None
         self.messages = 0
         self.message_ids: list[UUID] = []
         self.run: Run | None = None
@@ -54,7 +59,7 @@ class Session(Aggregate[SessionFact]):
         """Ask the agent something.
 
         Raises:
-            Refusal: SESSION_BUSY, another run is going; SESSION_NOT_READY.
+            Refusal: SESSION_BUSY, another run is going; SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_ready()
         if self.run:
@@ -148,11 +153,13 @@ class Session(Aggregate[SessionFact]):
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
 
     def check_ready(self) -> None:
-        """Make sure that the session is whole.
+        """Make sure that the session is whole, and open.
 
         Raises:
-            Refusal: SESSION_NOT_READY, it is still being copied.
+            Refusal: SESSION_NOT_READY, it is still being copied; SESSION_ARCHIVED.
         """
+        if self.archive_id:
+            raise Refusal(Code.SESSION_ARCHIVED, "The session is archived.")
         if not self.ready:
             raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
 
@@ -179,6 +186,42 @@ class Session(Aggregate[SessionFact]):
         """Note that all is copied; said again, it is ignored."""
         if not self.ready:
             self.record(ForkCompleted(file_count=file_count, left_out=left_out))
+
+    def archive(self, archive_id: UUID, compression: Compression) -> None:
+        """Close the session, and let its workspace be packed.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
+        if self.run:
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
+        self.record(ArchiveRequested(archive_id=archive_id, compression=compression))
+
+    def complete_archive(self, archive_id: UUID, size_bytes: int, file_count: int, left_out: int) -> None:
+        """Note that the workspace is packed; said again, it is ignored."""
+        if self.archive_id == archive_id and not self.ready:
+            fact = SessionArchived(
+                archive_id=archive_id, size_bytes=size_bytes, file_count=file_count, left_out=left_out
+            )
+            self.record(fact)
+
+    def unarchive(self) -> None:
+        """Let the workspace be unpacked.
+
+        Raises:
+            Refusal: SESSION_NOT_ARCHIVED; SESSION_NOT_READY, it is still being packed or unpacked.
+        """
+        if not self.archive_id:
+            raise Refusal(Code.SESSION_NOT_ARCHIVED, "The session is not archived.")
+        if not self.ready:
+            raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")
+        self.record(UnarchiveRequested(archive_id=self.archive_id))
+
+    def complete_unarchive(self, archive_id: UUID) -> None:
+        """Open the session again; said again, it is ignored."""
+        if self.archive_id == archive_id and not self.ready:
+            self.record(SessionUnarchived(archive_id=archive_id))
 
     def delete(self) -> None:
         """End the session for good, and the run that is going."""
@@ -216,7 +259,13 @@ class Session(Aggregate[SessionFact]):
             case SessionForked():
                 self.ready, self.messages = False, len(fact.message_ids)
                 self.message_ids = list(fact.message_ids)
-            case ForkCompleted():
+            case ForkCompleted() | SessionArchived():
                 self.ready = True
+            case ArchiveRequested():
+                self.ready, self.archive_id = False, fact.archive_id
+            case UnarchiveRequested():
+                self.ready = False
+            case SessionUnarchived():
+                self.ready, self.archive_id = True, None
             case _:
                 assert_never(fact)

@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, UnarchiveSession
 from contracts.session.commands import (
     CompleteFork,
     CreateSession,
@@ -99,6 +100,38 @@ async def complete_fork(command: CompleteFork, work: Work) -> None:
     """Note that a fork has all it was to get."""
     session = await _load(command.session_id, work)
     session.complete_fork(command.file_count, command.left_out)
+    await work.save(session)
+
+
+@handles
+async def archive_session(command: ArchiveSession, work: Work) -> None:
+    """Close a session and let its workspace be packed."""
+    session = await _load(command.session_id, work)
+    session.archive(command.archive_id, command.compression)
+    await work.save(session)
+
+
+@handles
+async def complete_archive(command: CompleteArchive, work: Work) -> None:
+    """Note that a workspace is packed."""
+    session = await _load(command.session_id, work)
+    session.complete_archive(command.archive_id, command.size_bytes, command.file_count, command.left_out)
+    await work.save(session)
+
+
+@handles
+async def unarchive_session(command: UnarchiveSession, work: Work) -> None:
+    """Let the workspace of a session be unpacked."""
+    session = await _load(command.session_id, work)
+    session.unarchive()
+    await work.save(session)
+
+
+@handles
+async def complete_unarchive(command: CompleteUnarchive, work: Work) -> None:
+    """Open a session again."""
+    session = await _load(command.session_id, work)
+    session.complete_unarchive(command.archive_id)
     await work.save(session)
 
 

@@ -3,18 +3,22 @@
 from typing import assert_never
 
 from contracts.session.events import (
+    ArchiveRequested,
     ForkCompleted,
     MessageRecorded,
     RunCompleted,
     RunFailed,
     RunRequested,
     RunStarted,
+    SessionArchived,
     SessionCreated,
     SessionDeleted,
     SessionFact,
     SessionForked,
+    SessionUnarchived,
     ToolCallEnded,
     ToolCallStarted,
+    UnarchiveRequested,
 )
 from contracts.session.values import TextBlock
 from eventing.database import Connection
@@ -72,6 +76,32 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await _fork(recorded, fact, db)
         case ForkCompleted():
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ArchiveRequested() as fact:
+            await db.execute(
+                "INSERT INTO archives (session_id, archive_id, status, compression, created_at) "
+                "VALUES ($1, $2, 'packing', $3, $4)",
+                id, fact.archive_id, fact.compression, at,
+            )  # fmt: skip
+            await db.execute(
+                "UPDATE sessions SET status = 'archived', ready = false, updated_at = $2 WHERE id = $1", id, at
+            )
+        case SessionArchived() as fact:
+            await db.execute(
+                "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
+                "WHERE session_id = $1",
+                id, fact.size_bytes, fact.file_count, fact.left_out,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case UnarchiveRequested():
+            await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
+            await db.execute("UPDATE sessions SET ready = false, updated_at = $2 WHERE id = $1", id, at)
+        case SessionUnarchived():
+            await db.execute("DELETE FROM archives WHERE session_id = $1", id)
+            await db.execute(
+                "UPDATE sessions SET status = CASE WHEN started_at IS NULL THEN 'created' ELSE 'active' END, "
+                "ready = true, updated_at = $2 WHERE id = $1",
+                id, at,
+            )  # fmt: skip
         case _:
             assert_never(recorded.fact)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import ArchiveView, GetArchive, ReadArchive
 from contracts.session.queries import (
     CountSessions,
     GetRun,
@@ -26,7 +27,7 @@ from eventing.database import Row
 from eventing.handling import Handlers, QueryContext
 
 from session.tools import Tools
-from session.workspace import Workspace
+from session.workspace import SUFFIX, Workspace, read_part
 
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
@@ -138,8 +139,31 @@ async def read_file(query: ReadFile, context: Context) -> FilePart:
     return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
 
 
+@answers
+async def get_archive(query: GetArchive, context: Context) -> ArchiveView:
+    """Give the archive of a session."""
+    await _visible(query.session_id, context)
+    row = await context.database.fetchrow("SELECT * FROM archives WHERE session_id = $1", query.session_id)
+    if row is None:
+        raise Refusal(Code.ARCHIVE_NOT_FOUND, f"Session {query.session_id} has no archive.")
+    path = f"/archives/{row['archive_id']}{SUFFIX[row['compression']]}"
+    return ArchiveView.model_validate({**row, "archive_path": path})
+
+
+@answers
+async def read_archive(query: ReadArchive, context: Context) -> FilePart:
+    """Give a part of the archive of a session."""
+    archive = await get_archive(GetArchive(session_id=query.session_id), context)
+    if archive.status != "ready":
+        raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")
+    path = context.tools.archive(query.session_id, archive.archive_id, archive.compression)
+    return await asyncio.to_thread(read_part, path, query.offset, query.length, query.etag)
+
+
 async def _files(session_id: UUID, context: Context) -> Workspace:
     session = await _visible(session_id, context)
+    if session["status"] == "archived":
+        raise Refusal(Code.SESSION_ARCHIVED, "The session is archived.")
     if not session["ready"]:
         raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
     return context.tools.files(session_id)

@@ -6,6 +6,7 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
+from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, UnarchiveSession
 from contracts.session.commands import (
     CreateSession,
     DeleteSession,
@@ -85,6 +86,10 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
         (handlers.end_run, EndRun.example()),
         (handlers.delete_session, DeleteSession.example()),
         (handlers.fork_session, ForkSession.example()),
+        (handlers.archive_session, ArchiveSession.example()),
+        (handlers.complete_archive, CompleteArchive.example()),
+        (handlers.unarchive_session, UnarchiveSession.example()),
+        (handlers.complete_unarchive, CompleteUnarchive.example()),
         (handlers.upload_part, UploadPart.example()),
         (handlers.write_file, WriteFile.example()),
         (handlers.delete_file, DeleteFile.example()),
@@ -117,3 +122,25 @@ async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
     await desk.put(handlers.fork_session, command, ADMIN)
     fork = await desk.store.load(Session, command.fork_id)
     assert (fork.user_id, fork.ready) == (ADMIN.user_id, False)
+
+
+async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
+    await desk.put(handlers.archive_session, ArchiveSession.example())
+    await desk.put(handlers.complete_archive, CompleteArchive.example())
+    await desk.put(handlers.unarchive_session, UnarchiveSession.example())
+    await desk.put(handlers.complete_unarchive, CompleteUnarchive.example())
+    assert await desk.facts() == ["created", "archive_requested", "archived", "unarchive_requested", "unarchived"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "command"),
+    [
+        (handlers.upload_part, UploadPart.example()),
+        (handlers.write_file, WriteFile.example()),
+        (handlers.delete_file, DeleteFile.example()),
+    ],
+)
+async def test_files_of_an_archived_session_are_not_changed(desk: Desk, handler: Any, command: Any) -> None:
+    await desk.put(handlers.archive_session, ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await desk.put(handler, command)

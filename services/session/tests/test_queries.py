@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
-from contracts.session.commands import CreateSession, SubmitQuery
+from contracts.session.archives import ArchiveSession, GetArchive, ReadArchive
+from contracts.session.commands import CreateSession, ForkSession, SubmitQuery
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
@@ -46,7 +47,9 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, ListMessages, ListToolCalls, ListFiles, ReadFile])
+@pytest.mark.parametrize(
+    "query", [GetSession, GetRun, ListMessages, ListToolCalls, ListFiles, ReadFile, GetArchive, ReadArchive]
+)
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -68,3 +71,23 @@ async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
     first = await desk.dispatcher.send(SubmitQuery.example(), envelope)
     assert await desk.dispatcher.send(SubmitQuery.example(), envelope) == first
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_an_archived_session_are_not_read(talked: Desk, query: Any) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await talked.ask(query.example())
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_a_fork_that_is_still_copied_are_not_read(talked: Desk, query: Any) -> None:
+    fork = await talked.send(ForkSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(query.example().model_copy(update={"session_id": fork.id}))
+
+
+async def test_an_archive_that_is_still_packed_is_not_read(talked: Desk) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(ReadArchive.example())

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.samples import ARCHIVE, MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.session.values import Block, Compression, Mode, SdkOptions, Usage
 
 
 class SessionCreated(Event):
@@ -158,6 +158,46 @@ class ForkCompleted(Event):
     left_out: int
 
 
+class ArchiveRequested(Event):
+    """The session is closed; its workspace is to be packed."""
+
+    subject = "evt.session.archive_requested"
+    sample = {"archive_id": ARCHIVE, "compression": "gzip"}
+
+    archive_id: UUID
+    compression: Compression
+
+
+class SessionArchived(Event):
+    """The workspace is in the archive, and nowhere else."""
+
+    subject = "evt.session.archived"
+    sample = {"archive_id": ARCHIVE, "size_bytes": 1048576, "file_count": 42, "left_out": 0}
+
+    archive_id: UUID
+    size_bytes: int
+    file_count: int
+    left_out: int
+
+
+class UnarchiveRequested(Event):
+    """The workspace is to be unpacked."""
+
+    subject = "evt.session.unarchive_requested"
+    sample = {"archive_id": ARCHIVE}
+
+    archive_id: UUID
+
+
+class SessionUnarchived(Event):
+    """The workspace is back, and the session open."""
+
+    subject = "evt.session.unarchived"
+    sample = {"archive_id": ARCHIVE}
+
+    archive_id: UUID
+
+
 type SessionFact = (
     SessionCreated
     | RunRequested
@@ -170,4 +210,8 @@ type SessionFact = (
     | SessionDeleted
     | SessionForked
     | ForkCompleted
+    | ArchiveRequested
+    | SessionArchived
+    | UnarchiveRequested
+    | SessionUnarchived
 )

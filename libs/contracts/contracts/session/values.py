@@ -14,6 +14,7 @@ type SessionStatus = Literal[
 ]
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type ToolStatus = Literal["running", "success", "error", "interrupted"]
+type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
 

@@ -86,6 +86,8 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
         Code.MODEL_ERROR,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
@@ -158,6 +160,7 @@ async def run(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
         Code.MESSAGE_NOT_FOUND,
         Code.SESSION_BUSY,
         Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
     ),
 )
 async def fork(session_id: UUID, body: NewFork, caller: Caller, request: Request) -> Response:

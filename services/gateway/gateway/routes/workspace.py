@@ -19,20 +19,21 @@ from runtime import clock
 
 from gateway.auth.bearer import Caller
 from gateway.auth.callers import User
-from gateway.downloads import UNKNOWN, Download, media_type
+from gateway.downloads import BYTES, GIVEN_BYTES, Download, media_type
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import File, FilePage
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
+TOKEN = (
+    EdgeCode.UNAUTHENTICATED,
+    EdgeCode.VALIDATION_ERROR,
+    EdgeCode.UNAVAILABLE,
+    Code.SESSION_NOT_FOUND,
+    Code.SESSION_NOT_READY,
+    Code.SESSION_ARCHIVED,
+)
 PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
-BYTES: dict[str, Any] = {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}
 SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": BYTES}}
-GIVEN_BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": BYTES},
-    206: {"description": "The part that the header Range names", "content": BYTES},
-    304: {"description": "The client has this state of the file"},
-}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.values import Compression
 from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
 
 from session.workspace.copying import Copied, copy
+from session.workspace.packing import SUFFIX, described, pack, unpack
 from session.workspace.paths import FILE, folder, meaning, names, opened
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
 
-__all__ = ["Uploads", "Workspace"]
+__all__ = ["SUFFIX", "Uploads", "Workspace", "read_part"]
 
 LARGEST = 2**30
 MOST_LISTED = 20_000
@@ -47,14 +49,7 @@ class Workspace:
         """
         *above, name = names(path)
         with meaning(path), folder(self.root, above) as within, opened(name, FILE, within) as place:
-            status = os.fstat(place)
-            if not stat.S_ISREG(status.st_mode):
-                raise Refusal(Code.NOT_A_FILE, f"{path!r} is no file.")
-            now = _etag(status)
-            if etag not in (None, now):
-                raise Refusal(Code.FILE_CHANGED, f"{path!r} has changed meanwhile.")
-            data = os.pread(place, length, offset)
-            return FilePart(size_bytes=status.st_size, modified_at=_time(status), etag=now, data=data)
+            return _part(place, offset, length, etag)
 
     def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
         """Make an upload a file, in folders that are made if need be; what was there is replaced.
@@ -110,6 +105,23 @@ class Workspace:
             copied = Copied()
         return copied
 
+    def pack(self, to: Path, compression: Compression) -> Copied:
+        """Pack all of it into a file: whole, or not at all. What was packed before is only counted."""
+        if to.exists():
+            return described(to)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with folder(self.root, []) as top:
+            return pack(top, to, compression)
+
+    def unpack(self, archive: Path) -> None:
+        """Let it be what an archive holds, and nothing else: all of it, or what it was before."""
+        place = self.root.parent / ".copies" / self.root.name
+        shutil.rmtree(place, ignore_errors=True)
+        unpack(archive, place)
+        os.sync()  # the archive is about to go
+        shutil.rmtree(self.root, ignore_errors=True)
+        place.rename(self.root)
+
     def remove(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.root, ignore_errors=True)
@@ -120,6 +132,23 @@ class Workspace:
             sizes = (entry.status.st_size for entry in walk(top) if stat.S_ISREG(entry.status.st_mode))
             if sum(islice(sizes, MOST_COUNTED)) + more > LARGEST:
                 raise Refusal(Code.WORKSPACE_FULL, f"A workspace holds {LARGEST} bytes at most.")
+
+
+def read_part(path: Path, offset: int, length: int, etag: str | None) -> FilePart:
+    """Give a part of a file of the service's own. Raises as `Workspace.read` does."""
+    with meaning(path.name), opened(path, FILE) as place:
+        return _part(place, offset, length, etag)
+
+
+def _part(place: int, offset: int, length: int, etag: str | None) -> FilePart:
+    status = os.fstat(place)
+    if not stat.S_ISREG(status.st_mode):
+        raise Refusal(Code.NOT_A_FILE, "That is no file.")
+    now = _etag(status)
+    if etag not in (None, now):
+        raise Refusal(Code.FILE_CHANGED, "The file has changed meanwhile.")
+    data = os.pread(place, length, offset)
+    return FilePart(size_bytes=status.st_size, modified_at=_time(status), etag=now, data=data)
 
 
 def _status(name: str, within: int) -> os.stat_result | None:
