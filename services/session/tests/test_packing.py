@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from contracts.session.values import Compression
-from session.workspace import SUFFIX, Uploads, Workspace, packing
+from session.workspace import SUFFIX, Uploads, Workspace
 
 KINDS: list[Compression] = ["gzip", "bzip2", "xz", "zstd", "none"]
 
@@ -102,7 +102,7 @@ def test_nothing_is_unpacked_outside(files: Workspace, tmp_path: Path, members: 
             for field, value in member.items():
                 setattr(info, field, value)
             archive.addfile(info, io.BytesIO())
-    with suppress(packing.tarfile.TarError, OSError):
+    with suppress(Exception):
         files.unpack(tmp_path / "evil.tar")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name not in ("evil.tar", ".copies")) == before
     assert not Path("/out").exists()
