@@ -9,11 +9,20 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import documentation, identity, operations, runs, session, streams
+from gateway.routes import archives, documentation, identity, operations, runs, session, streams, workspace
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
-ROUTERS = (identity.auth, session.router, runs.router, streams.router, operations.router, identity.well_known)
+ROUTERS = (
+    identity.auth,
+    session.router,
+    runs.router,
+    streams.router,
+    workspace.router,
+    archives.router,
+    operations.router,
+    identity.well_known,
+)
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 REFERENCE = "#/components/schemas/{model}"
 

@@ -18,7 +18,8 @@ def operations() -> Iterator[tuple[str, str]]:
     for route in routes:
         if route.path.startswith("/api/") and route.path not in OPEN:
             for method in getattr(route, "methods", ()):  # a WebSocket has none; it has tests of its own
-                yield method, route.path.format(session_id=SESSION, run_id=RUN, tool_call_id=TOOL_CALL)
+                names = {"session_id": SESSION, "run_id": RUN, "tool_call_id": TOOL_CALL, "path": "a.txt"}
+                yield method, route.path.replace(":path", "").format(**names)
 
 
 WRITES = [(method, path) for method, path in operations() if method != "GET" and "/auth/" not in path]

@@ -1,13 +1,17 @@
 """What the session service does on a command: load, let the session decide, save."""
 
+import asyncio
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, UnarchiveSession
 from contracts.session.commands import (
     CancelRun,
+    CompleteFork,
     CreateSession,
     DeleteSession,
     EndRun,
+    ForkSession,
     InterruptSession,
     PauseSession,
     RecordMessage,
@@ -16,6 +20,7 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
+from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
 from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 
@@ -119,6 +124,76 @@ async def delete_session(command: DeleteSession, work: Work) -> None:
     session = await _load(command.session_id, work)
     session.delete()
     await work.save(session)
+
+
+@handles
+async def fork_session(command: ForkSession, work: Work) -> None:
+    """Open a session that knows what another one knew."""
+    parent = await _load(command.session_id, work)
+    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, command.from_message_id))
+
+
+@handles
+async def complete_fork(command: CompleteFork, work: Work) -> None:
+    """Note that a fork has all it was to get."""
+    session = await _load(command.session_id, work)
+    session.complete_fork(command.file_count, command.left_out)
+    await work.save(session)
+
+
+@handles
+async def archive_session(command: ArchiveSession, work: Work) -> None:
+    """Close a session and let its workspace be packed."""
+    session = await _load(command.session_id, work)
+    session.archive(command.archive_id, command.compression)
+    await work.save(session)
+
+
+@handles
+async def complete_archive(command: CompleteArchive, work: Work) -> None:
+    """Note that a workspace is packed."""
+    session = await _load(command.session_id, work)
+    session.complete_archive(command.archive_id, command.size_bytes, command.file_count, command.left_out)
+    await work.save(session)
+
+
+@handles
+async def unarchive_session(command: UnarchiveSession, work: Work) -> None:
+    """Let the workspace of a session be unpacked."""
+    session = await _load(command.session_id, work)
+    session.unarchive()
+    await work.save(session)
+
+
+@handles
+async def complete_unarchive(command: CompleteUnarchive, work: Work) -> None:
+    """Open a session again."""
+    session = await _load(command.session_id, work)
+    session.complete_unarchive(command.archive_id)
+    await work.save(session)
+
+
+@handles
+async def upload_part(command: UploadPart, work: Work) -> None:
+    """Put a part of a file aside."""
+    (await _load(command.session_id, work)).check_ready()
+    uploads = work.tools.files(command.session_id).uploads
+    await asyncio.to_thread(uploads.put, command.upload_id, command.offset, command.data)
+
+
+@handles
+async def write_file(command: WriteFile, work: Work) -> FileWritten:
+    """Write a file into the workspace."""
+    (await _load(command.session_id, work)).check_ready()
+    files = work.tools.files(command.session_id)
+    return await asyncio.to_thread(files.write, command.path, command.upload_id, command.size)
+
+
+@handles
+async def delete_file(command: DeleteFile, work: Work) -> None:
+    """Remove a file from the workspace."""
+    (await _load(command.session_id, work)).check_ready()
+    await asyncio.to_thread(work.tools.files(command.session_id).delete, command.path)
 
 
 async def _load(session_id: UUID, work: Work) -> Session:

@@ -4,6 +4,8 @@ from typing import assert_never
 
 from contracts.refusals import Code
 from contracts.session.events import (
+    ArchiveRequested,
+    ForkCompleted,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -11,13 +13,17 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionArchived,
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionForked,
     SessionPaused,
     SessionResumed,
+    SessionUnarchived,
     ToolCallEnded,
     ToolCallStarted,
+    UnarchiveRequested,
 )
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
@@ -92,6 +98,36 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute(RESUME, id, at)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
+        case SessionForked() as fact:
+            await _fork(recorded, fact, db)
+        case ForkCompleted():
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ArchiveRequested() as fact:
+            await db.execute(
+                "INSERT INTO archives (session_id, archive_id, status, compression, session_status, created_at) "
+                "SELECT id, $2, 'packing', $3, status, $4 FROM sessions WHERE id = $1",
+                id, fact.archive_id, fact.compression, at,
+            )  # fmt: skip
+            await db.execute(
+                "UPDATE sessions SET status = 'archived', ready = false, updated_at = $2 WHERE id = $1", id, at
+            )
+        case SessionArchived() as fact:
+            await db.execute(
+                "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
+                "WHERE session_id = $1",
+                id, fact.size_bytes, fact.file_count, fact.left_out,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case UnarchiveRequested():
+            await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
+            await db.execute("UPDATE sessions SET ready = false, updated_at = $2 WHERE id = $1", id, at)
+        case SessionUnarchived():
+            await db.execute(
+                "WITH gone AS (DELETE FROM archives WHERE session_id = $1 RETURNING session_status) "
+                "UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone "
+                "WHERE id = $1",
+                id, at,
+            )  # fmt: skip
         case _:
             assert_never(recorded.fact)
 
@@ -141,3 +177,17 @@ def _outcome(fact: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code |
             return "cancelled", Code.RUN_CANCELLED, CANCELLED[fact.reason]
         case _:
             assert_never(fact)
+
+
+async def _fork(recorded: Recorded[SessionFact], fact: SessionForked, db: Connection) -> None:
+    known = len(fact.message_ids)
+    await db.execute(
+        "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
+        "SELECT $1, sequence_number, id, run_id, message_type, content, model, created_at FROM messages "
+        "WHERE session_id = $2 AND sequence_number <= $3",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip

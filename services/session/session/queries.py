@@ -3,11 +3,13 @@
 # ruff: noqa: S608
 # Statements are put together from the constants of this file; values are always parameters.
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import ArchiveView, GetArchive, ReadArchive
 from contracts.session.queries import (
     CountSessions,
     GetRun,
@@ -23,10 +25,12 @@ from contracts.session.queries import (
     SessionView,
     ToolCallView,
 )
+from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
 from eventing.database import Row
 from eventing.handling import Handlers, QueryContext
 
 from session.tools import Tools
+from session.workspace import SUFFIX, Workspace, read_part
 
 MOST_SHOWN = 400
 """Tool calls that a run shows; all are in the list of tool calls."""
@@ -162,6 +166,54 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
     """Give how many sessions are in each status."""
     rows = await context.database.fetch("SELECT status, sum(n)::bigint AS n FROM session_counts GROUP BY status")
     return {row["status"]: row["n"] for row in rows}
+
+
+@answers
+async def list_files(query: ListFiles, context: Context) -> FilesPage:
+    """Give what lies in a session's workspace."""
+    files = await _files(query.session_id, context)
+    return await asyncio.to_thread(files.listing, query.skip, query.limit)
+
+
+@answers
+async def read_file(query: ReadFile, context: Context) -> FilePart:
+    """Give a part of a file of the workspace."""
+    files = await _files(query.session_id, context)
+    return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
+
+
+@answers
+async def get_archive(query: GetArchive, context: Context) -> ArchiveView:
+    """Give the archive of a session."""
+    await _visible(query.session_id, context)
+    row = await context.database.fetchrow(
+        "SELECT session_id, archive_id, status, compression, archive_size_bytes, file_count, left_out, created_at "
+        "FROM archives WHERE session_id = $1",
+        query.session_id,
+    )
+    if row is None:
+        raise Refusal(Code.ARCHIVE_NOT_FOUND, f"Session {query.session_id} has no archive.")
+    path = f"/archives/{row['archive_id']}{SUFFIX[row['compression']]}"
+    return ArchiveView.model_validate({**row, "archive_path": path})
+
+
+@answers
+async def read_archive(query: ReadArchive, context: Context) -> FilePart:
+    """Give a part of the archive of a session."""
+    archive = await get_archive(GetArchive(session_id=query.session_id), context)
+    if archive.status != "ready":
+        raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")
+    path = context.tools.archive(query.session_id, archive.archive_id, archive.compression)
+    return await asyncio.to_thread(read_part, path, query.offset, query.length, query.etag)
+
+
+async def _files(session_id: UUID, context: Context) -> Workspace:
+    session = await _visible(session_id, context)
+    if session["status"] == "archived":
+        raise Refusal(Code.SESSION_ARCHIVED, "The session is archived.")
+    if not session["ready"]:
+        raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
+    return context.tools.files(session_id)
 
 
 async def _visible(session_id: UUID, context: Context) -> Row:

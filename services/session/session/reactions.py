@@ -4,10 +4,20 @@ import asyncio
 import shutil
 from contextlib import aclosing
 from decimal import Decimal
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.archives import ArchiveView, CompleteArchive, CompleteUnarchive, GetArchive
+from contracts.session.commands import CompleteFork, EndRun, RecordMessage, RecordToolResult, StartRun
+from contracts.session.events import (
+    ArchiveRequested,
+    RunCancelled,
+    RunFailed,
+    RunRequested,
+    SessionDeleted,
+    SessionForked,
+    UnarchiveRequested,
+)
 from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -21,6 +31,7 @@ from session.tools import Tools
 log = get_logger()
 
 RUNS_AT_ONCE = 16
+PACKED_AT_ONCE = 2
 
 reactions = Reactions()
 
@@ -63,7 +74,7 @@ def _money_left(session: SessionView) -> Decimal | None:
 
 
 async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
-    async with aclosing(reaction.tools.agents.turn(spec, asked.fact.message)) as told:
+    async with aclosing(reaction.tools.agents.turn(spec, asked.fact.message, asked.fact.message_id)) as told:
         async for telling in told:
             await _record(asked, telling, reaction)
 
@@ -73,7 +84,13 @@ async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reacti
     match telling:
         case Said(blocks, model):
             await reaction.send(
-                RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
+                RecordMessage(
+                    session_id=session_id,
+                    run_id=run_id,
+                    message_id=telling.message_id or new_id(),
+                    blocks=blocks,
+                    model=model,
+                )
             )
         case ToolReturned():
             await reaction.send(
@@ -129,5 +146,80 @@ async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
     await reaction.tools.agents.close(recorded.id)
-    await asyncio.to_thread(shutil.rmtree, reaction.tools.workspace(recorded.id), ignore_errors=True)
+    await asyncio.to_thread(reaction.tools.files(recorded.id).remove)
+    await asyncio.to_thread(shutil.rmtree, reaction.tools.archives / str(recorded.id), ignore_errors=True)
     await reaction.tools.transcripts.delete_session(recorded.id)
+
+
+@reactions.once()
+async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
+    """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
+    fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools
+    try:
+        if (await reaction.ask(GetSession(session_id=fork_id))).ready:
+            return
+        await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
+        parent, fork = tools.files(fact.parent_session_id), tools.files(fork_id)
+        copied = await asyncio.to_thread(parent.copy_to, fork)
+        await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
+    except Refusal:  # the fork was deleted meanwhile
+        await asyncio.to_thread(tools.files(fork_id).remove)
+        await tools.transcripts.delete_session(fork_id)
+
+
+@reactions.everywhere
+async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
+    """End the agent of an archived session, in whichever replica it lives."""
+    await reaction.tools.agents.close(recorded.id)
+
+
+@reactions.once(at_once=PACKED_AT_ONCE)
+async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
+    """Pack the workspace of an archived session, then remove it; done again, it changes nothing."""
+    session_id, fact, tools = recorded.id, recorded.fact, reaction.tools
+    await tools.agents.close(session_id)
+    path = tools.archive(session_id, fact.archive_id, fact.compression)
+    try:
+        if not await _stands(session_id, fact.archive_id, "packing", reaction):
+            return
+        packed = await asyncio.to_thread(tools.files(session_id).pack, path, fact.compression)
+        if not await _stands(session_id, fact.archive_id, "packing", reaction):
+            return
+        await asyncio.to_thread(tools.files(session_id).remove)
+        await reaction.send(
+            CompleteArchive(
+                session_id=session_id,
+                archive_id=fact.archive_id,
+                size_bytes=path.stat().st_size,
+                file_count=packed.files,
+                left_out=packed.left_out,
+            )
+        )
+    except Refusal:  # the session was deleted meanwhile
+        await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
+
+
+@reactions.once(at_once=PACKED_AT_ONCE)
+async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Reaction[Tools]) -> None:
+    """Unpack the workspace of a session, then remove the archive; done again, it changes nothing."""
+    session_id, archive_id, tools = recorded.id, recorded.fact.archive_id, reaction.tools
+    try:
+        archive = await _stands(session_id, archive_id, "unpacking", reaction)
+        if not archive:
+            return
+        path = tools.archive(session_id, archive_id, archive.compression)
+        await asyncio.to_thread(tools.files(session_id).unpack, path)
+        await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+    except Refusal:  # the session was deleted meanwhile
+        await asyncio.to_thread(tools.files(session_id).remove)
+
+
+async def _stands(session_id: UUID, archive_id: UUID, status: str, reaction: Reaction[Tools]) -> ArchiveView | None:
+    try:
+        archive = await reaction.ask(GetArchive(session_id=session_id))
+    except Refusal as refusal:
+        if refusal.code is Code.ARCHIVE_NOT_FOUND:
+            return None
+        raise
+    return archive if (archive.archive_id, archive.status) == (archive_id, status) else None

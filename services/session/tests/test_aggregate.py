@@ -5,19 +5,25 @@ from uuid import UUID, uuid5
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.samples import ARCHIVE, FORK, MESSAGE, RUN, SESSION, TOOL_CALL, USER
 from contracts.session.events import (
+    ArchiveRequested,
+    ForkCompleted,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunRequested,
     RunStarted,
+    SessionArchived,
     SessionCreated,
     SessionDeleted,
     SessionFact,
+    SessionForked,
+    SessionUnarchived,
     ToolCallEnded,
     ToolCallStarted,
+    UnarchiveRequested,
 )
 from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock, Usage
 from hypothesis import given
@@ -36,7 +42,7 @@ def after(*facts: SessionFact) -> Session:
     return session
 
 
-def refused(code: Code, act: Callable[[], None]) -> None:
+def refused(code: Code, act: Callable[[], object]) -> None:
     with pytest.raises(Refusal) as refusal:
         act()
     assert refusal.value.code == code
@@ -144,7 +150,113 @@ def test_deleting_ends_the_run_that_is_going() -> None:
     assert [type(f) for f in session.pending] == [RunCancelled, SessionDeleted]
 
 
+def forked(parent: Session, from_message_id: UUID | None = None) -> SessionForked:
+    [created, fact] = parent.fork(UUID(FORK), UUID(USER), "fork", from_message_id).pending
+    assert isinstance(created, SessionCreated)
+    assert isinstance(fact, SessionForked)
+    assert (created.mode, created.name) == ("forked", "fork")
+    return fact
+
+
+DONE = RunCompleted.example()
+SPOKEN = SAID.model_copy(update={"message_id": OTHER, "run_id": RUN_ID})
+ASKED = REQUESTED.model_copy(update={"message_id": RUN_ID})
+
+
+def test_a_fork_begins_with_all_messages() -> None:
+    assert forked(after(CREATED, ASKED, STARTED, SPOKEN, DONE)).message_ids == [RUN_ID, OTHER]
+
+
+def test_a_fork_begins_with_the_messages_up_to_one() -> None:
+    assert forked(after(CREATED, ASKED, STARTED, SPOKEN, DONE), RUN_ID).message_ids == [RUN_ID]
+
+
+def test_a_fork_numbers_its_messages_after_those_of_its_parent() -> None:
+    fork = after(CREATED, SessionForked.example(), ForkCompleted.example())
+    fork.submit_query(RUN_ID, OTHER, "?")
+    assert [f.sequence_number for f in fork.pending if isinstance(f, RunRequested)] == [2]
+
+
+def test_a_busy_session_is_not_forked() -> None:
+    refused(Code.SESSION_BUSY, lambda: forked(after(CREATED, REQUESTED)))
+
+
+def test_a_session_is_not_forked_from_a_message_that_it_lacks() -> None:
+    refused(Code.MESSAGE_NOT_FOUND, lambda: forked(after(CREATED), OTHER))
+
+
+def test_a_fork_that_is_still_copied_takes_no_query_and_is_not_forked() -> None:
+    fork = after(CREATED, SessionForked.example())
+    refused(Code.SESSION_NOT_READY, lambda: fork.submit_query(RUN_ID, OTHER, "?"))
+    refused(Code.SESSION_NOT_READY, lambda: forked(fork))
+
+
+def test_a_fork_is_completed_once() -> None:
+    fork = after(CREATED, SessionForked.example())
+    fork.complete_fork(42, 0)
+    fork.complete_fork(42, 0)
+    assert fork.pending == [ForkCompleted.example()]
+
+
+ASKED_TO, ARCHIVED = ArchiveRequested.example(), SessionArchived.example()
+REOPENING, REOPENED = UnarchiveRequested.example(), SessionUnarchived.example()
+ARCHIVE_ID = UUID(ARCHIVE)
+
+
+def test_archiving_is_asked_for() -> None:
+    session = after(CREATED)
+    session.archive(ARCHIVE_ID, "gzip")
+    assert session.pending == [ASKED_TO]
+
+
+def test_a_busy_session_is_not_archived() -> None:
+    refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).archive(ARCHIVE_ID, "gzip"))
+
+
+@pytest.mark.parametrize("facts", [[ASKED_TO], [ASKED_TO, ARCHIVED], [ASKED_TO, ARCHIVED, REOPENING]])
+def test_an_archived_session_takes_nothing(facts: list[SessionFact]) -> None:
+    session = after(CREATED, *facts)
+    refused(Code.SESSION_ARCHIVED, lambda: session.submit_query(RUN_ID, OTHER, "?"))
+    refused(Code.SESSION_ARCHIVED, lambda: session.archive(OTHER, "gzip"))
+    refused(Code.SESSION_ARCHIVED, lambda: forked(session))
+
+
+def test_an_archive_is_completed_once() -> None:
+    session = after(CREATED, ASKED_TO)
+    for _ in range(2):
+        session.complete_archive(ARCHIVE_ID, 1048576, 42, 0)
+    assert session.pending == [ARCHIVED]
+
+
+def test_an_archive_that_nobody_asked_for_is_ignored() -> None:
+    session = after(CREATED, ASKED_TO)
+    session.complete_archive(OTHER, 1, 1, 0)
+    assert session.pending == []
+
+
+def test_an_archived_session_is_opened_again() -> None:
+    session = after(CREATED, ASKED_TO, ARCHIVED)
+    session.unarchive()
+    for _ in range(2):
+        session.complete_unarchive(ARCHIVE_ID)
+    assert session.pending == [REOPENING, REOPENED]
+    session.submit_query(RUN_ID, OTHER, "?")
+
+
+def test_a_session_that_is_not_archived_is_not_opened() -> None:
+    refused(Code.SESSION_NOT_ARCHIVED, after(CREATED).unarchive)
+
+
+@pytest.mark.parametrize("facts", [[ASKED_TO], [ASKED_TO, ARCHIVED, REOPENING]])
+def test_a_session_that_is_being_packed_or_unpacked_is_not_opened(facts: list[SessionFact]) -> None:
+    refused(Code.SESSION_NOT_READY, after(CREATED, *facts).unarchive)
+
+
 ACTS: list[Callable[[Session, UUID], None]] = [
+    lambda s, r: s.archive(r, "none"),
+    lambda s, r: s.complete_archive(s.archive_id or r, 1, 1, 0),
+    lambda s, r: s.unarchive(),
+    lambda s, r: s.complete_unarchive(s.archive_id or r),
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
     lambda s, r: s.record_message(s.run.id if s.run else r, r, [TextBlock(text="x")], "m"),
@@ -172,5 +284,6 @@ def test_every_run_ends_at_most_once_and_replay_equals_live(
         attempt(act, live, some_id)
     replayed = after(CREATED, *live.pending)
     assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
+    assert (replayed.ready, replayed.archive_id) == (live.ready, live.archive_id)
     ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed | RunCancelled)]
     assert len(ended) == len(set(ended))

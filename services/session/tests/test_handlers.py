@@ -6,11 +6,13 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
+from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, UnarchiveSession
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
     DeleteSession,
     EndRun,
+    ForkSession,
     InterruptSession,
     PauseSession,
     RecordMessage,
@@ -20,6 +22,7 @@ from contracts.session.commands import (
     SubmitQuery,
 )
 from contracts.session.values import SdkOptions
+from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
 from eventing.locks import Locks
 from eventing.memory import MemoryStore
@@ -100,6 +103,14 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         (handlers.pause_session, PauseSession.example()),
         (handlers.resume_session, ResumeSession.example()),
         (handlers.delete_session, DeleteSession.example()),
+        (handlers.fork_session, ForkSession.example()),
+        (handlers.archive_session, ArchiveSession.example()),
+        (handlers.complete_archive, CompleteArchive.example()),
+        (handlers.unarchive_session, UnarchiveSession.example()),
+        (handlers.complete_unarchive, CompleteUnarchive.example()),
+        (handlers.upload_part, UploadPart.example()),
+        (handlers.write_file, WriteFile.example()),
+        (handlers.delete_file, DeleteFile.example()),
     ],
 )
 async def test_what_is_anothers_does_not_exist(desk: Desk, handler: Any, command: Any) -> None:
@@ -143,3 +154,32 @@ async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
     command = CreateSession.example().model_copy(update={"template_id": new_id()})
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
         await desk.put(handlers.create_session, command)
+
+
+async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
+    command = ForkSession.example()
+    await desk.put(handlers.fork_session, command, ADMIN)
+    fork = await desk.store.load(Session, command.fork_id)
+    assert (fork.user_id, fork.ready) == (ADMIN.user_id, False)
+
+
+async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
+    await desk.put(handlers.archive_session, ArchiveSession.example())
+    await desk.put(handlers.complete_archive, CompleteArchive.example())
+    await desk.put(handlers.unarchive_session, UnarchiveSession.example())
+    await desk.put(handlers.complete_unarchive, CompleteUnarchive.example())
+    assert await desk.facts() == ["created", "archive_requested", "archived", "unarchive_requested", "unarchived"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "command"),
+    [
+        (handlers.upload_part, UploadPart.example()),
+        (handlers.write_file, WriteFile.example()),
+        (handlers.delete_file, DeleteFile.example()),
+    ],
+)
+async def test_files_of_an_archived_session_are_not_changed(desk: Desk, handler: Any, command: Any) -> None:
+    await desk.put(handlers.archive_session, ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await desk.put(handler, command)

@@ -6,8 +6,10 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
+from contracts.session.archives import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.commands import (
     CreateSession,
+    ForkSession,
     PauseSession,
     RecordMessage,
     RecordToolResult,
@@ -24,6 +26,7 @@ from contracts.session.queries import (
     ListSessions,
     ListToolCalls,
 )
+from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -61,7 +64,21 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListRuns, ListToolCalls])
+@pytest.mark.parametrize(
+    "query",
+    [
+        GetSession,
+        GetRun,
+        GetToolCall,
+        ListMessages,
+        ListRuns,
+        ListToolCalls,
+        ListFiles,
+        ReadFile,
+        GetArchive,
+        ReadArchive,
+    ],
+)
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -124,3 +141,23 @@ async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(desk: Desk)
 async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
     with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
         await talked.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=new_id()))
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_an_archived_session_are_not_read(talked: Desk, query: Any) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await talked.ask(query.example())
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_a_fork_that_is_still_copied_are_not_read(talked: Desk, query: Any) -> None:
+    fork = await talked.send(ForkSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(query.example().model_copy(update={"session_id": fork.id}))
+
+
+async def test_an_archive_that_is_still_packed_is_not_read(talked: Desk) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(ReadArchive.example())

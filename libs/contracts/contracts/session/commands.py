@@ -7,7 +7,7 @@ from pydantic import Field
 
 from contracts.messages import Command
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.samples import FORK, MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.queries import GetRun, GetSession, RunView, SessionView
 from contracts.session.values import Block, Mode, OnBusy, SdkOptions, Usage
 
@@ -200,3 +200,30 @@ class EndRun(Command[None]):
     usage: Usage = Usage()
     error_code: Code | None = None
     error_detail: str = ""
+
+
+class ForkSession(Command[SessionView]):
+    """Opens a session for the actor that knows what another one knew, up to a message if one is named."""
+
+    subject = "cmd.session.fork"
+    sample = {"session_id": SESSION, "fork_id": FORK, "name": "Forked Session"}
+
+    session_id: UUID
+    fork_id: UUID
+    name: str
+    from_message_id: UUID | None = None
+
+    def outcome(self) -> GetSession:
+        """Answer with the new session."""
+        return GetSession(session_id=self.fork_id)
+
+
+class CompleteFork(Command[None]):
+    """What a fork was to get from its parent is there."""
+
+    subject = "cmd.session.complete_fork"
+    sample = {"session_id": FORK, "file_count": 42, "left_out": 0}
+
+    session_id: UUID
+    file_count: int
+    left_out: int

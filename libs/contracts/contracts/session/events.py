@@ -5,8 +5,8 @@ from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
-from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
+from contracts.samples import ARCHIVE, MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.session.values import Block, CancelReason, Compression, Mode, SdkOptions, Usage
 
 
 class SessionCreated(Event):
@@ -174,6 +174,66 @@ class SessionDeleted(Event):
     user_id: UUID
 
 
+class SessionForked(Event):
+    """The session begins with messages of another one; what belongs to them is to be copied."""
+
+    subject = "evt.session.forked"
+    sample = {"parent_session_id": SESSION, "message_ids": [MESSAGE]}
+
+    parent_session_id: UUID
+    message_ids: list[UUID]
+
+
+class ForkCompleted(Event):
+    """The conversation and the workspace are copied; `left_out` counts what is no file, or was too much."""
+
+    subject = "evt.session.fork_completed"
+    sample = {"file_count": 42, "left_out": 0}
+
+    file_count: int
+    left_out: int
+
+
+class ArchiveRequested(Event):
+    """The session is closed; its workspace is to be packed."""
+
+    subject = "evt.session.archive_requested"
+    sample = {"archive_id": ARCHIVE, "compression": "gzip"}
+
+    archive_id: UUID
+    compression: Compression
+
+
+class SessionArchived(Event):
+    """The workspace is in the archive, and nowhere else."""
+
+    subject = "evt.session.archived"
+    sample = {"archive_id": ARCHIVE, "size_bytes": 1048576, "file_count": 42, "left_out": 0}
+
+    archive_id: UUID
+    size_bytes: int
+    file_count: int
+    left_out: int
+
+
+class UnarchiveRequested(Event):
+    """The workspace is to be unpacked."""
+
+    subject = "evt.session.unarchive_requested"
+    sample = {"archive_id": ARCHIVE}
+
+    archive_id: UUID
+
+
+class SessionUnarchived(Event):
+    """The workspace is back, and the session open."""
+
+    subject = "evt.session.unarchived"
+    sample = {"archive_id": ARCHIVE}
+
+    archive_id: UUID
+
+
 type SessionFact = (
     SessionCreated
     | RunQueued
@@ -188,4 +248,10 @@ type SessionFact = (
     | SessionPaused
     | SessionResumed
     | SessionDeleted
+    | SessionForked
+    | ForkCompleted
+    | ArchiveRequested
+    | SessionArchived
+    | UnarchiveRequested
+    | SessionUnarchived
 )

@@ -25,6 +25,7 @@ class SessionView(Message):
     working_directory_path: str
     parent_session_id: UUID | None
     is_fork: bool
+    ready: bool = True
     total_messages: int
     total_tool_calls: int
     total_cost_usd: Decimal

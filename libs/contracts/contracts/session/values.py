@@ -16,6 +16,7 @@ type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
 type ToolStatus = Literal["running", "success", "error", "interrupted"]
+type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
 

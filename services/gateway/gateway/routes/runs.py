@@ -15,6 +15,7 @@ from gateway.schemas.session import Session
 
 READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 WRITE = (*READ, EdgeCode.FORBIDDEN)
+OPEN = (*WRITE, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
 
@@ -63,7 +64,7 @@ async def interrupt(session_id: UUID, caller: Caller) -> Response:
     operation_id="pauseSession",
     summary="Let no further run begin",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN),
 )
 async def pause(session_id: UUID, caller: Caller) -> Response:
     """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
@@ -75,7 +76,7 @@ async def pause(session_id: UUID, caller: Caller) -> Response:
     operation_id="resumeSession",
     summary="Let runs begin again",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN),
 )
 async def resume(session_id: UUID, caller: Caller) -> Response:
     """Those that wait go first, in their order."""

@@ -1,8 +1,7 @@
-"""Session: one conversation with an agent, the run that is going in it, if any, and those that wait."""
+"""What a Session decides about its runs: the one that is going, and those that wait."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, assert_never
+from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
@@ -14,65 +13,34 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
     SessionPaused,
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import Block, CancelReason, Mode, OnBusy, SdkOptions, ToolUseBlock, Usage
-from eventing.aggregate import Aggregate
+from contracts.session.values import Block, CancelReason, OnBusy, ToolUseBlock, Usage
+
+from session.aggregate.state import Run, State
 
 LONGEST_QUEUE = 20
 NO_MONEY_LEFT = "The session has used all the money it may spend."
 
 
-@dataclass
-class Run:
-    """The run that is going. `tool_calls` are those under way: the model's name for the call, and ours."""
-
-    id: UUID
-    started: bool = False
-    tool_calls: dict[str, UUID] = field(default_factory=dict[str, UUID])
-
-
-class Session(Aggregate[SessionFact]):
+class Running(State):
     """At most one run goes at a time; what comes for a run that is over is refused.
 
     A run that ends lets the next one begin in the same breath: between two commands runs wait only behind one that is
     going, or in a session that is paused.
     """
 
-    user_id: UUID
-
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
-        super().__init__(id)
-        self.deleted = False
-        self.messages = 0
-        self.run: Run | None = None
-        self.queue: dict[UUID, RunQueued] = {}
-        self.over: set[UUID] = set()
-        self.paused = False
-        self.budget_usd: Decimal | None = None
-        self.spent_usd = Decimal(0)
-
-    @property
-    def owner(self) -> UUID:
-        """Who opened it."""
-        return self.user_id
-
-    def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
-        """Open the session for a user."""
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
-
     def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
         """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
 
         Raises:
-            Refusal: BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run is going, QUEUE_FULL.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
+                is going, QUEUE_FULL.
         """
+        self.check_ready()
         if self._budget_used_up():
             raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
@@ -188,21 +156,25 @@ class Session(Aggregate[SessionFact]):
         self._go_on()
 
     def pause(self) -> None:
-        """Let no further run begin; nothing happens when that is so already."""
+        """Let no further run begin; nothing happens when that is so already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
         if not self.paused:
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs begin again, those that wait first; nothing happens when the session is not paused."""
+        """Let runs begin again, those that wait first; nothing happens when the session is not paused.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
         if self.paused:
             self.record(SessionResumed())
             self._go_on()
-
-    def delete(self) -> None:
-        """End the session for good, the run that is going, and those that wait."""
-        for run_id in [*([self.run.id] if self.run else []), *self.queue]:
-            self._cancel(run_id, "session_deleted")
-        self.record(SessionDeleted(user_id=self.user_id))
 
     def _enqueue(self, query: RunQueued) -> None:
         if len(self.queue) >= LONGEST_QUEUE:
@@ -234,7 +206,8 @@ class Session(Aggregate[SessionFact]):
                 self._request(query)
 
     def _budget_used_up(self) -> bool:
-        return self.budget_usd is not None and self.spent_usd >= self.budget_usd
+        budget = self.sdk_options.max_budget_usd
+        return budget is not None and self.spent_usd >= Decimal(str(budget))
 
     def _interrupt_tool_calls(self, run: Run) -> None:
         for tool_use_id, tool_call_id in list(run.tool_calls.items()):
@@ -253,42 +226,3 @@ class Session(Aggregate[SessionFact]):
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
         return self.run
-
-    def _ended(self, run_id: UUID, usage: Usage) -> None:
-        if self.run and self.run.id == run_id:
-            self.run = None
-        self.queue.pop(run_id, None)
-        self.over.add(run_id)
-        self.spent_usd += usage.cost_usd
-
-    def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
-        """Fold one fact."""
-        match fact:
-            case SessionCreated():
-                self.user_id = fact.user_id
-                budget = fact.sdk_options.max_budget_usd
-                self.budget_usd = None if budget is None else Decimal(str(budget))
-            case RunQueued():
-                self.queue[fact.run_id] = fact
-            case RunRequested():
-                self.queue.pop(fact.run_id, None)
-                self.run = Run(fact.run_id)
-                self.messages = fact.sequence_number
-            case RunStarted():
-                self._going(fact.run_id).started = True
-            case MessageRecorded():
-                self.messages = fact.sequence_number
-            case ToolCallStarted():
-                self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
-            case ToolCallEnded():
-                self._going(fact.run_id).tool_calls.pop(fact.tool_use_id, None)
-            case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(fact.run_id, fact.usage)
-            case SessionPaused():
-                self.paused = True
-            case SessionResumed():
-                self.paused = False
-            case SessionDeleted():
-                self.deleted = True
-            case _:
-                assert_never(fact)

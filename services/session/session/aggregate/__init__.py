@@ -1,0 +1,6 @@
+"""What decides in the session service: a Session, and in modules of their own what it decides on one subject."""
+
+from session.aggregate.runs import LONGEST_QUEUE
+from session.aggregate.session import Session
+
+__all__ = ["LONGEST_QUEUE", "Session"]
