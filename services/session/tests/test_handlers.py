@@ -21,8 +21,8 @@ from eventing.memory import MemoryStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session import handlers
 from session.aggregate import Session
+from session.handlers import session as handlers
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")

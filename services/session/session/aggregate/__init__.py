@@ -1,0 +1,5 @@
+"""What decides in the session service: one module an aggregate."""
+
+from session.aggregate.session import Session
+
+__all__ = ["Session"]

@@ -1,0 +1,5 @@
+"""What the session service answers: one module an aggregate."""
+
+from session.queries.session import answers
+
+__all__ = ["answers"]
