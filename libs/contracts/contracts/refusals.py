@@ -6,6 +6,7 @@ from enum import StrEnum
 class Code(StrEnum):
     """Why a command or query was refused, or a run failed: words of the domain, never of HTTP."""
 
+    ADMINS_ONLY = "ADMINS_ONLY"
     AGENT_FAILED = "AGENT_FAILED"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     COMMAND_REPEATED = "COMMAND_REPEATED"
@@ -13,6 +14,7 @@ class Code(StrEnum):
     INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
     INVALID_REFRESH_TOKEN = "INVALID_REFRESH_TOKEN"
     MODEL_ERROR = "MODEL_ERROR"
+    NOT_OWNER = "NOT_OWNER"
     PASSWORD_TOO_COMMON = "PASSWORD_TOO_COMMON"
     REGISTRATION_CLOSED = "REGISTRATION_CLOSED"
     RUN_CANCELLED = "RUN_CANCELLED"

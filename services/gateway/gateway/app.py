@@ -9,11 +9,11 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import documentation, identity, operations, session
+from gateway.routes import documentation, identity, operations, session, template
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
-ROUTERS = (identity.auth, session.router, operations.router, identity.well_known)
+ROUTERS = (identity.auth, session.router, template.router, operations.router, identity.well_known)
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 REFERENCE = "#/components/schemas/{model}"
 

@@ -30,6 +30,7 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
+    Code.ADMINS_ONLY: (403, "This is for admins only"),
     Code.AGENT_FAILED: (502, "The agent failed"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
@@ -37,6 +38,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
+    Code.NOT_OWNER: (403, "Only its owner may change it"),
     Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.RUN_CANCELLED: (409, "The run was cancelled"),

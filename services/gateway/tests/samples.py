@@ -3,8 +3,9 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
-from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
+from contracts.samples import MESSAGE, RUN, SESSION, TEMPLATE, TIME, TOOL_CALL, USER
 from contracts.session.queries import MessageView, RunView, SessionView, ToolCallView
+from contracts.session.templates import CreateTemplate, TemplateView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 
@@ -37,6 +38,7 @@ def session(**changed: Any) -> SessionView:
             "mode": "interactive",
             "status": "active",
             "sdk_options": {},
+            "metadata": {},
             "working_directory_path": f"/workspaces/{SESSION}",
             "parent_session_id": None,
             "is_fork": False,
@@ -102,3 +104,9 @@ def run(**changed: Any) -> RunView:
         }
         | changed
     )
+
+
+def template(**changed: Any) -> TemplateView:
+    values = {name: value for name, value in CreateTemplate.sample.items() if name != "template_id"}
+    rest = {"id": TEMPLATE, "user_id": USER, "usage_count": 3, "created_at": TIME, "updated_at": TIME}
+    return TemplateView.model_validate(values | rest | changed)

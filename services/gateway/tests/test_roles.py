@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.samples import RUN, SESSION
+from contracts.samples import RUN, SESSION, TEMPLATE
 from gateway.app import ROUTERS
 
 from services.gateway.tests.conftest import Door
@@ -18,7 +18,7 @@ def operations() -> Iterator[tuple[str, str]]:
     for route in routes:
         if route.path.startswith("/api/") and route.path not in OPEN:
             for method in route.methods:
-                yield method, route.path.format(session_id=SESSION, run_id=RUN)
+                yield method, route.path.format(session_id=SESSION, run_id=RUN, template_id=TEMPLATE)
 
 
 WRITES = [(method, path) for method, path in operations() if method != "GET" and "/auth/" not in path]

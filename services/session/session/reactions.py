@@ -2,12 +2,13 @@
 
 import asyncio
 import shutil
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunRequested, SessionDeleted
+from contracts.session.events import RunRequested, SessionCreated, SessionDeleted
 from contracts.session.queries import GetSession
+from contracts.session.templates import CountTemplateUse
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -93,6 +94,14 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
             )
         case Delta():
             pass
+
+
+@reactions.once()
+async def count_use(recorded: Recorded[SessionCreated], reaction: Reaction[Tools]) -> None:
+    """Count the session among those made from its template, if that still exists."""
+    if recorded.fact.template_id:
+        with suppress(Refusal):
+            await reaction.send(CountTemplateUse(template_id=recorded.fact.template_id, session_id=recorded.id))
 
 
 @reactions.everywhere

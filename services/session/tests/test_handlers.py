@@ -21,7 +21,7 @@ from eventing.memory import MemoryStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session.aggregate import Session
+from session.aggregate import Session, SessionTemplate
 from session.handlers import session as handlers
 
 OWNER = Actor(user_id=UUID(USER), role="user")
@@ -33,7 +33,7 @@ class Desk:
     """Handlers on the store in memory."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore(Session.facts)
+        self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
 
     async def put(self, handler: Callable[[Any, Any], Awaitable[None]], command: Any, actor: Actor = OWNER) -> None:
         envelope = Envelope.begin(actor=actor)

@@ -9,11 +9,14 @@ from contracts.messages import Command
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.queries import GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, SdkOptions, Usage
+from contracts.session.values import Block, Mode, NamedOptions, Usage
 
 
 class CreateSession(Command[SessionView]):
-    """Opens a session for the actor."""
+    """Opens a session for the actor.
+
+    What it does not name (`sdk_options`), or leaves at None (`mode`), is as the template has it.
+    """
 
     subject = "cmd.session.create"
     sample = {
@@ -25,8 +28,8 @@ class CreateSession(Command[SessionView]):
 
     session_id: UUID
     name: str
-    mode: Mode
-    sdk_options: SdkOptions
+    mode: Mode | None = None
+    sdk_options: NamedOptions
     template_id: UUID | None = None
 
     def outcome(self) -> GetSession:

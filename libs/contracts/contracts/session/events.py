@@ -19,6 +19,7 @@ class SessionCreated(Event):
     name: str
     mode: Mode
     sdk_options: SdkOptions
+    template_id: UUID | None = None
 
 
 class RunRequested(Event):

@@ -28,11 +28,11 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.ADMINS_ONLY, Code.TEMPLATE_NOT_FOUND),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
-    session = Session.of(await caller.ask(body.command(caller.actor)))
+    session = Session.of(await caller.ask(body.command()))
     return session.response(201, {"Location": f"/api/v1/sessions/{session.id}"})
 
 

@@ -3,16 +3,15 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from contracts.messages import Actor
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import CreateSession
 from contracts.session.queries import SessionView
-from contracts.session.values import Mode, SdkOptions, SessionStatus
+from contracts.session.values import Mode, SessionStatus
 from pydantic import Field, StringConstraints
 from runtime import clock
 
-from gateway.problems import EdgeCode, Problem
 from gateway.schemas.lists import KeysetWindow, PageShown
+from gateway.schemas.options import Options
 from gateway.schemas.shown import Body, Money, Shown, example
 
 
@@ -23,19 +22,17 @@ class NewSession(Body):
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Untitled session"
     mode: Literal["interactive", "non_interactive"] = "interactive"
-    sdk_options: SdkOptions = SdkOptions()
+    sdk_options: Options = Options()
     template_id: UUID | None = None
 
-    def command(self, actor: Actor) -> CreateSession:
-        """Ask for the session.
-
-        Raises:
-            Problem: the options are not for this account.
-        """
-        if self.sdk_options.permission_mode == "bypassPermissions" and actor.role != "admin":
-            raise Problem(EdgeCode.FORBIDDEN, "The permission mode bypassPermissions is for admins only.")
+    def command(self) -> CreateSession:
+        """Ask for the session; only what the client named overrides a template."""
         return CreateSession(
-            session_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
+            session_id=clock.new_id(),
+            name=self.name,
+            mode=self.mode if "mode" in self.model_fields_set else None,
+            sdk_options=self.sdk_options,
+            template_id=self.template_id,
         )
 
 
@@ -53,6 +50,7 @@ _SESSION: dict[str, Any] = {
     "mode": "interactive",
     "status": "created",
     "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
+    "metadata": {"ticket": "OPS-42"},
     "working_directory_path": f"/tmp/ai-agent-service/sessions/{SESSION}",  # noqa: S108  an example
     "parent_session_id": None,
     "is_fork": False,

@@ -41,9 +41,13 @@ class Session(Aggregate[SessionFact]):
         self.messages = 0
         self.run: Run | None = None
 
-    def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
+    def create(
+        self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
+    ) -> None:
         """Open the session for a user."""
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
+        self.record(
+            SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options, template_id=template_id)
+        )
 
     def submit_query(self, run_id: UUID, message_id: UUID, message: str) -> None:
         """Ask the agent something.

@@ -1,5 +1,7 @@
 """What the session service does on a command: one module an aggregate."""
 
-from session.handlers.session import handles
+from eventing.handling import Handlers
 
-__all__ = ["handles"]
+from session.handlers import session, template
+
+handles = Handlers.together(session.handles, template.handles)

@@ -12,24 +12,26 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
-from eventing.handling import Handlers, UnitOfWork
+from eventing.handling import Handlers
 from eventing.store import Missing
 
 from session.aggregate import Session
-from session.tools import Tools
+from session.handlers.options import check_options
+from session.handlers.template import Work, readable
 
 handles = Handlers()
-
-type Work = UnitOfWork[Tools]
 
 
 @handles
 async def create_session(command: CreateSession, work: Work) -> None:
     """Open a session for the actor."""
+    mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
-        raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {command.template_id}.")
+        template = await readable(command.template_id, work)
+        mode, options = command.mode or template.default_mode, template.sdk_options.with_named(options)
+    check_options(options, work)
     session = Session(command.session_id)
-    session.create(work.actor.user_id, command.name, command.mode, command.sdk_options)
+    session.create(work.actor.user_id, command.name, mode, options, command.template_id)
     await work.save(session)
 
 

@@ -1,5 +1,7 @@
 """What the session service answers: one module an aggregate."""
 
-from session.queries.session import answers
+from eventing.handling import Handlers
 
-__all__ = ["answers"]
+from session.queries import session, template
+
+answers = Handlers.together(session.answers, template.answers)
