@@ -6,7 +6,7 @@ import pytest
 from eventing.testing import eventually
 from onebox.testing.system import System
 
-from tests.e2e.user import User, newcomer
+from tests.e2e.user import User, newcomer, scripted
 
 TEMPLATE = {
     "name": "DevOps Investigation Template",
@@ -58,3 +58,29 @@ def test_a_public_template_is_for_all_to_read_and_for_its_owner_to_change(user: 
     assert other.http.get(path).status_code == 404
     answer = other.http.post("/sessions", json={"template_id": template["id"]})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "TEMPLATE_NOT_FOUND")
+
+
+def test_a_changed_session_goes_by_its_new_options(user: User) -> None:
+    session_id = user.create("Read", env={"TOKEN": "sesame"})
+    change = {"name": "renamed", "metadata": {"ticket": 42}, "sdk_options": {"allowed_tools": ["Bash"]}}
+    session = user.http.patch(f"/sessions/{session_id}", json=change).raise_for_status().json()
+    assert (session["name"], session["metadata"], session["sdk_options"]["env"]) == (
+        "renamed",
+        {"ticket": 42},
+        {"TOKEN": "***"},
+    )
+    assert user.bash(session_id, "echo ${#TOKEN}") == "6"
+    user.http.patch(f"/sessions/{session_id}", json={"sdk_options": {"env": {"TOKEN": "ab"}}}).raise_for_status()
+    assert user.bash(session_id, "echo ${#TOKEN}") == "2"
+
+
+def test_an_answer_has_the_form_that_was_asked_for_or_the_run_says_that_it_has_not(user: User) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    session_id = user.create(output_format={"type": "json_schema", "schema": schema})
+    answer = {"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}
+    body = user.ask(session_id, scripted(answer, {"text": "Done."})).raise_for_status().json()
+    assert body["structured_output"] == {"n": 42}
+    run = user.http.get(f"/sessions/{session_id}/runs/{body['run_id']}").json()
+    assert run["structured_output"] == {"n": 42}
+    failed = user.ask(session_id, scripted({"text": "No."}))
+    assert (failed.status_code, failed.json()["error_code"]) == (502, "OUTPUT_NOT_VALID")

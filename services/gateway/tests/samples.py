@@ -97,6 +97,7 @@ def run(**changed: Any) -> RunView:
             "error_detail": None,
             "message_id": MESSAGE,
             "text": "All is well.",
+            "structured_output": None,
             "tool_calls": [tool_call()],
             "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
             "created_at": TIME,

@@ -21,3 +21,6 @@ CREATE TABLE session_environments (
     session_id uuid  PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
     variables  jsonb NOT NULL
 );
+
+-- What the agent answered in the form that was asked for.
+ALTER TABLE runs ADD COLUMN structured_output jsonb;

@@ -35,7 +35,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         if run.status != "running":
             return
         session = await reaction.ask(GetSession(session_id=session_id))
-        spec = AgentSpec(session_id, reaction.tools.workspace(session_id), session.sdk_options)
+        options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
+        spec = AgentSpec(session_id, reaction.tools.workspace(session_id), options)
         limit = session.sdk_options.timeout_seconds
         timeout = asyncio.timeout(limit)
         try:
@@ -90,6 +91,7 @@ async def _record(spec: AgentSpec, fact: RunRequested, telling: Told, reaction: 
                     usage=usage,
                     error_code=telling.error_code,
                     error_detail=telling.error_detail or "",
+                    structured_output=telling.structured_output,
                 )
             )
         case Delta():

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
+from session.environments import Environments
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
@@ -21,11 +22,13 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, and where they work."""
+    """The agents of this replica, what they remember, and where they work; `models` are offered, all if it is empty."""
 
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    environments: Environments
+    models: frozenset[str]
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -49,4 +52,4 @@ async def tools(settings: Settings, database: Database, _client: Client) -> Asyn
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
-        yield Tools(agents, transcripts, settings.workspaces_dir)
+        yield Tools(agents, transcripts, settings.workspaces_dir, Environments(database), settings.offered_models)

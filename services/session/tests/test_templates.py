@@ -32,13 +32,8 @@ async def make(desk: Desk, actor: Actor = OWNER, **changed: Any) -> UUID:
 
 
 async def use(desk: Desk, template_id: UUID, actor: Actor = OWNER, **named: Any) -> SessionView:
-    command: dict[str, Any] = {
-        "session_id": new_id(),
-        "name": "one",
-        "sdk_options": {},
-        "template_id": template_id,
-    } | named
-    return await desk.send(CreateSession.model_validate(command), actor)
+    named = {"session_id": new_id(), "name": "one", "sdk_options": {}, "template_id": template_id, **named}
+    return await desk.send(CreateSession.model_validate(named), actor)
 
 
 async def names(desk: Desk, actor: Actor = OWNER, **query: Any) -> list[str]:

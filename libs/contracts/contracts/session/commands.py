@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Command
 from contracts.refusals import Code
@@ -31,6 +31,22 @@ class CreateSession(Command[SessionView]):
     mode: Mode | None = None
     sdk_options: NamedOptions
     template_id: UUID | None = None
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class ChangeSession(Command[SessionView]):
+    """Changes what is not None in a session; of the options, those that are named."""
+
+    subject = "cmd.session.change"
+    sample = {"session_id": SESSION, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    session_id: UUID
+    name: str | None = None
+    sdk_options: NamedOptions | None = None
+    metadata: dict[str, JsonValue] | None = None
 
     def outcome(self) -> GetSession:
         """Answer with the session."""
@@ -145,3 +161,4 @@ class EndRun(Command[None]):
     usage: Usage = Usage()
     error_code: Code | None = None
     error_detail: str = ""
+    structured_output: JsonValue = None

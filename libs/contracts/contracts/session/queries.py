@@ -72,6 +72,7 @@ class RunView(Message):
     error_detail: str | None
     message_id: UUID | None
     text: str
+    structured_output: JsonValue
     tool_calls: list[ToolCallView]
     usage: Usage
     created_at: datetime

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, PlainSerializer, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, PlainSerializer, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from contracts.messages import Message
 
@@ -16,6 +16,12 @@ type SessionStatus = Literal[
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type ToolStatus = Literal["running", "success", "error", "interrupted"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
+
+type Json = JsonValue
+type Effort = Literal["low", "medium", "high", "xhigh", "max"]
+
+HIDDEN = "***"
+"""Stands for the value of a secret; given as a value, for the one that is there already."""
 
 
 class SdkOptions(Message):
@@ -33,6 +39,10 @@ class SdkOptions(Message):
     permission_mode: PermissionMode = "default"
     max_turns: PositiveInt | None = Field(default=None, le=10_000)
     max_budget_usd: PositiveFloat | None = Field(default=None, le=1_000_000)
+    effort: Effort | None = None
+    output_format: dict[str, JsonValue] | None = None
+    env: dict[str, str] | None = Field(default=None, repr=False)
+    mcp_servers: list[str] | None = Field(default=None, max_length=100)
     timeout_seconds: PositiveInt = Field(default=600, le=86_400)
 
     @field_validator("permission_mode", "timeout_seconds", mode="before")
@@ -43,6 +53,11 @@ class SdkOptions(Message):
     def with_named(self, named: "SdkOptions") -> "SdkOptions":
         """Give these options, but for those that `named` names: there the latter win, also with a null."""
         return self.model_copy(update={name: getattr(named, name) for name in named.model_fields_set})
+
+
+def hidden(options: SdkOptions) -> SdkOptions:
+    """Give the options without the values of `env`, as others than the agent may see them."""
+    return options.model_copy(update={"env": dict.fromkeys(options.env, HIDDEN)}) if options.env else options
 
 
 def _only_named(options: SdkOptions) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gateway.schemas.template import NewTemplate, Template, TemplateChange, Temp
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND)
 WRITE = (*TOKEN, EdgeCode.FORBIDDEN)
 
 router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"], route_class=JsonRoute)
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"
     summary="Make a session template",
     status_code=201,
     response_model=Template,
-    responses=documented(*WRITE, *BODY, Code.ADMINS_ONLY),
+    responses=documented(*WRITE, *BODY, *OPTIONS),
 )
 async def create(body: NewTemplate, caller: Caller) -> Response:
     """Sessions that name it take its options and its mode. A public one is readable by all, writable by its owner."""
@@ -63,7 +64,7 @@ async def show(template_id: UUID, caller: Caller) -> Response:
     operation_id="changeTemplate",
     summary="Change a session template",
     response_model=Template,
-    responses=documented(*WRITE, *BODY, Code.ADMINS_ONLY, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*WRITE, *BODY, *OPTIONS, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
 )
 async def change(template_id: UUID, body: TemplateChange, caller: Caller) -> Response:
     """What is left out stays, of the options too. Sessions that were made from it before do not change."""

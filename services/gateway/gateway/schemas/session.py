@@ -4,15 +4,18 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.samples import SESSION, TIME, USER
-from contracts.session.commands import CreateSession
+from contracts.session.commands import ChangeSession, CreateSession
 from contracts.session.queries import SessionView
 from contracts.session.values import Mode, SessionStatus
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
-from gateway.schemas.options import Options
-from gateway.schemas.shown import Body, Money, Shown, example
+from gateway.schemas.options import Options, at_most
+from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example
+
+type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+type Metadata = Annotated[dict[str, JsonValue], AfterValidator(at_most(16 * 1024))]
 
 
 class NewSession(Body):
@@ -20,7 +23,7 @@ class NewSession(Body):
 
     model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Untitled session"
+    name: Name = "Untitled session"
     mode: Literal["interactive", "non_interactive"] = "interactive"
     sdk_options: Options = Options()
     template_id: UUID | None = None
@@ -33,6 +36,22 @@ class NewSession(Body):
             mode=self.mode if "mode" in self.model_fields_set else None,
             sdk_options=self.sdk_options,
             template_id=self.template_id,
+        )
+
+
+class SessionChange(Body):
+    """What is to be different in a session; what is left out stays."""
+
+    model_config = example({name: value for name, value in ChangeSession.sample.items() if name != "session_id"})
+
+    name: Name = UNCHANGED
+    sdk_options: Options = UNCHANGED
+    metadata: Metadata = UNCHANGED
+
+    def command(self, session_id: UUID) -> ChangeSession:
+        """Ask for the change."""
+        return ChangeSession(
+            session_id=session_id, name=self.name, sdk_options=self.sdk_options, metadata=self.metadata
         )
 
 

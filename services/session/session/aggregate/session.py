@@ -6,18 +6,20 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCompleted,
     RunFailed,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import Block, Mode, SdkOptions, ToolUseBlock, Usage
+from contracts.session.values import HIDDEN, Block, Json, Mode, SdkOptions, ToolUseBlock, Usage, hidden
 from eventing.aggregate import Aggregate
 
 
@@ -34,20 +36,38 @@ class Session(Aggregate[SessionFact]):
     """At most one run goes at a time; what comes for a run that is over is refused."""
 
     user_id: UUID
+    name: str
+    sdk_options: SdkOptions
+    """With the values of `env` hidden; they are in `environment`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
         self.messages = 0
+        self.metadata: dict[str, Json] = {}
+        self.environment: dict[str, str] = {}
         self.run: Run | None = None
 
     def create(
         self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
     ) -> None:
         """Open the session for a user."""
-        self.record(
-            SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options, template_id=template_id)
+        shown = hidden(sdk_options)
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        self._set_environment(sdk_options)
+
+    def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
+        """Take what is not None; of the options, those that are named. Nothing new is no fact."""
+        options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        after = SessionChanged(
+            user_id=self.user_id,
+            name=self.name if name is None else name,
+            sdk_options=hidden(options),
+            metadata=self.metadata if metadata is None else metadata,
         )
+        if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
+            self.record(after)
+        self._set_environment(options)
 
     def submit_query(self, run_id: UUID, message_id: UUID, message: str) -> None:
         """Ask the agent something.
@@ -123,7 +143,14 @@ class Session(Aggregate[SessionFact]):
                 )
             )
 
-    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
+    def end_run(
+        self,
+        run_id: UUID,
+        usage: Usage,
+        error_code: Code | None = None,
+        error_detail: str = "",
+        structured_output: Json = None,
+    ) -> None:
         """End the run, with an answer or with an error; tool calls under way are interrupted.
 
         Raises:
@@ -141,7 +168,7 @@ class Session(Aggregate[SessionFact]):
                 )
             )
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage))
+            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
 
@@ -150,6 +177,14 @@ class Session(Aggregate[SessionFact]):
         if self.run:
             self.end_run(self.run.id, Usage(), Code.RUN_CANCELLED, "The session was deleted.")
         self.record(SessionDeleted(user_id=self.user_id))
+
+    def _set_environment(self, options: SdkOptions) -> None:
+        variables = {
+            name: self.environment.get(name, value) if value == HIDDEN else value
+            for name, value in (options.env or {}).items()
+        }
+        if variables != self.environment:
+            self.record(EnvironmentSet(variables=variables))
 
     def _going(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:
@@ -160,7 +195,11 @@ class Session(Aggregate[SessionFact]):
         """Fold one fact."""
         match fact:
             case SessionCreated():
-                self.user_id = fact.user_id
+                self.user_id, self.name, self.sdk_options = fact.user_id, fact.name, fact.sdk_options
+            case SessionChanged():
+                self.name, self.sdk_options, self.metadata = fact.name, fact.sdk_options, fact.metadata
+            case EnvironmentSet():
+                self.environment = fact.variables
             case RunRequested():
                 self.run = Run(fact.run_id)
                 self.messages = fact.sequence_number

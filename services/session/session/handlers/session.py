@@ -4,6 +4,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import (
+    ChangeSession,
     CreateSession,
     DeleteSession,
     EndRun,
@@ -32,6 +33,16 @@ async def create_session(command: CreateSession, work: Work) -> None:
     check_options(options, work)
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, mode, options, command.template_id)
+    await work.save(session)
+
+
+@handles
+async def change_session(command: ChangeSession, work: Work) -> None:
+    """Change a session; the next run goes by it."""
+    session = await _load(command.session_id, work)
+    if command.sdk_options:
+        check_options(command.sdk_options, work)
+    session.change(command.name, command.sdk_options, command.metadata)
     await work.save(session)
 
 
@@ -73,7 +84,7 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await _load(command.session_id, work)
-    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail)
+    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail, command.structured_output)
     await work.save(session)
 
 

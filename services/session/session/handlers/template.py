@@ -36,6 +36,8 @@ async def create_template(command: CreateTemplate, work: Work) -> None:
 async def change_template(command: ChangeTemplate, work: Work) -> None:
     """Change a template."""
     template = await _own(command.template_id, work)
+    if command.sdk_options:
+        check_options(command.sdk_options, work)
     template.change(
         command.sdk_options,
         name=command.name,
@@ -44,7 +46,6 @@ async def change_template(command: ChangeTemplate, work: Work) -> None:
         default_mode=command.default_mode,
         is_public=command.is_public,
     )
-    check_options(template.sdk_options, work)
     await work.save(template)
 
 

@@ -3,11 +3,13 @@
 from typing import assert_never
 
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCompleted,
     RunFailed,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -28,6 +30,17 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
+            )  # fmt: skip
+        case SessionChanged() as fact:
+            await db.execute(
+                "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+                id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
+            )  # fmt: skip
+        case EnvironmentSet() as fact:
+            await db.execute(
+                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
+                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
+                id, fact.variables,
             )  # fmt: skip
         case RunRequested() as fact:
             await db.execute(
@@ -92,10 +105,10 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed, 
     usage = fact.usage
     await db.execute(
         "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
-        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1",
+        "output_tokens = $7, cost_usd = $8, ended_at = $9, structured_output = $10 WHERE id = $1",
         fact.run_id, "failed" if failed else "completed", fact.error_code if failed else None,
         fact.error_detail if failed else None, usage.duration_ms, usage.input_tokens, usage.output_tokens,
-        usage.cost_usd, recorded.at,
+        usage.cost_usd, recorded.at, None if failed else fact.structured_output,
     )  # fmt: skip
     await db.execute(
         "UPDATE sessions SET status = 'active', total_cost_usd = total_cost_usd + $2, "

@@ -27,9 +27,8 @@ from session.tools import Tools
 
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at"
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
-RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
-    f"r.{name}" for name in USAGE
-)
+RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at"
+RUN_MORE = "r.structured_output, " + ", ".join(f"r.{name}" for name in USAGE)
 
 answers = Handlers()
 
@@ -98,7 +97,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its tool calls."""
     await _visible(query.session_id, context)
     row = await context.database.fetchrow(
-        f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
+        f"SELECT {RUN}, {RUN_MORE}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
         "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
         "WHERE r.id = $1 AND r.session_id = $2",
         query.run_id,
