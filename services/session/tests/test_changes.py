@@ -1,6 +1,5 @@
 """A session that changes: its name, its options, what is noted on it; and the variables that nobody reads."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from session.aggregate import Session
 from session.app import service
 from session.environments import Environments
 
-from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
+from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, Offer
 
 ID = UUID(SESSION)
 SECRET = SdkOptions(env={"TOKEN": "sesame"})
@@ -134,13 +133,6 @@ async def test_a_run_has_the_output_that_was_asked_for(desk: Desk) -> None:
         await desk.send(command.example())
     await desk.send(EndRun(session_id=ID, run_id=UUID(RUN), structured_output={"n": [1, None]}))
     assert (await desk.ask(GetRun(session_id=ID, run_id=UUID(RUN)))).structured_output == {"n": [1, None]}
-
-
-@dataclass
-class Offer:
-    """Tools that only say which models there are."""
-
-    models: frozenset[str]
 
 
 async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:

@@ -39,13 +39,13 @@ class Sandbox:
     async def unavailable(self) -> str | None:
         """Start an agent that tells its version and ends; say why that failed, or None."""
         with tempfile.TemporaryDirectory(prefix="agent-") as workspace:
-            cell = self.cell(Path(workspace), {}, {})
+            cell = self.cell(Path(workspace), {})
             try:
                 return await _try(cell)
             finally:
                 cell.remove()
 
-    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str]) -> Cell:
+    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
         """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
 
         The agent's `own` are set within the walls alone, where they do not override ours.
@@ -53,7 +53,7 @@ class Sandbox:
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
         cell = Cell()
-        (cell.papers / "environment").write_text(json.dumps(own))
+        (cell.papers / "environment").write_text(json.dumps(own or {}))
         home = "/home" if self.bwrap else str(cell.folder)
         seen = {**VARIABLES, "HOME": home, **variables}
         words = [
