@@ -77,7 +77,7 @@ async def test_an_unknown_address_is_404(client: httpx.AsyncClient):
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/api/v1/sessions", "GET, POST"), (PATH, "DELETE, GET"), ("/health", "GET"), ("/docs", "GET, HEAD")],
+    [("/api/v1/sessions", "GET, POST"), (PATH, "DELETE, GET, PATCH"), ("/health", "GET"), ("/docs", "GET, HEAD")],
 )
 async def test_another_method_is_405_and_told_which_are_allowed(client: httpx.AsyncClient, path: str, allowed: str):
     answer = await client.patch(path)
