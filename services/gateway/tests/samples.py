@@ -4,7 +4,8 @@ from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.queries import ApprovalView, MessageView, RunSummary, RunView, SessionView, ToolCallView
+from contracts.session.approvals import ApprovalView
+from contracts.session.queries import MessageView, RunSummary, RunView, SessionView, ToolCallView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 

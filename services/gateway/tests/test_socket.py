@@ -10,7 +10,8 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import APPROVAL, FAMILY, RUN, SESSION
-from contracts.session.commands import DecideApproval, InterruptSession, SubmitQuery
+from contracts.session.approvals import DecideApproval
+from contracts.session.commands import InterruptSession, SubmitQuery
 from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, RunStarted, ToolCallEnded
 from contracts.session.queries import GetSession
 from runtime.testing import eventually

@@ -9,8 +9,8 @@ from typing import Any, Self
 from uuid import UUID
 
 from contracts.refusals import Refusal
-from contracts.session.commands import DeliverDecision, RequestApproval
-from contracts.session.queries import ApprovalView, GetApproval, ListApprovals, RunView
+from contracts.session.approvals import ApprovalView, DeliverDecision, GetApproval, ListApprovals, RequestApproval
+from contracts.session.queries import RunView
 from contracts.session.values import Ruling
 from eventing.reactions import Reaction
 from runtime import clock

@@ -3,18 +3,16 @@
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.approvals import DecideApproval, DeliverDecision, RequestApproval
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
-    DecideApproval,
     DeleteSession,
-    DeliverDecision,
     EndRun,
     InterruptSession,
     PauseSession,
     RecordMessage,
     RecordToolResult,
-    RequestApproval,
     ResumeSession,
     StartRun,
     SubmitQuery,

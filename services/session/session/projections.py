@@ -4,10 +4,8 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
 from contracts.session.events import (
-    ApprovalDecided,
-    ApprovalRequested,
-    DecisionDelivered,
     MessageRecorded,
     RunCancelled,
     RunCompleted,

@@ -8,14 +8,12 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
+from contracts.session.approvals import ApprovalView, GetApproval, ListApprovals
 from contracts.session.queries import (
-    ApprovalView,
     CountSessions,
-    GetApproval,
     GetRun,
     GetSession,
     GetToolCall,
-    ListApprovals,
     ListMessages,
     ListRuns,
     ListSessions,

@@ -6,8 +6,9 @@ from contextlib import aclosing
 from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
+from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import ApprovalDecided, RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
 from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions

@@ -8,11 +8,14 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
-from contracts.session.commands import DecideApproval, RequestApproval
-from contracts.session.events import (
+from contracts.session.approvals import (
     ApprovalDecided,
     ApprovalRequested,
+    DecideApproval,
     DecisionDelivered,
+    RequestApproval,
+)
+from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
     RunFailed,

@@ -10,8 +10,8 @@ import pytest
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME
-from contracts.session.commands import DeliverDecision
-from contracts.session.queries import ApprovalView, ListApprovals, RunView
+from contracts.session.approvals import ApprovalView, DeliverDecision, ListApprovals
+from contracts.session.queries import RunView
 from contracts.session.values import Ruling, Usage
 from runtime.clock import now
 from session import approvals

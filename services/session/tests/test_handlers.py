@@ -6,18 +6,16 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
+from contracts.session.approvals import DecideApproval, DeliverDecision, RequestApproval
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
-    DecideApproval,
     DeleteSession,
-    DeliverDecision,
     EndRun,
     InterruptSession,
     PauseSession,
     RecordMessage,
     RecordToolResult,
-    RequestApproval,
     ResumeSession,
     StartRun,
     SubmitQuery,

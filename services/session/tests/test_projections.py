@@ -6,31 +6,20 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
+from contracts.session.approvals import DecideApproval, DeliverDecision, GetApproval, ListApprovals, RequestApproval
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
-    DecideApproval,
     DeleteSession,
-    DeliverDecision,
     EndRun,
     InterruptSession,
     PauseSession,
     RecordMessage,
-    RequestApproval,
     ResumeSession,
     StartRun,
     SubmitQuery,
 )
-from contracts.session.queries import (
-    GetApproval,
-    GetRun,
-    GetSession,
-    ListApprovals,
-    ListMessages,
-    ListSessions,
-    ListToolCalls,
-    RunView,
-)
+from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls, RunView
 
 from services.session.tests.desk import OWNER, Desk
 

@@ -6,22 +6,20 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, SESSION
+from contracts.session.approvals import GetApproval, ListApprovals, RequestApproval
 from contracts.session.commands import (
     CreateSession,
     PauseSession,
     RecordMessage,
     RecordToolResult,
-    RequestApproval,
     StartRun,
     SubmitQuery,
 )
 from contracts.session.queries import (
     CountSessions,
-    GetApproval,
     GetRun,
     GetSession,
     GetToolCall,
-    ListApprovals,
     ListMessages,
     ListRuns,
     ListSessions,

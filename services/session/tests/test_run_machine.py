@@ -8,10 +8,8 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.commands import DecideApproval, RequestApproval
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
 from contracts.session.events import (
-    ApprovalDecided,
-    ApprovalRequested,
     MessageRecorded,
     RunCancelled,
     RunCompleted,

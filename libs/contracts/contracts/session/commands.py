@@ -1,16 +1,15 @@
 """What the session service takes."""
 
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
 from contracts.messages import Command
 from contracts.refusals import Code
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
-from contracts.session.queries import ApprovalView, GetApproval, GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, OnBusy, Remember, Ruling, SdkOptions, Usage
+from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.session.queries import GetRun, GetSession, RunView, SessionView
+from contracts.session.values import Block, Mode, OnBusy, SdkOptions, Usage
 
 
 class CreateSession(Command[SessionView]):
@@ -187,68 +186,6 @@ class RecordToolResult(Command[None]):
     output: dict[str, Any]
     is_error: bool
     duration_ms: int = Field(ge=0)
-
-
-class RequestApproval(Command[Ruling | None]):
-    """The agent wants to use a tool that nothing settles; answered with the ruling if nobody needs to be asked.
-
-    `attempt` is the worker's: one that was replaced is refused.
-    """
-
-    subject = "cmd.session.request_approval"
-    sample = {
-        "session_id": SESSION,
-        "run_id": RUN,
-        "attempt": 1,
-        "approval_id": APPROVAL,
-        "tool_use_id": "toolu_1",
-        "tool_name": "Read",
-        "tool_input": {"file_path": "/workspace/a"},
-        "expires_at": TIME,
-    }
-
-    session_id: UUID
-    run_id: UUID
-    attempt: int
-    approval_id: UUID
-    tool_use_id: str
-    tool_name: str
-    tool_input: dict[str, Any]
-    expires_at: datetime
-
-
-class DecideApproval(Command[ApprovalView]):
-    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session."""
-
-    subject = "cmd.session.decide_approval"
-    sample = {
-        "session_id": SESSION,
-        "approval_id": APPROVAL,
-        "decision": "denied",
-        "message": "Not in this folder.",
-    }
-
-    session_id: UUID
-    approval_id: UUID
-    decision: Literal["approved", "denied"]
-    message: str = Field(default="", max_length=10_000)
-    remember: Remember = "once"
-
-    def outcome(self) -> GetApproval:
-        """Answer with the approval."""
-        return GetApproval(approval_id=self.approval_id)
-
-
-class DeliverDecision(Command[Ruling | None]):
-    """The worker takes what was decided to its agent; None while nothing is. An approval out of time expires here."""
-
-    subject = "cmd.session.deliver_decision"
-    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_id": APPROVAL}
-
-    session_id: UUID
-    run_id: UUID
-    attempt: int
-    approval_id: UUID
 
 
 class EndRun(Command[None]):

@@ -1,13 +1,13 @@
 """What the session service tells: the facts of a Session."""
 
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.samples import APPROVAL, MESSAGE, RUN, TIME, TOOL_CALL, USER
-from contracts.session.values import Block, CancelReason, Decision, Mode, Remember, SdkOptions, Usage
+from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
 
 
 class SessionCreated(Event):
@@ -112,60 +112,6 @@ class ToolCallEnded(Event):
     status: Literal["success", "error", "interrupted"]
     tool_output: dict[str, Any] | None
     duration_ms: int | None
-
-
-class ApprovalRequested(Event):
-    """The agent waits until a person, or `expires_at`, settles a tool call."""
-
-    subject = "evt.session.approval_requested"
-    sample = {
-        "approval_id": APPROVAL,
-        "run_id": RUN,
-        "tool_call_id": TOOL_CALL,
-        "tool_use_id": "toolu_1",
-        "tool_name": "Read",
-        "tool_input": {"file_path": "/workspace/a"},
-        "expires_at": TIME,
-    }
-
-    approval_id: UUID
-    run_id: UUID
-    tool_call_id: UUID | None
-    tool_use_id: str
-    tool_name: str
-    tool_input: dict[str, Any]
-    expires_at: datetime
-
-
-class ApprovalDecided(Event):
-    """A tool call is settled; `expired`, by nobody, when no answer came in time or the run ended."""
-
-    subject = "evt.session.approval_decided"
-    sample = {
-        "approval_id": APPROVAL,
-        "run_id": RUN,
-        "decision": "denied",
-        "decided_by": USER,
-        "message": "Not in this folder.",
-        "remember": "once",
-    }
-
-    approval_id: UUID
-    run_id: UUID
-    decision: Decision
-    decided_by: UUID | None
-    message: str
-    remember: Remember
-
-
-class DecisionDelivered(Event):
-    """The agent is about to be told what was decided: from here on it may have acted on it."""
-
-    subject = "evt.session.decision_delivered"
-    sample = {"approval_id": APPROVAL, "run_id": RUN}
-
-    approval_id: UUID
-    run_id: UUID
 
 
 class RunCompleted(Event):

@@ -9,11 +9,9 @@ from pydantic import Field
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
-from contracts.samples import APPROVAL, RUN, SESSION, TOOL_CALL
+from contracts.samples import RUN, SESSION, TOOL_CALL
 from contracts.session.values import (
-    ApprovalStatus,
     Mode,
-    Remember,
     RunStatus,
     SdkOptions,
     SessionStatus,
@@ -103,25 +101,6 @@ class RunView(RunSummary):
     tool_calls: list[ToolUseView]
 
 
-class ApprovalView(Message):
-    """A tool call that a person was asked about; `delivered` once the agent has the decision."""
-
-    id: UUID
-    session_id: UUID
-    run_id: UUID
-    tool_call_id: UUID | None
-    tool_name: str
-    tool_input: dict[str, Any]
-    status: ApprovalStatus
-    decided_by: UUID | None
-    message: str | None
-    remember: Remember | None
-    delivered: bool
-    created_at: datetime
-    expires_at: datetime
-    decided_at: datetime | None
-
-
 class GetSession(Query[SessionView]):
     """Asks for one session."""
 
@@ -194,28 +173,6 @@ class ListRuns(Query[Page[RunSummary]]):
 
     session_id: UUID
     status: RunStatus | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
-
-
-class GetApproval(Query[ApprovalView]):
-    """Asks for one approval."""
-
-    subject = "qry.session.get_approval"
-    sample = {"approval_id": APPROVAL}
-
-    approval_id: UUID
-
-
-class ListApprovals(Query[Page[ApprovalView]]):
-    """Asks for the approvals of the actor's sessions, newest first; `after` is the last id of the page before."""
-
-    subject = "qry.session.list_approvals"
-    sample = {"status": "pending"}
-
-    status: ApprovalStatus | None = None
-    session_id: UUID | None = None
-    after: UUID | None = None
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
 

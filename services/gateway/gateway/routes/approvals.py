@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.queries import GetApproval, ListApprovals
+from contracts.session.approvals import GetApproval, ListApprovals
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller

@@ -8,8 +8,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import DecideApproval, InterruptSession, SubmitQuery
-from contracts.session.queries import ApprovalView, GetSession, RunView, SessionView
+from contracts.session.approvals import ApprovalView, DecideApproval
+from contracts.session.commands import InterruptSession, SubmitQuery
+from contracts.session.queries import GetSession, RunView, SessionView
 from pydantic import ValidationError
 from runtime import clock
 from runtime.bus import Unavailable

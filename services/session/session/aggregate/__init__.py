@@ -6,11 +6,14 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import DecideApproval, RequestApproval
-from contracts.session.events import (
+from contracts.session.approvals import (
     ApprovalDecided,
     ApprovalRequested,
+    DecideApproval,
     DecisionDelivered,
+    RequestApproval,
+)
+from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
     RunCompleted,

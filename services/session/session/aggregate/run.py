@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import DecideApproval, RequestApproval
-from contracts.session.events import ApprovalDecided, ApprovalRequested, ToolCallEnded, ToolCallStarted
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
+from contracts.session.events import ToolCallEnded, ToolCallStarted
 from contracts.session.values import Block, Decision, Remember, ToolUseBlock
 
 ATTEMPTS = 5

@@ -1,0 +1,168 @@
+"""Approvals: every message about them."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Command, Event, Message, Page, Query
+from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
+from contracts.session.values import ApprovalStatus, Decision, Remember, Ruling
+
+
+class ApprovalView(Message):
+    """A tool call that a person was asked about; `delivered` once the agent has the decision."""
+
+    id: UUID
+    session_id: UUID
+    run_id: UUID
+    tool_call_id: UUID | None
+    tool_name: str
+    tool_input: dict[str, Any]
+    status: ApprovalStatus
+    decided_by: UUID | None
+    message: str | None
+    remember: Remember | None
+    delivered: bool
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+
+
+class GetApproval(Query[ApprovalView]):
+    """Asks for one approval."""
+
+    subject = "qry.session.get_approval"
+    sample = {"approval_id": APPROVAL}
+
+    approval_id: UUID
+
+
+class ListApprovals(Query[Page[ApprovalView]]):
+    """Asks for the approvals of the actor's sessions, newest first; `after` is the last id of the page before."""
+
+    subject = "qry.session.list_approvals"
+    sample = {"status": "pending"}
+
+    status: ApprovalStatus | None = None
+    session_id: UUID | None = None
+    after: UUID | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class RequestApproval(Command[Ruling | None]):
+    """The agent wants to use a tool that nothing settles; answered with the ruling if nobody needs to be asked.
+
+    `attempt` is the worker's: one that was replaced is refused.
+    """
+
+    subject = "cmd.session.request_approval"
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "attempt": 1,
+        "approval_id": APPROVAL,
+        "tool_use_id": "toolu_1",
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/a"},
+        "expires_at": TIME,
+    }
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    approval_id: UUID
+    tool_use_id: str
+    tool_name: str
+    tool_input: dict[str, Any]
+    expires_at: datetime
+
+
+class DecideApproval(Command[ApprovalView]):
+    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session."""
+
+    subject = "cmd.session.decide_approval"
+    sample = {
+        "session_id": SESSION,
+        "approval_id": APPROVAL,
+        "decision": "denied",
+        "message": "Not in this folder.",
+    }
+
+    session_id: UUID
+    approval_id: UUID
+    decision: Literal["approved", "denied"]
+    message: str = Field(default="", max_length=10_000)
+    remember: Remember = "once"
+
+    def outcome(self) -> GetApproval:
+        """Answer with the approval."""
+        return GetApproval(approval_id=self.approval_id)
+
+
+class DeliverDecision(Command[Ruling | None]):
+    """The worker takes what was decided to its agent; None while nothing is. An approval out of time expires here."""
+
+    subject = "cmd.session.deliver_decision"
+    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_id": APPROVAL}
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    approval_id: UUID
+
+
+class ApprovalRequested(Event):
+    """The agent waits until a person, or `expires_at`, settles a tool call."""
+
+    subject = "evt.session.approval_requested"
+    sample = {
+        "approval_id": APPROVAL,
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "tool_use_id": "toolu_1",
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/a"},
+        "expires_at": TIME,
+    }
+
+    approval_id: UUID
+    run_id: UUID
+    tool_call_id: UUID | None
+    tool_use_id: str
+    tool_name: str
+    tool_input: dict[str, Any]
+    expires_at: datetime
+
+
+class ApprovalDecided(Event):
+    """A tool call is settled; `expired`, by nobody, when no answer came in time or the run ended."""
+
+    subject = "evt.session.approval_decided"
+    sample = {
+        "approval_id": APPROVAL,
+        "run_id": RUN,
+        "decision": "denied",
+        "decided_by": USER,
+        "message": "Not in this folder.",
+        "remember": "once",
+    }
+
+    approval_id: UUID
+    run_id: UUID
+    decision: Decision
+    decided_by: UUID | None
+    message: str
+    remember: Remember
+
+
+class DecisionDelivered(Event):
+    """The agent is about to be told what was decided: from here on it may have acted on it."""
+
+    subject = "evt.session.decision_delivered"
+    sample = {"approval_id": APPROVAL, "run_id": RUN}
+
+    approval_id: UUID
+    run_id: UUID
