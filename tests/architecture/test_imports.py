@@ -31,7 +31,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     ],
     "gateway-stores-nothing": [(f"{GATEWAY}/app.py", "from eventing.store import EventStore")],
     "simulator-stands-alone": [("libs/simulator/simulator/wire.py", "import contracts.refusals")],
-    "one-event-library": [(f"{SESSION}/projections.py", "import eventsourcing.domain")],
+    "one-event-library": [(f"{SESSION}/projections/session.py", "import eventsourcing.domain")],
     "one-database-driver": [
         (f"{IDENTITY}/tools.py", "import asyncpg"),
         ("libs/onebox/onebox/launcher.py", "import asyncpg"),

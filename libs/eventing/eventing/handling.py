@@ -90,6 +90,15 @@ class Handlers:
     def __init__(self) -> None:
         self.by_type: dict[type[Command[Any] | Query[Any]], Handler] = {}
 
+    @classmethod
+    def together(cls, *parts: "Handlers") -> "Handlers":
+        """Give the handlers of all the parts of a room."""
+        whole = cls()
+        for part in parts:
+            for handler in part.by_type.values():
+                whole(handler)
+        return whole
+
     def __call__[H: Handler](self, handler: H) -> H:
         """Register a handler.
 

@@ -95,6 +95,14 @@ class Reactions:
     shared: list[Listed] = field(default_factory=list[Listed])
     broadcast: list[Listed] = field(default_factory=list[Listed])
 
+    @classmethod
+    def together(cls, *parts: "Reactions") -> "Reactions":
+        """Give the reactions of all the parts of a room."""
+        return cls(
+            [listed for part in parts for listed in part.shared],
+            [listed for part in parts for listed in part.broadcast],
+        )
+
     def once[R: React](self, *, at_once: int = 16) -> Callable[[R], R]:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time."""
 

@@ -1,4 +1,3 @@
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +26,8 @@ from eventing.memory import MemoryStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session import handlers
 from session.aggregate import Session
+from session.handlers import handles
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
@@ -41,10 +40,10 @@ class Desk:
     def __init__(self) -> None:
         self.store = MemoryStore(Session.facts)
 
-    async def put(self, handler: Callable[[Any, Any], Awaitable[Any]], command: Any, actor: Actor = OWNER) -> Any:
+    async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
         async with UnitOfWork[Any](self.store, envelope, None, Locks()) as work:
-            return await handler(command, work)
+            return await handles.by_type[type(command)](command, work)
 
     async def facts(self) -> list[str]:
         return [fed.recorded.fact.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
@@ -53,7 +52,7 @@ class Desk:
 @pytest.fixture
 async def desk() -> Desk:
     desk = Desk()
-    await desk.put(handlers.create_session, CreateSession.example())
+    await desk.put(CreateSession.example())
     return desk
 
 
@@ -63,11 +62,11 @@ async def test_creating_records_the_actor_as_owner(desk: Desk) -> None:
 
 
 async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
-    await desk.put(handlers.submit_query, SubmitQuery.example())
-    await desk.put(handlers.start_run, StartRun.example())
-    await desk.put(handlers.record_message, RecordMessage.example())
-    await desk.put(handlers.record_tool_result, RecordToolResult.example())
-    await desk.put(handlers.end_run, EndRun.example())
+    await desk.put(SubmitQuery.example())
+    await desk.put(StartRun.example())
+    await desk.put(RecordMessage.example())
+    await desk.put(RecordToolResult.example())
+    await desk.put(EndRun.example())
     assert await desk.facts() == [
         "created",
         "run_requested",
@@ -80,52 +79,52 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
 
 
 async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk: Desk) -> None:
-    await desk.put(handlers.submit_query, SubmitQuery.example())
+    await desk.put(SubmitQuery.example())
     waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
-    await desk.put(handlers.submit_query, SubmitQuery.model_validate(SubmitQuery.sample | waiting))
-    await desk.put(handlers.interrupt_session, InterruptSession.example())
+    await desk.put(SubmitQuery.model_validate(SubmitQuery.sample | waiting))
+    await desk.put(InterruptSession.example())
     assert await desk.facts() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
     assert len({entry.recorded.envelope.message_id for entry in desk.store.entries[-2:]}) == 1
 
 
 @pytest.mark.parametrize(
-    ("handler", "command"),
+    "command",
     [
-        (handlers.submit_query, SubmitQuery.example()),
-        (handlers.start_run, StartRun.example()),
-        (handlers.record_message, RecordMessage.example()),
-        (handlers.record_tool_result, RecordToolResult.example()),
-        (handlers.request_approval, RequestApproval.example()),
-        (handlers.decide_approval, DecideApproval.example()),
-        (handlers.deliver_decision, DeliverDecision.example()),
-        (handlers.end_run, EndRun.example()),
-        (handlers.cancel_run, CancelRun.example()),
-        (handlers.interrupt_session, InterruptSession.example()),
-        (handlers.pause_session, PauseSession.example()),
-        (handlers.resume_session, ResumeSession.example()),
-        (handlers.delete_session, DeleteSession.example()),
+        SubmitQuery.example(),
+        StartRun.example(),
+        RecordMessage.example(),
+        RecordToolResult.example(),
+        RequestApproval.example(),
+        DecideApproval.example(),
+        DeliverDecision.example(),
+        EndRun.example(),
+        CancelRun.example(),
+        InterruptSession.example(),
+        PauseSession.example(),
+        ResumeSession.example(),
+        DeleteSession.example(),
     ],
 )
-async def test_what_is_anothers_does_not_exist(desk: Desk, handler: Any, command: Any) -> None:
+async def test_what_is_anothers_does_not_exist(desk: Desk, command: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await desk.put(handler, command, STRANGER)
+        await desk.put(command, STRANGER)
     assert await desk.facts() == ["created"]
 
 
 async def test_an_admin_may_delete_anyones_session(desk: Desk) -> None:
-    await desk.put(handlers.delete_session, DeleteSession.example(), ADMIN)
+    await desk.put(DeleteSession.example(), ADMIN)
     assert await desk.facts() == ["created", "deleted"]
 
 
 async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
-    await desk.put(handlers.delete_session, DeleteSession.example())
+    await desk.put(DeleteSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await desk.put(handlers.submit_query, SubmitQuery.example())
+        await desk.put(SubmitQuery.example())
 
 
 async def test_an_unknown_session_is_refused(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await desk.put(handlers.delete_session, DeleteSession(session_id=new_id()))
+        await desk.put(DeleteSession(session_id=new_id()))
 
 
 BYPASSING = CreateSession(
@@ -138,30 +137,30 @@ BYPASSING = CreateSession(
 
 async def test_permissions_are_bypassed_by_admins_only(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
-        await desk.put(handlers.create_session, BYPASSING)
-    await desk.put(handlers.create_session, BYPASSING, ADMIN)
+        await desk.put(BYPASSING)
+    await desk.put(BYPASSING, ADMIN)
     assert await desk.facts() == ["created", "created"]
 
 
 async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
     command = CreateSession.example().model_copy(update={"template_id": new_id()})
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
-        await desk.put(handlers.create_session, command)
+        await desk.put(command)
 
 
 async def asked(desk: Desk) -> None:
     """Let the agent wait for an approval."""
     wanted = RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"})
-    await desk.put(handlers.submit_query, SubmitQuery.example())
-    await desk.put(handlers.start_run, StartRun.example())
-    assert await desk.put(handlers.request_approval, wanted) is None
+    await desk.put(SubmitQuery.example())
+    await desk.put(StartRun.example())
+    assert await desk.put(wanted) is None
 
 
 @pytest.mark.parametrize("actor", [OWNER, ADMIN])
 async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, actor: Actor) -> None:
     await asked(desk)
-    await desk.put(handlers.decide_approval, DecideApproval.example(), actor)
-    ruling = await desk.put(handlers.deliver_decision, DeliverDecision.example())
+    await desk.put(DecideApproval.example(), actor)
+    ruling = await desk.put(DeliverDecision.example())
     assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
     session = await desk.store.load(Session, UUID(SESSION))
     assert [fact.decided_by for fact in session.decided.values()] == [actor.user_id]
@@ -169,6 +168,6 @@ async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, ac
 
 async def test_a_second_decision_is_refused(desk: Desk) -> None:
     await asked(desk)
-    await desk.put(handlers.decide_approval, DecideApproval.example())
+    await desk.put(DecideApproval.example())
     with pytest.raises(Refusal, match=Code.APPROVAL_OVER):
-        await desk.put(handlers.decide_approval, DecideApproval.example())
+        await desk.put(DecideApproval.example())

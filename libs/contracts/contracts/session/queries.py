@@ -10,14 +10,7 @@ from pydantic import Field
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION, TOOL_CALL
-from contracts.session.values import (
-    Mode,
-    RunStatus,
-    SdkOptions,
-    SessionStatus,
-    ToolStatus,
-    Usage,
-)
+from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
 
 
 class SessionView(Message):

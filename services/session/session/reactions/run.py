@@ -1,14 +1,12 @@
-"""What the session service does when it hears a fact: runs the agent, and tidies up after a session."""
+"""Runs the agent, and ends it with its run."""
 
-import asyncio
-import shutil
 from contextlib import aclosing
 from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionDeleted
+from contracts.session.events import RunCancelled, RunFailed, RunRequested
 from contracts.session.queries import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions
@@ -130,17 +128,3 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]
 async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
     """Wake the worker whose agent waits for this decision, in whichever replica it is."""
     reaction.tools.decisions.tell(recorded.fact.approval_id)
-
-
-@reactions.everywhere
-async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
-    """End the agent of a deleted session, in whichever replica it lives."""
-    await reaction.tools.agents.close(recorded.id)
-
-
-@reactions.once()
-async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
-    """Remove the workspace and the agent's memory of a deleted session."""
-    await reaction.tools.agents.close(recorded.id)
-    await asyncio.to_thread(shutil.rmtree, reaction.tools.workspace(recorded.id), ignore_errors=True)
-    await reaction.tools.transcripts.delete_session(recorded.id)

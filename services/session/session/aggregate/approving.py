@@ -1,0 +1,71 @@
+"""What a Session decides about the tools that its agent may use."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.approvals import DecideApproval, DecisionDelivered, RequestApproval
+from contracts.session.values import Ruling
+
+from session.aggregate.run import Run
+from session.aggregate.state import State
+
+NOBODY_TO_ASK = "Nobody is asked in a session that is not interactive."
+
+
+class Approving(State):
+    """A tool that nothing settles waits for a person; what was remembered, or nobody is there to say, is settled."""
+
+    def request_approval(self, wanted: RequestApproval) -> Ruling | None:
+        """Ask whether the agent may use a tool; give the ruling when that is settled without asking.
+
+        Raises:
+            Refusal: RUN_OVER.
+        """
+        run = self._worked_on(wanted.run_id, wanted.attempt)
+        if remembered := self.remembered.get(wanted.tool_name):
+            return remembered
+        if self.mode == "non_interactive":
+            return Ruling(decision="denied", message=NOBODY_TO_ASK)
+        self._record_all(run.request(wanted))
+        return self._deliver(run, wanted.approval_id)
+
+    def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
+        """Settle what the agent asked, in the name of a user.
+
+        Raises:
+            Refusal: APPROVAL_NOT_FOUND, or APPROVAL_OVER: someone else was faster, or it is too late.
+        """
+        if over := self.decided.get(decided.approval_id):
+            who = f" by user {over.decided_by}" if over.decided_by else ""
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was {over.decision} already{who}.")
+        if self.run is None or decided.approval_id not in self.run.approvals:
+            raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {decided.approval_id}.")
+        self._record_all(self.run.decide(decided, by, now))
+
+    def deliver_decision(self, run_id: UUID, attempt: int, approval_id: UUID, now: datetime) -> Ruling | None:
+        """Give the worker what was decided; None if nothing is, and there is still time.
+
+        Raises:
+            Refusal: RUN_OVER, or APPROVAL_NOT_FOUND.
+        """
+        run = self._worked_on(run_id, attempt)
+        approval = run.approvals.get(approval_id)
+        if approval is None:
+            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
+        if approval.ruling is None and now >= approval.asked.expires_at:
+            self.record(approval.expired("Nobody answered in time."))
+        return self._deliver(run, approval_id)
+
+    def _deliver(self, run: Run, approval_id: UUID) -> Ruling | None:
+        decided = run.approvals[approval_id].ruling
+        if decided is None:
+            return None
+        self.record(DecisionDelivered(approval_id=approval_id, run_id=run.id))
+        return Ruling(decision=decided.decision, message=decided.message)
+
+    def _worked_on(self, run_id: UUID, attempt: int) -> Run:
+        run = self._going(run_id)
+        if run.attempt != attempt:
+            raise Refusal(Code.RUN_OVER, f"Another worker has run {run_id}.")
+        return run

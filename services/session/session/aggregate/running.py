@@ -1,0 +1,144 @@
+"""What a Session decides about its runs: the one that is going, and those that wait."""
+
+from typing import Any
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.events import (
+    MessageRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    RunStarted,
+    SessionPaused,
+    SessionResumed,
+)
+from contracts.session.values import Block, CancelReason, OnBusy, Usage
+
+from session.aggregate.queue import NO_MONEY_LEFT, requested
+from session.aggregate.state import State
+
+
+class Running(State):
+    """At most one run goes at a time; what comes for a run that is over is refused.
+
+    A run that ends lets its open approvals expire and the next run begin in the same breath: between two commands runs
+    wait only behind one that is going, or in a session that is paused.
+    """
+
+    def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
+        """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
+
+        Raises:
+            Refusal: BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run is going, QUEUE_FULL.
+        """
+        if self.queue.money_used_up:
+            raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
+        query = RunQueued(run_id=run_id, message_id=message_id, message=message)
+        if on_busy == "enqueue" and (self.run or self.queue.paused):
+            self.record(self.queue.take(query))
+            return
+        if self.queue.paused:
+            raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
+        if self.run and on_busy == "reject":
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
+        if self.run:
+            self._cancel(self.run.id, "interrupted")
+        self.record(requested(query, self.messages + 1))
+
+    def start_run(self, run_id: UUID) -> None:
+        """Let a worker take the run up.
+
+        A run that was started before is failed: a run is handed out again only when its worker is gone, and what its
+        agent did outside cannot be undone by doing it twice. One whose agent only waited for approvals goes on.
+
+        Raises:
+            Refusal: RUN_OVER.
+        """
+        run = self._going(run_id)
+        if run.started and not run.only_waits:
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
+            return
+        self._record_all(run.interrupted_calls())
+        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
+
+    def record_message(self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str) -> None:
+        """Take down what the agent said, and the tool calls in it.
+
+        Raises:
+            Refusal: RUN_OVER.
+        """
+        run = self._going(run_id)
+        number = self.messages + 1
+        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
+        self.record(said)
+        self._record_all(run.calls(blocks))
+
+    def record_tool_result(
+        self, run_id: UUID, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int
+    ) -> None:
+        """Take down how a tool call ended; one that is not under way is ignored.
+
+        Raises:
+            Refusal: RUN_OVER.
+        """
+        if ended := self._going(run_id).returned(tool_use_id, output, is_error, duration_ms):
+            self.record(ended)
+
+    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
+        """End the run, with an answer or with an error, and what was open in it; the next one follows.
+
+        Raises:
+            Refusal: RUN_OVER.
+        """
+        self._record_all(self._going(run_id).ending())
+        if error_code is None:
+            self.record(RunCompleted(run_id=run_id, usage=usage))
+        else:
+            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
+        self._go_on()
+
+    def cancel_run(self, run_id: UUID) -> None:
+        """End a run that waits or goes; the next one follows.
+
+        Raises:
+            Refusal: RUN_OVER, RUN_NOT_FOUND.
+        """
+        if run_id in self.over:
+            raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
+        if run_id not in self.queue.waiting and not (self.run and self.run.id == run_id):
+            raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {run_id} in session {self.id}.")
+        self._cancel(run_id, "requested")
+        self._go_on()
+
+    def interrupt(self) -> None:
+        """End the run that is going; the next one follows.
+
+        Raises:
+            Refusal: NOTHING_TO_INTERRUPT.
+        """
+        if self.run is None:
+            raise Refusal(Code.NOTHING_TO_INTERRUPT, "No run is going in the session.")
+        self._cancel(self.run.id, "interrupted")
+        self._go_on()
+
+    def pause(self) -> None:
+        """Let no further run begin; nothing happens when that is so already."""
+        if not self.queue.paused:
+            self.record(SessionPaused())
+
+    def resume(self) -> None:
+        """Let runs begin again, those that wait first; nothing happens when the session is not paused."""
+        if self.queue.paused:
+            self.record(SessionResumed())
+            self._go_on()
+
+    def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
+        if self.run and self.run.id == run_id:
+            self._record_all(self.run.ending())
+        self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
+
+    def _go_on(self) -> None:
+        while not self.run and (turn := self.queue.turn(self.messages + 1)):
+            self.record(turn)

@@ -1,0 +1,7 @@
+"""What the session service does on a command, a module a subject: load, let the aggregate decide, save."""
+
+from eventing.handling import Handlers
+
+from session.handlers import approval, run, session
+
+handles = Handlers.together(session.handles, run.handles, approval.handles)

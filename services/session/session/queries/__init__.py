@@ -1,0 +1,7 @@
+"""What the session service answers, from its read models: a module a subject."""
+
+from eventing.handling import Handlers
+
+from session.queries import approval, conversation, run, session
+
+answers = Handlers.together(session.answers, conversation.answers, run.answers, approval.answers)

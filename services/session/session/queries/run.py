@@ -1,0 +1,62 @@
+"""What is answered about runs."""
+
+# ruff: noqa: S608
+# Statements are put together from the constants of this file; values are always parameters.
+
+from typing import Any
+
+from contracts.messages import Page
+from contracts.refusals import Code, Refusal
+from contracts.session.queries import GetRun, ListRuns, RunSummary, RunView
+from eventing.database import Row
+from eventing.handling import Handlers
+
+from session.queries.shown import TOOL_USE
+from session.queries.visible import Context, visible
+
+MOST_SHOWN = 400
+"""Tool calls that a run shows; all are in the list of tool calls."""
+USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
+RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
+    f"r.{name}" for name in USAGE
+)
+
+answers = Handlers()
+
+
+@answers
+async def get_run(query: GetRun, context: Context) -> RunView:
+    """Give one run, with its first tool calls."""
+    await visible(query.session_id, context)
+    row = await context.database.fetchrow(
+        f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
+        "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
+        "WHERE r.id = $1 AND r.session_id = $2",
+        query.run_id,
+        query.session_id,
+    )
+    if row is None:
+        raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {query.run_id} in session {query.session_id}.")
+    calls = await context.database.fetch(
+        f"SELECT {TOOL_USE} FROM tool_calls WHERE run_id = $1 ORDER BY id LIMIT $2", query.run_id, MOST_SHOWN
+    )
+    return RunView.model_validate({**_run(row), "tool_calls": [dict(call) for call in calls]})
+
+
+@answers
+async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
+    """Give a session's runs, newest first."""
+    await visible(query.session_id, context)
+    where = "r.session_id = $1 AND ($2::text IS NULL OR r.status = $2)"
+    wanted = (query.session_id, query.status)
+    total = await context.database.fetchval(f"SELECT count(*) FROM runs r WHERE {where}", *wanted)
+    rows = await context.database.fetch(
+        f"SELECT {RUN} FROM runs r WHERE {where} ORDER BY r.id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *wanted,
+    )
+    return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
+
+
+def _run(row: Row) -> dict[str, Any]:
+    usage = {name: row[name] for name in USAGE}
+    return {**{name: value for name, value in row.items() if name not in usage}, "usage": usage}

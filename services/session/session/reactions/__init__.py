@@ -1,0 +1,7 @@
+"""What the session service does when it hears a fact: a module a subject."""
+
+from eventing.reactions import Reactions
+
+from session.reactions import run, session
+
+reactions = Reactions.together(run.reactions, session.reactions)

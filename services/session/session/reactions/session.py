@@ -1,0 +1,26 @@
+"""Tidies up after a session."""
+
+import asyncio
+import shutil
+
+from contracts.session.events import SessionDeleted
+from eventing.reactions import Reaction, Reactions
+from eventing.recording import Recorded
+
+from session.tools import Tools
+
+reactions = Reactions()
+
+
+@reactions.everywhere
+async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
+    """End the agent of a deleted session, in whichever replica it lives."""
+    await reaction.tools.agents.close(recorded.id)
+
+
+@reactions.once()
+async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
+    """Remove the workspace and the agent's memory of a deleted session."""
+    await reaction.tools.agents.close(recorded.id)
+    await asyncio.to_thread(shutil.rmtree, reaction.tools.workspace(recorded.id), ignore_errors=True)
+    await reaction.tools.transcripts.delete_session(recorded.id)
