@@ -152,6 +152,16 @@ class RunCancelled(Event):
     usage: Usage
 
 
+class UsageRecorded(Event):
+    """What a run used that was ended before its agent could say so."""
+
+    subject = "evt.session.usage_recorded"
+    sample = {"run_id": RUN, "usage": {"cost_usd": "0.0012"}}
+
+    run_id: UUID
+    usage: Usage
+
+
 class SessionPaused(Event):
     """No run of the session is requested until it is resumed; one that is going ends as ever."""
 
@@ -189,6 +199,7 @@ type SessionFact = (
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | UsageRecorded
     | SessionPaused
     | SessionResumed
     | SessionDeleted

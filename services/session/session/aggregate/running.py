@@ -13,6 +13,7 @@ from contracts.session.events import (
     RunStarted,
     SessionPaused,
     SessionResumed,
+    UsageRecorded,
 )
 from contracts.session.values import Block, CancelReason, OnBusy, Usage
 
@@ -89,9 +90,14 @@ class Running(State):
     def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
+        Of a run that was ended without its agent, only what that used is taken down.
+
         Raises:
             Refusal: RUN_OVER.
         """
+        if run_id in self.unbilled and usage != Usage():
+            self.record(UsageRecorded(run_id=run_id, usage=usage))
+            return
         self._record_all(self._going(run_id).ending())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage))

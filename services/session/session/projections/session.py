@@ -20,6 +20,7 @@ from contracts.session.events import (
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
+    UsageRecorded,
 )
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
@@ -105,6 +106,8 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)
         case RunCompleted() | RunFailed() | RunCancelled() as fact:
             await _end(recorded, fact, db)
+        case UsageRecorded() as fact:
+            await _charge(recorded, fact, db)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
         case SessionResumed():
@@ -142,19 +145,28 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
 
 async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled, db: Connection) -> None:
     status, code, detail = _outcome(fact)
-    usage = fact.usage
     requested = await db.fetchval(
-        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
-        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1 RETURNING requested_at IS NOT NULL",
-        fact.run_id, status, code, detail, usage.duration_ms, usage.input_tokens, usage.output_tokens,
-        usage.cost_usd, recorded.at,
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5 WHERE id = $1 "
+        "RETURNING requested_at IS NOT NULL",
+        fact.run_id, status, code, detail, recorded.at,
+    )  # fmt: skip
+    if requested:  # one that ends while it waits leaves the session as it is
+        await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)
+    await _charge(recorded, fact, db)
+
+
+async def _charge(
+    recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled | UsageRecorded, db: Connection
+) -> None:
+    usage = fact.usage
+    await db.execute(
+        "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
+        fact.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
     )  # fmt: skip
     await db.execute(
-        # A run that ends while it waits leaves the session as it is.
-        "UPDATE sessions SET status = CASE WHEN $6 AND status <> 'paused' THEN 'active' ELSE status END, "
-        "total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
+        "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
         "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
-        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at, requested,
+        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
     )  # fmt: skip
 
 
