@@ -16,8 +16,11 @@ AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,  # disk, memory, connections
+    asyncpg.ReadOnlySQLTransactionError,  # another server is the primary now
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
-"""What is raised while the server is away, starts or stops, or all connections are taken: worth another try."""
+"""What is raised while the server is away, starts or stops, or something there is used up: worth another try."""
 
 CONNECT_TIMEOUT = 3.0
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before: an escape, not a text about one

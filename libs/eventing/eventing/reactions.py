@@ -1,16 +1,18 @@
 """What a service does when it hears a fact: it sends a command, or calls the world outside.
 
 `once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
-dead-lettered. `everywhere`: every replica hears each fact that comes while it is up, once, whatever becomes of it.
+dead-lettered, after `lost` has acted on that. `everywhere`: every replica hears each fact that comes while it is up,
+once, whatever becomes of it.
 """
 
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, cast, get_args, get_type_hints
 
 from contracts.messages import Command, Event, Query
@@ -30,6 +32,8 @@ from runtime.telemetry import span
 from eventing import metrics, wire
 from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
+from eventing.hold import Hold
+from eventing.patience import patiently
 from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, jetstream
 
@@ -40,7 +44,10 @@ HEARTBEAT = 2.0
 DELIVERIES = 8
 LONGEST_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
-PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
+
+
+class TakenOver(Exception):
+    """Raised by a reaction that finds that another replica acts on the fact: only that one settles it."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +61,27 @@ class Reaction[T]:
     async def send[R](self, command: Command[R]) -> R:
         """Send a command to this service, because of the fact; while the database is away, again for half a minute.
 
-        Raises as `Dispatcher.send` does.
+        The answer of one that has no `outcome` may get lost: it is None then. Raises as `Dispatcher.send` does.
         """
-        envelope = self.envelope.follow()
-        for pause in (*PAUSES, None):
+        envelope, tries = self.envelope.follow(), count()
+
+        async def carry_out() -> R:
+            again = next(tries) > 0
             try:
                 return await self.dispatcher.send(command, envelope)
             except Refusal as refusal:
-                if pause != PAUSES[0] and refusal.code is Code.COMMAND_REPEATED:
+                if again and refusal.code is Code.COMMAND_REPEATED:
                     return cast(R, None)  # it had been stored, and only the answer was lost
                 raise
-            except AWAY:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+
+        return await patiently(carry_out)
 
     async def ask[R](self, query: Query[R]) -> R:
-        """Ask this service a query. Raises as `Dispatcher.ask` does."""
-        return await self.dispatcher.ask(query, self.envelope.follow())
+        """Ask this service a query; while the database is away, again for half a minute.
+
+        Raises as `Dispatcher.ask` does.
+        """
+        return await patiently(lambda: self.dispatcher.ask(query, self.envelope.follow()))
 
 
 type React = Callable[[Any, Any], Awaitable[None]]
@@ -80,12 +89,13 @@ type React = Callable[[Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Listed:
-    """A reaction and the fact it is for."""
+    """A reaction and the fact it is for. `lost` is called before the fact is dead-lettered."""
 
     name: str
     fact: type[Event]
     react: React
     at_once: int
+    lost: React | None = None
 
 
 @dataclass
@@ -103,11 +113,14 @@ class Reactions:
             [listed for part in parts for listed in part.broadcast],
         )
 
-    def once[R: React](self, *, at_once: int = 16) -> Callable[[R], R]:
-        """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time."""
+    def once[R: React](self, *, at_once: int = 16, lost: React | None = None) -> Callable[[R], R]:
+        """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
+
+        A fact that is given up is `lost` first, which is tried again until it succeeds.
+        """
 
         def register(react: R) -> R:
-            self.shared.append(_listed(react, at_once))
+            self.shared.append(_listed(react, at_once, lost))
             return react
 
         return register
@@ -118,9 +131,9 @@ class Reactions:
         return react
 
 
-def _listed(react: React, at_once: int) -> Listed:
+def _listed(react: React, at_once: int, lost: React | None = None) -> Listed:
     hint = next(iter(get_type_hints(react).values()))
-    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once)
+    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once, lost)
 
 
 class Reactor[T]:
@@ -185,25 +198,30 @@ class Reactor[T]:
             return
         self.in_hand.add(place)
         try:
-            async with _heartbeat(message):
-                await self._deliver(listed, message, message.metadata.num_delivered or 1)
-        except asyncio.CancelledError:
-            with suppress(Error, OSError):  # else it comes again after the ack wait
-                await message.nak()
-            raise
+            async with Hold(self.client, message, HEARTBEAT, ACK_WAIT).kept() as hold:
+                try:
+                    await self._deliver(listed, hold, message.metadata.num_delivered or 1)
+                except asyncio.CancelledError:
+                    with suppress(Error, OSError):  # else it comes again after the ack wait
+                        await hold.give_back()
+                    raise
         except Exception:
             # The bus did not take what became of it, so the fact comes again. The work of the others goes on.
             log.exception("a fact could not be settled", reaction=listed.name)
         finally:
             self.in_hand.discard(place)
 
-    async def _deliver(self, listed: Listed, message: Msg, delivery: int) -> None:
+    async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
+        message = hold.message
         if delivery > DELIVERIES:
             await self._bury(listed, message, "the service went down at each delivery")
             return
         try:
             with metrics.reacting.labels(listed.name).track_inprogress():
                 await self._react(listed, message)
+        except TakenOver:
+            log.info("another replica has it", reaction=listed.name, delivery=delivery)
+            metrics.reacted.labels(listed.name, "taken over").inc()
         except Exception as error:
             log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
             await self._database_is_back()  # an outage, however long, uses up no delivery but this
@@ -211,7 +229,7 @@ class Reactor[T]:
             if delivery == DELIVERIES:
                 await self._bury(listed, message, repr(error))
             else:
-                await message.nak(delay=min(0.25 * 2**delivery, LONGEST_DELAY))
+                await hold.give_back(min(0.25 * 2**delivery, LONGEST_DELAY))
         else:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
@@ -246,12 +264,24 @@ class Reactor[T]:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        recorded: Recorded[Any] = wire.read(listed.fact, message.headers or {}, message.data)
+        await self._act(listed.name, listed.react, wire.read(listed.fact, message.headers or {}, message.data))
+
+    async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
-        with bound_contextvars(correlation_id=envelope.correlation_id), span(listed.name, envelope.traceparent):
-            await listed.react(recorded, Reaction(self.dispatcher.tools, self.dispatcher, envelope))
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
+            await react(recorded, Reaction(self.dispatcher.tools, self.dispatcher, envelope))
+
+    async def _lose(self, listed: Listed, message: Msg) -> None:
+        """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""
+        try:
+            recorded = wire.read(listed.fact, message.headers or {}, message.data)
+        except (KeyError, ValueError):  # nobody can say what was lost
+            return
+        if listed.lost:
+            await self._act(listed.name, listed.lost, recorded)
 
     async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
+        await self._lose(listed, message)
         headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
         headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
         subject = f"dead.{self.service}.{listed.name}"
@@ -264,19 +294,3 @@ class Reactor[T]:
 
 def _stream(listed: Listed) -> str:
     return wire.stream_of(listed.fact.subject.split(".")[1])
-
-
-@asynccontextmanager
-async def _heartbeat(message: Msg) -> AsyncGenerator[None]:
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            with suppress(Error, OSError):  # a missed heartbeat is no reason to drop the work
-                await message.in_progress()
-
-    async with asyncio.TaskGroup() as tasks:
-        beating = tasks.create_task(beat())
-        try:
-            yield
-        finally:
-            beating.cancel()

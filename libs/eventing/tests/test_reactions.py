@@ -5,17 +5,20 @@
 
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from contracts.messages import Actor
+from eventing import patience
 from eventing import reactions as module
-from eventing.handling import Handlers, UnitOfWork
-from eventing.reactions import Listed, Reaction, Reactions
+from eventing.dispatch import ATTEMPTS
+from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.reactions import Listed, Reaction, Reactions, TakenOver
 from eventing.recording import Recorded
-from eventing.store import START
+from eventing.store import START, Conflict
 from eventing.streams import DEAD_LETTERS, provision
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, AddMarble, JarOpened, MarbleAdded, OpenJar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, MarbleAdded, OpenJar
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, Away, replica, working
 from nats.aio.client import Client
@@ -31,7 +34,7 @@ OPENED = JarOpened.example()
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
 
 
 async def fail(*_: object) -> None:
@@ -236,3 +239,90 @@ async def test_an_unknown_command_of_a_reaction_fails_it(
     await publish(js, OPENED)
     async with working((replica(client), Acting(send))):
         await eventually(lambda: dead(js))
+
+
+async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_back(
+    client: Client, js: JetStreamContext
+) -> None:
+    async def find_another(*_: object) -> None:
+        raise TakenOver
+
+    acting, reactor = Acting(find_another), replica(client)
+    await publish(js, OPENED)
+    async with working((reactor, acting)):
+        await eventually(lambda: acting.seen and not reactor.in_hand)
+        await client.flush()
+        info = await js.consumer_info("EVT_JAR", "jar-open")
+        assert (info.num_ack_pending, info.num_pending, len(acting.seen)) == (1, 0, 1)
+
+
+async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELIVERIES", 1)
+    monkeypatch.setattr(module, "ACK_WAIT", 0.2)
+    told: list[tuple[Recorded[Any], int]] = []
+
+    async def lose(recorded: Recorded[Any], _: object) -> None:
+        told.append((recorded, await dead(js)))
+        if len(told) < 3:
+            raise LookupError
+
+    acting = Acting(fail)
+    acting.lost = lose
+    fact = await publish(js, OPENED)
+    async with working((replica(client), acting)):
+        await eventually(lambda: dead(js))
+        await eventually(lambda: settled(js))
+    assert (told, len(acting.seen)) == ([(fact, 0)] * 3, 1)
+
+
+async def test_a_fact_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELIVERIES", 1)
+    acting = Acting()
+    acting.lost = fail
+    await js.publish(f"evt.jar.opened.{JAR}.{JAR}", b"no json")
+    async with working((replica(client), acting)):
+        await eventually(lambda: dead(js))
+
+
+async def test_a_command_that_others_were_always_faster_than_is_sent_again(
+    client: Client, js: JetStreamContext
+) -> None:
+    commands, tries = Handlers(), list[int]()
+
+    @commands
+    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) <= ATTEMPTS:
+            raise Conflict
+        return 0
+
+    acting = Acting(_add)
+    await publish(js, OPENED)
+    async with working((replica(client, commands), acting)):
+        await eventually(lambda: settled(js))
+    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
+
+
+async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStreamContext) -> None:
+    answers, tries = Handlers(), list[int]()
+
+    @answers
+    async def get(query: GetJar, _: QueryContext[str]) -> JarView:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) < 3:
+            raise asyncpg.TooManyConnectionsError
+        return JarView(id=query.jar_id, label="", marbles=0)
+
+    async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
+        await reaction.ask(GetJar.example())
+
+    acting, reactor = Acting(ask), replica(client)
+    reactor.dispatcher.queries = answers
+    await publish(js, OPENED)
+    async with working((reactor, acting)):
+        await eventually(lambda: settled(js))
+    assert (len(tries), len(acting.seen)) == (3, 1)

@@ -48,6 +48,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.RUN_INTERRUPTED: (503, "The run was interrupted"),
     Code.RUN_NOT_FOUND: (404, "There is no such run"),
     Code.RUN_OVER: (409, "The run is over"),
+    Code.RUN_TAKEN: (409, "Another worker has the run"),
     Code.RUN_TIMEOUT: (504, "The run took too long"),
     Code.SESSION_BUSY: (409, "A run is going in the session"),
     Code.SESSION_NOT_FOUND: (404, "There is no such session"),

@@ -3,15 +3,15 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Self, cast
 from uuid import UUID
 
-from contracts.refusals import Refusal
-from contracts.session.approvals import ApprovalView, DeliverDecision, GetApproval, ListApprovals, RequestApproval
+from contracts.refusals import Code, Refusal
+from contracts.session.approvals import ApprovalView, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
 from contracts.session.queries import RunView
-from contracts.session.values import Ruling
+from contracts.session.values import Block, Ruling, ToolUseBlock
 from eventing.reactions import Reaction
 from runtime import clock
 from runtime.logging import get_logger
@@ -22,6 +22,8 @@ log = get_logger()
 
 POLL = 3.0
 """Seconds between two looks at an approval whose decision the bus may not have told."""
+RECORDED_WITHIN = 10.0
+"""Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
 LONGEST_INPUT = 2_000
 RESTARTED = (
     "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
@@ -97,6 +99,12 @@ class Asking:
     def __init__(self, reaction: Reaction[Tools], run: RunView, limit: TimeLimit) -> None:
         self.reaction, self.run, self.limit = reaction, run, limit
         self.refusal: Refusal | None = None
+        self._calls, self._grown = set[str](), asyncio.Event()
+
+    def recorded(self, blocks: list[Block]) -> None:
+        """Note that this is recorded of what the agent said."""
+        self._calls.update(block.id for block in blocks if isinstance(block, ToolUseBlock))
+        self._grown.set()
 
     async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> Ruling:
         """Give what is decided about a tool call, however long people take.
@@ -104,6 +112,7 @@ class Asking:
         Raises:
             Refusal: the run is over, or another worker has it; the time is over too then.
         """
+        await self._until_recorded(tool_use_id)
         approval_id = clock.new_id()
         wanted = RequestApproval(
             session_id=self.run.session_id,
@@ -116,7 +125,7 @@ class Asking:
             expires_at=clock.now() + timedelta(seconds=self.reaction.tools.approval_seconds),
         )
         try:
-            return await self.reaction.send(wanted) or await self._answer(approval_id)
+            return await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
         except Refusal as refusal:
             self.refusal = refusal
             self.limit.end()
@@ -130,26 +139,31 @@ class Asking:
         """
         page = await self.reaction.ask(ListApprovals(session_id=self.run.session_id))
         waiting = [view for view in page.items if view.run_id == self.run.id and not view.delivered]
-        with self.limit.standing():
-            await asyncio.gather(*(self._decided(view.id) for view in waiting))
-        # Not one before all are decided: a run of which the agent knows a part cannot be taken up once more.
-        told = [await self._told(view.id) for view in reversed(waiting)]
-        return "\n".join([RESTARTED, *told])
-
-    async def _told(self, approval_id: UUID) -> str:
+        ids = [view.id for view in reversed(waiting)]
         # Each by itself: a list cuts what is large.
-        view = await self.reaction.ask(GetApproval(approval_id=approval_id))
-        return _told(view, await self._answer(approval_id))
+        views = [await self.reaction.ask(GetApproval(approval_id=approval_id)) for approval_id in ids]
+        return "\n".join([RESTARTED, *map(_told, views, await self._answers(ids))])
 
-    async def _answer(self, approval_id: UUID) -> Ruling:
-        deliver = DeliverDecision(
-            session_id=self.run.session_id, run_id=self.run.id, attempt=self.run.attempt, approval_id=approval_id
+    async def _until_recorded(self, tool_use_id: str) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORDED_WITHIN):
+                while tool_use_id not in self._calls:
+                    self._grown.clear()
+                    await self._grown.wait()
+
+    async def _answers(self, approval_ids: list[UUID]) -> list[Ruling]:
+        run = self.run
+        deliver = DeliverDecisions(
+            session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
         )
         with self.limit.standing():
             while True:
-                await self._decided(approval_id)
-                if ruling := await self.reaction.send(deliver):
-                    return ruling
+                for approval_id in approval_ids:
+                    await self._decided(approval_id)
+                # All at once: a run of which the agent knows a part cannot be taken up once more. None if the answer
+                # got lost; it is given again.
+                if (rulings := await self.reaction.send(deliver)) is not None:
+                    return rulings
 
     async def _decided(self, approval_id: UUID) -> None:
         with self.reaction.tools.decisions.awaited(approval_id) as told:
@@ -163,8 +177,8 @@ class Asking:
     async def _look(self, approval_id: UUID) -> ApprovalView | None:
         try:
             return await self.reaction.ask(GetApproval(approval_id=approval_id))
-        except Refusal:
-            raise
+        except Refusal as refusal:  # an approval goes with its session only
+            raise Refusal(Code.SESSION_NOT_FOUND, refusal.detail) from None
         except Exception:  # the database may be away for a while; people take longer
             log.exception("an approval could not be looked at")
             return None

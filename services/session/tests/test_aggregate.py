@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.session.commands import RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -34,6 +36,10 @@ def after(*facts: SessionFact) -> Session:
     for fact in facts:
         session.apply(fact)
     return session
+
+
+def result(**changed: Any) -> RecordToolResult:
+    return RecordToolResult.model_validate(RecordToolResult.sample | changed)
 
 
 def refused(code: Code, act: Callable[[], None]) -> None:
@@ -86,27 +92,27 @@ def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() ->
 def test_what_the_agent_says_is_numbered_without_a_gap() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     for n in range(3):
-        session.record_message(RUN_ID, uuid5(RUN_ID, str(n)), [TextBlock(text="hi")], "m")
+        session.record_message(RUN_ID, 1, uuid5(RUN_ID, str(n)), [TextBlock(text="hi")], "m")
     assert [f.sequence_number for f in session.pending if isinstance(f, MessageRecorded)] == [2, 3, 4]
 
 
 def test_a_message_that_calls_a_tool_starts_the_call() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={"file_path": "/workspace/a"})
-    session.record_message(RUN_ID, UUID(MESSAGE), [call], "m")
+    session.record_message(RUN_ID, 1, UUID(MESSAGE), [call], "m")
     assert session.pending[1] == CALLED
 
 
 @pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error")])
 def test_a_tool_result_ends_its_call(is_error: bool, status: str) -> None:
     session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
-    session.record_tool_result(RUN_ID, "toolu_1", {"content": "x"}, is_error, 3)
+    session.record_tool_result(result(is_error=is_error))
     assert [f.status for f in session.pending if isinstance(f, ToolCallEnded)] == [status]
 
 
 def test_a_tool_result_without_a_call_is_ignored() -> None:
     session = after(CREATED, REQUESTED, STARTED)
-    session.record_tool_result(RUN_ID, "toolu_9", {}, False, 3)
+    session.record_tool_result(result(tool_use_id="toolu_9"))
     assert session.pending == []
 
 
@@ -127,8 +133,9 @@ def test_a_run_that_failed_says_why() -> None:
 
 LATE: list[Callable[[Session], None]] = [
     lambda s: s.start_run(RUN_ID),
-    lambda s: s.record_message(RUN_ID, OTHER, [], "m"),
-    lambda s: s.record_tool_result(RUN_ID, "toolu_1", {}, False, 1),
+    lambda s: s.record_message(RUN_ID, 1, OTHER, [], "m"),
+    lambda s: s.record_tool_result(result()),
+    lambda s: s.end_run(RUN_ID, Usage(), attempt=1),
     lambda s: s.end_run(RUN_ID, Usage()),
 ]
 
@@ -136,6 +143,18 @@ LATE: list[Callable[[Session], None]] = [
 @pytest.mark.parametrize("late", LATE)
 def test_what_comes_for_a_run_that_is_over_is_refused(late: Callable[[Session], None]) -> None:
     refused(Code.RUN_OVER, lambda: late(after(CREATED, REQUESTED, STARTED, RunCompleted.example())))
+
+
+@pytest.mark.parametrize("late", LATE[1:4])
+def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], None]) -> None:
+    again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
+    refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, SAID, CALLED, again)))
+
+
+def test_a_run_whose_workers_are_all_lost_is_ended_whoever_had_it() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.end_run(RUN_ID, Usage(), Code.RUN_INTERRUPTED, "Lost.")
+    assert isinstance(session.pending[-1], RunFailed)
 
 
 def test_deleting_ends_the_run_that_is_going() -> None:
@@ -147,11 +166,11 @@ def test_deleting_ends_the_run_that_is_going() -> None:
 ACTS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
-    lambda s, r: s.record_message(s.run.id if s.run else r, r, [TextBlock(text="x")], "m"),
+    lambda s, r: s.record_message(s.run.id if s.run else r, 1, r, [TextBlock(text="x")], "m"),
     lambda s, r: s.record_message(
-        s.run.id if s.run else r, r, [ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={})], "m"
+        s.run.id if s.run else r, 1, r, [ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={})], "m"
     ),
-    lambda s, r: s.record_tool_result(s.run.id if s.run else r, str(r), {}, False, 1),
+    lambda s, r: s.record_tool_result(result(run_id=s.run.id if s.run else r, tool_use_id=str(r))),
     lambda s, r: s.end_run(s.run.id if s.run else r, Usage()),
     lambda s, r: s.end_run(r, Usage()),
     lambda s, r: s.delete(),

@@ -104,6 +104,13 @@ def test_a_decision_for_the_session_settles_what_else_waits_for_this_tool() -> N
     assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID, OTHER]
 
 
+def test_a_decision_for_the_session_settles_nothing_that_is_out_of_time() -> None:
+    late = ASKED.model_copy(update={"approval_id": OTHER, "expires_at": IN_TIME})
+    session = after(*BEGUN, ASKED, late)
+    session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
+    assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID]
+
+
 def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
     session = after(*BEGUN, ASKED, DENIED)
     told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
@@ -120,22 +127,37 @@ def test_an_unknown_approval_cannot_be_decided() -> None:
 
 def test_nothing_is_delivered_while_there_is_time() -> None:
     session = after(*BEGUN, ASKED)
-    assert (session.deliver_decision(RUN_ID, 1, ID, IN_TIME), session.pending) == (None, [])
+    assert (session.deliver_decisions(RUN_ID, 1, [ID], IN_TIME), session.pending) == (None, [])
 
 
 def test_a_decision_is_delivered_once() -> None:
     session = after(*BEGUN, ASKED, DENIED)
-    assert session.deliver_decision(RUN_ID, 1, ID, IN_TIME) == Ruling(decision="denied", message=DENIED.message)
+    for _ in range(2):  # the worker may not have heard the answer
+        rulings = session.deliver_decisions(RUN_ID, 1, [ID], IN_TIME)
+        assert rulings == [Ruling(decision="denied", message=DENIED.message)]
     assert session.pending == [DELIVERED]
-    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decision(RUN_ID, 1, ID, IN_TIME))
+
+
+def test_a_decision_that_was_delivered_to_a_worker_before_is_not_delivered_again() -> None:
+    session = after(*BEGUN, ASKED, DENIED, DELIVERED, AGAIN)
+    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decisions(RUN_ID, 2, [ID], IN_TIME))
+
+
+def test_decisions_are_delivered_together_or_not_at_all() -> None:
+    session = after(*BEGUN, ASKED, DENIED, ASKED.model_copy(update={"approval_id": OTHER}))
+    assert (session.deliver_decisions(RUN_ID, 1, [OTHER, ID], IN_TIME), session.pending) == (None, [])
+    rulings = session.deliver_decisions(RUN_ID, 1, [OTHER, ID], TOO_LATE)
+    assert [ruling.decision for ruling in rulings or []] == ["expired", "denied"]
+    assert [type(f) for f in session.pending] == [ApprovalDecided, DecisionDelivered, DecisionDelivered]
 
 
 def test_out_of_time_it_expires_and_that_is_delivered() -> None:
     session = after(*BEGUN, ASKED)
-    ruling = session.deliver_decision(RUN_ID, 1, ID, TOO_LATE)
+    rulings = session.deliver_decisions(RUN_ID, 1, [ID], TOO_LATE)
     expired, delivered = session.pending
     assert isinstance(expired, ApprovalDecided)
-    assert (ruling and ruling.decision, expired.decided_by, delivered) == ("expired", None, DELIVERED)
+    assert rulings == [Ruling(decision="expired", message=expired.message)]
+    assert (expired.decided_by, delivered) == (None, DELIVERED)
 
 
 def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
@@ -192,6 +214,12 @@ def test_a_run_that_does_something_else_while_it_waits_is_interrupted() -> None:
     assert isinstance(session.pending[-1], RunFailed)
 
 
+def test_a_run_that_asked_before_its_call_was_recorded_is_interrupted() -> None:
+    session = after(*BEGUN, ASKED.model_copy(update={"tool_call_id": None}))  # an earlier call may not be recorded
+    session.start_run(RUN_ID)
+    assert isinstance(session.pending[-1], RunFailed)
+
+
 def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
     session = after(*BEGUN, ASKED)
     for _ in range(ATTEMPTS - 1):
@@ -203,13 +231,13 @@ def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
 
 LATE: list[Callable[[Session], object]] = [
     lambda s: s.request_approval(wanted(approval_id=MESSAGE)),
-    lambda s: s.deliver_decision(RUN_ID, 1, ID, IN_TIME),
+    lambda s: s.deliver_decisions(RUN_ID, 1, [ID], IN_TIME),
 ]
 
 
 @pytest.mark.parametrize("late", LATE)
 def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]) -> None:
-    refused(Code.RUN_OVER, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
+    refused(Code.RUN_TAKEN, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
 
 
 def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
@@ -217,6 +245,7 @@ def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> N
     ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
     assert ruling == Ruling(decision="approved")
     assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
+    assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)], IN_TIME) == [ruling]
     assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
 
 

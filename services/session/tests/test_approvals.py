@@ -9,16 +9,17 @@ from uuid import UUID
 import pytest
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME
-from contracts.session.approvals import ApprovalView, DeliverDecision, ListApprovals
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
+from contracts.session.approvals import ApprovalView, DeliverDecisions, ListApprovals
 from contracts.session.queries import RunView
-from contracts.session.values import Ruling, Usage
+from contracts.session.values import Ruling, ToolUseBlock, Usage
 from runtime.clock import now
 from session import approvals
 from session.approvals import Asking, TimeLimit
 from session.decisions import Decisions
 
 ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
+CALL = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Bash", input={})
 DENIED = Ruling(decision="denied", message="No.")
 
 
@@ -67,6 +68,7 @@ class Service:
 
     seen: list[ApprovalView | Exception]
     delivered: Ruling | Exception = DENIED
+    lost_answers: int = 0
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     looks: int = 0
     sent: list[Any] = field(default_factory=list[Any])
@@ -83,14 +85,19 @@ class Service:
 
     async def send(self, command: Any) -> Any:
         self.sent.append(command)
-        if not isinstance(command, DeliverDecision):
+        if not isinstance(command, DeliverDecisions):
             return None
         if isinstance(self.delivered, Exception):
             raise self.delivered
-        return self.delivered
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return None
+        return [self.delivered for _ in command.approval_ids]
 
     def asking(self, limit: TimeLimit, attempt: int = 1) -> Asking:
-        return Asking(cast(Any, self), run(attempt), limit)
+        asking = Asking(cast(Any, self), run(attempt), limit)
+        asking.recorded([CALL])
+        return asking
 
 
 async def nothing() -> None:
@@ -133,18 +140,18 @@ async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyP
 async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
     service = Service([approval(expires_at=TIME)])
     assert await asked(service) == DENIED
-    assert isinstance(service.sent[-1], DeliverDecision)
+    assert isinstance(service.sent[-1], DeliverDecisions)
 
 
 async def test_a_worker_that_lost_the_run_is_ended() -> None:
-    service = Service([approval(status="denied")], Refusal(Code.RUN_OVER, "Another worker has it."))
+    service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
     ended = asyncio.Event()
     async with asyncio.timeout(10), limited(1000, ended) as limit:
         asking = service.asking(limit)
         with pytest.raises(Refusal):
             await asking.ask("toolu_1", "Bash", {})
         await ended.wait()
-    assert (asking.refusal and asking.refusal.code, limit.expired) == (Code.RUN_OVER, False)
+    assert (asking.refusal and asking.refusal.code, limit.expired) == (Code.RUN_TAKEN, False)
 
 
 async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
@@ -154,7 +161,38 @@ async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does
     async with TimeLimit(1000, nothing) as limit:
         prompt = await service.asking(limit, attempt=2).continuation()
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
-    assert [command.approval_id for command in service.sent] == [ID]
+    assert [command.approval_ids for command in service.sent] == [[ID]]
+
+
+async def test_a_ruling_whose_answer_got_lost_is_asked_for_again() -> None:
+    service = Service([approval(status="denied")], lost_answers=1)
+    assert await asked(service) == DENIED
+    assert sum(isinstance(command, DeliverDecisions) for command in service.sent) == 2
+
+
+async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
+    service = Service([approval(status="denied")])
+    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit, asyncio.TaskGroup() as tasks:
+        asking = Asking(cast(Any, service), run(), limit)
+        asks = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
+        asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
+        await asyncio.sleep(0)
+        assert service.sent == []
+        asking.recorded([CALL])
+        assert await asks == DENIED
+
+
+async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
+    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit:
+        asking = Service([approval(status="denied")]).asking(limit)
+        assert await asking.ask("toolu_9", "Bash", {}) == DENIED
+
+
+async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:
+    service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await asked(service)
 
 
 async def test_time_stands_still_while_people_are_waited_for() -> None:

@@ -5,7 +5,7 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approvals import DecideApproval, DeliverDecision, RequestApproval
+from contracts.session.approvals import DecideApproval, DeliverDecisions, RequestApproval
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
@@ -96,7 +96,7 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         RecordToolResult.example(),
         RequestApproval.example(),
         DecideApproval.example(),
-        DeliverDecision.example(),
+        DeliverDecisions.example(),
         EndRun.example(),
         CancelRun.example(),
         InterruptSession.example(),
@@ -160,7 +160,7 @@ async def asked(desk: Desk) -> None:
 async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, actor: Actor) -> None:
     await asked(desk)
     await desk.put(DecideApproval.example(), actor)
-    ruling = await desk.put(DeliverDecision.example())
+    [ruling] = await desk.put(DeliverDecisions.example())
     assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
     session = await desk.store.load(Session, UUID(SESSION))
     assert [fact.decided_by for fact in session.decided.values()] == [actor.user_id]

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
-from contracts.session.approvals import DecideApproval, DeliverDecision, GetApproval, ListApprovals, RequestApproval
+from contracts.session.approvals import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
@@ -184,7 +184,7 @@ async def test_a_decided_approval_tells_how_and_the_session_goes_on(asked: Desk)
 
 async def test_a_delivered_decision_is_told(asked: Desk) -> None:
     await asked.send(DecideApproval.example())
-    await asked.send(DeliverDecision.example())
+    await asked.send(DeliverDecisions.example())
     assert (await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))).delivered
 
 

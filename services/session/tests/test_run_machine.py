@@ -8,7 +8,14 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
+from contracts.session.approvals import (
+    ApprovalDecided,
+    ApprovalRequested,
+    DecideApproval,
+    DecisionDelivered,
+    RequestApproval,
+)
+from contracts.session.commands import RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -16,9 +23,10 @@ from contracts.session.events import (
     RunFailed,
     RunQueued,
     RunRequested,
+    RunStarted,
     SessionFact,
 )
-from contracts.session.values import OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
+from contracts.session.values import OnBusy, Remember, Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.testing.specification import replayed
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -29,6 +37,7 @@ from session.aggregate.queue import LONGEST_QUEUE
 
 IN_TIME = RequestApproval.example().expires_at - timedelta(seconds=1)
 SOME = st.integers(min_value=0, max_value=1000)
+ATTEMPT = st.sampled_from([1, 1, 1, 2])
 COSTS = st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.4")])
 
 
@@ -50,30 +59,43 @@ class Runs(RuleBasedStateMachine):
     def start_a_run_that_was_handed_out_maybe_again(self, some: int) -> None:
         self.attempt(lambda: self.session.start_run(self.one_of(self.requested, some)))
 
-    @rule(some=SOME, tool=st.booleans())
-    def say(self, some: int, tool: bool) -> None:
+    @rule(some=SOME, attempt=ATTEMPT, tool=st.booleans())
+    def say(self, some: int, attempt: int, tool: bool) -> None:
         run_id = self.one_of(self.requested, some)
         call = ToolUseBlock(id=str(run_id), tool_call_id=new_id(), name="T", input={})
         blocks = [call] if tool else [TextBlock(text="x")]
-        self.attempt(lambda: self.session.record_message(run_id, new_id(), [*blocks], "m"))
+        self.work(run_id, attempt, lambda: self.session.record_message(run_id, attempt, new_id(), [*blocks], "m"))
 
-    @rule(some=SOME)
-    def return_a_tool_call(self, some: int) -> None:
+    @rule(some=SOME, attempt=ATTEMPT)
+    def return_a_tool_call(self, some: int, attempt: int) -> None:
         run_id = self.one_of(self.requested, some)
-        self.attempt(lambda: self.session.record_tool_result(run_id, str(run_id), {}, False, 1))
+        changed = {"run_id": run_id, "attempt": attempt, "tool_use_id": str(run_id)}
+        result = RecordToolResult.example().model_copy(update=changed)
+        self.work(run_id, attempt, lambda: self.session.record_tool_result(result))
 
-    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
+    @rule(some=SOME, attempt=ATTEMPT)
     def ask(self, some: int, attempt: int) -> None:
         run_id = self.one_of(self.requested, some)
         changed = {"run_id": run_id, "attempt": attempt, "approval_id": new_id(), "tool_use_id": str(run_id)}
         wanted = RequestApproval.example().model_copy(update=changed)
-        self.attempt(lambda: self.session.request_approval(wanted))
+        self.work(run_id, attempt, lambda: self.session.request_approval(wanted))
 
-    @rule(some=SOME, attempt=st.integers(min_value=1, max_value=2))
-    def deliver(self, some: int, attempt: int) -> None:
+    @rule(some=SOME, attempt=ATTEMPT, number=st.integers(min_value=1, max_value=2))
+    def deliver_maybe_again(self, some: int, attempt: int, number: int) -> None:
         asked = self.one_asked(some)
         if asked:
-            self.attempt(lambda: self.session.deliver_decision(asked.run_id, attempt, asked.approval_id, IN_TIME))
+            ids = [fact.approval_id for fact in self.asked if fact.run_id == asked.run_id][-number:]
+            rulings = self.deliver(asked.run_id, attempt, ids)
+            told = [fact.approval_id for fact in self.facts if isinstance(fact, DecisionDelivered)]
+            assert rulings is None or set(ids) <= set(told)
+            before = len(self.facts)
+            assert self.deliver(asked.run_id, attempt, ids) == rulings
+            assert len(self.facts) == before
+
+    def deliver(self, run_id: UUID, attempt: int, ids: list[UUID]) -> list[Ruling] | None:
+        given: list[list[Ruling] | None] = []
+        self.work(run_id, attempt, lambda: given.append(self.session.deliver_decisions(run_id, attempt, ids, IN_TIME)))
+        return given[0] if given else None
 
     @rule(some=SOME, remember=st.sampled_from(["once", "once", "once", "session"]))
     def decide(self, some: int, remember: Remember) -> None:
@@ -83,10 +105,12 @@ class Runs(RuleBasedStateMachine):
             decided = DecideApproval.example().model_copy(update=changed)
             self.attempt(lambda: self.session.decide_approval(decided, UUID(USER), IN_TIME))
 
-    @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]))
-    def end(self, some: int, cost: Decimal, code: Code | None) -> None:
-        usage = Usage(cost_usd=cost)
-        self.attempt(lambda: self.session.end_run(self.one_of(self.requested, some), usage, code))
+    @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]), attempt=st.none() | ATTEMPT)
+    def end(self, some: int, cost: Decimal, code: Code | None, attempt: int | None) -> None:
+        usage, run_id, before = Usage(cost_usd=cost), self.one_of(self.requested, some), self.ended
+        has = self.attempt_of(run_id)
+        self.attempt(lambda: self.session.end_run(run_id, usage, code, attempt=attempt))
+        assert self.ended == before or attempt in (None, has)
 
     @rule(some=SOME)
     def cancel(self, some: int) -> None:
@@ -185,6 +209,17 @@ class Runs(RuleBasedStateMachine):
     def one_of(self, runs: list[UUID], some: int) -> UUID:
         # Counted from the end: what comes for the run of now is as likely as what comes late.
         return runs[-1 - some % min(len(runs), 4)] if runs else new_id()
+
+    def attempt_of(self, run_id: UUID) -> int:
+        """Give the attempt of the worker that has the run, 0 if none has."""
+        started = [fact.attempt for fact in self.facts if isinstance(fact, RunStarted) and fact.run_id == run_id]
+        return started[-1] if started and run_id in self.going else 0
+
+    def work(self, run_id: UUID, attempt: int, act: Callable[[], object]) -> None:
+        """Record as a worker; one that does not have the run changes nothing."""
+        has, before = self.attempt_of(run_id), len(self.facts)
+        self.attempt(act)
+        assert len(self.facts) == before or has == attempt
 
     def attempt(self, act: Callable[[], object]) -> None:
         before = len(self.facts)

@@ -121,14 +121,20 @@ USED = Usage(cost_usd=Decimal("0.3"))
 
 def test_of_a_cancelled_run_is_taken_down_what_it_used() -> None:
     given = session(REQUESTED, STARTED, cancelled(RUN_ID), requested(TWO))
-    given.when(lambda s: s.end_run(RUN_ID, USED)).then(UsageRecorded(run_id=RUN_ID, usage=USED))
+    given.when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).then(UsageRecorded(run_id=RUN_ID, usage=USED))
+
+
+def test_what_a_replaced_worker_used_in_a_cancelled_run_is_not_taken_for_all_of_it() -> None:
+    again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
+    given = session(REQUESTED, STARTED, again, cancelled(RUN_ID))
+    given.when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).refused(Code.RUN_OVER)
 
 
 @pytest.mark.parametrize(
     "ended", [(STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)), (cancelled(RUN_ID),)]
 )
 def test_what_a_cancelled_run_used_is_taken_down_once_and_only_if_it_began(ended: tuple[SessionFact, ...]) -> None:
-    session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USED)).refused(Code.RUN_OVER)
+    session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).refused(Code.RUN_OVER)
 
 
 def test_what_a_cancelled_run_used_counts_against_the_budget() -> None:

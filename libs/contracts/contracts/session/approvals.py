@@ -102,16 +102,19 @@ class DecideApproval(Command[ApprovalView]):
         return GetApproval(approval_id=self.approval_id)
 
 
-class DeliverDecision(Command[Ruling | None]):
-    """The worker takes what was decided to its agent; None while nothing is. An approval out of time expires here."""
+class DeliverDecisions(Command[list[Ruling] | None]):
+    """The worker takes what was decided to its agent, all at once; None while one is not decided.
 
-    subject = "cmd.session.deliver_decision"
-    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_id": APPROVAL}
+    An approval out of time expires here. The same worker may ask again.
+    """
+
+    subject = "cmd.session.deliver_decisions"
+    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_ids": [APPROVAL]}
 
     session_id: UUID
     run_id: UUID
     attempt: int
-    approval_id: UUID
+    approval_ids: list[UUID]
 
 
 class ApprovalRequested(Event):

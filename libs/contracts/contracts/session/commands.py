@@ -140,12 +140,13 @@ class StartRun(Command[RunView]):
 
 
 class RecordMessage(Command[None]):
-    """The agent said something, and may have called tools in it."""
+    """The agent said something, and may have called tools in it. A worker that was replaced is refused by `attempt`."""
 
     subject = "cmd.session.record_message"
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
+        "attempt": 1,
         "message_id": MESSAGE,
         "blocks": [
             {"type": "text", "text": "Reading it."},
@@ -162,18 +163,20 @@ class RecordMessage(Command[None]):
 
     session_id: UUID
     run_id: UUID
+    attempt: int
     message_id: UUID
     blocks: list[Block]
     model: str
 
 
 class RecordToolResult(Command[None]):
-    """A tool call ended."""
+    """A tool call ended. A worker that was replaced is refused by `attempt`."""
 
     subject = "cmd.session.record_tool_result"
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
+        "attempt": 1,
         "tool_use_id": "toolu_1",
         "output": {"content": "hello"},
         "is_error": False,
@@ -182,6 +185,7 @@ class RecordToolResult(Command[None]):
 
     session_id: UUID
     run_id: UUID
+    attempt: int
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
@@ -189,17 +193,22 @@ class RecordToolResult(Command[None]):
 
 
 class EndRun(Command[None]):
-    """The agent is done, with an answer or, given an `error_code`, without."""
+    """The agent is done, with an answer or, given an `error_code`, without.
+
+    A worker that was replaced is refused by `attempt`; without one, no worker has the run any more.
+    """
 
     subject = "cmd.session.end_run"
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
+        "attempt": 1,
         "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
     }
 
     session_id: UUID
     run_id: UUID
+    attempt: int | None = None
     usage: Usage = Usage()
     error_code: Code | None = None
     error_detail: str = ""

@@ -25,6 +25,7 @@ class Acting:
 
     def __init__(self, act: Act | None = None) -> None:
         self.act, self.seen, self.go = act, list[Recorded[Any]](), asyncio.Event()
+        self.lost: Act | None = None
 
     @classmethod
     def waiting(cls) -> "Acting":
@@ -44,7 +45,7 @@ class Acting:
 
     def listed(self, at_once: int = 16) -> Listed:
         """List it as the reaction `open`."""
-        return Listed("open", JarOpened, self.react, at_once)
+        return Listed("open", JarOpened, self.react, at_once, self.lost)
 
 
 class Away:

@@ -20,7 +20,7 @@ class Approving(State):
         """Ask whether the agent may use a tool; give the ruling when that is settled without asking.
 
         Raises:
-            Refusal: RUN_OVER.
+            Refusal: RUN_OVER, RUN_TAKEN.
         """
         run = self._worked_on(wanted.run_id, wanted.attempt)
         if remembered := self.remembered.get(wanted.tool_name):
@@ -28,7 +28,8 @@ class Approving(State):
         if self.mode == "non_interactive":
             return Ruling(decision="denied", message=NOBODY_TO_ASK)
         self._record_all(run.request(wanted))
-        return self._deliver(run, wanted.approval_id)
+        rulings = self._deliver(run, [wanted.approval_id])
+        return rulings[0] if rulings else None
 
     def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
         """Settle what the agent asked, in the name of a user.
@@ -43,29 +44,27 @@ class Approving(State):
             raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {decided.approval_id}.")
         self._record_all(self.run.decide(decided, by, now))
 
-    def deliver_decision(self, run_id: UUID, attempt: int, approval_id: UUID, now: datetime) -> Ruling | None:
-        """Give the worker what was decided; None if nothing is, and there is still time.
+    def deliver_decisions(
+        self, run_id: UUID, attempt: int, approval_ids: list[UUID], now: datetime
+    ) -> list[Ruling] | None:
+        """Give the worker what was decided, all or nothing; None if one is not decided, and there is still time.
+
+        A worker that did not hear the answer is given the same again.
 
         Raises:
-            Refusal: RUN_OVER, or APPROVAL_NOT_FOUND.
+            Refusal: RUN_OVER, RUN_TAKEN, or APPROVAL_NOT_FOUND.
         """
         run = self._worked_on(run_id, attempt)
-        approval = run.approvals.get(approval_id)
-        if approval is None:
-            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
-        if approval.ruling is None and now >= approval.asked.expires_at:
-            self.record(approval.expired("Nobody answered in time."))
-        return self._deliver(run, approval_id)
+        for approval in [run.awaited(approval_id) for approval_id in approval_ids]:
+            if approval.ruling is None and now >= approval.asked.expires_at:
+                self.record(approval.expired("Nobody answered in time."))
+        return self._deliver(run, approval_ids)
 
-    def _deliver(self, run: Run, approval_id: UUID) -> Ruling | None:
-        decided = run.approvals[approval_id].ruling
-        if decided is None:
+    def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[Ruling] | None:
+        decided = [ruling for each in approval_ids if (ruling := run.awaited(each).ruling)]
+        if len(decided) < len(approval_ids):
             return None
-        self.record(DecisionDelivered(approval_id=approval_id, run_id=run.id))
-        return Ruling(decision=decided.decision, message=decided.message)
-
-    def _worked_on(self, run_id: UUID, attempt: int) -> Run:
-        run = self._going(run_id)
-        if run.attempt != attempt:
-            raise Refusal(Code.RUN_OVER, f"Another worker has run {run_id}.")
-        return run
+        self._record_all(
+            [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
+        )
+        return [Ruling(decision=ruling.decision, message=ruling.message) for ruling in decided]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
+from contracts.session.commands import RecordToolResult
 from contracts.session.events import ToolCallEnded, ToolCallStarted
 from contracts.session.values import Block, Decision, Remember, ToolUseBlock
 
@@ -43,8 +44,8 @@ class Approval:
 class Run:
     """The run that is going. `tool_calls` are those under way: the model's name for the call, and ours.
 
-    `approvals` are those whose end the agent does not know; `granted` those that it was told in a new process, where
-    it has to make the call again.
+    `approvals` are those whose end the agent does not know; `told` those that the worker of now took to it; `granted`
+    those that it was told in a new process, where it has to make the call again.
     """
 
     id: UUID
@@ -52,17 +53,34 @@ class Run:
     attempt: int = 0
     tool_calls: dict[str, UUID] = field(default_factory=dict[str, UUID])
     approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
+    told: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     granted: list[Approval] = field(default_factory=list[Approval])
 
     @property
     def only_waits(self) -> bool:
-        """Whether the agent was doing nothing but waiting for approvals, so that another can go on for it."""
-        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
-        return bool(asked) and asked.issuperset(self.tool_calls) and self.attempt < ATTEMPTS
+        """Whether the agent was doing nothing but waiting for approvals, so that another can go on for it.
 
-    def open_for(self, tool_name: str) -> list[Approval]:
-        """Give the approvals of a tool that nobody has settled."""
-        return [a for a in self.approvals.values() if a.ruling is None and a.asked.tool_name == tool_name]
+        Calls are recorded in their order. Where one was asked about before it was recorded, others may be missing.
+        """
+        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
+        recorded = all(approval.asked.tool_call_id for approval in self.approvals.values())
+        return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < ATTEMPTS
+
+    def awaited(self, approval_id: UUID) -> Approval:
+        """Give an approval that the agent waits for, or that this worker has told it of.
+
+        Raises:
+            Refusal: APPROVAL_NOT_FOUND.
+        """
+        approval = self.approvals.get(approval_id) or self.told.get(approval_id)
+        if approval is None:
+            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
+        return approval
+
+    def open_for(self, tool_name: str, now: datetime) -> list[Approval]:
+        """Give the approvals of a tool that nobody has settled, and still can."""
+        unsettled = [a for a in self.approvals.values() if a.ruling is None and a.asked.tool_name == tool_name]
+        return [approval for approval in unsettled if now < approval.asked.expires_at]
 
     def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
         """Give the approval of this very call that came before the agent was started again."""
@@ -95,7 +113,7 @@ class Run:
         approval = self.approvals[decided.approval_id]
         if now >= approval.asked.expires_at:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
-        alike = self.open_for(approval.asked.tool_name) if decided.remember == "session" else [approval]
+        alike = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
         return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
 
     def calls(self, blocks: list[Block]) -> list[ToolCallStarted]:
@@ -112,18 +130,16 @@ class Run:
             if isinstance(block, ToolUseBlock)
         ]
 
-    def returned(
-        self, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int
-    ) -> ToolCallEnded | None:
+    def returned(self, result: RecordToolResult) -> ToolCallEnded | None:
         """Give the fact that a tool call ended; None if it is not under way."""
-        tool_call_id = self.tool_calls.get(tool_use_id)
+        tool_call_id = self.tool_calls.get(result.tool_use_id)
         return tool_call_id and ToolCallEnded(
             run_id=self.id,
             tool_call_id=tool_call_id,
-            tool_use_id=tool_use_id,
-            status="error" if is_error else "success",
-            tool_output=output,
-            duration_ms=duration_ms,
+            tool_use_id=result.tool_use_id,
+            status="error" if result.is_error else "success",
+            tool_output=result.output,
+            duration_ms=result.duration_ms,
         )
 
     def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
@@ -145,6 +161,11 @@ class Run:
             for tool_use_id, tool_call_id in self.tool_calls.items()
         ]
 
+    def begin(self, attempt: int) -> None:
+        """Fold: a worker has it; what the one before told its agent, this one has not."""
+        self.started, self.attempt = True, attempt
+        self.told.clear()
+
     def wait_for(self, fact: ApprovalRequested) -> None:
         """Fold: the agent waits; what was granted to this call is used up by it."""
         if granted := self.grant(fact.tool_name, fact.tool_input):
@@ -159,6 +180,6 @@ class Run:
 
     def hand_over(self, approval_id: UUID) -> None:
         """Fold: the agent knows. One that was started after it was asked has to make an approved call again."""
-        approval = self.approvals.pop(approval_id)
+        approval = self.told[approval_id] = self.approvals.pop(approval_id)
         if approval.ruling and approval.ruling.decision == "approved" and approval.attempt < self.attempt:
             self.granted.append(approval)

@@ -1,9 +1,9 @@
 """What a Session decides about its runs: the one that is going, and those that wait."""
 
-from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.commands import RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -64,41 +64,48 @@ class Running(State):
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def record_message(self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str) -> None:
+    def record_message(self, run_id: UUID, attempt: int, message_id: UUID, blocks: list[Block], model: str) -> None:
         """Take down what the agent said, and the tool calls in it.
 
         Raises:
-            Refusal: RUN_OVER.
+            Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._going(run_id)
+        run = self._worked_on(run_id, attempt)
         number = self.messages + 1
         said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
         self.record(said)
         self._record_all(run.calls(blocks))
 
-    def record_tool_result(
-        self, run_id: UUID, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int
-    ) -> None:
+    def record_tool_result(self, result: RecordToolResult) -> None:
         """Take down how a tool call ended; one that is not under way is ignored.
 
         Raises:
-            Refusal: RUN_OVER.
+            Refusal: RUN_OVER, RUN_TAKEN.
         """
-        if ended := self._going(run_id).returned(tool_use_id, output, is_error, duration_ms):
+        if ended := self._worked_on(result.run_id, result.attempt).returned(result):
             self.record(ended)
 
-    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
+    def end_run(
+        self,
+        run_id: UUID,
+        usage: Usage,
+        error_code: Code | None = None,
+        error_detail: str = "",
+        attempt: int | None = None,
+    ) -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
-        Of a run that was ended without its agent, only what that used is taken down.
+        Of a run that was ended without its agent, only what that used is taken down. `attempt` is that of the worker
+        which ends it; without, whoever has the run has lost it.
 
         Raises:
-            Refusal: RUN_OVER.
+            Refusal: RUN_OVER, RUN_TAKEN.
         """
-        if run_id in self.unbilled and usage != Usage():
+        if attempt and self.unbilled.get(run_id) == attempt and usage != Usage():
             self.record(UsageRecorded(run_id=run_id, usage=usage))
             return
-        self._record_all(self._going(run_id).ending())
+        run = self._going(run_id) if attempt is None else self._worked_on(run_id, attempt)
+        self._record_all(run.ending())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage))
         else:

@@ -40,7 +40,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
-        self.unbilled: set[UUID] = set()
+        self.unbilled: dict[UUID, int] = {}
         self.mode: Mode = "interactive"
         self.remembered: dict[str, Ruling] = {}
         self.decided: dict[UUID, ApprovalDecided] = {}
@@ -63,7 +63,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
     def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == fact.run_id:
             if self.run.started and fact.usage == Usage():
-                self.unbilled.add(fact.run_id)
+                self.unbilled[fact.run_id] = self.run.attempt
             self.run = None
         self.queue.leave(fact.run_id)
         self.queue.spent_usd += fact.usage.cost_usd
@@ -82,8 +82,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
                 self.run = Run(fact.run_id)
                 self.messages = fact.sequence_number
             case RunStarted():
-                run = self._going(fact.run_id)
-                run.started, run.attempt = True, fact.attempt
+                self._going(fact.run_id).begin(fact.attempt)
             case MessageRecorded():
                 self.messages = fact.sequence_number
             case ToolCallStarted():
@@ -102,7 +101,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._ended(fact)
             case UsageRecorded():
-                self.unbilled.remove(fact.run_id)
+                del self.unbilled[fact.run_id]
                 self.queue.spent_usd += fact.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True

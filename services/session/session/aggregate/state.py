@@ -23,8 +23,8 @@ class State(ABC):
     run: Run | None
     queue: Queue
     over: set[UUID]
-    unbilled: set[UUID]
-    """Runs that were ended without their agent, which may still say what it used."""
+    unbilled: dict[UUID, int]
+    """Runs that were ended without their agent, which may still say what it used; whose it was, by its attempt."""
     remembered: dict[str, Ruling]
     decided: dict[UUID, ApprovalDecided]
 
@@ -40,3 +40,9 @@ class State(ABC):
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
         return self.run
+
+    def _worked_on(self, run_id: UUID, attempt: int) -> Run:
+        run = self._going(run_id)
+        if run.attempt != attempt:
+            raise Refusal(Code.RUN_TAKEN, f"Another worker has run {run_id}.")
+        return run

@@ -1,6 +1,6 @@
 """What is done about approvals."""
 
-from contracts.session.approvals import DecideApproval, DeliverDecision, RequestApproval
+from contracts.session.approvals import DecideApproval, DeliverDecisions, RequestApproval
 from contracts.session.values import Ruling
 from eventing.handling import Handlers
 
@@ -27,9 +27,9 @@ async def decide_approval(command: DecideApproval, work: Work) -> None:
 
 
 @handles
-async def deliver_decision(command: DeliverDecision, work: Work) -> Ruling | None:
+async def deliver_decisions(command: DeliverDecisions, work: Work) -> list[Ruling] | None:
     """Give a worker what its agent waits for."""
     session = await load_session(command.session_id, work)
-    ruling = session.deliver_decision(command.run_id, command.attempt, command.approval_id, work.now)
+    rulings = session.deliver_decisions(command.run_id, command.attempt, command.approval_ids, work.now)
     await work.save(session)
-    return ruling
+    return rulings

@@ -3,14 +3,15 @@
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
 from contracts.session.events import RunCancelled, RunFailed, RunRequested
-from contracts.session.queries import GetSession, SessionView
+from contracts.session.queries import GetSession, RunView, SessionView
 from contracts.session.values import Usage
-from eventing.reactions import Reaction, Reactions
+from eventing.reactions import Reaction, Reactions, TakenOver
 from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
@@ -23,38 +24,65 @@ log = get_logger()
 
 RUNS_AT_ONCE = 16
 GOING = frozenset({"running", "waiting_approval"})
+OVER = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
+"""What a worker is refused with when there is nothing left to do."""
 
 reactions = Reactions()
 
 
-@reactions.once(at_once=RUNS_AT_ONCE)
+async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
+    """End a run at which worker after worker failed."""
+    detail = "The service could not bring the run to its end."
+    lost = EndRun(
+        session_id=recorded.id,
+        run_id=recorded.fact.run_id,
+        error_code=Code.RUN_INTERRUPTED,
+        error_detail=detail,
+    )
+    try:
+        await reaction.send(lost)
+    except Refusal as refusal:
+        if refusal.code not in OVER:
+            raise
+
+
+@reactions.once(at_once=RUNS_AT_ONCE, lost=end_lost_run)
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
     Fails, and so is tried again, when the facts cannot be stored: the next worker then finds a run that was begun, and
     ends it as interrupted.
     """
-    session_id, run_id, agents = recorded.id, recorded.fact.run_id, reaction.tools.agents
     try:
-        run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
-        if run.status not in GOING:
-            return
-        session = await reaction.ask(GetSession(session_id=session_id))
-        workspace = reaction.tools.workspace(session_id)
-        spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
-        seconds = session.sdk_options.timeout_seconds
-        limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
-        asking = Asking(reaction, run, limit)
-        async with limit:
-            finished = await _converse(spec, recorded, asking, reaction)
-        if asking.refusal:
-            raise asking.refusal
-        if limit.expired:
-            detail = f"The run took longer than {seconds} s."
-            finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-        await reaction.send(_ending(recorded, finished))
-    except Refusal as refusal:  # somebody ended the run or the session, and so its agent
-        log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
+        await _run(recorded, reaction)
+    except Refusal as refusal:
+        if refusal.code is Code.RUN_TAKEN:
+            raise TakenOver from refusal
+        if refusal.code not in OVER:
+            raise
+        # Somebody ended the run or the session, and so its agent.
+        log.info("a run was over before its worker", run_id=str(recorded.fact.run_id), code=refusal.code)
+
+
+async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
+    session_id, run_id, agents = recorded.id, recorded.fact.run_id, reaction.tools.agents
+    run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
+    if run.status not in GOING:
+        return
+    session = await reaction.ask(GetSession(session_id=session_id))
+    workspace = reaction.tools.workspace(session_id)
+    spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
+    seconds = session.sdk_options.timeout_seconds
+    limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
+    asking = Asking(reaction, run, limit)
+    async with limit:
+        finished = await _converse(spec, recorded, asking)
+    if asking.refusal and asking.refusal.code not in OVER:
+        raise asking.refusal
+    if limit.expired:
+        detail = f"The run took longer than {seconds} s."
+        finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
+    await reaction.send(_ending(run, finished))
 
 
 def _money_left(session: SessionView) -> Decimal | None:
@@ -63,35 +91,30 @@ def _money_left(session: SessionView) -> Decimal | None:
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(
-    spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]
-) -> Finished:
+async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking) -> Finished:
     prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
-    over = False
-    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
+    async with aclosing(asking.reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
             if isinstance(telling, Finished):
                 return telling
-            # A run that is over has its agent ended; what that still has to tell is what it used.
-            over = over or asking.limit.over or not await _recorded(asked, telling, reaction)
+            # A worker that has lost its run ends its agent; what that still has to tell is what it used.
+            if not asking.limit.over and not await _recorded(asked, telling, asking):
+                asking.limit.end()
     raise AssertionError("a turn ends with what it used")
 
 
-async def _recorded(
-    asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, reaction: Reaction[Tools]
-) -> bool:
-    session_id, run_id = asked.id, asked.fact.run_id
+async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, asking: Asking) -> bool:
+    run, reaction = asking.run, asking.reaction
+    whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
         match telling:
             case Said(blocks, model):
-                await reaction.send(
-                    RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
-                )
+                await reaction.send(RecordMessage(**whose, message_id=new_id(), blocks=blocks, model=model))
+                asking.recorded(blocks)
             case ToolReturned():
                 await reaction.send(
                     RecordToolResult(
-                        session_id=session_id,
-                        run_id=run_id,
+                        **whose,
                         tool_use_id=telling.tool_use_id,
                         output=telling.output,
                         is_error=telling.is_error,
@@ -99,13 +122,13 @@ async def _recorded(
                     )
                 )
             case Delta(text):
-                await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
+                await reaction.tools.deltas.tell(asked.owner, run.session_id, run.id, text)
     except Refusal:
         return False
     return True
 
 
-def _ending(asked: Recorded[RunRequested], finished: Finished) -> EndRun:
+def _ending(run: RunView, finished: Finished) -> EndRun:
     usage = Usage(
         duration_ms=finished.duration_ms,
         input_tokens=finished.input_tokens,
@@ -113,8 +136,9 @@ def _ending(asked: Recorded[RunRequested], finished: Finished) -> EndRun:
         cost_usd=finished.cost_usd,
     )
     return EndRun(
-        session_id=asked.id,
-        run_id=asked.fact.run_id,
+        session_id=run.session_id,
+        run_id=run.id,
+        attempt=run.attempt,
         usage=usage,
         error_code=finished.error_code,
         error_detail=finished.error_detail or "",

@@ -1,0 +1,59 @@
+"""Holding a message, and giving it back."""
+
+from typing import Any, cast
+
+from eventing.hold import Hold
+from eventing.testing import eventually
+from eventing.testing.messages import JarOpened
+from eventing.testing.publishing import publish
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+
+class Bus:
+    """Takes signs of life as the test wants, and a message that is given back."""
+
+    reply = "a place for answers"
+
+    def __init__(self) -> None:
+        self.signs, self.given_back = 0, list[float | None]()
+
+    async def request(self, *_: object, timeout: float) -> None:  # noqa: ASYNC109  as the real one has it
+        self.signs += 1
+
+    async def nak(self, delay: float | None) -> None:
+        self.given_back.append(delay)
+
+    def hold(self, every: float, patience: float) -> Hold:
+        return Hold(cast(Any, self), cast(Any, self), every, patience)
+
+
+async def test_what_is_held_comes_again_when_it_is_given_back() -> None:
+    bus = Bus()
+    async with bus.hold(0.001, 3600).kept() as hold:
+        await eventually(lambda: bus.signs > 2)
+        await hold.give_back(7)
+    assert bus.given_back == [7]
+
+
+async def test_what_another_may_have_by_now_is_not_given_back() -> None:
+    bus = Bus()
+    async with bus.hold(every=3600, patience=0.0).kept() as hold:
+        await hold.give_back()
+    assert bus.given_back == []
+
+
+async def test_a_sign_of_life_that_came_too_late_does_not_bring_it_back() -> None:
+    bus = Bus()
+    async with bus.hold(every=0.05, patience=0.04).kept() as hold:
+        await eventually(lambda: bus.signs)
+        await hold.give_back()
+    assert bus.given_back == []
+
+
+async def test_the_bus_says_that_it_took_a_sign_of_life(client: Client, js: JetStreamContext) -> None:
+    await publish(js, JarOpened.example())
+    [message] = await (await js.pull_subscribe("evt.jar.>", "one", "EVT_JAR")).fetch(1)
+    async with Hold(client, message, every=0.05, patience=60.0).kept() as hold:
+        before = hold.heard
+        await eventually(lambda: hold.heard > before)
