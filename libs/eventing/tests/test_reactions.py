@@ -5,26 +5,20 @@
 
 from typing import Any, cast
 
-import asyncpg
 import pytest
 from contracts.messages import Actor
 from eventing import patience
 from eventing import reactions as module
-from eventing.dispatch import ATTEMPTS
-from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.reactions import Listed, Reaction, Reactions, TakenOver
 from eventing.recording import Recorded
-from eventing.store import START, Conflict
 from eventing.streams import DEAD_LETTERS, provision
 from eventing.testing import eventually
-from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, MarbleAdded, OpenJar
+from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, Away, replica, working
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
-from runtime.envelope import Envelope
 
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
@@ -86,56 +80,6 @@ async def test_other_facts_are_not_its_business(client: Client, js: JetStreamCon
     async with working((replica(client), acting)):
         await eventually(lambda: acting.seen)
     assert acting.seen == [sent]
-
-
-async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
-    client: Client, js: JetStreamContext
-) -> None:
-    envelopes: list[Envelope] = []
-    commands = Handlers()
-
-    @commands
-    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
-        envelopes.append(work.envelope)
-        return len(work.tools)
-
-    async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        assert await reaction.send(AddMarble.example()) == len("a tool")
-
-    fact = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
-    async with working((replica(client, commands), Acting(send))):
-        [envelope] = await eventually(lambda: envelopes)
-    assert (envelope.causation_id, envelope.correlation_id) == (fact.envelope.message_id, "story")
-    assert envelope.actor == ADA
-
-
-async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_out_once(
-    client: Client, js: JetStreamContext
-) -> None:
-    commands, tries = Handlers(), list[int]()
-
-    @commands
-    async def open_it(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
-        tries.append(1)
-        if len(tries) < 3:
-            raise ConnectionRefusedError
-        jar = Jar(command.jar_id)
-        jar.record(OPENED)
-        await work.save(jar)
-        if len(tries) == 3:
-            raise ConnectionResetError  # stored, and the answer is lost
-        return 0
-
-    acting, reactor = Acting(_add), replica(client, commands)
-    await publish(js, OPENED)
-    async with working((reactor, acting)):
-        await eventually(lambda: settled(js))
-    assert len(tries) == 4
-    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
-
-
-async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
-    await reaction.send(AddMarble.example())
 
 
 async def test_while_the_database_is_away_a_fact_that_failed_is_kept_in_hand(
@@ -229,18 +173,6 @@ async def test_while_dead_letters_cannot_be_stored_the_work_on_others_goes_on(
         await eventually(lambda: dead(js))
 
 
-async def test_an_unknown_command_of_a_reaction_fails_it(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        await reaction.send(OpenJar.example())
-
-    monkeypatch.setattr(module, "DELIVERIES", 1)
-    await publish(js, OPENED)
-    async with working((replica(client), Acting(send))):
-        await eventually(lambda: dead(js))
-
-
 async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_back(
     client: Client, js: JetStreamContext
 ) -> None:
@@ -286,43 +218,3 @@ async def test_a_fact_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_
     await js.publish(f"evt.jar.opened.{JAR}.{JAR}", b"no json")
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))
-
-
-async def test_a_command_that_others_were_always_faster_than_is_sent_again(
-    client: Client, js: JetStreamContext
-) -> None:
-    commands, tries = Handlers(), list[int]()
-
-    @commands
-    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
-        tries.append(1)
-        if len(tries) <= ATTEMPTS:
-            raise Conflict
-        return 0
-
-    acting = Acting(_add)
-    await publish(js, OPENED)
-    async with working((replica(client, commands), acting)):
-        await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
-
-
-async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStreamContext) -> None:
-    answers, tries = Handlers(), list[int]()
-
-    @answers
-    async def get(query: GetJar, _: QueryContext[str]) -> JarView:  # pyright: ignore[reportUnusedFunction]
-        tries.append(1)
-        if len(tries) < 3:
-            raise asyncpg.TooManyConnectionsError
-        return JarView(id=query.jar_id, label="", marbles=0)
-
-    async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        await reaction.ask(GetJar.example())
-
-    acting, reactor = Acting(ask), replica(client)
-    reactor.dispatcher.queries = answers
-    await publish(js, OPENED)
-    async with working((reactor, acting)):
-        await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (3, 1)

@@ -1,0 +1,149 @@
+"""What reactions send to their service, and ask it."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+from contracts.messages import Actor
+from eventing import patience
+from eventing import reactions as module
+from eventing.dispatch import ATTEMPTS
+from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.reactions import Reaction
+from eventing.recording import Recorded
+from eventing.store import START, Conflict
+from eventing.streams import DEAD_LETTERS
+from eventing.testing import eventually
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, OpenJar
+from eventing.testing.publishing import publish
+from eventing.testing.reacting import Acting, replica, working
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+from runtime.envelope import Envelope
+
+ADA = Actor(user_id=JAR, role="user")
+OPENED = JarOpened.example()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
+
+
+async def settled(js: JetStreamContext) -> bool:
+    """Whether nothing is left to act on."""
+    try:
+        info = await js.consumer_info("EVT_JAR", "jar-open")
+    except NotFoundError:
+        return False
+    return not info.num_pending and not info.num_ack_pending
+
+
+async def dead(js: JetStreamContext) -> int:
+    return (await js.stream_info(DEAD_LETTERS)).state.messages
+
+
+async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
+    client: Client, js: JetStreamContext
+) -> None:
+    envelopes: list[Envelope] = []
+    commands = Handlers()
+
+    @commands
+    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+        envelopes.append(work.envelope)
+        return len(work.tools)
+
+    async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
+        assert await reaction.send(AddMarble.example()) == len("a tool")
+
+    fact = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
+    async with working((replica(client, commands), Acting(send))):
+        [envelope] = await eventually(lambda: envelopes)
+    assert (envelope.causation_id, envelope.correlation_id) == (fact.envelope.message_id, "story")
+    assert envelope.actor == ADA
+
+
+async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_out_once(
+    client: Client, js: JetStreamContext
+) -> None:
+    commands, tries = Handlers(), list[int]()
+
+    @commands
+    async def open_it(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionRefusedError
+        jar = Jar(command.jar_id)
+        jar.record(OPENED)
+        await work.save(jar)
+        if len(tries) == 3:
+            raise ConnectionResetError  # stored, and the answer is lost
+        return 0
+
+    acting, reactor = Acting(_add), replica(client, commands)
+    await publish(js, OPENED)
+    async with working((reactor, acting)):
+        await eventually(lambda: settled(js))
+    assert len(tries) == 4
+    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
+
+
+async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
+    await reaction.send(AddMarble.example())
+
+
+async def test_an_unknown_command_of_a_reaction_fails_it(
+    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
+        await reaction.send(OpenJar.example())
+
+    monkeypatch.setattr(module, "DELIVERIES", 1)
+    await publish(js, OPENED)
+    async with working((replica(client), Acting(send))):
+        await eventually(lambda: dead(js))
+
+
+async def test_a_command_that_others_were_always_faster_than_is_sent_again(
+    client: Client, js: JetStreamContext
+) -> None:
+    commands, tries = Handlers(), list[int]()
+
+    @commands
+    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) <= ATTEMPTS:
+            raise Conflict
+        return 0
+
+    acting = Acting(_add)
+    await publish(js, OPENED)
+    async with working((replica(client, commands), acting)):
+        await eventually(lambda: settled(js))
+    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
+
+
+async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStreamContext) -> None:
+    answers, tries = Handlers(), list[int]()
+
+    @answers
+    async def get(query: GetJar, _: QueryContext[str]) -> JarView:  # pyright: ignore[reportUnusedFunction]
+        tries.append(1)
+        if len(tries) < 3:
+            raise asyncpg.TooManyConnectionsError
+        return JarView(id=query.jar_id, label="", marbles=0)
+
+    async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
+        await reaction.ask(GetJar.example())
+
+    acting, reactor = Acting(ask), replica(client)
+    reactor.dispatcher.queries = answers
+    await publish(js, OPENED)
+    async with working((reactor, acting)):
+        await eventually(lambda: settled(js))
+    assert (len(tries), len(acting.seen)) == (3, 1)
