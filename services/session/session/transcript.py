@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from claude_agent_sdk import SessionKey, SessionListSubkeysKey, SessionStoreEntry
+from eventing.patience import patiently
 
 APPEND = """
     WITH appended AS (
@@ -47,7 +48,8 @@ class Database(Protocol):
 class Transcript:
     """The SDK's session store, as one agent of a session sees it.
 
-    Where an agent ran (the SDK's project key) plays no part: the next one may run elsewhere.
+    Where an agent ran (the SDK's project key) plays no part: the next one may run elsewhere. A database that is away is
+    waited for, for half a minute; the SDK would give up after a second, and the run with it.
     """
 
     def __init__(self, database: Database, session: str) -> None:
@@ -66,7 +68,8 @@ class Transcript:
         ids = [entry.get("uuid") for entry in entries]
         types = [entry["type"] for entry in entries]
         texts = [json.dumps(entry) for entry in entries]
-        last = await self._database.fetchval(APPEND, key["session_id"], key.get("subpath", ""), ids, types, texts)
+        row = key["session_id"], key.get("subpath", ""), ids, types, texts
+        last = await patiently(lambda: self._database.fetchval(APPEND, *row))
         self._seen = max(self._seen, last)
         self._calls.update(call for entry in entries for call in _calls(entry))
         self._grown.set()
@@ -81,7 +84,7 @@ class Transcript:
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
         """Give all entries in their order, or None when there are none."""
-        rows = await self._database.fetch(LOAD, key["session_id"], key.get("subpath", ""))
+        rows = await patiently(lambda: self._database.fetch(LOAD, key["session_id"], key.get("subpath", "")))
         self._seen = max(self._seen, *(row["position"] for row in rows), 0)
         return [json.loads(row["entry"]) for row in rows] or None
 
@@ -95,11 +98,11 @@ class Transcript:
 
     async def begun(self) -> bool:
         """Whether there is a conversation that an agent can take up; some entries come before its first word."""
-        return bool(await self._database.fetchval(BEGUN, self._session))
+        return bool(await patiently(lambda: self._database.fetchval(BEGUN, self._session)))
 
     async def moved_on(self) -> bool:
         """Whether another agent has gone on with the conversation since this one last read or wrote."""
-        return await self._database.fetchval(LAST, self._session) > self._seen
+        return await patiently(lambda: self._database.fetchval(LAST, self._session)) > self._seen
 
 
 def _calls(entry: Mapping[str, Any]) -> Iterator[str]:

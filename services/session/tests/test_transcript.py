@@ -2,12 +2,13 @@
 
 import asyncio
 from itertools import count
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
 from claude_agent_sdk.testing import run_session_store_conformance
+from eventing import patience
 from session.transcript import Transcript, Transcripts
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -139,3 +140,29 @@ def key(session_id: UUID = ONE, **more: str) -> SessionKey:
 
 def entry(name: str) -> SessionStoreEntry:
     return {"type": "user", "uuid": name}
+
+
+class Blinking:
+    """A database that is away for a moment, and then for another."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def fetchval(self, *_: object) -> int:
+        self.asked += 1
+        if self.asked % 3:
+            raise ConnectionRefusedError
+        return 1
+
+    async def fetch(self, *_: object) -> list[Any]:
+        await self.fetchval()
+        return []
+
+
+async def test_a_database_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    database = Blinking()
+    transcript, key = Transcript(cast(Any, database), str(ONE)), SessionKey(project_key="", session_id=str(ONE))
+    await transcript.append(key, [])
+    assert (await transcript.load(key), await transcript.begun(), await transcript.moved_on()) == (None, True, False)
+    assert database.asked == 12

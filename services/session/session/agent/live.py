@@ -24,7 +24,7 @@ from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
-from session.agent.telling import Finished, Teller, Told
+from session.agent.telling import Finished, Teller, Told, clean
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
@@ -207,11 +207,11 @@ class Agent:
         return replace(told, error_code=Code.AGENT_FAILED, error_detail=STOPPED)
 
     async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
-        tool_use_id = context.tool_use_id or ""
+        tool_use_id = clean(context.tool_use_id or "")
         # So that an agent which takes the conversation up knows what it had asked for.
         await self._transcript.holds(tool_use_id, STORED_WITHIN)
         try:
-            ruling = await self._ask(tool_use_id, name, given)
+            ruling = await self._ask(tool_use_id, clean(name), clean(given))
         except Refusal:  # the turn is over, and the agent with it
             return PermissionResultDeny(message=STOPPED)
         except Exception:  # the SDK would hand its words to the agent

@@ -1,10 +1,11 @@
 """What an agent tells during a turn, in the words of the contracts."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
@@ -14,6 +15,7 @@ from runtime.clock import new_id
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
 COST_PLACES = 10
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,11 @@ class Teller:
             case sdk.AssistantMessage(model=model, content=content) if model != NOTICE:
                 blocks = [block for part in content if (block := self._block(part))]
                 if blocks:
-                    yield Said(blocks, model)
+                    yield Said(blocks, clean(model))
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
-                yield Delta(text)
+                yield Delta(clean(text))
             case sdk.ResultMessage():
                 yield self._finished(message)
             case _:
@@ -82,19 +84,20 @@ class Teller:
     def _block(self, part: sdk.ContentBlock) -> Block | None:
         match part:
             case sdk.TextBlock(text=text):
-                return TextBlock(text=text)
+                return TextBlock(text=clean(text))
             case sdk.ThinkingBlock(thinking=thinking):
-                return ThinkingBlock(thinking=thinking)
+                return ThinkingBlock(thinking=clean(thinking))
             case sdk.ToolUseBlock(id=id, name=name, input=input):
+                id = clean(id)  # noqa: A001  the SDK's name
                 self._begun[id] = time.monotonic()
-                return ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=input)
+                return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=clean(input))
             case _:
                 return None
 
     def _returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
-        now = time.monotonic()
-        took = now - self._begun.pop(part.tool_use_id, now)
-        return ToolReturned(part.tool_use_id, {"content": _text(part.content)}, bool(part.is_error), int(took * 1000))
+        id, now = clean(part.tool_use_id), time.monotonic()  # noqa: A001  the SDK's name
+        took = now - self._begun.pop(id, now)
+        return ToolReturned(id, {"content": clean(_text(part.content))}, bool(part.is_error), int(took * 1000))
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._begun.clear()
@@ -110,6 +113,20 @@ class Teller:
         return Finished(
             result.duration_ms, read, int(usage.get("output_tokens") or 0), max(cost, Decimal(0)), code, detail
         )
+
+
+def clean[V](value: V) -> V:
+    """Give the same value with the replacement character for lone surrogates: JSON may hold them, UTF-8 cannot."""
+    match value:
+        case str():
+            return cast(V, _SURROGATES.sub("\ufffd", value))
+        case dict():
+            given = cast(dict[str, Any], value)
+            return cast(V, {clean(name): clean(item) for name, item in given.items()})
+        case list():
+            return cast(V, [clean(item) for item in cast(list[Any], value)])
+        case _:
+            return value
 
 
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
