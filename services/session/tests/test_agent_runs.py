@@ -6,11 +6,13 @@ from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+from claude_agent_sdk import ClaudeSDKClient
 from contracts.refusals import Code
 from runtime.clock import new_id
 from session.agent import Agents, AgentSpec, Finished, Limits, ToolReturned
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted, until
+from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, running, scripted, until
 
 STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
 WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
@@ -66,6 +68,34 @@ async def test_a_run_that_is_called_off_before_its_turn_never_begins(replica: Re
     await replica.agents.close(spec.session_id, spec.run_id)
     assert await _ask(replica.agents, spec, WORKING) == [STOPPED]
     assert not (spec.workspace / "begun").exists()
+
+
+async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(replica: Replica) -> None:
+    spec = working_for(new_id(), replica)
+    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
+        await anext(turn)
+        replica.agents.call_off(spec.session_id, spec.run_id)
+        telling = Telling([told async for told in turn])
+    assert telling.end.error_detail == STOPPED.error_detail
+    await until(lambda: not running(str(spec.workspace)))
+
+
+async def test_an_agent_that_does_not_get_started_can_be_called_off(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting = asyncio.Event()
+
+    async def connect(_: ClaudeSDKClient) -> None:
+        starting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ClaudeSDKClient, "connect", connect)
+    spec = working_for(new_id(), replica)
+    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:  # it may take 30 s to start
+        asking = tasks.create_task(_ask(replica.agents, spec, WORKING))
+        await starting.wait()
+        await replica.agents.close(spec.session_id, spec.run_id)
+    assert asking.result() == [STOPPED]
 
 
 async def test_a_command_that_takes_too_long_is_ended_and_the_agent_goes_on(new_replica: NewReplica) -> None:

@@ -7,13 +7,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
+from uuid import uuid5
 
 import pytest_asyncio
 from contracts.refusals import Code
+from eventing.testing import eventually
 from session.agent import Finished, Limits, Told
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import NewReplica, Replica, bash, running, scripted, until
+from services.session.tests.conftest import SESSIONS, NewReplica, Replica, bash, running, scripted, until
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
@@ -155,6 +157,7 @@ async def killed(transcripts: Transcripts, database_url: str, model_url: str, tm
     try:
         await until((workspaces / "one" / "begun").exists)
         assert running("sleep", NAP)
+        await eventually(transcripts.open(uuid5(SESSIONS, "one")).begun, within=60)
     finally:
         holder.kill()
         await holder.wait()

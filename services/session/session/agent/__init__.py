@@ -9,6 +9,7 @@ from typing import Self
 from uuid import UUID
 
 from contracts.refusals import Code
+from runtime.logging import get_logger
 
 from session.agent.live import STOPPED, Agent, AgentFailed, Surroundings
 from session.agent.options import AgentSpec, Ask, Limits, nobody
@@ -18,6 +19,8 @@ from session.sandbox import Sandbox
 from session.transcript import Transcripts
 
 __all__ = ["AgentSpec", "Agents", "Ask", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
+
+log = get_logger()
 
 ALL_STOPPED_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
@@ -39,8 +42,8 @@ class Agents:
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
-        self._sweeping = await asyncio.TaskGroup().__aenter__()
-        self._sweeping.create_task(self._sweep())
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._tasks.create_task(self._sweep())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,7 +51,7 @@ class Agents:
         self._leaving.set()
         await self.aclose()
         # Without the caller's exception, which a task group would wrap.
-        await self._sweeping.__aexit__(None, None, None)
+        await self._tasks.__aexit__(None, None, None)
 
     async def turn(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
@@ -77,16 +80,26 @@ class Agents:
 
         Given a run, only the agent that works for it is ended, or did so last; its turn will not begin here any more.
         """
-        if run_id:
-            self._called_off.append(run_id)
-        agent = self._live.get(session_id)
-        if agent and (run_id is None or agent.spec.run_id == run_id):
+        if agent := self._meant(session_id, run_id):
             await self._end(agent)
+
+    def call_off(self, session_id: UUID, run_id: UUID | None = None) -> None:
+        """Begin to do what `close` does; who calls off many waits for none."""
+        agent = self._meant(session_id, run_id)
+        if agent and not agent.retired:
+            agent.retired = True
+            self._tasks.create_task(self._end_whatever_fails(agent))
 
     async def aclose(self) -> None:
         """End all agents."""
         async with asyncio.timeout(ALL_STOPPED_TIMEOUT):
             await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
+
+    def _meant(self, session_id: UUID, run_id: UUID | None) -> Agent | None:
+        if run_id:
+            self._called_off.append(run_id)
+        agent = self._live.get(session_id)
+        return agent if agent and (run_id is None or agent.spec.run_id == run_id) else None
 
     async def _take(self, spec: AgentSpec) -> Agent:
         if spec.run_id in self._called_off:
@@ -135,6 +148,12 @@ class Agents:
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]
+
+    async def _end_whatever_fails(self, agent: Agent) -> None:
+        try:
+            await self._end(agent)
+        except Exception:  # it would end all that this replica does
+            log.exception("agent did not end well")
 
     async def _end(self, agent: Agent) -> None:
         agent.retired = True  # it stays listed, so that whoever starts another one waits until it has ended

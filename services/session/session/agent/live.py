@@ -77,6 +77,7 @@ class Agent:
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
+        self._called_off, self._connecting = False, cast(asyncio.Timeout | None, None)
         self._between_turns = asyncio.Event()
         self._between_turns.set()
 
@@ -101,10 +102,10 @@ class Agent:
         Raises:
             AgentFailed: no process started, or it was stopped before.
         """
+        begun = await self._transcript.begun()
         async with self._lifecycle:
-            if self._ended:
+            if self._called_off:
                 raise AgentFailed(STOPPED)
-            begun = await self._transcript.begun()
             confined = self._around.sandbox.bwrap is not None
             self._client = ClaudeSDKClient(
                 options(
@@ -118,12 +119,13 @@ class Agent:
                 )
             )
             try:
-                async with asyncio.timeout(self._around.limits.start_seconds):
+                async with asyncio.timeout(self._around.limits.start_seconds) as self._connecting:
                     await self._client.connect()
+                self._connecting = None
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
-                raise AgentFailed(NOT_STARTED) from error
+                raise AgentFailed(STOPPED if self._called_off else NOT_STARTED) from error
 
     async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
@@ -149,7 +151,13 @@ class Agent:
             self._between_turns.set()
 
     async def stop(self) -> None:
-        """End the process with all it started, also in the middle of a turn; nothing happens when it has ended."""
+        """End the process with all it started, also in the middle of a turn or of its start.
+
+        Nothing happens when it has ended.
+        """
+        self._called_off = True
+        if self._connecting and not self._connecting.expired():
+            self._connecting.reschedule(0)
         # To the end, even if the caller is cancelled meanwhile.
         await asyncio.shield(self._stop())
 

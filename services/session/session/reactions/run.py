@@ -148,14 +148,14 @@ def _ending(run: RunView, finished: Finished) -> EndRun:
 @reactions.everywhere
 async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
     """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
-    await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+    reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
 
 
 @reactions.everywhere
 async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
     if recorded.fact.error_code is Code.RUN_INTERRUPTED:
-        await reaction.tools.agents.close(recorded.id, recorded.fact.run_id)
+        reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
 
 
 @reactions.everywhere

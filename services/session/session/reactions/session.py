@@ -15,7 +15,7 @@ reactions = Reactions()
 @reactions.everywhere
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """End the agent of a deleted session, in whichever replica it lives."""
-    await reaction.tools.agents.close(recorded.id)
+    reaction.tools.agents.call_off(recorded.id)
 
 
 @reactions.once()
