@@ -90,6 +90,7 @@ def run(**changed: Any) -> RunView:
         {
             "id": RUN,
             "session_id": SESSION,
+            "message": "Analyze the log.",
             "status": "completed",
             "attempt": 1,
             "error_code": None,

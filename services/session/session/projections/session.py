@@ -51,14 +51,15 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
-                fact.run_id, id, at,
+                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
         case RunRequested() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at, requested_at) VALUES ($1, $2, 'queued', $3, $3) "
+                "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
+                "VALUES ($1, $2, $3, 'queued', $4, $4) "
                 "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-                fact.run_id, id, at,
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
             await db.execute(
                 "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "

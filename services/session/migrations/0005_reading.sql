@@ -1,0 +1,6 @@
+-- What was asked, also of a run that waits and has no message yet.
+ALTER TABLE runs ADD COLUMN message text NOT NULL DEFAULT '';
+UPDATE runs SET message = m.content ->> 'content' FROM messages m WHERE m.run_id = runs.id AND m.message_type = 'user';
+
+CREATE INDEX messages_by_id ON messages (session_id, id);
+CREATE INDEX messages_of_run ON messages (run_id, sequence_number);
