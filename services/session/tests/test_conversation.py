@@ -6,7 +6,7 @@ import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import RUN, SESSION
 from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
-from contracts.session.queries import GetMessage, GetToolCall, ListMessages, ListToolCalls
+from contracts.session.queries import GetMessage, GetRun, GetToolCall, ListMessages, ListToolCalls
 from contracts.session.values import Block, Order, TextBlock, ToolUseBlock
 from runtime.clock import new_id
 
@@ -84,6 +84,22 @@ async def test_the_largest_messages_fit_in_one_page(asked: Desk) -> None:
         await say(asked, TextBlock(text="\N{GRINNING FACE}" * 30_000))
     page = await asked.ask(ListMessages(session_id=ID))
     assert (len(page.items), len(page.model_dump_json()) < 2_000_000) == (100, True)
+
+
+async def test_what_a_subagent_says_is_told_apart_and_is_not_the_answer(asked: Desk) -> None:
+    task = ToolUseBlock(id="toolu_task", tool_call_id=new_id(), name="Task", input={})
+    await say(asked, TextBlock(text="I delegate."), task)
+    inner = ToolUseBlock(id="toolu_inner", tool_call_id=new_id(), name="Read", input={})
+    words = [TextBlock(text="I read."), inner]
+    await asked.send(RecordMessage.example().model_copy(update={"blocks": words, "parent_tool_use_id": task.id}))
+    messages = (await asked.ask(ListMessages(session_id=ID))).items
+    calls = (await asked.ask(ListToolCalls(session_id=ID))).items
+    assert [m.parent_tool_call_id for m in messages] == [None, None, task.tool_call_id]
+    assert {call.id: call.parent_tool_call_id for call in calls} == {
+        task.tool_call_id: None,
+        inner.tool_call_id: task.tool_call_id,
+    }
+    assert (await asked.ask(GetRun(session_id=ID, run_id=RUN_ID))).text == "I delegate."
 
 
 async def test_an_unknown_message_is_refused(talked: Desk) -> None:

@@ -43,6 +43,7 @@ class SessionView(SessionSummary):
 class MessageView(Message):
     """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`.
 
+    `parent_tool_call_id` is the tool call that started the subagent who said it; None for the agent itself.
     In lists, content of more than 16 KiB is `{"content": its beginning, "truncated": true, "size_bytes": n}`.
     """
 
@@ -52,11 +53,12 @@ class MessageView(Message):
     content: dict[str, Any]
     sequence_number: int
     model: str | None
+    parent_tool_call_id: UUID | None
     created_at: datetime
 
 
 class ToolCallView(Message):
-    """One use of a tool; `tool_output` is None until it ends.
+    """One use of a tool; `tool_output` is None until it ends. `parent_tool_call_id` as with messages.
 
     In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n, "preview": "…"}`, with the
     first words of their JSON.
@@ -69,6 +71,7 @@ class ToolCallView(Message):
     tool_output: dict[str, Any] | None
     status: ToolStatus
     duration_ms: int | None
+    parent_tool_call_id: UUID | None
     created_at: datetime
 
 

@@ -49,6 +49,7 @@ _MESSAGE: dict[str, Any] = {
     "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
     "sequence_number": 2,
     "model": "claude-sonnet-4-5",
+    "parent_tool_call_id": None,
     "created_at": TIME,
 }
 
@@ -82,6 +83,7 @@ _TOOL_CALL: dict[str, Any] = {
     "tool_output": {"content": "All is well."},
     "status": "success",
     "duration_ms": 120,
+    "parent_tool_call_id": None,
     "created_at": TIME,
 }
 

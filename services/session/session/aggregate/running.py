@@ -64,17 +64,26 @@ class Running(State):
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def record_message(self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str) -> None:
-        """Take down what the agent said, and the tool calls in it.
+    def record_message(
+        self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str, parent_tool_use_id: str | None = None
+    ) -> None:
+        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER.
         """
         run = self._going(run_id)
-        number = self.messages + 1
-        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
+        parent = run.tool_calls.get(parent_tool_use_id) if parent_tool_use_id else None
+        said = MessageRecorded(
+            run_id=run_id,
+            message_id=message_id,
+            sequence_number=self.messages + 1,
+            blocks=blocks,
+            model=model,
+            parent_tool_call_id=parent,
+        )
         self.record(said)
-        self._record_all(run.calls(blocks))
+        self._record_all(run.calls(blocks, parent))
 
     def record_tool_result(
         self, run_id: UUID, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int

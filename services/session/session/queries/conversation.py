@@ -13,8 +13,8 @@ from session.queries.filters import Filters
 from session.queries.shown import TOOL_USE, shown, shown_content
 from session.queries.visible import Context, visible
 
-MESSAGE = "id, run_id, message_type, sequence_number, model, created_at"
-TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, created_at, {shown('tool_output')}"
+MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
+TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, parent_tool_call_id, created_at, {shown('tool_output')}"
 BEYOND: dict[Order, str] = {"asc": ">", "desc": "<"}
 
 answers = Handlers()
@@ -69,8 +69,8 @@ async def get_tool_call(query: GetToolCall, context: Context) -> ToolCallView:
     """Give one tool call, whole."""
     await visible(query.session_id, context)
     row = await context.database.fetchrow(
-        "SELECT id, run_id, tool_name, tool_input, tool_output, status, duration_ms, created_at FROM tool_calls "
-        "WHERE id = $1 AND session_id = $2",
+        "SELECT id, run_id, tool_name, tool_input, tool_output, status, duration_ms, parent_tool_call_id, "
+        "created_at FROM tool_calls WHERE id = $1 AND session_id = $2",
         query.tool_call_id,
         query.session_id,
     )

@@ -83,9 +83,16 @@ async def _recorded(
     session_id, run_id = asked.id, asked.fact.run_id
     try:
         match telling:
-            case Said(blocks, model):
+            case Said():
                 await reaction.send(
-                    RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
+                    RecordMessage(
+                        session_id=session_id,
+                        run_id=run_id,
+                        message_id=new_id(),
+                        blocks=telling.blocks,
+                        model=telling.model,
+                        parent_tool_use_id=telling.parent_tool_use_id,
+                    )
                 )
             case ToolReturned():
                 await reaction.send(
