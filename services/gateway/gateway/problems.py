@@ -39,6 +39,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
+    Code.MESSAGE_NOT_FOUND: (404, "There is no such message"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
     Code.NOTHING_TO_INTERRUPT: (409, "No run is going in the session"),
     Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),

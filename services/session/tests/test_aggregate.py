@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
-from contracts.session.commands import RecordToolResult
+from contracts.session.commands import RecordMessage, RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -21,7 +21,7 @@ from contracts.session.events import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock, Usage
+from contracts.session.values import Block, SdkOptions, TextBlock, ToolUseBlock, Usage
 from hypothesis import given
 from hypothesis import strategies as st
 from session.aggregate import Session
@@ -36,6 +36,10 @@ def after(*facts: SessionFact) -> Session:
     for fact in facts:
         session.apply(fact)
     return session
+
+
+def said(*blocks: Block, **changed: Any) -> RecordMessage:
+    return RecordMessage.example().model_copy(update={"blocks": [*blocks], **changed})
 
 
 def result(**changed: Any) -> RecordToolResult:
@@ -92,14 +96,14 @@ def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() ->
 def test_what_the_agent_says_is_numbered_without_a_gap() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     for n in range(3):
-        session.record_message(RUN_ID, 1, uuid5(RUN_ID, str(n)), [TextBlock(text="hi")], "m")
+        session.record_message(said(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
     assert [f.sequence_number for f in session.pending if isinstance(f, MessageRecorded)] == [2, 3, 4]
 
 
 def test_a_message_that_calls_a_tool_starts_the_call() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={"file_path": "/workspace/a"})
-    session.record_message(RUN_ID, 1, UUID(MESSAGE), [call], "m")
+    session.record_message(said(call))
     assert session.pending[1] == CALLED
 
 
@@ -133,7 +137,7 @@ def test_a_run_that_failed_says_why() -> None:
 
 LATE: list[Callable[[Session], None]] = [
     lambda s: s.start_run(RUN_ID),
-    lambda s: s.record_message(RUN_ID, 1, OTHER, [], "m"),
+    lambda s: s.record_message(said()),
     lambda s: s.record_tool_result(result()),
     lambda s: s.end_run(RUN_ID, Usage(), attempt=1),
     lambda s: s.end_run(RUN_ID, Usage()),
@@ -166,9 +170,9 @@ def test_deleting_ends_the_run_that_is_going() -> None:
 ACTS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
-    lambda s, r: s.record_message(s.run.id if s.run else r, 1, r, [TextBlock(text="x")], "m"),
+    lambda s, r: s.record_message(said(TextBlock(text="x"), run_id=s.run.id if s.run else r)),
     lambda s, r: s.record_message(
-        s.run.id if s.run else r, 1, r, [ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={})], "m"
+        said(ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={}), run_id=s.run.id if s.run else r)
     ),
     lambda s, r: s.record_tool_result(result(run_id=s.run.id if s.run else r, tool_use_id=str(r))),
     lambda s, r: s.end_run(s.run.id if s.run else r, Usage()),

@@ -49,6 +49,7 @@ def run(attempt: int = 1) -> RunView:
     return RunView(
         id=UUID(RUN),
         session_id=UUID(SESSION),
+        message="Do it.",
         status="running",
         attempt=attempt,
         error_code=None,

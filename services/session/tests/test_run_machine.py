@@ -15,7 +15,7 @@ from contracts.session.approvals import (
     DecisionDelivered,
     RequestApproval,
 )
-from contracts.session.commands import RecordToolResult
+from contracts.session.commands import RecordMessage, RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -64,7 +64,9 @@ class Runs(RuleBasedStateMachine):
         run_id = self.one_of(self.requested, some)
         call = ToolUseBlock(id=str(run_id), tool_call_id=new_id(), name="T", input={})
         blocks = [call] if tool else [TextBlock(text="x")]
-        self.work(run_id, attempt, lambda: self.session.record_message(run_id, attempt, new_id(), [*blocks], "m"))
+        changed = {"run_id": run_id, "attempt": attempt, "message_id": new_id(), "blocks": blocks}
+        said = RecordMessage.example().model_copy(update=changed)
+        self.work(run_id, attempt, lambda: self.session.record_message(said))
 
     @rule(some=SOME, attempt=ATTEMPT)
     def return_a_tool_call(self, some: int, attempt: int) -> None:

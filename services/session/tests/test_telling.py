@@ -8,6 +8,14 @@ from session.agent.telling import Delta, Said, Teller, ToolReturned
 
 LONE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
+END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
+
+
+def spoken(teller: Teller, message: sdk.AssistantMessage) -> Said:
+    """Give what is told of a message at its end."""
+    [said] = [told for each in (message, END) for told in teller.tell(each)]
+    assert isinstance(said, Said)
+    return said
 
 
 def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
@@ -17,8 +25,7 @@ def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
         sdk.ThinkingBlock(LONE, ""),
         sdk.ToolUseBlock(LONE, LONE, given),
     ]
-    [said] = teller.tell(sdk.AssistantMessage(content=blocks, model=LONE))
-    assert isinstance(said, Said)
+    said = spoken(teller, sdk.AssistantMessage(content=blocks, model=LONE))
     text, thought, call = said.blocks
     assert (text, thought, said.model) == (TextBlock(text=CLEAN), ThinkingBlock(thinking=CLEAN), CLEAN)
     assert isinstance(call, ToolUseBlock)
@@ -27,7 +34,7 @@ def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
 
 def test_half_a_character_is_replaced_in_what_a_tool_gave_and_its_call_is_found() -> None:
     teller = Teller()
-    [_] = teller.tell(sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE, "T", {})], model="m"))
+    spoken(teller, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE, "T", {})], model="m"))
     result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE, [{"type": "text", "text": LONE}])])
     [returned] = teller.tell(result)
     assert isinstance(returned, ToolReturned)
@@ -41,6 +48,6 @@ def test_half_a_character_is_replaced_in_words_that_are_being_said() -> None:
 
 
 def test_whole_characters_stay_as_they_are() -> None:
-    [said] = Teller().tell(sdk.AssistantMessage(content=[sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))], model="m"))
-    assert isinstance(said, Said)
+    whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
+    said = spoken(Teller(), sdk.AssistantMessage(content=[whole], model="m"))
     assert said.blocks == [TextBlock(text="\U0001f600")]

@@ -56,7 +56,7 @@ class RunStarted(Event):
 
 
 class MessageRecorded(Event):
-    """The agent said something."""
+    """The agent said something; if a tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.message_recorded"
     sample = {
@@ -72,10 +72,11 @@ class MessageRecorded(Event):
     sequence_number: int
     blocks: list[Block]
     model: str
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallStarted(Event):
-    """The agent began to use a tool."""
+    """The agent began to use a tool; if another tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.tool_call_started"
     sample = {
@@ -91,6 +92,7 @@ class ToolCallStarted(Event):
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallEnded(Event):

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import RecordToolResult
+from contracts.session.commands import RecordMessage, RecordToolResult
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -15,7 +15,7 @@ from contracts.session.events import (
     SessionResumed,
     UsageRecorded,
 )
-from contracts.session.values import Block, CancelReason, OnBusy, Usage
+from contracts.session.values import CancelReason, OnBusy, Usage
 
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
@@ -64,17 +64,24 @@ class Running(State):
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def record_message(self, run_id: UUID, attempt: int, message_id: UUID, blocks: list[Block], model: str) -> None:
-        """Take down what the agent said, and the tool calls in it.
+    def record_message(self, said: RecordMessage) -> None:
+        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._worked_on(run_id, attempt)
-        number = self.messages + 1
-        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
-        self.record(said)
-        self._record_all(run.calls(blocks))
+        run = self._worked_on(said.run_id, said.attempt)
+        parent = run.tool_calls.get(said.parent_tool_use_id) if said.parent_tool_use_id else None
+        recorded = MessageRecorded(
+            run_id=said.run_id,
+            message_id=said.message_id,
+            sequence_number=self.messages + 1,
+            blocks=said.blocks,
+            model=said.model,
+            parent_tool_call_id=parent,
+        )
+        self.record(recorded)
+        self._record_all(run.calls(said.blocks, parent))
 
     def record_tool_result(self, result: RecordToolResult) -> None:
         """Take down how a tool call ended; one that is not under way is ignored.

@@ -51,14 +51,15 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
-                fact.run_id, id, at,
+                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
         case RunRequested() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at, requested_at) VALUES ($1, $2, 'queued', $3, $3) "
+                "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
+                "VALUES ($1, $2, $3, 'queued', $4, $4) "
                 "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-                fact.run_id, id, at,
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
             await db.execute(
                 "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
@@ -77,9 +78,9 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await _say(recorded, fact, db)
         case ToolCallStarted() as fact:
             await db.execute(
-                "INSERT INTO tool_calls (id, session_id, run_id, tool_name, tool_input, status, created_at) "
-                "VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                fact.tool_call_id, id, fact.run_id, fact.tool_name, fact.tool_input, at,
+                "INSERT INTO tool_calls (id, session_id, run_id, parent_tool_call_id, tool_name, tool_input, status, "
+                "created_at) VALUES ($1, $2, $3, $4, $5, $6, 'running', $7)",
+                fact.tool_call_id, id, fact.run_id, fact.parent_tool_call_id, fact.tool_name, fact.tool_input, at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", id)
         case ToolCallEnded() as fact:
@@ -130,12 +131,12 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
     text = "".join(block.text for block in fact.blocks if isinstance(block, TextBlock))
     blocks = [block.model_dump(mode="json") for block in fact.blocks]
     await db.execute(
-        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
-        "VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7)",
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at) VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8)",
         recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": text, "blocks": blocks},
-        fact.model, recorded.at,
+        fact.model, fact.parent_tool_call_id, recorded.at,
     )  # fmt: skip
-    if text:
+    if text and fact.parent_tool_call_id is None:
         await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", fact.run_id, fact.sequence_number)
     await db.execute(
         "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",

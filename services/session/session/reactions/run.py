@@ -108,9 +108,17 @@ async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned 
     whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
         match telling:
-            case Said(blocks, model):
-                await reaction.send(RecordMessage(**whose, message_id=new_id(), blocks=blocks, model=model))
-                asking.recorded(blocks)
+            case Said():
+                await reaction.send(
+                    RecordMessage(
+                        **whose,
+                        message_id=new_id(),
+                        blocks=telling.blocks,
+                        model=telling.model,
+                        parent_tool_use_id=telling.parent_tool_use_id,
+                    )
+                )
+                asking.recorded(telling.blocks)
             case ToolReturned():
                 await reaction.send(
                     RecordToolResult(
