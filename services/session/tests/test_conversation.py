@@ -25,7 +25,8 @@ async def asked(desk: Desk) -> Desk:
 async def say(desk: Desk, *blocks: Block) -> UUID:
     message_id = new_id()
     whose = {"session_id": ID, "run_id": RUN_ID, "message_id": message_id}
-    await desk.send(RecordMessage(**whose, attempt=1, blocks=[*blocks], model="m"))
+    said = RecordMessage.example().model_copy(update=whose | {"blocks": blocks})
+    await desk.send(said)
     return message_id
 
 

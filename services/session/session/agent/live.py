@@ -119,13 +119,18 @@ class Agent:
                 )
             )
             try:
-                async with asyncio.timeout(self._around.limits.start_seconds) as self._connecting:
-                    await self._client.connect()
-                self._connecting = None
+                await self._connect(self._client)
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
                 raise AgentFailed(STOPPED if self._called_off else NOT_STARTED) from error
+
+    async def _connect(self, client: ClaudeSDKClient) -> None:
+        try:
+            async with asyncio.timeout(self._around.limits.start_seconds) as self._connecting:
+                await client.connect()
+        finally:
+            self._connecting = None
 
     async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
