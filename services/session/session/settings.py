@@ -7,9 +7,13 @@ from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 
 
 class Settings(ServiceSettings):
-    """`model_api_key` stays in this service: agents never see it."""
+    """`model_api_key` stays in this service: agents never see it.
+
+    All replicas share the folders of workspaces and archives; the latter lie with the former if nothing else is said.
+    """
 
     workspaces_dir: Path
+    archives_dir: Path | None = None
     model_base_url: HttpUrl
     model_api_key: str | None = Field(default=None, repr=False)
     model_retries: int = Field(default=2, ge=0, le=10)

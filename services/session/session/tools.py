@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from contracts.session.values import Compression
 from eventing.database import Database
 from nats.aio.client import Client
 from prometheus_client import Gauge
@@ -18,6 +19,7 @@ from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
 from session.transcript import Transcripts
+from session.workspace import SUFFIX, Uploads, Workspace
 
 log = get_logger()
 
@@ -31,6 +33,7 @@ class Tools:
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    archives: Path
     decisions: Decisions
     deltas: Deltas
     approval_seconds: float
@@ -38,6 +41,14 @@ class Tools:
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
         return self.workspaces / str(session_id)
+
+    def archive(self, session_id: UUID, archive_id: UUID, compression: Compression) -> Path:
+        """Give the file that a session's workspace is packed into."""
+        return self.archives / str(session_id) / f"{archive_id}{SUFFIX[compression]}"
+
+    def files(self, session_id: UUID) -> Workspace:
+        """Give what is in that folder, as clients see it."""
+        return Workspace(self.workspace(session_id), Uploads(self.workspaces / ".uploads" / str(session_id)))
 
 
 @asynccontextmanager
@@ -59,10 +70,12 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
+        workspaces = settings.workspaces_dir
         yield Tools(
             agents,
             transcripts,
-            settings.workspaces_dir,
+            workspaces,
+            settings.archives_dir or workspaces / ".archives",
             decisions=Decisions(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,

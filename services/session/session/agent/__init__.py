@@ -50,10 +50,13 @@ class Agents:
         # Without the caller's exception, which a task group would wrap.
         await self._sweeping.__aexit__(None, None, None)
 
-    async def turn(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> AsyncGenerator[Told]:
+    async def turn(
+        self, spec: AgentSpec, prompt: str, ask: Ask = nobody, message_id: UUID | None = None
+    ) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
 
-        `ask` is put what neither the options nor the agent's own rules settle.
+        `ask` is put what neither the options nor the agent's own rules settle. The entry of the prompt in the
+        transcript gets the id of its message.
 
         A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
         the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
@@ -61,7 +64,7 @@ class Agents:
         finished = Finished()
         try:
             agent = await self._take(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask)) as telling:
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id)) as telling:
                 async for told in telling:
                     if isinstance(told, Finished):
                         finished = told

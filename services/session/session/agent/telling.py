@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
@@ -18,10 +19,11 @@ COST_PLACES = 10
 
 @dataclass(frozen=True)
 class Said:
-    """The model spoke, or called tools."""
+    """The model spoke, or called tools; its entry in the transcript has the same id."""
 
     blocks: list[Block]
     model: str
+    message_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Teller:
             case sdk.AssistantMessage(model=model, content=content) if model != NOTICE:
                 blocks = [block for part in content if (block := self._block(part))]
                 if blocks:
-                    yield Said(blocks, model)
+                    yield Said(blocks, model, _id(message.uuid))
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
@@ -124,6 +126,13 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
             return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
         case _:
             return Code.AGENT_FAILED, "The agent could not go on."
+
+
+def _id(name: str | None) -> UUID | None:
+    try:
+        return UUID(name)
+    except (TypeError, ValueError):  # what runs in there can write anything in the agent's name
+        return None
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:
