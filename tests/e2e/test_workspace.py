@@ -145,6 +145,50 @@ def test_an_archived_session_takes_no_query_and_goes_on_when_it_is_opened_again(
     assert user.http.get(f"/sessions/{session_id}/archive").json()["error_code"] == "ARCHIVE_NOT_FOUND"
 
 
+def test_a_full_workspace_takes_no_query_until_something_is_removed(user: User) -> None:
+    session_id = user.create()
+    user.bash(session_id, "truncate -s 2G big")  # no block of the disk, but it counts
+    answers = [
+        user.ask(session_id, "?"),
+        fork(user, session_id),
+        user.http.post(f"/sessions/{session_id}/archive", json={}),
+        put(user, session_id, "a.txt", b"x"),
+    ]
+    assert [(a.status_code, a.json()["error_code"]) for a in answers] == [(409, "WORKSPACE_FULL")] * 4
+    user.http.delete(f"/sessions/{session_id}/workspace/big").raise_for_status()
+    assert user.bash(session_id, "echo again") == "again"
+
+
+def test_a_session_that_cannot_be_packed_is_open_again_and_says_why(user: User, system: System) -> None:
+    session_id = user.create()
+    user.bash(session_id, "echo hello > a.txt")
+    in_the_way = system.data_dir / "archives" / session_id
+    in_the_way.touch()
+    answer = user.http.post(f"/sessions/{session_id}/archive", json={})
+    assert (answer.status_code, answer.json()["error_code"]) == (507, "STORAGE_FAILED")
+    assert (user.status(session_id), get(user, session_id, "a.txt").content) == ("active", b"hello\n")
+    assert user.http.get(f"/sessions/{session_id}").json()["error_code"] == "STORAGE_FAILED"
+    in_the_way.unlink()
+    archive(user, session_id, "gzip")
+
+
+def test_a_session_that_cannot_be_unpacked_stays_archived_until_it_can(user: User, system: System) -> None:
+    session_id = user.create()
+    user.bash(session_id, "head -c 100000 /dev/urandom > a")
+    archive(user, session_id, "gzip")
+    [packed] = (system.data_dir / "archives" / session_id).iterdir()
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[:50_000])
+    answer = user.http.post(f"/sessions/{session_id}/resume")
+    assert (answer.status_code, answer.json()["error_code"]) == (507, "STORAGE_FAILED")
+    assert (user.status(session_id), user.http.get(f"/sessions/{session_id}/archive").json()["status"]) == (
+        "archived", "ready",
+    )  # fmt: skip
+    packed.write_bytes(whole)
+    assert user.http.post(f"/sessions/{session_id}/resume").json()["status"] == "active"
+    assert len(get(user, session_id, "a").content) == 100_000
+
+
 def test_nothing_is_left_of_a_deleted_session(fresh_user: User, fresh_system: System) -> None:
     session_id = fresh_user.create()
     put(fresh_user, session_id, "a.txt", b"x")
@@ -158,7 +202,7 @@ def test_a_session_is_archived_though_the_service_is_killed_meanwhile(fresh_user
     fresh_user.bash(session_id, "head -c 12000000 /dev/urandom > big")
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(archive, fresh_user, session_id, "xz")
-        until(lambda: list(fresh_system.data_dir.rglob("*.tar.xz.new")))
+        until(lambda: list(fresh_system.data_dir.rglob("*.tar.xz.*.new")))
         fresh_system.kill("session")
         assert made.result()["file_count"] == 1
     fresh_user.http.post(f"/sessions/{session_id}/resume").raise_for_status()
