@@ -65,7 +65,7 @@ def test_what_is_packed_already_is_counted_and_left_alone(files: Workspace, tmp_
 
 
 def test_an_archive_that_was_broken_off_is_packed_anew(files: Workspace, tmp_path: Path) -> None:
-    (tmp_path / "x.tar.new").write_text("half")
+    (tmp_path / "x.tar.0123.new").write_text("half")
     files.pack(tmp_path / "x.tar", "none")
     assert [path.name for path in tmp_path.glob("x.tar*")] == ["x.tar"]
 

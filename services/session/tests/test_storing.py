@@ -6,9 +6,11 @@ import tarfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE
 from session.workspace import NotStored, Uploads, Workspace, room, stored, walking
 
 SIZE = 200_000
@@ -66,6 +68,11 @@ def test_a_copy_that_has_no_room_leaves_nothing(files: Workspace, other: Workspa
     fails(lambda: files.copy_to(other))
     assert everything(files) == before
     assert not other.root.exists()
+
+
+def test_an_upload_that_has_no_room_is_refused(files: Workspace) -> None:
+    with full_disk(), pytest.raises(Refusal, match="STORAGE_FAILED"):
+        files.uploads.put(UUID(MESSAGE), 0, bytes(2000))
 
 
 def full(act: Callable[[], object]) -> None:

@@ -74,7 +74,9 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     response_model=File,
     openapi_extra=SENT_BYTES,
     responses={201: {"model": File, "description": "The file is new"}}
-    | documented(*TOKEN, *PATH, Code.WORKSPACE_FULL, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE),
+    | documented(
+        *TOKEN, *PATH, Code.WORKSPACE_FULL, Code.STORAGE_FAILED, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE
+    ),
 )
 async def write(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
     """The body is the file, whatever its media type, up to 5 MiB. Missing folders are made; 201 when it is new."""

@@ -55,17 +55,19 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
             return
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
+        size_bytes = path.stat().st_size
         await asyncio.to_thread(files.remove)
         await reaction.send(
             CompleteArchive(
                 session_id=session_id,
                 archive_id=fact.archive_id,
-                size_bytes=path.stat().st_size,
+                size_bytes=size_bytes,
                 file_count=packed.files,
                 left_out=packed.left_out,
             )
         )
     except Refusal:  # the session was deleted meanwhile
+        await asyncio.to_thread(files.remove)
         await asyncio.to_thread(erase, path.parent)
 
 
@@ -96,7 +98,7 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
             )
             return
         await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
-        await asyncio.to_thread(erase, path.parent)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
     except Refusal:  # the session was deleted meanwhile
         await asyncio.to_thread(files.remove)
 

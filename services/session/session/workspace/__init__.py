@@ -81,10 +81,7 @@ class Workspace:
         """
         *above, name = names(path)
         with meaning(path), folder(self.root, above) as within:
-            if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
-                erase_within(name, within)
-            else:
-                os.unlink(name, dir_fd=within)
+            erase_within(name, within)
             os.fsync(within)
 
     def check_room(self, more: int = 0) -> None:

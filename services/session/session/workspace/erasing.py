@@ -10,13 +10,13 @@ RANDOM = 16
 
 
 def erase(root: Path) -> None:
-    """Remove a folder with all that is in it; nothing happens when it is not there.
+    """Remove a folder with all that is in it, or what lies in its place; nothing happens when nothing does.
 
     Raises:
         OSError: something cannot be removed, or somebody still adds to it.
     """
     try:
-        with opened(root.parent, FOLDER) as within:
+        with opened(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) as within:
             erase_within(root.name, within)
     except FileNotFoundError:  # it is gone; or somebody else is removing it, and it is tried again
         if root.exists():
@@ -24,13 +24,16 @@ def erase(root: Path) -> None:
 
 
 def erase_within(name: str, within: int) -> None:
-    """Remove a folder that lies in an open one. No symlink is followed.
+    """Remove what lies in an open folder. No symlink is followed.
 
     What lies deeper is moved up before its folder goes, so that depth costs neither open files nor stack.
 
     Raises:
-        OSError: as `erase` does; or it is not there, or no folder.
+        OSError: as `erase` does; or it is not there.
     """
+    if not _is_folder(name, within):
+        os.unlink(name, dir_fd=within)
+        return
     let_owner(name, within)
     with opened(name, FOLDER, within) as top:
         while names := _names(top):

@@ -45,7 +45,7 @@ def pack(top: int, to: Path, compression: Compression) -> Copied:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    for broken_off in to.parent.glob("*.new"):
+    for broken_off in to.parent.glob(f"{to.name}.*.new"):
         broken_off.unlink(missing_ok=True)
     with opened(to.parent, FOLDER) as within:
         os.fsync(within)

@@ -29,6 +29,7 @@ _MEANING = {
     errno.ENXIO: (Code.NOT_A_FILE, "{} is neither a file nor a folder."),
     errno.EACCES: (Code.NOT_A_FILE, "The agent has closed {}."),
     errno.ENOSPC: (Code.STORAGE_FAILED, "There is no room left for {}."),
+    errno.EFBIG: (Code.STORAGE_FAILED, "There is no room left for {}."),
     errno.EDQUOT: (Code.STORAGE_FAILED, "There is no room left for {}."),
 }
 

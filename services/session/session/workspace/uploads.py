@@ -7,6 +7,8 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 
+from session.workspace.paths import meaning
+
 MOST = 32
 LONGEST_SECONDS = 3600.0
 
@@ -21,8 +23,12 @@ class Uploads:
         """Put a part aside.
 
         Raises:
-            Refusal: WORKSPACE_FULL; too many files are unfinished.
+            Refusal: WORKSPACE_FULL, too many files are unfinished; STORAGE_FAILED, the disk is full.
         """
+        with meaning("the upload"):
+            self._put(upload_id, offset, data)
+
+    def _put(self, upload_id: UUID, offset: int, data: bytes) -> None:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not offset:
             self._sweep()
