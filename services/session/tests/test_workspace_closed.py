@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from session.workspace import Uploads, Workspace, erase
+from session.workspace.paths import let_owner
 
 NOBODY = 65534
 ROOT = 0
@@ -93,11 +94,18 @@ def test_what_a_symlink_leads_to_is_not_opened(files: Workspace) -> None:
     assert outside.stat().st_mode & 0o777 == 0
 
 
+def test_what_is_opened_is_never_what_a_symlink_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir(mode=0)
+    (tmp_path / "link").symlink_to("outside")
+    let_owner(tmp_path / "link")
+    assert (tmp_path / "outside").stat().st_mode & 0o777 == 0
+
+
 def test_depth_is_no_way_to_stay(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     place = os.open(root, os.O_RDONLY)
-    for _ in range(3000):  # far more than one can have open, or call
+    for _ in range(1500):  # far more than one can have open, or call
         os.mkdir("d", dir_fd=place)
         os.close(os.open("f", os.O_CREAT, dir_fd=place))
         below = os.open("d", os.O_RDONLY, dir_fd=place)

@@ -33,6 +33,7 @@ TOKEN = (
     Code.SESSION_ARCHIVED,
 )
 PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
+FULL = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
 SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": BYTES}}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
