@@ -12,6 +12,7 @@ from gateway.edge import Edge
 from gateway.routes import (
     approvals,
     archives,
+    conversation,
     documentation,
     identity,
     operations,
@@ -24,7 +25,7 @@ from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, runs.router, approvals.router, streams.router),
+    *(identity.auth, session.router, conversation.router, runs.router, approvals.router, streams.router),
     *(workspace.router, archives.router, operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."

@@ -63,6 +63,7 @@ def message(**changed: Any) -> MessageView:
             "content": {"content": "Hello"},
             "sequence_number": 1,
             "model": None,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -79,6 +80,7 @@ def tool_call(**changed: Any) -> ToolCallView:
             "tool_output": {"content": "def test(): pass"},
             "status": "success",
             "duration_ms": 120,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -90,6 +92,7 @@ def run(**changed: Any) -> RunView:
         {
             "id": RUN,
             "session_id": SESSION,
+            "message": "Analyze the log.",
             "status": "completed",
             "attempt": 1,
             "error_code": None,

@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import CreateSession
 from contracts.session.forks import ForkSession
-from contracts.session.queries import SessionView
+from contracts.session.queries import SessionSummary, SessionView
 from contracts.session.values import Mode, SdkOptions, SessionStatus
 from pydantic import Field, StringConstraints
 from runtime import clock
@@ -78,6 +78,9 @@ _SESSION: dict[str, Any] = {
 }
 
 
+_LISTED = {name: value for name, value in _SESSION.items() if name != "sdk_options"}
+
+
 class Session(SessionView, Shown):
     """A session."""
 
@@ -86,9 +89,17 @@ class Session(SessionView, Shown):
     total_cost_usd: Money
 
 
-class SessionPage(PageShown[Session]):
+class SessionListed(SessionSummary, Shown):
+    """A session in a list: without its options."""
+
+    model_config = example(_LISTED)
+
+    total_cost_usd: Money
+
+
+class SessionPage(PageShown[SessionListed]):
     """Sessions, newest first."""
 
     model_config = example(
-        {"items": [_SESSION], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+        {"items": [_LISTED], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
     )

@@ -28,6 +28,7 @@ from contracts.session.events import (
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
+    UsageRecorded,
 )
 from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import Mode, Ruling, SdkOptions, Usage
@@ -54,6 +55,7 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
+        self.unbilled: set[UUID] = set()
         self.mode: Mode = "interactive"
         self.remembered: dict[str, Ruling] = {}
         self.decided: dict[UUID, ApprovalDecided] = {}
@@ -94,12 +96,14 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         self.messages = number
         self.message_ids.append(message_id)
 
-    def _ended(self, run_id: UUID, usage: Usage) -> None:
-        if self.run and self.run.id == run_id:
+    def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
+        if self.run and self.run.id == fact.run_id:
+            if self.run.started and fact.usage == Usage():
+                self.unbilled.add(fact.run_id)
             self.run = None
-        self.queue.leave(run_id)
-        self.queue.spent_usd += usage.cost_usd
-        self.over.add(run_id)
+        self.queue.leave(fact.run_id)
+        self.queue.spent_usd += fact.usage.cost_usd
+        self.over.add(fact.run_id)
 
     def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
         """Fold one fact."""
@@ -133,7 +137,10 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
             case DecisionDelivered():
                 self._going(fact.run_id).hand_over(fact.approval_id)
             case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(fact.run_id, fact.usage)
+                self._ended(fact)
+            case UsageRecorded():
+                self.unbilled.remove(fact.run_id)
+                self.queue.spent_usd += fact.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True
             case SessionResumed():
