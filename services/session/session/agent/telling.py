@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ COST_PLACES = 10
 class Said:
     """The model spoke, or called tools; in a subagent, if a tool call is its parent.
 
-    Its first entry in the transcript has the same id.
+    `message_id` is that of its first entry in the transcript.
     """
 
     blocks: list[Block]
@@ -76,15 +76,8 @@ class Teller:
         if not _goes_on(message):
             yield from self._said()
         match message:
-            case sdk.AssistantMessage(model=model, content=content, parent_tool_use_id=parent) if model != NOTICE:
-                blocks = [block for part in content if (block := self._block(part))]
-                said = Said(blocks, model, parent, _id(message.uuid))
-                if parent is None:
-                    self._saying = (
-                        replace(self._saying, blocks=[*self._saying.blocks, *blocks]) if self._saying else said
-                    )
-                elif said.blocks:
-                    yield said
+            case sdk.AssistantMessage(model=model) if model != NOTICE:
+                yield from self._say(message)
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
@@ -93,6 +86,16 @@ class Teller:
                 yield self._finished(message)
             case _:
                 pass
+
+    def _say(self, message: sdk.AssistantMessage) -> Iterator[Said]:
+        blocks = [block for part in message.content if (block := self._block(part))]
+        said = Said(blocks, message.model, message.parent_tool_use_id, _id(message.uuid))
+        if said.parent_tool_use_id:
+            yield from [said] if blocks else []
+        elif self._saying:
+            self._saying.blocks.extend(blocks)
+        else:
+            self._saying = said
 
     def _said(self) -> Iterator[Said]:
         said, self._saying = self._saying, None
