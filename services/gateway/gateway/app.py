@@ -9,7 +9,17 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import approvals, conversation, documentation, identity, operations, runs, session, streams
+from gateway.routes import (
+    approvals,
+    console,
+    conversation,
+    documentation,
+    identity,
+    operations,
+    runs,
+    session,
+    streams,
+)
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
@@ -56,5 +66,6 @@ def create_app(gateway: Gateway) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     documentation.add(app)
+    console.add(app)
     app.add_middleware(Edge)
     return app

@@ -1,0 +1,149 @@
+// One session: what it holds so far, then what happens, as it does.
+
+import { ask, get, post } from "./api.js";
+import { find, mark, submits } from "./elements.js";
+import { update } from "./sessions.js";
+import { follow } from "./stream.js";
+import { Transcript } from "./transcript.js";
+
+const MOST = 300; // messages, and as many tool calls, of an old session; the API has the others
+const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
+const list = find("#transcript");
+const scroller = find("#scroller");
+const message = find("#message");
+let path = null; // of the open session
+let atEnd = true;
+
+/** Show a session until `signal` aborts. */
+export async function open(id, signal) {
+  path = `/sessions/${id}`;
+  atEnd = true;
+  for (const part of HEAD) find(part).textContent = "";
+  for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
+  try {
+    await watch(path, new Transcript(list, path), signal);
+  } catch (problem) {
+    if (!signal.aborted) find("#session-error").textContent = problem.message;
+  }
+}
+
+async function watch(path, transcript, signal) {
+  let loaded = false;
+  for await (const { event, data } of follow(`${path}/events`, signal)) {
+    if (event === "connected" && !loaded) {
+      await load(path, transcript, signal); // what happens meanwhile waits in the stream, and changes nothing when it is told again
+      loaded = true;
+    }
+    if (event === "gap") loaded = false;
+    connection(event);
+    show(transcript, event, data?.data ?? data);
+    if (STATUS.test(event)) await head(path, signal).catch(() => {}); // the next event asks again
+    if (event === "session.deleted") return;
+  }
+}
+
+const STATUS = /^connected$|^session\.(run_requested|run_completed|run_failed|run_cancelled|approval_.*|paused|resumed)$/;
+
+function show(transcript, event, data) {
+  switch (event) {
+    case "text_delta":
+      return transcript.say(data.run_id, data.text);
+    case "session.run_requested":
+      return transcript.message(data.message_id, "user", data.message);
+    case "session.message_recorded":
+      return transcript.message(data.message_id, "assistant", data.blocks.map((block) => block.text ?? "").join(""));
+    case "session.tool_call_started":
+      return transcript.tool({ ...data, id: data.tool_call_id, status: "running" });
+    case "session.tool_call_ended":
+      return transcript.tool({ ...data, id: data.tool_call_id });
+    case "session.approval_requested":
+      return transcript.approval({ ...data, id: data.approval_id });
+    case "session.approval_decided":
+      return transcript.decided(data);
+    case "session.run_completed":
+    case "lost":
+      return transcript.hush();
+    case "session.run_failed":
+      return transcript.notice(data.run_id, data.error_detail);
+    case "session.run_cancelled":
+      return transcript.notice(data.run_id, CANCELLED);
+    case "session.deleted":
+      find("#session-error").textContent = "The session was deleted.";
+  }
+}
+
+const CANCELLED = "The run was cancelled.";
+
+async function load(path, transcript, signal) {
+  const session = await get(path, { signal });
+  const [messages, tools] = [session.total_messages, session.total_tool_calls];
+  const past = [
+    ...(await newest(`${path}/messages`, messages, signal)),
+    ...(await newest(`${path}/tool-calls`, tools, signal)),
+  ];
+  past.sort((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+  for (const { id, message_type, content, ...tool } of past) {
+    if (message_type) transcript.message(id, message_type, content.content);
+    else transcript.tool({ id, ...tool });
+  }
+  const [run] = (await get(`${path}/runs?limit=1`, { signal })).items;
+  if (run?.error_detail) transcript.notice(run.id, run.error_detail);
+  else if (run?.status === "cancelled") transcript.notice(run.id, CANCELLED);
+  const pending = await get(`/approvals?status=pending&session_id=${session.id}`, { signal });
+  for (const approval of pending.items.reverse()) transcript.approval(approval);
+  find("#earlier").hidden = messages <= MOST;
+  find("#earlier").textContent = `${messages - MOST} earlier messages are not shown.`;
+}
+
+async function newest(path, total, signal) {
+  const items = [];
+  let next = `${path}?skip=${Math.max(0, total - MOST)}`;
+  while (next) {
+    const page = await get(next, { signal });
+    items.push(...page.items);
+    next = page.links.next;
+  }
+  return items;
+}
+
+async function head(path, signal) {
+  const session = await get(path, { signal });
+  find("#name").textContent = session.name;
+  mark(find("#status"), session.status);
+  find("#usage").textContent = `${session.total_messages} messages · $${session.total_cost_usd.toFixed(4)}`;
+  find("#cancel").hidden = !["processing", "waiting"].includes(session.status);
+  update(session);
+}
+
+function connection(event) {
+  const told = find("#connection");
+  told.dataset.is = event === "lost" ? "lost" : "live";
+  told.textContent = event === "lost" ? "connecting again …" : "live";
+}
+
+submits(find("#ask"), async () => {
+  await ask(`${path}/query`, post({ message: message.value }, { Prefer: "respond-async" }));
+  message.value = "";
+  atEnd = true;
+});
+
+message.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  find("#ask").requestSubmit();
+});
+
+find("#cancel").addEventListener("click", async () => {
+  try {
+    await ask(`${path}/interrupt`, post());
+  } catch (problem) {
+    find("#session-error").textContent = problem.message;
+  }
+});
+
+scroller.addEventListener("scroll", () => {
+  atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+});
+new MutationObserver(() => {
+  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+}).observe(list, { childList: true, subtree: true, characterData: true });
