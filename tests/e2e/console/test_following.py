@@ -68,3 +68,18 @@ async def test_a_connection_that_fell_silent_is_made_anew(far: Console, wire: Wi
     await expect(far.connection).to_have_text("connecting again …")
     await far.page.clock.fast_forward("01:00")
     await expect(far.entries.last).to_contain_text("Said into silence.")
+
+
+async def test_after_a_gap_the_session_is_read_again(far: Console, wire: Wire, user: User) -> None:
+    session_id = user.create()
+    await far.open(session_id)
+    wire.cut()
+    user.ask(session_id, scripted({"text": "Said in the gap."})).raise_for_status()
+    await far.page.route(re.compile("/events"), out_of_reach)
+    wire.mend()
+    await expect(far.entries.last).to_contain_text("Said in the gap.")
+
+
+async def out_of_reach(route: Route) -> None:
+    """Resume from where the server has nothing: it answers with a gap, behind all that is there."""
+    await route.continue_(headers={**route.request.headers, "last-event-id": "999999999"})

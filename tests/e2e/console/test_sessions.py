@@ -39,6 +39,18 @@ async def test_a_conversation_that_is_opened_later_is_shown_in_its_order(console
     await expect(console.entries).to_have_text(shown)
 
 
+async def test_another_session_takes_the_place_of_the_first(console: Console, user: User) -> None:
+    first, second = user.create(), user.create()
+    for session_id, words in ((first, "Of the first."), (second, "Of the second.")):
+        user.ask(session_id, scripted({"text": words})).raise_for_status()
+    await console.open(first)
+    await expect(console.entries.last).to_contain_text("Of the first.")
+    await console.sessions.first.click()
+    await expect(console.entries).to_have_text([re.compile("Go on"), re.compile("Of the second.")])
+    await console.page.go_back()
+    await expect(console.entries).to_have_text([re.compile("Go on"), re.compile("Of the first.")])
+
+
 async def test_a_large_output_is_fetched_when_it_is_looked_at(console: Console, user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted(bash("seq 5000"), {"text": "Done."})).raise_for_status()

@@ -19,9 +19,13 @@ async function enter() {
   if (!inside) return find("[name=email]").focus();
   await tried(async () => {
     find("#who").textContent = (await get("/auth/me")).username;
-    await reload();
-    choose(chosen());
+    await list();
   });
+}
+
+async function list() {
+  await reload();
+  choose(chosen());
 }
 
 /** Show the session that the address names. */
@@ -59,7 +63,6 @@ submits(find("#start"), async (given) => {
   const id = await start(given);
   find("#start").reset();
   find("nav details").open = false;
-  await reload();
   location.hash = id;
 });
 find("#log-out").addEventListener("click", async () => {
@@ -70,6 +73,6 @@ find("#more").addEventListener("click", () => tried(showMore));
 window.addEventListener("account", enter);
 window.addEventListener("hashchange", () => {
   look();
-  if (loggedIn() && !chosen()) tried(reload);
+  if (loggedIn() && !choose(chosen())) tried(list); // nothing is open, or what is open is new
 });
 enter();

@@ -7,6 +7,8 @@ import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
 
 const MOST = 300; // messages, and as many tool calls, of an old session; the API has the others
+const STATUS = /^connected$|^session\.(run_(requested|completed|failed|cancelled)|approval_.*|paused|resumed)$/;
+const CANCELLED = "The run was cancelled.";
 const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
 const list = find("#transcript");
 const scroller = find("#scroller");
@@ -21,28 +23,33 @@ export async function open(id, signal) {
   for (const part of HEAD) find(part).textContent = "";
   for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
   try {
-    await watch(path, new Transcript(list, path), signal);
+    await watch(path, signal);
   } catch (problem) {
-    if (!signal.aborted) find("#session-error").textContent = problem.message;
+    if (signal.aborted) return;
+    find("#session-error").textContent = problem.message;
+    find("#connection").textContent = "";
   }
 }
 
-async function watch(path, transcript, signal) {
+async function watch(path, signal) {
+  let transcript = new Transcript(list, path);
   let loaded = false;
   for await (const { event, data } of follow(`${path}/events`, signal)) {
     if (event === "connected" && !loaded) {
-      await load(path, transcript, signal); // what happens meanwhile waits in the stream, and changes nothing when it is told again
+      // What happens meanwhile waits in the stream; that it is told twice changes nothing.
+      await load(path, transcript, signal);
       loaded = true;
     }
-    if (event === "gap") loaded = false;
+    if (event === "gap") {
+      transcript = new Transcript(list, path);
+      loaded = false;
+    }
     connection(event);
     show(transcript, event, data?.data ?? data);
     if (STATUS.test(event)) await head(path, signal).catch(() => {}); // the next event asks again
     if (event === "session.deleted") return;
   }
 }
-
-const STATUS = /^connected$|^session\.(run_requested|run_completed|run_failed|run_cancelled|approval_.*|paused|resumed)$/;
 
 function show(transcript, event, data) {
   switch (event) {
@@ -71,8 +78,6 @@ function show(transcript, event, data) {
       find("#session-error").textContent = "The session was deleted.";
   }
 }
-
-const CANCELLED = "The run was cancelled.";
 
 async function load(path, transcript, signal) {
   const session = await get(path, { signal });

@@ -23,11 +23,10 @@ export function update(session) {
   if (entry) mark(find(".chip", entry), session.status);
 }
 
-/** Tell which session is open. */
+/** Mark the session that is open; give whether it is in the list. */
 export function choose(id) {
-  for (const link of list.querySelectorAll("a")) {
-    link.ariaCurrent = link.hash === `#${id}` ? "page" : null;
-  }
+  for (const link of list.querySelectorAll("a")) link.ariaCurrent = link.hash === `#${id}` ? "page" : null;
+  return find("[aria-current]", list) !== null;
 }
 
 /** Start a session as the form says, and give its id. Throws Problem. */
