@@ -15,7 +15,7 @@ QUIET = (
     *("--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 30_000
+PATIENCE = 60_000
 
 expect.set_options(timeout=PATIENCE)
 

@@ -25,7 +25,8 @@ async def test_the_list_shows_the_sessions_a_page_at_a_time(console: Console, us
 async def test_a_session_is_started_as_the_form_says(console: Console, user: User) -> None:
     await console.start("A small one", mode="non_interactive", permissions="plan")
     await expect(console.sessions).to_have_text(re.compile("A small one"))
-    [session] = user.items("/sessions")
+    [listed] = user.items("/sessions")
+    session = user.http.get(f"/sessions/{listed['id']}").json()
     assert (session["name"], session["mode"]) == ("A small one", "non_interactive")
     assert session["sdk_options"]["permission_mode"] == "plan"
 
@@ -57,6 +58,14 @@ async def test_a_large_output_is_fetched_when_it_is_looked_at(console: Console, 
     await console.open(session_id)
     await console.tools.locator("summary").click()
     await expect(console.tools.locator(".output")).to_contain_text("4999\n5000")
+
+
+async def test_a_large_message_is_fetched_when_it_is_wanted(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted({"text": f"{'word ' * 4000} the end."})).raise_for_status()
+    await console.open(session_id)
+    await console.entries.last.get_by_role("button", name="Show all").click()
+    await expect(console.entries.last).to_contain_text("the end.")
 
 
 async def test_a_session_that_is_not_there_is_said(console: Console) -> None:

@@ -7,7 +7,7 @@ import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
 
 const MOST = 300; // messages, and as many tool calls, of an old session; the API has the others
-const STATUS = /^connected$|^session\.(run_(requested|completed|failed|cancelled)|approval_.*|paused|resumed)$/;
+const STATUS = /^connected$|^session\.(run_(?!started|queued).*|approval_.*|usage_recorded|paused|resumed)$/;
 const CANCELLED = "The run was cancelled.";
 const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
 const list = find("#transcript");
@@ -23,7 +23,7 @@ export async function open(id, signal) {
   for (const part of HEAD) find(part).textContent = "";
   for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
   try {
-    await watch(path, signal);
+    await watch(id, signal);
   } catch (problem) {
     if (signal.aborted) return;
     find("#session-error").textContent = problem.message;
@@ -31,13 +31,14 @@ export async function open(id, signal) {
   }
 }
 
-async function watch(path, signal) {
+async function watch(id, signal) {
+  const path = `/sessions/${id}`;
   let transcript = new Transcript(list, path);
   let loaded = false;
   for await (const { event, data } of follow(`${path}/events`, signal)) {
     if (event === "connected" && !loaded) {
       // What happens meanwhile waits in the stream; that it is told twice changes nothing.
-      await load(path, transcript, signal);
+      await load(id, transcript, signal);
       loaded = true;
     }
     if (event === "gap") {
@@ -56,9 +57,9 @@ function show(transcript, event, data) {
     case "text_delta":
       return transcript.say(data.run_id, data.text);
     case "session.run_requested":
-      return transcript.message(data.message_id, "user", data.message);
+      return transcript.message({ id: data.message_id, message_type: "user", content: { content: data.message } });
     case "session.message_recorded":
-      return transcript.message(data.message_id, "assistant", data.blocks.map((block) => block.text ?? "").join(""));
+      return transcript.message(recorded(data));
     case "session.tool_call_started":
       return transcript.tool({ ...data, id: data.tool_call_id, status: "running" });
     case "session.tool_call_ended":
@@ -79,36 +80,39 @@ function show(transcript, event, data) {
   }
 }
 
-async function load(path, transcript, signal) {
-  const session = await get(path, { signal });
-  const [messages, tools] = [session.total_messages, session.total_tool_calls];
-  const past = [
-    ...(await newest(`${path}/messages`, messages, signal)),
-    ...(await newest(`${path}/tool-calls`, tools, signal)),
-  ];
+/** Give a recorded message as the API lists it. */
+function recorded({ message_id, blocks, ...rest }) {
+  const content = blocks.map((block) => block.text ?? "").join("");
+  return { ...rest, id: message_id, message_type: "assistant", content: { content } };
+}
+
+async function load(id, transcript, signal) {
+  const path = `/sessions/${id}`;
+  const messages = await newest(`${path}/messages`, signal);
+  const tools = await newest(`${path}/tool-calls`, signal);
+  const past = [...messages.items, ...tools.items];
   past.sort((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
-  for (const { id, message_type, content, ...tool } of past) {
-    if (message_type) transcript.message(id, message_type, content.content);
-    else transcript.tool({ id, ...tool });
+  for (const item of past) {
+    if (item.message_type) transcript.message(item);
+    else transcript.tool(item);
   }
+  find("#earlier").hidden = !messages.more;
   const [run] = (await get(`${path}/runs?limit=1`, { signal })).items;
   if (run?.error_detail) transcript.notice(run.id, run.error_detail);
   else if (run?.status === "cancelled") transcript.notice(run.id, CANCELLED);
-  const pending = await get(`/approvals?status=pending&session_id=${session.id}`, { signal });
+  const pending = await get(`/approvals?status=pending&session_id=${id}`, { signal });
   for (const approval of pending.items.reverse()) transcript.approval(approval);
-  find("#earlier").hidden = messages <= MOST;
-  find("#earlier").textContent = `${messages - MOST} earlier messages are not shown.`;
 }
 
-async function newest(path, total, signal) {
+async function newest(path, signal) {
   const items = [];
-  let next = `${path}?skip=${Math.max(0, total - MOST)}`;
-  while (next) {
+  let next = `${path}?order=desc`;
+  while (next && items.length < MOST) {
     const page = await get(next, { signal });
     items.push(...page.items);
     next = page.links.next;
   }
-  return items;
+  return { items: items.reverse(), more: next !== null };
 }
 
 async function head(path, signal) {

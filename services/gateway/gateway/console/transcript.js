@@ -17,10 +17,21 @@ export class Transcript {
     list.replaceChildren();
   }
 
-  /** Show a whole message, which ends the words that were being said. */
-  message(id, type, text) {
-    if (type === "assistant") this.hush();
-    if (text && !this.#shown.has(id)) this.#add(id, said(type, text));
+  /** Show a message, which ends the words that were being said. */
+  message({ id, message_type, content, parent_tool_call_id }) {
+    if (message_type === "assistant") this.hush();
+    if (!content.content || this.#shown.has(id)) return;
+    const entry = this.#add(id, said(message_type, content.content, parent_tool_call_id));
+    const all = find("button", entry);
+    if (!content.truncated) return all.remove(); // lists leave out what is large
+    all.addEventListener("click", async () => {
+      try {
+        find(".text", entry).textContent = (await get(`${this.#path}/messages/${id}`)).content.content;
+        all.remove();
+      } catch (problem) {
+        all.textContent = `${problem.message} Try again`;
+      }
+    });
   }
 
   /** Show the next words of what is being said in a run. */
@@ -28,6 +39,7 @@ export class Transcript {
     this.#speaking = run;
     if (!this.#live) {
       this.#live = said("assistant", "");
+      find("button", this.#live).remove();
       this.#live.classList.add("live");
       this.#live.ariaLive = "off"; // the whole message is announced, not each word
       this.#list.append(this.#live);
@@ -104,18 +116,22 @@ export class Transcript {
     const card = stamp("tool-entry");
     find("details", card).addEventListener("toggle", async () => {
       if (!("truncated" in card.dataset)) return;
-      delete card.dataset.truncated; // lists leave out what is large
-      const whole = get(`${this.#path}/tool-calls/${id}`);
-      await whole.then((call) => this.tool(call), (problem) => (find(".output", card).textContent = problem.message));
+      try {
+        const whole = await get(`${this.#path}/tool-calls/${id}`);
+        delete card.dataset.truncated;
+        this.tool(whole);
+      } catch (problem) {
+        find(".output", card).textContent = problem.message;
+      }
     });
     return card;
   }
 }
 
-function said(type, text) {
+function said(type, text, parent) {
   const entry = stamp("message-entry");
   entry.classList.add(type);
-  find("h3", entry).textContent = type === "user" ? "User" : "Agent";
+  find("h3", entry).textContent = type === "user" ? "User" : parent ? "Subagent" : "Agent";
   find(".text", entry).textContent = text;
   return entry;
 }
