@@ -12,6 +12,7 @@ from gateway.edge import Edge
 from gateway.routes import (
     approvals,
     archives,
+    console,
     conversation,
     documentation,
     identity,
@@ -67,5 +68,6 @@ def create_app(gateway: Gateway) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     documentation.add(app)
+    console.add(app)
     app.add_middleware(Edge)
     return app
