@@ -41,9 +41,11 @@ def main(names: list[str]) -> str | None:
 async def _section(name: str, stage: Stage) -> Section:
     title, measure = BENCHES[name]
     watch, since = cpu.Watch(), time.monotonic()
-    lines = await measure(stage)
+    async with stage.section:
+        lines = await measure(stage)
+        others = watch.others()
     sys.stderr.write(f"{name}: {time.monotonic() - since:.0f} s\n")
-    return Section(title, watch.others(), lines)
+    return Section(title, others, lines)
 
 
 if __name__ == "__main__":

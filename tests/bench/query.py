@@ -27,7 +27,8 @@ AIM = Aim(25, " ms more", most=True)
 
 async def measure(stage: Stage) -> list[Line]:
     """Take turns."""
-    async with _directly(stage) as control, await Connection.open(stage.port) as connection:
+    control = await stage.section.enter_async_context(_directly(stage))
+    async with await Connection.open(stage.port) as connection:
         sides = {"ours": _over_http(stage, connection), "control": control}
         await interleaved(sides, WARMING)
         rounds = await interleaved(sides, ROUNDS)
