@@ -21,13 +21,16 @@ from session.tools import Tools
 
 log = get_logger()
 
-RUNS_AT_ONCE = 16
 GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
 
-@reactions.once(at_once=RUNS_AT_ONCE)
+def _slots(tools: Tools) -> int:
+    return tools.runs_at_once
+
+
+@reactions.once(at_once=_slots)
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 

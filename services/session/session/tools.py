@@ -34,6 +34,7 @@ class Tools:
     decisions: Decisions
     deltas: Deltas
     approval_seconds: float
+    runs_at_once: int
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -66,4 +67,5 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             decisions=Decisions(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
+            runs_at_once=settings.runs_at_once,
         )
