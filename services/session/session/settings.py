@@ -17,5 +17,5 @@ class Settings(ServiceSettings):
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     approval_seconds: PositiveFloat = 600.0
     runs_at_once: PositiveInt = 64
-    warm_agents: PositiveInt = 8
+    warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0

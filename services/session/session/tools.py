@@ -49,7 +49,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     if reason:
         log.warning("agents run without a sandbox, and so without tools", reason=reason)
     limits = Limits(
-        idle_agents=settings.warm_agents,
+        warm_agents=settings.warm_agents,
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
