@@ -20,5 +20,6 @@ class Settings(ServiceSettings):
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     approval_seconds: PositiveFloat = 600.0
-    warm_agents: PositiveInt = 8
+    runs_at_once: PositiveInt = 64
+    warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0

@@ -37,6 +37,7 @@ class Tools:
     decisions: Decisions
     deltas: Deltas
     approval_seconds: float
+    runs_at_once: int
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -59,7 +60,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     if reason:
         log.warning("agents run without a sandbox, and so without tools", reason=reason)
     limits = Limits(
-        idle_agents=settings.warm_agents,
+        warm_agents=settings.warm_agents,
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
@@ -79,4 +80,5 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             decisions=Decisions(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
+            runs_at_once=settings.runs_at_once,
         )

@@ -36,6 +36,8 @@ class Agents:
         # Runs that were called off, maybe before their turn began here.
         self._called_off: deque[UUID] = deque(maxlen=REMEMBERED_RUNS)
         self._leaving = asyncio.Event()
+        # Starting is work. Many at once would all be late, and starve the service that they need.
+        self._starts = asyncio.Semaphore(self._around.limits.starts_at_once)
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
@@ -107,7 +109,9 @@ class Agents:
         async with self._ended_on_failure(agent):
             if before:
                 await before.stop()
-            await agent.start()
+            await self._make_room()
+            async with self._starts:
+                await agent.start()
         return agent
 
     @asynccontextmanager
@@ -124,9 +128,12 @@ class Agents:
             return
         agent.rest()
         self._live[agent.spec.session_id] = self._live.pop(agent.spec.session_id)
-        idle = self._idle()
-        for surplus in idle[: max(0, len(idle) - self._around.limits.idle_agents)]:
-            await self._end(surplus)
+        await self._make_room()
+
+    async def _make_room(self) -> None:
+        surplus = max(0, len(self._live) - self._around.limits.warm_agents)
+        for agent in self._idle()[:surplus]:
+            await self._end(agent)
 
     async def _sweep(self) -> None:
         limit = self._around.limits.idle_seconds

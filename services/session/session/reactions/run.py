@@ -23,13 +23,16 @@ from session.workspace import NotStored, stored
 
 log = get_logger()
 
-RUNS_AT_ONCE = 16
 GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
 
-@reactions.once(at_once=RUNS_AT_ONCE)
+def _slots(tools: Tools) -> int:
+    return tools.runs_at_once
+
+
+@reactions.once(at_once=_slots)
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
