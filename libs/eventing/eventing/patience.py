@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from eventing.database import AWAY
+from eventing.database import AWAY, Database
 from eventing.store import Conflict
 
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
@@ -20,3 +20,14 @@ async def patiently[R](act: Callable[[], Awaitable[R]]) -> R:
         except (*AWAY, Conflict):
             await asyncio.sleep(pause)
     return await act()
+
+
+async def until_back(database: Database) -> None:
+    """Wait until the database answers, however long it takes."""
+    while True:
+        try:
+            await database.check()
+        except AWAY:
+            await asyncio.sleep(1)
+        else:
+            return

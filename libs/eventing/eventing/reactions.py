@@ -30,10 +30,9 @@ from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import metrics, wire
-from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
 from eventing.hold import Hold
-from eventing.patience import patiently
+from eventing.patience import patiently, until_back
 from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, jetstream
 
@@ -85,6 +84,8 @@ class Reaction[T]:
 
 
 type React = Callable[[Any, Any], Awaitable[None]]
+type AtOnce = int | Callable[[Any], int]
+"""How many; or what tells so, given the service's tools."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,12 @@ class Listed:
     name: str
     fact: type[Event]
     react: React
-    at_once: int
+    at_once: AtOnce
     lost: React | None = None
+
+    def slots(self, tools: Any) -> int:
+        """Give on how many facts a replica with these tools acts at the same time."""
+        return self.at_once if isinstance(self.at_once, int) else self.at_once(tools)
 
 
 @dataclass
@@ -113,7 +118,7 @@ class Reactions:
             [listed for part in parts for listed in part.broadcast],
         )
 
-    def once[R: React](self, *, at_once: int = 16, lost: React | None = None) -> Callable[[R], R]:
+    def once[R: React](self, *, at_once: AtOnce = 16, lost: React | None = None) -> Callable[[R], R]:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
 
         A fact that is given up is `lost` first, which is tried again until it succeeds.
@@ -131,7 +136,7 @@ class Reactions:
         return react
 
 
-def _listed(react: React, at_once: int, lost: React | None = None) -> Listed:
+def _listed(react: React, at_once: AtOnce, lost: React | None = None) -> Listed:
     hint = next(iter(get_type_hints(react).values()))
     return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once, lost)
 
@@ -147,7 +152,7 @@ class Reactor[T]:
 
     async def work(self, listed: Listed, draining: asyncio.Event) -> None:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
-        slots = asyncio.Semaphore(listed.at_once)
+        slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
             taking = tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))
@@ -224,7 +229,7 @@ class Reactor[T]:
             metrics.reacted.labels(listed.name, "taken over").inc()
         except Exception as error:
             log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
-            await self._database_is_back()  # an outage, however long, uses up no delivery but this
+            await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(listed.name, "failed").inc()
             if delivery == DELIVERIES:
                 await self._bury(listed, message, repr(error))
@@ -233,15 +238,6 @@ class Reactor[T]:
         else:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
-
-    async def _database_is_back(self) -> None:
-        while True:
-            try:
-                await self.dispatcher.database.check()
-            except AWAY:
-                await asyncio.sleep(1)
-            else:
-                return
 
     async def hear(self, listed: Listed) -> None:
         """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""

@@ -9,13 +9,25 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import approvals, conversation, documentation, identity, operations, runs, session, streams
+from gateway.routes import (
+    approvals,
+    archives,
+    console,
+    conversation,
+    documentation,
+    identity,
+    operations,
+    runs,
+    session,
+    streams,
+    workspace,
+)
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
     *(identity.auth, session.router, conversation.router, runs.router, approvals.router, streams.router),
-    *(operations.router, identity.well_known),
+    *(workspace.router, archives.router, operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 REFERENCE = "#/components/schemas/{model}"
@@ -56,5 +68,6 @@ def create_app(gateway: Gateway) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     documentation.add(app)
+    console.add(app)
     app.add_middleware(Edge)
     return app

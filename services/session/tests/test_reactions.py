@@ -40,6 +40,11 @@ def calling() -> Said:
     return Said([call], "m")
 
 
+def roomy(_session_id: UUID) -> Any:
+    """Give a workspace that is not full."""
+    return SimpleNamespace(check_room=lambda: None)
+
+
 class Worker:
     """Works on one run, with an agent that does what the test wants."""
 
@@ -51,7 +56,7 @@ class Worker:
         self.closed.append((session_id, run_id))
 
     async def works(self, turn: Turn) -> None:
-        def begin(_spec: AgentSpec, _prompt: str, ask: Ask) -> AsyncGenerator[Told]:
+        def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[Told]:
             return turn(ask)
 
         await run_agent(*self.given(SimpleNamespace(turn=begin, close=self.close)))
@@ -63,7 +68,8 @@ class Worker:
         fact = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
-        tools = SimpleNamespace(agents=agents, workspace=str, decisions=Decisions(), approval_seconds=600)
+        tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
+        tools.workspace, tools.files = str, roomy
         return recorded, Reaction(tools, self.dispatcher, envelope)
 
     async def start_another(self) -> RunView:

@@ -7,6 +7,15 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
 
 
@@ -205,4 +214,13 @@ type SessionFact = (
     | SessionPaused
     | SessionResumed
     | SessionDeleted
+    | SessionForked
+    | ForkCompleted
+    | ForkFailed
+    | ArchiveRequested
+    | SessionArchived
+    | ArchiveFailed
+    | UnarchiveRequested
+    | SessionUnarchived
+    | UnarchiveFailed
 )

@@ -3,7 +3,16 @@
 from typing import assert_never
 from uuid import UUID
 
+from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -21,22 +30,28 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import Mode, Ruling, SdkOptions, Usage
 from eventing.aggregate import Aggregate
 
 from session.aggregate.approving import Approving
+from session.aggregate.archiving import Archiving
 from session.aggregate.queue import Queue
 from session.aggregate.run import Run
 from session.aggregate.running import Running
+from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionFact], Running, Approving):
-    """Begins, ends, and folds; what it decides between stands in `running` and `approving`."""
+class Session(Aggregate[SessionFact], Running, Approving, Archiving):
+    """Begins, is copied, ends, and folds; what it decides between stands in `running`, `approving`, `archiving`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
+        self.phase: Phase = "open"
+        self.archive_id: UUID | None = None
         self.messages = 0
+        self.message_ids: list[UUID] = []
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
@@ -54,11 +69,32 @@ class Session(Aggregate[SessionFact], Running, Approving):
         """Open the session for a user."""
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
 
+    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
+        """Give a new session that knows what this one knows, up to a message if one is named.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED, MESSAGE_NOT_FOUND.
+        """
+        self.check_idle()
+        known = self.message_ids
+        if from_message_id:
+            if from_message_id not in known:
+                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
+            known = known[: known.index(from_message_id) + 1]
+        fork = Session(id)
+        fork.create(user_id, name, "forked", self.sdk_options)
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        return fork
+
     def delete(self) -> None:
         """End the session for good, the run that is going, and those that wait."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
+
+    def _said(self, number: int, message_id: UUID) -> None:
+        self.messages = number
+        self.message_ids.append(message_id)
 
     def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == fact.run_id:
@@ -74,17 +110,18 @@ class Session(Aggregate[SessionFact], Running, Approving):
         match fact:
             case SessionCreated():
                 self.user_id, self.mode = fact.user_id, fact.mode
+                self.sdk_options = fact.sdk_options
                 self.queue.allow(fact.sdk_options.max_budget_usd)
             case RunQueued():
                 self.queue.join(fact)
             case RunRequested():
                 self.queue.leave(fact.run_id)
                 self.run = Run(fact.run_id)
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case RunStarted():
                 self._going(fact.run_id).begin(fact.attempt)
             case MessageRecorded():
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
@@ -109,5 +146,18 @@ class Session(Aggregate[SessionFact], Running, Approving):
                 self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
+            case SessionForked():
+                self.phase = "copying"
+                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+            case ForkFailed():
+                self.phase = "broken"
+            case ArchiveRequested():
+                self.phase, self.archive_id = "packing", fact.archive_id
+            case SessionArchived() | UnarchiveFailed():
+                self.phase = "archived"
+            case UnarchiveRequested():
+                self.phase = "unpacking"
+            case ForkCompleted() | ArchiveFailed() | SessionUnarchived():
+                self.phase, self.archive_id = "open", None
             case _:
                 assert_never(fact)

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from session.handlers import approval, run, session
+from session.handlers import approval, archive, file, fork, run, session
 
-handles = Handlers.together(session.handles, run.handles, approval.handles)
+handles = Handlers.together(session.handles, run.handles, approval.handles, fork.handles, archive.handles, file.handles)

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, conversation, run, session
+from session.queries import approval, archive, conversation, file, run, session
 
-answers = Handlers.together(session.answers, conversation.answers, run.answers, approval.answers)
+answers = Handlers.together(
+    session.answers, conversation.answers, run.answers, approval.answers, file.answers, archive.answers
+)

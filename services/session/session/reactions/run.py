@@ -19,15 +19,19 @@ from runtime.logging import get_logger
 from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
 from session.approvals import Asking, TimeLimit
 from session.tools import Tools
+from session.workspace import NotStored, stored
 
 log = get_logger()
 
-RUNS_AT_ONCE = 16
 GOING = frozenset({"running", "waiting_approval"})
 OVER = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
 """What a worker is refused with when there is nothing left to do."""
 
 reactions = Reactions()
+
+
+def _slots(tools: Tools) -> int:
+    return tools.runs_at_once
 
 
 async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
@@ -46,7 +50,7 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tool
             raise
 
 
-@reactions.once(at_once=RUNS_AT_ONCE, lost=end_lost_run)
+@reactions.once(at_once=_slots, lost=end_lost_run)
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
@@ -69,6 +73,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
     if run.status not in GOING:
         return
+    if not await _has_room(run, reaction):
+        return
     session = await reaction.ask(GetSession(session_id=session_id))
     workspace = reaction.tools.workspace(session_id)
     spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
@@ -85,6 +91,24 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     await reaction.send(_ending(run, finished))
 
 
+async def _has_room(run: RunView, reaction: Reaction[Tools]) -> bool:
+    """End a run whose agent would begin in a workspace that is full."""
+    try:
+        await stored(reaction.tools.files(run.session_id).check_room)
+    except NotStored as failure:
+        await reaction.send(
+            EndRun(
+                session_id=run.session_id,
+                run_id=run.id,
+                attempt=run.attempt,
+                error_code=failure.code,
+                error_detail=failure.detail,
+            )
+        )
+        return False
+    return True
+
+
 def _money_left(session: SessionView) -> Decimal | None:
     """The agent counts what it spends from the start of its process; the session counts over all of them."""
     budget = session.sdk_options.max_budget_usd
@@ -92,8 +116,10 @@ def _money_left(session: SessionView) -> Decimal | None:
 
 
 async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking) -> Finished:
-    prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
-    async with aclosing(asking.reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
+    prompt, message_id = asked.fact.message, asked.fact.message_id
+    if asking.run.attempt > 1:  # the message was put to the agent that is gone
+        prompt, message_id = await asking.continuation(), None
+    async with aclosing(asking.reaction.tools.agents.turn(spec, prompt, asking.ask, message_id)) as told:
         async for telling in told:
             if isinstance(telling, Finished):
                 return telling
@@ -112,7 +138,7 @@ async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned 
                 await reaction.send(
                     RecordMessage(
                         **whose,
-                        message_id=new_id(),
+                        message_id=telling.message_id or new_id(),
                         blocks=telling.blocks,
                         model=telling.model,
                         parent_tool_use_id=telling.parent_tool_use_id,
