@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled, RunCompleted, RunFailed
-from contracts.session.queries import GetRun, RunView
+from contracts.session.queries import GetRun, GetRunSummary, RunView
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -74,8 +74,9 @@ class Runs:
             give_up = _now() + self.longest_wait
             while run.status not in OVER:
                 await self._pause(ended, min(_now() + POLL, give_up), gone)
+                told = ended.is_set()
                 ended.clear()
-                run = await self._look(caller, run)
+                run = await self._look(caller, run, told=told)
                 if run.status not in OVER and _now() >= min(give_up, self._closing):
                     raise _waited_enough(command, closing=_now() >= self._closing)
             return run
@@ -103,8 +104,13 @@ class Runs:
                 if await gone():
                     raise ClientDisconnect from None
 
-    async def _look(self, caller: Anyone, run: RunView) -> RunView:
+    async def _look(self, caller: Anyone, run: RunView, *, told: bool) -> RunView:
         try:
+            # What came of a run may be large, and many may wait: it is asked for when there is an end to show.
+            if not told:
+                now = await caller.ask(GetRunSummary(session_id=run.session_id, run_id=run.id))
+                if now.status not in OVER:
+                    return run
             return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
         except Unavailable:  # whoever takes the service's place will settle the run
             return run

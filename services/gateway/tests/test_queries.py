@@ -13,7 +13,7 @@ from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled
-from contracts.session.queries import GetRun
+from contracts.session.queries import GetRun, GetRunSummary
 from gateway import runs
 
 from services.gateway.tests import samples
@@ -33,7 +33,8 @@ class Session:
 
     async def open(self) -> None:
         await self.services.answer_with(SubmitQuery, self._submit)
-        await self.services.answer_with(GetRun, lambda _: self.run)
+        for kind in (GetRun, GetRunSummary):
+            await self.services.answer_with(kind, lambda _: self.run)
 
     def end(self, **changed: Any) -> None:
         self.run = samples.run(id=self.run.id, **changed)
@@ -101,6 +102,7 @@ async def test_the_answer_comes_when_the_bus_missed_the_end(client: httpx.AsyncC
     async with asking(client, session) as asked:
         await asyncio.sleep(0.3)
         assert not asked.done()
+        assert not any(isinstance(message, GetRun) for message, _ in session.services.heard)
         session.end()
     assert asked.result().status_code == 200
 

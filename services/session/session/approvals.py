@@ -10,7 +10,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalView, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
-from contracts.session.queries import RunView
+from contracts.session.queries import RunSummary
 from contracts.session.values import Block, Ruling, ToolUseBlock
 from eventing.reactions import Reaction
 from runtime import clock
@@ -96,7 +96,7 @@ class TimeLimit:
 class Asking:
     """Asks for one worker of a run. Once it is refused, the worker has lost the run: `refusal` says why."""
 
-    def __init__(self, reaction: Reaction[Tools], run: RunView, limit: TimeLimit) -> None:
+    def __init__(self, reaction: Reaction[Tools], run: RunSummary, limit: TimeLimit) -> None:
         self.reaction, self.run, self.limit = reaction, run, limit
         self.refusal: Refusal | None = None
         self._calls, self._grown = set[str](), asyncio.Event()

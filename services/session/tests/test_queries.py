@@ -19,12 +19,14 @@ from contracts.session.queries import (
     CountSessions,
     GetMessage,
     GetRun,
+    GetRunSummary,
     GetSession,
     GetToolCall,
     ListMessages,
     ListRuns,
     ListSessions,
     ListToolCalls,
+    RunSummary,
 )
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
@@ -64,6 +66,7 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     [
         GetSession,
         GetRun,
+        GetRunSummary,
         GetMessage,
         GetToolCall,
         ListMessages,
@@ -80,9 +83,15 @@ async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None
         await talked.ask(query.example(), STRANGER)
 
 
-async def test_an_unknown_run_is_refused(talked: Desk) -> None:
+@pytest.mark.parametrize("query", [GetRun, GetRunSummary])
+async def test_an_unknown_run_is_refused(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
-        await talked.ask(GetRun(session_id=UUID(SESSION), run_id=new_id()))
+        await talked.ask(query(session_id=UUID(SESSION), run_id=new_id()))
+
+
+async def test_how_far_a_run_is_is_told_without_what_came_of_it(talked: Desk) -> None:
+    whole, summary = await talked.ask(GetRun.example()), await talked.ask(GetRunSummary.example())
+    assert summary == RunSummary.model_validate(whole.model_dump(include=set(RunSummary.model_fields)))
 
 
 async def test_runs_are_listed_newest_first_in_pages(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
 from contracts.session.commands import CancelRun, DeleteSession, StartRun
 from contracts.session.events import RunRequested
-from contracts.session.queries import GetRun, RunView
+from contracts.session.queries import GetRun, RunSummary, RunView
 from contracts.session.values import Ruling, TextBlock, ToolUseBlock
 from eventing import patience
 from eventing.dispatch import Dispatcher
@@ -72,7 +72,7 @@ class Worker:
         tools.workspace, tools.files = str, roomy
         return recorded, Reaction(tools, self.dispatcher, envelope)
 
-    async def start_another(self) -> RunView:
+    async def start_another(self) -> RunSummary:
         return await self.desk.send(StartRun(session_id=self.run.session_id, run_id=self.run.id))
 
     async def request(self) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from contracts.messages import Command
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
-from contracts.session.queries import GetRun, GetSession, RunView, SessionView
+from contracts.session.queries import GetRun, GetRunSummary, GetSession, RunSummary, RunView, SessionView
 from contracts.session.values import Block, Mode, OnBusy, SdkOptions, Usage
 
 
@@ -122,7 +122,7 @@ class DeleteSession(Command[None]):
     session_id: UUID
 
 
-class StartRun(Command[RunView]):
+class StartRun(Command[RunSummary]):
     """A worker takes a run up. What another worker had begun is failed instead, for that worker is gone.
 
     A run that only waited for an approval goes on.
@@ -134,9 +134,9 @@ class StartRun(Command[RunView]):
     session_id: UUID
     run_id: UUID
 
-    def outcome(self) -> GetRun:
-        """Answer with the run."""
-        return GetRun(session_id=self.session_id, run_id=self.run_id)
+    def outcome(self) -> GetRunSummary:
+        """Answer with how far the run is."""
+        return GetRunSummary(session_id=self.session_id, run_id=self.run_id)
 
 
 class RecordMessage(Command[None]):

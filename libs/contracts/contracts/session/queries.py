@@ -190,6 +190,16 @@ class GetRun(Query[RunView]):
     run_id: UUID
 
 
+class GetRunSummary(Query[RunSummary]):
+    """Asks how far one run of a session is, without what came of it: cheap enough to be asked again and again."""
+
+    subject = "qry.session.get_run_summary"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
+
+
 class ListRuns(Query[Page[RunSummary]]):
     """Asks for a session's runs, newest first; `after` is the last id of the page before."""
 

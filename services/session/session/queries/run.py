@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
-from contracts.session.queries import GetRun, ListRuns, RunSummary, RunView
+from contracts.session.queries import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
 from eventing.database import Row
 from eventing.handling import Handlers
 
@@ -21,6 +21,8 @@ USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.created_at, r.ended_at, " + ", ".join(
     f"r.{name}" for name in USAGE
 )
+
+SUMMARY = f"{RUN}, left(r.message, {PREVIEW}) AS message"
 
 answers = Handlers()
 
@@ -37,11 +39,23 @@ async def get_run(query: GetRun, context: Context) -> RunView:
         query.session_id,
     )
     if row is None:
-        raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {query.run_id} in session {query.session_id}.")
+        raise _missing(query)
     calls = await context.database.fetch(
         f"SELECT {TOOL_USE} FROM tool_calls WHERE run_id = $1 ORDER BY id LIMIT $2", query.run_id, MOST_SHOWN
     )
     return RunView.model_validate({**_run(row), "tool_calls": [dict(call) for call in calls]})
+
+
+@answers
+async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
+    """Give how far one run is."""
+    await visible(query.session_id, context)
+    row = await context.database.fetchrow(
+        f"SELECT {SUMMARY} FROM runs r WHERE id = $1 AND session_id = $2", query.run_id, query.session_id
+    )
+    if row is None:
+        raise _missing(query)
+    return RunSummary.model_validate(_run(row))
 
 
 @answers
@@ -52,11 +66,15 @@ async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
     total = await context.database.fetchval(f"SELECT count(*) FROM runs WHERE {filters.where}", *filters.values)
     filters.add("id < {}", query.after)
     rows = await context.database.fetch(
-        f"SELECT {RUN}, left(r.message, {PREVIEW}) AS message FROM runs r WHERE {filters.where} "
+        f"SELECT {SUMMARY} FROM runs r WHERE {filters.where} "
         f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
         *filters.values,
     )
     return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
+
+
+def _missing(query: GetRun | GetRunSummary) -> Refusal:
+    return Refusal(Code.RUN_NOT_FOUND, f"There is no run {query.run_id} in session {query.session_id}.")
 
 
 def _run(row: Row) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
 from contracts.session.events import RunCancelled, RunFailed, RunRequested
-from contracts.session.queries import GetSession, RunView, SessionView
+from contracts.session.queries import GetSession, RunSummary, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver
 from eventing.recording import Recorded
@@ -91,7 +91,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     await reaction.send(_ending(run, finished))
 
 
-async def _has_room(run: RunView, reaction: Reaction[Tools]) -> bool:
+async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
     """End a run whose agent would begin in a workspace that is full."""
     try:
         await stored(reaction.tools.files(run.session_id).check_room)
@@ -162,7 +162,7 @@ async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned 
     return True
 
 
-def _ending(run: RunView, finished: Finished) -> EndRun:
+def _ending(run: RunSummary, finished: Finished) -> EndRun:
     usage = Usage(
         duration_ms=finished.duration_ms,
         input_tokens=finished.input_tokens,
