@@ -6,7 +6,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Self
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -21,12 +20,12 @@ class Hold:
         self.heard, self.longest = asyncio.get_running_loop().time(), 0.0
 
     @asynccontextmanager
-    async def kept(self) -> AsyncGenerator[Self]:
+    async def kept(self) -> AsyncGenerator[None]:
         """Send signs of life as long as the context is open."""
         async with asyncio.TaskGroup() as tasks:
             beating = tasks.create_task(self._beat())
             try:
-                yield self
+                yield
             finally:
                 beating.cancel()
 

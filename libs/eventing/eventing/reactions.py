@@ -202,14 +202,14 @@ class Reactor[T]:
         if place in self.in_hand:  # the bus was away longer than the ack wait; the first delivery will be acknowledged
             return
         self.in_hand.add(place)
+        hold = Hold(self.client, message, HEARTBEAT, ACK_WAIT)
         try:
-            async with Hold(self.client, message, HEARTBEAT, ACK_WAIT).kept() as hold:
-                try:
-                    await self._deliver(listed, hold, message.metadata.num_delivered or 1)
-                except asyncio.CancelledError:
-                    with suppress(Error, OSError):  # else it comes again after the ack wait
-                        await hold.give_back()
-                    raise
+            async with hold.kept():
+                await self._deliver(listed, hold, message.metadata.num_delivered or 1)
+        except asyncio.CancelledError:
+            with suppress(Error, OSError):  # else it comes again after the ack wait
+                await hold.give_back()
+            raise
         except Exception:
             # The bus did not take what became of it, so the fact comes again. The work of the others goes on.
             log.exception("a fact could not be settled", reaction=listed.name)

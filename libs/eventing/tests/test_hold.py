@@ -30,7 +30,8 @@ class Bus:
 
 async def test_what_is_held_comes_again_when_it_is_given_back() -> None:
     bus = Bus()
-    async with bus.hold(0.001, 3600).kept() as hold:
+    hold = bus.hold(0.001, 3600)
+    async with hold.kept():
         await eventually(lambda: bus.signs > 2)
         await hold.give_back(7)
     assert bus.given_back == [7]
@@ -38,14 +39,16 @@ async def test_what_is_held_comes_again_when_it_is_given_back() -> None:
 
 async def test_what_another_may_have_by_now_is_not_given_back() -> None:
     bus = Bus()
-    async with bus.hold(every=3600, patience=0.0).kept() as hold:
+    hold = bus.hold(every=3600, patience=0.0)
+    async with hold.kept():
         await hold.give_back()
     assert bus.given_back == []
 
 
 async def test_a_sign_of_life_that_came_too_late_does_not_bring_it_back() -> None:
     bus = Bus()
-    async with bus.hold(every=0.05, patience=0.04).kept() as hold:
+    hold = bus.hold(every=0.05, patience=0.04)
+    async with hold.kept():
         await eventually(lambda: bus.signs)
         await hold.give_back()
     assert bus.given_back == []
@@ -54,6 +57,7 @@ async def test_a_sign_of_life_that_came_too_late_does_not_bring_it_back() -> Non
 async def test_the_bus_says_that_it_took_a_sign_of_life(client: Client, js: JetStreamContext) -> None:
     await publish(js, JarOpened.example())
     [message] = await (await js.pull_subscribe("evt.jar.>", "one", "EVT_JAR")).fetch(1)
-    async with Hold(client, message, every=0.05, patience=60.0).kept() as hold:
+    hold = Hold(client, message, every=0.05, patience=60.0)
+    async with hold.kept():
         before = hold.heard
         await eventually(lambda: hold.heard > before)
