@@ -17,6 +17,13 @@ log = get_logger()
 
 MOST_ERRORS, LONGEST_WORD = 20, 100
 
+_FIELDS = {
+    Code.MCP_SERVER_NOT_FOUND: ("sdk_options", "mcp_servers"),
+    Code.MODEL_NOT_ALLOWED: ("sdk_options", "model"),
+    Code.PASSWORD_TOO_COMMON: ("password",),
+}
+"""What the client wrote that a service will not have."""
+
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
     400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
     404: (EdgeCode.NOT_FOUND, "There is nothing at this address."),
@@ -66,8 +73,8 @@ def _allowed(request: Request) -> str:
 
 
 def _refused(refusal: Refusal) -> Problem:
-    if refusal.code is Code.PASSWORD_TOO_COMMON:
-        error = {"loc": ["body", "password"], "msg": refusal.detail, "type": "password_too_common"}
+    if field := _FIELDS.get(refusal.code):
+        error = {"loc": ["body", *field], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
     return Problem(refusal.code, refusal.detail)
 

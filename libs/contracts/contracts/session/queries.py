@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
@@ -22,6 +22,7 @@ class SessionView(Message):
     mode: Mode
     status: SessionStatus
     sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
     working_directory_path: str
     parent_session_id: UUID | None
     is_fork: bool
@@ -91,6 +92,7 @@ class RunView(RunSummary):
 
     message_id: UUID | None
     text: str
+    structured_output: JsonValue
     tool_calls: list[ToolUseView]
 
 

@@ -66,12 +66,14 @@ class Agent:
         self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
-            self._cell = around.sandbox.cell(spec.workspace, variables(self._token, around.limits))
+            self._cell = around.sandbox.cell(
+                spec.workspace, variables(self._token, around.limits), spec.options.env or {}
+            )
         except OSError as error:
             log.warning("agent has no place", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
-        self._teller = Teller()
+        self._teller = Teller(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None

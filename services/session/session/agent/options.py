@@ -85,12 +85,16 @@ def options(
         system_prompt=_system_prompt(wanted.system_prompt, cell),
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
+        effort=wanted.effort,
+        output_format=wanted.output_format,
         max_turns=wanted.max_turns,
         max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
         # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
             "allowedTools": ",".join(wanted.allowed_tools or []),
+            # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
+            "system-prompt-snapshot": "off",
         },
     )
 

@@ -14,7 +14,7 @@ from contracts.session.events import (
     SessionPaused,
     SessionResumed,
 )
-from contracts.session.values import Block, CancelReason, OnBusy, Usage
+from contracts.session.values import Block, CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
@@ -86,7 +86,14 @@ class Running(State):
         if ended := self._going(run_id).returned(tool_use_id, output, is_error, duration_ms):
             self.record(ended)
 
-    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
+    def end_run(
+        self,
+        run_id: UUID,
+        usage: Usage,
+        error_code: Code | None = None,
+        error_detail: str = "",
+        structured_output: Json = None,
+    ) -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
         Raises:
@@ -94,7 +101,7 @@ class Running(State):
         """
         self._record_all(self._going(run_id).ending())
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage))
+            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
         self._go_on()

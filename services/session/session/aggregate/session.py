@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -12,6 +13,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -20,7 +22,7 @@ from contracts.session.events import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.values import Mode, Ruling, SdkOptions, Usage
+from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
 
 from session.aggregate.approving import Approving
@@ -30,12 +32,18 @@ from session.aggregate.running import Running
 
 
 class Session(Aggregate[SessionFact], Running, Approving):
-    """Begins, ends, and folds; what it decides between stands in `running` and `approving`."""
+    """Begins, changes, ends, and folds; what it decides between stands in `running` and `approving`."""
+
+    name: str
+    sdk_options: SdkOptions
+    """With the values of `env` hidden; they are in `environment`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
         self.messages = 0
+        self.metadata: dict[str, Json] = {}
+        self.environment: dict[str, str] = {}
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
@@ -48,15 +56,44 @@ class Session(Aggregate[SessionFact], Running, Approving):
         """Who opened it."""
         return self.user_id
 
-    def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
+    def create(
+        self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
+    ) -> None:
         """Open the session for a user."""
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
+        shown = hidden(sdk_options)
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        self._set_environment(sdk_options)
+
+    def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
+        """Take what is not None; of the options, those that are named. Nothing new is no fact."""
+        options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        after = SessionChanged(
+            user_id=self.user_id,
+            name=self.name if name is None else name,
+            sdk_options=hidden(options),
+            metadata=self.metadata if metadata is None else metadata,
+        )
+        if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
+            self.record(after)
+        self._set_environment(options)
 
     def delete(self) -> None:
         """End the session for good, the run that is going, and those that wait."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
+
+    def _set_environment(self, options: SdkOptions) -> None:
+        variables = {
+            name: self.environment.get(name, value) if value == HIDDEN else value
+            for name, value in (options.env or {}).items()
+        }
+        if variables != self.environment:
+            self.record(EnvironmentSet(variables=variables))
+
+    def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
+        self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
+        self.queue.allow(sdk_options.max_budget_usd)
 
     def _ended(self, run_id: UUID, usage: Usage) -> None:
         if self.run and self.run.id == run_id:
@@ -70,7 +107,11 @@ class Session(Aggregate[SessionFact], Running, Approving):
         match fact:
             case SessionCreated():
                 self.user_id, self.mode = fact.user_id, fact.mode
-                self.queue.allow(fact.sdk_options.max_budget_usd)
+                self._be(fact.name, fact.sdk_options, {})
+            case SessionChanged():
+                self._be(fact.name, fact.sdk_options, fact.metadata)
+            case EnvironmentSet():
+                self.environment = fact.variables
             case RunQueued():
                 self.queue.join(fact)
             case RunRequested():

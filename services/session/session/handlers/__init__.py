@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from session.handlers import approval, run, session
+from session.handlers import approval, run, session, template
 
-handles = Handlers.together(session.handles, run.handles, approval.handles)
+handles = Handlers.together(session.handles, run.handles, approval.handles, template.handles)

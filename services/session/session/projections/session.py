@@ -6,6 +6,7 @@ from uuid import UUID
 from contracts.refusals import Code
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -13,6 +14,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -24,6 +26,8 @@ from contracts.session.events import (
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
+
+from session.projections.template import count_use
 
 CANCELLED: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -47,6 +51,19 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
+            )  # fmt: skip
+            if fact.template_id:
+                await count_use(fact.template_id, db)
+        case SessionChanged() as fact:
+            await db.execute(
+                "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+                id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
+            )  # fmt: skip
+        case EnvironmentSet() as fact:
+            await db.execute(
+                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
+                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
+                id, fact.variables,
             )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
@@ -145,9 +162,10 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed |
     usage = fact.usage
     requested = await db.fetchval(
         "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
-        "output_tokens = $7, cost_usd = $8, ended_at = $9 WHERE id = $1 RETURNING requested_at IS NOT NULL",
+        "output_tokens = $7, cost_usd = $8, ended_at = $9, structured_output = $10 WHERE id = $1 "
+        "RETURNING requested_at IS NOT NULL",
         fact.run_id, status, code, detail, usage.duration_ms, usage.input_tokens, usage.output_tokens,
-        usage.cost_usd, recorded.at,
+        usage.cost_usd, recorded.at, fact.structured_output if isinstance(fact, RunCompleted) else None,
     )  # fmt: skip
     await db.execute(
         # A run that ends while it waits leaves the session as it is.

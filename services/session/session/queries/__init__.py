@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, conversation, run, session
+from session.queries import approval, conversation, run, session, template
 
-answers = Handlers.together(session.answers, conversation.answers, run.answers, approval.answers)
+answers = Handlers.together(session.answers, conversation.answers, run.answers, approval.answers, template.answers)

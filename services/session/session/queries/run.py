@@ -29,8 +29,8 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await context.database.fetchrow(
-        f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
-        "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
+        f"SELECT {RUN}, r.structured_output, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text "
+        "FROM runs r LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
         "WHERE r.id = $1 AND r.session_id = $2",
         query.run_id,
         query.session_id,

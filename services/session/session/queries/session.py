@@ -10,7 +10,16 @@ from contracts.session.queries import CountSessions, GetSession, ListSessions, S
 from eventing.database import Row
 from eventing.handling import Handlers
 
+from session.queries.shown import LISTED_OPTIONS, shown
 from session.queries.visible import Context, visible
+
+DERIVED = {"working_directory_path", "is_fork"}
+LISTED = ", ".join(
+    [
+        *(name for name in SessionView.model_fields if name not in DERIVED | {"sdk_options", "metadata"}),
+        *(LISTED_OPTIONS, shown("metadata", "json")),
+    ]
+)
 
 answers = Handlers()
 
@@ -37,7 +46,7 @@ async def list_sessions(query: ListSessions, context: Context) -> Page[SessionVi
         values.append(query.after)
         where.append(f"id < ${len(values)}")
     rows = await context.database.fetch(
-        f"SELECT * FROM sessions WHERE {' AND '.join(where)} "
+        f"SELECT {LISTED} FROM sessions WHERE {' AND '.join(where)} "
         f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
         *values,
     )

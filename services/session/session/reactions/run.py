@@ -40,7 +40,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
             return
         session = await reaction.ask(GetSession(session_id=session_id))
         workspace = reaction.tools.workspace(session_id)
-        spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
+        options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
+        spec = AgentSpec(session_id, workspace, options, run_id, _money_left(session))
         seconds = session.sdk_options.timeout_seconds
         limit = TimeLimit(seconds)
         asking = Asking(reaction, run, limit)
@@ -105,6 +106,7 @@ async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reacti
                     usage=usage,
                     error_code=telling.error_code,
                     error_detail=telling.error_detail or "",
+                    structured_output=telling.structured_output,
                 )
             )
         case Delta(text):
