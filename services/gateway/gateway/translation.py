@@ -17,12 +17,8 @@ log = get_logger()
 
 MOST_ERRORS, LONGEST_WORD = 20, 100
 
-_FIELDS = {
-    Code.MCP_SERVER_NOT_FOUND: ("sdk_options", "mcp_servers"),
-    Code.MODEL_NOT_ALLOWED: ("sdk_options", "model"),
-    Code.PASSWORD_TOO_COMMON: ("password",),
-}
-"""What the client wrote that a service will not have."""
+_NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED))
+"""Refusals of what a client wrote, whose detail begins with the field's name."""
 
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
     400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
@@ -73,8 +69,10 @@ def _allowed(request: Request) -> str:
 
 
 def _refused(refusal: Refusal) -> Problem:
-    if field := _FIELDS.get(refusal.code):
-        error = {"loc": ["body", *field], "msg": refusal.detail, "type": refusal.code.lower()}
+    field = refusal.detail.partition(": ")[0] if refusal.code in _NAMED else ""
+    if field or refusal.code is Code.PASSWORD_TOO_COMMON:
+        place = field.split(".") if field else ["password"]
+        error = {"loc": ["body", *place], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
     return Problem(refusal.code, refusal.detail)
 

@@ -7,18 +7,18 @@ from typing import Annotated, Self
 
 from contracts.session.tools import KNOWN_TOOLS
 from contracts.session.values import SdkOptions
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+
+from gateway.schemas.json_schema import check_schema
 
 WRITTEN = re.compile(r"(?P<name>[A-Za-z]+)(\(.+\))?|mcp__[\w-]+", re.DOTALL)
 OURS = re.compile(r"(ANTHROPIC|CLAUDE|LD)_.*|PATH|HOME", re.IGNORECASE)
 
 
-def at_most(size: int) -> Callable[[dict[str, JsonValue]], dict[str, JsonValue]]:
-    """Give a check that an object has at most `size` bytes as JSON, and is JSON: no lone surrogate, no infinity."""
+def at_most[V](size: int) -> Callable[[V], V]:
+    """Give a check that a value has at most `size` bytes as JSON, and is JSON: no lone surrogate, no infinity."""
 
-    def check(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def check(value: V) -> V:
         try:
             taken = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
         except ValueError:
@@ -38,18 +38,12 @@ def _known(tool: str) -> str:
 
 
 def _schema(output_format: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    schema = output_format.get("schema")
-    if output_format.keys() != {"type", "schema"} or output_format["type"] != "json_schema":
-        raise ValueError('this must be {"type": "json_schema", "schema": {...}}')
-    if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise ValueError("the schema must be one of an object")
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"the schema is not valid at {error.json_path}") from None
-    except RecursionError:
-        raise ValueError("the schema is too deep") from None
-    return output_format
+    match output_format:
+        case {"type": "json_schema", "schema": dict(schema), **rest} if not rest:
+            check_schema(schema)
+            return output_format
+        case _:
+            raise ValueError('this must be {"type": "json_schema", "schema": {...}}')
 
 
 def _free(name: str) -> str:
@@ -59,20 +53,24 @@ def _free(name: str) -> str:
 
 
 Tool = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_known)]
-Tools = Annotated[list[Tool], Field(max_length=200)]
+Tools = Annotated[list[Tool], Field(max_length=200), AfterValidator(at_most(8 * 1024))]
 OutputFormat = Annotated[dict[str, JsonValue], AfterValidator(at_most(32 * 1024)), AfterValidator(_schema)]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200), AfterValidator(_free)]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100), AfterValidator(_free)]
 Environment = Annotated[
     dict[Variable, Annotated[str, Field(max_length=8 * 1024)]],
     Field(max_length=100),
     AfterValidator(at_most(64 * 1024)),
 ]
+# Of the characters that names of models have; the first is none that a word of a command line would begin with.
+Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/\[\]-]*$", max_length=200)]
 Server = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Options(SdkOptions):
     """What a client names, and nothing else, overrides what was there before; a null takes it back to the default."""
 
+    model: Model | None = None
+    fallback_model: Model | None = None
     allowed_tools: Tools | None = None
     disallowed_tools: Tools | None = None
     output_format: OutputFormat | None = None

@@ -36,6 +36,8 @@ STOP_TIMEOUT = 10.0
 STORED_WITHIN = 2.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
+BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
+LONGEST_REASON = 500
 DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
@@ -122,7 +124,7 @@ class Agent:
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
-                raise AgentFailed(NOT_STARTED) from error
+                raise AgentFailed(self._reason()) from error
 
     async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
@@ -163,6 +165,12 @@ class Agent:
             finally:
                 killing.cancel()
                 await self._leave()
+
+    def _reason(self) -> str:
+        for complaint in self._complaints:
+            if BAD_SCHEMA in complaint:
+                return f"{NOT_STARTED} sdk_options.output_format: {complaint.partition(BAD_SCHEMA)[2][:LONGEST_REASON]}"
+        return NOT_STARTED
 
     async def _leave(self) -> None:
         self._cell.kill()

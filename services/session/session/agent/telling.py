@@ -1,5 +1,6 @@
 """What an agent tells during a turn, in the words of the contracts."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from runtime.clock import new_id
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
 COST_PLACES = 10
+LARGEST_OUTPUT = 512 * 1024
+TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
 NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
@@ -114,6 +117,8 @@ class Teller:
         output: JsonValue = result.structured_output if self.structured and code is None else None
         if self.structured and code is None and output is None:
             code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
+        if len(json.dumps(output)) > LARGEST_OUTPUT:
+            output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
         return Finished(
             result.duration_ms,
             read,

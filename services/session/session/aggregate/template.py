@@ -40,13 +40,13 @@ class SessionTemplate(Aggregate[TemplateFact]):
 
     def create(self, created: TemplateCreated) -> None:
         """Make the template."""
-        self.record(created)
+        self.record(created.model_copy(update={"sdk_options": _without_secrets(created.sdk_options)}))
 
     def change(self, sdk_options: SdkOptions | None, **changed: Any) -> None:
         """Take what is not None; of the options, those that are named. Nothing new is no fact."""
         update = {name: value for name, value in changed.items() if value is not None}
         if sdk_options is not None:
-            update["sdk_options"] = self.sdk_options.with_named(sdk_options)
+            update["sdk_options"] = _without_secrets(self.sdk_options.with_named(sdk_options))
         before = {name: getattr(self.now, name) for name in type(self.now).model_fields}
         if before | update != before:
             self.record(TemplateChanged(**before | update))
@@ -64,3 +64,7 @@ class SessionTemplate(Aggregate[TemplateFact]):
                 self.deleted = True
             case _:
                 assert_never(fact)
+
+
+def _without_secrets(options: SdkOptions) -> SdkOptions:
+    return options.model_copy(update={"env": None}) if options.env else options

@@ -14,8 +14,10 @@ def check_options(options: SdkOptions, work: Work) -> None:
     """
     if options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
         raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: bypassPermissions is for admins only.")
-    for model in filter(None, (options.model, options.fallback_model)):
-        if work.tools.models and model not in work.tools.models:
-            raise Refusal(Code.MODEL_NOT_ALLOWED, f"The model {model} is not one of {sorted(work.tools.models)}.")
+    for field, model in (("model", options.model), ("fallback_model", options.fallback_model)):
+        if model and work.tools.models and model not in work.tools.models:
+            offered = ", ".join(sorted(work.tools.models))
+            raise Refusal(Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not one of {offered}.")
     if options.mcp_servers:
-        raise Refusal(Code.MCP_SERVER_NOT_FOUND, f"There is no MCP server {options.mcp_servers[0]!r}.")
+        name = options.mcp_servers[0]
+        raise Refusal(Code.MCP_SERVER_NOT_FOUND, f"sdk_options.mcp_servers: There is no MCP server {name!r}.")

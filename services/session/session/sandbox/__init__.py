@@ -48,12 +48,13 @@ class Sandbox:
     def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
         """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
 
-        The agent's `own` are set within the walls alone, where they do not override ours.
+        The agent's `own` are set within the walls alone, where they do not override ours. Without walls they are left
+        out: many a variable makes a program run another one.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
         cell = Cell()
-        (cell.papers / "environment").write_text(json.dumps(own or {}))
+        (cell.papers / "environment").write_text(json.dumps(own or {} if self.bwrap else {}))
         home = "/home" if self.bwrap else str(cell.folder)
         seen = {**VARIABLES, "HOME": home, **variables}
         words = [
