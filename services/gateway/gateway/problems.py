@@ -60,6 +60,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
+    Code.VARIABLE_NOT_SET: (422, "The variable has no value yet"),
     EdgeCode.FORBIDDEN: (403, "Not allowed"),
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
     EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),

@@ -17,7 +17,7 @@ log = get_logger()
 
 MOST_ERRORS, LONGEST_WORD = 20, 100
 
-_NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED))
+_NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET))
 """Refusals of what a client wrote, whose detail begins with the field's name."""
 
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {

@@ -122,13 +122,14 @@ async def test_a_template_holds_no_variables(client: httpx.AsyncClient):
         (Code.MODEL_NOT_ALLOWED, "model"),
         (Code.MODEL_NOT_ALLOWED, "fallback_model"),
         (Code.MCP_SERVER_NOT_FOUND, "mcp_servers"),
+        (Code.VARIABLE_NOT_SET, "env"),
     ],
 )
 async def test_what_the_service_does_not_offer_is_422_and_named(
     client: httpx.AsyncClient, services: Services, code: Code, name: str
 ):
     await services.answer(CreateSession, Refused(code=code, detail=f"sdk_options.{name}: There is none."))
-    answer = await client.post(SESSIONS, json={"sdk_options": {name: ["x"] if name == "mcp_servers" else "x"}})
+    answer = await client.post(SESSIONS, json={})
     assert (answer.status_code, answer.json()["error_code"]) == (422, code)
     assert answer.json()["errors"][0]["loc"] == ["body", "sdk_options", name]
 

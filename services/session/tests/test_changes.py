@@ -1,18 +1,22 @@
 """A session that changes: its name, its options, what is noted on it; and the variables that nobody reads."""
 
+import asyncio
+import json
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.samples import RUN, SESSION, USER
+from contracts.samples import MESSAGE, RUN, SESSION, USER
 from contracts.session.commands import ChangeSession, CreateSession, EndRun, StartRun, SubmitQuery
-from contracts.session.events import EnvironmentSet, SessionChanged, SessionCreated
+from contracts.session.events import EnvironmentSet, RunRequested, SessionChanged, SessionCreated
 from contracts.session.queries import GetRun, GetSession, ListSessions
-from contracts.session.values import SdkOptions
+from contracts.session.values import SdkOptions, Usage
 from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore
 from eventing.store import START
+from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.aggregate import Session
 from session.app import service
@@ -69,6 +73,13 @@ def test_stars_stand_for_the_value_that_is_there(session: Session) -> None:
     assert session.environment == {"A": "1", "B": "2"}
 
 
+@pytest.mark.parametrize("name", ["B", "TOKEN"])
+def test_stars_that_stand_for_nothing_are_refused(session: Session, name: str) -> None:
+    with pytest.raises(Refusal, match=f"{Code.VARIABLE_NOT_SET}.*{name}"):
+        session.change("two", SdkOptions(env={name: "***"}), None)
+    assert session.pending == []
+
+
 def test_without_a_word_on_variables_they_stay(session: Session) -> None:
     session.change("two", SdkOptions(max_turns=3), None)
     assert session.environment == {"A": "1"}
@@ -84,6 +95,56 @@ def test_a_session_without_variables_records_none() -> None:
     session = Session(ID)
     session.create(UUID(USER), "one", "interactive", SdkOptions())
     assert [type(fact) for fact in session.pending] == [SessionCreated]
+
+
+def spend(session: Session, usd: str) -> None:
+    session.submit_query(UUID(RUN), UUID(MESSAGE), "Hello")
+    session.end_run(UUID(RUN), Usage(cost_usd=Decimal(usd)))
+    session.settle()
+
+
+@pytest.mark.parametrize("budget", [2.0, None])
+def test_a_session_out_of_money_goes_on_when_it_gets_more(budget: float | None) -> None:
+    session = Session(ID)
+    session.create(UUID(USER), "one", "interactive", SdkOptions(max_budget_usd=1))
+    spend(session, "1.5")
+    session.change(None, SdkOptions(max_budget_usd=budget), None)
+    session.submit_query(new_id(), new_id(), "Go on.")
+    assert isinstance(session.pending[-1], RunRequested)
+
+
+def test_a_session_stops_when_its_budget_is_cut_to_what_it_has_spent(session: Session) -> None:
+    spend(session, "1.5")
+    session.change(None, SdkOptions(max_budget_usd=1), None)
+    with pytest.raises(Refusal, match=Code.BUDGET_EXCEEDED):
+        session.submit_query(new_id(), new_id(), "Go on.")
+
+
+async def test_changes_at_the_same_time_all_come_to_be(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    named = [SdkOptions(max_turns=7), SdkOptions(effort="low"), SdkOptions(model="m"), SdkOptions(env={"A": "1"})]
+    await asyncio.gather(*(desk.send(ChangeSession(session_id=ID, sdk_options=options)) for options in named))
+    now = (await desk.ask(GetSession(session_id=ID))).sdk_options
+    assert (now.max_turns, now.effort, now.model, now.env) == (7, "low", "m", {"A": "***"})
+    assert now.allowed_tools == ["Read", "Write", "Bash"]
+
+
+async def test_a_list_shows_large_options_and_notes_cut(desk: Desk) -> None:
+    large = SdkOptions(system_prompt="x" * 90_000, model="m")
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=large))
+    await desk.send(ChangeSession(session_id=ID, metadata={"a": "x" * 16_400}))
+    [listed] = (await desk.ask(ListSessions())).items
+    assert (listed.sdk_options.system_prompt, listed.sdk_options.model) == ("x" * 1_000 + "…", "m")
+    assert listed.metadata == {"truncated": True, "size_bytes": 16_400 + len('{"a":""}')}
+    assert (await desk.ask(GetSession(session_id=ID))).sdk_options == large
+
+
+async def test_the_order_of_what_an_answer_is_to_have_is_kept(desk: Desk) -> None:
+    properties: dict[str, Any] = {"thoughts": {}, "b": {}, "a": {}}
+    form: dict[str, Any] = {"type": "json_schema", "schema": {"type": "object", "properties": properties}}
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SdkOptions(output_format=form)))
+    kept = (await desk.ask(GetSession(session_id=ID))).sdk_options.output_format
+    assert json.dumps(kept) == json.dumps(form)
 
 
 async def test_a_changed_session_is_read_as_changed(desk: Desk) -> None:

@@ -12,7 +12,13 @@ from session.sandbox import Sandbox
 
 from services.session.tests.conftest import NewReplica, Replica
 
-FORM = {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]}}
+FORM: dict[str, Any] = {
+    "type": "json_schema",
+    "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]},
+}
+    "type": "json_schema",
+    "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]},
+}
 TOLD: dict[str, tuple[Any, list[str]]] = {
     "model": ("claude-x", ["--model", "claude-x"]),
     "fallback_model": ("claude-y", ["--fallback-model", "claude-y"]),

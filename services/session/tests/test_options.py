@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
+import claude_agent_sdk as sdk
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from contracts.session.tools import KNOWN_TOOLS
+from session.agent import Delta, Finished, Said
 from session.agent.options import TOOLS
+from session.agent.telling import LARGEST_OUTPUT, Teller
+from session.sandbox import Sandbox
 from simulator.app import create_app
 
 from services.session.tests.conftest import NewReplica, Replica, bash, calling, scripted
@@ -111,6 +117,49 @@ async def test_changed_variables_are_there_in_the_next_turn(recorder: Recorder) 
 
 async def test_variables_do_not_override_ours(recorder: Recorder) -> None:
     assert await recorder.replica.bash("echo $HOME $IS_SANDBOX", env={"HOME": "/x", "IS_SANDBOX": "0"}) == "/home 1"
+
+
+async def test_without_walls_there_are_no_variables_for_they_could_run_programs(tmp_path: Path) -> None:
+    cell = Sandbox(None).cell(tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
+    assert json.loads((cell.papers / "environment").read_text()) == {}
+    cell.remove()
+
+
+async def test_a_form_that_the_agent_does_not_take_is_named(recorder: Recorder) -> None:
+    wrong = {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {"pattern": "("}}}}
+    end = (await recorder.replica.ask(HELLO, output_format=wrong)).end
+    assert end.error_code is Code.AGENT_FAILED
+    assert "sdk_options.output_format: Invalid regular expression" in (end.error_detail or "")
+
+
+async def test_a_form_in_another_dialect_is_taken(recorder: Recorder) -> None:
+    form = {**FORMAT, "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}}
+    telling = await recorder.replica.ask(calling(("StructuredOutput", {"n": 42})), output_format=form)
+    assert telling.end.structured_output == {"n": 42}
+
+
+async def test_a_pattern_that_takes_for_ever_ends_with_its_turn(recorder: Recorder) -> None:
+    slow = {"type": "object", "properties": {"n": {"type": "string", "pattern": "^(a+)+$"}}}
+    prompt = calling(("StructuredOutput", {"n": "a" * 60 + "!"}))
+    turn = recorder.replica.begin(prompt, output_format={"type": "json_schema", "schema": slow})
+    async with aclosing(turn) as telling:
+        assert isinstance(await anext(aiter(telling)), Delta | Said)
+    assert (await recorder.replica.ask(HELLO)).end.error_code is None
+
+
+def test_an_answer_that_is_too_large_is_not_valid() -> None:
+    result = sdk.ResultMessage(
+        subtype="success",
+        duration_ms=1,
+        duration_api_ms=1,
+        is_error=False,
+        num_turns=1,
+        session_id="s",
+        structured_output={"a": "x" * LARGEST_OUTPUT},
+    )
+    [end] = Teller(structured=True).tell(result)
+    assert isinstance(end, Finished)
+    assert (end.error_code, end.structured_output) == (Code.OUTPUT_NOT_VALID, None)
 
 
 async def test_an_answer_has_the_form_that_was_asked_for(recorder: Recorder) -> None:

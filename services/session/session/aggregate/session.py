@@ -3,6 +3,7 @@
 from typing import assert_never
 from uuid import UUID
 
+from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
 from contracts.session.events import (
     EnvironmentSet,
@@ -59,14 +60,23 @@ class Session(Aggregate[SessionFact], Running, Approving):
     def create(
         self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
     ) -> None:
-        """Open the session for a user."""
-        shown = hidden(sdk_options)
+        """Open the session for a user.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
+        variables, shown = self._variables(sdk_options), hidden(sdk_options)
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
-        self._set_environment(sdk_options)
+        self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no fact."""
+        """Take what is not None; of the options, those that are named. Nothing new is no fact.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
         options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        variables = self._variables(options)
         after = SessionChanged(
             user_id=self.user_id,
             name=self.name if name is None else name,
@@ -75,7 +85,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
         )
         if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
             self.record(after)
-        self._set_environment(options)
+        self._set_environment(variables)
 
     def delete(self) -> None:
         """End the session for good, the run that is going, and those that wait."""
@@ -83,11 +93,14 @@ class Session(Aggregate[SessionFact], Running, Approving):
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
 
-    def _set_environment(self, options: SdkOptions) -> None:
-        variables = {
-            name: self.environment.get(name, value) if value == HIDDEN else value
-            for name, value in (options.env or {}).items()
-        }
+    def _variables(self, options: SdkOptions) -> dict[str, str]:
+        named = options.env or {}
+        for name in (name for name, value in named.items() if value == HIDDEN and name not in self.environment):
+            what = f"sdk_options.env: {name} has no value that {HIDDEN} could stand for."
+            raise Refusal(Code.VARIABLE_NOT_SET, what)
+        return {name: self.environment[name] if value == HIDDEN else value for name, value in named.items()}
+
+    def _set_environment(self, variables: dict[str, str]) -> None:
         if variables != self.environment:
             self.record(EnvironmentSet(variables=variables))
 
