@@ -16,9 +16,6 @@ FORM: dict[str, Any] = {
     "type": "json_schema",
     "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]},
 }
-    "type": "json_schema",
-    "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]},
-}
 TOLD: dict[str, tuple[Any, list[str]]] = {
     "model": ("claude-x", ["--model", "claude-x"]),
     "fallback_model": ("claude-y", ["--fallback-model", "claude-y"]),
