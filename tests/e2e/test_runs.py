@@ -101,6 +101,7 @@ def test_a_run_cancelled_in_the_middle_of_a_tool_call_is_told_and_leaves_no_proc
     assert (cancelled["status"], cancelled["text"]) == ("cancelled", "Let me see.")
     assert [call["status"] for call in cancelled["tool_calls"]] == ["interrupted"]
     until(lambda: not processes("sleep\0" + "300.375"))
+    until(lambda: user.run(session_id, run["id"])["usage"]["cost_usd"] > 0)
     assert error(user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel")) == (409, "RUN_OVER")
     assert error(user.http.post(f"/sessions/{session_id}/interrupt")) == (409, "NOTHING_TO_INTERRUPT")
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"

@@ -9,12 +9,23 @@ from pydantic.json_schema import models_json_schema
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import approvals, documentation, identity, operations, runs, session, streams, template
+from gateway.routes import (
+    approvals,
+    conversation,
+    documentation,
+    identity,
+    operations,
+    runs,
+    session,
+    streams,
+    template,
+)
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, runs.router, template.router, approvals.router, streams.router),
+    *(identity.auth, session.router, conversation.router, runs.router, template.router),
+    *(approvals.router, streams.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."

@@ -40,6 +40,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
     Code.MCP_SERVER_NOT_FOUND: (422, "There is no such MCP server"),
+    Code.MESSAGE_NOT_FOUND: (404, "There is no such message"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
     Code.MODEL_NOT_ALLOWED: (422, "The model is not offered here"),
     Code.NOTHING_TO_INTERRUPT: (409, "No run is going in the session"),

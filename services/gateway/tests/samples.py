@@ -65,6 +65,7 @@ def message(**changed: Any) -> MessageView:
             "content": {"content": "Hello"},
             "sequence_number": 1,
             "model": None,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -81,6 +82,7 @@ def tool_call(**changed: Any) -> ToolCallView:
             "tool_output": {"content": "def test(): pass"},
             "status": "success",
             "duration_ms": 120,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -92,6 +94,7 @@ def run(**changed: Any) -> RunView:
         {
             "id": RUN,
             "session_id": SESSION,
+            "message": "Analyze the log.",
             "status": "completed",
             "attempt": 1,
             "error_code": None,

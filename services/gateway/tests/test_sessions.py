@@ -6,9 +6,9 @@ import httpx
 import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
-from contracts.samples import SESSION, TIME, USER
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, USER
 from contracts.session.commands import CreateSession, DeleteSession
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.queries import GetMessage, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Services
@@ -147,6 +147,22 @@ async def test_messages_are_listed(client: httpx.AsyncClient, services: Services
     assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
     assert answer.json()["items"][0]["content"] == {"content": "Hello"}
     assert answer.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
+
+
+async def test_the_newest_messages_of_a_run_are_listed_and_go_on_after_the_last(
+    client: httpx.AsyncClient, services: Services
+):
+    await services.answer(ListMessages, page_of(samples.message(), total=10))
+    asked = {"order": "desc", "run_id": RUN, "limit": 1}
+    answer = await client.get(f"{ONE}/messages", params=asked)
+    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, **asked})
+    assert answer.json()["links"]["next"] == f"{ONE}/messages?limit=1&run_id={RUN}&order=desc&after={MESSAGE}"
+
+
+async def test_a_message_is_shown(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetMessage, samples.message())
+    assert (await client.get(f"{ONE}/messages/{MESSAGE}")).json()["content"] == {"content": "Hello"}
+    assert str(services.heard[-1][0].message_id) == MESSAGE
 
 
 async def test_tool_calls_are_listed(client: httpx.AsyncClient, services: Services):

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import UUID
 
 from contracts.refusals import Refusal
@@ -30,47 +30,65 @@ RESTARTED = (
 
 
 class TimeLimit:
-    """A time limit that stands still while people are waited for; `asyncio.timeout` otherwise."""
+    """Calls `end` when the time is over; it stands still while people are waited for."""
 
-    def __init__(self, seconds: float) -> None:
-        self._timeout, self._left = asyncio.timeout(seconds), seconds
-        self._waiting, self._running = 0, False
+    def __init__(self, seconds: float, end: Callable[[], Awaitable[None]]) -> None:
+        self.expired = False
+        self._left, self._end, self._waiting = seconds, end, 0
+        self._over, self._due, self._timer = asyncio.Event(), 0.0, cast(asyncio.TimerHandle | None, None)
 
     async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
-        self._running = True
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._ending = self._tasks.create_task(self._end_when_over())
+        self._go()
         return self
 
-    async def __aexit__(self, *raised: Any) -> bool | None:
-        self._running = False
-        return await self._timeout.__aexit__(*raised)
+    async def __aexit__(self, *_: object) -> None:
+        self._stand()
+        self._waiting += 1  # for good: who leaves `standing` later starts nothing any more
+        self._ending.cancel()
+        # Without the caller's exception, which a task group would wrap.
+        await self._tasks.__aexit__(None, None, None)
 
-    def expired(self) -> bool:
-        """Whether it ended what went on inside."""
-        return self._timeout.expired()
+    @property
+    def over(self) -> bool:
+        """Whether `end` was called."""
+        return self._over.is_set()
 
     def end(self) -> None:
-        """End what goes on inside now."""
-        self._set(0)
-        self._running = False
+        """Call `end` now."""
+        self._over.set()
 
     @contextmanager
     def standing(self) -> Generator[None]:
         """Do not count the time until leaving."""
-        if not self._waiting:
-            self._left = max(0.0, (self._timeout.when() or 0.0) - asyncio.get_running_loop().time())
-            self._set(None)
+        self._stand()
         self._waiting += 1
         try:
             yield
         finally:
             self._waiting -= 1
             if not self._waiting:
-                self._set(self._left)
+                self._go()
 
-    def _set(self, seconds: float | None) -> None:
-        if self._running and not self._timeout.expired():
-            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+    def _go(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + self._left
+        self._timer = loop.call_at(self._due, self._expire)
+
+    def _stand(self) -> None:
+        if self._timer:
+            self._left = max(0.0, self._due - asyncio.get_running_loop().time())
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._over.set()
+
+    async def _end_when_over(self) -> None:
+        await self._over.wait()
+        await self._end()
 
 
 class Asking:
@@ -84,7 +102,7 @@ class Asking:
         """Give what is decided about a tool call, however long people take.
 
         Raises:
-            Refusal: the run is over, or another worker has it; what goes on within the limit is ended.
+            Refusal: the run is over, or another worker has it; the time is over too then.
         """
         approval_id = clock.new_id()
         wanted = RequestApproval(

@@ -1,5 +1,6 @@
 """What the tests of the agents need: a simulated model, a database, this machine's sandbox."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -92,6 +93,13 @@ def calling(*tools: tuple[str, dict[str, Any]], words: str = "Do it.") -> str:
 def bash(command: str) -> str:
     """Write a prompt on which the agent runs a command."""
     return calling(("Bash", {"command": command, "description": "a test"}), words="Run it.")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something to be so."""
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110  processes and files send no events
+            await asyncio.sleep(0.02)
 
 
 def running(*words: str) -> list[int]:

@@ -1,5 +1,6 @@
 """Agents and the runs they work for: called off, limited in time, limited in money over all processes."""
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +10,7 @@ from contracts.refusals import Code
 from runtime.clock import new_id
 from session.agent import Agents, AgentSpec, Finished, Limits, ToolReturned
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted
+from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted, until
 
 STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
 WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
@@ -27,6 +28,16 @@ async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
         await replica.agents.close(spec.session_id, spec.run_id)
         rest = [told async for told in turn]
     assert rest[-1] == STOPPED
+
+
+async def test_a_turn_that_is_called_off_tells_what_it_used(replica: Replica) -> None:
+    spec = working_for(new_id(), replica)
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(_ask(replica.agents, spec, scripted("Go.", DEAR | {"tools": [WAITING]})))
+        await until((spec.workspace / "begun").exists)
+        await replica.agents.close(spec.session_id, spec.run_id)
+    end = asking.result().end
+    assert (end.error_code, end.input_tokens, end.cost_usd > 0) == (Code.AGENT_FAILED, 1000, True)
 
 
 async def test_calling_a_run_off_leaves_the_turn_of_the_one_that_follows(replica: Replica) -> None:
@@ -87,6 +98,7 @@ async def test_an_agent_that_starts_may_spend_what_is_left(replica: Replica) -> 
     assert telling.end.error_code is Code.BUDGET_EXCEEDED
 
 
+WAITING = {"name": "Bash", "input": {"command": "touch begun; sleep 60", "description": "a test"}}
 TRUE = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
 
 

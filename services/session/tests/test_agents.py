@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,7 @@ from contracts.refusals import Code
 from session.agent import Finished, Limits, Told
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import NewReplica, Replica, bash, running, scripted
+from services.session.tests.conftest import NewReplica, Replica, bash, running, scripted, until
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
@@ -25,12 +25,6 @@ SLOW = bash(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
 async def begun(turn: AsyncGenerator[Told], replica: Replica) -> None:
     await anext(turn)
     await until((replica.workspaces / "one" / "begun").exists)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110  processes and files send no events
-            await asyncio.sleep(0.02)
 
 
 async def test_the_next_turn_finds_the_process_of_the_one_before(replica: Replica) -> None:

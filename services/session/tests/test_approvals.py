@@ -48,6 +48,7 @@ def run(attempt: int = 1) -> RunView:
     return RunView(
         id=UUID(RUN),
         session_id=UUID(SESSION),
+        message="Do it.",
         status="running",
         attempt=attempt,
         error_code=None,
@@ -94,8 +95,19 @@ class Service:
         return Asking(cast(Any, self), run(attempt), limit)
 
 
+async def nothing() -> None:
+    """Let what goes on go on."""
+
+
+def limited(seconds: float, ended: asyncio.Event) -> TimeLimit:
+    async def end() -> None:
+        ended.set()
+
+    return TimeLimit(seconds, end)
+
+
 async def asked(service: Service) -> Ruling:
-    async with asyncio.timeout(10), TimeLimit(1000) as limit:
+    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit:
         return await service.asking(limit).ask("toolu_1", "Bash", {"command": "ls"})
 
 
@@ -128,63 +140,56 @@ async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
 
 async def test_a_worker_that_lost_the_run_is_ended() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_OVER, "Another worker has it."))
-    limit = TimeLimit(1000)
-    asking = service.asking(limit)
-
-    async def work() -> None:
-        async with limit:
-            with pytest.raises(Refusal):
-                await asking.ask("toolu_1", "Bash", {})
-            await asyncio.Event().wait()
-
-    with pytest.raises(TimeoutError):
-        await work()
-    assert asking.refusal
-    assert asking.refusal.code is Code.RUN_OVER
+    ended = asyncio.Event()
+    async with asyncio.timeout(10), limited(1000, ended) as limit:
+        asking = service.asking(limit)
+        with pytest.raises(Refusal):
+            await asking.ask("toolu_1", "Bash", {})
+        await ended.wait()
+    assert (asking.refusal and asking.refusal.code, limit.expired) == (Code.RUN_OVER, False)
 
 
 async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
     decided = approval(status="denied")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
-    async with TimeLimit(1000) as limit:
+    async with TimeLimit(1000, nothing) as limit:
         prompt = await service.asking(limit, attempt=2).continuation()
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
     assert [command.approval_id for command in service.sent] == [ID]
 
 
 async def test_time_stands_still_while_people_are_waited_for() -> None:
-    async with TimeLimit(0.05) as limit:
+    ended = asyncio.Event()
+    async with limited(0.05, ended) as limit:
         with limit.standing(), limit.standing():
             await asyncio.sleep(0.2)
-    assert not limit.expired()
+        assert (limit.expired, ended.is_set()) == (False, False)
 
 
 async def test_time_goes_on_when_nobody_is_waited_for_any_more() -> None:
-    limit = TimeLimit(0.05)
-
-    async def work() -> None:
-        async with limit:
-            with limit.standing():
-                pass
-            await asyncio.Event().wait()
-
-    with pytest.raises(TimeoutError):
-        await work()
-    assert limit.expired()
+    ended = asyncio.Event()
+    async with asyncio.timeout(10), limited(0.05, ended) as limit:
+        with limit.standing():
+            pass
+        await ended.wait()
+    assert limit.expired
 
 
 async def test_a_limit_can_be_ended_also_while_it_stands() -> None:
-    limit = TimeLimit(1000)
+    ended = asyncio.Event()
+    async with asyncio.timeout(10), limited(1000, ended) as limit:
+        with limit.standing(), limit.standing():
+            limit.end()
+            await ended.wait()
 
-    async def work() -> None:
-        async with limit:
-            with limit.standing(), limit.standing():
-                limit.end()
-            await asyncio.Event().wait()
 
-    with pytest.raises(TimeoutError):
-        await work()
+async def test_a_limit_that_was_left_ends_nothing() -> None:
+    ended = asyncio.Event()
+    async with limited(0.01, ended):
+        pass
+    await asyncio.sleep(0.05)
+    assert not ended.is_set()
 
 
 async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:

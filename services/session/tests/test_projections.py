@@ -106,6 +106,14 @@ async def test_a_cancelled_run_tells_that_and_keeps_what_was_said(desk: Desk) ->
     assert await status(desk, run.session_id) == "active"
 
 
+async def test_what_a_cancelled_run_used_is_added_to_its_session(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, CancelRun, EndRun):
+        await desk.send(command.example())
+    run, session = await desk.ask(GetRun.example()), await desk.ask(GetSession.example())
+    assert (run.status, run.usage) == ("cancelled", EndRun.example().usage)
+    assert (session.status, session.total_cost_usd) == ("active", run.usage.cost_usd)
+
+
 async def test_cancelling_a_run_that_waits_leaves_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)

@@ -22,6 +22,7 @@ from contracts.session.events import (
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
+    UsageRecorded,
 )
 from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
@@ -114,6 +115,27 @@ def test_what_comes_for_a_cancelled_run_is_refused() -> None:
     given.when(lambda s: s.end_run(RUN_ID, Usage())).refused(Code.RUN_OVER)
 
 
+RICH = SessionCreated.model_validate(SessionCreated.sample | {"sdk_options": {"max_budget_usd": 0.3}})
+USED = Usage(cost_usd=Decimal("0.3"))
+
+
+def test_of_a_cancelled_run_is_taken_down_what_it_used() -> None:
+    given = session(REQUESTED, STARTED, cancelled(RUN_ID), requested(TWO))
+    given.when(lambda s: s.end_run(RUN_ID, USED)).then(UsageRecorded(run_id=RUN_ID, usage=USED))
+
+
+@pytest.mark.parametrize(
+    "ended", [(STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)), (cancelled(RUN_ID),)]
+)
+def test_what_a_cancelled_run_used_is_taken_down_once_and_only_if_it_began(ended: tuple[SessionFact, ...]) -> None:
+    session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USED)).refused(Code.RUN_OVER)
+
+
+def test_what_a_cancelled_run_used_counts_against_the_budget() -> None:
+    facts = [RICH, REQUESTED, STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)]
+    Given(Session(UUID(SESSION)), *facts).when(ask("reject")).refused(Code.BUDGET_EXCEEDED)
+
+
 def test_interrupting_ends_the_run_that_is_going() -> None:
     session(REQUESTED, STARTED).when(lambda s: s.interrupt()).then(cancelled(RUN_ID, "interrupted"))
 
@@ -157,9 +179,6 @@ def test_deleting_ends_the_run_that_is_going_and_those_that_wait() -> None:
     ends = [cancelled(run_id, "session_deleted") for run_id in (RUN_ID, TWO, THREE)]
     given = session(REQUESTED, STARTED, queued(TWO), queued(THREE))
     given.when(lambda s: s.delete()).then(*ends, SessionDeleted(user_id=UUID(USER)))
-
-
-RICH = SessionCreated.model_validate(SessionCreated.sample | {"sdk_options": {"max_budget_usd": 0.3}})
 
 
 def spent(amount: str) -> list[SessionFact]:

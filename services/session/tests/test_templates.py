@@ -99,18 +99,6 @@ async def test_a_list_comes_in_pages(desk: Desk) -> None:
     assert ([template.name for template in rest.items], rest.total) == (["one"], 3)
 
 
-async def test_a_list_shows_large_options_cut(desk: Desk) -> None:
-    schema = {"type": "object", "$comment": "x" * 5_000}
-    large = {"system_prompt": "é" * 2_000, "output_format": {"type": "json_schema", "schema": schema}, "model": "m"}
-    template_id = await make(desk, sdk_options=large)
-    [listed] = (await desk.ask(ListTemplates())).items
-    assert listed.sdk_options.system_prompt == "é" * 1_000 + "…"
-    assert (listed.sdk_options.output_format or {}).keys() == {"truncated", "size_bytes"}
-    whole = await desk.ask(GetTemplate(template_id=template_id))
-    assert whole.sdk_options == SdkOptions.model_validate(large)
-    assert listed.sdk_options.model == "m"
-
-
 async def test_anothers_private_template_does_not_exist(desk: Desk) -> None:
     await desk.send(CreateTemplate.example())
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):

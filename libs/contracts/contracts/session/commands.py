@@ -159,7 +159,7 @@ class StartRun(Command[RunView]):
 
 
 class RecordMessage(Command[None]):
-    """The agent said something, and may have called tools in it."""
+    """The agent said something, and may have called tools in it; a subagent did, if a tool call is the parent."""
 
     subject = "cmd.session.record_message"
     sample = {
@@ -184,6 +184,7 @@ class RecordMessage(Command[None]):
     message_id: UUID
     blocks: list[Block]
     model: str
+    parent_tool_use_id: str | None = None
 
 
 class RecordToolResult(Command[None]):

@@ -81,7 +81,7 @@ class RunStarted(Event):
 
 
 class MessageRecorded(Event):
-    """The agent said something."""
+    """The agent said something; if a tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.message_recorded"
     sample = {
@@ -97,10 +97,11 @@ class MessageRecorded(Event):
     sequence_number: int
     blocks: list[Block]
     model: str
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallStarted(Event):
-    """The agent began to use a tool."""
+    """The agent began to use a tool; if another tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.tool_call_started"
     sample = {
@@ -116,6 +117,7 @@ class ToolCallStarted(Event):
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallEnded(Event):
@@ -178,6 +180,16 @@ class RunCancelled(Event):
     usage: Usage
 
 
+class UsageRecorded(Event):
+    """What a run used that was ended before its agent could say so."""
+
+    subject = "evt.session.usage_recorded"
+    sample = {"run_id": RUN, "usage": {"cost_usd": "0.0012"}}
+
+    run_id: UUID
+    usage: Usage
+
+
 class SessionPaused(Event):
     """No run of the session is requested until it is resumed; one that is going ends as ever."""
 
@@ -217,6 +229,7 @@ type SessionFact = (
     | RunCompleted
     | RunFailed
     | RunCancelled
+    | UsageRecorded
     | SessionPaused
     | SessionResumed
     | SessionDeleted

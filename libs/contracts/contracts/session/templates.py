@@ -22,20 +22,25 @@ _SAMPLE = {
 }
 
 
-class TemplateView(Message):
-    """A template as those see it who may read it."""
+class TemplateSummary(Message):
+    """A template as a list of templates shows it."""
 
     id: UUID
     user_id: UUID
     name: str
     description: str
     category: Category
-    sdk_options: SdkOptions
     default_mode: TemplateMode
     is_public: bool
     usage_count: int
     created_at: datetime
     updated_at: datetime
+
+
+class TemplateView(TemplateSummary):
+    """A template as those see it who may read it."""
+
+    sdk_options: SdkOptions
 
 
 class GetTemplate(Query[TemplateView]):
@@ -47,10 +52,10 @@ class GetTemplate(Query[TemplateView]):
     template_id: UUID
 
 
-class ListTemplates(Query[Page[TemplateView]]):
+class ListTemplates(Query[Page[TemplateSummary]]):
     """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description.
 
-    `after` is the last id of the page before. Long prompts are cut, and large forms given as their size.
+    `after` is the last id of the page before.
     """
 
     subject = "qry.session.list_templates"

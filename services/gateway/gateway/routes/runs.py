@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.commands import CancelRun, InterruptSession, PauseSession, ResumeSession
-from contracts.session.queries import ListRuns
+from contracts.session.queries import GetRun, ListRuns
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
@@ -31,6 +31,19 @@ async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller:
     page = await caller.ask(ListRuns(session_id=session_id, **window.model_dump()))
     items = [RunListed.of(run, usage=Metrics.of(run.usage)) for run in page.items]
     return RunPage.over(page, items, window, request).response()
+
+
+@router.get(
+    "/runs/{run_id}",
+    operation_id="getRun",
+    summary="Show a run",
+    response_model=Run,
+    responses=documented(*READ, Code.RUN_NOT_FOUND),
+)
+async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
+    """What a query came to, or how far it is."""
+    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
+    return Run.of(view, usage=Metrics.of(view.usage)).response()
 
 
 @router.post(

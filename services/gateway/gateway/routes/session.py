@@ -5,16 +5,15 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.commands import DeleteSession
-from contracts.session.queries import GetRun, GetSession, GetToolCall, ListMessages, ListSessions, ListToolCalls
+from contracts.session.queries import GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
-from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCall, ToolCallPage
-from gateway.schemas.lists import Window
-from gateway.schemas.session import NewSession, Session, SessionChange, SessionPage, SessionWindow
+from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
+from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
 from gateway.streams.events import accepts_events
@@ -54,9 +53,9 @@ async def create(body: NewSession, caller: Caller) -> Response:
     responses=documented(*TOKEN),
 )
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first; an admin sees those of all users."""
+    """Newest first, without their options; an admin sees those of all users."""
     page = await caller.ask(ListSessions(**window.model_dump()))
-    return SessionPage.over(page, [Session.of(view) for view in page.items], window, request).response()
+    return SessionPage.over(page, [SessionListed.of(view) for view in page.items], window, request).response()
 
 
 @router.get(
@@ -140,57 +139,3 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         code = run.error_code or Code.RUN_CANCELLED
         raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
     return Answer.to(run).response()
-
-
-@router.get(
-    "/{session_id}/messages",
-    operation_id="listMessages",
-    summary="List the messages of a session",
-    response_model=MessagePage,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
-)
-async def messages(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
-    """Oldest first."""
-    page = await caller.ask(ListMessages(session_id=session_id, skip=window.skip, limit=window.limit))
-    return MessagePage.over(page, page.items, window, request).response()
-
-
-@router.get(
-    "/{session_id}/tool-calls",
-    operation_id="listToolCalls",
-    summary="List the tool calls of a session",
-    response_model=ToolCallPage,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
-)
-async def tool_calls(
-    session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
-) -> Response:
-    """Oldest first; `tool_output` is null while the tool runs. What is larger than 16 KiB is given as its size."""
-    page = await caller.ask(ListToolCalls(session_id=session_id, skip=window.skip, limit=window.limit))
-    return ToolCallPage.over(page, page.items, window, request).response()
-
-
-@router.get(
-    "/{session_id}/tool-calls/{tool_call_id}",
-    operation_id="getToolCall",
-    summary="Show a tool call",
-    response_model=ToolCall,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.TOOL_CALL_NOT_FOUND),
-)
-async def tool_call(session_id: UUID, tool_call_id: UUID, caller: Caller) -> Response:
-    """Whole, however large its input and output are."""
-    view = await caller.ask(GetToolCall(session_id=session_id, tool_call_id=tool_call_id))
-    return ToolCall.of(view).response()
-
-
-@router.get(
-    "/{session_id}/runs/{run_id}",
-    operation_id="getRun",
-    summary="Show a run",
-    response_model=Run,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
-)
-async def run(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
-    """What a query came to, or how far it is."""
-    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
-    return Run.of(view, usage=Metrics.of(view.usage)).response()

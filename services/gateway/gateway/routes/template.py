@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented
-from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplatePage, TemplateWindow
+from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -44,7 +44,7 @@ async def create(body: NewTemplate, caller: Caller) -> Response:
 async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, request: Request) -> Response:
     """Newest first: one's own and the public ones; an admin sees those of all users."""
     page = await caller.ask(ListTemplates(**window.model_dump()))
-    return TemplatePage.over(page, [Template.of(view) for view in page.items], window, request).response()
+    return TemplatePage.over(page, [TemplateListed.of(view) for view in page.items], window, request).response()
 
 
 @router.get(

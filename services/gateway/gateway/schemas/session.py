@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import ChangeSession, CreateSession
-from contracts.session.queries import SessionView
+from contracts.session.queries import SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from runtime import clock
@@ -84,6 +84,9 @@ _SESSION: dict[str, Any] = {
 }
 
 
+_LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata"}}
+
+
 class Session(SessionView, Shown):
     """A session."""
 
@@ -92,9 +95,17 @@ class Session(SessionView, Shown):
     total_cost_usd: Money
 
 
-class SessionPage(PageShown[Session]):
+class SessionListed(SessionSummary, Shown):
+    """A session in a list: without its options and metadata."""
+
+    model_config = example(_LISTED)
+
+    total_cost_usd: Money
+
+
+class SessionPage(PageShown[SessionListed]):
     """Sessions, newest first."""
 
     model_config = example(
-        {"items": [_SESSION], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+        {"items": [_LISTED], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.samples import TEMPLATE, TIME, USER
-from contracts.session.templates import Category, ChangeTemplate, CreateTemplate, TemplateView
+from contracts.session.templates import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
 from contracts.session.values import TemplateMode
 from pydantic import Field, StringConstraints
 from runtime import clock
@@ -78,15 +78,24 @@ _TEMPLATE: dict[str, Any] = {
 }
 
 
+_LISTED = {name: value for name, value in _TEMPLATE.items() if name != "sdk_options"}
+
+
 class Template(TemplateView, Shown):
     """A template."""
 
     model_config = example(_TEMPLATE)
 
 
-class TemplatePage(PageShown[Template]):
+class TemplateListed(TemplateSummary, Shown):
+    """A template in a list: without its options."""
+
+    model_config = example(_LISTED)
+
+
+class TemplatePage(PageShown[TemplateListed]):
     """Templates, newest first."""
 
     model_config = example(
-        {"items": [_TEMPLATE], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+        {"items": [_LISTED], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
     )

@@ -116,7 +116,7 @@ class Agents:
             raise
 
     async def _keep(self, agent: Agent) -> None:
-        if self._live.get(agent.spec.session_id) is not agent:
+        if agent.retired or self._live.get(agent.spec.session_id) is not agent:
             await agent.stop()
             return
         agent.rest()

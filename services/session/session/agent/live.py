@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from claude_agent_sdk import (
@@ -20,11 +20,11 @@ from claude_agent_sdk import (
     ResultMessage,
     ToolPermissionContext,
 )
-from contracts.refusals import Refusal
+from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
-from session.agent.telling import Teller, Told
+from session.agent.telling import Finished, Teller, Told
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
@@ -33,6 +33,7 @@ log = get_logger()
 
 GRACE = 0.2
 STOP_TIMEOUT = 10.0
+INTERRUPTED_WITHIN = 1.0
 STORED_WITHIN = 2.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
@@ -80,6 +81,8 @@ class Agent:
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
+        self._between_turns = asyncio.Event()
+        self._between_turns.set()
 
     def claim(self, spec: AgentSpec) -> bool:
         """Take this agent for a turn, unless it is busy, is to end, has died, or runs with other options."""
@@ -129,20 +132,25 @@ class Agent:
     async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
 
+        The `Finished` of a turn that is stopped says what it used until then, if the agent still told.
+
         Raises:
             AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
         """
         self._ask = ask
+        self._between_turns.clear()
         try:
             async with aclosing(self._messages(prompt)) as messages:
                 async for message in messages:
                     for told in self._teller.tell(message):
-                        yield told
+                        yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
         except AgentFailed:
             raise
         except Exception as error:  # what is run in there can write anything in the agent's name
             log.warning("agent broke down", error=repr(error), complaints=list(self._complaints))
             raise AgentFailed(STOPPED if self._ended else BROKE_DOWN) from error
+        finally:
+            self._between_turns.set()
 
     async def stop(self) -> None:
         """End the process with all it started, also in the middle of a turn; nothing happens when it has ended."""
@@ -154,6 +162,7 @@ class Agent:
             if self._ended:
                 return
             self._ended = True
+            await self._interrupt()
             # The SDK first lets go of the process, which then ends by itself if it is idle.
             killing = asyncio.get_running_loop().call_later(GRACE, self._cell.kill)
             try:
@@ -171,6 +180,19 @@ class Agent:
             if BAD_SCHEMA in complaint:
                 return f"{NOT_STARTED} sdk_options.output_format: {complaint.partition(BAD_SCHEMA)[2][:LONGEST_REASON]}"
         return NOT_STARTED
+
+    async def _interrupt(self) -> None:
+        """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""
+        if self._client is None or self._between_turns.is_set():
+            return
+        try:
+            async with asyncio.timeout(INTERRUPTED_WITHIN):
+                await self._client.interrupt()
+                await self._between_turns.wait()
+        except TimeoutError:
+            log.info("agent did not tell in time what it used")
+        except Exception:  # what is run in there can answer anything in its name; it is killed next
+            log.exception("agent did not tell what it used")
 
     async def _leave(self) -> None:
         self._cell.kill()
@@ -190,6 +212,9 @@ class Agent:
                 if isinstance(message, ResultMessage):
                     return
         raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
+
+    def _stopped(self, told: Finished) -> Finished:
+        return replace(told, error_code=Code.AGENT_FAILED, error_detail=STOPPED)
 
     async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         tool_use_id = context.tool_use_id or ""

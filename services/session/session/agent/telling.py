@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +23,11 @@ NOT_VALID = "The agent did not manage to answer in the form that `output_format`
 
 @dataclass(frozen=True)
 class Said:
-    """The model spoke, or called tools."""
+    """The model spoke, or called tools; in a subagent, if a tool call is its parent."""
 
     blocks: list[Block]
     model: str
+    parent_tool_use_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,20 @@ class Teller:
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     _begun: dict[str, float] = field(default_factory=dict[str, float])
+    _saying: Said | None = None
+    """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
 
     def tell(self, message: sdk.Message) -> Iterator[Told]:
         """Give what the message means; most mean nothing to others."""
+        if not _goes_on(message):
+            yield from self._said()
         match message:
-            case sdk.AssistantMessage(model=model, content=content) if model != NOTICE:
-                blocks = [block for part in content if (block := self._block(part))]
-                if blocks:
-                    yield Said(blocks, model)
+            case sdk.AssistantMessage(model=model, content=content, parent_tool_use_id=parent) if model != NOTICE:
+                said = Said([block for part in content if (block := self._block(part))], model, parent)
+                if parent is None:
+                    self._saying = replace(said, blocks=[*(self._saying.blocks if self._saying else []), *said.blocks])
+                elif said.blocks:
+                    yield said
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
@@ -85,6 +92,11 @@ class Teller:
                 yield self._finished(message)
             case _:
                 pass
+
+    def _said(self) -> Iterator[Said]:
+        said, self._saying = self._saying, None
+        if said and said.blocks:
+            yield said
 
     def _block(self, part: sdk.ContentBlock) -> Block | None:
         match part:
@@ -128,6 +140,19 @@ class Teller:
             detail,
             output,
         )
+
+
+def _goes_on(message: sdk.Message) -> bool:
+    """Whether what the agent is saying may go on after it."""
+    match message:
+        case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
+            return parent is not None or model != NOTICE
+        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # after the last block
+            return False
+        case sdk.StreamEvent() | sdk.SystemMessage():
+            return True
+        case _:
+            return False
 
 
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:

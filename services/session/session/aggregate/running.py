@@ -13,6 +13,7 @@ from contracts.session.events import (
     RunStarted,
     SessionPaused,
     SessionResumed,
+    UsageRecorded,
 )
 from contracts.session.values import Block, CancelReason, Json, OnBusy, Usage
 
@@ -63,17 +64,26 @@ class Running(State):
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def record_message(self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str) -> None:
-        """Take down what the agent said, and the tool calls in it.
+    def record_message(
+        self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str, parent_tool_use_id: str | None = None
+    ) -> None:
+        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER.
         """
         run = self._going(run_id)
-        number = self.messages + 1
-        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
+        parent = run.tool_calls.get(parent_tool_use_id) if parent_tool_use_id else None
+        said = MessageRecorded(
+            run_id=run_id,
+            message_id=message_id,
+            sequence_number=self.messages + 1,
+            blocks=blocks,
+            model=model,
+            parent_tool_call_id=parent,
+        )
         self.record(said)
-        self._record_all(run.calls(blocks))
+        self._record_all(run.calls(blocks, parent))
 
     def record_tool_result(
         self, run_id: UUID, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int
@@ -96,9 +106,14 @@ class Running(State):
     ) -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
+        Of a run that was ended without its agent, only what that used is taken down.
+
         Raises:
             Refusal: RUN_OVER.
         """
+        if run_id in self.unbilled and usage != Usage():
+            self.record(UsageRecorded(run_id=run_id, usage=usage))
+            return
         self._record_all(self._going(run_id).ending())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))

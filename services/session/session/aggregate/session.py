@@ -22,6 +22,7 @@ from contracts.session.events import (
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
+    UsageRecorded,
 )
 from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
@@ -48,6 +49,7 @@ class Session(Aggregate[SessionFact], Running, Approving):
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
+        self.unbilled: set[UUID] = set()
         self.mode: Mode = "interactive"
         self.remembered: dict[str, Ruling] = {}
         self.decided: dict[UUID, ApprovalDecided] = {}
@@ -108,12 +110,14 @@ class Session(Aggregate[SessionFact], Running, Approving):
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.allow(sdk_options.max_budget_usd)
 
-    def _ended(self, run_id: UUID, usage: Usage) -> None:
-        if self.run and self.run.id == run_id:
+    def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
+        if self.run and self.run.id == fact.run_id:
+            if self.run.started and fact.usage == Usage():
+                self.unbilled.add(fact.run_id)
             self.run = None
-        self.queue.leave(run_id)
-        self.queue.spent_usd += usage.cost_usd
-        self.over.add(run_id)
+        self.queue.leave(fact.run_id)
+        self.queue.spent_usd += fact.usage.cost_usd
+        self.over.add(fact.run_id)
 
     def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
         """Fold one fact."""
@@ -150,7 +154,10 @@ class Session(Aggregate[SessionFact], Running, Approving):
             case DecisionDelivered():
                 self._going(fact.run_id).hand_over(fact.approval_id)
             case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(fact.run_id, fact.usage)
+                self._ended(fact)
+            case UsageRecorded():
+                self.unbilled.remove(fact.run_id)
+                self.queue.spent_usd += fact.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True
             case SessionResumed():

@@ -23,6 +23,8 @@ class State(ABC):
     run: Run | None
     queue: Queue
     over: set[UUID]
+    unbilled: set[UUID]
+    """Runs that were ended without their agent, which may still say what it used."""
     remembered: dict[str, Ruling]
     decided: dict[UUID, ApprovalDecided]
 

@@ -22,6 +22,7 @@ from contracts.session.events import (
     SessionResumed,
     ToolCallEnded,
     ToolCallStarted,
+    UsageRecorded,
 )
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
@@ -67,14 +68,15 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
-                fact.run_id, id, at,
+                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
         case RunRequested() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at, requested_at) VALUES ($1, $2, 'queued', $3, $3) "
+                "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
+                "VALUES ($1, $2, $3, 'queued', $4, $4) "
                 "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-                fact.run_id, id, at,
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
             await db.execute(
                 "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
@@ -93,9 +95,9 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await _say(recorded, fact, db)
         case ToolCallStarted() as fact:
             await db.execute(
-                "INSERT INTO tool_calls (id, session_id, run_id, tool_name, tool_input, status, created_at) "
-                "VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                fact.tool_call_id, id, fact.run_id, fact.tool_name, fact.tool_input, at,
+                "INSERT INTO tool_calls (id, session_id, run_id, parent_tool_call_id, tool_name, tool_input, status, "
+                "created_at) VALUES ($1, $2, $3, $4, $5, $6, 'running', $7)",
+                fact.tool_call_id, id, fact.run_id, fact.parent_tool_call_id, fact.tool_name, fact.tool_input, at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", id)
         case ToolCallEnded() as fact:
@@ -122,6 +124,8 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)
         case RunCompleted() | RunFailed() | RunCancelled() as fact:
             await _end(recorded, fact, db)
+        case UsageRecorded() as fact:
+            await _charge(recorded, fact, db)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
         case SessionResumed():
@@ -144,12 +148,12 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
     text = "".join(block.text for block in fact.blocks if isinstance(block, TextBlock))
     blocks = [block.model_dump(mode="json") for block in fact.blocks]
     await db.execute(
-        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
-        "VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7)",
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at) VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8)",
         recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": text, "blocks": blocks},
-        fact.model, recorded.at,
+        fact.model, fact.parent_tool_call_id, recorded.at,
     )  # fmt: skip
-    if text:
+    if text and fact.parent_tool_call_id is None:
         await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", fact.run_id, fact.sequence_number)
     await db.execute(
         "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",
@@ -159,20 +163,29 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
 
 async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled, db: Connection) -> None:
     status, code, detail = _outcome(fact)
-    usage = fact.usage
     requested = await db.fetchval(
-        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, duration_ms = $5, input_tokens = $6, "
-        "output_tokens = $7, cost_usd = $8, ended_at = $9, structured_output = $10 WHERE id = $1 "
-        "RETURNING requested_at IS NOT NULL",
-        fact.run_id, status, code, detail, usage.duration_ms, usage.input_tokens, usage.output_tokens,
-        usage.cost_usd, recorded.at, fact.structured_output if isinstance(fact, RunCompleted) else None,
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
+        "WHERE id = $1 RETURNING requested_at IS NOT NULL",
+        fact.run_id, status, code, detail, recorded.at,
+        fact.structured_output if isinstance(fact, RunCompleted) else None,
+    )  # fmt: skip
+    if requested:  # one that ends while it waits leaves the session as it is
+        await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)
+    await _charge(recorded, fact, db)
+
+
+async def _charge(
+    recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled | UsageRecorded, db: Connection
+) -> None:
+    usage = fact.usage
+    await db.execute(
+        "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
+        fact.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
     )  # fmt: skip
     await db.execute(
-        # A run that ends while it waits leaves the session as it is.
-        "UPDATE sessions SET status = CASE WHEN $6 AND status <> 'paused' THEN 'active' ELSE status END, "
-        "total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
+        "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
         "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
-        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at, requested,
+        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Runs the agent, and ends it with its run."""
 
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 
 from contracts.refusals import Code, Refusal
@@ -14,7 +15,7 @@ from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
 
-from session.agent import AgentSpec, Delta, Finished, Said, Told, ToolReturned
+from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
 from session.approvals import Asking, TimeLimit
 from session.tools import Tools
 
@@ -33,7 +34,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
     Fails, and so is tried again, when the facts cannot be stored: the next worker then finds a run that was begun, and
     ends it as interrupted.
     """
-    session_id, run_id = recorded.id, recorded.fact.run_id
+    session_id, run_id, agents = recorded.id, recorded.fact.run_id, reaction.tools.agents
     try:
         run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
         if run.status not in GOING:
@@ -43,21 +44,17 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
         spec = AgentSpec(session_id, workspace, options, run_id, _money_left(session))
         seconds = session.sdk_options.timeout_seconds
-        limit = TimeLimit(seconds)
+        limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
         asking = Asking(reaction, run, limit)
-        try:
-            async with limit:
-                await _converse(spec, recorded, asking, reaction)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            if asking.refusal:
-                raise asking.refusal from None
+        async with limit:
+            finished = await _converse(spec, recorded, asking, reaction)
+        if asking.refusal:
+            raise asking.refusal
+        if limit.expired:
             detail = f"The run took longer than {seconds} s."
-            await reaction.send(
-                EndRun(session_id=session_id, run_id=run_id, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-            )
-    except Refusal as refusal:  # somebody ended the run or the session; a turn under way has ended its agent
+            finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
+        await reaction.send(_ending(recorded, finished))
+    except Refusal as refusal:  # somebody ended the run or the session, and so its agent
         log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
 
 
@@ -67,50 +64,70 @@ def _money_left(session: SessionView) -> Decimal | None:
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]) -> None:
+async def _converse(
+    spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]
+) -> Finished:
     prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
+    over = False
     async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
         async for telling in told:
-            await _record(asked, telling, reaction)
+            if isinstance(telling, Finished):
+                return telling
+            # A run that is over has its agent ended; what that still has to tell is what it used.
+            over = over or asking.limit.over or not await _recorded(asked, telling, reaction)
+    raise AssertionError("a turn ends with what it used")
 
 
-async def _record(asked: Recorded[RunRequested], telling: Told, reaction: Reaction[Tools]) -> None:
+async def _recorded(
+    asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, reaction: Reaction[Tools]
+) -> bool:
     session_id, run_id = asked.id, asked.fact.run_id
-    match telling:
-        case Said(blocks, model):
-            await reaction.send(
-                RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
-            )
-        case ToolReturned():
-            await reaction.send(
-                RecordToolResult(
-                    session_id=session_id,
-                    run_id=run_id,
-                    tool_use_id=telling.tool_use_id,
-                    output=telling.output,
-                    is_error=telling.is_error,
-                    duration_ms=telling.duration_ms,
+    try:
+        match telling:
+            case Said():
+                await reaction.send(
+                    RecordMessage(
+                        session_id=session_id,
+                        run_id=run_id,
+                        message_id=new_id(),
+                        blocks=telling.blocks,
+                        model=telling.model,
+                        parent_tool_use_id=telling.parent_tool_use_id,
+                    )
                 )
-            )
-        case Finished():
-            usage = Usage(
-                duration_ms=telling.duration_ms,
-                input_tokens=telling.input_tokens,
-                output_tokens=telling.output_tokens,
-                cost_usd=telling.cost_usd,
-            )
-            await reaction.send(
-                EndRun(
-                    session_id=session_id,
-                    run_id=run_id,
-                    usage=usage,
-                    error_code=telling.error_code,
-                    error_detail=telling.error_detail or "",
-                    structured_output=telling.structured_output,
+            case ToolReturned():
+                await reaction.send(
+                    RecordToolResult(
+                        session_id=session_id,
+                        run_id=run_id,
+                        tool_use_id=telling.tool_use_id,
+                        output=telling.output,
+                        is_error=telling.is_error,
+                        duration_ms=telling.duration_ms,
+                    )
                 )
-            )
-        case Delta(text):
-            await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
+            case Delta(text):
+                await reaction.tools.deltas.tell(asked.owner, session_id, run_id, text)
+    except Refusal:
+        return False
+    return True
+
+
+def _ending(asked: Recorded[RunRequested], finished: Finished) -> EndRun:
+    usage = Usage(
+        duration_ms=finished.duration_ms,
+        input_tokens=finished.input_tokens,
+        output_tokens=finished.output_tokens,
+        cost_usd=finished.cost_usd,
+    )
+    return EndRun(
+        session_id=asked.id,
+        run_id=asked.fact.run_id,
+        usage=usage,
+        error_code=finished.error_code,
+        error_detail=finished.error_detail or "",
+        structured_output=finished.structured_output,
+    )
 
 
 @reactions.everywhere
