@@ -94,6 +94,14 @@ def test_a_change_during_a_run_is_for_the_next_one(user: User, system: System) -
     assert user.bash(session_id, "echo $WHO") == "after"
 
 
+def test_a_fork_has_the_variables_of_its_parent(user: User) -> None:
+    session_id = user.create("Bash", env={"TOKEN": "sesame"})
+    user.ask(session_id, scripted({"text": "Hello."})).raise_for_status()
+    fork = user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"}).raise_for_status().json()
+    assert fork["sdk_options"]["env"] == {"TOKEN": "***"}
+    assert user.bash(fork["id"], "echo ${#TOKEN}") == "6"
+
+
 def test_anothers_session_is_not_there_to_be_changed(user: User, other: User) -> None:
     answer = other.http.patch(f"/sessions/{user.create()}", json={"name": "mine"})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "SESSION_NOT_FOUND")

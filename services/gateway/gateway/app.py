@@ -11,6 +11,8 @@ from gateway import translation
 from gateway.edge import Edge
 from gateway.routes import (
     approvals,
+    archives,
+    console,
     conversation,
     documentation,
     identity,
@@ -19,13 +21,14 @@ from gateway.routes import (
     session,
     streams,
     template,
+    workspace,
 )
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
     *(identity.auth, session.router, conversation.router, runs.router, template.router),
-    *(approvals.router, streams.router),
+    *(approvals.router, streams.router, workspace.router, archives.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
@@ -67,5 +70,6 @@ def create_app(gateway: Gateway) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     documentation.add(app)
+    console.add(app)
     app.add_middleware(Edge)
     return app

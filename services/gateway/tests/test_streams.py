@@ -19,6 +19,7 @@ from gateway.streams import events, listener
 from gateway.streams.items import Fact
 from gateway.streams.listener import Listener
 from gateway.streams.types import wanted
+from runtime import ordered
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
@@ -33,6 +34,12 @@ NAMES = ["session.run_requested", "session.run_started", "session.run_completed"
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
     return Settings(nats_url=nats_url, ask_timeout_seconds=0.5, stream_heartbeat_seconds=0.1)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a reader whose consumer is gone notice that soon."""
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.5)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, USER
 from contracts.session.commands import ChangeSession, CreateSession, EndRun, StartRun, SubmitQuery
 from contracts.session.events import EnvironmentSet, RunRequested, SessionChanged, SessionCreated
+from contracts.session.forks import ForkSession
 from contracts.session.queries import GetRun, GetSession, ListSessions
 from contracts.session.values import SdkOptions, Usage
 from eventing.dispatch import Dispatcher
@@ -135,6 +136,15 @@ async def test_the_order_of_what_an_answer_is_to_have_is_kept(desk: Desk) -> Non
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SdkOptions(output_format=form)))
     kept = (await desk.ask(GetSession(session_id=ID))).sdk_options.output_format
     assert json.dumps(kept) == json.dumps(form)
+
+
+async def test_a_fork_has_the_variables_of_its_parent_and_changes_on_its_own(desk: Desk) -> None:
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
+    fork = await desk.send(ForkSession.example())
+    assert fork.sdk_options.env == {"TOKEN": "***"}
+    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "another"})))
+    revealed = await Environments(desk.dispatcher.database).revealed(fork.id, fork.sdk_options)
+    assert revealed.env == {"TOKEN": "sesame"}
 
 
 async def test_a_changed_session_is_read_as_changed(desk: Desk) -> None:

@@ -7,12 +7,14 @@ import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, SESSION
 from contracts.session.approvals import GetApproval, ListApprovals, RequestApproval
+from contracts.session.archives import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.commands import (
     CreateSession,
     PauseSession,
     StartRun,
     SubmitQuery,
 )
+from contracts.session.forks import ForkSession
 from contracts.session.queries import (
     CountSessions,
     GetMessage,
@@ -24,6 +26,7 @@ from contracts.session.queries import (
     ListSessions,
     ListToolCalls,
 )
+from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -56,7 +59,22 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, GetMessage, GetToolCall, ListMessages, ListRuns, ListToolCalls])
+@pytest.mark.parametrize(
+    "query",
+    [
+        GetSession,
+        GetRun,
+        GetMessage,
+        GetToolCall,
+        ListMessages,
+        ListRuns,
+        ListToolCalls,
+        ListFiles,
+        ReadFile,
+        GetArchive,
+        ReadArchive,
+    ],
+)
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -161,3 +179,23 @@ async def test_what_an_approval_is_about_is_cut_in_lists_and_whole_on_request(de
     [listed] = (await desk.ask(ListApprovals())).items
     assert (listed.tool_input["truncated"], listed.tool_input["size_bytes"]) == (True, 20_015)
     assert (await desk.ask(GetApproval.example())).tool_input == large
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_an_archived_session_are_not_read(talked: Desk, query: Any) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await talked.ask(query.example())
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_a_fork_that_is_still_copied_are_not_read(talked: Desk, query: Any) -> None:
+    fork = await talked.send(ForkSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(query.example().model_copy(update={"session_id": fork.id}))
+
+
+async def test_an_archive_that_is_still_packed_is_not_read(talked: Desk) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(ReadArchive.example())

@@ -9,6 +9,15 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
 
 
@@ -233,4 +242,13 @@ type SessionFact = (
     | SessionPaused
     | SessionResumed
     | SessionDeleted
+    | SessionForked
+    | ForkCompleted
+    | ForkFailed
+    | ArchiveRequested
+    | SessionArchived
+    | ArchiveFailed
+    | UnarchiveRequested
+    | SessionUnarchived
+    | UnarchiveFailed
 )

@@ -24,6 +24,9 @@ class SessionSummary(Message):
     working_directory_path: str
     parent_session_id: UUID | None
     is_fork: bool
+    ready: bool = True
+    error_code: Code | None = None
+    error_detail: str | None = None
     total_messages: int
     total_tool_calls: int
     total_cost_usd: Decimal

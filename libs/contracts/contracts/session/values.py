@@ -21,6 +21,7 @@ type ToolStatus = Literal["running", "success", "error", "interrupted"]
 type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
 type Decision = Literal["approved", "denied", "expired"]
 type Remember = Literal["once", "session"]
+type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
 type Json = JsonValue

@@ -12,9 +12,11 @@ from gateway.auth.bearer import Caller
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.conversation import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
+from gateway.waits import settled
 
 READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 WRITE = (*READ, EdgeCode.FORBIDDEN)
+OPEN = (*WRITE, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
 
@@ -76,7 +78,7 @@ async def interrupt(session_id: UUID, caller: Caller) -> Response:
     operation_id="pauseSession",
     summary="Let no further run begin",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN),
 )
 async def pause(session_id: UUID, caller: Caller) -> Response:
     """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
@@ -86,10 +88,18 @@ async def pause(session_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/resume",
     operation_id="resumeSession",
-    summary="Let runs begin again",
+    summary="Let runs begin again; open an archived session",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN, Code.WORKSPACE_FULL, Code.STORAGE_FAILED),
 )
-async def resume(session_id: UUID, caller: Caller) -> Response:
-    """Those that wait go first, in their order."""
-    return Session.of(await caller.ask(ResumeSession(session_id=session_id))).response()
+async def resume(session_id: UUID, caller: Caller, request: Request) -> Response:
+    """Those that wait go first, in their order. An archived session is opened again.
+
+    The answer then comes when its files are unpacked. The session is as it was before it was archived, and its archive
+    is gone. When they cannot be unpacked, it stays archived, tells why in `error_code` and `error_detail`, and can be
+    resumed again.
+    """
+    view = await caller.ask(ResumeSession(session_id=session_id))
+    if not view.ready:
+        view = await settled(view, caller, request)
+    return Session.of(view).response()

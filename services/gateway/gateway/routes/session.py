@@ -13,10 +13,19 @@ from gateway.bodies import JsonRoute
 from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
-from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
+from gateway.schemas.session import (
+    NewFork,
+    NewSession,
+    Session,
+    SessionChange,
+    SessionListed,
+    SessionPage,
+    SessionWindow,
+)
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
 from gateway.streams.events import accepts_events
+from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -111,8 +120,12 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
         Code.SESSION_PAUSED,
         Code.QUEUE_FULL,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
         Code.MODEL_ERROR,
         Code.OUTPUT_NOT_VALID,
         Code.AGENT_FAILED,
@@ -139,3 +152,34 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         code = run.error_code or Code.RUN_CANCELLED
         raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
     return Answer.to(run).response()
+
+
+@router.post(
+    "/{session_id}/fork",
+    operation_id="forkSession",
+    summary="Fork a session",
+    status_code=201,
+    response_model=Session,
+    responses=documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
+        Code.MESSAGE_NOT_FOUND,
+        Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
+    ),
+)
+async def fork(session_id: UUID, body: NewFork, caller: Caller, request: Request) -> Response:
+    """A new session with a copy of the conversation and the files; the two go on independently.
+
+    `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep
+    their ids and numbers; tool calls, runs and costs stay with the parent. While `ready` is false, the files are still
+    being copied, and queries are refused with 409 `SESSION_NOT_READY`; most often that is over before this answer. When
+    they cannot be copied, the fork is `failed`, and tells why in `error_code` and `error_detail`.
+    """
+    view = await settled(await caller.ask(body.command(session_id)), caller, request)
+    return Session.of(view).response(201, {"Location": f"/api/v1/sessions/{view.id}"})

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.commands import ChangeSession, CreateSession
+from contracts.session.forks import ForkSession
 from contracts.session.queries import SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
@@ -55,6 +56,21 @@ class SessionChange(Body):
         )
 
 
+class NewFork(Body):
+    """A session to be made from another one."""
+
+    model_config = example({"name": "Forked Session"})
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Forked session"
+    from_message_id: Annotated[UUID | None, Field(description="The last message that the fork knows.")] = None
+
+    def command(self, session_id: UUID) -> ForkSession:
+        """Ask for the fork."""
+        return ForkSession(
+            session_id=session_id, fork_id=clock.new_id(), name=self.name, from_message_id=self.from_message_id
+        )
+
+
 class SessionWindow(KeysetWindow):
     """Which sessions are asked for."""
 
@@ -73,6 +89,9 @@ _SESSION: dict[str, Any] = {
     "working_directory_path": f"/workspaces/{SESSION}",
     "parent_session_id": None,
     "is_fork": False,
+    "ready": True,
+    "error_code": None,
+    "error_detail": None,
     "total_messages": 15,
     "total_tool_calls": 8,
     "total_cost_usd": 0.0523,

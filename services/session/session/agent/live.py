@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
+from uuid import UUID
 
 from claude_agent_sdk import (
     ClaudeSDKClient,
@@ -129,7 +130,7 @@ class Agent:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
                 raise AgentFailed(self._reason()) from error
 
-    async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
+    async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
 
         The `Finished` of a turn that is stopped says what it used until then, if the agent still told.
@@ -140,7 +141,7 @@ class Agent:
         self._ask = ask
         self._between_turns.clear()
         try:
-            async with aclosing(self._messages(prompt)) as messages:
+            async with aclosing(self._messages(prompt, message_id)) as messages:
                 async for message in messages:
                     for told in self._teller.tell(message):
                         yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
@@ -201,9 +202,9 @@ class Agent:
             await asyncio.wait_for(self._cell.ended(), STOP_TIMEOUT)
         self._cell.remove()
 
-    async def _messages(self, prompt: str) -> AsyncGenerator[Message]:
+    async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client = cast(ClaudeSDKClient, self._client)
-        await client.query(prompt)
+        await client.query(_named(prompt, message_id))
         async with aclosing(cast(AsyncGenerator[Message], client.receive_response())) as messages:
             async for message in messages:
                 if isinstance(message, MirrorErrorMessage):
@@ -230,3 +231,9 @@ class Agent:
         if ruling.decision == "approved":
             return PermissionResultAllow()
         return PermissionResultDeny(message=DENIED.format(ruling.message or "The user said no."))
+
+
+async def _named(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
+    name = {"uuid": str(message_id)} if message_id else {}
+    message = {"role": "user", "content": prompt}
+    yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}

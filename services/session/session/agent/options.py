@@ -1,5 +1,6 @@
 """How an agent is run: the options of the SDK, and the variables that it sees."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -43,10 +44,11 @@ class AgentSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents are kept for a next turn, for how long, and how patient they are."""
+    """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are."""
 
-    idle_agents: int = 8
+    warm_agents: int = 64
     idle_seconds: float = 300
+    starts_at_once: int = os.cpu_count() or 1
     start_seconds: float = 30
     model_retries: int = 2
     model_answer_seconds: float = 300

@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
@@ -23,11 +24,15 @@ NOT_VALID = "The agent did not manage to answer in the form that `output_format`
 
 @dataclass(frozen=True)
 class Said:
-    """The model spoke, or called tools; in a subagent, if a tool call is its parent."""
+    """The model spoke, or called tools; in a subagent, if a tool call is its parent.
+
+    `message_id` is that of its first entry in the transcript.
+    """
 
     blocks: list[Block]
     model: str
     parent_tool_use_id: str | None = None
+    message_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -78,12 +83,8 @@ class Teller:
         if not _goes_on(message):
             yield from self._said()
         match message:
-            case sdk.AssistantMessage(model=model, content=content, parent_tool_use_id=parent) if model != NOTICE:
-                said = Said([block for part in content if (block := self._block(part))], model, parent)
-                if parent is None:
-                    self._saying = replace(said, blocks=[*(self._saying.blocks if self._saying else []), *said.blocks])
-                elif said.blocks:
-                    yield said
+            case sdk.AssistantMessage(model=model) if model != NOTICE:
+                yield from self._say(message)
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
@@ -92,6 +93,16 @@ class Teller:
                 yield self._finished(message)
             case _:
                 pass
+
+    def _say(self, message: sdk.AssistantMessage) -> Iterator[Said]:
+        blocks = [block for part in message.content if (block := self._block(part))]
+        said = Said(blocks, message.model, message.parent_tool_use_id, _id(message.uuid))
+        if said.parent_tool_use_id:
+            yield from [said] if blocks else []
+        elif self._saying:
+            self._saying.blocks.extend(blocks)
+        else:
+            self._saying = said
 
     def _said(self) -> Iterator[Said]:
         said, self._saying = self._saying, None
@@ -169,6 +180,13 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
             return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
         case _:
             return Code.AGENT_FAILED, "The agent could not go on."
+
+
+def _id(name: str | None) -> UUID | None:
+    try:
+        return UUID(name)
+    except (TypeError, ValueError):  # what runs in there can write anything in the agent's name
+        return None
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import UnarchiveRequested
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -32,8 +33,10 @@ class Running(State):
         """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
 
         Raises:
-            Refusal: BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run is going, QUEUE_FULL.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
+                is going, QUEUE_FULL.
         """
+        self.check_ready()
         if self.queue.money_used_up:
             raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
@@ -146,12 +149,29 @@ class Running(State):
         self._go_on()
 
     def pause(self) -> None:
-        """Let no further run begin; nothing happens when that is so already."""
+        """Let no further run begin; nothing happens when that is so already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
         if not self.queue.paused:
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs begin again, those that wait first; nothing happens when the session is not paused."""
+        """Let runs begin again, those that wait first; let the workspace of an archived session be unpacked.
+
+        Nothing happens when the session is neither paused nor archived, or is being unpacked already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED while it is still being packed.
+        """
+        if self.phase == "unpacking":
+            return
+        if self.phase == "archived" and self.archive_id:
+            self.record(UnarchiveRequested(archive_id=self.archive_id))
+            return
+        self.check_ready()
         if self.queue.paused:
             self.record(SessionResumed())
             self._go_on()

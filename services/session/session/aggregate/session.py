@@ -5,6 +5,14 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
 from contracts.session.events import (
     EnvironmentSet,
     MessageRecorded,
@@ -24,17 +32,20 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
 
 from session.aggregate.approving import Approving
+from session.aggregate.archiving import Archiving
 from session.aggregate.queue import Queue
 from session.aggregate.run import Run
 from session.aggregate.running import Running
+from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionFact], Running, Approving):
-    """Begins, changes, ends, and folds; what it decides between stands in `running` and `approving`."""
+class Session(Aggregate[SessionFact], Running, Approving, Archiving):
+    """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
     name: str
     sdk_options: SdkOptions
@@ -43,7 +54,10 @@ class Session(Aggregate[SessionFact], Running, Approving):
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
+        self.phase: Phase = "open"
+        self.archive_id: UUID | None = None
         self.messages = 0
+        self.message_ids: list[UUID] = []
         self.metadata: dict[str, Json] = {}
         self.environment: dict[str, str] = {}
         self.run: Run | None = None
@@ -89,6 +103,23 @@ class Session(Aggregate[SessionFact], Running, Approving):
             self.record(after)
         self._set_environment(variables)
 
+    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
+        """Give a new session that knows what this one knows, up to a message if one is named.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED, MESSAGE_NOT_FOUND.
+        """
+        self.check_idle()
+        known = self.message_ids
+        if from_message_id:
+            if from_message_id not in known:
+                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
+            known = known[: known.index(from_message_id) + 1]
+        fork = Session(id)
+        fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        return fork
+
     def delete(self) -> None:
         """End the session for good, the run that is going, and those that wait."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
@@ -109,6 +140,10 @@ class Session(Aggregate[SessionFact], Running, Approving):
     def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.allow(sdk_options.max_budget_usd)
+
+    def _said(self, number: int, message_id: UUID) -> None:
+        self.messages = number
+        self.message_ids.append(message_id)
 
     def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == fact.run_id:
@@ -134,12 +169,12 @@ class Session(Aggregate[SessionFact], Running, Approving):
             case RunRequested():
                 self.queue.leave(fact.run_id)
                 self.run = Run(fact.run_id)
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case RunStarted():
                 run = self._going(fact.run_id)
                 run.started, run.attempt = True, fact.attempt
             case MessageRecorded():
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
@@ -164,5 +199,18 @@ class Session(Aggregate[SessionFact], Running, Approving):
                 self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
+            case SessionForked():
+                self.phase = "copying"
+                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+            case ForkFailed():
+                self.phase = "broken"
+            case ArchiveRequested():
+                self.phase, self.archive_id = "packing", fact.archive_id
+            case SessionArchived() | UnarchiveFailed():
+                self.phase = "archived"
+            case UnarchiveRequested():
+                self.phase = "unpacking"
+            case ForkCompleted() | ArchiveFailed() | SessionUnarchived():
+                self.phase, self.archive_id = "open", None
             case _:
                 assert_never(fact)

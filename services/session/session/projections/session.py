@@ -5,6 +5,14 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
 from contracts.session.events import (
     EnvironmentSet,
     MessageRecorded,
@@ -24,6 +32,7 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
@@ -41,6 +50,12 @@ RESUME = """
         WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
         THEN 'processing' WHEN started_at IS NULL THEN 'created' ELSE 'active' END
     WHERE id = $1"""
+
+AT_WORK = "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
+FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
+OPEN_AGAIN = """
+    WITH gone AS (DELETE FROM archives WHERE session_id = $1 RETURNING session_status)
+    UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone WHERE id = $1"""
 
 
 async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # noqa: C901  one case a fact
@@ -132,8 +147,56 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute(RESUME, id, at)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
+        case SessionForked() as fact:
+            await _fork(recorded, fact, db)
+        case ForkCompleted():
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ForkFailed() as fact:
+            await db.execute("UPDATE sessions SET status = 'failed' WHERE id = $1", id)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case ArchiveRequested() as fact:
+            await db.execute(
+                "INSERT INTO archives (session_id, archive_id, status, compression, session_status, created_at) "
+                "SELECT id, $2, 'packing', $3, status, $4 FROM sessions WHERE id = $1",
+                id, fact.archive_id, fact.compression, at,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET status = 'archived' WHERE id = $1", id)
+            await db.execute(AT_WORK, id, at)
+        case SessionArchived() as fact:
+            await db.execute(
+                "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
+                "WHERE session_id = $1",
+                id, fact.size_bytes, fact.file_count, fact.left_out,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ArchiveFailed() as fact:
+            await db.execute(OPEN_AGAIN, id, at)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case UnarchiveRequested():
+            await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
+            await db.execute(AT_WORK, id, at)
+        case UnarchiveFailed() as fact:
+            await db.execute("UPDATE archives SET status = 'ready' WHERE session_id = $1", id)
+            await db.execute("UPDATE sessions SET ready = true WHERE id = $1", id)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case SessionUnarchived():
+            await db.execute(OPEN_AGAIN, id, at)
         case _:
             assert_never(recorded.fact)
+
+
+async def _fork(recorded: Recorded[SessionFact], fact: SessionForked, db: Connection) -> None:
+    known = len(fact.message_ids)
+    await db.execute(
+        "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at) SELECT $1, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at FROM messages WHERE session_id = $2 AND sequence_number <= $3",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
 
 
 async def _go_on_or_wait(id: UUID, run_id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
