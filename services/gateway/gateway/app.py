@@ -20,14 +20,16 @@ from gateway.routes import (
     runs,
     session,
     streams,
+    template,
     workspace,
 )
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, conversation.router, runs.router, approvals.router, streams.router),
-    *(workspace.router, archives.router, operations.router, identity.well_known),
+    *(identity.auth, session.router, conversation.router, runs.router, template.router),
+    *(approvals.router, streams.router, workspace.router, archives.router),
+    *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 REFERENCE = "#/components/schemas/{model}"

@@ -90,6 +90,7 @@ async def test_the_answer_comes_when_the_run_is_told_to_be_over(client: httpx.As
         "run_id": str(session.run.id),
         "message_id": MESSAGE,
         "content": {"type": "text", "text": "All is well."},
+        "structured_output": None,
         "tool_calls": [
             {"id": TOOL_CALL, "tool_name": "Read", "tool_input": {"path": "/app/test.py"}, "status": "success"}
         ],

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TOOL_CALL
 from gateway.app import ROUTERS
 
 from services.gateway.tests.conftest import Door
@@ -19,6 +19,7 @@ IDS = {
     "message_id": MESSAGE,
     "tool_call_id": TOOL_CALL,
     "approval_id": APPROVAL,
+    "template_id": TEMPLATE,
     "path": "a.txt",
 }
 

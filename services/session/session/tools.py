@@ -15,6 +15,7 @@ from runtime.logging import get_logger
 from session.agent import Agents, Limits
 from session.decisions import Decisions
 from session.deltas import Deltas
+from session.environments import Environments
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
@@ -28,7 +29,10 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited."""
+    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
+
+    `models` are those that sessions may name; all if there are none.
+    """
 
     agents: Agents
     transcripts: Transcripts
@@ -38,6 +42,8 @@ class Tools:
     deltas: Deltas
     approval_seconds: float
     runs_at_once: int
+    environments: Environments
+    models: frozenset[str]
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -81,4 +87,6 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
             runs_at_once=settings.runs_at_once,
+            environments=Environments(database),
+            models=settings.offered_models,
         )

@@ -56,6 +56,7 @@ def run(attempt: int = 1) -> RunView:
         error_detail=None,
         message_id=None,
         text="",
+        structured_output=None,
         tool_calls=[],
         usage=Usage(),
         created_at=now(),

@@ -29,7 +29,7 @@ from eventing.memory import MemoryStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session.aggregate import Session
+from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 
 OWNER = Actor(user_id=UUID(USER), role="user")
@@ -41,7 +41,7 @@ class Desk:
     """Handlers on the store in memory."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore(Session.facts)
+        self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)

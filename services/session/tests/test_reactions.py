@@ -13,7 +13,7 @@ from contracts.session.approvals import ApprovalView, DecideApproval, DeliverDec
 from contracts.session.commands import CancelRun, DeleteSession, StartRun
 from contracts.session.events import RunRequested
 from contracts.session.queries import GetRun, RunSummary, RunView
-from contracts.session.values import Ruling, TextBlock, ToolUseBlock
+from contracts.session.values import Ruling, SdkOptions, TextBlock, ToolUseBlock
 from eventing import patience
 from eventing.dispatch import Dispatcher
 from eventing.reactions import Reaction, TakenOver
@@ -38,6 +38,11 @@ def calling() -> Said:
     """Call the tool that `WANTED` asks about."""
     call = ToolUseBlock(id=WANTED.tool_use_id, tool_call_id=new_id(), name=WANTED.tool_name, input={})
     return Said([call], "m")
+
+
+async def as_they_are(_session_id: UUID, options: SdkOptions) -> SdkOptions:
+    """Give the options, in which nothing is hidden."""
+    return options
 
 
 def roomy(_session_id: UUID) -> Any:
@@ -69,7 +74,7 @@ class Worker:
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
         tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
-        tools.workspace, tools.files = str, roomy
+        tools.workspace, tools.files, tools.environments = str, roomy, SimpleNamespace(revealed=as_they_are)
         return recorded, Reaction(tools, self.dispatcher, envelope)
 
     async def start_another(self) -> RunSummary:

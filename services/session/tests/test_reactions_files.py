@@ -55,7 +55,9 @@ class Hands:
     def __init__(self, desk: Desk, root: Path) -> None:
         self.desk, self.root = desk, root
         nothing = cast(Any, None)
-        self.tools = Tools(AsyncMock(), AsyncMock(), root / "workspaces", root / "archives", nothing, nothing, 1, 1)
+        self.tools = Tools(
+            AsyncMock(), AsyncMock(), root / "workspaces", root / "archives", nothing, nothing, 1, 1, nothing, nothing
+        )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.tools.workspace(PARENT).mkdir(parents=True)
         (root / PLAIN).write_text("hello")

@@ -3,6 +3,8 @@
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic import Field, JsonValue
+
 from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
@@ -29,6 +31,29 @@ class SessionCreated(Event):
     name: str
     mode: Mode
     sdk_options: SdkOptions
+    template_id: UUID | None = None
+
+
+class SessionChanged(Event):
+    """A session is another now: as this fact says, in all these fields. The values of `env` are hidden."""
+
+    subject = "evt.session.changed"
+    sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    user_id: UUID
+    name: str
+    sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
+
+
+class EnvironmentSet(Event):
+    """The session's agent has these variables from now on. Their values are secrets."""
+
+    subject = "evt.session.environment_set"
+    published = False
+    sample = {"variables": {"TOKEN": "secret"}}
+
+    variables: dict[str, str] = Field(repr=False)
 
 
 class RunQueued(Event):
@@ -133,6 +158,7 @@ class RunCompleted(Event):
 
     run_id: UUID
     usage: Usage
+    structured_output: JsonValue = None
 
 
 class RunFailed(Event):
@@ -198,6 +224,8 @@ class SessionDeleted(Event):
 
 type SessionFact = (
     SessionCreated
+    | SessionChanged
+    | EnvironmentSet
     | RunQueued
     | RunRequested
     | RunStarted

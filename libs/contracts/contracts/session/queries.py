@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
@@ -41,6 +41,7 @@ class SessionView(SessionSummary):
     """A session as its owner sees it."""
 
     sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
 
 
 class MessageView(Message):
@@ -107,6 +108,7 @@ class RunView(RunSummary):
 
     message_id: UUID | None
     text: str
+    structured_output: JsonValue
     tool_calls: list[ToolUseView]
 
 

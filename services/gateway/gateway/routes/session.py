@@ -13,7 +13,15 @@ from gateway.bodies import JsonRoute
 from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
-from gateway.schemas.session import NewFork, NewSession, Session, SessionListed, SessionPage, SessionWindow
+from gateway.schemas.session import (
+    NewFork,
+    NewSession,
+    Session,
+    SessionChange,
+    SessionListed,
+    SessionPage,
+    SessionWindow,
+)
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
 from gateway.streams.events import accepts_events
@@ -27,6 +35,7 @@ PREFER: dict[str, Any] = {
     "description": "`respond-async`: do not wait for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
+OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -37,7 +46,7 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.ADMINS_ONLY, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -68,6 +77,21 @@ async def index(window: Annotated[SessionWindow, Query()], caller: Caller, reque
 async def show(session_id: UUID, caller: Caller) -> Response:
     """With what it has used so far."""
     return Session.of(await caller.ask(GetSession(session_id=session_id))).response()
+
+
+@router.patch(
+    "/{session_id}",
+    operation_id="changeSession",
+    summary="Change a session",
+    response_model=Session,
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.SESSION_NOT_FOUND),
+)
+async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Response:
+    """What is left out stays, of the options too, where null means the default; `metadata` is replaced whole.
+
+    A run that is going keeps its options; the next one takes the new ones.
+    """
+    return Session.of(await caller.ask(body.command(session_id))).response()
 
 
 @router.delete(
@@ -103,6 +127,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.WORKSPACE_FULL,
         Code.STORAGE_FAILED,
         Code.MODEL_ERROR,
+        Code.OUTPUT_NOT_VALID,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
         Code.RUN_CANCELLED,

@@ -8,7 +8,7 @@ from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.queries import MessageView, RunSummary, RunView, ToolCallView
 from contracts.session.values import OnBusy, Order, RunStatus, ToolStatus, Usage
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
@@ -130,6 +130,7 @@ class Run(RunView, Shown):
         | {
             "message_id": MESSAGE,
             "text": "All is well.",
+            "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
         }
     )
@@ -184,6 +185,7 @@ class Answer(Shown):
             "run_id": RUN,
             "message_id": MESSAGE,
             "content": {"type": "text", "text": "All is well."},
+            "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
         }
@@ -193,6 +195,7 @@ class Answer(Shown):
     run_id: UUID
     message_id: UUID | None
     content: TextContent
+    structured_output: JsonValue
     tool_calls: list[ToolUse]
     metrics: Metrics
 
@@ -205,6 +208,7 @@ class Answer(Shown):
             run_id=run.id,
             message_id=run.message_id,
             content=TextContent(text=run.text),
+            structured_output=run.structured_output,
             tool_calls=[ToolUse.model_construct(None, **vars(call)) for call in run.tool_calls],
             metrics=Metrics.of(run.usage),
         )

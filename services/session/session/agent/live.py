@@ -38,6 +38,8 @@ INTERRUPTED_WITHIN = 1.0
 STORED_WITHIN = 2.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
+BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
+LONGEST_REASON = 500
 DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
@@ -68,12 +70,14 @@ class Agent:
         self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
-            self._cell = around.sandbox.cell(spec.workspace, variables(self._token, around.limits))
+            self._cell = around.sandbox.cell(
+                spec.workspace, variables(self._token, around.limits), spec.options.env or {}
+            )
         except OSError as error:
             log.warning("agent has no place", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
-        self._teller = Teller()
+        self._teller = Teller(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None
@@ -124,7 +128,7 @@ class Agent:
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
-                raise AgentFailed(STOPPED if self._called_off else NOT_STARTED) from error
+                raise AgentFailed(STOPPED if self._called_off else self._reason()) from error
 
     async def _connect(self, client: ClaudeSDKClient) -> None:
         try:
@@ -184,6 +188,12 @@ class Agent:
             finally:
                 killing.cancel()
                 await self._leave()
+
+    def _reason(self) -> str:
+        for complaint in self._complaints:
+            if BAD_SCHEMA in complaint:
+                return f"{NOT_STARTED} sdk_options.output_format: {complaint.partition(BAD_SCHEMA)[2][:LONGEST_REASON]}"
+        return NOT_STARTED
 
     async def _interrupt(self) -> None:
         """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""

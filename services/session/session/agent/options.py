@@ -11,6 +11,7 @@ from uuid import UUID
 from claude_agent_sdk import CanUseTool, ClaudeAgentOptions, SessionStore
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
+from pydantic import JsonValue
 
 from session.sandbox import Cell
 from session.transcript import Transcript
@@ -87,12 +88,16 @@ def options(
         system_prompt=_system_prompt(wanted.system_prompt, cell),
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
+        effort=wanted.effort,
+        output_format=_form(wanted.output_format),
         max_turns=wanted.max_turns,
         max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
         # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
             "allowedTools": ",".join(wanted.allowed_tools or []),
+            # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
+            "system-prompt-snapshot": "off",
         },
     )
 
@@ -113,6 +118,14 @@ def variables(token: str, limits: Limits) -> dict[str, str]:
             ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
         ),
     }
+
+
+def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+    match output_format:
+        case {"schema": dict(schema)}:  # the agent knows one dialect by name; what is written may be the same in others
+            return output_format | {"schema": {word: given for word, given in schema.items() if word != "$schema"}}
+        case _:
+            return output_format
 
 
 def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPromptPreset:

@@ -1,5 +1,6 @@
 """What an agent tells during a turn, in the words of the contracts."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from uuid import UUID
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from pydantic import JsonValue
 from runtime.clock import new_id
 
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
 COST_PLACES = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
+LARGEST_OUTPUT = 512 * 1024
+TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
+NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Finished:
     cost_usd: Decimal = Decimal(0)
     error_code: Code | None = None
     error_detail: str | None = None
+    structured_output: JsonValue = None
 
 
 type Told = Said | ToolReturned | Delta | Finished
@@ -66,8 +72,9 @@ type Told = Said | ToolReturned | Delta | Finished
 
 @dataclass
 class Teller:
-    """Puts the SDK's messages into words, for one agent process."""
+    """Puts the SDK's messages into words, for one agent process; `structured` if its answers are to have a form."""
 
+    structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     _begun: dict[str, float] = field(default_factory=dict[str, float])
     _saying: Said | None = None
@@ -133,8 +140,19 @@ class Teller:
             for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         )
         code, detail = _error(result) if result.is_error else (None, None)
+        output: JsonValue = clean(result.structured_output) if self.structured and code is None else None
+        if self.structured and code is None and output is None:
+            code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
+        if len(json.dumps(output)) > LARGEST_OUTPUT:
+            output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
         return Finished(
-            result.duration_ms, read, int(usage.get("output_tokens") or 0), max(cost, Decimal(0)), code, detail
+            result.duration_ms,
+            read,
+            int(usage.get("output_tokens") or 0),
+            max(cost, Decimal(0)),
+            code,
+            detail,
+            output,
         )
 
 
@@ -171,6 +189,8 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
             return Code.BUDGET_EXCEEDED, "The agent used all the turns it may take."
         case "error_max_budget_usd":
             return Code.BUDGET_EXCEEDED, "The agent used all the money it may spend."
+        case "error_max_structured_output_retries":
+            return Code.OUTPUT_NOT_VALID, NOT_VALID
         case "success" if result.api_error_status:
             return Code.MODEL_ERROR, f"The model answered {result.api_error_status}."
         case "success":

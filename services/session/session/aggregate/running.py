@@ -16,7 +16,7 @@ from contracts.session.events import (
     SessionResumed,
     UsageRecorded,
 )
-from contracts.session.values import CancelReason, OnBusy, Usage
+from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
@@ -101,6 +101,7 @@ class Running(State):
         usage: Usage,
         error_code: Code | None = None,
         error_detail: str = "",
+        structured_output: Json = None,
         attempt: int | None = None,
     ) -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
@@ -117,7 +118,7 @@ class Running(State):
         run = self._going(run_id) if attempt is None else self._worked_on(run_id, attempt)
         self._record_all(run.ending())
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage))
+            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
         self._go_on()

@@ -14,6 +14,7 @@ from contracts.session.archives import (
     UnarchiveRequested,
 )
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -21,6 +22,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -31,7 +33,7 @@ from contracts.session.events import (
     UsageRecorded,
 )
 from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
-from contracts.session.values import Mode, Ruling, SdkOptions, Usage
+from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
 
 from session.aggregate.approving import Approving
@@ -43,7 +45,11 @@ from session.aggregate.state import Phase
 
 
 class Session(Aggregate[SessionFact], Running, Approving, Archiving):
-    """Begins, is copied, ends, and folds; what it decides between stands in `running`, `approving`, `archiving`."""
+    """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
+
+    name: str
+    sdk_options: SdkOptions
+    """With the values of `env` hidden; they are in `environment`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
@@ -52,6 +58,8 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         self.archive_id: UUID | None = None
         self.messages = 0
         self.message_ids: list[UUID] = []
+        self.metadata: dict[str, Json] = {}
+        self.environment: dict[str, str] = {}
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
@@ -65,9 +73,35 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         """Who opened it."""
         return self.user_id
 
-    def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
-        """Open the session for a user."""
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
+    def create(
+        self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
+    ) -> None:
+        """Open the session for a user.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
+        variables, shown = self._variables(sdk_options), hidden(sdk_options)
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        self._set_environment(variables)
+
+    def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
+        """Take what is not None; of the options, those that are named. Nothing new is no fact.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
+        options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        variables = self._variables(options)
+        after = SessionChanged(
+            user_id=self.user_id,
+            name=self.name if name is None else name,
+            sdk_options=hidden(options),
+            metadata=self.metadata if metadata is None else metadata,
+        )
+        if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
+            self.record(after)
+        self._set_environment(variables)
 
     def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
         """Give a new session that knows what this one knows, up to a message if one is named.
@@ -82,7 +116,7 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
                 raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
             known = known[: known.index(from_message_id) + 1]
         fork = Session(id)
-        fork.create(user_id, name, "forked", self.sdk_options)
+        fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
         fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
         return fork
 
@@ -91,6 +125,21 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
+
+    def _variables(self, options: SdkOptions) -> dict[str, str]:
+        named = options.env or {}
+        for name in (name for name, value in named.items() if value == HIDDEN and name not in self.environment):
+            what = f"sdk_options.env: {name} has no value that {HIDDEN} could stand for."
+            raise Refusal(Code.VARIABLE_NOT_SET, what)
+        return {name: self.environment[name] if value == HIDDEN else value for name, value in named.items()}
+
+    def _set_environment(self, variables: dict[str, str]) -> None:
+        if variables != self.environment:
+            self.record(EnvironmentSet(variables=variables))
+
+    def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
+        self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
+        self.queue.allow(sdk_options.max_budget_usd)
 
     def _said(self, number: int, message_id: UUID) -> None:
         self.messages = number
@@ -110,8 +159,11 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         match fact:
             case SessionCreated():
                 self.user_id, self.mode = fact.user_id, fact.mode
-                self.sdk_options = fact.sdk_options
-                self.queue.allow(fact.sdk_options.max_budget_usd)
+                self._be(fact.name, fact.sdk_options, {})
+            case SessionChanged():
+                self._be(fact.name, fact.sdk_options, fact.metadata)
+            case EnvironmentSet():
+                self.environment = fact.variables
             case RunQueued():
                 self.queue.join(fact)
             case RunRequested():

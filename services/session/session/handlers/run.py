@@ -52,7 +52,14 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await load_session(command.session_id, work)
-    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail, command.attempt)
+    session.end_run(
+        command.run_id,
+        command.usage,
+        command.error_code,
+        command.error_detail,
+        command.structured_output,
+        attempt=command.attempt,
+    )
     await work.save(session)
 
 

@@ -14,6 +14,7 @@ from contracts.session.archives import (
     UnarchiveRequested,
 )
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -21,6 +22,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -34,6 +36,8 @@ from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
+
+from session.projections.template import count_use
 
 CANCELLED: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -63,6 +67,19 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
+            )  # fmt: skip
+            if fact.template_id:
+                await count_use(fact.template_id, db)
+        case SessionChanged() as fact:
+            await db.execute(
+                "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+                id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
+            )  # fmt: skip
+        case EnvironmentSet() as fact:
+            await db.execute(
+                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
+                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
+                id, fact.variables,
             )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
@@ -210,9 +227,10 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
 async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled, db: Connection) -> None:
     status, code, detail = _outcome(fact)
     requested = await db.fetchval(
-        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5 WHERE id = $1 "
-        "RETURNING requested_at IS NOT NULL",
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
+        "WHERE id = $1 RETURNING requested_at IS NOT NULL",
         fact.run_id, status, code, detail, recorded.at,
+        fact.structured_output if isinstance(fact, RunCompleted) else None,
     )  # fmt: skip
     if requested:  # one that ends while it waits leaves the session as it is
         await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)

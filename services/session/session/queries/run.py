@@ -32,7 +32,8 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await context.database.fetchrow(
-        f"SELECT {RUN}, r.message, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
+        f"SELECT {RUN}, r.message, r.structured_output, m.id AS message_id, "
+        "coalesce(m.content ->> 'content', '') AS text FROM runs r "
         "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
         "WHERE r.id = $1 AND r.session_id = $2",
         query.run_id,

@@ -77,7 +77,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
         return
     session = await reaction.ask(GetSession(session_id=session_id))
     workspace = reaction.tools.workspace(session_id)
-    spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
+    options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
+    spec = AgentSpec(session_id, workspace, options, run_id, _money_left(session))
     seconds = session.sdk_options.timeout_seconds
     limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
     asking = Asking(reaction, run, limit)
@@ -176,6 +177,7 @@ def _ending(run: RunSummary, finished: Finished) -> EndRun:
         usage=usage,
         error_code=finished.error_code,
         error_detail=finished.error_detail or "",
+        structured_output=finished.structured_output,
     )
 
 
