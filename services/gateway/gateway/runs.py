@@ -70,7 +70,7 @@ class Runs:
             while run.status not in OVER:
                 await self._pause(ended, min(_now() + POLL, give_up), gone)
                 ended.clear()
-                run = await self._look(caller, run)
+                run = await look(caller, run)
                 if run.status not in OVER and _now() >= min(give_up, self._closing):
                     raise _waited_enough(command, closing=_now() >= self._closing)
             return run
@@ -86,7 +86,7 @@ class Runs:
             return await caller.ask(command)
         except Unavailable as error:
             log.warning("a service did not answer", error=str(error))
-            detail = f"Whether the run was started is not known; if it was, it is at {_place(command)}."
+            detail = f"Whether the run was started is not known; if it was, it is at {place(command)}."
             raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(command.run_id)) from None
 
     async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
@@ -97,17 +97,6 @@ class Runs:
             except TimeoutError:
                 if await gone():
                     raise ClientDisconnect from None
-
-    async def _look(self, caller: Anyone, run: RunView) -> RunView:
-        try:
-            return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
-        except Unavailable:  # whoever takes the service's place will settle the run
-            return run
-        except Refusal as refusal:
-            if refusal.code is not Code.SESSION_NOT_FOUND:
-                raise
-            gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
-            return run.model_copy(update=gone)
 
     @contextmanager
     def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:
@@ -123,16 +112,30 @@ class Runs:
             waiter.set()
 
 
+async def look(caller: Anyone, run: RunView) -> RunView:
+    """Give a run as it is now, or as it was when nobody answers; one whose session was deleted is cancelled."""
+    try:
+        return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
+    except Unavailable:  # whoever takes the service's place will settle the run
+        return run
+    except Refusal as refusal:
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+        gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
+        return run.model_copy(update=gone)
+
+
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _place(command: SubmitQuery) -> str:
+def place(command: SubmitQuery) -> str:
+    """Give the address of the run that a command starts."""
     return f"/api/v1/sessions/{command.session_id}/runs/{command.run_id}"
 
 
 def _waited_enough(command: SubmitQuery, *, closing: bool) -> Problem:
-    detail = f"The run goes on; read it at {_place(command)}."
+    detail = f"The run goes on; read it at {place(command)}."
     if closing:
         return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(command.run_id))
     return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(command.run_id))

@@ -209,5 +209,5 @@ class Streams:
             try:
                 self.tokens.check(listener.token)
             except Problem as problem:
-                listener.end(End(cast(Any, problem.code), problem.detail))
+                listener.end(End.of(problem))
         await asyncio.sleep(TICK)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway import translation
 from gateway.streams import Streams, Told
 from gateway.streams.items import GONE, End, Fact, Gap
 from gateway.streams.listener import Listener
@@ -78,7 +79,7 @@ class EventStream(Response):
     async def _write(self, first: bytes, events: AsyncGenerator[bytes], send: Send) -> None:
         try:
             await _send(first, send)
-            async for block in events:
+            async for block in _to_their_end(events):
                 await _send(block, send)
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, OSError):  # the client takes nothing, or is gone
@@ -88,6 +89,15 @@ class EventStream(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self.listener.leave()
+
+
+async def _to_their_end(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Give the events; what goes wrong becomes the last of them, since the status was sent before."""
+    try:
+        async for block in events:
+            yield block
+    except Exception as error:  # noqa: BLE001  the last resort, as at the edge
+        yield event("error", End.of(translation.of(error)).payload)
 
 
 async def followed(streams: Streams, listener: Listener, after: str | None) -> AsyncGenerator[bytes]:

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self, get_args
 
+from contracts.refusals import Code
 from contracts.session.deltas import TextDelta
 from contracts.session.events import SessionFact
 from nats.aio.msg import Msg
 
-from gateway.problems import EdgeCode
+from gateway.problems import EdgeCode, Problem
 
 TEXT_DELTA = "text_delta"
 SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
@@ -87,8 +88,13 @@ class Gap:
 class End:
     """The server ends the stream."""
 
-    code: EdgeCode
+    code: Code | EdgeCode
     message: str
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Give the end that a problem is, where it is too late for a response."""
+        return cls(problem.code, problem.detail)
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -49,8 +49,7 @@ async def converse(socket: WebSocket, session_id: str) -> None:
         user = await _user(socket)
         await _Conversation(socket, user, _known(session_id)).hold()
     except (Problem, Refusal, Unavailable) as error:
-        problem = translation.of(error)
-        await _end(socket, End(cast(Any, problem.code), problem.detail))
+        await _end(socket, End.of(translation.of(error)))
     except WebSocketDisconnect:
         pass
 
