@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.conftest import OTHER, Door, Services
 from services.gateway.tests.following import following
 
 PATH = f"/api/v1/sessions/{SESSION}/stream"
@@ -138,6 +138,14 @@ async def test_it_resumes_after_a_number_with_the_same_facts_as_events(base_url:
 async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services: Services):
     async with talking(base_url, services.token(), "?after=7") as client:
         assert await client.closed() == (1000, ["connected", "gap"])
+
+
+async def test_a_quiet_socket_tells_from_where_to_resume(client: Client, services: Services, door: Door):
+    door.gateway.streams.heartbeat = 0.1
+    await services.record(RunStarted.example())
+    await client.next()
+    number = await services.record(RunStarted.example(), at=str(OTHER))
+    assert await client.next() == ("heartbeat", {"resume_from": str(number)})
 
 
 async def test_a_ping_is_answered(client: Client):

@@ -1,7 +1,6 @@
 """A query whose run is followed as events, and ends with the answer that a waiting client would have got."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -19,7 +18,7 @@ from gateway.schemas.conversation import Answer
 from gateway.state import Gateway
 from gateway.streams import Told
 from gateway.streams.events import EventStream, connected, event, written
-from gateway.streams.items import Delta, End, Fact, Gap
+from gateway.streams.items import Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 ENDS = frozenset(fact.subject.removeprefix("evt.") for fact in (RunCompleted, RunFailed, RunCancelled))
@@ -46,7 +45,8 @@ class RunEvents(EventStream):
                         yield written(item, self.listener)
                     if isinstance(item, Gap | End):
                         return
-                    if (item is None or self._is_end(item)) and (result := await self._result(run, item is None)):
+                    quiet = isinstance(item, Beat | None)
+                    if (quiet or self._is_end(item)) and (result := await self._result(run, quiet)):
                         yield event("result", result)
                         return
 
@@ -72,7 +72,7 @@ class RunEvents(EventStream):
     def _is_of_run(self, item: Told) -> bool:
         match item:
             case Fact():
-                return json.loads(item.body).get("run_id") == str(self.command.run_id)
+                return item.data.get("run_id") == str(self.command.run_id)
             case Delta():
                 return item.told.run_id == self.command.run_id
             case _:

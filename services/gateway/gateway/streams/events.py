@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import translation
 from gateway.streams import Streams, Told
-from gateway.streams.items import GONE, End, Fact, Gap
+from gateway.streams.items import GONE, Beat, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
-PATIENCE = 30.0
-"""Seconds after which a client that takes nothing at all is given up."""
+PIECE, PATIENCE = 64 * 1024, 30.0
+"""Seconds after which a client that has not taken as many bytes is given up."""
 
 
 def accepts_events(request: Request) -> bool:
@@ -28,14 +28,13 @@ def accepts_events(request: Request) -> bool:
 
 def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> bytes:
     """Write an event; `place` is its id, which the client resumes from."""
-    head = f"id: {place}\n" if place is not None else ""
-    return f"{head}event: {name}\ndata: {json.dumps(payload, separators=(',', ':'))}\n\n".encode()
+    return _block(name, json.dumps(payload, separators=(",", ":")), place)
 
 
 def connected(listener: Listener) -> bytes:
     """Write the first event: where the stream begins, so that a client can resume before it saw a fact."""
     place = str(listener.place)
-    return event("connected", Gap(place).payload, place)
+    return event("connected", {"resume_from": place}, place)
 
 
 def written(told: Told, listener: Listener) -> bytes:
@@ -44,7 +43,9 @@ def written(told: Told, listener: Listener) -> bytes:
         case None:
             return HEARTBEAT
         case Fact():
-            return event(told.name, told.payload, str(listener.place))
+            return _block(told.name, told.text, str(listener.place))
+        case Beat():
+            return event("heartbeat", told.payload, told.resume_from)
         case Gap():
             return event("gap", told.payload, told.resume_from)
         case End():
@@ -110,6 +111,12 @@ async def followed(streams: Streams, listener: Listener, after: str | None) -> A
                 yield written(item, listener)
 
 
+def _block(name: str, text: str, place: str | None) -> bytes:
+    head = f"id: {place}\n" if place is not None else ""
+    return f"{head}event: {name}\ndata: {text}\n\n".encode()
+
+
 async def _send(block: bytes, send: Send) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await send({"type": "http.response.body", "body": block, "more_body": True})
+    for begin in range(0, len(block), PIECE):  # who takes one piece in time takes something, however slowly
+        async with asyncio.timeout(PATIENCE):
+            await send({"type": "http.response.body", "body": block[begin : begin + PIECE], "more_body": True})

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from contracts.refusals import Code
 from contracts.session.deltas import TextDelta
@@ -14,36 +14,52 @@ from gateway.problems import EdgeCode, Problem
 TEXT_DELTA = "text_delta"
 SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
 
+type Reason = Literal["slow", "expired"]
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A stored fact, with its number in the stream of its service; `body` is its JSON, passed on as it is."""
+    """A stored fact, with its number in the stream of its service, read once for all who are shown it.
+
+    `data` is the fact itself, `text` the JSON of what all kinds of stream show alike.
+    """
 
     service: str
     sequence: int
     name: str
-    resource: str
-    at: str
-    body: bytes
+    data: dict[str, Any]
+    text: str
 
     @classmethod
     def read(cls, message: Msg) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
-        _, service, name, _, resource = message.subject.split(".")
-        at = (message.headers or {}).get("ce-time", "").replace("+00:00", "Z")
-        return cls(service, message.metadata.sequence.stream, f"{service}.{name}", resource, at, message.data)
+        _, service, _, _, resource = message.subject.split(".")
+        sequence, name, data = message.metadata.sequence.stream, named(message), json.loads(message.data)
+        payload = {
+            "type": name,
+            "session_id": resource if name in SESSION_FACTS else None,
+            "resource_id": resource,
+            "sequence": sequence,
+            "at": (message.headers or {}).get("ce-time", "").replace("+00:00", "Z"),
+            "data": data,
+        }
+        return cls(service, sequence, name, data, json.dumps(payload, separators=(",", ":")))
 
     @property
     def payload(self) -> dict[str, Any]:
         """What clients are shown, in all kinds of stream alike."""
-        return {
-            "type": self.name,
-            "session_id": self.resource if self.name in SESSION_FACTS else None,
-            "resource_id": self.resource,
-            "sequence": self.sequence,
-            "at": self.at,
-            "data": json.loads(self.body),
-        }
+        return json.loads(self.text)
+
+    @property
+    def size(self) -> int:
+        """How much it takes while it waits, about."""
+        return len(self.text)
+
+
+def named(message: Msg) -> str:
+    """Give the name of the fact that a message is: `session.created`."""
+    _, service, name, _, _ = message.subject.split(".")
+    return f"{service}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,11 @@ class Delta:
         """What clients are shown."""
         return {"session_id": self.session, "run_id": str(self.told.run_id), "text": self.told.text}
 
+    @property
+    def size(self) -> int:
+        """How much it takes while it waits, about."""
+        return len(self.told.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -73,8 +94,8 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """The client did not keep up, or asked for what is gone: it resumes from here."""
+class Beat:
+    """Nothing for this client came, but other facts did: from here on it can resume, however long it hears nothing."""
 
     resume_from: str
 
@@ -82,6 +103,19 @@ class Gap:
     def payload(self) -> dict[str, Any]:
         """What clients are shown."""
         return {"resume_from": self.resume_from}
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The client did not keep up, or what it has not seen is gone: it resumes from here."""
+
+    resume_from: str
+    reason: Reason
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What clients are shown."""
+        return {"resume_from": self.resume_from, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ from gateway.schemas.approvals import SpokenDecision
 from gateway.schemas.conversation import NewQuery
 from gateway.state import gateway_of
 from gateway.streams import Told
-from gateway.streams.items import CLOSING, GONE, End, Fact, Gap, Reply
+from gateway.streams.events import PATIENCE, PIECE
+from gateway.streams.items import CLOSING, GONE, Beat, End, Fact, Gap, Reply
 from gateway.streams.listener import Listener
 
 NORMAL, GOING_AWAY, POLICY, FAULT = 1000, 1001, 1008, 1011
-PATIENCE = 30.0
 BEARER = "bearer."
 TYPES = {
     "session.message_recorded": "message",
@@ -64,8 +64,8 @@ class _Conversation:
         await self.user.ask(GetSession(session_id=self.session_id))
         with self.streams.listening(self.listener):
             await self.streams.start(self.listener, self.socket.query_params.get("after"))
-            place = Gap(str(self.listener.place)).payload
-            await _send(self.socket, "connected", {"session_id": str(self.session_id), **place})
+            place = str(self.listener.place)
+            await _send(self.socket, "connected", {"session_id": str(self.session_id), "resume_from": place})
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read())
                 await self._write()
@@ -85,6 +85,8 @@ class _Conversation:
                 pass  # the server pings
             case Fact():
                 await _send(self.socket, TYPES.get(item.name, STATUS_CHANGE), item.payload)
+            case Beat():
+                await _send(self.socket, "heartbeat", item.payload)
             case Gap():
                 await _send(self.socket, "gap", item.payload)
                 await _close(self.socket, NORMAL, "gap")
@@ -195,8 +197,9 @@ async def _end(socket: WebSocket, end: End) -> None:
 
 
 async def _send(socket: WebSocket, kind: str, data: Mapping[str, Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await socket.send_text(json.dumps({"type": kind, "data": data}, separators=(",", ":")))
+    text = json.dumps({"type": kind, "data": data}, separators=(",", ":"))
+    async with asyncio.timeout(PATIENCE * (1 + len(text) // PIECE)):  # a message goes whole: its pieces cannot be timed
+        await socket.send_text(text)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
