@@ -19,7 +19,7 @@ ALLOWED = (
     # What single services can be told, and this launcher need not understand; none is a secret.
     *("REGISTRATION_OPEN", "ASK_TIMEOUT_SECONDS", "QUERY_WAIT_SECONDS", "STREAM_HEARTBEAT_SECONDS"),
     *("MODEL_RETRIES", "MODEL_SILENCE_SECONDS", "TOOL_SECONDS", "WARM_AGENTS", "WARM_AGENT_SECONDS"),
-    "APPROVAL_SECONDS",
+    *("APPROVAL_SECONDS", "STREAM_MAX_BYTES"),
 )
 LOG_LIMIT = 10 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
