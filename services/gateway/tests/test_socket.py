@@ -9,11 +9,26 @@ from uuid import UUID
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import APPROVAL, FAMILY, RUN, SESSION
-from contracts.session.approvals import DecideApproval
+from contracts.samples import APPROVAL, FAMILY, MESSAGE, RUN, SESSION
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval
 from contracts.session.commands import InterruptSession, SubmitQuery
-from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, RunStarted, ToolCallEnded
-from contracts.session.queries import GetSession
+from contracts.session.events import (
+    MessageRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    RunRequested,
+    RunStarted,
+    SessionCreated,
+    SessionDeleted,
+    SessionPaused,
+    SessionResumed,
+    ToolCallEnded,
+)
+from contracts.session.queries import GetRun, GetSession, MessageView
+from gateway.schemas.conversation import Answer
+from gateway.streams import past
 from runtime.testing import eventually
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -107,7 +122,9 @@ async def test_a_service_that_does_not_answer_is_a_fault(base_url: str, services
 @pytest.mark.parametrize(
     ("fact", "kind"),
     [
-        (RunRequested, "status_change"),
+        (RunRequested, "message"),
+        (RunStarted, "status_change"),
+        (ApprovalRequested, "approval_requested"),
         (MessageRecorded, "message"),
         (ToolCallEnded, "tool_call_completed"),
         (RunCompleted, "result"),
@@ -117,6 +134,80 @@ async def test_facts_come_under_names_of_their_own(client: Client, services: Ser
     await services.record(fact.example())
     name, data = await client.next()
     assert (name, data["type"]) == (kind, fact.subject.removeprefix("evt."))
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        (RunRequested, {"sequence_number": 1, "message_type": "user", "model": None, "content": {"content": "Hello"}}),
+        (
+            MessageRecorded,
+            {
+                "sequence_number": 2,
+                "message_type": "assistant",
+                "model": "claude-sonnet-4-5",
+                "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
+            },
+        ),
+    ],
+)
+async def test_messages_of_both_sides_have_the_shape_of_the_list(
+    client: Client, services: Services, fact: Any, message: dict[str, Any]
+):
+    await services.record(fact.example())
+    _, data = await client.next()
+    whole = {"id": MESSAGE, "run_id": RUN, "created_at": "2026-11-25T09:00:00Z"} | message
+    assert set(whole) == set(MessageView.model_fields)
+    assert whole.items() <= data.items()
+
+
+@pytest.mark.parametrize(
+    ("fact", "run_id", "status"),
+    [
+        (SessionCreated, None, "created"),
+        (RunQueued, RUN, "queued"),
+        (RunStarted, RUN, "processing"),
+        (ApprovalRequested, None, "waiting"),
+        (SessionPaused, None, "paused"),
+        (SessionDeleted, None, "terminated"),
+        (ApprovalDecided, RUN, "active"),
+        (SessionResumed, None, "active"),
+    ],
+)
+async def test_a_change_of_status_says_the_status(
+    client: Client, services: Services, fact: Any, run_id: str | None, status: str
+):
+    await services.record(fact.example())
+    _, data = await client.next()
+    assert (data.get("run_id"), data["status"]) == (run_id, status)
+
+
+async def test_a_status_that_nobody_can_say_is_null(client: Client, services: Services):
+    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    await services.record(SessionResumed.example())
+    assert (await client.next())[1]["status"] is None
+
+
+async def test_a_result_has_the_answer(client: Client, services: Services):
+    await services.answer(GetRun, samples.run())
+    await services.record(RunCompleted.example())
+    name, data = await client.next()
+    assert (name, data["status"], data["error_code"]) == ("result", "completed", None)
+    assert Answer.to(samples.run()).model_dump(mode="json").items() <= data.items()
+
+
+async def test_a_result_of_a_failed_run_says_why(client: Client, services: Services):
+    failed = {"status": "failed", "error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
+    await services.answer(GetRun, samples.run(**failed))
+    await services.record(RunFailed.example())
+    assert failed.items() <= (await client.next())[1].items()
+
+
+async def test_a_result_of_a_session_that_is_gone_says_what_the_fact_says(client: Client, services: Services):
+    await services.answer(GetRun, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    await services.record(RunCancelled.example())
+    _, data = await client.next()
+    assert (data["status"], data["error_code"], data["content"]) == ("cancelled", "RUN_CANCELLED", None)
 
 
 async def test_words_come_as_they_are_said(client: Client, services: Services):
@@ -132,7 +223,8 @@ async def test_it_resumes_after_a_number_with_the_same_facts_as_events(base_url:
         following(base_url, services.token(), params={"after": "1"}) as follower,
     ):
         await client.next()
-        assert [(await client.next())[1] for _ in range(3)] == [(await follower.next()).json() for _ in range(3)]
+        for _ in range(3):
+            assert (await follower.next()).json().items() <= (await client.next())[1].items()
 
 
 async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services: Services):
@@ -150,6 +242,39 @@ async def test_a_quiet_socket_tells_from_where_to_resume(client: Client, service
 
 async def test_a_ping_is_answered(client: Client):
     assert await client.say("ping") == ("pong", {})
+
+
+async def test_an_answer_names_the_message_that_it_answers(client: Client):
+    for name in ("one", 2):
+        await client.socket.send(json.dumps({"type": "ping", "id": name}))
+        assert json.loads(await client.socket.recv()) == {"type": "pong", "data": {}, "reply_to": name}
+    await client.socket.send(json.dumps({"type": "dance", "id": "three"}))
+    assert json.loads(await client.socket.recv())["reply_to"] == "three"
+
+
+@pytest.mark.parametrize("name", [["x"], True, "x" * 201])
+async def test_a_name_that_cannot_be_is_an_error(client: Client, name: object):
+    await client.socket.send(json.dumps({"type": "ping", "id": name}))
+    assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
+
+
+async def test_a_ping_is_answered_while_the_past_has_to_wait(base_url: str, services: Services, door: Door):
+    await services.record(RunStarted.example())
+    for _ in range(past.READERS):
+        await door.gateway.streams.past.readers.acquire()
+    async with talking(base_url, services.token(), "?after=0") as client:
+        await client.next()
+        assert await client.say("ping") == ("pong", {})
+
+
+async def test_text_with_a_nul_character_is_an_error(client: Client):
+    assert "NUL" in (await client.say("query", message="Hel\0lo"))[1]["message"]
+
+
+async def test_a_query_that_nobody_took_names_its_run(client: Client):
+    kind, data = await client.say("query", message="Hello")
+    assert (kind, data["code"]) == ("error", "UNAVAILABLE")
+    assert data["run_id"] in data["message"]
 
 
 async def test_a_query_starts_a_run(client: Client, services: Services):
@@ -176,15 +301,21 @@ async def test_a_viewer_may_not_query(base_url: str, services: Services):
 
 async def test_the_going_run_can_be_interrupted(client: Client, services: Services):
     await services.answer(InterruptSession, samples.session(status="active"))
-    assert await client.say("interrupt") == ("status_change", {"session_id": SESSION, "status": "active"})
+    assert await client.say("interrupt") == (
+        "status_change",
+        {"session_id": SESSION, "run_id": None, "status": "active"},
+    )
 
 
 @pytest.mark.parametrize(("kind", "decision"), [("approve", "approved"), ("deny", "denied")])
 async def test_an_approval_is_decided(client: Client, services: Services, kind: str, decision: str):
     await services.answer(DecideApproval, samples.approval(status=decision))
     told = await client.say(kind, approval_id=APPROVAL, message="Why not.")
-    command = services.heard[-1][0]
-    assert told == ("status_change", {"session_id": SESSION, "approval_id": APPROVAL, "decision": decision})
+    [command] = [message for message, _ in services.heard if isinstance(message, DecideApproval)]
+    assert told == (
+        "status_change",
+        {"session_id": SESSION, "run_id": RUN, "status": "active", "approval_id": APPROVAL, "decision": decision},
+    )
     assert (command.approval_id, command.decision, command.message) == (UUID(APPROVAL), decision, "Why not.")
 
 

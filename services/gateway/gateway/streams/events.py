@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import translation
 from gateway.streams import Streams, Told
-from gateway.streams.items import GONE, Beat, End, Fact, Gap
+from gateway.streams.items import GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
@@ -50,7 +50,7 @@ def written(told: Told, listener: Listener) -> bytes:
             return event("gap", told.payload, told.resume_from)
         case End():
             return b"" if told is GONE else event("error", told.payload)
-        case _:
+        case Delta():
             return event(told.name, told.payload)
 
 

@@ -86,14 +86,6 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to what the client of a socket sent."""
-
-    name: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Beat:
     """Nothing for this client came, but other facts did: from here on it can resume, however long it hears nothing."""
 
@@ -136,7 +128,7 @@ class End:
         return {"code": self.code, "message": self.message}
 
 
-type Item = Fact | Delta | Reply
+type Item = Fact | Delta
 CLOSING = End(EdgeCode.UNAVAILABLE, "This server is about to stop. Connect again to resume.")
 GONE = End(EdgeCode.UNAVAILABLE, "The client has left.")
 """Nobody is there to read it."""

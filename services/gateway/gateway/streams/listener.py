@@ -7,7 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from gateway.auth.tokens import Token
-from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap, Item, Reason, Reply
+from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap, Item, Reason
 from gateway.streams.places import Place
 from gateway.streams.types import Wanted, wanted
 
@@ -53,11 +53,11 @@ class Listener:
 
     def offer(self, item: Item) -> None:
         """Let an item wait for the client; one that is too many is the beginning of a gap."""
-        if not isinstance(item, Reply) and not self.wants(item.name):
+        if not self.wants(item.name):
             return
         if len(self._queue) < QUEUE and self._waiting < QUEUE_BYTES:
             self._queue.append(item)
-            self._waiting += 0 if isinstance(item, Reply) else item.size
+            self._waiting += item.size
         else:
             self._missed = "slow"
         self._news.set()
@@ -109,8 +109,8 @@ class Listener:
         while self.last is None:
             if self._queue:
                 item = self._queue.popleft()
-                self._waiting -= 0 if isinstance(item, Reply) else item.size
-                if isinstance(item, Delta | Reply) or self.fresh(item):
+                self._waiting -= item.size
+                if isinstance(item, Delta) or self.fresh(item):
                     yield item
             elif self._missed:
                 yield Gap(str(self.place), self._missed)
