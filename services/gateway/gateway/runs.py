@@ -87,7 +87,7 @@ class Runs:
         except Unavailable as error:
             log.warning("a service did not answer", error=str(error))
             detail = f"Whether the run was started is not known; if it was, it is at {place(command)}."
-            raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(command.run_id)) from None
+            raise _going_on(EdgeCode.UNAVAILABLE, detail, command) from None
 
     async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
         while not ended.is_set() and _now() < min(until, self._closing):
@@ -137,5 +137,9 @@ def place(command: SubmitQuery) -> str:
 def _waited_enough(command: SubmitQuery, *, closing: bool) -> Problem:
     detail = f"The run goes on; read it at {place(command)}."
     if closing:
-        return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(command.run_id))
-    return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(command.run_id))
+        return _going_on(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", command)
+    return _going_on(EdgeCode.ANSWER_NOT_READY, f"The answer took too long. {detail}", command)
+
+
+def _going_on(code: EdgeCode, detail: str, command: SubmitQuery) -> Problem:
+    return Problem(code, detail, headers={"Location": place(command)}, already=True, run_id=str(command.run_id))

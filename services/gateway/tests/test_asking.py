@@ -1,13 +1,15 @@
 """A query whose run is followed: its facts and words, then the answer."""
 
+import httpx
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import RUN
+from contracts.samples import RUN, SESSION
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
 from contracts.session.queries import GetRun
 from gateway.settings import Settings
+from httpx_sse import aconnect_sse
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
@@ -66,6 +68,17 @@ async def test_the_run_is_told_and_ends_with_the_answer(base_url: str, services:
         ended, result = await follower.rest()
     assert (ended.event, result.event) == ("session.run_completed", "result")
     assert (result.json()["run_id"], result.json()["content"]["text"]) == (str(session.run.id), "All is well.")
+
+
+async def test_the_run_is_named_before_anything_else(base_url: str, services: Services, session: Session):
+    headers = ACCEPT | {"authorization": f"Bearer {services.token()}"}
+    async with (
+        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        aconnect_sse(client, "POST", QUERY, json=BODY) as source,
+    ):
+        connected = await anext(source.aiter_sse())
+    assert connected.json() == {"resume_from": "0", "run_id": str(session.run.id)}
+    assert source.response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
 
 
 async def test_a_run_that_failed_ends_with_the_problem(base_url: str, services: Services, session: Session):

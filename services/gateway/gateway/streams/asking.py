@@ -30,7 +30,7 @@ class RunEvents(EventStream):
 
     def __init__(self, gateway: Gateway, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
-        super().__init__(listener, self._asked())
+        super().__init__(listener, self._asked(), location=place(command))
         self.gateway, self.caller, self.command, self.path = gateway, caller, command, path
 
     async def _asked(self) -> AsyncGenerator[bytes]:
@@ -38,7 +38,7 @@ class RunEvents(EventStream):
         with streams.listening(self.listener):
             await streams.start(self.listener, None)  # before the run is: nothing of it is missed
             run = await self.gateway.runs.start(self.command, self.caller)
-            yield connected(self.listener)
+            yield connected(self.listener, run_id=str(self.command.run_id))
             async with aclosing(streams.told(self.listener)) as told:
                 async for item in told:
                     if self._is_of_run(item):
@@ -67,7 +67,7 @@ class RunEvents(EventStream):
         return self._problem(run.error_code or Code.RUN_CANCELLED, run.error_detail or "The run was ended.")
 
     def _problem(self, code: Code | EdgeCode, detail: str) -> dict[str, Any]:
-        return Problem(code, detail, run_id=str(self.command.run_id)).body(self.path, clock.now())
+        return Problem(code, detail, already=True, run_id=str(self.command.run_id)).body(self.path, clock.now())
 
     def _is_of_run(self, item: Told) -> bool:
         match item:

@@ -31,10 +31,10 @@ def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> by
     return _block(name, json.dumps(payload, separators=(",", ":")), place)
 
 
-def connected(listener: Listener) -> bytes:
+def connected(listener: Listener, **more: str) -> bytes:
     """Write the first event: where the stream begins, so that a client can resume before it saw a fact."""
     place = str(listener.place)
-    return event("connected", {"resume_from": place}, place)
+    return event("connected", {"resume_from": place, **more}, place)
 
 
 def written(told: Told, listener: Listener) -> bytes:
@@ -62,8 +62,8 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, listener: Listener, events: AsyncGenerator[bytes]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, listener: Listener, events: AsyncGenerator[bytes], **headers: str) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
         del self.headers["content-length"]
         self.listener, self.events = listener, events
 
