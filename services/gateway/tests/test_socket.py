@@ -227,6 +227,22 @@ async def test_it_resumes_after_a_number_with_the_same_facts_as_events(base_url:
             assert (await follower.next()).json().items() <= (await client.next())[1].items()
 
 
+async def test_facts_are_asked_for_by_their_names_here_or_elsewhere(base_url: str, services: Services):
+    async with talking(base_url, services.token(), "?types=message,tool_*_completed,session.run_started") as client:
+        await client.next()
+        await services.say("not asked for")
+        for fact in (RunRequested, RunStarted, SessionPaused, ToolCallEnded, MessageRecorded):
+            await services.record(fact.example())
+        told = [(await client.next())[0] for _ in range(4)]
+    assert told == ["message", "status_change", "tool_call_completed", "message"]
+
+
+async def test_a_name_that_no_event_has_is_refused(base_url: str, services: Services):
+    async with talking(base_url, services.token(), "?types=message,session.run_finished") as client:
+        assert "session.run_finished" in (await client.next())[1]["message"]
+        assert await client.closed() == (1008, [])
+
+
 async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services: Services):
     async with talking(base_url, services.token(), "?after=7") as client:
         assert await client.closed() == (1000, ["connected", "gap"])

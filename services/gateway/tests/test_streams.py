@@ -124,7 +124,18 @@ async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, token: s
     assert (gap.event, gap.id) == ("gap", "3")
 
 
-@pytest.mark.parametrize("query", [{"after": "soon"}, {"after": "identity-1.session-2"}, {"types": "a.b.c"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"after": "soon"},
+        {"after": "identity-1.session-2"},
+        {"types": "a.b.c"},
+        {"types": "session.*,session.run_finished"},
+        {"types": "identity.password_set"},
+        {"types": "session"},
+        {"types": "message"},
+    ],
+)
 async def test_an_address_that_makes_no_sense_is_a_problem(client: httpx.AsyncClient, query: dict[str, str]):
     answer = await client.get(EVENTS, params=query)
     assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
@@ -371,6 +382,7 @@ async def test_a_client_that_takes_a_large_event_slowly_is_not_given_up(
         ("task.created, text_delta", "text_delta", True),
         ("*", "text_delta", True),
         ("session.created", "session.created_too", False),
+        ("report.finished", "report.finished", True),
     ],
 )
 def test_types_are_names_with_stars(types: str | None, name: str, comes: bool):

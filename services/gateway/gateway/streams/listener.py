@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 from uuid import UUID
 
@@ -32,9 +32,11 @@ class Listener:
         self._news = asyncio.Event()
 
     @classmethod
-    def of_session(cls, token: Token, session_id: UUID, types: str | None = None) -> Self:
+    def of_session(
+        cls, token: Token, session_id: UUID, types: str | None = None, called: Callable[[str], str] = str
+    ) -> Self:
         """Listen to one session: its facts, and what its agent is saying. Raises as `wanted` does."""
-        return cls(token, str(session_id), f"*.{session_id}", ("session",), wanted(types, "*"))
+        return cls(token, str(session_id), f"*.{session_id}", ("session",), wanted(types, "*", called))
 
     @classmethod
     def of_user(cls, token: Token, services: tuple[str, ...], types: str | None) -> Self:

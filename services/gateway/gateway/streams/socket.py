@@ -22,7 +22,7 @@ from gateway.streams.commands import Commands
 from gateway.streams.events import PATIENCE, PIECE
 from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
-from gateway.streams.spoken import spoken
+from gateway.streams.spoken import called, spoken
 
 NORMAL, GOING_AWAY, POLICY, FAULT = 1000, 1001, 1008, 1011
 BEARER = "bearer."
@@ -44,7 +44,7 @@ class _Conversation:
     def __init__(self, socket: WebSocket, user: User, session_id: UUID) -> None:
         self.socket, self.user, self.session_id = socket, user, session_id
         self.streams = gateway_of(socket).streams
-        self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"))
+        self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), called)
 
     async def hold(self) -> None:
         await self.user.ask(GetSession(session_id=self.session_id))

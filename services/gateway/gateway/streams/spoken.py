@@ -23,7 +23,7 @@ NAMES = {
     "session.run_failed": "result",
     "session.run_cancelled": "result",
 }
-"""What the facts are called here; all others are a `status_change`."""
+"""What the facts are called here; all others of a session are a `status_change`."""
 STATUS = {
     "session.created": "created",
     "session.run_queued": "queued",
@@ -39,9 +39,14 @@ ENDED = {
 }
 
 
+def called(name: str) -> str:
+    """Give what an event of this name is called here."""
+    return NAMES.get(name, STATUS_CHANGE) if name.startswith("session.") else name
+
+
 async def spoken(fact: Fact, session_id: UUID, user: User) -> tuple[str, dict[str, Any]]:
     """Give a fact's name and data: what events show, and what it means."""
-    name, payload = NAMES.get(fact.name, STATUS_CHANGE), fact.payload
+    name, payload = called(fact.name), fact.payload
     match name:
         case "message":
             more = _message(fact.data, payload["at"])
