@@ -161,6 +161,12 @@ async def test_messages_of_both_sides_have_the_shape_of_the_list(
     assert whole.items() <= data.items()
 
 
+async def test_a_long_message_of_the_user_comes_by_its_beginning(client: Client, services: Services):
+    await services.record(RunRequested.model_validate(RunRequested.sample | {"message": "x" * 100_000}))
+    content = (await client.next())[1]["content"]
+    assert content == {"content": "x" * 1000, "truncated": True, "size_bytes": 100_000}
+
+
 @pytest.mark.parametrize(
     ("fact", "run_id", "status"),
     [

@@ -15,6 +15,7 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, RunStarted, SessionCreated
 from contracts.session.queries import GetSession
+from contracts.session.values import Usage
 from gateway.settings import Settings
 from gateway.streams import events, listener, past
 from gateway.streams.items import Fact, Gap
@@ -69,7 +70,7 @@ async def test_a_fact_comes_with_its_number_and_name(base_url: str, token: str, 
         "resource_id": SESSION,
         "sequence": number,
         "at": "2026-11-25T09:00:00Z",
-        "data": RunCompleted.example().model_dump(mode="json"),
+        "data": {"run_id": RUN, "usage": Usage(duration_ms=3250).model_dump(mode="json") | {"cost_usd": 0.0}},
     }
 
 

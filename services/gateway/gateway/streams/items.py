@@ -10,6 +10,7 @@ from contracts.session.events import SessionFact
 from nats.aio.msg import Msg
 
 from gateway.problems import EdgeCode, Problem
+from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
 SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
@@ -21,7 +22,7 @@ type Reason = Literal["slow", "expired"]
 class Fact:
     """A stored fact, with its number in the stream of its service, read once for all who are shown it.
 
-    `data` is the fact itself, `text` the JSON of what all kinds of stream show alike.
+    `data` is the fact itself, as it is shown, `text` the JSON of what all kinds of stream show alike.
     """
 
     service: str
@@ -34,7 +35,7 @@ class Fact:
     def read(cls, message: Msg) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
         _, service, _, _, resource = message.subject.split(".")
-        sequence, name, data = message.metadata.sequence.stream, named(message), json.loads(message.data)
+        sequence, name, data = message.metadata.sequence.stream, named(message), shown(json.loads(message.data))
         payload = {
             "type": name,
             "session_id": resource if name in SESSION_FACTS else None,

@@ -74,7 +74,8 @@ def _message(data: Mapping[str, Any], at: str) -> dict[str, Any]:
     blocks: list[Mapping[str, Any]] = data.get("blocks", [])
     said = "".join(block["text"] for block in blocks if block["type"] == "text")
     by_agent = {"message_type": "assistant", "content": {"content": said, "blocks": blocks}}
-    by_user = {"message_type": "user", "content": {"content": data.get("message")}}
+    cut = {name: data[name] for name in ("truncated", "size_bytes") if name in data}
+    by_user = {"message_type": "user", "content": {"content": data.get("message"), **cut}}
     return {
         "id": data["message_id"],
         "run_id": data["run_id"],
