@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
@@ -18,6 +19,8 @@ ROUTERS = (
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -57,4 +60,8 @@ def create_app(gateway: Gateway) -> Api:
         app.include_router(router)
     documentation.add(app)
     app.add_middleware(Edge)
+    if origins := gateway.settings.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=EXPOSED
+        )
     return app
