@@ -1,6 +1,6 @@
 """The HTTP application."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -42,8 +42,8 @@ def _responses() -> Iterator[type[BaseModel]]:
         yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
-def create_app(gateway: Gateway) -> Api:
-    """Put the application together."""
+def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
+    """Put the application together; pages of these other origins may use it from a browser."""
     app = Api(
         title="AI-Agent-API",
         version=operations.VERSION,
@@ -60,7 +60,7 @@ def create_app(gateway: Gateway) -> Api:
         app.include_router(router)
     documentation.add(app)
     app.add_middleware(Edge)
-    if origins := gateway.settings.origins:
+    if origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=EXPOSED
         )

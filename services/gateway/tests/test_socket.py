@@ -1,17 +1,14 @@
 """The WebSocket of a session: what happens goes out, queries come in."""
 
-import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import APPROVAL, FAMILY, MESSAGE, RUN, SESSION
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval
-from contracts.session.commands import InterruptSession, SubmitQuery
+from contracts.samples import FAMILY, MESSAGE, RUN, SESSION
+from contracts.session.approvals import ApprovalDecided, ApprovalRequested
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -28,17 +25,13 @@ from contracts.session.events import (
 )
 from contracts.session.queries import GetRun, GetSession, MessageView
 from gateway.schemas.conversation import Answer
-from gateway.streams import past
 from runtime.testing import eventually
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services
 from services.gateway.tests.following import following
-
-PATH = f"/api/v1/sessions/{SESSION}/stream"
+from services.gateway.tests.talking import Client, talking
 
 
 @pytest.fixture(autouse=True)
@@ -46,38 +39,6 @@ async def service(services: Services) -> Services:
     await services.open_streams()
     await services.answer(GetSession, samples.session())
     return services
-
-
-class Client:
-    """Talks over one socket."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def next(self) -> tuple[str, dict[str, Any]]:
-        message = json.loads(await self.socket.recv())
-        assert set(message) == {"type", "data"}
-        return message["type"], message["data"]
-
-    async def say(self, kind: str, **data: Any) -> tuple[str, dict[str, Any]]:
-        await self.socket.send(json.dumps({"type": kind, "data": data}))
-        return await self.next()
-
-    async def closed(self) -> tuple[int | None, list[str]]:
-        """Give the code that it is closed with, and the types of what comes before."""
-        types: list[str] = []
-        with suppress(ConnectionClosed):
-            while True:
-                types.append((await self.next())[0])
-        return self.socket.close_code, types
-
-
-@asynccontextmanager
-async def talking(base_url: str, token: str | None, query: str = "", **options: Any) -> AsyncGenerator[Client]:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    address = f"{base_url.replace('http', 'ws')}{PATH}{query}"
-    async with connect(address, additional_headers=headers, **options) as socket:
-        yield Client(socket)
 
 
 @pytest.fixture
@@ -260,96 +221,6 @@ async def test_a_quiet_socket_tells_from_where_to_resume(client: Client, service
     await client.next()
     number = await services.record(RunStarted.example(), at=str(OTHER))
     assert await client.next() == ("heartbeat", {"resume_from": str(number)})
-
-
-async def test_a_ping_is_answered(client: Client):
-    assert await client.say("ping") == ("pong", {})
-
-
-async def test_an_answer_names_the_message_that_it_answers(client: Client):
-    for name in ("one", 2):
-        await client.socket.send(json.dumps({"type": "ping", "id": name}))
-        assert json.loads(await client.socket.recv()) == {"type": "pong", "data": {}, "reply_to": name}
-    await client.socket.send(json.dumps({"type": "dance", "id": "three"}))
-    assert json.loads(await client.socket.recv())["reply_to"] == "three"
-
-
-@pytest.mark.parametrize("name", [["x"], True, "x" * 201])
-async def test_a_name_that_cannot_be_is_an_error(client: Client, name: object):
-    await client.socket.send(json.dumps({"type": "ping", "id": name}))
-    assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
-
-
-async def test_a_ping_is_answered_while_the_past_has_to_wait(base_url: str, services: Services, door: Door):
-    await services.record(RunStarted.example())
-    for _ in range(past.READERS):
-        await door.gateway.streams.past.readers.acquire()
-    async with talking(base_url, services.token(), "?after=0") as client:
-        await client.next()
-        assert await client.say("ping") == ("pong", {})
-
-
-async def test_text_with_a_nul_character_is_an_error(client: Client):
-    assert "NUL" in (await client.say("query", message="Hel\0lo"))[1]["message"]
-
-
-async def test_a_query_that_nobody_took_names_its_run(client: Client):
-    kind, data = await client.say("query", message="Hello")
-    assert (kind, data["code"]) == ("error", "UNAVAILABLE")
-    assert data["run_id"] in data["message"]
-
-
-async def test_a_query_starts_a_run(client: Client, services: Services):
-    await services.answer_with(SubmitQuery, lambda command: samples.run(id=command.run_id, status="queued"))
-    kind, data = await client.say("query", message="Hello")
-    [command] = [message for message, _ in services.heard if isinstance(message, SubmitQuery)]
-    assert command.message == "Hello"
-    assert (kind, data) == (
-        "status_change",
-        {"session_id": SESSION, "run_id": str(command.run_id), "status": "queued"},
-    )
-
-
-async def test_a_query_that_is_refused_is_an_error(client: Client, services: Services):
-    await services.answer(SubmitQuery, Refused(code=Code.SESSION_BUSY, detail="Busy."))
-    assert await client.say("query", message="Hello") == ("error", {"code": "SESSION_BUSY", "message": "Busy."})
-
-
-async def test_a_viewer_may_not_query(base_url: str, services: Services):
-    async with talking(base_url, services.token(role="viewer")) as client:
-        await client.next()
-        assert (await client.say("query", message="Hello"))[1]["code"] == "FORBIDDEN"
-
-
-async def test_the_going_run_can_be_interrupted(client: Client, services: Services):
-    await services.answer(InterruptSession, samples.session(status="active"))
-    assert await client.say("interrupt") == (
-        "status_change",
-        {"session_id": SESSION, "run_id": None, "status": "active"},
-    )
-
-
-@pytest.mark.parametrize(("kind", "decision"), [("approve", "approved"), ("deny", "denied")])
-async def test_an_approval_is_decided(client: Client, services: Services, kind: str, decision: str):
-    await services.answer(DecideApproval, samples.approval(status=decision))
-    told = await client.say(kind, approval_id=APPROVAL, message="Why not.")
-    [command] = [message for message, _ in services.heard if isinstance(message, DecideApproval)]
-    assert told == (
-        "status_change",
-        {"session_id": SESSION, "run_id": RUN, "status": "active", "approval_id": APPROVAL, "decision": decision},
-    )
-    assert (command.approval_id, command.decision, command.message) == (UUID(APPROVAL), decision, "Why not.")
-
-
-async def test_a_decision_about_nothing_is_an_error(client: Client):
-    assert (await client.say("approve", message="Yes."))[1]["code"] == "VALIDATION_ERROR"
-
-
-@pytest.mark.parametrize("text", ["no json", "[]", '{"type": "dance"}', '{"type": "query"}', b"\x00"])
-async def test_what_cannot_be_understood_is_an_error_and_the_stream_goes_on(client: Client, text: str | bytes):
-    await client.socket.send(text)
-    assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
-    assert await client.say("ping") == ("pong", {})
 
 
 async def test_a_revoked_token_closes_it_with_1008(client: Client, door: Door):
