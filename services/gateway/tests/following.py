@@ -1,5 +1,6 @@
 """Clients of streams, by libraries that nobody here wrote."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,7 +27,8 @@ class Follower:
 
     async def beat(self) -> ServerSentEvent:
         """Give the next event, which is a heartbeat."""
-        event = await anext(self._events)
+        async with asyncio.timeout(10):
+            event = await anext(self._events)
         assert event.event == "heartbeat"
         return event
 
