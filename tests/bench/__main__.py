@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, query, relay, streams
+from tests.bench import append, cpu, create, hops, lists, query, relay, sessions, streams
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -21,6 +21,10 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "relay": ("From the commit to the bus", relay.measure),
     "query": ("A query to a warm session", query.measure),
     "streams": ("Following sessions", streams.measure),
+    "sessions": (
+        "50 sessions at once, by a model that takes 1 s; ratios to that second",
+        sessions.measure,
+    ),
     "list": ("A list of 50 sessions", lists.measure),
 }
 
@@ -41,9 +45,11 @@ def main(names: list[str]) -> str | None:
 async def _section(name: str, stage: Stage) -> Section:
     title, measure = BENCHES[name]
     watch, since = cpu.Watch(), time.monotonic()
-    lines = await measure(stage)
+    async with stage.section:
+        lines = await measure(stage)
+        others = watch.others()
     sys.stderr.write(f"{name}: {time.monotonic() - since:.0f} s\n")
-    return Section(title, watch.others(), lines)
+    return Section(title, others, lines)
 
 
 if __name__ == "__main__":

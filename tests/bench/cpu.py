@@ -20,17 +20,29 @@ class _Process:
 
 def used(pid: int) -> float:
     """Give the seconds that a process has used, with all its descendants."""
+    return sum(process.seconds for process in _tree(pid))
+
+
+def used_alone(pid: int) -> float:
+    """Give the seconds that a process has used, without its descendants that live."""
+    return next(process.seconds for process in _tree(pid))
+
+
+def tree(pid: int) -> list[int]:
+    """Give the numbers of a process and all its descendants."""
+    return [process.number for process in _tree(pid)]
+
+
+def _tree(pid: int) -> Iterator[_Process]:
     children: defaultdict[int, list[_Process]] = defaultdict(list)
     unseen: list[_Process] = []
     for process in _processes():
         children[process.parent].append(process)
         unseen += [process] if process.number == pid else []
-    seconds = 0.0
     while unseen:
         process = unseen.pop()
-        seconds += process.seconds
+        yield process
         unseen += children[process.number]
-    return seconds
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,8 @@ class Stage:
 
     def __init__(self) -> None:
         self._held = ExitStack()
+        self.section = AsyncExitStack()
+        """What is left when a section was measured: of some processes nobody knows then what they have used."""
 
     def __enter__(self) -> Self:
         return self

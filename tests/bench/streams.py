@@ -25,10 +25,10 @@ AIM = Aim(15, " ms", most=True)
 async def measure(stage: Stage) -> list[Line]:
     """Open many streams and leave them alone; then follow queries, with those streams open."""
     # A system of its own, whose model is heard by us.
-    async with _Relayed.started(stage.model) as model:
-        with System({"MODEL_BASE_URL": model.url}) as system:
-            await asyncio.to_thread(system.start)
-            before, after, late = await _measured(system, model)
+    model = await stage.section.enter_async_context(_Relayed.started(stage.model))
+    system = stage.section.enter_context(System({"MODEL_BASE_URL": model.url}))
+    await asyncio.to_thread(system.start)
+    before, after, late = await _measured(system, model)
     ms = median(late) * 1000
     return [
         Line(f"Memory of {IDLE} idle streams", f"{(after - before) / 1024:.1f} MB", f"{before / 1024:.1f} MB without"),

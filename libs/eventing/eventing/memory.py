@@ -33,7 +33,7 @@ class MemoryStore:
         """See `EventStore.load`."""
         aggregate = kind(id)
         for entry in self.entries:
-            if entry.recorded.id == id:
+            if entry.recorded.id == id and entry.recorded.fact.subject in kind.facts:
                 self._change(entry, kind.facts).fold(aggregate)
                 if entry.command_id:
                     aggregate.commands.add(entry.command_id)

@@ -43,7 +43,7 @@ class PostgresStore:
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
         """See `EventStore.load`."""
         rows = await self.database.fetch(LOAD, id)
-        if not rows:
+        if not rows or rows[0]["topic"].partition(";")[0] not in kind.facts:  # an id of something else
             raise Missing(f"{kind.__name__} {id}")
         aggregate = kind(id)
         for row in rows:

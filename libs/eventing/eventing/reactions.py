@@ -76,6 +76,8 @@ class Reaction[T]:
 
 
 type React = Callable[[Any, Any], Awaitable[None]]
+type AtOnce = int | Callable[[Any], int]
+"""How many; or what tells so, given the service's tools."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ class Listed:
     name: str
     fact: type[Event]
     react: React
-    at_once: int
+    at_once: AtOnce
+
+    def slots(self, tools: Any) -> int:
+        """Give on how many facts a replica with these tools acts at the same time."""
+        return self.at_once if isinstance(self.at_once, int) else self.at_once(tools)
 
 
 @dataclass
@@ -103,7 +109,7 @@ class Reactions:
             [listed for part in parts for listed in part.broadcast],
         )
 
-    def once[R: React](self, *, at_once: int = 16) -> Callable[[R], R]:
+    def once[R: React](self, *, at_once: AtOnce = 16) -> Callable[[R], R]:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time."""
 
         def register(react: R) -> R:
@@ -118,7 +124,7 @@ class Reactions:
         return react
 
 
-def _listed(react: React, at_once: int) -> Listed:
+def _listed(react: React, at_once: AtOnce) -> Listed:
     hint = next(iter(get_type_hints(react).values()))
     return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once)
 
@@ -134,7 +140,7 @@ class Reactor[T]:
 
     async def work(self, listed: Listed, draining: asyncio.Event) -> None:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
-        slots = asyncio.Semaphore(listed.at_once)
+        slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
             taking = tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
-from eventing.reactions import Listed, Reactor
+from eventing.reactions import AtOnce, Listed, Reactor
 from eventing.streams import jetstream, provision
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened
@@ -110,11 +110,16 @@ async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client:
     assert len(acting.seen) == 1
 
 
-async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamContext) -> None:
+def two_of(tools: str) -> int:
+    return tools.count("o")  # of "a tool"
+
+
+@pytest.mark.parametrize("at_once", [2, two_of])
+async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamContext, at_once: AtOnce) -> None:
     acting = Acting.waiting()
     for _ in range(5):
         await publish(js, OPENED)
-    async with background(replica(client).work(acting.listed(at_once=2), asyncio.Event())):
+    async with background(replica(client).work(acting.listed(at_once), asyncio.Event())):
         await eventually(lambda: len(acting.seen) == 2)
         await asyncio.sleep(0.05)
         assert len(acting.seen) == 2

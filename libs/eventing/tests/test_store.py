@@ -3,7 +3,8 @@
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Event
+from eventing.aggregate import Aggregate
 from eventing.memory import MemoryStore
 from eventing.store import START, Conflict, EventStore, Fed, Missing, Repeated
 from eventing.testing.jars import Jar
@@ -51,6 +52,25 @@ async def test_what_is_not_there_is_missing(store: EventStore) -> None:
     await save(store, jar(at=OTHER))
     with pytest.raises(Missing, match=f"Jar {JAR}"):
         await store.load(Jar, JAR)
+
+
+class LidLost(Event):
+    subject = "evt.jar.lid_lost"
+    sample = {}
+
+
+class Lid(Aggregate[LidLost]):
+    @property
+    def owner(self) -> UUID:
+        return self.id
+
+    def apply(self, fact: LidLost) -> None: ...
+
+
+async def test_what_has_the_id_of_something_else_is_missing(store: EventStore) -> None:
+    await save(store, jar())
+    with pytest.raises(Missing, match=f"Lid {JAR}"):
+        await store.load(Lid, JAR)
 
 
 async def test_saving_nothing_does_nothing(store: EventStore) -> None:

@@ -26,6 +26,7 @@ class DataFolder:
         self.run = self._room("run")
         self.keys = self._room("keys")
         self.workspaces = self._room("workspaces")
+        self.archives = self._room("archives")
         self.lock = _locked(self.run / "launcher.pid", self.path)
 
     def close(self) -> None:

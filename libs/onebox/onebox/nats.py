@@ -28,14 +28,16 @@ class EmbeddedNats:
         port: where to listen; 0 takes a free one.
     """
 
+    largest_store = "10GB"
+
     def __init__(self, folder: DataFolder, *, program: Path | None = None, port: int = 0) -> None:
         server = _checked(program or _found())
         self._port = ReservedPort(port=port)
         self._room = folder.path / "nats"
         self._room.mkdir(mode=0o700, exist_ok=True)
-        password = folder.secret(self._room / "password", lambda: secrets.token_urlsafe(24))
-        self.url = f"nats://agentapi:{password}@127.0.0.1:{self._port.number}"
-        configuration = self._configure(password)
+        self._password = folder.secret(self._room / "password", lambda: secrets.token_urlsafe(24))
+        self.url = self.url_of("agentapi")
+        configuration = self._configure()
         self.child = Child(
             Program("nats", [str(server), "-c", str(configuration)], when_orphaned=signal.SIGTERM), folder
         )
@@ -56,7 +58,15 @@ class EmbeddedNats:
         self.child.finish()
         self._port.release()
 
-    def _configure(self, password: str) -> Path:
+    def url_of(self, user: str) -> str:
+        """Give the address for a user, password included."""
+        return f"nats://{user}:{self._password}@127.0.0.1:{self._port.number}"
+
+    def users(self) -> str:
+        """Give the part of the configuration that says who may connect."""
+        return f"authorization {{ user: agentapi, password: {json.dumps(self._password)} }}"
+
+    def _configure(self) -> Path:
         file = self._room / "nats.conf"
         file.touch(mode=0o600)
         # sync_interval: PostgreSQL is the truth and the relay sends again what the stream lacks, so that a second of
@@ -68,10 +78,10 @@ max_payload: 8MB
 jetstream {{
   store_dir: {json.dumps(str(self._room))}
   max_memory_store: 256MB
-  max_file_store: 10GB
+  max_file_store: {self.largest_store}
   sync_interval: 1s
 }}
-authorization {{ user: agentapi, password: {json.dumps(password)} }}
+{self.users()}
 """)
         return file
 

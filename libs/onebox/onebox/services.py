@@ -76,6 +76,7 @@ def _session(place: Place, model: str) -> Service:
     told = {
         "DATABASE_URL": place.database_url,
         "WORKSPACES_DIR": str(place.folder.workspaces),
+        "ARCHIVES_DIR": str(place.folder.archives),
         "MODEL_BASE_URL": model,
     }
     if key := place.settings.model_api_key:

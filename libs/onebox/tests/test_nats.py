@@ -11,8 +11,8 @@ from onebox.nats import EmbeddedNats
 from onebox.trouble import CannotStart
 
 
-async def test_it_keeps_messages_in_a_stream(nats_url: str) -> None:
-    client = await nats.connect(nats_url)
+async def test_it_keeps_messages_in_a_stream(nats_server: EmbeddedNats) -> None:
+    client = await nats.connect(nats_server.url)
     stream = client.jetstream()
     await stream.add_stream(name="facts", subjects=["evt.>"])
     assert (await stream.publish("evt.made", b"fact")).seq == 1
@@ -29,15 +29,15 @@ async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) ->
     await client.close()
 
 
-def test_nobody_enters_without_the_password(nats_url: str) -> None:
-    host, _, port = nats_url.partition("@")[2].partition(":")
+def test_nobody_enters_without_the_password(nats_server: EmbeddedNats) -> None:
+    host, _, port = nats_server.url.partition("@")[2].partition(":")
     with socket.create_connection((host, int(port))) as stranger, stranger.makefile() as answers:
         stranger.sendall(b"CONNECT {}\r\nPING\r\n")
         assert "Authorization Violation" in answers.read()
 
 
-async def test_it_takes_messages_of_several_megabytes(nats_url: str) -> None:
-    client = await nats.connect(nats_url)
+async def test_it_takes_messages_of_several_megabytes(nats_server: EmbeddedNats) -> None:
+    client = await nats.connect(nats_server.url)
     assert client.max_payload == 8 * 1024 * 1024
     await client.close()
 

@@ -1,4 +1,10 @@
+# nats-py leaves its options untyped
+# pyright: reportUnknownMemberType=false
+
 import asyncpg
+import nats
+from onebox.nats import EmbeddedNats
+from onebox.testing.buses import ACCOUNTS, Buses
 from onebox.testing.databases import Databases
 
 
@@ -40,3 +46,46 @@ async def test_a_database_is_dropped_whoever_is_connected(databases: Databases) 
     async with databases.fresh() as url:
         left = await asyncpg.connect(url)
     left.terminate()
+
+
+async def _streams(url: str) -> int:
+    client = await nats.connect(url)
+    try:
+        return len(await client.jetstream().streams_info())
+    finally:
+        await client.close()
+
+
+async def _add_stream(url: str) -> None:
+    client = await nats.connect(url)
+    await client.jetstream().add_stream(name="facts", subjects=["evt.>"])
+    await client.close()
+
+
+async def test_a_bus_has_no_streams_of_another(buses: Buses) -> None:
+    one, other = buses.fresh(), buses.fresh()
+    await _add_stream(one)
+    assert (await _streams(one), await _streams(other)) == (1, 0)
+
+
+async def test_what_is_said_on_a_bus_is_not_heard_on_another(buses: Buses) -> None:
+    one, other = await nats.connect(buses.fresh()), await nats.connect(buses.fresh())
+    heard = await other.subscribe(">")
+    await one.publish("said", b"?")
+    await one.flush()
+    await other.flush()
+    assert heard.pending_msgs == 0
+    await one.close()
+    await other.close()
+
+
+async def test_there_is_no_last_bus() -> None:
+    with Buses() as buses:
+        urls = {buses.fresh() for _ in range(ACCOUNTS + 1)}
+        last = buses.fresh()
+        await _add_stream(last)
+    assert len({*urls, last}) == ACCOUNTS + 2
+
+
+def test_the_bus_of_a_test_with_a_server_is_on_that(nats_url: str, nats_server: EmbeddedNats) -> None:
+    assert nats_url == nats_server.url

@@ -10,12 +10,26 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
-from gateway.routes import approvals, documentation, identity, operations, runs, session, streams
+from gateway.routes import (
+    approvals,
+    archives,
+    console,
+    conversation,
+    documentation,
+    identity,
+    operations,
+    runs,
+    session,
+    streams,
+    template,
+    workspace,
+)
 from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, runs.router, approvals.router, streams.router),
+    *(identity.auth, session.router, conversation.router, runs.router, template.router),
+    *(approvals.router, streams.router, workspace.router, archives.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
@@ -59,6 +73,7 @@ def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
     for router in ROUTERS:
         app.include_router(router)
     documentation.add(app)
+    console.add(app)
     app.add_middleware(Edge)
     if origins:
         app.add_middleware(

@@ -18,6 +18,8 @@ log = get_logger()
 _standard = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
+LARGEST_UPLOAD = 5 * 1024 * 1024
+_UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL)
 CLIENT_GONE = 499
 """What nginx calls it, in metrics and logs: nobody is there to read a response."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -52,6 +54,7 @@ class _Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.started = time.perf_counter()
         self.status, self.received = 0, 0
+        self.largest = LARGEST_UPLOAD if _UPLOAD.fullmatch(f"{scope['method']} {scope['path']}") else LARGEST_BODY
         self.headers = Headers(scope=scope)
         given = self.headers.get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else str(clock.new_id())
@@ -59,7 +62,7 @@ class _Exchange:
 
     async def run(self, app: ASGIApp) -> None:
         try:
-            _check_length(self.headers)
+            _check_length(self.headers, self.largest)
             await app(self.scope, self.receive, self.send)
         except ClientDisconnect:
             self.status = CLIENT_GONE
@@ -71,7 +74,7 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         self.received += len(message.get("body", b""))
-        if self.received > LARGEST_BODY:
+        if self.received > self.largest:
             raise HTTPException(413)
         return message
 
@@ -99,7 +102,7 @@ class _Exchange:
             log.debug("request", method=method, path=self.scope["path"], status=self.status, seconds=round(seconds, 4))
 
 
-def _check_length(headers: Headers) -> None:
+def _check_length(headers: Headers, largest: int) -> None:
     announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+    if announced.isdecimal() and int(announced) > largest:
         raise HTTPException(413)

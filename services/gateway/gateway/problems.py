@@ -25,6 +25,7 @@ class EdgeCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     NOT_RESUMABLE = "NOT_RESUMABLE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -36,13 +37,23 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.AGENT_FAILED: (502, "The agent failed"),
     Code.APPROVAL_NOT_FOUND: (404, "There is no such approval"),
     Code.APPROVAL_OVER: (409, "The approval is over"),
+    Code.ARCHIVE_NOT_FOUND: (404, "There is no archive"),
     Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
     Code.COMMAND_REPEATED: (409, "This was done before"),
     Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
+    Code.FILE_CHANGED: (409, "The file has changed meanwhile"),
+    Code.FILE_NOT_FOUND: (404, "There is no such file"),
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
+    Code.INVALID_PATH: (422, "The path is not valid"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
+    Code.MCP_SERVER_NOT_FOUND: (422, "There is no such MCP server"),
+    Code.MESSAGE_NOT_FOUND: (404, "There is no such message"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),
+    Code.MODEL_NOT_ALLOWED: (422, "The model is not offered here"),
     Code.NOTHING_TO_INTERRUPT: (409, "No run is going in the session"),
+    Code.NOT_A_FILE: (409, "That is no file"),
+    Code.NOT_OWNER: (403, "Only its owner may change it"),
+    Code.OUTPUT_NOT_VALID: (502, "The answer has not the form that was asked for"),
     Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
     Code.QUEUE_FULL: (409, "Too many queries wait in the session"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
@@ -51,13 +62,18 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.RUN_NOT_FOUND: (404, "There is no such run"),
     Code.RUN_OVER: (409, "The run is over"),
     Code.RUN_TIMEOUT: (504, "The run took too long"),
+    Code.SESSION_ARCHIVED: (409, "The session is archived"),
     Code.SESSION_BUSY: (409, "A run is going in the session"),
     Code.SESSION_NOT_FOUND: (404, "There is no such session"),
+    Code.SESSION_NOT_READY: (409, "The session is not ready"),
     Code.SESSION_PAUSED: (409, "The session is paused"),
+    Code.STORAGE_FAILED: (507, "The files could not be stored"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
     Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
+    Code.VARIABLE_NOT_SET: (422, "The variable has no value yet"),
+    Code.WORKSPACE_FULL: (409, "The workspace is full"),
     EdgeCode.ANSWER_NOT_READY: (504, "The run goes on"),
     EdgeCode.FORBIDDEN: (403, "Not allowed"),
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
@@ -66,6 +82,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.NOT_FOUND: (404, "There is nothing here"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
+    EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
     EdgeCode.UNAVAILABLE: (503, "Not now"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),

@@ -56,6 +56,11 @@ class Runs:
         """Let the waits that are under way end within some seconds; their runs go on."""
         self._closing = _now() + within
 
+    @property
+    def closing(self) -> bool:
+        """Whether this process is about to end, so that waits have to."""
+        return self._closing < float("inf")
+
     async def outcome(self, command: SubmitQuery, caller: Anyone, gone: Callable[[], Awaitable[bool]]) -> RunView:
         """Start a run and give it when it is over. `gone` says whether the client has hung up.
 

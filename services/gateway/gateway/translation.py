@@ -17,6 +17,9 @@ log = get_logger()
 
 MOST_ERRORS, LONGEST_WORD = 20, 100
 
+_NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET))
+"""Refusals of what a client wrote, whose detail begins with the field's name."""
+
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
     400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
     404: (EdgeCode.NOT_FOUND, "There is nothing at this address."),
@@ -66,8 +69,10 @@ def _allowed(request: Request) -> str:
 
 
 def _refused(refusal: Refusal) -> Problem:
-    if refusal.code is Code.PASSWORD_TOO_COMMON:
-        error = {"loc": ["body", "password"], "msg": refusal.detail, "type": "password_too_common"}
+    field = refusal.detail.partition(": ")[0] if refusal.code in _NAMED else ""
+    if field or refusal.code is Code.PASSWORD_TOO_COMMON:
+        place = field.split(".") if field else ["password"]
+        error = {"loc": ["body", *place], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
     return Problem(refusal.code, refusal.detail)
 

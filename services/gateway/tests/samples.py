@@ -3,9 +3,10 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL, USER
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TIME, TOOL_CALL, USER
 from contracts.session.approvals import ApprovalView
 from contracts.session.queries import MessageView, RunSummary, RunView, SessionView, ToolCallView
+from contracts.session.templates import CreateTemplate, TemplateView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 
@@ -38,6 +39,7 @@ def session(**changed: Any) -> SessionView:
             "mode": "interactive",
             "status": "active",
             "sdk_options": {},
+            "metadata": {},
             "working_directory_path": f"/workspaces/{SESSION}",
             "parent_session_id": None,
             "is_fork": False,
@@ -63,6 +65,7 @@ def message(**changed: Any) -> MessageView:
             "content": {"content": "Hello"},
             "sequence_number": 1,
             "model": None,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -79,6 +82,7 @@ def tool_call(**changed: Any) -> ToolCallView:
             "tool_output": {"content": "def test(): pass"},
             "status": "success",
             "duration_ms": 120,
+            "parent_tool_call_id": None,
             "created_at": TIME,
         }
         | changed
@@ -90,12 +94,14 @@ def run(**changed: Any) -> RunView:
         {
             "id": RUN,
             "session_id": SESSION,
+            "message": "Analyze the log.",
             "status": "completed",
             "attempt": 1,
             "error_code": None,
             "error_detail": None,
             "message_id": MESSAGE,
             "text": "All is well.",
+            "structured_output": None,
             "tool_calls": [tool_call().model_dump(include={"id", "tool_name", "tool_input", "status"})],
             "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
             "created_at": TIME,
@@ -131,3 +137,9 @@ def approval(**changed: Any) -> ApprovalView:
         }
         | changed
     )
+
+
+def template(**changed: Any) -> TemplateView:
+    values = {name: value for name, value in CreateTemplate.sample.items() if name != "template_id"}
+    rest = {"id": TEMPLATE, "user_id": USER, "usage_count": 3, "created_at": TIME, "updated_at": TIME}
+    return TemplateView.model_validate(values | rest | changed)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, SESSION
+from contracts.samples import MESSAGE, SESSION, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled
 from contracts.session.queries import GetRun
@@ -89,7 +89,10 @@ async def test_the_answer_comes_when_the_run_is_told_to_be_over(client: httpx.As
         "run_id": str(session.run.id),
         "message_id": MESSAGE,
         "content": {"type": "text", "text": "All is well."},
-        "tool_calls": [{"tool_name": "Read", "tool_input": {"path": "/app/test.py"}, "status": "success"}],
+        "structured_output": None,
+        "tool_calls": [
+            {"id": TOOL_CALL, "tool_name": "Read", "tool_input": {"path": "/app/test.py"}, "status": "success"}
+        ],
         "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.samples import APPROVAL, RUN, SESSION, TOOL_CALL
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TOOL_CALL
 from gateway.app import ROUTERS
 
 from services.gateway.tests.conftest import Door
@@ -13,13 +13,23 @@ from services.gateway.tests.conftest import Door
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 
 
+IDS = {
+    "session_id": SESSION,
+    "run_id": RUN,
+    "message_id": MESSAGE,
+    "tool_call_id": TOOL_CALL,
+    "approval_id": APPROVAL,
+    "template_id": TEMPLATE,
+    "path": "a.txt",
+}
+
+
 def operations() -> Iterator[tuple[str, str]]:
     routes: list[Any] = [route for router in ROUTERS for route in router.routes]
     for route in routes:
         if route.path.startswith("/api/") and route.path not in OPEN:
             for method in getattr(route, "methods", ()):  # a WebSocket has none; it has tests of its own
-                ids = {"session_id": SESSION, "run_id": RUN, "tool_call_id": TOOL_CALL, "approval_id": APPROVAL}
-                yield method, route.path.format(**ids)
+                yield method, route.path.replace(":path", "").format(**IDS)
 
 
 WRITES = [(method, path) for method, path in operations() if method != "GET" and "/auth/" not in path]

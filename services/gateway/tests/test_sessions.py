@@ -6,9 +6,9 @@ import httpx
 import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
-from contracts.samples import SESSION, TIME, USER
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, USER
 from contracts.session.commands import CreateSession, DeleteSession
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.queries import GetMessage, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Services
@@ -36,7 +36,7 @@ async def test_a_session_needs_no_options(client: httpx.AsyncClient, services: S
     await services.answer(CreateSession, samples.session())
     assert (await client.post(SESSIONS, json={})).status_code == 201
     command, _ = services.heard[-1]
-    assert (command.name, command.mode) == ("Untitled session", "interactive")
+    assert (command.name, command.mode) == ("Untitled session", None)
 
 
 async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.AsyncClient, services: Services):
@@ -62,6 +62,8 @@ async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.
         {"sdk_options": {"max_turns": 0}},
         {"sdk_options": {"max_turns": "many"}},
         {"sdk_options": {"allowed_tools": "Read"}},
+        {"sdk_options": {"allowed_tools": ["Raed"]}},
+        {"sdk_options": {"disallowed_tools": ["Bash()"]}},
         {"sdk_options": {"timeout_seconds": 10**30}},
         {"template_id": "x"},
         {"id": SESSION},
@@ -70,6 +72,21 @@ async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.
 async def test_a_session_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     answer = await client.post(SESSIONS, json=wrong)
     assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
+
+
+BYPASS = {"sdk_options": {"permission_mode": "bypassPermissions"}}
+
+
+async def test_what_is_for_admins_only_is_403(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, Refused(code=Code.ADMINS_ONLY, detail="For admins only."))
+    answer = await client.post(SESSIONS, json=BYPASS)
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "ADMINS_ONLY")
+
+
+async def test_only_the_options_that_a_client_names_reach_the_service(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, samples.session())
+    await client.post(SESSIONS, json={"sdk_options": {"model": None, "timeout_seconds": 600}})
+    assert services.heard[-1][0].sdk_options.model_fields_set == {"model", "timeout_seconds"}
 
 
 async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient, services: Services):
@@ -130,6 +147,22 @@ async def test_messages_are_listed(client: httpx.AsyncClient, services: Services
     assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
     assert answer.json()["items"][0]["content"] == {"content": "Hello"}
     assert answer.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
+
+
+async def test_the_newest_messages_of_a_run_are_listed_and_go_on_after_the_last(
+    client: httpx.AsyncClient, services: Services
+):
+    await services.answer(ListMessages, page_of(samples.message(), total=10))
+    asked = {"order": "desc", "run_id": RUN, "limit": 1}
+    answer = await client.get(f"{ONE}/messages", params=asked)
+    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, **asked})
+    assert answer.json()["links"]["next"] == f"{ONE}/messages?limit=1&run_id={RUN}&order=desc&after={MESSAGE}"
+
+
+async def test_a_message_is_shown(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetMessage, samples.message())
+    assert (await client.get(f"{ONE}/messages/{MESSAGE}")).json()["content"] == {"content": "Hello"}
+    assert str(services.heard[-1][0].message_id) == MESSAGE
 
 
 async def test_tool_calls_are_listed(client: httpx.AsyncClient, services: Services):

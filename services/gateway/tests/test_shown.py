@@ -17,8 +17,8 @@ def test_what_is_small_is_shown_whole(fact: Any):
     assert shown(data) == data
 
 
-@pytest.mark.parametrize("name", ["tool_input", "tool_output"])
-def test_a_large_value_of_a_tool_is_shown_by_its_size_and_beginning(name: str):
+@pytest.mark.parametrize("name", ["tool_input", "tool_output", "structured_output"])
+def test_a_large_value_is_shown_by_its_size_and_beginning(name: str):
     told = shown({name: {"content": LONG}})[name]
     assert (told["truncated"], told["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
     assert told["preview"] == f'{{"content": "{LONG}'[:PREVIEW]

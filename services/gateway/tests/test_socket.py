@@ -117,7 +117,7 @@ async def test_messages_of_both_sides_have_the_shape_of_the_list(
 ):
     await services.record(fact.example())
     _, data = await client.next()
-    whole = {"id": MESSAGE, "run_id": RUN, "created_at": "2026-11-25T09:00:00Z"} | message
+    whole = {"id": MESSAGE, "run_id": RUN, "created_at": "2026-11-25T09:00:00Z", "parent_tool_call_id": None} | message
     assert set(whole) == set(MessageView.model_fields)
     assert whole.items() <= data.items()
 

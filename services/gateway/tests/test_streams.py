@@ -14,15 +14,16 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.events import RunCompleted, RunRequested, RunStarted, SessionCreated
 from contracts.session.queries import GetSession
-from contracts.session.values import Usage
 from gateway.settings import Settings
 from gateway.streams.types import wanted
+from runtime import ordered
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services
 from services.gateway.tests.following import EVENTS, following
 
+USED = {"duration_ms": 3250, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
 MINE = "/api/v1/events"
 
 THREE = (RunRequested, RunStarted, RunCompleted)
@@ -33,6 +34,12 @@ NAMES = ["session.run_requested", "session.run_started", "session.run_completed"
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
     return Settings(nats_url=nats_url, ask_timeout_seconds=0.5, stream_heartbeat_seconds=0.1)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a reader whose consumer is gone notice that soon."""
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ async def test_a_fact_comes_with_its_number_and_name(base_url: str, token: str, 
         "resource_id": SESSION,
         "sequence": number,
         "at": "2026-11-25T09:00:00Z",
-        "data": {"run_id": RUN, "usage": Usage(duration_ms=3250).model_dump(mode="json") | {"cost_usd": 0.0}},
+        "data": RunCompleted.example().model_dump(mode="json") | {"usage": USED},
     }
 
 

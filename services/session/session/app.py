@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eventing.service import Service
 
-from session.aggregate import Session
+from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 from session.projections import project
 from session.queries import answers
@@ -14,7 +14,7 @@ from session.tools import Tools, tools
 
 service: Service[Settings, Tools] = Service(
     name="session",
-    aggregates=[Session],
+    aggregates=[Session, SessionTemplate],
     commands=handles,
     queries=answers,
     project=project,

@@ -7,14 +7,25 @@ from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 
 
 class Settings(ServiceSettings):
-    """`model_api_key` stays in this service: agents never see it."""
+    """`model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
+
+    All replicas share the folders of workspaces and archives; the latter lie with the former if nothing else is said.
+    """
 
     workspaces_dir: Path
+    archives_dir: Path | None = None
     model_base_url: HttpUrl
     model_api_key: str | None = Field(default=None, repr=False)
+    models: str = ""
     model_retries: int = Field(default=2, ge=0, le=10)
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     approval_seconds: PositiveFloat = 600.0
-    warm_agents: PositiveInt = 8
+    runs_at_once: PositiveInt = 64
+    warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
+
+    @property
+    def offered_models(self) -> frozenset[str]:
+        """The names in `models`, between which there are commas or spaces."""
+        return frozenset(self.models.replace(",", " ").split())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from contracts.session.values import Compression
 from eventing.database import Database
 from nats.aio.client import Client
 from prometheus_client import Gauge
@@ -14,10 +15,12 @@ from runtime.logging import get_logger
 from session.agent import Agents, Limits
 from session.decisions import Decisions
 from session.deltas import Deltas
+from session.environments import Environments
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
 from session.transcript import Transcripts
+from session.workspace import SUFFIX, Uploads, Workspace
 
 log = get_logger()
 
@@ -26,18 +29,33 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Tools:
-    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited."""
+    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
+
+    `models` are those that sessions may name; all if there are none.
+    """
 
     agents: Agents
     transcripts: Transcripts
     workspaces: Path
+    archives: Path
     decisions: Decisions
     deltas: Deltas
     approval_seconds: float
+    runs_at_once: int
+    environments: Environments
+    models: frozenset[str]
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
         return self.workspaces / str(session_id)
+
+    def archive(self, session_id: UUID, archive_id: UUID, compression: Compression) -> Path:
+        """Give the file that a session's workspace is packed into."""
+        return self.archives / str(session_id) / f"{archive_id}{SUFFIX[compression]}"
+
+    def files(self, session_id: UUID) -> Workspace:
+        """Give what is in that folder, as clients see it."""
+        return Workspace(self.workspace(session_id), Uploads(self.workspaces / ".uploads" / str(session_id)))
 
 
 @asynccontextmanager
@@ -48,7 +66,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     if reason:
         log.warning("agents run without a sandbox, and so without tools", reason=reason)
     limits = Limits(
-        idle_agents=settings.warm_agents,
+        warm_agents=settings.warm_agents,
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
@@ -59,11 +77,16 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
+        workspaces = settings.workspaces_dir
         yield Tools(
             agents,
             transcripts,
-            settings.workspaces_dir,
+            workspaces,
+            settings.archives_dir or workspaces / ".archives",
             decisions=Decisions(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
+            runs_at_once=settings.runs_at_once,
+            environments=Environments(database),
+            models=settings.offered_models,
         )

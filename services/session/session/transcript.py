@@ -23,6 +23,21 @@ LOAD = "SELECT position, entry FROM transcript WHERE session_id = $1 AND subpath
 DELETE = "DELETE FROM transcript WHERE session_id = $1 AND (subpath = $2 OR $2 = '')"
 SUBPATHS = "SELECT DISTINCT subpath FROM transcript WHERE session_id = $1 AND subpath <> ''"
 LAST = "SELECT coalesce(max(position), 0) FROM transcript WHERE session_id = $1"
+# Up to the entry of the first message that the other session is not to know: an entry of a message has its id. What the
+# agent noted about its queue is left out, because it stands before the message that it is about.
+COPY = """
+    INSERT INTO transcript (session_id, subpath, entry_id, type, entry)
+    SELECT $2::text, subpath, entry_id, type,
+        replace(entry, '"sessionId": "' || $1::text || '"', '"sessionId": "' || $2::text || '"')
+    FROM transcript
+    WHERE session_id = $1::text AND type <> 'queue-operation'
+        AND NOT EXISTS (SELECT FROM transcript WHERE session_id = $2::text)
+        AND position < coalesce((
+            SELECT min(position) FROM transcript JOIN messages ON entry_id = messages.id::text
+            WHERE transcript.session_id = $1::text AND subpath = ''
+                AND messages.session_id = $1::uuid AND sequence_number > $3
+        ), 9223372036854775807)
+    ORDER BY position"""
 BEGUN = (
     "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND subpath = '' AND type IN ('user', 'assistant'))"
 )
@@ -124,6 +139,10 @@ class Transcripts:
     def open(self, session_id: UUID) -> Transcript:
         """Give what an agent of this session reads and writes; each agent needs one of its own."""
         return Transcript(self.database, str(session_id))
+
+    async def copy(self, session_id: UUID, fork_id: UUID, messages: int) -> None:
+        """Let a session that has no conversation yet know the first `messages` of another one."""
+        await self.database.execute(COPY, str(session_id), str(fork_id), messages)
 
     async def delete_session(self, session_id: UUID) -> None:
         """Forget a session's conversation, and those of its subagents."""

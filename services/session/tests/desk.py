@@ -1,5 +1,6 @@
 """The session service's handlers, projections and queries on a database of their own."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,19 @@ STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 
 
+@dataclass
+class Offer:
+    """Tools that only say which models there are."""
+
+    models: frozenset[str] = frozenset()
+
+
 class Desk:
     """The session service's handlers and queries on a database of their own."""
 
     def __init__(self, database: Database) -> None:
         store = PostgresStore(database, service.facts, service.project)
-        self.dispatcher = Dispatcher[Any](store, database, None, service.commands, service.queries)
+        self.dispatcher = Dispatcher[Any](store, database, Offer(), service.commands, service.queries)
 
     async def send[R](self, command: Command[R], actor: Actor = OWNER) -> R:
         return await self.dispatcher.send(command, Envelope.begin(actor=actor))

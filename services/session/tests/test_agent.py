@@ -39,6 +39,27 @@ async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> Non
     assert 100 <= returned.duration_ms < 10_000
 
 
+async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> None:
+    tool = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
+    all_at_once = {"thinking": "Hm.", "text": "Let me see.", "tools": [tool, tool]}
+    said = [
+        told for told in await replica.ask(scripted("Go.", all_at_once, {"text": "Done."})) if isinstance(told, Said)
+    ]
+    assert [[block.type for block in told.blocks] for told in said] == [
+        ["thinking", "text", "tool_use", "tool_use"],
+        ["text"],
+    ]
+
+
+async def test_what_a_subagent_says_names_the_call_that_started_it(replica: Replica) -> None:
+    inner = {"prompt": bash("true"), "description": "a test", "subagent_type": "general-purpose"}
+    said = [told for told in await replica.ask(calling(("Task", inner))) if isinstance(told, Said)]
+    [task] = said[0].blocks
+    assert isinstance(task, ToolUseBlock)
+    assert {told.parent_tool_use_id for told in said[1:-1]} == {task.id}
+    assert (said[0].parent_tool_use_id, said[-1].parent_tool_use_id) == (None, None)
+
+
 async def test_a_file_that_is_written_is_in_the_workspace(replica: Replica) -> None:
     await replica.ask(calling(("Write", {"file_path": "/workspace/note", "content": "words"})))
     assert (replica.workspaces / "one" / "note").read_text() == "words"

@@ -8,9 +8,11 @@ from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from session.agent import Finished, Limits, Told
+from session.agent.live import Agent
 from session.transcript import Transcripts
 
 from services.session.tests.conftest import NewReplica, Replica, bash, running, scripted, until
@@ -45,11 +47,43 @@ async def test_an_agent_that_died_between_turns_is_replaced(replica: Replica) ->
 
 
 async def test_no_more_agents_idle_than_may(new_replica: NewReplica) -> None:
-    async with new_replica(Limits(idle_agents=1)) as replica:
+    async with new_replica(Limits(warm_agents=1)) as replica:
         for session in ("one", "two"):
             await replica.bash(f"touch {MARK}", session)
         assert await replica.bash(f"ls {MARK}", "two") == MARK
         assert "No such file" in await replica.bash(f"ls {MARK}", "one")
+
+
+async def test_an_idle_agent_makes_room_for_one_that_starts(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(warm_agents=1)) as replica:
+        await replica.bash(f"setsid sleep {NAP} & disown", "one")
+        async with aclosing(replica.begin(NAME, "two")) as turn:
+            await anext(turn)
+            assert not running("sleep", NAP)
+
+
+async def test_no_more_agents_start_at_once_than_may(new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, most, start = 0, 0, Agent.start
+
+    async def counted(agent: Agent) -> None:
+        nonlocal starting, most
+        starting += 1
+        most = max(most, starting)
+        await start(agent)
+        starting -= 1
+
+    monkeypatch.setattr(Agent, "start", counted)
+    async with new_replica(Limits(starts_at_once=1)) as replica:
+        await asyncio.gather(*(replica.ask(NAME, session) for session in ("one", "two", "three")))
+    assert most == 1
+
+
+async def test_closing_a_session_that_waits_for_its_start_ends_it(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(starts_at_once=1)) as replica, asyncio.TaskGroup() as tasks:
+        telling = [tasks.create_task(replica.ask(NAME, session)) for session in ("one", "two")]
+        await asyncio.sleep(0.05)
+        await replica.agents.close(replica.spec("two").session_id)
+    assert [task.result().end.error_code for task in telling] == [None, Code.AGENT_FAILED]
 
 
 async def test_an_agent_that_idles_too_long_is_ended(new_replica: NewReplica) -> None:

@@ -145,6 +145,12 @@ def test_deleting_ends_the_run_that_is_going() -> None:
 
 
 ACTS: list[Callable[[Session, UUID], None]] = [
+    lambda s, r: s.archive(r, "none"),
+    lambda s, r: s.complete_archive(s.archive_id or r, 1, 1, 0),
+    lambda s, r: s.fail_archive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
+    lambda s, r: s.resume(),
+    lambda s, r: s.complete_unarchive(s.archive_id or r),
+    lambda s, r: s.fail_unarchive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
     lambda s, r: s.record_message(s.run.id if s.run else r, r, [TextBlock(text="x")], "m"),
@@ -172,5 +178,6 @@ def test_every_run_ends_at_most_once_and_replay_equals_live(
         attempt(act, live, some_id)
     replayed = after(CREATED, *live.pending)
     assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
+    assert (replayed.phase, replayed.archive_id) == (live.phase, live.archive_id)
     ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed | RunCancelled)]
     assert len(ended) == len(set(ended))

@@ -6,6 +6,7 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
 from contracts.session.approvals import DecideApproval, DeliverDecision, RequestApproval
+from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.commands import (
     CancelRun,
     CreateSession,
@@ -19,14 +20,16 @@ from contracts.session.commands import (
     StartRun,
     SubmitQuery,
 )
+from contracts.session.forks import CompleteFork, FailFork, ForkSession
 from contracts.session.values import SdkOptions
+from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
 from eventing.locks import Locks
 from eventing.memory import MemoryStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session.aggregate import Session
+from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 
 OWNER = Actor(user_id=UUID(USER), role="user")
@@ -38,7 +41,7 @@ class Desk:
     """Handlers on the store in memory."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore(Session.facts)
+        self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
@@ -103,6 +106,17 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         PauseSession.example(),
         ResumeSession.example(),
         DeleteSession.example(),
+        ForkSession.example(),
+        CompleteFork.example(),
+        FailFork.example(),
+        ArchiveSession.example(),
+        CompleteArchive.example(),
+        FailArchive.example(),
+        CompleteUnarchive.example(),
+        FailUnarchive.example(),
+        UploadPart.example(),
+        WriteFile.example(),
+        DeleteFile.example(),
     ],
 )
 async def test_what_is_anothers_does_not_exist(desk: Desk, command: Any) -> None:
@@ -171,3 +185,32 @@ async def test_a_second_decision_is_refused(desk: Desk) -> None:
     await desk.put(DecideApproval.example())
     with pytest.raises(Refusal, match=Code.APPROVAL_OVER):
         await desk.put(DecideApproval.example())
+
+
+async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
+    command = ForkSession.example()
+    await desk.put(command, ADMIN)
+    fork = await desk.store.load(Session, command.fork_id)
+    assert (fork.user_id, fork.phase) == (ADMIN.user_id, "copying")
+
+
+async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
+    await desk.put(ArchiveSession.example())
+    await desk.put(CompleteArchive.example())
+    await desk.put(ResumeSession.example())
+    await desk.put(CompleteUnarchive.example())
+    assert await desk.facts() == ["created", "archive_requested", "archived", "unarchive_requested", "unarchived"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        UploadPart.example(),
+        WriteFile.example(),
+        DeleteFile.example(),
+    ],
+)
+async def test_files_of_an_archived_session_are_not_changed(desk: Desk, command: Any) -> None:
+    await desk.put(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await desk.put(command)

@@ -7,16 +7,17 @@ import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, SESSION
 from contracts.session.approvals import GetApproval, ListApprovals, RequestApproval
+from contracts.session.archives import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.commands import (
     CreateSession,
     PauseSession,
-    RecordMessage,
-    RecordToolResult,
     StartRun,
     SubmitQuery,
 )
+from contracts.session.forks import ForkSession
 from contracts.session.queries import (
     CountSessions,
+    GetMessage,
     GetRun,
     GetSession,
     GetToolCall,
@@ -25,15 +26,11 @@ from contracts.session.queries import (
     ListSessions,
     ListToolCalls,
 )
+from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
-
-
-async def test_messages_come_in_pages(talked: Desk) -> None:
-    page = await talked.ask(ListMessages(session_id=UUID(SESSION), skip=1, limit=1))
-    assert ([m.sequence_number for m in page.items], page.total) == ([2], 2)
 
 
 async def test_sessions_are_listed_newest_first(desk: Desk) -> None:
@@ -62,7 +59,22 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize("query", [GetSession, GetRun, GetToolCall, ListMessages, ListRuns, ListToolCalls])
+@pytest.mark.parametrize(
+    "query",
+    [
+        GetSession,
+        GetRun,
+        GetMessage,
+        GetToolCall,
+        ListMessages,
+        ListRuns,
+        ListToolCalls,
+        ListFiles,
+        ReadFile,
+        GetArchive,
+        ReadArchive,
+    ],
+)
 async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await talked.ask(query.example(), STRANGER)
@@ -89,6 +101,21 @@ async def test_runs_are_filtered_by_status_and_counted_so(desk: Desk) -> None:
     assert (await desk.ask(ListRuns(session_id=session_id, status="running"))).total == 0
 
 
+async def test_runs_go_on_after_an_id(desk: Desk) -> None:
+    session_id = await desk.create()
+    runs = [await desk.submit(session_id, "enqueue") for _ in range(3)]
+    page = await desk.ask(ListRuns(session_id=session_id, after=runs[1].id))
+    assert ([run.id for run in page.items], page.total) == ([runs[0].id], 3)
+
+
+async def test_a_run_that_waits_tells_what_was_asked_and_a_list_its_beginning(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(PauseSession(session_id=session_id))
+    query = SubmitQuery.example().model_copy(update={"session_id": session_id, "message": "x" * 2000})
+    assert (await desk.send(query.model_copy(update={"on_busy": "enqueue"}))).message == "x" * 2000
+    assert [run.message for run in (await desk.ask(ListRuns(session_id=session_id))).items] == ["x" * 1000]
+
+
 async def test_a_listed_run_tells_its_usage(talked: Desk) -> None:
     [run] = (await talked.ask(ListRuns(session_id=UUID(SESSION)))).items
     assert (run.status, run.attempt, run.usage.output_tokens, str(run.usage.cost_usd)) == (
@@ -110,21 +137,6 @@ async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
     first = await desk.dispatcher.send(SubmitQuery.example(), envelope)
     assert await desk.dispatcher.send(SubmitQuery.example(), envelope) == first
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
-
-
-async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(desk: Desk) -> None:
-    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
-        await desk.send(command.example())
-    large = {"content": "x" * 20_000}
-    await desk.send(RecordToolResult.example().model_copy(update={"output": large}))
-    [listed] = (await desk.ask(ListToolCalls(session_id=UUID(SESSION)))).items
-    assert listed.tool_output == {"truncated": True, "size_bytes": 20_015}
-    assert (await desk.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=listed.id))).tool_output == large
-
-
-async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
-    with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
-        await talked.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=new_id()))
 
 
 async def asked(desk: Desk) -> list[UUID]:
@@ -165,5 +177,25 @@ async def test_what_an_approval_is_about_is_cut_in_lists_and_whole_on_request(de
     large = {"content": "x" * 20_000}
     await desk.send(RequestApproval.example().model_copy(update={"tool_input": large}))
     [listed] = (await desk.ask(ListApprovals())).items
-    assert listed.tool_input == {"truncated": True, "size_bytes": 20_015}
+    assert (listed.tool_input["truncated"], listed.tool_input["size_bytes"]) == (True, 20_015)
     assert (await desk.ask(GetApproval.example())).tool_input == large
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_an_archived_session_are_not_read(talked: Desk, query: Any) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
+        await talked.ask(query.example())
+
+
+@pytest.mark.parametrize("query", [ListFiles, ReadFile])
+async def test_files_of_a_fork_that_is_still_copied_are_not_read(talked: Desk, query: Any) -> None:
+    fork = await talked.send(ForkSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(query.example().model_copy(update={"session_id": fork.id}))
+
+
+async def test_an_archive_that_is_still_packed_is_not_read(talked: Desk) -> None:
+    await talked.send(ArchiveSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
+        await talked.ask(ReadArchive.example())

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, USER
+from contracts.session.archives import ArchiveRequested
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -24,6 +25,7 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
+from contracts.session.forks import SessionForked
 from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
 from runtime.clock import new_id
@@ -204,3 +206,20 @@ def test_those_that_wait_fail_when_the_run_before_them_used_the_budget_up() -> N
         (TWO, Code.BUDGET_EXCEEDED),
         (THREE, Code.BUDGET_EXCEEDED),
     ]
+
+
+@pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
+@pytest.mark.parametrize("before", [[], [PAUSED]])
+def test_a_session_that_is_archived_or_still_copied_takes_no_query(on_busy: OnBusy, before: list[SessionFact]) -> None:
+    session(*before, ArchiveRequested.example()).when(ask(on_busy)).refused(Code.SESSION_ARCHIVED)
+    session(*before, SessionForked.example()).when(ask(on_busy)).refused(Code.SESSION_NOT_READY)
+
+
+def test_an_archived_session_is_neither_paused_nor_resumed() -> None:
+    session(ArchiveRequested.example()).when(lambda s: s.pause()).refused(Code.SESSION_ARCHIVED)
+    session(PAUSED, ArchiveRequested.example()).when(lambda s: s.resume()).refused(Code.SESSION_ARCHIVED)
+
+
+def test_a_session_in_which_queries_wait_is_neither_forked_nor_archived() -> None:
+    session(PAUSED, queued(TWO)).when(lambda s: s.archive(THREE, "gzip")).refused(Code.SESSION_BUSY)
+    session(PAUSED, queued(TWO)).when(lambda s: s.check_idle()).refused(Code.SESSION_BUSY)

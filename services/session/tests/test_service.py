@@ -234,6 +234,18 @@ async def test_many_sessions_run_at_once(remote: Remote) -> None:
     assert [run.text for run in runs] == [str(i) for i in ids]
 
 
+async def test_a_run_beyond_those_that_go_at_once_waits_for_one_to_end(box: Box) -> None:
+    box.settings = box.settings.model_copy(update={"runs_at_once": 1})
+    async with box.replica():
+        first = await box.remote.submit(await box.remote.create(), SLOW)
+        await box.remote.calls_a_tool(first)
+        second = await box.remote.submit(await box.remote.create(), scripted({"text": "fine"}))
+        await asyncio.sleep(0.3)
+        assert (await box.remote.ask(GetRun(session_id=second.session_id, run_id=second.id))).status == "queued"
+        await box.remote.ask(CancelRun(session_id=first.session_id, run_id=first.id))
+        assert (await box.remote.ended(second)).text == "fine"
+
+
 @pytest.mark.parametrize("character", ["\x00", "\ud7ff", "\U0010ffff", "\x1b"])
 async def test_odd_characters_in_what_a_tool_gives_are_kept_or_replaced_never_fatal(
     remote: Remote, character: str

@@ -8,7 +8,10 @@ from uuid import UUID
 import pytest
 from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
 from claude_agent_sdk.testing import run_session_store_conformance
+from contracts.session.commands import CreateSession, EndRun, SubmitQuery
 from session.transcript import Transcript, Transcripts
+
+from services.session.tests.desk import Desk
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 STORES = count()
@@ -139,3 +142,45 @@ def key(session_id: UUID = ONE, **more: str) -> SessionKey:
 
 def entry(name: str) -> SessionStoreEntry:
     return {"type": "user", "uuid": name}
+
+
+PARENT, FORK, HELLO, AGAIN = UUID(int=3), UUID(int=4), UUID(int=5), UUID(int=6)
+
+
+async def a_conversation(desk: Desk) -> Transcripts:
+    """Two messages with their entries, and what the agent noted around them."""
+    transcripts = Transcripts(desk.dispatcher.database)
+    await desk.send(CreateSession.example().model_copy(update={"session_id": PARENT}))
+    run = {"run_id": UUID(int=7), "session_id": PARENT}
+    await desk.send(SubmitQuery.example().model_copy(update={**run, "message_id": HELLO}))
+    await desk.send(EndRun.example().model_copy(update=run))
+    await desk.send(
+        SubmitQuery.example().model_copy(update={"session_id": PARENT, "run_id": AGAIN, "message_id": AGAIN})
+    )
+    entries = [{"type": "queue-operation"}, {"type": "user", "uuid": str(HELLO)}, {"type": "system", "uuid": "s"}]
+    later = [{"type": "queue-operation"}, {"type": "user", "uuid": str(AGAIN)}, {"type": "assistant", "uuid": "a"}]
+    told = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
+    key: SessionKey = {"project_key": "", "session_id": str(PARENT)}
+    await transcripts.open(PARENT).append(key, cast(list[SessionStoreEntry], told))
+    return transcripts
+
+
+async def copied(transcripts: Transcripts, messages: int) -> list[str]:
+    await transcripts.copy(PARENT, FORK, messages)
+    loaded = await transcripts.open(FORK).load({"project_key": "", "session_id": str(FORK)}) or []
+    assert {cast(dict[str, str], entry)["sessionId"] for entry in loaded} == {str(FORK)}
+    return [cast(dict[str, str], entry)["uuid"] for entry in loaded]
+
+
+async def test_a_copy_ends_before_the_first_message_that_is_not_to_be_known(desk: Desk) -> None:
+    assert await copied(await a_conversation(desk), 1) == [str(HELLO), "s"]
+
+
+async def test_a_copy_of_all_messages_has_all(desk: Desk) -> None:
+    assert await copied(await a_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN), "a"]
+
+
+async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> None:
+    transcripts = await a_conversation(desk)
+    await copied(transcripts, 1)
+    assert await copied(transcripts, 2) == [str(HELLO), "s"]

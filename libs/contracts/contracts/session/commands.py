@@ -3,17 +3,20 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Command
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.queries import GetRun, GetSession, RunView, SessionView
-from contracts.session.values import Block, Mode, OnBusy, SdkOptions, Usage
+from contracts.session.values import Block, Mode, NamedOptions, OnBusy, Usage
 
 
 class CreateSession(Command[SessionView]):
-    """Opens a session for the actor."""
+    """Opens a session for the actor.
+
+    What it does not name (`sdk_options`), or leaves at None (`mode`), is as the template has it.
+    """
 
     subject = "cmd.session.create"
     sample = {
@@ -25,9 +28,25 @@ class CreateSession(Command[SessionView]):
 
     session_id: UUID
     name: str
-    mode: Mode
-    sdk_options: SdkOptions
+    mode: Mode | None = None
+    sdk_options: NamedOptions
     template_id: UUID | None = None
+
+    def outcome(self) -> GetSession:
+        """Answer with the session."""
+        return GetSession(session_id=self.session_id)
+
+
+class ChangeSession(Command[SessionView]):
+    """Changes what is not None in a session; of the options, those that are named."""
+
+    subject = "cmd.session.change"
+    sample = {"session_id": SESSION, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    session_id: UUID
+    name: str | None = None
+    sdk_options: NamedOptions | None = None
+    metadata: dict[str, JsonValue] | None = None
 
     def outcome(self) -> GetSession:
         """Answer with the session."""
@@ -140,7 +159,7 @@ class StartRun(Command[RunView]):
 
 
 class RecordMessage(Command[None]):
-    """The agent said something, and may have called tools in it."""
+    """The agent said something, and may have called tools in it; a subagent did, if a tool call is the parent."""
 
     subject = "cmd.session.record_message"
     sample = {
@@ -165,6 +184,7 @@ class RecordMessage(Command[None]):
     message_id: UUID
     blocks: list[Block]
     model: str
+    parent_tool_use_id: str | None = None
 
 
 class RecordToolResult(Command[None]):
@@ -203,3 +223,4 @@ class EndRun(Command[None]):
     usage: Usage = Usage()
     error_code: Code | None = None
     error_detail: str = ""
+    structured_output: JsonValue = None

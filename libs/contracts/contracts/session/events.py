@@ -3,10 +3,21 @@
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic import Field, JsonValue
+
 from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, TOOL_CALL, USER
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import Block, CancelReason, Mode, SdkOptions, Usage
 
 
@@ -20,6 +31,29 @@ class SessionCreated(Event):
     name: str
     mode: Mode
     sdk_options: SdkOptions
+    template_id: UUID | None = None
+
+
+class SessionChanged(Event):
+    """A session is another now: as this fact says, in all these fields. The values of `env` are hidden."""
+
+    subject = "evt.session.changed"
+    sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    user_id: UUID
+    name: str
+    sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
+
+
+class EnvironmentSet(Event):
+    """The session's agent has these variables from now on. Their values are secrets."""
+
+    subject = "evt.session.environment_set"
+    published = False
+    sample = {"variables": {"TOKEN": "secret"}}
+
+    variables: dict[str, str] = Field(repr=False)
 
 
 class RunQueued(Event):
@@ -56,7 +90,7 @@ class RunStarted(Event):
 
 
 class MessageRecorded(Event):
-    """The agent said something."""
+    """The agent said something; if a tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.message_recorded"
     sample = {
@@ -72,10 +106,11 @@ class MessageRecorded(Event):
     sequence_number: int
     blocks: list[Block]
     model: str
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallStarted(Event):
-    """The agent began to use a tool."""
+    """The agent began to use a tool; if another tool call is the parent, a subagent that it started did."""
 
     subject = "evt.session.tool_call_started"
     sample = {
@@ -91,6 +126,7 @@ class ToolCallStarted(Event):
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
+    parent_tool_call_id: UUID | None = None
 
 
 class ToolCallEnded(Event):
@@ -122,6 +158,7 @@ class RunCompleted(Event):
 
     run_id: UUID
     usage: Usage
+    structured_output: JsonValue = None
 
 
 class RunFailed(Event):
@@ -187,6 +224,8 @@ class SessionDeleted(Event):
 
 type SessionFact = (
     SessionCreated
+    | SessionChanged
+    | EnvironmentSet
     | RunQueued
     | RunRequested
     | RunStarted
@@ -203,4 +242,13 @@ type SessionFact = (
     | SessionPaused
     | SessionResumed
     | SessionDeleted
+    | SessionForked
+    | ForkCompleted
+    | ForkFailed
+    | ArchiveRequested
+    | SessionArchived
+    | ArchiveFailed
+    | UnarchiveRequested
+    | SessionUnarchived
+    | UnarchiveFailed
 )

@@ -5,26 +5,28 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Message, Page, Query
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION, TOOL_CALL
-from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
+from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.session.values import Mode, Order, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
 
 
-class SessionView(Message):
-    """A session as its owner sees it."""
+class SessionSummary(Message):
+    """A session as a list of sessions shows it."""
 
     id: UUID
     user_id: UUID
     name: str
     mode: Mode
     status: SessionStatus
-    sdk_options: SdkOptions
     working_directory_path: str
     parent_session_id: UUID | None
     is_fork: bool
+    ready: bool = True
+    error_code: Code | None = None
+    error_detail: str | None = None
     total_messages: int
     total_tool_calls: int
     total_cost_usd: Decimal
@@ -35,8 +37,19 @@ class SessionView(Message):
     updated_at: datetime
 
 
+class SessionView(SessionSummary):
+    """A session as its owner sees it."""
+
+    sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
+
+
 class MessageView(Message):
-    """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`."""
+    """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`.
+
+    `parent_tool_call_id` is the tool call that started the subagent who said it; None for the agent itself.
+    In lists, content of more than 16 KiB is `{"content": its beginning, "truncated": true, "size_bytes": n}`.
+    """
 
     id: UUID
     run_id: UUID
@@ -44,13 +57,15 @@ class MessageView(Message):
     content: dict[str, Any]
     sequence_number: int
     model: str | None
+    parent_tool_call_id: UUID | None
     created_at: datetime
 
 
 class ToolCallView(Message):
-    """One use of a tool; `tool_output` is None until it ends.
+    """One use of a tool; `tool_output` is None until it ends. `parent_tool_call_id` as with messages.
 
-    In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n}`.
+    In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n, "preview": "…"}`, with the
+    first words of their JSON.
     """
 
     id: UUID
@@ -60,6 +75,7 @@ class ToolCallView(Message):
     tool_output: dict[str, Any] | None
     status: ToolStatus
     duration_ms: int | None
+    parent_tool_call_id: UUID | None
     created_at: datetime
 
 
@@ -73,10 +89,11 @@ class ToolUseView(Message):
 
 
 class RunSummary(Message):
-    """One query, and how far it is or how it ended."""
+    """One query, and how far it is or how it ended; lists give the first 1,000 characters of `message`."""
 
     id: UUID
     session_id: UUID
+    message: str
     status: RunStatus
     attempt: int
     error_code: Code | None
@@ -91,6 +108,7 @@ class RunView(RunSummary):
 
     message_id: UUID | None
     text: str
+    structured_output: JsonValue
     tool_calls: list[ToolUseView]
 
 
@@ -103,7 +121,7 @@ class GetSession(Query[SessionView]):
     session_id: UUID
 
 
-class ListSessions(Query[Page[SessionView]]):
+class ListSessions(Query[Page[SessionSummary]]):
     """Asks for the actor's sessions, newest first; `after` is the last id of the page before."""
 
     subject = "qry.session.list"
@@ -117,23 +135,39 @@ class ListSessions(Query[Page[SessionView]]):
 
 
 class ListMessages(Query[Page[MessageView]]):
-    """Asks for a session's messages, oldest first."""
+    """Asks for a session's messages, oldest first, or newest if `desc`; `after` is the last id of the page before."""
 
     subject = "qry.session.list_messages"
-    sample = {"session_id": SESSION}
+    sample = {"session_id": SESSION, "order": "desc"}
 
     session_id: UUID
+    run_id: UUID | None = None
+    order: Order = "asc"
+    after: UUID | None = None
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
 
 
-class ListToolCalls(Query[Page[ToolCallView]]):
-    """Asks for a session's tool calls, oldest first."""
+class GetMessage(Query[MessageView]):
+    """Asks for one message, whole."""
 
-    subject = "qry.session.list_tool_calls"
-    sample = {"session_id": SESSION}
+    subject = "qry.session.get_message"
+    sample = {"session_id": SESSION, "message_id": MESSAGE}
 
     session_id: UUID
+    message_id: UUID
+
+
+class ListToolCalls(Query[Page[ToolCallView]]):
+    """Asks for a session's tool calls, oldest first, or newest if `desc`; `after` is the last id of the page before."""
+
+    subject = "qry.session.list_tool_calls"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID | None = None
+    order: Order = "asc"
+    after: UUID | None = None
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
 
@@ -159,13 +193,14 @@ class GetRun(Query[RunView]):
 
 
 class ListRuns(Query[Page[RunSummary]]):
-    """Asks for a session's runs, newest first."""
+    """Asks for a session's runs, newest first; `after` is the last id of the page before."""
 
     subject = "qry.session.list_runs"
     sample = {"session_id": SESSION, "status": "queued"}
 
     session_id: UUID
     status: RunStatus | None = None
+    after: UUID | None = None
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
 

@@ -4,14 +4,16 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, JsonValue, PlainSerializer, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from contracts.messages import Message
 
 type Mode = Literal["interactive", "non_interactive", "forked"]
+type TemplateMode = Literal["interactive", "non_interactive"]
 type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
+type Order = Literal["asc", "desc"]
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
@@ -19,7 +21,14 @@ type ToolStatus = Literal["running", "success", "error", "interrupted"]
 type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
 type Decision = Literal["approved", "denied", "expired"]
 type Remember = Literal["once", "session"]
+type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
+
+type Json = JsonValue
+type Effort = Literal["low", "medium", "high", "xhigh", "max"]
+
+HIDDEN = "***"
+"""Stands for the value of a secret; given as a value, for the one that is there already."""
 
 
 class SdkOptions(Message):
@@ -37,7 +46,33 @@ class SdkOptions(Message):
     permission_mode: PermissionMode = "default"
     max_turns: PositiveInt | None = Field(default=None, le=10_000)
     max_budget_usd: PositiveFloat | None = Field(default=None, le=1_000_000)
+    effort: Effort | None = None
+    output_format: dict[str, JsonValue] | None = None
+    env: dict[str, str] | None = Field(default=None, repr=False)
+    mcp_servers: list[str] | None = Field(default=None, max_length=100)
     timeout_seconds: PositiveInt = Field(default=600, le=86_400)
+
+    @field_validator("permission_mode", "timeout_seconds", mode="before")
+    @classmethod
+    def _null_is_the_default(cls, value: object, info: ValidationInfo) -> object:
+        return cls.model_fields[str(info.field_name)].default if value is None else value
+
+    def with_named(self, named: "SdkOptions") -> "SdkOptions":
+        """Give these options, but for those that `named` names: there the latter win, also with a null."""
+        return self.model_copy(update={name: getattr(named, name) for name in named.model_fields_set})
+
+
+def hidden(options: SdkOptions) -> SdkOptions:
+    """Give the options without the values of `env`, as others than the agent may see them."""
+    return options.model_copy(update={"env": dict.fromkeys(options.env, HIDDEN)}) if options.env else options
+
+
+def _only_named(options: SdkOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json", exclude_unset=True)
+
+
+NamedOptions = Annotated[SdkOptions, PlainSerializer(_only_named)]
+"""Options that keep, on the wire too, which of them were named."""
 
 
 class Usage(Message):

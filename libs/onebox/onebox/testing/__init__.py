@@ -11,6 +11,7 @@ import pytest_asyncio
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.system import System
 
@@ -61,10 +62,20 @@ def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
         folder.close()
 
 
+@pytest.fixture(scope="session")
+def buses() -> Generator[Buses]:
+    """Give the maker of buses."""
+    with Buses() as buses:
+        yield buses
+
+
 @pytest.fixture
-def nats_url(nats_server: EmbeddedNats) -> str:
-    """Give the address of the test's own NATS server, password included."""
-    return nats_server.url
+def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
+    """Give the address of an empty bus of the test's own, password included: of `nats_server`, if the test has it."""
+    if "nats_server" in request.fixturenames:
+        server: EmbeddedNats = request.getfixturevalue("nats_server")
+        return server.url
+    return buses.fresh()
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,18 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.commands import CancelRun, InterruptSession, PauseSession, ResumeSession
-from contracts.session.queries import ListRuns
+from contracts.session.queries import GetRun, ListRuns
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.conversation import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
+from gateway.waits import settled
 
 READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 WRITE = (*READ, EdgeCode.FORBIDDEN)
+OPEN = (*WRITE, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
 
@@ -31,6 +33,19 @@ async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller:
     page = await caller.ask(ListRuns(session_id=session_id, **window.model_dump()))
     items = [RunListed.of(run, usage=Metrics.of(run.usage)) for run in page.items]
     return RunPage.over(page, items, window, request).response()
+
+
+@router.get(
+    "/runs/{run_id}",
+    operation_id="getRun",
+    summary="Show a run",
+    response_model=Run,
+    responses=documented(*READ, Code.RUN_NOT_FOUND),
+)
+async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
+    """What a query came to, or how far it is."""
+    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
+    return Run.of(view, usage=Metrics.of(view.usage)).response()
 
 
 @router.post(
@@ -63,7 +78,7 @@ async def interrupt(session_id: UUID, caller: Caller) -> Response:
     operation_id="pauseSession",
     summary="Let no further run begin",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN),
 )
 async def pause(session_id: UUID, caller: Caller) -> Response:
     """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
@@ -73,10 +88,18 @@ async def pause(session_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/resume",
     operation_id="resumeSession",
-    summary="Let runs begin again",
+    summary="Let runs begin again; open an archived session",
     response_model=Session,
-    responses=documented(*WRITE),
+    responses=documented(*OPEN, Code.WORKSPACE_FULL, Code.STORAGE_FAILED),
 )
-async def resume(session_id: UUID, caller: Caller) -> Response:
-    """Those that wait go first, in their order."""
-    return Session.of(await caller.ask(ResumeSession(session_id=session_id))).response()
+async def resume(session_id: UUID, caller: Caller, request: Request) -> Response:
+    """Those that wait go first, in their order. An archived session is opened again.
+
+    The answer then comes when its files are unpacked. The session is as it was before it was archived, and its archive
+    is gone. When they cannot be unpacked, it stays archived, tells why in `error_code` and `error_detail`, and can be
+    resumed again.
+    """
+    view = await caller.ask(ResumeSession(session_id=session_id))
+    if not view.ready:
+        view = await settled(view, caller, request)
+    return Session.of(view).response()

@@ -5,19 +5,27 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.commands import DeleteSession
-from contracts.session.queries import GetRun, GetSession, GetToolCall, ListMessages, ListSessions, ListToolCalls
+from contracts.session.queries import GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.preferences import preferred
 from gateway.problems import EdgeCode, Problem, documented
-from gateway.schemas.conversation import Answer, MessagePage, Metrics, NewQuery, Run, ToolCall, ToolCallPage
-from gateway.schemas.lists import Window
-from gateway.schemas.session import NewSession, Session, SessionPage, SessionWindow
+from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
+from gateway.schemas.session import (
+    NewFork,
+    NewSession,
+    Session,
+    SessionChange,
+    SessionListed,
+    SessionPage,
+    SessionWindow,
+)
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
 from gateway.streams.events import accepts_events
+from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -27,6 +35,7 @@ PREFER: dict[str, Any] = {
     "description": "`respond-async`: do not wait for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
+OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -37,7 +46,7 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.ADMINS_ONLY, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -53,9 +62,9 @@ async def create(body: NewSession, caller: Caller) -> Response:
     responses=documented(*TOKEN),
 )
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first; an admin sees those of all users."""
+    """Newest first, without their options; an admin sees those of all users."""
     page = await caller.ask(ListSessions(**window.model_dump()))
-    return SessionPage.over(page, [Session.of(view) for view in page.items], window, request).response()
+    return SessionPage.over(page, [SessionListed.of(view) for view in page.items], window, request).response()
 
 
 @router.get(
@@ -68,6 +77,21 @@ async def index(window: Annotated[SessionWindow, Query()], caller: Caller, reque
 async def show(session_id: UUID, caller: Caller) -> Response:
     """With what it has used so far."""
     return Session.of(await caller.ask(GetSession(session_id=session_id))).response()
+
+
+@router.patch(
+    "/{session_id}",
+    operation_id="changeSession",
+    summary="Change a session",
+    response_model=Session,
+    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.SESSION_NOT_FOUND),
+)
+async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Response:
+    """What is left out stays, of the options too, where null means the default; `metadata` is replaced whole.
+
+    A run that is going keeps its options; the next one takes the new ones.
+    """
+    return Session.of(await caller.ask(body.command(session_id))).response()
 
 
 @router.delete(
@@ -96,9 +120,14 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
         Code.SESSION_PAUSED,
         Code.QUEUE_FULL,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
         Code.MODEL_ERROR,
+        Code.OUTPUT_NOT_VALID,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
         Code.RUN_CANCELLED,
@@ -131,55 +160,32 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     return Answer.to(run).response()
 
 
-@router.get(
-    "/{session_id}/messages",
-    operation_id="listMessages",
-    summary="List the messages of a session",
-    response_model=MessagePage,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+@router.post(
+    "/{session_id}/fork",
+    operation_id="forkSession",
+    summary="Fork a session",
+    status_code=201,
+    response_model=Session,
+    responses=documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
+        Code.MESSAGE_NOT_FOUND,
+        Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
+    ),
 )
-async def messages(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
-    """Oldest first."""
-    page = await caller.ask(ListMessages(session_id=session_id, skip=window.skip, limit=window.limit))
-    return MessagePage.over(page, page.items, window, request).response()
+async def fork(session_id: UUID, body: NewFork, caller: Caller, request: Request) -> Response:
+    """A new session with a copy of the conversation and the files; the two go on independently.
 
-
-@router.get(
-    "/{session_id}/tool-calls",
-    operation_id="listToolCalls",
-    summary="List the tool calls of a session",
-    response_model=ToolCallPage,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
-)
-async def tool_calls(
-    session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request
-) -> Response:
-    """Oldest first; `tool_output` is null while the tool runs. What is larger than 16 KiB is given as its size."""
-    page = await caller.ask(ListToolCalls(session_id=session_id, skip=window.skip, limit=window.limit))
-    return ToolCallPage.over(page, page.items, window, request).response()
-
-
-@router.get(
-    "/{session_id}/tool-calls/{tool_call_id}",
-    operation_id="getToolCall",
-    summary="Show a tool call",
-    response_model=ToolCall,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.TOOL_CALL_NOT_FOUND),
-)
-async def tool_call(session_id: UUID, tool_call_id: UUID, caller: Caller) -> Response:
-    """Whole, however large its input and output are."""
-    view = await caller.ask(GetToolCall(session_id=session_id, tool_call_id=tool_call_id))
-    return ToolCall.of(view).response()
-
-
-@router.get(
-    "/{session_id}/runs/{run_id}",
-    operation_id="getRun",
-    summary="Show a run",
-    response_model=Run,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
-)
-async def run(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
-    """What a query came to, or how far it is."""
-    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
-    return Run.of(view, usage=Metrics.of(view.usage)).response()
+    `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep
+    their ids and numbers; tool calls, runs and costs stay with the parent. While `ready` is false, the files are still
+    being copied, and queries are refused with 409 `SESSION_NOT_READY`; most often that is over before this answer. When
+    they cannot be copied, the fork is `failed`, and tells why in `error_code` and `error_detail`.
+    """
+    view = await settled(await caller.ask(body.command(session_id)), caller, request)
+    return Session.of(view).response(201, {"Location": f"/api/v1/sessions/{view.id}"})

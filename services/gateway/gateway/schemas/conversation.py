@@ -7,11 +7,11 @@ from uuid import UUID
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.queries import MessageView, RunSummary, RunView, ToolCallView
-from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
-from pydantic import BaseModel, Field
+from contracts.session.values import OnBusy, Order, RunStatus, ToolStatus, Usage
+from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
-from gateway.schemas.lists import PageShown, Window
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.shown import Body, Money, Shown, example
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
@@ -49,12 +49,26 @@ _MESSAGE: dict[str, Any] = {
     "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
     "sequence_number": 2,
     "model": "claude-sonnet-4-5",
+    "parent_tool_call_id": None,
     "created_at": TIME,
 }
 
 
+class Message(MessageView, Shown):
+    """One message, whole."""
+
+    model_config = example(_MESSAGE)
+
+
+class ConversationWindow(KeysetWindow):
+    """Which part of a conversation is asked for."""
+
+    run_id: Annotated[UUID | None, Field(description="Give only what belongs to this run.")] = None
+    order: Annotated[Order, Field(description="`desc`: newest first.")] = "asc"
+
+
 class MessagePage(PageShown[MessageView]):
-    """Messages, oldest first."""
+    """Messages, in their order or backwards."""
 
     model_config = example(
         {"items": [_MESSAGE], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
@@ -69,6 +83,7 @@ _TOOL_CALL: dict[str, Any] = {
     "tool_output": {"content": "All is well."},
     "status": "success",
     "duration_ms": 120,
+    "parent_tool_call_id": None,
     "created_at": TIME,
 }
 
@@ -80,7 +95,7 @@ class ToolCall(ToolCallView, Shown):
 
 
 class ToolCallPage(PageShown[ToolCallView]):
-    """Tool calls, oldest first."""
+    """Tool calls, in their order or backwards."""
 
     model_config = example(
         {"items": [_TOOL_CALL], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
@@ -96,6 +111,7 @@ class Metrics(Usage, Shown):
 _RUN: dict[str, Any] = {
     "id": RUN,
     "session_id": SESSION,
+    "message": "Analyze the log.",
     "status": "completed",
     "attempt": 1,
     "error_code": None,
@@ -114,6 +130,7 @@ class Run(RunView, Shown):
         | {
             "message_id": MESSAGE,
             "text": "All is well.",
+            "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
         }
     )
@@ -129,7 +146,7 @@ class RunListed(RunSummary, Shown):
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
 
 
-class RunWindow(Window):
+class RunWindow(KeysetWindow):
     """Which runs are asked for."""
 
     status: Annotated[RunStatus | None, Field(description="Give only runs with this status.")] = None
@@ -153,6 +170,7 @@ class TextContent(BaseModel):
 class ToolUse(BaseModel):
     """A tool that the agent used."""
 
+    id: UUID
     tool_name: str
     tool_input: dict[str, Any]
     status: ToolStatus
@@ -167,7 +185,8 @@ class Answer(Shown):
             "run_id": RUN,
             "message_id": MESSAGE,
             "content": {"type": "text", "text": "All is well."},
-            "tool_calls": [{"tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "structured_output": None,
+            "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
         }
     )
@@ -176,6 +195,7 @@ class Answer(Shown):
     run_id: UUID
     message_id: UUID | None
     content: TextContent
+    structured_output: JsonValue
     tool_calls: list[ToolUse]
     metrics: Metrics
 
@@ -188,9 +208,7 @@ class Answer(Shown):
             run_id=run.id,
             message_id=run.message_id,
             content=TextContent(text=run.text),
-            tool_calls=[
-                ToolUse.model_construct(None, tool_name=call.tool_name, tool_input=call.tool_input, status=call.status)
-                for call in run.tool_calls
-            ],
+            structured_output=run.structured_output,
+            tool_calls=[ToolUse.model_construct(None, **vars(call)) for call in run.tool_calls],
             metrics=Metrics.of(run.usage),
         )

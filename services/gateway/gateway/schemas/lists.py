@@ -29,20 +29,20 @@ class Window(BaseModel):
         )
 
     def _address(self, path: str, **changed: Any) -> str:
-        wanted = self.model_dump(exclude_none=True) | changed
+        wanted = {"skip": self.skip, "limit": self.limit} | self.model_dump(exclude_defaults=True) | changed
         return f"{path}?{urlencode({name: value for name, value in wanted.items() if value is not None})}"
 
 
 class KeysetWindow(Window):
-    """A part of a large list: `after` an item is as fast deep down as at the top."""
+    """A part of a large list: `after` an item is as fast deep down as at the top, and nothing comes twice."""
 
     after: Annotated[UUID | None, Field(description="Give what comes after the item with this id.")] = None
 
     def links(self, path: str, page: Page[Any]) -> "Links":
-        """Go on from the last item when the client does."""
-        if self.after is None:
+        """Go on from the last item, save for a client that counts."""
+        if self.skip:
             return super().links(path, page)
-        more = len(page.items) == self.limit
+        more = len(page.items) == self.limit and (self.after is not None or page.total > self.limit)
         return Links(next=self._address(path, skip=None, after=page.items[-1].id) if more else None, prev=None)
 
 

@@ -4,14 +4,19 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.samples import SESSION, TIME, USER
-from contracts.session.commands import CreateSession
-from contracts.session.queries import SessionView
-from contracts.session.values import Mode, SdkOptions, SessionStatus
-from pydantic import Field, StringConstraints
+from contracts.session.commands import ChangeSession, CreateSession
+from contracts.session.forks import ForkSession
+from contracts.session.queries import SessionSummary, SessionView
+from contracts.session.values import Mode, SessionStatus
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
-from gateway.schemas.shown import Body, Money, Shown, example
+from gateway.schemas.options import Options, at_most
+from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example
+
+type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+type Metadata = Annotated[dict[str, JsonValue], AfterValidator(at_most(16 * 1024))]
 
 
 class NewSession(Body):
@@ -19,15 +24,50 @@ class NewSession(Body):
 
     model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Untitled session"
+    name: Name = "Untitled session"
     mode: Literal["interactive", "non_interactive"] = "interactive"
-    sdk_options: SdkOptions = SdkOptions()
+    sdk_options: Options = Options()
     template_id: UUID | None = None
 
     def command(self) -> CreateSession:
-        """Ask for the session."""
+        """Ask for the session; only what the client named overrides a template."""
         return CreateSession(
-            session_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
+            session_id=clock.new_id(),
+            name=self.name,
+            mode=self.mode if "mode" in self.model_fields_set else None,
+            sdk_options=self.sdk_options,
+            template_id=self.template_id,
+        )
+
+
+class SessionChange(Body):
+    """What is to be different in a session; what is left out stays."""
+
+    model_config = example({name: value for name, value in ChangeSession.sample.items() if name != "session_id"})
+
+    name: Name = UNCHANGED
+    sdk_options: Options = UNCHANGED
+    metadata: Metadata = UNCHANGED
+
+    def command(self, session_id: UUID) -> ChangeSession:
+        """Ask for the change."""
+        return ChangeSession(
+            session_id=session_id, name=self.name, sdk_options=self.sdk_options, metadata=self.metadata
+        )
+
+
+class NewFork(Body):
+    """A session to be made from another one."""
+
+    model_config = example({"name": "Forked Session"})
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Forked session"
+    from_message_id: Annotated[UUID | None, Field(description="The last message that the fork knows.")] = None
+
+    def command(self, session_id: UUID) -> ForkSession:
+        """Ask for the fork."""
+        return ForkSession(
+            session_id=session_id, fork_id=clock.new_id(), name=self.name, from_message_id=self.from_message_id
         )
 
 
@@ -45,9 +85,13 @@ _SESSION: dict[str, Any] = {
     "mode": "interactive",
     "status": "created",
     "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
+    "metadata": {"ticket": "OPS-42"},
     "working_directory_path": f"/workspaces/{SESSION}",
     "parent_session_id": None,
     "is_fork": False,
+    "ready": True,
+    "error_code": None,
+    "error_detail": None,
     "total_messages": 15,
     "total_tool_calls": 8,
     "total_cost_usd": 0.0523,
@@ -59,6 +103,9 @@ _SESSION: dict[str, Any] = {
 }
 
 
+_LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata"}}
+
+
 class Session(SessionView, Shown):
     """A session."""
 
@@ -67,9 +114,17 @@ class Session(SessionView, Shown):
     total_cost_usd: Money
 
 
-class SessionPage(PageShown[Session]):
+class SessionListed(SessionSummary, Shown):
+    """A session in a list: without its options and metadata."""
+
+    model_config = example(_LISTED)
+
+    total_cost_usd: Money
+
+
+class SessionPage(PageShown[SessionListed]):
     """Sessions, newest first."""
 
     model_config = example(
-        {"items": [_SESSION], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
+        {"items": [_LISTED], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
     )

@@ -10,6 +10,10 @@ Money = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 """US dollars: exact inside, a JSON number outside."""
 
 
+UNCHANGED: Any = None
+"""Stands for a field that a change does not name; a client's null is no such thing, and refused."""
+
+
 def example(value: dict[str, Any]) -> ConfigDict:
     """Configure a shape with the example that its documentation shows."""
     return ConfigDict(json_schema_extra={"examples": [value]})

@@ -8,10 +8,12 @@ LARGEST_SHOWN = 16 * 1024
 PREVIEW = 1000
 """Characters that are shown of it."""
 
+VALUES = ("tool_input", "tool_output", "structured_output")
+
 
 def shown(data: dict[str, Any]) -> dict[str, Any]:
     """Give a fact's data as clients are shown it."""
-    changed: dict[str, Any] = {name: _value(data[name]) for name in ("tool_input", "tool_output") if data.get(name)}
+    changed: dict[str, Any] = {name: _value(data[name]) for name in VALUES if data.get(name)}
     if "blocks" in data:
         changed["blocks"] = [_block(block) for block in data["blocks"]]
     if "usage" in data:
@@ -32,7 +34,7 @@ def _text(holder: dict[str, Any], name: str) -> dict[str, Any]:
     return holder | {name: text[:PREVIEW], "truncated": True, "size_bytes": size}
 
 
-def _value(value: dict[str, Any]) -> dict[str, Any]:
+def _value(value: Any) -> Any:
     text = json.dumps(value, ensure_ascii=False)
     size = len(text.encode())
     return {"truncated": True, "size_bytes": size, "preview": text[:PREVIEW]} if size > LARGEST_SHOWN else value

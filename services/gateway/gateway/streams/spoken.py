@@ -81,6 +81,7 @@ def _message(data: Mapping[str, Any], at: str) -> dict[str, Any]:
         "run_id": data["run_id"],
         "sequence_number": data["sequence_number"],
         "model": data.get("model"),
+        "parent_tool_call_id": data.get("parent_tool_call_id"),
         "created_at": at,
     } | (by_agent if "blocks" in data else by_user)
 

@@ -36,6 +36,8 @@ class Agents:
         # Runs that were called off, maybe before their turn began here.
         self._called_off: deque[UUID] = deque(maxlen=REMEMBERED_RUNS)
         self._leaving = asyncio.Event()
+        # Starting is work. Many at once would all be late, and starve the service that they need.
+        self._starts = asyncio.Semaphore(self._around.limits.starts_at_once)
 
     async def __aenter__(self) -> Self:
         """Begin to end agents that idle for too long."""
@@ -50,10 +52,13 @@ class Agents:
         # Without the caller's exception, which a task group would wrap.
         await self._sweeping.__aexit__(None, None, None)
 
-    async def turn(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> AsyncGenerator[Told]:
+    async def turn(
+        self, spec: AgentSpec, prompt: str, ask: Ask = nobody, message_id: UUID | None = None
+    ) -> AsyncGenerator[Told]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
 
-        `ask` is put what neither the options nor the agent's own rules settle.
+        `ask` is put what neither the options nor the agent's own rules settle. The entry of the prompt in the
+        transcript gets the id of its message.
 
         A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
         the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
@@ -61,7 +66,7 @@ class Agents:
         finished = Finished()
         try:
             agent = await self._take(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask)) as telling:
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id)) as telling:
                 async for told in telling:
                     if isinstance(told, Finished):
                         finished = told
@@ -104,7 +109,9 @@ class Agents:
         async with self._ended_on_failure(agent):
             if before:
                 await before.stop()
-            await agent.start()
+            await self._make_room()
+            async with self._starts:
+                await agent.start()
         return agent
 
     @asynccontextmanager
@@ -121,9 +128,12 @@ class Agents:
             return
         agent.rest()
         self._live[agent.spec.session_id] = self._live.pop(agent.spec.session_id)
-        idle = self._idle()
-        for surplus in idle[: max(0, len(idle) - self._around.limits.idle_agents)]:
-            await self._end(surplus)
+        await self._make_room()
+
+    async def _make_room(self) -> None:
+        surplus = max(0, len(self._live) - self._around.limits.warm_agents)
+        for agent in self._idle()[:surplus]:
+            await self._end(agent)
 
     async def _sweep(self) -> None:
         limit = self._around.limits.idle_seconds

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
+from uuid import UUID
 
 from claude_agent_sdk import (
     ClaudeSDKClient,
@@ -37,6 +38,8 @@ INTERRUPTED_WITHIN = 1.0
 STORED_WITHIN = 2.0
 STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
+BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
+LONGEST_REASON = 500
 DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
@@ -67,12 +70,14 @@ class Agent:
         self._around = around
         self._token = secrets.token_urlsafe(32)
         try:
-            self._cell = around.sandbox.cell(spec.workspace, variables(self._token, around.limits))
+            self._cell = around.sandbox.cell(
+                spec.workspace, variables(self._token, around.limits), spec.options.env or {}
+            )
         except OSError as error:
             log.warning("agent has no place", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
-        self._teller = Teller()
+        self._teller = Teller(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
         self._client: ClaudeSDKClient | None = None
@@ -123,9 +128,9 @@ class Agent:
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
                 log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
-                raise AgentFailed(NOT_STARTED) from error
+                raise AgentFailed(self._reason()) from error
 
-    async def turn(self, prompt: str, ask: Ask) -> AsyncGenerator[Told]:
+    async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[Told]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
 
         The `Finished` of a turn that is stopped says what it used until then, if the agent still told.
@@ -136,7 +141,7 @@ class Agent:
         self._ask = ask
         self._between_turns.clear()
         try:
-            async with aclosing(self._messages(prompt)) as messages:
+            async with aclosing(self._messages(prompt, message_id)) as messages:
                 async for message in messages:
                     for told in self._teller.tell(message):
                         yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
@@ -171,6 +176,12 @@ class Agent:
                 killing.cancel()
                 await self._leave()
 
+    def _reason(self) -> str:
+        for complaint in self._complaints:
+            if BAD_SCHEMA in complaint:
+                return f"{NOT_STARTED} sdk_options.output_format: {complaint.partition(BAD_SCHEMA)[2][:LONGEST_REASON]}"
+        return NOT_STARTED
+
     async def _interrupt(self) -> None:
         """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""
         if self._client is None or self._between_turns.is_set():
@@ -191,9 +202,9 @@ class Agent:
             await asyncio.wait_for(self._cell.ended(), STOP_TIMEOUT)
         self._cell.remove()
 
-    async def _messages(self, prompt: str) -> AsyncGenerator[Message]:
+    async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client = cast(ClaudeSDKClient, self._client)
-        await client.query(prompt)
+        await client.query(_named(prompt, message_id))
         async with aclosing(cast(AsyncGenerator[Message], client.receive_response())) as messages:
             async for message in messages:
                 if isinstance(message, MirrorErrorMessage):
@@ -220,3 +231,9 @@ class Agent:
         if ruling.decision == "approved":
             return PermissionResultAllow()
         return PermissionResultDeny(message=DENIED.format(ruling.message or "The user said no."))
+
+
+async def _named(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
+    name = {"uuid": str(message_id)} if message_id else {}
+    message = {"role": "user", "content": prompt}
+    yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}

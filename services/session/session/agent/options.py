@@ -1,5 +1,6 @@
 """How an agent is run: the options of the SDK, and the variables that it sees."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from uuid import UUID
 from claude_agent_sdk import CanUseTool, ClaudeAgentOptions, SessionStore
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
+from pydantic import JsonValue
 
 from session.sandbox import Cell
 from session.transcript import Transcript
@@ -42,10 +44,11 @@ class AgentSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents are kept for a next turn, for how long, and how patient they are."""
+    """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are."""
 
-    idle_agents: int = 8
+    warm_agents: int = 64
     idle_seconds: float = 300
+    starts_at_once: int = os.cpu_count() or 1
     start_seconds: float = 30
     model_retries: int = 2
     model_answer_seconds: float = 300
@@ -85,12 +88,16 @@ def options(
         system_prompt=_system_prompt(wanted.system_prompt, cell),
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
+        effort=wanted.effort,
+        output_format=_form(wanted.output_format),
         max_turns=wanted.max_turns,
         max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
         # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
             "allowedTools": ",".join(wanted.allowed_tools or []),
+            # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
+            "system-prompt-snapshot": "off",
         },
     )
 
@@ -111,6 +118,14 @@ def variables(token: str, limits: Limits) -> dict[str, str]:
             ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
         ),
     }
+
+
+def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+    match output_format:
+        case {"schema": dict(schema)}:  # the agent knows one dialect by name; what is written may be the same in others
+            return output_format | {"schema": {word: given for word, given in schema.items() if word != "$schema"}}
+        case _:
+            return output_format
 
 
 def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPromptPreset:

@@ -1,27 +1,38 @@
 """What an agent tells during a turn, in the words of the contracts."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from pydantic import JsonValue
 from runtime.clock import new_id
 
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
 COST_PLACES = 10
+LARGEST_OUTPUT = 512 * 1024
+TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
+NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
 @dataclass(frozen=True)
 class Said:
-    """The model spoke, or called tools."""
+    """The model spoke, or called tools; in a subagent, if a tool call is its parent.
+
+    `message_id` is that of its first entry in the transcript.
+    """
 
     blocks: list[Block]
     model: str
+    parent_tool_use_id: str | None = None
+    message_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Finished:
     cost_usd: Decimal = Decimal(0)
     error_code: Code | None = None
     error_detail: str | None = None
+    structured_output: JsonValue = None
 
 
 type Told = Said | ToolReturned | Delta | Finished
@@ -58,18 +70,21 @@ type Told = Said | ToolReturned | Delta | Finished
 
 @dataclass
 class Teller:
-    """Puts the SDK's messages into words, for one agent process."""
+    """Puts the SDK's messages into words, for one agent process; `structured` if its answers are to have a form."""
 
+    structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     _begun: dict[str, float] = field(default_factory=dict[str, float])
+    _saying: Said | None = None
+    """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
 
     def tell(self, message: sdk.Message) -> Iterator[Told]:
         """Give what the message means; most mean nothing to others."""
+        if not _goes_on(message):
+            yield from self._said()
         match message:
-            case sdk.AssistantMessage(model=model, content=content) if model != NOTICE:
-                blocks = [block for part in content if (block := self._block(part))]
-                if blocks:
-                    yield Said(blocks, model)
+            case sdk.AssistantMessage(model=model) if model != NOTICE:
+                yield from self._say(message)
             case sdk.UserMessage(content=list(content)):
                 yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
@@ -78,6 +93,21 @@ class Teller:
                 yield self._finished(message)
             case _:
                 pass
+
+    def _say(self, message: sdk.AssistantMessage) -> Iterator[Said]:
+        blocks = [block for part in message.content if (block := self._block(part))]
+        said = Said(blocks, message.model, message.parent_tool_use_id, _id(message.uuid))
+        if said.parent_tool_use_id:
+            yield from [said] if blocks else []
+        elif self._saying:
+            self._saying.blocks.extend(blocks)
+        else:
+            self._saying = said
+
+    def _said(self) -> Iterator[Said]:
+        said, self._saying = self._saying, None
+        if said and said.blocks:
+            yield said
 
     def _block(self, part: sdk.ContentBlock) -> Block | None:
         match part:
@@ -107,9 +137,33 @@ class Teller:
             for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         )
         code, detail = _error(result) if result.is_error else (None, None)
+        output: JsonValue = result.structured_output if self.structured and code is None else None
+        if self.structured and code is None and output is None:
+            code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
+        if len(json.dumps(output)) > LARGEST_OUTPUT:
+            output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
         return Finished(
-            result.duration_ms, read, int(usage.get("output_tokens") or 0), max(cost, Decimal(0)), code, detail
+            result.duration_ms,
+            read,
+            int(usage.get("output_tokens") or 0),
+            max(cost, Decimal(0)),
+            code,
+            detail,
+            output,
         )
+
+
+def _goes_on(message: sdk.Message) -> bool:
+    """Whether what the agent is saying may go on after it."""
+    match message:
+        case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
+            return parent is not None or model != NOTICE
+        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # after the last block
+            return False
+        case sdk.StreamEvent() | sdk.SystemMessage():
+            return True
+        case _:
+            return False
 
 
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
@@ -118,12 +172,21 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
             return Code.BUDGET_EXCEEDED, "The agent used all the turns it may take."
         case "error_max_budget_usd":
             return Code.BUDGET_EXCEEDED, "The agent used all the money it may spend."
+        case "error_max_structured_output_retries":
+            return Code.OUTPUT_NOT_VALID, NOT_VALID
         case "success" if result.api_error_status:
             return Code.MODEL_ERROR, f"The model answered {result.api_error_status}."
         case "success":
             return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
         case _:
             return Code.AGENT_FAILED, "The agent could not go on."
+
+
+def _id(name: str | None) -> UUID | None:
+    try:
+        return UUID(name)
+    except (TypeError, ValueError):  # what runs in there can write anything in the agent's name
+        return None
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

@@ -98,7 +98,7 @@ class Run:
         alike = self.open_for(approval.asked.tool_name) if decided.remember == "session" else [approval]
         return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
 
-    def calls(self, blocks: list[Block]) -> list[ToolCallStarted]:
+    def calls(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
         """Give the facts that the agent calls the tools in what it said."""
         return [
             ToolCallStarted(
@@ -107,6 +107,7 @@ class Run:
                 tool_use_id=block.id,
                 tool_name=block.name,
                 tool_input=block.input,
+                parent_tool_call_id=parent,
             )
             for block in blocks
             if isinstance(block, ToolUseBlock)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.archives import UnarchiveRequested
 from contracts.session.events import (
     MessageRecorded,
     RunCancelled,
@@ -15,7 +16,7 @@ from contracts.session.events import (
     SessionResumed,
     UsageRecorded,
 )
-from contracts.session.values import Block, CancelReason, OnBusy, Usage
+from contracts.session.values import Block, CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
@@ -32,8 +33,10 @@ class Running(State):
         """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
 
         Raises:
-            Refusal: BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run is going, QUEUE_FULL.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
+                is going, QUEUE_FULL.
         """
+        self.check_ready()
         if self.queue.money_used_up:
             raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
@@ -64,17 +67,26 @@ class Running(State):
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def record_message(self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str) -> None:
-        """Take down what the agent said, and the tool calls in it.
+    def record_message(
+        self, run_id: UUID, message_id: UUID, blocks: list[Block], model: str, parent_tool_use_id: str | None = None
+    ) -> None:
+        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER.
         """
         run = self._going(run_id)
-        number = self.messages + 1
-        said = MessageRecorded(run_id=run_id, message_id=message_id, sequence_number=number, blocks=blocks, model=model)
+        parent = run.tool_calls.get(parent_tool_use_id) if parent_tool_use_id else None
+        said = MessageRecorded(
+            run_id=run_id,
+            message_id=message_id,
+            sequence_number=self.messages + 1,
+            blocks=blocks,
+            model=model,
+            parent_tool_call_id=parent,
+        )
         self.record(said)
-        self._record_all(run.calls(blocks))
+        self._record_all(run.calls(blocks, parent))
 
     def record_tool_result(
         self, run_id: UUID, tool_use_id: str, output: dict[str, Any], is_error: bool, duration_ms: int
@@ -87,7 +99,14 @@ class Running(State):
         if ended := self._going(run_id).returned(tool_use_id, output, is_error, duration_ms):
             self.record(ended)
 
-    def end_run(self, run_id: UUID, usage: Usage, error_code: Code | None = None, error_detail: str = "") -> None:
+    def end_run(
+        self,
+        run_id: UUID,
+        usage: Usage,
+        error_code: Code | None = None,
+        error_detail: str = "",
+        structured_output: Json = None,
+    ) -> None:
         """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
         Of a run that was ended without its agent, only what that used is taken down.
@@ -100,7 +119,7 @@ class Running(State):
             return
         self._record_all(self._going(run_id).ending())
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage))
+            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
         self._go_on()
@@ -130,12 +149,29 @@ class Running(State):
         self._go_on()
 
     def pause(self) -> None:
-        """Let no further run begin; nothing happens when that is so already."""
+        """Let no further run begin; nothing happens when that is so already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
         if not self.queue.paused:
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs begin again, those that wait first; nothing happens when the session is not paused."""
+        """Let runs begin again, those that wait first; let the workspace of an archived session be unpacked.
+
+        Nothing happens when the session is neither paused nor archived, or is being unpacked already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED while it is still being packed.
+        """
+        if self.phase == "unpacking":
+            return
+        if self.phase == "archived" and self.archive_id:
+            self.record(UnarchiveRequested(archive_id=self.archive_id))
+            return
+        self.check_ready()
         if self.queue.paused:
             self.record(SessionResumed())
             self._go_on()

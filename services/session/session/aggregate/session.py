@@ -3,8 +3,18 @@
 from typing import assert_never
 from uuid import UUID
 
+from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -12,6 +22,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -21,22 +32,34 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
-from contracts.session.values import Mode, Ruling, SdkOptions, Usage
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
 
 from session.aggregate.approving import Approving
+from session.aggregate.archiving import Archiving
 from session.aggregate.queue import Queue
 from session.aggregate.run import Run
 from session.aggregate.running import Running
+from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionFact], Running, Approving):
-    """Begins, ends, and folds; what it decides between stands in `running` and `approving`."""
+class Session(Aggregate[SessionFact], Running, Approving, Archiving):
+    """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
+
+    name: str
+    sdk_options: SdkOptions
+    """With the values of `env` hidden; they are in `environment`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.deleted = False
+        self.phase: Phase = "open"
+        self.archive_id: UUID | None = None
         self.messages = 0
+        self.message_ids: list[UUID] = []
+        self.metadata: dict[str, Json] = {}
+        self.environment: dict[str, str] = {}
         self.run: Run | None = None
         self.queue = Queue()
         self.over: set[UUID] = set()
@@ -50,15 +73,77 @@ class Session(Aggregate[SessionFact], Running, Approving):
         """Who opened it."""
         return self.user_id
 
-    def create(self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions) -> None:
-        """Open the session for a user."""
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=sdk_options))
+    def create(
+        self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
+    ) -> None:
+        """Open the session for a user.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
+        variables, shown = self._variables(sdk_options), hidden(sdk_options)
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        self._set_environment(variables)
+
+    def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
+        """Take what is not None; of the options, those that are named. Nothing new is no fact.
+
+        Raises:
+            Refusal: VARIABLE_NOT_SET.
+        """
+        options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        variables = self._variables(options)
+        after = SessionChanged(
+            user_id=self.user_id,
+            name=self.name if name is None else name,
+            sdk_options=hidden(options),
+            metadata=self.metadata if metadata is None else metadata,
+        )
+        if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
+            self.record(after)
+        self._set_environment(variables)
+
+    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
+        """Give a new session that knows what this one knows, up to a message if one is named.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED, MESSAGE_NOT_FOUND.
+        """
+        self.check_idle()
+        known = self.message_ids
+        if from_message_id:
+            if from_message_id not in known:
+                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
+            known = known[: known.index(from_message_id) + 1]
+        fork = Session(id)
+        fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        return fork
 
     def delete(self) -> None:
         """End the session for good, the run that is going, and those that wait."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
+
+    def _variables(self, options: SdkOptions) -> dict[str, str]:
+        named = options.env or {}
+        for name in (name for name, value in named.items() if value == HIDDEN and name not in self.environment):
+            what = f"sdk_options.env: {name} has no value that {HIDDEN} could stand for."
+            raise Refusal(Code.VARIABLE_NOT_SET, what)
+        return {name: self.environment[name] if value == HIDDEN else value for name, value in named.items()}
+
+    def _set_environment(self, variables: dict[str, str]) -> None:
+        if variables != self.environment:
+            self.record(EnvironmentSet(variables=variables))
+
+    def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
+        self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
+        self.queue.allow(sdk_options.max_budget_usd)
+
+    def _said(self, number: int, message_id: UUID) -> None:
+        self.messages = number
+        self.message_ids.append(message_id)
 
     def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == fact.run_id:
@@ -74,18 +159,22 @@ class Session(Aggregate[SessionFact], Running, Approving):
         match fact:
             case SessionCreated():
                 self.user_id, self.mode = fact.user_id, fact.mode
-                self.queue.allow(fact.sdk_options.max_budget_usd)
+                self._be(fact.name, fact.sdk_options, {})
+            case SessionChanged():
+                self._be(fact.name, fact.sdk_options, fact.metadata)
+            case EnvironmentSet():
+                self.environment = fact.variables
             case RunQueued():
                 self.queue.join(fact)
             case RunRequested():
                 self.queue.leave(fact.run_id)
                 self.run = Run(fact.run_id)
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case RunStarted():
                 run = self._going(fact.run_id)
                 run.started, run.attempt = True, fact.attempt
             case MessageRecorded():
-                self.messages = fact.sequence_number
+                self._said(fact.sequence_number, fact.message_id)
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
@@ -110,5 +199,18 @@ class Session(Aggregate[SessionFact], Running, Approving):
                 self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
+            case SessionForked():
+                self.phase = "copying"
+                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+            case ForkFailed():
+                self.phase = "broken"
+            case ArchiveRequested():
+                self.phase, self.archive_id = "packing", fact.archive_id
+            case SessionArchived() | UnarchiveFailed():
+                self.phase = "archived"
+            case UnarchiveRequested():
+                self.phase = "unpacking"
+            case ForkCompleted() | ArchiveFailed() | SessionUnarchived():
+                self.phase, self.archive_id = "open", None
             case _:
                 assert_never(fact)

@@ -2,15 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.events import SessionFact
-from contracts.session.values import Mode, Ruling
+from contracts.session.values import Mode, Ruling, SdkOptions
 
 from session.aggregate.queue import Queue
 from session.aggregate.run import Run
+
+type Phase = Literal["open", "copying", "broken", "packing", "archived", "unpacking"]
+"""What becomes of its files: `copying` is a fork that is made, `broken` one that could not be."""
 
 
 class State(ABC):
@@ -20,6 +24,9 @@ class State(ABC):
     user_id: UUID
     messages: int
     mode: Mode
+    sdk_options: SdkOptions
+    phase: Phase
+    archive_id: UUID | None
     run: Run | None
     queue: Queue
     over: set[UUID]
@@ -31,6 +38,34 @@ class State(ABC):
     @abstractmethod
     def record(self, fact: SessionFact) -> None:
         """Let a fact be so."""
+
+    def check_ready(self) -> None:
+        """Make sure that the session is whole, and open.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        match self.phase:
+            case "open":
+                return
+            case "copying":
+                raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
+            case "broken":
+                raise Refusal(Code.SESSION_NOT_READY, "The session could not be copied: delete it, and fork again.")
+            case "packing" | "archived" | "unpacking":
+                raise Refusal(Code.SESSION_ARCHIVED, "The session is archived; when it is packed, it can be resumed.")
+
+    def check_idle(self) -> None:
+        """Make sure that the session is ready, and that no run is going in it, waiting for approval, or queued.
+
+        Raises:
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
+        if self.run:
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
+        if self.queue.waiting:
+            raise Refusal(Code.SESSION_BUSY, "Queries wait in the session: resume it, or cancel them.")
 
     def _record_all(self, facts: Sequence[SessionFact]) -> None:
         for fact in facts:

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from session.handlers import approval, run, session
+from session.handlers import approval, archive, file, fork, run, session, template
 
-handles = Handlers.together(session.handles, run.handles, approval.handles)
+handles = Handlers.together(
+    *(session.handles, run.handles, approval.handles, fork.handles, archive.handles, file.handles, template.handles)
+)

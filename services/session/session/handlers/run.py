@@ -36,7 +36,9 @@ async def start_run(command: StartRun, work: Work) -> None:
 async def record_message(command: RecordMessage, work: Work) -> None:
     """Take down what the agent said."""
     session = await load_session(command.session_id, work)
-    session.record_message(command.run_id, command.message_id, command.blocks, command.model)
+    session.record_message(
+        command.run_id, command.message_id, command.blocks, command.model, command.parent_tool_use_id
+    )
     await work.save(session)
 
 
@@ -54,7 +56,7 @@ async def record_tool_result(command: RecordToolResult, work: Work) -> None:
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     session = await load_session(command.session_id, work)
-    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail)
+    session.end_run(command.run_id, command.usage, command.error_code, command.error_detail, command.structured_output)
     await work.save(session)
 
 

@@ -1,11 +1,12 @@
 """What is done about sessions."""
 
-from contracts.refusals import Code, Refusal
-from contracts.session.commands import CreateSession, DeleteSession, PauseSession, ResumeSession
+from contracts.session.commands import ChangeSession, CreateSession, DeleteSession, PauseSession, ResumeSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session
 from session.handlers.loading import Work, load_session
+from session.handlers.options import check_options
+from session.handlers.template import readable
 
 handles = Handlers()
 
@@ -13,12 +14,23 @@ handles = Handlers()
 @handles
 async def create_session(command: CreateSession, work: Work) -> None:
     """Open a session for the actor."""
+    mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
-        raise Refusal(Code.TEMPLATE_NOT_FOUND, f"There is no template {command.template_id}.")
-    if command.sdk_options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
-        raise Refusal(Code.ADMINS_ONLY, "The permission mode bypassPermissions is for admins only.")
+        template = await readable(command.template_id, work)
+        mode, options = command.mode or template.default_mode, template.sdk_options.with_named(options)
+    check_options(options, work)
     session = Session(command.session_id)
-    session.create(work.actor.user_id, command.name, command.mode, command.sdk_options)
+    session.create(work.actor.user_id, command.name, mode, options, command.template_id)
+    await work.save(session)
+
+
+@handles
+async def change_session(command: ChangeSession, work: Work) -> None:
+    """Change a session; the next run goes by it."""
+    session = await load_session(command.session_id, work)
+    if command.sdk_options:
+        check_options(command.sdk_options, work)
+    session.change(command.name, command.sdk_options, command.metadata)
     await work.save(session)
 
 

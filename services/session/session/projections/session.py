@@ -5,7 +5,16 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archives import (
+    ArchiveFailed,
+    ArchiveRequested,
+    SessionArchived,
+    SessionUnarchived,
+    UnarchiveFailed,
+    UnarchiveRequested,
+)
 from contracts.session.events import (
+    EnvironmentSet,
     MessageRecorded,
     RunCancelled,
     RunCompleted,
@@ -13,6 +22,7 @@ from contracts.session.events import (
     RunQueued,
     RunRequested,
     RunStarted,
+    SessionChanged,
     SessionCreated,
     SessionDeleted,
     SessionFact,
@@ -22,9 +32,12 @@ from contracts.session.events import (
     ToolCallStarted,
     UsageRecorded,
 )
+from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
+
+from session.projections.template import count_use
 
 CANCELLED: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -38,6 +51,12 @@ RESUME = """
         THEN 'processing' WHEN started_at IS NULL THEN 'created' ELSE 'active' END
     WHERE id = $1"""
 
+AT_WORK = "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
+FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
+OPEN_AGAIN = """
+    WITH gone AS (DELETE FROM archives WHERE session_id = $1 RETURNING session_status)
+    UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone WHERE id = $1"""
+
 
 async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # noqa: C901  one case a fact
     """Write what one fact means for those who read."""
@@ -49,16 +68,30 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
             )  # fmt: skip
+            if fact.template_id:
+                await count_use(fact.template_id, db)
+        case SessionChanged() as fact:
+            await db.execute(
+                "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
+                id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
+            )  # fmt: skip
+        case EnvironmentSet() as fact:
+            await db.execute(
+                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
+                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
+                id, fact.variables,
+            )  # fmt: skip
         case RunQueued() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at) VALUES ($1, $2, 'queued', $3)",
-                fact.run_id, id, at,
+                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
         case RunRequested() as fact:
             await db.execute(
-                "INSERT INTO runs (id, session_id, status, created_at, requested_at) VALUES ($1, $2, 'queued', $3, $3) "
+                "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
+                "VALUES ($1, $2, $3, 'queued', $4, $4) "
                 "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-                fact.run_id, id, at,
+                fact.run_id, id, fact.message, at,
             )  # fmt: skip
             await db.execute(
                 "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
@@ -77,9 +110,9 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await _say(recorded, fact, db)
         case ToolCallStarted() as fact:
             await db.execute(
-                "INSERT INTO tool_calls (id, session_id, run_id, tool_name, tool_input, status, created_at) "
-                "VALUES ($1, $2, $3, $4, $5, 'running', $6)",
-                fact.tool_call_id, id, fact.run_id, fact.tool_name, fact.tool_input, at,
+                "INSERT INTO tool_calls (id, session_id, run_id, parent_tool_call_id, tool_name, tool_input, status, "
+                "created_at) VALUES ($1, $2, $3, $4, $5, $6, 'running', $7)",
+                fact.tool_call_id, id, fact.run_id, fact.parent_tool_call_id, fact.tool_name, fact.tool_input, at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", id)
         case ToolCallEnded() as fact:
@@ -114,8 +147,56 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             await db.execute(RESUME, id, at)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
+        case SessionForked() as fact:
+            await _fork(recorded, fact, db)
+        case ForkCompleted():
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ForkFailed() as fact:
+            await db.execute("UPDATE sessions SET status = 'failed' WHERE id = $1", id)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case ArchiveRequested() as fact:
+            await db.execute(
+                "INSERT INTO archives (session_id, archive_id, status, compression, session_status, created_at) "
+                "SELECT id, $2, 'packing', $3, status, $4 FROM sessions WHERE id = $1",
+                id, fact.archive_id, fact.compression, at,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET status = 'archived' WHERE id = $1", id)
+            await db.execute(AT_WORK, id, at)
+        case SessionArchived() as fact:
+            await db.execute(
+                "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
+                "WHERE session_id = $1",
+                id, fact.size_bytes, fact.file_count, fact.left_out,
+            )  # fmt: skip
+            await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+        case ArchiveFailed() as fact:
+            await db.execute(OPEN_AGAIN, id, at)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case UnarchiveRequested():
+            await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
+            await db.execute(AT_WORK, id, at)
+        case UnarchiveFailed() as fact:
+            await db.execute("UPDATE archives SET status = 'ready' WHERE session_id = $1", id)
+            await db.execute("UPDATE sessions SET ready = true WHERE id = $1", id)
+            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+        case SessionUnarchived():
+            await db.execute(OPEN_AGAIN, id, at)
         case _:
             assert_never(recorded.fact)
+
+
+async def _fork(recorded: Recorded[SessionFact], fact: SessionForked, db: Connection) -> None:
+    known = len(fact.message_ids)
+    await db.execute(
+        "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at) SELECT $1, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at FROM messages WHERE session_id = $2 AND sequence_number <= $3",
+        recorded.id, fact.parent_session_id, known,
+    )  # fmt: skip
 
 
 async def _go_on_or_wait(id: UUID, run_id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
@@ -130,12 +211,12 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
     text = "".join(block.text for block in fact.blocks if isinstance(block, TextBlock))
     blocks = [block.model_dump(mode="json") for block in fact.blocks]
     await db.execute(
-        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, created_at) "
-        "VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7)",
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
+        "parent_tool_call_id, created_at) VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8)",
         recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": text, "blocks": blocks},
-        fact.model, recorded.at,
+        fact.model, fact.parent_tool_call_id, recorded.at,
     )  # fmt: skip
-    if text:
+    if text and fact.parent_tool_call_id is None:
         await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", fact.run_id, fact.sequence_number)
     await db.execute(
         "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",
@@ -146,9 +227,10 @@ async def _say(recorded: Recorded[SessionFact], fact: MessageRecorded, db: Conne
 async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed | RunCancelled, db: Connection) -> None:
     status, code, detail = _outcome(fact)
     requested = await db.fetchval(
-        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5 WHERE id = $1 "
-        "RETURNING requested_at IS NOT NULL",
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
+        "WHERE id = $1 RETURNING requested_at IS NOT NULL",
         fact.run_id, status, code, detail, recorded.at,
+        fact.structured_output if isinstance(fact, RunCompleted) else None,
     )  # fmt: skip
     if requested:  # one that ends while it waits leaves the session as it is
         await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)

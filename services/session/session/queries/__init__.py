@@ -2,6 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, conversation, run, session
+from session.queries import approval, archive, conversation, file, run, session, template
 
-answers = Handlers.together(session.answers, conversation.answers, run.answers, approval.answers)
+answers = Handlers.together(
+    *(session.answers, conversation.answers, run.answers, approval.answers, file.answers, archive.answers),
+    template.answers,
+)

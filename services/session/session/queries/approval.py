@@ -3,15 +3,14 @@
 # ruff: noqa: S608
 # Statements are put together from the constants of this file; values are always parameters.
 
-from typing import Any
-
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalView, GetApproval, ListApprovals
 from eventing.handling import Handlers
 
+from session.queries.filters import Filters
 from session.queries.shown import shown
-from session.queries.visible import Context
+from session.queries.visible import Context, owner
 
 APPROVAL = (
     "id, session_id, run_id, tool_call_id, tool_name, status, decided_by, message, remember, delivered, "
@@ -35,19 +34,12 @@ async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
 @answers
 async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
     """Give the approvals of the actor's sessions, an admin all, newest first."""
-    wanted: dict[str, Any] = {"status": query.status, "session_id": query.session_id}
-    if context.actor.role != "admin":
-        wanted["user_id"] = context.actor.user_id
-    filters = {column: value for column, value in wanted.items() if value is not None}
-    where = " AND ".join([f"{column} = ${n}" for n, column in enumerate(filters, start=1)] or ["true"])
-    values = list(filters.values())
-    total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {where}", *values)
-    if query.after:
-        values.append(query.after)
-        where += f" AND id < ${len(values)}"
+    filters = Filters(user_id=owner(context), session_id=query.session_id, status=query.status)
+    total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {filters.where}", *filters.values)
+    filters.add("id < {}", query.after)
     rows = await context.database.fetch(
-        f"SELECT {APPROVAL}, {shown('tool_input')} FROM approvals WHERE {where} "
+        f"SELECT {APPROVAL}, {shown('tool_input')} FROM approvals WHERE {filters.where} "
         f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *values,
+        *filters.values,
     )
     return Page(items=[ApprovalView(**row) for row in rows], total=total)

@@ -11,7 +11,8 @@ from contracts.session.queries import GetRun, ListRuns, RunSummary, RunView
 from eventing.database import Row
 from eventing.handling import Handlers
 
-from session.queries.shown import TOOL_USE
+from session.queries.filters import Filters
+from session.queries.shown import PREVIEW, TOOL_USE
 from session.queries.visible import Context, visible
 
 MOST_SHOWN = 400
@@ -29,7 +30,8 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await context.database.fetchrow(
-        f"SELECT {RUN}, m.id AS message_id, coalesce(m.content ->> 'content', '') AS text FROM runs r "
+        f"SELECT {RUN}, r.message, r.structured_output, m.id AS message_id, "
+        "coalesce(m.content ->> 'content', '') AS text FROM runs r "
         "LEFT JOIN messages m ON m.session_id = r.session_id AND m.sequence_number = r.answer "
         "WHERE r.id = $1 AND r.session_id = $2",
         query.run_id,
@@ -47,12 +49,13 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
     """Give a session's runs, newest first."""
     await visible(query.session_id, context)
-    where = "r.session_id = $1 AND ($2::text IS NULL OR r.status = $2)"
-    wanted = (query.session_id, query.status)
-    total = await context.database.fetchval(f"SELECT count(*) FROM runs r WHERE {where}", *wanted)
+    filters = Filters(session_id=query.session_id, status=query.status)
+    total = await context.database.fetchval(f"SELECT count(*) FROM runs WHERE {filters.where}", *filters.values)
+    filters.add("id < {}", query.after)
     rows = await context.database.fetch(
-        f"SELECT {RUN} FROM runs r WHERE {where} ORDER BY r.id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *wanted,
+        f"SELECT {RUN}, left(r.message, {PREVIEW}) AS message FROM runs r WHERE {filters.where} "
+        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
+        *filters.values,
     )
     return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
 

@@ -3,14 +3,16 @@
 # ruff: noqa: S608
 # Statements are put together from the constants of this file; values are always parameters.
 
-from typing import Any
-
 from contracts.messages import Page
-from contracts.session.queries import CountSessions, GetSession, ListSessions, SessionView
+from contracts.session.queries import CountSessions, GetSession, ListSessions, SessionSummary, SessionView
 from eventing.database import Row
 from eventing.handling import Handlers
 
-from session.queries.visible import Context, visible
+from session.queries.filters import Filters
+from session.queries.visible import Context, owner, visible
+
+DERIVED = {"working_directory_path", "is_fork"}
+SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
 
 answers = Handlers()
 
@@ -18,30 +20,23 @@ answers = Handlers()
 @answers
 async def get_session(query: GetSession, context: Context) -> SessionView:
     """Give one session."""
-    return _session(await visible(query.session_id, context))
+    return SessionView.model_validate(_shown(await visible(query.session_id, context)))
 
 
 @answers
-async def list_sessions(query: ListSessions, context: Context) -> Page[SessionView]:
+async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSummary]:
     """Give the actor's sessions, an admin all, newest first."""
-    wanted: dict[str, Any] = {"status": query.status, "mode": query.mode}
-    if context.actor.role != "admin":
-        wanted["user_id"] = context.actor.user_id
-    filters = {column: value for column, value in wanted.items() if value is not None}
-    where = [f"{column} = ${n}" for n, column in enumerate(filters, start=1)] or ["true"]
-    values = list(filters.values())
+    filters = Filters(user_id=owner(context), status=query.status, mode=query.mode)
     total = await context.database.fetchval(
-        f"SELECT coalesce(sum(n), 0)::bigint FROM session_counts WHERE {' AND '.join(where)}", *values
+        f"SELECT coalesce(sum(n), 0)::bigint FROM session_counts WHERE {filters.where}", *filters.values
     )
-    if query.after:
-        values.append(query.after)
-        where.append(f"id < ${len(values)}")
+    filters.add("id < {}", query.after)
     rows = await context.database.fetch(
-        f"SELECT * FROM sessions WHERE {' AND '.join(where)} "
+        f"SELECT {SUMMARY} FROM sessions WHERE {filters.where} "
         f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *values,
+        *filters.values,
     )
-    return Page(items=[_session(row) for row in rows], total=total)
+    return Page(items=[SessionSummary.model_validate(_shown(row)) for row in rows], total=total)
 
 
 @answers
@@ -51,9 +46,7 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
     return {row["status"]: row["n"] for row in rows}
 
 
-def _session(row: Row) -> SessionView:
-    """The path names the session's place among the workspaces; it is no path of the host."""
-    parent = row["parent_session_id"]
-    return SessionView.model_validate(
-        {**row, "working_directory_path": f"/workspaces/{row['id']}", "is_fork": parent is not None}
-    )
+def _shown(row: Row) -> Row:
+    # The path names the session's place among the workspaces; it is no path of the host.
+    path = f"/workspaces/{row['id']}"
+    return {**row, "working_directory_path": path, "is_fork": row["parent_session_id"] is not None}

@@ -1,13 +1,24 @@
 """What of large values a list shows."""
 
 LARGEST_SHOWN = 16 * 1024
-"""Bytes of a tool's input or output that a list shows; so many of them are below what the bus carries."""
+"""Bytes of a value that a list shows; so many of them are below what the bus carries."""
+PREVIEW = 1000
+"""Characters of a value that a list shows of what is larger."""
 
 
 def shown(column: str) -> str:
-    """Give the expression for a column of JSON that stands for itself where it is small, for its size where not."""
+    """Give the expression for a column of JSON that stands for itself where it is small, else for its beginning."""
+    return _cut(column, f"'preview', left({column}::text, {PREVIEW})")
+
+
+def shown_content(column: str) -> str:
+    """Give the expression for the content of messages: as `shown`, with the beginning of the text."""
+    return _cut(column, f"'content', left({column} ->> 'content', {PREVIEW})")
+
+
+def _cut(column: str, beginning: str) -> str:
     size = f"octet_length({column}::text)"
-    cut = f"jsonb_build_object('truncated', true, 'size_bytes', {size})"
+    cut = f"jsonb_build_object('truncated', true, 'size_bytes', {size}, {beginning})"
     return f"CASE WHEN {size} > {LARGEST_SHOWN} THEN {cut} ELSE {column} END AS {column}"
 
 

@@ -21,3 +21,8 @@ async def visible(session_id: UUID, context: Context) -> Row:
     if row is None or not context.actor.may_see(row["user_id"]):
         raise Refusal(Code.SESSION_NOT_FOUND, f"There is no session {session_id}.")
     return row
+
+
+def owner(context: Context) -> UUID | None:
+    """Give the user whose things a list is made of; None, for an admin, is everyone."""
+    return None if context.actor.role == "admin" else context.actor.user_id

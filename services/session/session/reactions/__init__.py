@@ -2,6 +2,6 @@
 
 from eventing.reactions import Reactions
 
-from session.reactions import run, session
+from session.reactions import archive, fork, run, session
 
-reactions = Reactions.together(run.reactions, session.reactions)
+reactions = Reactions.together(run.reactions, session.reactions, fork.reactions, archive.reactions)

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
@@ -18,16 +19,20 @@ from runtime.logging import get_logger
 from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
 from session.approvals import Asking, TimeLimit
 from session.tools import Tools
+from session.workspace import NotStored, stored
 
 log = get_logger()
 
-RUNS_AT_ONCE = 16
 GOING = frozenset({"running", "waiting_approval"})
 
 reactions = Reactions()
 
 
-@reactions.once(at_once=RUNS_AT_ONCE)
+def _slots(tools: Tools) -> int:
+    return tools.runs_at_once
+
+
+@reactions.once(at_once=_slots)
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
@@ -39,9 +44,12 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
         if run.status not in GOING:
             return
+        if not await _has_room(session_id, run_id, reaction):
+            return
         session = await reaction.ask(GetSession(session_id=session_id))
         workspace = reaction.tools.workspace(session_id)
-        spec = AgentSpec(session_id, workspace, session.sdk_options, run_id, _money_left(session))
+        options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
+        spec = AgentSpec(session_id, workspace, options, run_id, _money_left(session))
         seconds = session.sdk_options.timeout_seconds
         limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
         asking = Asking(reaction, run, limit)
@@ -57,6 +65,18 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         log.info("a run was over before its worker", run_id=str(run_id), code=refusal.code)
 
 
+async def _has_room(session_id: UUID, run_id: UUID, reaction: Reaction[Tools]) -> bool:
+    """End a run whose agent would begin in a workspace that is full."""
+    try:
+        await stored(reaction.tools.files(session_id).check_room)
+    except NotStored as failure:
+        await reaction.send(
+            EndRun(session_id=session_id, run_id=run_id, error_code=failure.code, error_detail=failure.detail)
+        )
+        return False
+    return True
+
+
 def _money_left(session: SessionView) -> Decimal | None:
     """The agent counts what it spends from the start of its process; the session counts over all of them."""
     budget = session.sdk_options.max_budget_usd
@@ -66,9 +86,11 @@ def _money_left(session: SessionView) -> Decimal | None:
 async def _converse(
     spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking, reaction: Reaction[Tools]
 ) -> Finished:
-    prompt = await asking.continuation() if asking.run.attempt > 1 else asked.fact.message
+    prompt, message_id = asked.fact.message, asked.fact.message_id
+    if asking.run.attempt > 1:  # the message was put to the agent that is gone
+        prompt, message_id = await asking.continuation(), None
     over = False
-    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask)) as told:
+    async with aclosing(reaction.tools.agents.turn(spec, prompt, asking.ask, message_id)) as told:
         async for telling in told:
             if isinstance(telling, Finished):
                 return telling
@@ -83,9 +105,16 @@ async def _recorded(
     session_id, run_id = asked.id, asked.fact.run_id
     try:
         match telling:
-            case Said(blocks, model):
+            case Said():
                 await reaction.send(
-                    RecordMessage(session_id=session_id, run_id=run_id, message_id=new_id(), blocks=blocks, model=model)
+                    RecordMessage(
+                        session_id=session_id,
+                        run_id=run_id,
+                        message_id=telling.message_id or new_id(),
+                        blocks=telling.blocks,
+                        model=telling.model,
+                        parent_tool_use_id=telling.parent_tool_use_id,
+                    )
                 )
             case ToolReturned():
                 await reaction.send(
@@ -118,6 +147,7 @@ def _ending(asked: Recorded[RunRequested], finished: Finished) -> EndRun:
         usage=usage,
         error_code=finished.error_code,
         error_detail=finished.error_detail or "",
+        structured_output=finished.structured_output,
     )
 
 

@@ -1,6 +1,7 @@
 """Where agents live: a process tree that sees its workspace and its model, and nothing else of this machine."""
 
 import asyncio
+import json
 import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
@@ -44,11 +45,16 @@ class Sandbox:
             finally:
                 cell.remove()
 
-    def cell(self, workspace: Path, variables: dict[str, str]) -> Cell:
-        """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these."""
+    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
+        """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
+
+        The agent's `own` are set within the walls alone, where they do not override ours. Without walls they are left
+        out: many a variable makes a program run another one.
+        """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
         cell = Cell()
+        (cell.papers / "environment").write_text(json.dumps(own or {} if self.bwrap else {}))
         home = "/home" if self.bwrap else str(cell.folder)
         seen = {**VARIABLES, "HOME": home, **variables}
         words = [

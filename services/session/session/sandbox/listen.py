@@ -1,5 +1,6 @@
 """Runs where the agent will: opens the port of its model, hands that to the service outside, and becomes the agent."""
 
+import json
 import os
 import resource
 import socket
@@ -8,7 +9,8 @@ import sys
 PROCESSES = 2048
 
 door, *agent = sys.argv[1:]
-environment = dict(os.environ)  # noqa: TID251  the agent's own, which is ours to pass on
+with open(f"{os.path.dirname(door)}/environment") as own:  # noqa: PTH120, PTH123  pathlib takes long to import
+    environment: dict[str, str] = {**json.load(own), **os.environ}  # noqa: TID251  the agent's, ours to pass on
 model = socket.create_server(("127.0.0.1", 0), backlog=128)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(door)

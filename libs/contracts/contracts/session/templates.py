@@ -1,0 +1,158 @@
+"""Session templates: every message about them."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Command, Event, Message, Page, Query
+from contracts.samples import TEMPLATE, USER
+from contracts.session.values import NamedOptions, SdkOptions, TemplateMode
+
+type Category = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
+
+_SAMPLE = {
+    "name": "DevOps Investigation Template",
+    "description": "Pre-configured for infrastructure debugging",
+    "category": "DEVOPS",
+    "sdk_options": {"allowed_tools": ["Bash", "Read", "Write"], "permission_mode": "default"},
+    "default_mode": "interactive",
+    "is_public": False,
+}
+
+
+class TemplateSummary(Message):
+    """A template as a list of templates shows it."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    description: str
+    category: Category
+    default_mode: TemplateMode
+    is_public: bool
+    usage_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateView(TemplateSummary):
+    """A template as those see it who may read it."""
+
+    sdk_options: SdkOptions
+
+
+class GetTemplate(Query[TemplateView]):
+    """Asks for one template that the actor may read."""
+
+    subject = "qry.session.get_template"
+    sample = {"template_id": TEMPLATE}
+
+    template_id: UUID
+
+
+class ListTemplates(Query[Page[TemplateSummary]]):
+    """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description.
+
+    `after` is the last id of the page before.
+    """
+
+    subject = "qry.session.list_templates"
+    sample = {"category": "DEVOPS", "q": "debug"}
+
+    category: str | None = None
+    is_public: bool | None = None
+    q: str | None = None
+    after: UUID | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class CreateTemplate(Command[TemplateView]):
+    """Makes a template of the actor's."""
+
+    subject = "cmd.session.create_template"
+    sample = {"template_id": TEMPLATE, **_SAMPLE}
+
+    template_id: UUID
+    name: str
+    description: str
+    category: Category
+    sdk_options: SdkOptions
+    default_mode: TemplateMode
+    is_public: bool
+
+    def outcome(self) -> GetTemplate:
+        """Answer with the template."""
+        return GetTemplate(template_id=self.template_id)
+
+
+class ChangeTemplate(Command[TemplateView]):
+    """Changes what is not None in a template; of the options, those that are named."""
+
+    subject = "cmd.session.change_template"
+    sample = {"template_id": TEMPLATE, "name": "DevOps", "sdk_options": {"max_turns": 5}}
+
+    template_id: UUID
+    name: str | None = None
+    description: str | None = None
+    category: Category | None = None
+    sdk_options: NamedOptions | None = None
+    default_mode: TemplateMode | None = None
+    is_public: bool | None = None
+
+    def outcome(self) -> GetTemplate:
+        """Answer with the template."""
+        return GetTemplate(template_id=self.template_id)
+
+
+class DeleteTemplate(Command[None]):
+    """Removes a template; its sessions stay as they are."""
+
+    subject = "cmd.session.delete_template"
+    sample = {"template_id": TEMPLATE}
+
+    template_id: UUID
+
+
+class TemplateCreated(Event):
+    """A template exists."""
+
+    subject = "evt.session.template_created"
+    sample = {"user_id": USER, **_SAMPLE}
+
+    user_id: UUID
+    name: str
+    description: str
+    category: str
+    sdk_options: SdkOptions
+    default_mode: TemplateMode
+    is_public: bool
+
+
+class TemplateChanged(Event):
+    """A template is another now: as this fact says, in all its fields."""
+
+    subject = "evt.session.template_changed"
+    sample = {"user_id": USER, **_SAMPLE}
+
+    user_id: UUID
+    name: str
+    description: str
+    category: str
+    sdk_options: SdkOptions
+    default_mode: TemplateMode
+    is_public: bool
+
+
+class TemplateDeleted(Event):
+    """The template is gone; the sessions made from it are not."""
+
+    subject = "evt.session.template_deleted"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+type TemplateFact = TemplateCreated | TemplateChanged | TemplateDeleted

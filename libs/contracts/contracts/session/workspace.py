@@ -1,0 +1,108 @@
+"""The files of a session's workspace: they travel in bounded parts, so that no message grows with a file."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from contracts.messages import Command, Message, Page, Query
+from contracts.samples import MESSAGE, SESSION
+
+LARGEST_PART = 512 * 1024
+LARGEST_UPLOAD = 5 * 1024 * 1024
+
+type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]
+type FileType = Literal["file", "directory", "symlink", "other"]
+
+
+class FileView(Message):
+    """What lies at a path of the workspace; a symlink stands for itself, `other` is a pipe, a socket or a device."""
+
+    path: str
+    type: FileType
+    size_bytes: int
+    modified_at: datetime
+
+
+class FilesPage(Page[FileView]):
+    """One page of a workspace; `truncated` when it holds more than is ever listed."""
+
+    truncated: bool = False
+
+
+class FilePart(Message):
+    """Bytes of a file from an offset on. `etag` names the state that the file was read in."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    size_bytes: int
+    modified_at: datetime
+    etag: str
+    data: Part
+
+
+class FileWritten(Message):
+    """A file was stored; `created` when there was none."""
+
+    file: FileView
+    created: bool
+
+
+class ListFiles(Query[FilesPage]):
+    """Asks for all that lies in a workspace, in the order of paths."""
+
+    subject = "qry.session.list_files"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class ReadFile(Query[FilePart]):
+    """Asks for a part of a file; with `etag`, only if the file is still in that state."""
+
+    subject = "qry.session.read_file"
+    sample = {"session_id": SESSION, "path": "src/notes.txt", "offset": 0, "length": 1024}
+
+    session_id: UUID
+    path: str
+    offset: int = Field(default=0, ge=0, le=2**62)
+    length: int = Field(default=LARGEST_PART, ge=0, le=LARGEST_PART)
+    etag: str | None = None
+
+
+class UploadPart(Command[None]):
+    """Puts bytes aside, for a file that is to be written."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    subject = "cmd.session.upload_part"
+    sample = {"session_id": SESSION, "upload_id": MESSAGE, "offset": 0, "data": "aGVsbG8="}
+
+    session_id: UUID
+    upload_id: UUID
+    offset: int = Field(ge=0, le=LARGEST_UPLOAD)
+    data: Part
+
+
+class WriteFile(Command[FileWritten]):
+    """Makes the `size` bytes that were put aside a file of the workspace: whole, or not at all."""
+
+    subject = "cmd.session.write_file"
+    sample = {"session_id": SESSION, "path": "src/notes.txt", "upload_id": MESSAGE, "size": 5}
+
+    session_id: UUID
+    path: str
+    upload_id: UUID
+    size: int = Field(ge=0, le=LARGEST_UPLOAD)
+
+
+class DeleteFile(Command[None]):
+    """Removes a file, a symlink, or a folder with all that is in it."""
+
+    subject = "cmd.session.delete_file"
+    sample = {"session_id": SESSION, "path": "src/notes.txt"}
+
+    session_id: UUID
+    path: str

@@ -1,0 +1,90 @@
+"""Archives of sessions: `/api/v1/sessions/{session_id}/archive`."""
+
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.archives import GetArchive, ReadArchive
+from contracts.session.queries import GetSession
+from contracts.session.workspace import FilePart
+from fastapi import APIRouter, Request, Response
+
+from gateway.auth.bearer import Caller
+from gateway.bodies import JsonRoute
+from gateway.downloads import GIVEN_BYTES, Download
+from gateway.problems import EdgeCode, Problem, documented
+from gateway.schemas.archives import Archive, NewArchive
+from gateway.waits import settled
+
+TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
+BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+MEDIA_TYPES = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "zstd": "application/zstd",
+    "none": "application/x-tar",
+}
+
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], route_class=JsonRoute)
+
+
+@router.post(
+    "/archive",
+    operation_id="archiveSession",
+    summary="Archive a session",
+    response_model=Archive,
+    responses=documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
+    ),
+)
+async def archive(session_id: UUID, body: NewArchive, caller: Caller, request: Request) -> Response:
+    """Closes the session and packs its files; the answer comes when that is done. The conversation stays readable.
+
+    From now on the files are in the archive alone, and queries are refused with 409 `SESSION_ARCHIVED`, until the
+    session is resumed. When the files cannot be packed, the session is open again as it was, and tells why in
+    `error_code` and `error_detail`.
+    """
+    await caller.ask(body.command(session_id))
+    show = GetSession(session_id=session_id)
+    if not (await settled(await caller.ask(show), caller, request)).ready:
+        place = f"/api/v1/sessions/{session_id}/archive"
+        raise Problem(EdgeCode.UNAVAILABLE, f"The files are still being packed; see {place}.")
+    return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()
+
+
+@router.get(
+    "/archive",
+    operation_id="getArchive",
+    summary="Show the archive of a session",
+    response_model=Archive,
+    responses=documented(*TOKEN, Code.ARCHIVE_NOT_FOUND),
+)
+async def show(session_id: UUID, caller: Caller) -> Response:
+    """Or how far it is: `packing`, `ready` or `unpacking`."""
+    return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()
+
+
+@router.get(
+    "/archive/download",
+    operation_id="downloadArchive",
+    summary="Download the archive of a session",
+    response_class=Response,
+    responses=GIVEN_BYTES
+    | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+)
+async def download(session_id: UUID, caller: Caller, request: Request) -> Response:
+    """`Range`, `If-Range` and `If-None-Match` are understood."""
+
+    async def part(offset: int, length: int, etag: str | None) -> FilePart:
+        return await caller.ask(ReadArchive(session_id=session_id, offset=offset, length=length, etag=etag))
+
+    view = await caller.ask(GetArchive(session_id=session_id))
+    name = view.archive_path.rpartition("/")[2]
+    return await Download(part, name, MEDIA_TYPES[view.compression]).response(request.headers)

@@ -1,0 +1,65 @@
+"""Which forms of answers an agent can be asked for: what Claude Code takes was found out by asking it."""
+
+from typing import Any
+
+import pytest
+from gateway.schemas.json_schema import check_schema
+
+
+def deep(levels: int) -> dict[str, Any]:
+    return {"not": deep(levels - 1)} if levels else {}
+
+
+def of(**words: Any) -> dict[str, Any]:
+    return {"type": "object", **words}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        of(),
+        of(properties={"a": True, "$ref": {"type": ["string", "null"], "pattern": "^(?<year>\\p{L}+)$"}}),
+        of(properties={"a": {"$ref": "#"}, "b": {"$ref": "#/$defs/c~1%25"}}, **{"$defs": {"c/%": {"type": "integer"}}}),
+        of(properties={"a": {"$ref": "#/anyOf/1"}}, anyOf=[{}, {"required": ["a"]}]),
+        of(items=[{}], additionalItems=False, contains={"const": {"$ref": "far/away"}}),
+        of(properties={"a": {"enum": ["x", 1, None]}, "b": {"type": "array", "items": {"minLength": 1}}}),
+        of(**{"$schema": "https://json-schema.org/draft/2020-12/schema", "if": {}, "then": {"maximum": 1.5}}),
+        of(**deep(60)),
+    ],
+)
+def test_a_form_that_agents_take_is_taken(schema: dict[str, Any]) -> None:
+    check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"type": "array"}, "one of an object"),
+        ({"type": ["object", "null"]}, "one of an object"),
+        (of(**{"$schema": "http://127.0.0.1/x"}), "dialect"),
+        (of(properties={"a": {"$schema": "http://json-schema.org/draft-07/schema#"}}), r"properties.a.\$schema"),
+        (of(properties={"a": {"$ref": "http://127.0.0.1:1/x.json"}}), r"properties.a.\$ref: this must be #"),
+        (of(properties={"a": {"$ref": "file:///etc/passwd"}}), r"properties.a.\$ref"),
+        (of(properties={"a": {"$ref": "#/$defs/none"}}), r"properties.a.\$ref"),
+        (of(properties={"a": {"$ref": "#/type"}}), r"properties.a.\$ref"),
+        (of(properties={"a": {"$ref": "#/anyOf/9"}}, anyOf=[{}]), r"properties.a.\$ref"),
+        (of(properties={"a": {"$ref": 5}}), r"properties.a.\$ref"),
+        (of(unevaluatedProperties=False), "unevaluatedProperties: agents take no such word"),
+        (of(properties={"a": {"prefixItems": [{}]}}), "properties.a.prefixItems"),
+        (of(additionalProperties=5), "additionalProperties: this must be a schema"),
+        (of(properties=[]), "properties: this is not valid"),
+        (of(anyOf=[]), "anyOf: this is not valid"),
+        (of(anyOf=[{}, {"minimum": "1"}]), "anyOf.1.minimum"),
+        (of(required=["a", "a"]), "required: .*twice"),
+        (of(required=[{}] * 10_000), "required"),
+        (of(properties={"a": {"multipleOf": 0}}), "properties.a.multipleOf"),
+        (of(properties={"a": {"minLength": -1}}), "properties.a.minLength"),
+        (of(properties={"a": {"enum": []}}), "properties.a.enum"),
+        (of(then={}), "then: this needs if"),
+        (of(additionalItems=False), "additionalItems: this needs items"),
+        (of(**deep(65)), "too deep"),
+    ],
+)
+def test_a_form_that_agents_do_not_take_is_refused_with_its_place(schema: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_schema(schema)

@@ -1,0 +1,166 @@
+"""What clients may ask of agents, and how sessions are changed."""
+
+from typing import Any
+
+import httpx
+import pytest
+from contracts.messages import Refused
+from contracts.refusals import Code
+from contracts.samples import SESSION
+from contracts.session.commands import ChangeSession, CreateSession
+from contracts.session.values import SdkOptions
+
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Services
+
+SESSIONS = "/api/v1/sessions"
+ONE = f"{SESSIONS}/{SESSION}"
+FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+
+
+def deep(levels: int) -> Any:
+    return {"not": deep(levels - 1)} if levels else {}
+
+
+async def test_every_option_reaches_the_service(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, samples.session())
+    options = {
+        "model": "m",
+        "effort": "xhigh",
+        "output_format": FORMAT,
+        "env": {"TOKEN": "x=1"},
+        "mcp_servers": ["files"],
+        "allowed_tools": ["Bash(git log:*)", "mcp__files__read"],
+    }
+    answer = await client.post(SESSIONS, json={"sdk_options": options})
+    assert answer.status_code == 201
+    assert services.heard[-1][0].sdk_options == SdkOptions.model_validate(options)
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("model", ""),
+    ("model", "--dangerously-skip-permissions"),
+    ("model", "a b"),
+    ("fallback_model", 5),
+    ("fallback_model", "x" * 201),
+    ("system_prompt", "x" * 100_001),
+    ("system_prompt", {"type": "preset"}),
+    ("max_turns", 0),
+    ("max_turns", 1.5),
+    ("max_turns", 10_001),
+    ("max_budget_usd", 0),
+    ("max_budget_usd", -1),
+    ("max_budget_usd", 2_000_000),
+    ("timeout_seconds", 0),
+    ("timeout_seconds", 86_401),
+    ("disallowed_tools", ["--x"]),
+    ("disallowed_tools", ["Bash(" + "x" * 150 + ")"] * 100),
+    ("effort", "huge"),
+    ("output_format", {}),
+    ("output_format", {"type": "json_schema"}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "array"}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "required": "n"}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "$comment": "x" * 33_000}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "not": deep(200)}}),
+    ("env", {"A B": "1"}),
+    ("env", {"1A": "1"}),
+    ("env", {"A\n": "1"}),
+    ("env", {"A=B": "1"}),
+    ("env", {"": "1"}),
+    ("env", {"A": 1}),
+    ("env", {"A": "x" * 8193}),
+    ("env", {"PATH": "/"}),
+    ("env", {"HOME": "/"}),
+    ("env", {"ANTHROPIC_API_KEY": "x"}),
+    ("env", {"CLAUDE_CODE_X": "x"}),
+    ("env", {"LD_PRELOAD": "x"}),
+    ("env", {f"A{n}": "" for n in range(101)}),
+    ("env", {f"A{n}": "x" * 8000 for n in range(9)}),
+    ("mcp_servers", [""]),
+    ("mcp_servers", "files"),
+    ("allowed_tools", ["Raed"]),
+    ("permission_mode", "yolo"),
+]
+
+
+def test_every_option_has_a_wrong_value_here():
+    assert {name for name, _ in WRONG} == set(SdkOptions.model_fields)
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG)
+async def test_an_option_that_is_not_valid_is_422_and_named(client: httpx.AsyncClient, name: str, wrong: Any):
+    answer = await client.post(SESSIONS, json={"sdk_options": {name: wrong}})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"][:3]) == (422, ["body", "sdk_options", name])
+
+
+async def test_a_wrong_variable_is_not_shown_again(client: httpx.AsyncClient):
+    answer = await client.post(SESSIONS, json={"sdk_options": {"env": {"PATH": "sesame", "A": "sesame" * 2000}}})
+    assert answer.status_code == 422
+    assert "sesame" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_megabytes_of_variables_are_not_read(client: httpx.AsyncClient, method: str):
+    body = {"sdk_options": {"env": {f"A{n}": "x" * 8_000 for n in range(400)}}}
+    answer = await client.request(method, SESSIONS if method == "POST" else ONE, json=body)
+    assert answer.status_code == 413
+
+
+async def test_a_variable_holds_no_nul(client: httpx.AsyncClient):
+    answer = await client.post(SESSIONS, json={"sdk_options": {"env": {"A": "sesame\0"}}})
+    assert (answer.status_code, "sesame" in answer.text) == (422, False)
+
+
+async def test_a_template_holds_no_variables(client: httpx.AsyncClient):
+    body = {"name": "one", "sdk_options": {"env": {"A": "1"}}}
+    assert (await client.post("/api/v1/session-templates", json=body)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (Code.MODEL_NOT_ALLOWED, "model"),
+        (Code.MODEL_NOT_ALLOWED, "fallback_model"),
+        (Code.MCP_SERVER_NOT_FOUND, "mcp_servers"),
+        (Code.VARIABLE_NOT_SET, "env"),
+    ],
+)
+async def test_what_the_service_does_not_offer_is_422_and_named(
+    client: httpx.AsyncClient, services: Services, code: Code, name: str
+):
+    await services.answer(CreateSession, Refused(code=code, detail=f"sdk_options.{name}: There is none."))
+    answer = await client.post(SESSIONS, json={})
+    assert (answer.status_code, answer.json()["error_code"]) == (422, code)
+    assert answer.json()["errors"][0]["loc"] == ["body", "sdk_options", name]
+
+
+async def test_a_session_is_changed_in_what_the_client_names(client: httpx.AsyncClient, services: Services):
+    await services.answer(ChangeSession, samples.session())
+    answer = await client.patch(ONE, json={"sdk_options": {"effort": None}, "metadata": {"a": [1, None, "é"]}})
+    command, _ = services.heard[-1]
+    assert answer.status_code == 200
+    assert (command.name, command.metadata) == (None, {"a": [1, None, "é"]})
+    assert command.sdk_options.model_fields_set == {"effort"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{"name": ""}',
+        '{"name": null}',
+        '{"mode": "interactive"}',
+        '{"sdk_options": null}',
+        '{"sdk_options": {"other": 1}}',
+        '{"sdk_options": {"env": {"A": "\\ud800"}}}',
+        '{"sdk_options": {"output_format": {"type": "json_schema", "schema": {"type": "object", "title": "\\ud800"}}}}',
+        '{"metadata": null}',
+        '{"metadata": []}',
+        '{"metadata": {"a": NaN}}',
+        '{"metadata": {"a": "\\ud800"}}',
+        '{"metadata": {"a": "' + "x" * 16_400 + '"}}',
+        '{"metadata": ' + '{"a":' * 2000 + "1" + "}" * 2001,
+    ],
+)
+async def test_a_change_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: str):
+    answer = await client.patch(ONE, content=wrong, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}

@@ -1,0 +1,53 @@
+"""What is done about files; nothing of it is a fact."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from contracts.refusals import Refusal
+from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
+from eventing.handling import Handlers
+
+from session.handlers.loading import Work, load_session
+from session.workspace import Workspace
+
+handles = Handlers()
+
+
+@handles
+async def upload_part(command: UploadPart, work: Work) -> None:
+    """Put a part of a file aside."""
+    async with _open_files(command.session_id, work) as files:
+        await asyncio.to_thread(files.uploads.put, command.upload_id, command.offset, command.data)
+
+
+@handles
+async def write_file(command: WriteFile, work: Work) -> FileWritten:
+    """Write a file into the workspace."""
+    async with _open_files(command.session_id, work) as files:
+        return await asyncio.to_thread(files.write, command.path, command.upload_id, command.size)
+
+
+@handles
+async def delete_file(command: DeleteFile, work: Work) -> None:
+    """Remove a file from the workspace."""
+    async with _open_files(command.session_id, work) as files:
+        await asyncio.to_thread(files.delete, command.path)
+
+
+@asynccontextmanager
+async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]:
+    """Give the files of a session that is open, and still is when they are changed.
+
+    Else another replica has packed or removed them meanwhile, and the change may be lost: it was not made.
+    """
+    (await load_session(session_id, work)).check_ready()
+    files = work.tools.files(session_id)
+    yield files
+    try:
+        session = await load_session(session_id, work)
+    except Refusal:
+        await asyncio.to_thread(files.remove)
+        raise
+    session.check_ready()

@@ -1,0 +1,36 @@
+"""What is answered about files."""
+
+import asyncio
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
+from eventing.handling import Handlers
+
+from session.queries.visible import Context, visible
+from session.workspace import Workspace
+
+answers = Handlers()
+
+
+@answers
+async def list_files(query: ListFiles, context: Context) -> FilesPage:
+    """Give what lies in a session's workspace."""
+    files = await _files(query.session_id, context)
+    return await asyncio.to_thread(files.listing, query.skip, query.limit)
+
+
+@answers
+async def read_file(query: ReadFile, context: Context) -> FilePart:
+    """Give a part of a file of the workspace."""
+    files = await _files(query.session_id, context)
+    return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
+
+
+async def _files(session_id: UUID, context: Context) -> Workspace:
+    session = await visible(session_id, context)
+    if session["status"] == "archived":
+        raise Refusal(Code.SESSION_ARCHIVED, "The session is archived.")
+    if not session["ready"]:
+        raise Refusal(Code.SESSION_NOT_READY, session["error_detail"] or "The session is still being copied.")
+    return context.tools.files(session_id)

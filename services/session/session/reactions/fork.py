@@ -1,0 +1,50 @@
+"""Makes a fork what it is to be."""
+
+import asyncio
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.forks import CompleteFork, FailFork, SessionForked
+from contracts.session.queries import GetSession
+from eventing.reactions import Reaction, Reactions
+from eventing.recording import Recorded
+
+from session.tools import Tools
+from session.workspace import NotStored, stored
+
+reactions = Reactions()
+
+
+@reactions.once()
+async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
+    """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
+    fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools
+    parent, fork = tools.files(fact.parent_session_id), tools.files(fork_id)
+    show = GetSession(session_id=fork_id)
+    try:
+        session = await reaction.ask(show)
+        if session.ready or session.error_code:
+            return
+        await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
+        try:
+            copied = await stored(parent.copy_to, fork)
+            await _check_whole(fact.parent_session_id, reaction)
+        except NotStored as failure:
+            await reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
+            if not (await reaction.ask(show)).ready:  # else another worker was faster, and all is well
+                await asyncio.to_thread(fork.remove)
+        else:
+            await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
+    except Refusal:  # the fork was deleted meanwhile
+        await asyncio.to_thread(fork.remove)
+        await tools.transcripts.delete_session(fork_id)
+
+
+async def _check_whole(parent_id: UUID, reaction: Reaction[Tools]) -> None:
+    """Make sure that nobody took the parent's files away while they were copied."""
+    try:
+        parent = await reaction.ask(GetSession(session_id=parent_id))
+    except Refusal as refusal:
+        raise NotStored(refusal.code, "The session was deleted before it was copied.") from refusal
+    if parent.status == "archived":
+        raise NotStored(Code.SESSION_ARCHIVED, "The session was archived before it was copied.")

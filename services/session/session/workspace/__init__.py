@@ -1,0 +1,237 @@
+"""The files that an agent works on, as clients see them: listed, read, written, removed, and never anything else."""
+
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.values import Compression
+from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
+
+from session.workspace.copying import Copied, copy
+from session.workspace.erasing import erase, erase_within
+from session.workspace.packing import SUFFIX, described, pack, unpack
+from session.workspace.paths import FILE, folder, meaning, names, opened
+from session.workspace.room import Room
+from session.workspace.storing import NotStored, stored
+from session.workspace.uploads import Uploads
+from session.workspace.walking import walk
+
+__all__ = ["SUFFIX", "NotStored", "Uploads", "Workspace", "erase", "read_part", "stored"]
+
+MOST_LISTED = 20_000
+
+
+class Workspace:
+    """One session's files. Its methods block, so they are called in threads."""
+
+    def __init__(self, root: Path, uploads: Uploads) -> None:
+        self.root, self.uploads = root, uploads
+
+    def listing(self, skip: int, limit: int) -> FilesPage:
+        """Give a page of all that is there, in the order of paths."""
+        try:
+            with folder(self.root, []) as top:
+                found = [_view(entry.path, entry.status) for entry in islice(walk(top), MOST_LISTED + 1)]
+        except FileNotFoundError:  # no agent has worked here yet
+            found = []
+        listed = found[:MOST_LISTED]
+        return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
+
+    def read(self, path: str, offset: int, length: int, etag: str | None) -> FilePart:
+        """Give a part of a file; past its end, no bytes.
+
+        Raises:
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that `etag` names.
+        """
+        *above, name = names(path)
+        with meaning(path), folder(self.root, above) as within, opened(name, FILE, within) as place:
+            return _part(place, offset, length, etag)
+
+    def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
+        """Make an upload a file, in folders that are made if need be; what was there is replaced.
+
+        Raises:
+            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is thrown away.
+        """
+        try:
+            *above, name = names(path)
+            uploaded = self.uploads.finish(upload_id, size)
+            with meaning(path), folder(self.root, above, make=True) as within:
+                before = _status(name, within)
+                self.check_room(size - (before.st_size if before else 0))
+                uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
+                os.rename(uploaded, name, dst_dir_fd=within)
+                os.fsync(within)
+                after = os.stat(name, dir_fd=within, follow_symlinks=False)
+        finally:
+            self.uploads.forget(upload_id)
+        return FileWritten(file=_view(path, after), created=before is None)
+
+    def delete(self, path: str) -> None:
+        """Remove a file, a symlink, or a folder with all that is in it.
+
+        Raises:
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
+        """
+        *above, name = names(path)
+        with meaning(path), folder(self.root, above) as within:
+            erase_within(name, within)
+            os.fsync(within)
+
+    def check_room(self, more: int = 0) -> None:
+        """Make sure that it is not too large, also with so many bytes more.
+
+        Raises:
+            Refusal: WORKSPACE_FULL.
+        """
+        try:
+            with folder(self.root, []) as top:
+                room = Room(size=more)
+                room.take_all(entry.status for entry in walk(top, whole=True))
+        except FileNotFoundError:  # no agent has worked here yet
+            return
+
+    def copy_to(self, other: "Workspace") -> Copied:
+        """Copy all of it into a workspace that is not there yet: whole, or not at all.
+
+        What changes meanwhile is copied as it was or as it is. When the other one is there, nothing is done.
+
+        Raises:
+            Refusal: WORKSPACE_FULL.
+            OSError: it cannot be read or written.
+        """
+        if other.root.exists() or not self.root.exists():
+            return Copied()
+        with other.aside() as place:
+            try:
+                with folder(self.root, []) as top:
+                    copied = copy(top, place)
+                place.rename(other.root)
+            except OSError:
+                if self.root.exists() and not other.root.exists():
+                    raise
+                copied = Copied()  # the parent was deleted, or another worker was faster
+        other.tidy()
+        return copied
+
+    def pack(self, to: Path, compression: Compression) -> Copied:
+        """Pack all of it into a file: whole, or not at all. What was packed before is only counted.
+
+        Raises:
+            Refusal: WORKSPACE_FULL.
+            OSError: it cannot be read or written.
+        """
+        if to.exists():
+            return described(to)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with folder(self.root, []) as top:
+                return pack(top, to, compression)
+        except OSError:
+            if to.exists():  # another worker was faster
+                return described(to)
+            raise
+
+    def unpack(self, archive: Path) -> Path:
+        """Unpack an archive aside, for `replace` or `tidy`.
+
+        Raises:
+            Refusal: WORKSPACE_FULL.
+            Exception: it is damaged, or there is no room.
+        """
+        with self.aside() as place:
+            unpack(archive, place)
+            os.sync()  # the archive is about to go
+        return place
+
+    def replace(self, unpacked: Path) -> None:
+        """Let it be what was unpacked, and nothing else."""
+        erase(self.root)
+        unpacked.rename(self.root)
+        self.tidy()
+
+    def remove(self) -> None:
+        """Remove all of it, and what was to become of it.
+
+        Raises:
+            OSError: something cannot be removed.
+        """
+        for root in (self.root, self.uploads.root):
+            erase(root)
+        self.tidy()
+
+    @property
+    def _copies(self) -> Path:
+        return self.root.parent / ".copies" / self.root.name
+
+    @contextmanager
+    def aside(self) -> Generator[Path]:
+        """Give a place for what is to become of it, which no agent and no other worker sees."""
+        place = self._copies / os.urandom(8).hex()
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            yield place
+        except BaseException:
+            erase(place)
+            raise
+
+    def tidy(self) -> None:
+        """Remove what lies aside: also what a worker left that was killed."""
+        erase(self._copies)
+
+
+def read_part(path: Path, offset: int, length: int, etag: str | None) -> FilePart:
+    """Give a part of a file of the service's own. Raises as `Workspace.read` does."""
+    with meaning(path.name), opened(path, FILE) as place:
+        return _part(place, offset, length, etag)
+
+
+def _part(place: int, offset: int, length: int, etag: str | None) -> FilePart:
+    status = os.fstat(place)
+    if not stat.S_ISREG(status.st_mode):
+        raise Refusal(Code.NOT_A_FILE, "That is no file.")
+    now = _etag(status)
+    if etag not in (None, now):
+        raise Refusal(Code.FILE_CHANGED, "The file has changed meanwhile.")
+    data = os.pread(place, length, offset)
+    return FilePart(size_bytes=status.st_size, modified_at=_time(status), etag=now, data=data)
+
+
+def _status(name: str, within: int) -> os.stat_result | None:
+    try:
+        status = os.stat(name, dir_fd=within, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise Refusal(Code.NOT_A_FILE, f"{name!r} is there and is no file; remove it first.")
+    return status
+
+
+def _view(path: str, status: os.stat_result) -> FileView:
+    return FileView(path=path, type=_type(status.st_mode), size_bytes=status.st_size, modified_at=_time(status))
+
+
+def _type(mode: int) -> FileType:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "symlink" if stat.S_ISLNK(mode) else "other"
+
+
+def _etag(status: os.stat_result) -> str:
+    # Whoever changes a file can set its other times back, not this one.
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
+
+
+def _time(status: os.stat_result) -> datetime:
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (ValueError, OverflowError):  # an agent may set it to what no calendar knows
+        return datetime.fromtimestamp(0, UTC)

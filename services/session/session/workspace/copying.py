@@ -1,0 +1,62 @@
+"""A workspace copied: what is a file, a folder or a symlink, and never what a symlink leads to."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from session.workspace.paths import FILE, is_gone, opened
+from session.workspace.placing import place_file, place_folder, place_link
+from session.workspace.room import Room
+from session.workspace.walking import Entry, walk
+
+
+@dataclass
+class Copied:
+    """How many files there are now, and what was left out: pipes, sockets, and what is gone meanwhile."""
+
+    files: int = 0
+    left_out: int = 0
+
+
+def copy(top: int, to: Path) -> Copied:
+    """Copy what lies below the open folder `top` to a folder that nobody else knows.
+
+    Raises:
+        Refusal: WORKSPACE_FULL.
+        OSError: it cannot be read or written.
+    """
+    copied, room = Copied(), Room()
+    to.mkdir(parents=True)
+    for entry in walk(top, whole=True):
+        try:
+            _copy(entry, to, copied, room)
+        except OSError as error:
+            if not is_gone(error):
+                raise
+            copied.left_out += 1
+    return copied
+
+
+def _copy(entry: Entry, to: Path, copied: Copied, room: Room) -> None:
+    mode = entry.status.st_mode
+    if stat.S_ISDIR(mode):
+        room.take(0)
+        place_folder(to, entry.steps)
+    elif stat.S_ISLNK(mode):
+        room.take(0)
+        place_link(to, entry.steps, os.readlink(entry.name, dir_fd=entry.within))
+    elif stat.S_ISREG(mode):
+        _copy_file(entry, to, room)
+        copied.files += 1
+    else:
+        copied.left_out += 1
+
+
+def _copy_file(entry: Entry, to: Path, room: Room) -> None:
+    with opened(entry.name, FILE, entry.within) as place, os.fdopen(place, "rb", closefd=False) as file:
+        status = os.fstat(place)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(entry.path)
+        room.take(status.st_size)
+        place_file(to, entry.steps, file, status.st_size, entry.status.st_mode, status.st_mtime_ns)

@@ -1,0 +1,146 @@
+"""A workspace as one file: packed as it was, symlinks as symlinks, and unpacked so that nothing leads out of it."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from contracts.session.values import Compression
+
+from session.workspace.copying import Copied
+from session.workspace.paths import FILE, FOLDER, is_gone, open_place, opened
+from session.workspace.placing import place_file, place_folder, place_link
+from session.workspace.room import Room
+from session.workspace.walking import Entry, walk
+
+if sys.version_info >= (3, 14):
+    import tarfile
+else:
+    from backports.zstd import tarfile  # the one of 3.14
+
+SUFFIX: dict[Compression, str] = {
+    "gzip": ".tar.gz",
+    "bzip2": ".tar.bz2",
+    "xz": ".tar.xz",
+    "zstd": ".tar.zst",
+    "none": ".tar",
+}
+
+
+def pack(top: int, to: Path, compression: Compression) -> Copied:
+    """Pack what lies below the open folder `top` into the file `to`: whole, or not at all, safe on the disk.
+
+    Whoever packs writes a file of their own, and the first who is ready takes the place.
+
+    Raises:
+        Refusal: WORKSPACE_FULL.
+        OSError: there is no room, or a file shrank meanwhile.
+    """
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = to.with_name(f"{to.name}.{os.urandom(8).hex()}.new")
+    try:
+        packed = _pack(top, unfinished, compression)
+        unfinished.rename(to)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    for broken_off in to.parent.glob(f"{to.name}.*.new"):
+        broken_off.unlink(missing_ok=True)
+    with opened(to.parent, FOLDER) as within:
+        os.fsync(within)
+    return packed
+
+
+def _pack(top: int, to: Path, compression: Compression) -> Copied:
+    packed, room = Copied(), Room()
+    with to.open("xb") as file:
+        with _writing(file, compression) as archive:
+            for entry in walk(top, whole=True):
+                _add(archive, entry, packed, room)
+        file.flush()
+        os.fsync(file.fileno())
+    return packed
+
+
+def described(archive: Path) -> Copied:
+    """Count the files of an archive that was packed before."""
+    with tarfile.open(archive) as packed:
+        return Copied(files=sum(member.isreg() for member in packed))
+
+
+def unpack(archive: Path, to: Path) -> None:
+    """Unpack an archive into a folder that nobody else knows.
+
+    Raises:
+        Refusal: WORKSPACE_FULL.
+        OSError: it cannot be read, or written.
+        tarfile.TarError: it is damaged, or holds what no workspace does.
+    """
+    room = Room()
+    to.mkdir(parents=True)
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            room.take(member.size)
+            steps = _steps(member.name)
+            if member.issym():
+                place_link(to, steps, member.linkname)
+            elif member.isdir():
+                place_folder(to, steps)
+            elif member.isreg() and (content := packed.extractfile(member)):
+                place_file(to, steps, content, member.size, member.mode, int(member.mtime) * 10**9)
+
+
+def _steps(path: str) -> list[str]:
+    steps = path.split("/")
+    if any(step in ("", ".", "..") for step in steps):
+        raise tarfile.TarError(f"{path!r} leads elsewhere")
+    return steps
+
+
+def _writing(file: IO[bytes], compression: Compression) -> tarfile.TarFile:
+    match compression:
+        case "gzip":
+            return tarfile.open(fileobj=file, mode="w:gz", compresslevel=6)
+        case "bzip2":
+            return tarfile.open(fileobj=file, mode="w:bz2")
+        case "xz":
+            return tarfile.open(fileobj=file, mode="w:xz", preset=1)
+        case "zstd":
+            return tarfile.open(fileobj=file, mode="w:zst")
+        case "none":
+            return tarfile.open(fileobj=file, mode="w")
+
+
+def _add(archive: tarfile.TarFile, entry: Entry, packed: Copied, room: Room) -> None:
+    info, mode = tarfile.TarInfo("/".join(entry.steps)), entry.status.st_mode
+    info.mode, info.mtime = stat.S_IMODE(mode) & 0o777, int(entry.status.st_mtime)
+    if stat.S_ISDIR(mode):
+        room.take(0)
+        info.type = tarfile.DIRTYPE
+        archive.addfile(info)
+    elif stat.S_ISLNK(mode):
+        room.take(0)
+        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(entry.name, dir_fd=entry.within)
+        archive.addfile(info)
+    elif stat.S_ISREG(mode) and _add_file(archive, info, entry, room):
+        packed.files += 1
+    else:
+        packed.left_out += 1
+
+
+def _add_file(archive: tarfile.TarFile, info: tarfile.TarInfo, entry: Entry, room: Room) -> bool:
+    try:
+        place = open_place(entry.name, FILE, entry.within)
+    except OSError as error:
+        if not is_gone(error):
+            raise
+        return False
+    with os.fdopen(place, "rb") as file:
+        status = os.fstat(place)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        room.take(status.st_size)
+        info.size = status.st_size
+        archive.addfile(info, file)
+    return True

@@ -1,0 +1,35 @@
+"""What of a workspace's work failed for want of room, or of a disk that works, and how that is told."""
+
+import asyncio
+from collections.abc import Callable
+
+from contracts.refusals import Code, Refusal
+from runtime.logging import get_logger
+
+log = get_logger()
+
+
+class NotStored(Exception):
+    """Files could not be copied, packed or unpacked; all is as it was before."""
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
+async def stored[**P, R](work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do what blocks in a thread.
+
+    Raises:
+        NotStored: it failed, whatever the reason; the detail names nothing of the host.
+    """
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    except Refusal as refusal:
+        raise NotStored(refusal.code, refusal.detail) from refusal
+    except OSError as error:
+        log.exception("files could not be stored")
+        raise NotStored(Code.STORAGE_FAILED, f"{error.strerror or 'The files could not be read'}.") from error
+    except Exception as error:  # an archive may be damaged in as many ways as there are compressions
+        log.exception("files could not be stored")
+        raise NotStored(Code.STORAGE_FAILED, "The files could not be read.") from error

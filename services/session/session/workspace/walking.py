@@ -1,0 +1,94 @@
+"""Through all that lies in a folder, without following a symlink, whatever the agent does to it meanwhile."""
+
+import os
+import stat
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from contracts.refusals import Code, Refusal
+
+from session.workspace.paths import DEEPEST, FOLDER, is_gone, open_place
+
+WIDEST = 100_000
+
+type Level = tuple[int, tuple[str, ...], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was found: its steps from the top, and the open folder in which it lies, as long as it is looked at."""
+
+    steps: tuple[str, ...]
+    status: os.stat_result
+    within: int
+
+    @property
+    def name(self) -> str:
+        """Its name in its folder."""
+        return self.steps[-1]
+
+    @property
+    def path(self) -> str:
+        """Its path as it is shown; what is not Unicode in it has no name that a client could say."""
+        return os.fsencode("/".join(self.steps)).decode(errors="replace")
+
+
+def walk(top: int, *, whole: bool = False) -> Generator[Entry]:
+    """Give all that lies below the open folder `top`, a folder before what is in it, in the order of names.
+
+    What is gone before it is looked at is passed over, and so is what lies too deep, or is too much in one folder.
+
+    Raises:
+        Refusal: WORKSPACE_FULL; something is too deep, or too much, and it was to be the `whole`.
+    """
+    stack: list[Level] = [(top, (), _names(top, whole))]
+    try:
+        while stack:
+            within, steps, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                _leave(stack)
+            elif entry := _look(within, (*steps, name)):
+                yield entry
+                if stat.S_ISDIR(entry.status.st_mode):
+                    _enter(entry, stack, whole)
+    finally:
+        while stack:
+            _leave(stack)
+
+
+def _look(within: int, steps: tuple[str, ...]) -> Entry | None:
+    try:
+        return Entry(steps, os.stat(steps[-1], dir_fd=within, follow_symlinks=False), within)
+    except FileNotFoundError:
+        return None
+
+
+def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
+    if len(stack) == DEEPEST:
+        if whole:
+            raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {DEEPEST} folders deep.")
+        return
+    try:
+        below = open_place(entry.name, FOLDER, entry.within)
+    except OSError as error:
+        if not is_gone(error):
+            raise
+    else:
+        stack.append((below, entry.steps, iter(())))
+        stack[-1] = (below, entry.steps, _names(below, whole))
+
+
+def _leave(stack: list[Level]) -> None:
+    place, *_ = stack.pop()
+    if stack:  # `top` is the caller's
+        os.close(place)
+
+
+def _names(place: int, whole: bool) -> Iterator[str]:
+    with os.scandir(place) as found:
+        names = [entry.name for entry in islice(found, WIDEST + 1)]
+    if len(names) > WIDEST and whole:
+        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {WIDEST} names at most.")
+    return iter(sorted(names[:WIDEST]))

@@ -1,0 +1,229 @@
+"""A session that changes: its name, its options, what is noted on it; and the variables that nobody reads."""
+
+import asyncio
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE, RUN, SESSION, USER
+from contracts.session.commands import ChangeSession, CreateSession, EndRun, StartRun, SubmitQuery
+from contracts.session.events import EnvironmentSet, RunRequested, SessionChanged, SessionCreated
+from contracts.session.forks import ForkSession
+from contracts.session.queries import GetRun, GetSession, ListSessions
+from contracts.session.values import SdkOptions, Usage
+from eventing.dispatch import Dispatcher
+from eventing.postgres import PostgresStore
+from eventing.store import START
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.aggregate import Session
+from session.app import service
+from session.environments import Environments
+
+from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, Offer
+
+ID = UUID(SESSION)
+SECRET = SdkOptions(env={"TOKEN": "sesame"})
+
+
+@pytest.fixture
+def session() -> Session:
+    session = Session(ID)
+    session.create(UUID(USER), "one", "interactive", SdkOptions(model="m", env={"A": "1"}))
+    session.settle()
+    return session
+
+
+def test_a_change_keeps_what_it_does_not_name(session: Session) -> None:
+    session.change("two", SdkOptions(max_turns=3), None)
+    [fact] = session.pending
+    assert isinstance(fact, SessionChanged)
+    assert (fact.name, fact.sdk_options.model, fact.sdk_options.max_turns) == ("two", "m", 3)
+
+
+def test_a_change_takes_an_option_back_with_a_null(session: Session) -> None:
+    session.change(None, SdkOptions(model=None), None)
+    assert session.sdk_options.model is None
+
+
+def test_metadata_is_replaced_whole(session: Session) -> None:
+    session.change(None, None, {"a": 1, "b": 2})
+    session.change(None, None, {"a": 3})
+    assert session.metadata == {"a": 3}
+
+
+def test_a_change_to_what_is_so_already_is_no_fact(session: Session) -> None:
+    session.change("one", SdkOptions(model="m", env={"A": "1"}), {})
+    assert session.pending == []
+
+
+def test_the_values_of_variables_are_in_a_fact_of_their_own(session: Session) -> None:
+    session.change(None, SdkOptions(env={"B": "2"}), None)
+    changed, environment = session.pending
+    assert isinstance(changed, SessionChanged)
+    assert changed.sdk_options.env == {"B": "***"}
+    assert environment == EnvironmentSet(variables={"B": "2"})
+    assert not EnvironmentSet.published
+
+
+def test_stars_stand_for_the_value_that_is_there(session: Session) -> None:
+    session.change(None, SdkOptions(env={"A": "***", "B": "2"}), None)
+    assert session.environment == {"A": "1", "B": "2"}
+
+
+@pytest.mark.parametrize("name", ["B", "TOKEN"])
+def test_stars_that_stand_for_nothing_are_refused(session: Session, name: str) -> None:
+    with pytest.raises(Refusal, match=f"{Code.VARIABLE_NOT_SET}.*{name}"):
+        session.change("two", SdkOptions(env={name: "***"}), None)
+    assert session.pending == []
+
+
+def test_without_a_word_on_variables_they_stay(session: Session) -> None:
+    session.change("two", SdkOptions(max_turns=3), None)
+    assert session.environment == {"A": "1"}
+    assert session.sdk_options.env == {"A": "***"}
+
+
+def test_variables_are_taken_back_with_a_null(session: Session) -> None:
+    session.change(None, SdkOptions(env=None), None)
+    assert (session.sdk_options.env, session.environment) == (None, {})
+
+
+def test_a_session_without_variables_records_none() -> None:
+    session = Session(ID)
+    session.create(UUID(USER), "one", "interactive", SdkOptions())
+    assert [type(fact) for fact in session.pending] == [SessionCreated]
+
+
+def spend(session: Session, usd: str) -> None:
+    session.submit_query(UUID(RUN), UUID(MESSAGE), "Hello")
+    session.end_run(UUID(RUN), Usage(cost_usd=Decimal(usd)))
+    session.settle()
+
+
+@pytest.mark.parametrize("budget", [2.0, None])
+def test_a_session_out_of_money_goes_on_when_it_gets_more(budget: float | None) -> None:
+    session = Session(ID)
+    session.create(UUID(USER), "one", "interactive", SdkOptions(max_budget_usd=1))
+    spend(session, "1.5")
+    session.change(None, SdkOptions(max_budget_usd=budget), None)
+    session.submit_query(new_id(), new_id(), "Go on.")
+    assert isinstance(session.pending[-1], RunRequested)
+
+
+def test_a_session_stops_when_its_budget_is_cut_to_what_it_has_spent(session: Session) -> None:
+    spend(session, "1.5")
+    session.change(None, SdkOptions(max_budget_usd=1), None)
+    with pytest.raises(Refusal, match=Code.BUDGET_EXCEEDED):
+        session.submit_query(new_id(), new_id(), "Go on.")
+
+
+async def test_changes_at_the_same_time_all_come_to_be(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    named = [SdkOptions(max_turns=7), SdkOptions(effort="low"), SdkOptions(model="m"), SdkOptions(env={"A": "1"})]
+    await asyncio.gather(*(desk.send(ChangeSession(session_id=ID, sdk_options=options)) for options in named))
+    now = (await desk.ask(GetSession(session_id=ID))).sdk_options
+    assert (now.max_turns, now.effort, now.model, now.env) == (7, "low", "m", {"A": "***"})
+    assert now.allowed_tools == ["Read", "Write", "Bash"]
+
+
+async def test_the_order_of_what_an_answer_is_to_have_is_kept(desk: Desk) -> None:
+    properties: dict[str, Any] = {"thoughts": {}, "b": {}, "a": {}}
+    form: dict[str, Any] = {"type": "json_schema", "schema": {"type": "object", "properties": properties}}
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SdkOptions(output_format=form)))
+    kept = (await desk.ask(GetSession(session_id=ID))).sdk_options.output_format
+    assert json.dumps(kept) == json.dumps(form)
+
+
+async def test_a_fork_has_the_variables_of_its_parent_and_changes_on_its_own(desk: Desk) -> None:
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
+    fork = await desk.send(ForkSession.example())
+    assert fork.sdk_options.env == {"TOKEN": "***"}
+    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "another"})))
+    revealed = await Environments(desk.dispatcher.database).revealed(fork.id, fork.sdk_options)
+    assert revealed.env == {"TOKEN": "sesame"}
+
+
+async def test_a_changed_session_is_read_as_changed(desk: Desk) -> None:
+    before = await desk.send(CreateSession.example())
+    after = await desk.send(ChangeSession.example())
+    assert (after.name, after.metadata, after.sdk_options.max_turns) == ("Renamed", {"ticket": 42}, 5)
+    assert after.sdk_options.allowed_tools == before.sdk_options.allowed_tools
+    assert after.updated_at > before.updated_at
+
+
+async def test_anothers_session_is_not_changed(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await desk.send(ChangeSession.example(), STRANGER)
+
+
+async def test_a_going_run_does_not_hinder_a_change(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    assert (await desk.send(ChangeSession.example())).status == "processing"
+
+
+async def test_no_answer_has_the_values_of_variables_but_the_agent_has(desk: Desk) -> None:
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
+    session = await desk.ask(GetSession(session_id=ID))
+    assert session.sdk_options.env == {"TOKEN": "***"}
+    assert "sesame" not in (await desk.ask(ListSessions())).model_dump_json()
+    revealed = await Environments(desk.dispatcher.database).revealed(ID, session.sdk_options)
+    assert revealed.env == {"TOKEN": "sesame"}
+
+
+async def test_no_published_fact_has_the_values_of_variables(desk: Desk) -> None:
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
+    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "open sesame"})))
+    facts = [fed.recorded.fact for fed in await desk.dispatcher.store.feed(START, 100)]
+    assert [type(fact) for fact in facts] == [SessionCreated, EnvironmentSet, EnvironmentSet]
+    assert all("sesame" not in fact.model_dump_json() for fact in facts if fact.published)
+
+
+def test_the_values_of_variables_are_in_no_log() -> None:
+    command = CreateSession(session_id=ID, name="one", sdk_options=SECRET)
+    assert "sesame" not in repr(command) + str(EnvironmentSet(variables={"TOKEN": "sesame"}))
+
+
+async def test_a_run_has_the_output_that_was_asked_for(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    await desk.send(EndRun(session_id=ID, run_id=UUID(RUN), structured_output={"n": [1, None]}))
+    assert (await desk.ask(GetRun(session_id=ID, run_id=UUID(RUN)))).structured_output == {"n": [1, None]}
+
+
+async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:
+    database = desk.dispatcher.database
+    store = PostgresStore(database, service.facts, service.project)
+    dispatcher = Dispatcher[Any](store, database, Offer(frozenset(models)), service.commands, service.queries)
+    command = CreateSession(session_id=ID, name="one", sdk_options=SdkOptions.model_validate(options))
+    await dispatcher.send(command, Envelope.begin(actor=actor))
+
+
+async def test_any_model_will_do_when_none_is_listed(desk: Desk) -> None:
+    await create(desk, model="claude-x")
+
+
+async def test_a_listed_model_will_do(desk: Desk) -> None:
+    await create(desk, "claude-x", "claude-y", model="claude-x", fallback_model="claude-y")
+
+
+@pytest.mark.parametrize("name", ["model", "fallback_model"])
+async def test_an_unlisted_model_is_refused(desk: Desk, name: str) -> None:
+    with pytest.raises(Refusal, match=Code.MODEL_NOT_ALLOWED):
+        await create(desk, "claude-x", **{name: "claude-z"})
+
+
+async def test_an_unknown_mcp_server_is_refused(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.MCP_SERVER_NOT_FOUND):
+        await create(desk, mcp_servers=["files"])
+
+
+async def test_bypassing_permissions_is_for_admins(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
+        await create(desk, permission_mode="bypassPermissions")
+    await create(desk, permission_mode="bypassPermissions", actor=ADMIN)

@@ -1,0 +1,122 @@
+"""Messages and tool calls: in pages, forwards and backwards, of one run; cut in lists, and whole on request."""
+
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import RUN, SESSION
+from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
+from contracts.session.queries import GetMessage, GetRun, GetToolCall, ListMessages, ListToolCalls
+from contracts.session.values import Block, Order, TextBlock, ToolUseBlock
+from runtime.clock import new_id
+
+from services.session.tests.desk import Desk
+
+ID, RUN_ID = UUID(SESSION), UUID(RUN)
+
+
+@pytest.fixture
+async def asked(desk: Desk) -> Desk:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    return desk
+
+
+async def say(desk: Desk, *blocks: Block) -> UUID:
+    message_id = new_id()
+    await desk.send(RecordMessage(session_id=ID, run_id=RUN_ID, message_id=message_id, blocks=[*blocks], model="m"))
+    return message_id
+
+
+async def numbers(desk: Desk, query: ListMessages) -> list[int]:
+    return [message.sequence_number for message in (await desk.ask(query)).items]
+
+
+async def test_messages_come_in_pages(talked: Desk) -> None:
+    page = await talked.ask(ListMessages(session_id=ID, skip=1, limit=1))
+    assert ([m.sequence_number for m in page.items], page.total) == ([2], 2)
+
+
+@pytest.mark.parametrize(("order", "rest"), [("asc", [3]), ("desc", [1])])
+async def test_messages_go_on_after_one_in_either_order(asked: Desk, order: Order, rest: list[int]) -> None:
+    said = await say(asked, TextBlock(text="one"))
+    await say(asked, TextBlock(text="two"))
+    assert await numbers(asked, ListMessages(session_id=ID, order=order, after=said)) == rest
+
+
+async def test_the_newest_messages_come_first_when_asked_so(talked: Desk) -> None:
+    assert await numbers(talked, ListMessages(session_id=ID, order="desc", limit=1)) == [2]
+
+
+async def test_nothing_goes_on_after_a_message_that_is_not_there(talked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
+        await talked.ask(ListMessages(session_id=ID, after=new_id()))
+
+
+async def test_the_messages_and_tool_calls_of_one_run_are_counted_so(talked: Desk) -> None:
+    second = (await talked.submit(ID)).id
+    for run_id, messages, calls in ((RUN_ID, [1, 2], 1), (second, [3], 0)):
+        page = await talked.ask(ListMessages(session_id=ID, run_id=run_id))
+        assert ([m.sequence_number for m in page.items], page.total) == (messages, len(messages))
+        assert (await talked.ask(ListToolCalls(session_id=ID, run_id=run_id))).total == calls
+
+
+async def test_tool_calls_go_on_after_one_in_either_order(asked: Desk) -> None:
+    calls = [ToolUseBlock(id=str(n), tool_call_id=new_id(), name="Read", input={}) for n in range(3)]
+    await say(asked, *calls)
+    for order, rest in (("asc", calls[2]), ("desc", calls[0])):
+        query = ListToolCalls.model_validate({"session_id": ID, "order": order, "after": calls[1].tool_call_id})
+        assert [call.id for call in (await asked.ask(query)).items] == [rest.tool_call_id]
+
+
+async def test_a_large_message_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
+    words = "x" * 20_000
+    said = await say(asked, TextBlock(text=words))
+    [listed] = (await asked.ask(ListMessages(session_id=ID, skip=1))).items
+    assert (listed.content["truncated"], listed.content["content"]) == (True, words[:1000])
+    whole = (await asked.ask(GetMessage(session_id=ID, message_id=said))).content
+    assert whole == {"content": words, "blocks": [{"type": "text", "text": words}]}
+    assert listed.content["size_bytes"] > 40_000
+
+
+async def test_the_largest_messages_fit_in_one_page(asked: Desk) -> None:
+    for _ in range(99):
+        await say(asked, TextBlock(text="\N{GRINNING FACE}" * 30_000))
+    page = await asked.ask(ListMessages(session_id=ID))
+    assert (len(page.items), len(page.model_dump_json()) < 2_000_000) == (100, True)
+
+
+async def test_what_a_subagent_says_is_told_apart_and_is_not_the_answer(asked: Desk) -> None:
+    task = ToolUseBlock(id="toolu_task", tool_call_id=new_id(), name="Task", input={})
+    await say(asked, TextBlock(text="I delegate."), task)
+    inner = ToolUseBlock(id="toolu_inner", tool_call_id=new_id(), name="Read", input={})
+    words = [TextBlock(text="I read."), inner]
+    await asked.send(RecordMessage.example().model_copy(update={"blocks": words, "parent_tool_use_id": task.id}))
+    messages = (await asked.ask(ListMessages(session_id=ID))).items
+    calls = (await asked.ask(ListToolCalls(session_id=ID))).items
+    assert [m.parent_tool_call_id for m in messages] == [None, None, task.tool_call_id]
+    assert {call.id: call.parent_tool_call_id for call in calls} == {
+        task.tool_call_id: None,
+        inner.tool_call_id: task.tool_call_id,
+    }
+    assert (await asked.ask(GetRun(session_id=ID, run_id=RUN_ID))).text == "I delegate."
+
+
+async def test_an_unknown_message_is_refused(talked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
+        await talked.ask(GetMessage(session_id=ID, message_id=new_id()))
+
+
+async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
+    await asked.send(RecordMessage.example())
+    large = {"content": "x" * 20_000}
+    await asked.send(RecordToolResult.example().model_copy(update={"output": large}))
+    [listed] = (await asked.ask(ListToolCalls(session_id=ID))).items
+    preview = '{"content": "' + "x" * 987
+    assert listed.tool_output == {"truncated": True, "size_bytes": 20_015, "preview": preview}
+    assert (await asked.ask(GetToolCall(session_id=ID, tool_call_id=listed.id))).tool_output == large
+
+
+async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
+        await talked.ask(GetToolCall(session_id=ID, tool_call_id=new_id()))

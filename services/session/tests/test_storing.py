@@ -1,0 +1,133 @@
+"""A disk that takes no more: what was to be made leaves no trace, and what was there is as it was."""
+
+import errno
+import resource
+import tarfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE
+from session.workspace import NotStored, Uploads, Workspace, room, stored, walking
+
+SIZE = 200_000
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Workspace:
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "workspace" / "big").write_bytes(bytes(range(250)) * (SIZE // 250))
+    return Workspace(tmp_path / "workspace", Uploads(tmp_path / "uploads"))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "other", Uploads(tmp_path / "uploads"))
+
+
+@contextmanager
+def full_disk() -> Generator[None]:
+    """The system refuses to write more than a little into a file, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def everything(files: Workspace) -> list[str]:
+    root = files.root.parent
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+
+
+def fails(act: Callable[[], object]) -> None:
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        act()
+
+
+def test_an_archive_that_has_no_room_leaves_nothing(files: Workspace, tmp_path: Path) -> None:
+    before = everything(files)
+    fails(lambda: files.pack(tmp_path / "archives" / "x.tar", "none"))
+    assert everything(files) == before
+    assert files.pack(tmp_path / "archives" / "x.tar", "none").files == 1
+
+
+def test_an_unpacked_archive_that_has_no_room_leaves_nothing(files: Workspace, tmp_path: Path) -> None:
+    files.pack(tmp_path / "x.tar", "none")
+    before = everything(files)
+    fails(lambda: files.unpack(tmp_path / "x.tar"))
+    assert everything(files) == before
+
+
+def test_a_copy_that_has_no_room_leaves_nothing(files: Workspace, other: Workspace) -> None:
+    before = everything(files)
+    fails(lambda: files.copy_to(other))
+    assert everything(files) == before
+    assert not other.root.exists()
+
+
+def test_an_upload_that_has_no_room_is_refused(files: Workspace) -> None:
+    with full_disk(), pytest.raises(Refusal, match="STORAGE_FAILED"):
+        files.uploads.put(UUID(MESSAGE), 0, bytes(2000))
+
+
+def full(act: Callable[[], object]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    assert refusal.value.code == Code.WORKSPACE_FULL
+
+
+def test_a_workspace_that_is_too_large_is_not_worked_on(
+    files: Workspace, other: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.pack(tmp_path / "x.tar", "none")
+    before = everything(files)
+    monkeypatch.setattr(room, "LARGEST", SIZE - 1)
+    full(files.check_room)
+    full(lambda: files.copy_to(other))
+    full(lambda: files.pack(tmp_path / "y.tar", "none"))
+    full(lambda: files.unpack(tmp_path / "x.tar"))
+    assert everything(files) == before
+
+
+def test_a_workspace_of_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    (files.root / "folder").mkdir()
+    monkeypatch.setattr(room, "MOST", 1)
+    full(files.check_room)
+
+
+def test_nothing_is_left_out_because_it_is_deep_or_much(
+    files: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files.root / "a" / "b").mkdir(parents=True)
+    monkeypatch.setattr(walking, "DEEPEST", 2)
+    full(lambda: files.pack(tmp_path / "x.tar", "none"))
+    monkeypatch.setattr(walking, "DEEPEST", 3)
+    monkeypatch.setattr(walking, "WIDEST", 1)
+    full(lambda: files.pack(tmp_path / "x.tar", "none"))
+    assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
+
+
+def test_an_empty_workspace_has_room(tmp_path: Path) -> None:
+    Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_room()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "detail"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/host/path"), "STORAGE_FAILED", "No space left on device."),
+        (Refusal(Code.WORKSPACE_FULL, "Too much."), "WORKSPACE_FULL", "Too much."),
+        (tarfile.ReadError("/host/path"), "STORAGE_FAILED", "The files could not be read."),
+    ],
+)
+async def test_whatever_fails_is_told_without_a_path_of_the_host(error: Exception, code: str, detail: str) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(NotStored) as failure:
+        await stored(work)
+    assert (failure.value.code, failure.value.detail) == (code, detail)

@@ -1,0 +1,291 @@
+"""The files of a session: what a client may do with them, and that no path leads anywhere else."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from session import workspace as module
+from session.workspace import Uploads, Workspace, room, uploads
+from session.workspace.paths import FOLDER, opened
+
+UPLOAD = UUID(MESSAGE)
+SECRET = b"what only the host may read"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Workspace:
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "workspace").mkdir()
+    return Workspace(tmp_path / "workspace", Uploads(tmp_path / "uploads"))
+
+
+def write(files: Workspace, path: str, data: bytes = b"hello") -> bool:
+    if data:
+        files.uploads.put(UPLOAD, 0, data)
+    return files.write(path, UPLOAD, len(data)).created
+
+
+def read(files: Workspace, path: str) -> bytes:
+    return files.read(path, 0, 1000, None).data
+
+
+def refused(code: Code, act: Callable[[], object]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    assert refusal.value.code == code
+
+
+def test_what_is_written_is_read(files: Workspace) -> None:
+    assert write(files, "src/deep/notes.txt")
+    assert read(files, "src/deep/notes.txt") == b"hello"
+
+
+def test_an_empty_file_is_written(files: Workspace) -> None:
+    write(files, "empty", b"")
+    assert read(files, "empty") == b""
+
+
+def test_a_file_is_replaced_and_stays_executable(files: Workspace) -> None:
+    write(files, "run", b"old")
+    (files.root / "run").chmod(0o755)
+    assert not write(files, "run", b"new")
+    assert (read(files, "run"), (files.root / "run").stat().st_mode & 0o777) == (b"new", 0o755)
+
+
+def test_a_part_is_read(files: Workspace) -> None:
+    write(files, "a", b"0123456789")
+    assert files.read("a", 3, 4, None).data == b"3456"
+
+
+def test_a_file_that_changed_is_not_read_on(files: Workspace) -> None:
+    write(files, "a")
+    etag = files.read("a", 0, 1, None).etag
+    write(files, "a", b"other")
+    refused(Code.FILE_CHANGED, lambda: files.read("a", 1, 1, etag))
+
+
+def test_all_is_listed_in_the_order_of_paths(files: Workspace) -> None:
+    for path in ("b", "a/y", "a/x"):
+        write(files, path)
+    (files.root / "link").symlink_to("/etc/passwd")
+    os.mkfifo(files.root / "pipe")
+    page = files.listing(0, 100)
+    assert [(f.path, f.type) for f in page.items] == [
+        ("a", "directory"), ("a/x", "file"), ("a/y", "file"), ("b", "file"), ("link", "symlink"), ("pipe", "other"),
+    ]  # fmt: skip
+
+
+def test_a_page_is_a_part_of_the_list(files: Workspace) -> None:
+    for name in "abcd":
+        write(files, name)
+    page = files.listing(1, 2)
+    assert ([f.path for f in page.items], page.total, page.truncated) == (["b", "c"], 4, False)
+
+
+def test_a_list_ends_somewhere_and_says_so(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LISTED", 2)
+    for name in "abc":
+        write(files, name)
+    page = files.listing(0, 100)
+    assert (page.total, page.truncated) == (2, True)
+
+
+def test_a_workspace_in_which_nobody_worked_is_empty(tmp_path: Path) -> None:
+    assert Workspace(tmp_path / "none", Uploads(tmp_path / "u")).listing(0, 10).total == 0
+
+
+def test_a_file_is_removed(files: Workspace) -> None:
+    write(files, "a")
+    files.delete("a")
+    refused(Code.FILE_NOT_FOUND, lambda: files.delete("a"))
+
+
+def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, tmp_path: Path) -> None:
+    write(files, "a/b")
+    (files.root / "a" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside" / "kept").touch()
+    files.delete("a")
+    assert not (files.root / "a").exists()
+    assert (tmp_path / "outside" / "kept").exists()
+
+
+def test_a_full_workspace_takes_nothing_more(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST", 10)
+    write(files, "a", b"12345678")
+    refused(Code.WORKSPACE_FULL, lambda: write(files, "b"))
+    assert [f.path for f in files.listing(0, 10).items] == ["a"]
+
+
+def test_a_full_workspace_lets_a_file_be_replaced(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST", 10)
+    write(files, "a", b"12345678")
+    assert not write(files, "a", b"1234567890")
+
+
+def test_a_refused_upload_leaves_nothing(files: Workspace) -> None:
+    refused(Code.INVALID_PATH, lambda: write(files, "../x"))
+    assert list(files.uploads.root.iterdir()) == []
+
+
+def test_an_upload_that_is_not_whole_is_a_fault(files: Workspace) -> None:
+    files.uploads.put(UPLOAD, 0, b"hell")
+    with pytest.raises(ValueError, match="4 bytes, not 5"):
+        files.write("a", UPLOAD, 5)
+
+
+def test_uploads_that_nobody_finished_are_bounded(files: Workspace) -> None:
+    for n in range(uploads.MOST):
+        files.uploads.put(uuid5(UPLOAD, str(n)), 0, b"x")
+    refused(Code.WORKSPACE_FULL, lambda: files.uploads.put(UPLOAD, 0, b"x"))
+
+
+def test_uploads_that_nobody_finished_are_forgotten(files: Workspace) -> None:
+    old = uuid5(UPLOAD, "old")
+    files.uploads.put(old, 0, b"x")
+    os.utime(files.uploads.root / str(old), (0, 0))
+    files.uploads.put(UPLOAD, 0, b"x")
+    assert [path.name for path in files.uploads.root.iterdir()] == [str(UPLOAD)]
+
+
+WRONG = [
+    "", "/", "..", ".", "../secret", "a/../../secret", "/etc/passwd", "//etc/passwd", "a//b", "a/", "./a", "a\0b",
+    "\0", "\ud800", "x" * 256, "ä" * 128, "a/" * 3000 + "a", "/".join("a" * 65),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", WRONG, ids=range(len(WRONG)))
+def test_a_path_that_is_not_below_the_workspace_is_refused(files: Workspace, path: str) -> None:
+    refused(Code.INVALID_PATH, lambda: read(files, path))
+    refused(Code.INVALID_PATH, lambda: write(files, path))
+    refused(Code.INVALID_PATH, lambda: files.delete(path))
+
+
+STEPS = st.sampled_from(
+    [
+        "..",
+        ".",
+        "",
+        "a",
+        "link",
+        "loop",
+        "\uff052e\uff052e",
+        "\u2025",
+        "\uff0e\uff0e",
+        "..\\",
+        "%2e%2e",
+        "~",
+        "secret",
+        "pipe",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(STEPS | st.text(max_size=4), max_size=6).map("/".join))
+def test_whatever_the_path_nothing_outside_is_touched(files: Workspace, path: str) -> None:
+    outside = files.root.parent
+    for name, target in {"link": outside, "loop": "loop"}.items():
+        if not (files.root / name).is_symlink():
+            (files.root / name).symlink_to(target)
+    for act in (lambda: read(files, path), lambda: write(files, path), lambda: files.delete(path)):
+        try:
+            assert act() != SECRET
+        except Refusal:
+            continue
+    assert sorted(p.name for p in outside.iterdir() if p.name != "uploads") == ["outside", "secret", "workspace"]
+    assert ((outside / "secret").read_bytes(), list((outside / "outside").iterdir())) == (SECRET, [])
+
+
+def test_no_symlink_is_followed(files: Workspace, tmp_path: Path) -> None:
+    (files.root / "file").symlink_to(tmp_path / "secret")
+    (files.root / "folder").symlink_to(tmp_path)
+    for path in ("file", "folder/secret"):
+        refused(Code.NOT_A_FILE, lambda path=path: read(files, path))
+        refused(Code.NOT_A_FILE, lambda path=path: write(files, path))
+    refused(Code.NOT_A_FILE, lambda: files.delete("folder/secret"))
+    assert (tmp_path / "secret").read_bytes() == SECRET
+
+
+@pytest.mark.parametrize("path", ["pipe", "socket", "folder"])
+def test_what_is_no_file_is_refused_and_never_waited_for(files: Workspace, path: str) -> None:
+    os.mkfifo(files.root / "pipe")
+    (files.root / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener, opened(files.root, FOLDER) as place:
+        listener.bind(f"/proc/self/fd/{place}/socket")  # the path itself may be too long for a socket
+    refused(Code.NOT_A_FILE, lambda: read(files, path))
+    refused(Code.NOT_A_FILE, lambda: write(files, path))
+
+
+def test_an_agent_that_swaps_a_folder_for_a_symlink_gains_nothing(files: Workspace, tmp_path: Path) -> None:
+    write(files, "real/secret", b"harmless")
+    (files.root / "link").symlink_to(tmp_path)
+    over = threading.Event()
+
+    def swap() -> None:
+        real, now = files.root / "real", files.root / "now"
+        while not over.is_set():
+            real.rename(now)
+            now.rename(real)
+            now.symlink_to(tmp_path)
+            now.unlink()
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        for _ in range(2000):
+            try:
+                assert read(files, "now/secret") == b"harmless"
+            except Refusal:
+                continue
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "other", Uploads(tmp_path / "uploads"))
+
+
+def test_a_copy_has_files_folders_and_links_and_never_what_links_lead_to(
+    files: Workspace, other: Workspace, tmp_path: Path
+) -> None:
+    write(files, "a/run")
+    (files.root / "a" / "run").chmod(0o755)
+    (files.root / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(files.root / "pipe")
+    copied = files.copy_to(other)
+    assert (copied.files, copied.left_out) == (1, 1)
+    assert [f.path for f in other.listing(0, 100).items] == ["a", "a/run", "link"]
+    assert (other.root / "a" / "run").stat().st_mode & 0o777 == 0o755
+    assert (other.root / "link").readlink() == tmp_path / "secret"
+
+
+def test_a_copy_that_is_there_is_left_alone(files: Workspace, other: Workspace) -> None:
+    write(files, "a")
+    files.copy_to(other)
+    write(files, "b")
+    files.copy_to(other)
+    assert [f.path for f in other.listing(0, 100).items] == ["a"]
+
+
+def test_a_copy_that_was_broken_off_is_made_anew(files: Workspace, other: Workspace, tmp_path: Path) -> None:
+    write(files, "a")
+    (tmp_path / ".copies" / "other" / "half").mkdir(parents=True)
+    files.copy_to(other)
+    assert [f.path for f in other.listing(0, 100).items] == ["a"]
+
+
+def test_a_workspace_that_is_not_there_is_copied_as_none(other: Workspace, tmp_path: Path) -> None:
+    nothing = Workspace(tmp_path / "none", Uploads(tmp_path / "u"))
+    assert nothing.copy_to(other).files == 0
+    assert not other.root.exists()

@@ -1,0 +1,120 @@
+"""What an agent closed to its own account, while the service is nobody who may do all: it owns the files, no more."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from session.workspace import Uploads, Workspace, erase
+from session.workspace.paths import let_owner
+
+NOBODY = 65534
+ROOT = 0
+
+
+@pytest.fixture
+def files() -> Generator[Workspace]:
+    """A workspace with a closed file in a closed folder, and a folder in which nothing can be changed."""
+    place = Path(tempfile.mkdtemp(prefix="closed-"))
+    privileged = os.geteuid() == ROOT
+    if privileged:
+        os.chown(place, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        root = place / "workspace"
+        (root / "closed" / "deeper").mkdir(parents=True)
+        (root / "fixed").mkdir()
+        for path in ("closed/deeper/file", "fixed/file"):
+            (root / path).write_text("hello")
+            (root / path).chmod(0)
+        for path, mode in {"closed/deeper": 0o200, "closed": 0, "fixed": 0o500, ".": 0}.items():
+            (root / path).chmod(mode)
+        with pytest.raises(PermissionError):
+            list(root.iterdir())
+        yield Workspace(root, Uploads(place / "uploads"))
+    finally:
+        if privileged:
+            os.seteuid(ROOT)
+        shutil.rmtree(place)
+
+
+WHOLE = ["closed", "closed/deeper", "closed/deeper/file", "fixed", "fixed/file"]
+
+
+def listed(files: Workspace) -> list[str]:
+    return [found.path for found in files.listing(0, 100).items]
+
+
+def test_it_is_listed_and_read(files: Workspace) -> None:
+    assert listed(files) == WHOLE
+    assert files.read("closed/deeper/file", 0, 100, None).data == b"hello"
+
+
+def test_it_is_copied_and_the_copy_is_open(files: Workspace) -> None:
+    other = Workspace(files.root.with_name("other"), files.uploads)
+    copied = files.copy_to(other)
+    assert (copied.files, copied.left_out, listed(other)) == (2, 0, WHOLE)
+    assert (other.root / "closed" / "deeper" / "file").read_text() == "hello"
+
+
+def test_it_is_packed_and_unpacked(files: Workspace) -> None:
+    archive = files.root.with_name("x.tar")
+    packed = files.pack(archive, "none")
+    assert (packed.files, packed.left_out) == (2, 0)
+    files.remove()
+    files.replace(files.unpack(archive))
+    assert (listed(files), (files.root / "fixed" / "file").read_text()) == (WHOLE, "hello")
+
+
+def test_it_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.workspace.room.LARGEST", 9)
+    with pytest.raises(Exception, match="WORKSPACE_FULL"):
+        files.check_room()
+
+
+def test_it_is_removed_with_the_workspace(files: Workspace) -> None:
+    files.remove()
+    assert list(files.root.parent.iterdir()) == []
+
+
+def test_a_folder_of_it_is_removed(files: Workspace) -> None:
+    files.delete("closed")
+    assert listed(files) == ["fixed", "fixed/file"]
+
+
+def test_what_a_symlink_leads_to_is_not_opened(files: Workspace) -> None:
+    outside = files.root.with_name("outside")
+    outside.mkdir(mode=0)
+    files.root.chmod(0o700)
+    (files.root / "link").symlink_to(outside)
+    files.copy_to(Workspace(files.root.with_name("other"), files.uploads))
+    files.remove()
+    assert outside.stat().st_mode & 0o777 == 0
+
+
+def test_what_is_opened_is_never_what_a_symlink_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir(mode=0)
+    (tmp_path / "link").symlink_to("outside")
+    let_owner(tmp_path / "link")
+    assert (tmp_path / "outside").stat().st_mode & 0o777 == 0
+
+
+def test_depth_is_no_way_to_stay(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    place = os.open(root, os.O_RDONLY)
+    for _ in range(1500):  # far more than one can have open, or call
+        os.mkdir("d", dir_fd=place)
+        os.close(os.open("f", os.O_CREAT, dir_fd=place))
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    erase(root)
+    assert not root.exists()
+
+
+def test_removing_what_is_not_there_is_no_fault(tmp_path: Path) -> None:
+    erase(tmp_path / "none" / "at all")

@@ -1,0 +1,70 @@
+"""The control of what agents do: Claude Code by its SDK alone, in the sandbox that the service's agents have."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Self, cast
+
+from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
+from contracts.session.values import SdkOptions
+from runtime.clock import new_id
+from session.agent.options import AgentSpec, Limits, options, variables
+from session.model_proxy import ModelProxy
+from session.sandbox import Sandbox
+
+from tests.bench.stage import Stage
+
+TOOLS = ["Bash", "Read", "Write"]
+
+
+class BareAgent:
+    """An agent run as the service does, but for what makes it ours: nothing is stored, nobody is told."""
+
+    def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
+        self._proxy, self._token = proxy, str(new_id())
+        spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
+        self._cell = sandbox.cell(spec.workspace, variables(self._token, Limits()))
+        wanted = options(
+            spec,
+            self._cell,
+            cast(Any, None),
+            begun=False,
+            confined=sandbox.bwrap is not None,
+            permit=_permit,
+            complain=lambda _: None,
+        )
+        self._client = ClaudeSDKClient(replace(wanted, session_store=None))
+        self._started = False
+
+    @classmethod
+    @asynccontextmanager
+    async def some(cls, stage: Stage, number: int) -> AsyncGenerator[list[Self]]:
+        """Make so many, which are all ended in the end."""
+        sandbox, _ = await Sandbox.find()
+        async with ModelProxy(stage.model, None) as proxy:
+            agents = [cls(stage, sandbox, proxy) for _ in range(number)]
+            try:
+                yield agents
+            finally:
+                for agent in agents:
+                    await agent._end()
+
+    async def ask(self, prompt: str) -> None:
+        """Put a prompt, and hear the answer to its end; the first one starts the agent."""
+        if not self._started:
+            await self._client.connect()
+            await self._proxy.serve(self._cell.admit(), self._token)
+            self._started = True
+        await self._client.query(prompt)
+        async for _ in self._client.receive_response():
+            pass
+
+    async def _end(self) -> None:
+        with suppress(Exception):  # it was killed by then
+            self._cell.kill()
+            await self._client.disconnect()
+        self._cell.remove()
+
+
+async def _permit(_name: str, _given: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultAllow:
+    return PermissionResultAllow()

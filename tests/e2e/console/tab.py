@@ -1,0 +1,83 @@
+"""The console in a real browser, as a person uses it."""
+
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from tests.e2e.user import PASSWORD, User
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    *("--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+PATIENCE = 60_000
+
+expect.set_options(timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncGenerator[Browser]:
+    """Start the machine's browser; where there is none, skip, or fail in CI."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip  # noqa: TID251  it says who is asking
+        give_up("There is no chromium here: apt-get install chromium.")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        await browser.close()
+
+
+class Console:
+    """One tab."""
+
+    def __init__(self, page: Page, base_url: str) -> None:
+        self.page, self.base_url = page, base_url
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if "Policy" in said.text else None)
+        self.sessions = page.get_by_role("navigation").get_by_role("listitem")
+        self.entries = page.get_by_role("log").get_by_role("listitem")
+        self.tools = self.entries.filter(has=page.locator("summary"))
+        self.approvals = page.get_by_role("form", name="Approval")
+        self.status = page.locator("#status")
+        self.connection = page.locator("#connection")
+        self.message = page.get_by_label("Message to the agent")
+
+    async def log_in(self, email: str, password: str = PASSWORD) -> None:
+        await self.page.goto(self.base_url)
+        await self.page.get_by_label("E-mail").fill(email)
+        await self.page.get_by_label("Password").fill(password)
+        await self.press("Log in")
+
+    async def enter(self, user: User) -> None:
+        await self.log_in(user.email)
+        await expect(self.page.get_by_text(user.name)).to_be_visible()
+
+    async def start(self, name: str, **chosen: str) -> None:
+        await self.page.get_by_text("New session").click()
+        await self.page.get_by_label("Name").fill(name)
+        for label, value in chosen.items():
+            await self.page.get_by_label(label.title()).select_option(value)
+        await self.press("Start")
+        await expect(self.connection).to_have_text("live")
+
+    async def open(self, session_id: str) -> None:
+        await self.page.goto(f"{self.base_url}/console/#{session_id}")
+        await expect(self.connection).to_have_text("live")
+
+    async def ask(self, message: str) -> None:
+        await self.message.fill(message)
+        await self.message.press("Enter")
+
+    async def press(self, button: str) -> None:
+        await self.page.get_by_role("button", name=button, exact=True).click()
+
+    def chip(self, tool: Locator) -> Locator:
+        return tool.locator(".chip")

@@ -1,0 +1,50 @@
+"""A person decides what an agent may do."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.console.tab import Console
+from tests.e2e.user import User, bash, scripted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_person_approves_one_tool_call_and_denies_another(console: Console) -> None:
+    await console.start("Careful")
+    await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
+    await expect(console.status).to_have_text("waiting")
+    await console.press("Approve")
+    await expect(console.chip(console.tools.first)).to_have_text("success")
+    await console.approvals.get_by_role("textbox").fill("Not on a Friday.")
+    await console.press("Deny")
+    await expect(console.tools.last).to_contain_text("Denied: Not on a Friday.")
+    await expect(console.chip(console.tools.last)).to_have_text("error")
+    await expect(console.entries.last).to_contain_text("Done.")
+
+
+async def test_enter_in_the_message_of_an_approval_never_approves(console: Console) -> None:
+    await console.start("Careful")
+    await console.ask(scripted(bash("touch one"), {"text": "Done."}))
+    await console.approvals.get_by_role("textbox").press("Enter")
+    await expect(console.tools).to_contain_text("Denied")
+
+
+async def test_a_tool_that_is_remembered_is_asked_about_once(console: Console) -> None:
+    await console.start("Trusting")
+    await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
+    await console.approvals.get_by_label("Remember for this session").check()
+    await console.press("Approve")
+    await expect(console.entries.last).to_contain_text("Done.")
+    await expect(console.tools.locator(".chip", has_text="success")).to_have_count(2)
+
+
+async def test_what_was_decided_elsewhere_is_no_longer_asked(console: Console, user: User) -> None:
+    await console.start("Careful")
+    await console.ask(scripted(bash("touch one"), {"text": "Done."}))
+    await expect(console.approvals).to_be_visible()
+    await console.page.reload()  # what waits is found again
+    await expect(console.approvals).to_be_visible()
+    [approval] = user.items("/approvals")
+    user.http.post(f"/approvals/{approval['id']}/approve").raise_for_status()
+    await expect(console.tools).to_contain_text("Approved")
+    await expect(console.approvals).to_have_count(0)

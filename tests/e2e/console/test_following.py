@@ -1,0 +1,85 @@
+"""What happens is shown once, whatever becomes of the connection."""
+
+import re
+from collections.abc import AsyncGenerator
+
+import pytest
+import pytest_asyncio
+from onebox.testing.system import System
+from playwright.async_api import Route, expect
+
+from tests.e2e.console.tab import Console
+from tests.e2e.console.wire import Wire
+from tests.e2e.user import User, bash, scripted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wire(system: System) -> AsyncGenerator[Wire]:
+    async with Wire.to(system.base_url) as wire:
+        yield wire
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def far(door: Console, wire: Wire, user: User) -> Console:
+    """As `console`, over a wire, and with a clock to turn."""
+    await door.page.clock.install()
+    door.base_url = wire.base_url
+    await door.enter(user)
+    return door
+
+
+async def test_what_happens_while_a_session_is_opened_is_shown_once(console: Console, user: User) -> None:
+    session_id = user.create()
+
+    async def late(route: Route) -> None:
+        user.ask(session_id, scripted(bash("echo one"), {"text": "Meanwhile."})).raise_for_status()
+        await route.continue_()
+
+    await console.page.route(re.compile("/messages"), late, times=1)
+    await console.open(session_id)
+    await console.ask(scripted({"text": "Later."}))
+    shown = [re.compile(part) for part in ("Go on", "echo one", "Meanwhile.", "Go on", "Later.")]
+    await expect(console.entries).to_have_text(shown)
+
+
+async def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat(far: Console, wire: Wire, user: User) -> None:
+    session_id = user.create()
+    await far.open(session_id)
+    await far.ask(scripted({"text": "Said before."}))
+    await expect(far.status).to_have_text("active")
+    wire.cut()
+    await expect(far.connection).to_have_text("connecting again …")
+    user.ask(session_id, scripted(bash("echo one"), {"text": "Said meanwhile."})).raise_for_status()
+    wire.mend()
+    await expect(far.connection).to_have_text("live")
+    shown = [re.compile(part) for part in ("Go on", "Said before.", "Go on", "echo one", "Said meanwhile.")]
+    await expect(far.entries).to_have_text(shown)
+    await expect(far.chip(far.tools)).to_have_text("success")
+
+
+async def test_a_connection_that_fell_silent_is_made_anew(far: Console, wire: Wire, user: User) -> None:
+    session_id = user.create()
+    await far.open(session_id)
+    wire.silence()
+    user.ask(session_id, scripted({"text": "Said into silence."})).raise_for_status()
+    await far.page.clock.fast_forward("01:00")  # silence is noticed
+    await expect(far.connection).to_have_text("connecting again …")
+    await far.page.clock.fast_forward("01:00")
+    await expect(far.entries.last).to_contain_text("Said into silence.")
+
+
+async def test_after_a_gap_the_session_is_read_again(far: Console, wire: Wire, user: User) -> None:
+    session_id = user.create()
+    await far.open(session_id)
+    wire.cut()
+    user.ask(session_id, scripted({"text": "Said in the gap."})).raise_for_status()
+    await far.page.route(re.compile("/events"), out_of_reach)
+    wire.mend()
+    await expect(far.entries.last).to_contain_text("Said in the gap.")
+
+
+async def out_of_reach(route: Route) -> None:
+    """Resume from where the server has nothing: it answers with a gap, behind all that is there."""
+    await route.continue_(headers={**route.request.headers, "last-event-id": "999999999"})

@@ -1,0 +1,86 @@
+"""Sessions are listed, started and opened."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.console.tab import Console
+from tests.e2e.user import User, bash, scripted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_the_list_shows_the_sessions_a_page_at_a_time(console: Console, user: User) -> None:
+    for number in range(27):
+        user.http.post("/sessions", json={"name": f"number {number}"}).raise_for_status()
+    await console.page.reload()
+    await expect(console.sessions).to_have_count(25)
+    await expect(console.sessions.first).to_contain_text("number 26")
+    await console.press("More")
+    await expect(console.sessions).to_have_count(27)
+    await expect(console.page.get_by_role("button", name="More")).to_be_hidden()
+
+
+async def test_a_session_is_started_as_the_form_says(console: Console, user: User) -> None:
+    await console.start("A small one", mode="non_interactive", permissions="plan")
+    await expect(console.sessions).to_have_text(re.compile("A small one"))
+    [listed] = user.items("/sessions")
+    session = user.http.get(f"/sessions/{listed['id']}").json()
+    assert (session["name"], session["mode"]) == ("A small one", "non_interactive")
+    assert session["sdk_options"]["permission_mode"] == "plan"
+
+
+async def test_a_conversation_that_is_opened_later_is_shown_in_its_order(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted({"text": "First.", **bash("echo one")}, {"text": "Second."})).raise_for_status()
+    user.ask(session_id, scripted(bash("echo two"), {"text": "Third."})).raise_for_status()
+    await console.open(session_id)
+    shown = [re.compile(part) for part in ("Go on", "First.", "echo one", "Second.", "Go on", "echo two", "Third.")]
+    await expect(console.entries).to_have_text(shown)
+
+
+async def test_another_session_takes_the_place_of_the_first(console: Console, user: User) -> None:
+    first, second = user.create(), user.create()
+    for session_id, words in ((first, "Of the first."), (second, "Of the second.")):
+        user.ask(session_id, scripted({"text": words})).raise_for_status()
+    await console.open(first)
+    await expect(console.entries.last).to_contain_text("Of the first.")
+    await console.sessions.first.click()
+    await expect(console.entries).to_have_text([re.compile("Go on"), re.compile("Of the second.")])
+    await console.page.go_back()
+    await expect(console.entries).to_have_text([re.compile("Go on"), re.compile("Of the first.")])
+
+
+async def test_a_large_output_is_fetched_when_it_is_looked_at(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted(bash("seq 5000"), {"text": "Done."})).raise_for_status()
+    await console.open(session_id)
+    await console.tools.locator("summary").click()
+    await expect(console.tools.locator(".output")).to_contain_text("4999\n5000")
+
+
+async def test_a_large_message_is_fetched_when_it_is_wanted(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted({"text": f"{'word ' * 4000} the end."})).raise_for_status()
+    await console.open(session_id)
+    await console.entries.last.get_by_role("button", name="Show all").click()
+    await expect(console.entries.last).to_contain_text("the end.")
+
+
+async def test_a_session_that_is_not_there_is_said(console: Console) -> None:
+    await console.page.goto(f"{console.base_url}/console/#0197a1f0-0000-7000-8000-000000000000")
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("no session")
+
+
+async def test_a_phone_shows_the_list_or_a_session_and_nothing_is_cut_off(console: Console, user: User) -> None:
+    session_id = user.create()
+    await console.page.set_viewport_size({"width": 360, "height": 640})
+    await console.open(session_id)
+    await console.ask("word" * 200)
+    await expect(console.status).to_have_text("active")
+    await expect(console.sessions).not_to_be_visible()
+    assert await console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await console.page.get_by_role("link", name="Sessions").click()
+    await expect(console.sessions).to_be_visible()
+    await expect(console.message).not_to_be_visible()

@@ -1,0 +1,74 @@
+"""An agent is watched at work, and stopped."""
+
+import pytest
+from onebox.testing.system import System
+from playwright.async_api import expect
+
+from tests.e2e.console.tab import Console
+from tests.e2e.user import User, bash, scripted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
+
+
+async def test_a_query_is_answered_and_its_tool_call_is_watched(console: Console, user: User, system: System) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    await console.ask(scripted(bash("until [ -e go ]; do sleep 0.1; done; echo went"), {"text": "All is well."}))
+    await expect(console.chip(console.tools)).to_have_text("running")
+    await expect(console.status).to_have_text("processing")
+    (system.data_dir / "workspaces" / session_id / "go").touch()
+    await expect(console.chip(console.tools)).to_have_text("success")
+    await expect(console.entries.last).to_contain_text("All is well.")
+    await expect(console.status).to_have_text("active")
+    await console.tools.locator("summary").click()
+    await expect(console.tools.locator(".output")).to_have_text("went")
+
+
+async def test_words_are_shown_while_they_are_said_and_a_run_can_be_cancelled(console: Console) -> None:
+    await console.start("To be cancelled")
+    await console.ask(scripted({"text": "first half second half", "stall": 300}))
+    await expect(console.entries.last.locator(".text")).to_have_text("first half")
+    await console.press("Cancel run")
+    await expect(console.entries.last).to_have_text("The run was cancelled.")
+    await expect(console.status).to_have_text("active")
+    await expect(console.page.get_by_role("button", name="Cancel run")).to_be_hidden()
+
+
+async def test_a_tool_call_of_a_cancelled_run_is_shown_as_interrupted(console: Console, user: User) -> None:
+    await console.open(user.create())
+    await console.ask(scripted(bash("sleep 300"), {"text": "never"}))
+    await expect(console.chip(console.tools)).to_have_text("running")
+    await console.press("Cancel run")
+    await expect(console.chip(console.tools)).to_have_text("interrupted")
+
+
+async def test_a_run_that_failed_says_why_then_and_later(console: Console) -> None:
+    await console.start("Unlucky")
+    await console.ask(scripted({"status": 400}))
+    await expect(console.entries.last).to_contain_text("400")
+    await console.page.reload()
+    await expect(console.entries.last).to_contain_text("400")
+
+
+async def test_a_refusal_is_shown_as_the_problem_says(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
+    await console.open(session_id)
+    await console.ask("Hello")
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("paused")
+    await expect(console.message).to_have_value("Hello")
+
+
+async def test_text_stays_text_whoever_wrote_it(console: Console) -> None:
+    await console.start(HOSTILE)
+    await console.ask(scripted({"text": HOSTILE, **bash(f"touch {HOSTILE!r}")}, {"text": HOSTILE}) + HOSTILE)
+    await console.press("Approve")
+    await expect(console.entries.last).to_contain_text(HOSTILE)
+    await expect(console.status).to_have_text("active")
+    await expect(console.tools.locator(".input")).to_contain_text("<img src=x")
+    await expect(console.page.get_by_role("heading", level=2)).to_have_text(HOSTILE)
+    await expect(console.sessions).to_contain_text(HOSTILE)
+    assert await console.page.locator("img, body script").count() == 0
+    assert await console.page.title() == "AI-Agent-API"
