@@ -18,7 +18,7 @@ from nats.js.errors import APIError, NotFoundError
 from eventing import metrics, wire
 from eventing.postgres import PostgresStore
 from eventing.store import START, Cursor, Fed
-from eventing.streams import provision
+from eventing.streams import LARGEST_STREAM, provision
 
 BATCH = 256
 POLL = 0.25
@@ -30,8 +30,10 @@ CURSOR = "feed-cursor"
 class Relay:
     """Publishes what one service's store has stored."""
 
-    def __init__(self, store: PostgresStore, js: JetStreamContext, service: str) -> None:
-        self.store, self.js, self.service = store, js, service
+    def __init__(
+        self, store: PostgresStore, js: JetStreamContext, service: str, *, largest: int = LARGEST_STREAM
+    ) -> None:
+        self.store, self.js, self.service, self.largest = store, js, service, largest
         self.stream = wire.stream_of(service)
         self.sequence = 0
         self.cursor: Cursor = START
@@ -43,7 +45,7 @@ class Relay:
             if not free:
                 await asyncio.sleep(1)
                 return
-            await provision(self.js, self.stream, [f"evt.{self.service}.>"])
+            await provision(self.js, self.stream, [f"evt.{self.service}.>"], self.largest)
             await self.resume()
             idle = 0
             while True:

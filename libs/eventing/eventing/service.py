@@ -9,6 +9,7 @@ from pathlib import Path
 from contracts.messages import Event
 from contracts.refusals import Refusal
 from nats.aio.client import Client
+from pydantic import Field
 from runtime import bus, health
 from runtime.forever import forever
 from runtime.logging import get_logger
@@ -23,7 +24,7 @@ from eventing.postgres import PostgresStore, Projection
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
-from eventing.streams import DEAD_LETTERS, check_size, jetstream, provision
+from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, SMALLEST_STREAM, check_size, jetstream, provision
 
 log = get_logger()
 
@@ -31,12 +32,16 @@ DRAIN_TIMEOUT = 10.0
 
 
 class ServiceSettings(ProcessSettings):
-    """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers."""
+    """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers.
+
+    `stream_max_bytes` is how much of its facts stays on the bus, for streams to resume from.
+    """
 
     database_url: str
     nats_url: str
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
+    stream_max_bytes: int = Field(default=LARGEST_STREAM, ge=SMALLEST_STREAM)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"])
+            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], settings.stream_max_bytes)
             await provision(js, DEAD_LETTERS, ["dead.>"])
             tools = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
@@ -80,7 +85,8 @@ class Service[S: ServiceSettings, T]:
             serving = subscribers.serving(settings.nats_url, self.name, dispatcher)
             answering = await stack.enter_async_context(serving)
             log.info("ready", migrations=applied)
-            relay, reactor = Relay(store, js, self.name), Reactor(self.name, client, dispatcher)
+            relay = Relay(store, js, self.name, largest=settings.stream_max_bytes)
+            reactor = Reactor(self.name, client, dispatcher)
             await self._work(relay, reactor, (client, answering), stop)
 
     async def _work(self, relay: Relay, reactor: Reactor[T], clients: tuple[Client, ...], stop: asyncio.Event) -> None:

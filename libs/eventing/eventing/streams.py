@@ -12,7 +12,7 @@ from eventing import wire
 from eventing.recording import LARGEST_FACT
 
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
-LARGEST_STREAM = 2**30
+LARGEST_STREAM, SMALLEST_STREAM = 2**30, 2**24
 MONTH = 30 * 24 * 3600.0
 DEAD_LETTERS = "DEAD_LETTERS"
 
@@ -40,8 +40,8 @@ def jetstream(client: Client) -> JetStreamContext:
     return client.jetstream(timeout=5)
 
 
-async def provision(js: JetStreamContext, name: str, subjects: list[str]) -> None:
-    """Make a stream, or bring it to these settings. Facts stay there for 30 days, the newest GiB of them.
+async def provision(js: JetStreamContext, name: str, subjects: list[str], largest: int = LARGEST_STREAM) -> None:
+    """Make a stream, or bring it to these settings. Facts stay there for 30 days, the newest `largest` bytes of them.
 
     Raises:
         BusTooOld: the server is older than 2.12.
@@ -54,7 +54,7 @@ async def provision(js: JetStreamContext, name: str, subjects: list[str]) -> Non
         subjects=subjects,
         storage=StorageType.FILE,
         max_age=MONTH,
-        max_bytes=LARGEST_STREAM,  # beyond it the oldest go: a server that is full would take no fact of anybody
+        max_bytes=largest,  # beyond it the oldest go: a server that is full would take no fact of anybody
         duplicate_window=120,
     )
     try:

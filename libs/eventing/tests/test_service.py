@@ -113,6 +113,15 @@ async def test_a_command_becomes_a_fact_and_the_fact_is_reacted_to(settings: Ser
         await eventually(run.done)
 
 
+async def test_its_facts_take_as_much_of_the_bus_as_it_was_told(settings: ServiceSettings, bus: Bus) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    async with running(jars, settings.model_copy(update={"stream_max_bytes": 2**25}), stop):
+        await eventually(lambda: opened(bus))
+        await eventually(lambda: _has_one(bus))  # its relay has made sure of the stream, too
+        assert (await bus.client.jetstream().stream_info("EVT_JAR")).config.max_bytes == 2**25
+        stop.set()
+
+
 async def _has_one(bus: Bus) -> bool:
     return await marbles(bus) == 1
 

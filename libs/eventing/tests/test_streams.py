@@ -34,6 +34,13 @@ async def test_a_stream_with_other_settings_is_brought_to_these(client: Client) 
     assert (config.subjects, config.max_age) == (["evt.jar.>"], MONTH)
 
 
+async def test_a_stream_is_as_large_as_it_may_be(client: Client) -> None:
+    js = jetstream(client)
+    for largest in (2**25, 2**24):
+        await provision(js, "EVT_JAR", ["evt.jar.>"], largest)
+        assert (await js.stream_info("EVT_JAR")).config.max_bytes == largest
+
+
 async def test_replicas_may_make_it_at_once(client: Client) -> None:
     js = jetstream(client)
     await asyncio.gather(*(provision(js, "EVT_JAR", ["evt.jar.>"]) for _ in range(5)))

@@ -2,14 +2,18 @@
 
 nats-py's ordered consumer starts at the beginning of the stream again when the bus was away before the first message
 came, and notices only after 20 seconds. This one ends when anything is odd; its reader then starts it at its place.
+It pulls on its own, since nats-py's `fetch` cannot say how many bytes it is ready for.
 """
 
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import Any, cast
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
@@ -17,12 +21,19 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 BATCH = 100
+BATCH_BYTES = 1024 * 1024
+"""How much comes at once; a message that is larger comes alone."""
 FETCH_TIMEOUT = 5.0
 INACTIVE = 60.0
+NOTHING_THERE = ("404", "408")
 
 
 class Lost(Exception):
     """A message did not arrive: start again."""
+
+
+class Purged(Lost):
+    """Messages that were there went from the stream before they could be read."""
 
 
 async def messages(
@@ -33,6 +44,7 @@ async def messages(
     `stored` ends it when all that is there now was given.
 
     Raises:
+        Purged: with `stored`, not all that was there was given, though all that is left of it.
         Lost, nats.errors.Error: start it again, behind the last message that was given.
     """
     config = ConsumerConfig(
@@ -46,28 +58,69 @@ async def messages(
     )
     consumer = await js.add_consumer(stream, config)
     name, there = consumer.name, consumer.num_pending or 0
-    subscription = await js.pull_subscribe_bind(name, stream)
+    newest = (await js.stream_info(stream)).state.last_seq if stored else 0
+    puller = _Puller(cast(Any, js)._nc, stream, name, wait=not stored)  # noqa: SLF001  the connection, which it does not show
     given, left = 0, there
     try:
+        await puller.open()
         while not stored or given < there:
-            batch = await _fetched(subscription, left)
+            batch = await puller.pull(max(1, min(left, BATCH)))
             if any(message.metadata.sequence.consumer != n for n, message in enumerate(batch, start=given + 1)):
                 raise Lost(f"{stream}: something behind message {given} of {name}")
             given += len(batch)
             left = batch[-1].metadata.num_pending if batch else 0
+            gone = stored and (given + left < there or batch[-1].metadata.sequence.stream > newest)
             if batch:
                 yield batch
             elif stored:
                 raise Lost(f"{stream}: {there - given} messages that were there did not come")
+            if gone:
+                raise Purged(f"{stream}: some of {there} messages behind {after} are gone")
     finally:  # should this fail, the consumer goes when it was inactive for a while
         with suppress(Error, OSError):
-            await subscription.unsubscribe()
+            await puller.close()
             await js.delete_consumer(stream, name)
 
 
-async def _fetched(subscription: JetStreamContext.PullSubscription, left: int) -> list[Msg]:
-    # Never more than there is, or one: nats-py waits for the whole batch until the timeout, with what has come in hand.
-    try:
-        return await subscription.fetch(max(1, min(left, BATCH)), timeout=FETCH_TIMEOUT)
-    except NothingThere:
-        return []
+class _Puller:
+    """Asks one consumer for messages, within bounds; may wait for them."""
+
+    def __init__(self, client: Client, stream: str, consumer: str, *, wait: bool) -> None:
+        self.client, self.inbox = cast(Any, client), client.new_inbox()
+        self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._subscription: Any = None
+        self._waiting: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
+        self._asked = 0
+
+    async def open(self) -> None:
+        self._subscription = await self.client.subscribe(f"{self.inbox}.*")
+
+    async def close(self) -> None:
+        if self._subscription:
+            await self._subscription.unsubscribe()
+
+    async def pull(self, most: int) -> list[Msg]:
+        """Give what is there, or nothing. Who waits asks for no more than is there, or for one: it waits for all."""
+        batch, end = await self._ask(batch=most, max_bytes=BATCH_BYTES)
+        if not batch and end.startswith("409"):  # the next one alone is larger
+            batch, end = await self._ask(batch=1)
+        if not batch and not end.startswith(NOTHING_THERE):
+            raise Lost(f"{self.subject}: {end}")
+        return batch
+
+    async def _ask(self, **bounds: int) -> tuple[list[Msg], str]:
+        self._asked += 1
+        inbox = f"{self.inbox}.{self._asked}"
+        await self.client.publish(self.subject, json.dumps(bounds | self._waiting).encode(), reply=inbox)
+        batch: list[Msg] = []
+        while len(batch) < bounds["batch"]:
+            try:
+                message: Msg = await self._subscription.next_msg(FETCH_TIMEOUT + 1)
+            except NothingThere:
+                return batch, NOTHING_THERE[0]
+            if not message.subject.startswith(self.inbox):
+                batch.append(message)
+            elif message.subject == inbox:  # others tell how an earlier one ended
+                head = message.headers or {}
+                return batch, f"{head.get('Status')} {head.get('Description')}"
+        return batch, ""

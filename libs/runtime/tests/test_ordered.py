@@ -55,6 +55,33 @@ async def test_a_reader_leaves_no_consumer_behind(js: JetStreamContext) -> None:
     assert (await js.stream_info("NUMBERS")).state.consumer_count == 0
 
 
+async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetStreamContext) -> None:
+    sizes = [300_000] * 8 + [3_000_000, 10]
+    for size in sizes:
+        await js.publish("number.large", b"x" * size)
+    async with aclosing(ordered.messages(js, "NUMBERS", 250, stored=True)) as batches:
+        read = [[len(message.data) for message in batch] async for batch in batches]
+    assert read == [[300_000] * 3, [300_000] * 3, [300_000] * 2, [3_000_000], [10]]
+
+
+async def test_what_goes_before_it_is_read_is_noticed(js: JetStreamContext) -> None:
+    async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
+        assert len(await anext(batches)) == 100
+        await js.purge_stream("NUMBERS", seq=150)
+        with pytest.raises(ordered.Purged):
+            assert [len(batch) async for batch in batches] == [100]
+
+
+async def test_what_goes_is_noticed_when_as_much_came_in_its_place(js: JetStreamContext) -> None:
+    async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
+        assert len(await anext(batches)) == 100
+        await js.purge_stream("NUMBERS", seq=150)
+        for _ in range(49):
+            await js.publish("number.even", b"")
+        with pytest.raises(ordered.Purged):
+            assert [len(batch) async for batch in batches] == [100, 50]
+
+
 async def _first[T](batches: AsyncGenerator[list[T]]) -> AsyncGenerator[T]:
     for message in await anext(batches):
         yield message

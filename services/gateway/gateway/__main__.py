@@ -35,7 +35,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             }.items()
         ]
         endless.append(tasks.create_task(as_long_as_connected(client)))
-        async with serving(create_app(gateway), settings.host, settings.port):
+        async with serving(create_app(gateway, settings.origins), settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()
             log.info("draining")

@@ -1,11 +1,12 @@
 """The HTTP application."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
@@ -32,6 +33,8 @@ ROUTERS = (
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -53,8 +56,8 @@ def _responses() -> Iterator[type[BaseModel]]:
         yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
-def create_app(gateway: Gateway) -> Api:
-    """Put the application together."""
+def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
+    """Put the application together; pages of these other origins may use it from a browser."""
     app = Api(
         title="AI-Agent-API",
         version=operations.VERSION,
@@ -72,4 +75,8 @@ def create_app(gateway: Gateway) -> Api:
     documentation.add(app)
     console.add(app)
     app.add_middleware(Edge)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=EXPOSED
+        )
     return app

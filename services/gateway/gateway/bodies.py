@@ -28,7 +28,7 @@ class JsonRoute(APIRoute):
             body = await request.body()
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
-            if rb"\u0000" in body and _holds_nul(_parsed(body)):
+            if rb"\u0000" in body and holds_nul(_parsed(body)):
                 error = {"loc": ("body",), "msg": "Text may not hold NUL characters", "type": "nul_character"}
                 raise RequestValidationError([error])
             return await handle(request)
@@ -48,7 +48,8 @@ def _parsed(body: bytes) -> Any:
         return None  # the framework says what is wrong with it
 
 
-def _holds_nul(value: Any) -> bool:
+def holds_nul(value: Any) -> bool:
+    """Whether there is a NUL character in what was parsed out of JSON."""
     unseen: list[Any] = [value]  # no recursion: the client chooses the depth
     while unseen:
         value = unseen.pop()

@@ -17,11 +17,13 @@ MEDIA_TYPE = "application/problem+json"
 class EdgeCode(StrEnum):
     """Why the gateway itself says no, before or instead of a service."""
 
+    ANSWER_NOT_READY = "ANSWER_NOT_READY"
     FORBIDDEN = "FORBIDDEN"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     NOT_FOUND = "NOT_FOUND"
+    NOT_RESUMABLE = "NOT_RESUMABLE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
@@ -56,7 +58,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.QUEUE_FULL: (409, "Too many queries wait in the session"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.RUN_CANCELLED: (409, "The run was cancelled"),
-    Code.RUN_INTERRUPTED: (503, "The run was interrupted"),
+    Code.RUN_INTERRUPTED: (500, "The run was interrupted"),
     Code.RUN_NOT_FOUND: (404, "There is no such run"),
     Code.RUN_OVER: (409, "The run is over"),
     Code.RUN_TAKEN: (409, "Another worker has the run"),
@@ -73,11 +75,13 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.USER_NOT_FOUND: (404, "There is no such user"),
     Code.VARIABLE_NOT_SET: (422, "The variable has no value yet"),
     Code.WORKSPACE_FULL: (409, "The workspace is full"),
+    EdgeCode.ANSWER_NOT_READY: (504, "The run goes on"),
     EdgeCode.FORBIDDEN: (403, "Not allowed"),
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
     EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
     EdgeCode.NOT_FOUND: (404, "There is nothing here"),
+    EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
@@ -91,17 +95,26 @@ RETRY_AFTER = 1
 
 
 class Problem(Exception):
-    """Ends the request with a problem; `extra` are members beyond the common ones."""
+    """Ends the request with a problem; `extra` are members beyond the common ones.
+
+    A 503 says when to try again, unless a repetition could do what was done `already`.
+    """
 
     def __init__(
-        self, code: Code | EdgeCode, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+        self,
+        code: Code | EdgeCode,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        already: bool = False,
+        **extra: Any,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code, self.detail, self.headers, self.extra = code, detail, dict(headers or {}), extra
         self.status, self.title = TABLE[code]
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE and not already:
             self.headers.setdefault("Retry-After", str(RETRY_AFTER))
             self.extra.setdefault("retry_after", RETRY_AFTER)
 

@@ -76,7 +76,7 @@ class Runs:
                 await self._pause(ended, min(_now() + POLL, give_up), gone)
                 told = ended.is_set()
                 ended.clear()
-                run = await self._look(caller, run, told=told)
+                run = await look(caller, run, told=told)
                 if run.status not in OVER and _now() >= min(give_up, self._closing):
                     raise _waited_enough(command, closing=_now() >= self._closing)
             return run
@@ -92,8 +92,8 @@ class Runs:
             return await caller.ask(command)
         except Unavailable as error:
             log.warning("a service did not answer", error=str(error))
-            detail = f"Whether the run was started is not known; if it was, it is at {_place(command)}."
-            raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(command.run_id)) from None
+            detail = f"Whether the run was started is not known; if it was, it is at {place(command)}."
+            raise _going_on(EdgeCode.UNAVAILABLE, detail, command) from None
 
     async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
         while not ended.is_set() and _now() < min(until, self._closing):
@@ -103,22 +103,6 @@ class Runs:
             except TimeoutError:
                 if await gone():
                     raise ClientDisconnect from None
-
-    async def _look(self, caller: Anyone, run: RunView, *, told: bool) -> RunView:
-        try:
-            # What came of a run may be large, and many may wait: it is asked for when there is an end to show.
-            if not told:
-                now = await caller.ask(GetRunSummary(session_id=run.session_id, run_id=run.id))
-                if now.status not in OVER:
-                    return run
-            return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
-        except Unavailable:  # whoever takes the service's place will settle the run
-            return run
-        except Refusal as refusal:
-            if refusal.code is not Code.SESSION_NOT_FOUND:
-                raise
-            gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
-            return run.model_copy(update=gone)
 
     @contextmanager
     def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:
@@ -134,16 +118,40 @@ class Runs:
             waiter.set()
 
 
+async def look(caller: Anyone, run: RunView, *, told: bool) -> RunView:
+    """Give a run as it is now, or as it was when nobody answers; one whose session was deleted is cancelled.
+
+    `told` says whether it is known to be over. What came of a run may be large, and many may wait: until there is an
+    end to show, only the status is asked for.
+    """
+    try:
+        if not told and (await caller.ask(GetRunSummary(session_id=run.session_id, run_id=run.id))).status not in OVER:
+            return run
+        return await caller.ask(GetRun(session_id=run.session_id, run_id=run.id))
+    except Unavailable:  # whoever takes the service's place will settle the run
+        return run
+    except Refusal as refusal:
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+        gone = {"status": "cancelled", "error_code": Code.RUN_CANCELLED, "error_detail": "The session was deleted."}
+        return run.model_copy(update=gone)
+
+
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _place(command: SubmitQuery) -> str:
+def place(command: SubmitQuery) -> str:
+    """Give the address of the run that a command starts."""
     return f"/api/v1/sessions/{command.session_id}/runs/{command.run_id}"
 
 
 def _waited_enough(command: SubmitQuery, *, closing: bool) -> Problem:
-    detail = f"The run goes on; read it at {_place(command)}."
+    detail = f"The run goes on; read it at {place(command)}."
     if closing:
-        return Problem(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", run_id=str(command.run_id))
-    return Problem(Code.RUN_TIMEOUT, f"The answer took too long. {detail}", run_id=str(command.run_id))
+        return _going_on(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", command)
+    return _going_on(EdgeCode.ANSWER_NOT_READY, f"The answer took too long. {detail}", command)
+
+
+def _going_on(code: EdgeCode, detail: str, command: SubmitQuery) -> Problem:
+    return Problem(code, detail, headers={"Location": place(command)}, already=True, run_id=str(command.run_id))

@@ -125,7 +125,7 @@ class Door:
 
     def __init__(self, gateway: Gateway, services: Services) -> None:
         self.gateway, self.services = gateway, services
-        self.app = create_app(gateway)
+        self.app = create_app(gateway, gateway.settings.origins)
 
     def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
         """Give a client with a token of this role; None for no token."""

@@ -1,5 +1,6 @@
 """Clients of streams, by libraries that nobody here wrote."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,13 +20,23 @@ class Follower:
         self._events: AsyncIterator[ServerSentEvent] = source.aiter_sse()
 
     async def next(self) -> ServerSentEvent:
-        return await anext(self._events)
+        """Give the next event that is no heartbeat."""
+        while (event := await anext(self._events)).event == "heartbeat":
+            pass
+        return event
+
+    async def beat(self) -> ServerSentEvent:
+        """Give the next event, which is a heartbeat."""
+        async with asyncio.timeout(10):
+            event = await anext(self._events)
+        assert event.event == "heartbeat"
+        return event
 
     async def names(self, number: int) -> list[str]:
         return [(await self.next()).event for _ in range(number)]
 
     async def rest(self) -> list[ServerSentEvent]:
-        return [event async for event in self._events]
+        return [event async for event in self._events if event.event != "heartbeat"]
 
 
 @asynccontextmanager

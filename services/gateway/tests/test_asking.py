@@ -1,13 +1,15 @@
 """A query whose run is followed: its facts and words, then the answer."""
 
+import httpx
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import RUN
+from contracts.samples import RUN, SESSION
 from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCompleted, RunFailed, RunRequested, RunStarted
+from contracts.session.events import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
 from contracts.session.queries import GetRun
 from gateway.settings import Settings
+from httpx_sse import aconnect_sse
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
@@ -34,7 +36,7 @@ class Session:
         await self.services.answer_with(SubmitQuery, self._submit)
         await self.services.answer_with(GetRun, lambda _: self.run)
 
-    async def tell(self, *facts: type[RunStarted | RunRequested | RunCompleted | RunFailed]) -> None:
+    async def tell(self, *facts: type[RunStarted | RunRequested | RunCompleted | RunFailed | RunCancelled]) -> None:
         for fact in facts:
             await self.services.record(fact.model_validate(fact.sample | {"run_id": self.run.id}))
 
@@ -68,6 +70,17 @@ async def test_the_run_is_told_and_ends_with_the_answer(base_url: str, services:
     assert (result.json()["run_id"], result.json()["content"]["text"]) == (str(session.run.id), "All is well.")
 
 
+async def test_the_run_is_named_before_anything_else(base_url: str, services: Services, session: Session):
+    headers = ACCEPT | {"authorization": f"Bearer {services.token()}"}
+    async with (
+        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        aconnect_sse(client, "POST", QUERY, json=BODY) as source,
+    ):
+        connected = await anext(source.aiter_sse())
+    assert connected.json() == {"resume_from": "0", "run_id": str(session.run.id)}
+    assert source.response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
+
+
 async def test_a_run_that_failed_ends_with_the_problem(base_url: str, services: Services, session: Session):
     async with following(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
         session.end(status="failed", error_code=Code.MODEL_ERROR, error_detail="The model answered 529.")
@@ -81,6 +94,22 @@ async def test_a_run_whose_end_the_bus_missed_is_found_over(base_url: str, servi
     async with following(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
         session.end()
         assert [event.event for event in await follower.rest()] == ["result"]
+
+
+async def test_a_run_whose_session_was_deleted_ends_as_cancelled(base_url: str, services: Services, session: Session):
+    async with following(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
+        await services.answer(GetRun, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+        await session.tell(RunCancelled)
+        *_, result = await follower.rest()
+    assert (result.event, result.json()["status"], result.json()["error_code"]) == ("result", 409, "RUN_CANCELLED")
+
+
+async def test_what_goes_wrong_under_way_is_the_last_event(base_url: str, services: Services, session: Session):
+    async with following(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
+        await services.answer(GetRun, Refused(code=Code.RUN_NOT_FOUND, detail="There is none."))
+        await session.tell(RunCompleted)
+        *_, error = await follower.rest()
+    assert (error.event, error.json()["code"]) == ("error", "RUN_NOT_FOUND")
 
 
 async def test_a_query_that_is_refused_is_a_plain_problem(door: Door, services: Services, session: Session):

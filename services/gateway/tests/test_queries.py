@@ -136,7 +136,7 @@ async def test_an_end_told_too_early_does_not_make_the_wait_spin(client: httpx.A
         (Code.AGENT_FAILED, 502),
         (Code.RUN_TIMEOUT, 504),
         (Code.BUDGET_EXCEEDED, 409),
-        (Code.RUN_INTERRUPTED, 503),
+        (Code.RUN_INTERRUPTED, 500),
     ],
 )
 async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Session, code: Code, status: int):
@@ -147,7 +147,7 @@ async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Ses
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
     assert answer.json()["detail"] == "The model answered 529."
     assert answer.json()["run_id"] == str(session.run.id)
-    assert ("retry-after" in answer.headers) == (status == 503)
+    assert "retry-after" not in answer.headers
 
 
 @pytest.mark.usefixtures("slow_poll")
@@ -224,6 +224,8 @@ async def test_a_query_that_nobody_took_is_503_and_names_its_run(client: httpx.A
     answer = await client.post(QUERY, json=BODY)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert answer.json()["run_id"] in answer.json()["detail"]
+    assert answer.headers["location"].endswith(answer.json()["run_id"])
+    assert "retry-after" not in answer.headers  # it may have been started
     assert not door.gateway.runs.waiting
 
 
@@ -232,7 +234,8 @@ async def test_a_wait_that_takes_too_long_is_504_and_says_where_the_run_is(
 ):
     door.gateway.runs.longest_wait = 0.2
     answer = await client.post(QUERY, json=BODY)
-    assert (answer.status_code, answer.json()["error_code"]) == (504, "RUN_TIMEOUT")
+    assert (answer.status_code, answer.json()["error_code"]) == (504, "ANSWER_NOT_READY")
+    assert answer.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
     assert f"/api/v1/sessions/{SESSION}/runs/{session.run.id}" in answer.json()["detail"]
     assert not door.gateway.runs.waiting
 
@@ -243,6 +246,13 @@ async def test_a_gateway_that_stops_ends_its_waits_in_time(client: httpx.AsyncCl
     answer = asked.result()
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert answer.json()["run_id"] == str(session.run.id)
+
+
+async def test_a_query_is_not_repeated_by_who_wants_to_resume(client: httpx.AsyncClient, session: Session):
+    answer = await client.post(QUERY, json=BODY, headers={"last-event-id": "7"})
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "NOT_RESUMABLE")
+    assert f"/api/v1/sessions/{SESSION}/events" in answer.json()["detail"]
+    assert not session.submitted.is_set()
 
 
 @pytest.mark.parametrize("message", ["", "x" * 100_001, None, 7, ["x"]])

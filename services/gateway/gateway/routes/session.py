@@ -133,14 +133,20 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.RUN_CANCELLED,
         Code.RUN_INTERRUPTED,
         Code.RUN_TIMEOUT,
+        EdgeCode.ANSWER_NOT_READY,
+        EdgeCode.NOT_RESUMABLE,
     ),
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
 
     With `Accept: text/event-stream` the answer is the run as events, a `result` last; with `Prefer: respond-async` it
-    is 202 and the run as it is now.
+    is 202 and the run as it is now. Events that broke off are resumed at `/events`: this asks anew, and so refuses a
+    `Last-Event-ID`.
     """
+    if request.headers.get("last-event-id"):
+        detail = f"Nothing was asked. To go on behind this event, GET /api/v1/sessions/{session_id}/events with it."
+        raise Problem(EdgeCode.NOT_RESUMABLE, detail)
     if accepts_events(request):
         return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
     if preferred(request, "respond-async"):

@@ -16,13 +16,14 @@ from nats.errors import Error
 from runtime.bus import Unavailable
 from runtime.forever import forever
 from runtime.logging import get_logger
-from runtime.ordered import Lost
+from runtime.ordered import Lost, Purged
 
 from gateway.auth.tokens import Tokens
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.feed import Feed
-from gateway.streams.items import Delta, End, Fact, Gap, Item
+from gateway.streams.items import Beat, Delta, End, Fact, Gap, Item, named
 from gateway.streams.listener import Listener
+from gateway.streams.past import Past
 from gateway.streams.places import Place
 
 log = get_logger()
@@ -34,7 +35,7 @@ TICK = 1.0
 CLOSING = 2.0
 READY = 5.0
 
-type Told = Item | Gap | End | None
+type Told = Item | Beat | Gap | End | None
 
 
 class Streams:
@@ -48,6 +49,7 @@ class Streams:
         self._by_key = defaultdict[str, set[Listener]](set)
         self._some, self._none, self._deltas = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._closing = False
+        self.past = Past(self.feeds, pause=heartbeat)
 
     async def run(self) -> None:
         """Follow the facts as long as somebody listens; to be run forever."""
@@ -107,48 +109,28 @@ class Streams:
             listener.place = place
 
     async def told(self, listener: Listener) -> AsyncGenerator[Told]:
-        """Give what the listener is told, in order, each fact once; None now and then when there is nothing."""
+        """Give what the listener is told, in order, each fact once; a beat, or None, now and then without a fact."""
         try:
             if listener not in self._about(listener.key):
-                if gap := await self._out_of_reach(listener):
-                    yield gap
-                    return
-                async with aclosing(self._caught_up(listener)) as facts:
+                async with aclosing(self.past.behind(listener, self._join)) as facts:
                     async for fact in facts:
                         yield fact
+                        if isinstance(fact, Gap):
+                            return
             async with aclosing(listener.heard(self.heartbeat)) as told:
                 async for item in told:
-                    yield item
+                    yield item or self._beat(listener)
+        except Purged:
+            yield Gap(str(listener.place), "expired")
         except (Lost, Error, OSError, TimeoutError) as error:
             log.warning("a stream could not catch up", error=repr(error))
             yield End(EdgeCode.UNAVAILABLE, "The facts cannot be read now. Connect again to resume.")
 
-    async def _caught_up(self, listener: Listener) -> AsyncGenerator[Fact]:
-        for facts in (self._stored(listener), self._stored(listener)):  # much, perhaps; then what came meanwhile
-            async with aclosing(facts):
-                async for fact in facts:
-                    yield fact
-            self._join(listener)
-
-    async def _stored(self, listener: Listener) -> AsyncGenerator[Fact]:
-        for service in listener.services:
-            stored = self.feeds[service].stored(listener.place.seen[service], listener.filter)
-            async with aclosing(stored) as messages:
-                async for message in messages:
-                    if listener.last:
-                        return
-                    fact = Fact.read(message)
-                    if listener.fresh(fact) and listener.wanted(fact.name):
-                        yield fact
-
-    async def _out_of_reach(self, listener: Listener) -> Gap | None:
-        near = dict(listener.place.seen)
-        for service, seen in listener.place.seen.items():
-            state = await self.feeds[service].state()
-            oldest = max(state.first_seq - 1, 0)
-            if seen > state.last_seq or 0 < seen < oldest:
-                near[service] = min(max(seen, oldest), state.last_seq)
-        return Gap(str(Place.at(near))) if near != listener.place.seen else None
+    def _beat(self, listener: Listener) -> Beat | None:
+        if listener.idle:  # then all was offered and handed out that is before the feeds' positions
+            for service in listener.services:
+                listener.reach(service, self.feeds[service].position or 0)
+        return listener.beat()
 
     async def _live(self, listener: Listener) -> None:
         try:
@@ -169,7 +151,8 @@ class Streams:
 
     def _take(self, message: Msg) -> None:
         *_, owner, resource = message.subject.split(".")
-        if listeners := self._about(owner, resource):
+        name = named(message)
+        if listeners := [listener for listener in self._about(owner, resource) if listener.wants(name)]:
             fact = Fact.read(message)
             for listener in listeners:
                 listener.offer(fact)
@@ -209,5 +192,5 @@ class Streams:
             try:
                 self.tokens.check(listener.token)
             except Problem as problem:
-                listener.end(End(cast(Any, problem.code), problem.detail))
+                listener.end(End.of(problem))
         await asyncio.sleep(TICK)

@@ -1,7 +1,6 @@
 """A query whose run is followed as events, and ends with the answer that a waiting client would have got."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -9,21 +8,20 @@ from typing import Any
 from contracts.refusals import Code
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled, RunCompleted, RunFailed
-from contracts.session.queries import GetRun, RunView
+from contracts.session.queries import RunView
 from runtime import clock
-from runtime.bus import Unavailable
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
+from gateway.runs import OVER, look, place
 from gateway.schemas.conversation import Answer
 from gateway.state import Gateway
 from gateway.streams import Told
 from gateway.streams.events import EventStream, connected, event, written
-from gateway.streams.items import Delta, End, Fact, Gap
+from gateway.streams.items import Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 ENDS = frozenset(fact.subject.removeprefix("evt.") for fact in (RunCompleted, RunFailed, RunCancelled))
-OVER = frozenset({"completed", "failed", "cancelled"})
 TRIES, PAUSE = 10, 0.5
 
 
@@ -32,48 +30,36 @@ class RunEvents(EventStream):
 
     def __init__(self, gateway: Gateway, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
-        super().__init__(listener, self._asked())
+        super().__init__(listener, self._asked(), location=place(command))
         self.gateway, self.caller, self.command, self.path = gateway, caller, command, path
 
     async def _asked(self) -> AsyncGenerator[bytes]:
         streams = self.gateway.streams
         with streams.listening(self.listener):
             await streams.start(self.listener, None)  # before the run is: nothing of it is missed
-            await self._submit()
-            yield connected(self.listener)
+            run = await self.gateway.runs.start(self.command, self.caller)
+            yield connected(self.listener, run_id=str(self.command.run_id))
             async with aclosing(streams.told(self.listener)) as told:
                 async for item in told:
                     if self._is_of_run(item):
                         yield written(item, self.listener)
                     if isinstance(item, Gap | End):
                         return
-                    if (item is None or self._is_end(item)) and (result := await self._result(item is None)):
+                    quiet = isinstance(item, Beat | None)
+                    if (quiet or self._is_end(item)) and (result := await self._result(run, quiet)):
                         yield event("result", result)
                         return
 
-    async def _submit(self) -> None:
-        try:
-            await self.caller.ask(self.command)
-        except Unavailable:
-            detail = f"Whether the run was started is not known; if it was, it is at {self._place}."
-            raise Problem(EdgeCode.UNAVAILABLE, detail, run_id=str(self.command.run_id)) from None
-
-    async def _result(self, perhaps: bool) -> dict[str, Any] | None:
+    async def _result(self, run: RunView, perhaps: bool) -> dict[str, Any] | None:
         """Give the body of the answer, or of the problem; None when the run goes on, as it `perhaps` does."""
-        run = await self._look(1 if perhaps else TRIES)
-        if run and run.status in OVER:
-            return self._answer(run)
+        for left in reversed(range(1 if perhaps else TRIES)):
+            run = await look(self.caller, run, told=not perhaps)
+            if run.status in OVER:
+                return self._answer(run)
+            await asyncio.sleep(PAUSE if left else 0)
         if perhaps:
             return None
-        return self._problem(EdgeCode.UNAVAILABLE, f"The run is over; read it at {self._place}.")
-
-    async def _look(self, tries: int) -> RunView | None:
-        for left in reversed(range(tries)):
-            try:
-                return await self.caller.ask(GetRun(session_id=self.command.session_id, run_id=self.command.run_id))
-            except Unavailable:
-                await asyncio.sleep(PAUSE if left else 0)
-        return None
+        return self._problem(EdgeCode.UNAVAILABLE, f"The run is over; read it at {place(self.command)}.")
 
     def _answer(self, run: RunView) -> dict[str, Any]:
         if run.status == "completed":
@@ -81,12 +67,12 @@ class RunEvents(EventStream):
         return self._problem(run.error_code or Code.RUN_CANCELLED, run.error_detail or "The run was ended.")
 
     def _problem(self, code: Code | EdgeCode, detail: str) -> dict[str, Any]:
-        return Problem(code, detail, run_id=str(self.command.run_id)).body(self.path, clock.now())
+        return Problem(code, detail, already=True, run_id=str(self.command.run_id)).body(self.path, clock.now())
 
     def _is_of_run(self, item: Told) -> bool:
         match item:
             case Fact():
-                return json.loads(item.body).get("run_id") == str(self.command.run_id)
+                return item.data.get("run_id") == str(self.command.run_id)
             case Delta():
                 return item.told.run_id == self.command.run_id
             case _:
@@ -94,7 +80,3 @@ class RunEvents(EventStream):
 
     def _is_end(self, item: Told) -> bool:
         return isinstance(item, Fact) and item.name in ENDS and self._is_of_run(item)
-
-    @property
-    def _place(self) -> str:
-        return f"/api/v1/sessions/{self.command.session_id}/runs/{self.command.run_id}"

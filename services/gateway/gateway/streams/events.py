@@ -10,14 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway import translation
 from gateway.streams import Streams, Told
-from gateway.streams.items import GONE, End, Fact, Gap
+from gateway.streams.items import GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
-PATIENCE = 30.0
-"""Seconds after which a client that takes nothing at all is given up."""
+PIECE, PATIENCE = 64 * 1024, 30.0
+"""Seconds after which a client that has not taken as many bytes is given up."""
 
 
 def accepts_events(request: Request) -> bool:
@@ -27,14 +28,13 @@ def accepts_events(request: Request) -> bool:
 
 def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> bytes:
     """Write an event; `place` is its id, which the client resumes from."""
-    head = f"id: {place}\n" if place is not None else ""
-    return f"{head}event: {name}\ndata: {json.dumps(payload, separators=(',', ':'))}\n\n".encode()
+    return _block(name, json.dumps(payload, separators=(",", ":")), place)
 
 
-def connected(listener: Listener) -> bytes:
+def connected(listener: Listener, **more: str) -> bytes:
     """Write the first event: where the stream begins, so that a client can resume before it saw a fact."""
     place = str(listener.place)
-    return event("connected", Gap(place).payload, place)
+    return event("connected", {"resume_from": place, **more}, place)
 
 
 def written(told: Told, listener: Listener) -> bytes:
@@ -43,12 +43,14 @@ def written(told: Told, listener: Listener) -> bytes:
         case None:
             return HEARTBEAT
         case Fact():
-            return event(told.name, told.payload, str(listener.place))
+            return _block(told.name, told.text, str(listener.place))
+        case Beat():
+            return event("heartbeat", told.payload, told.resume_from)
         case Gap():
             return event("gap", told.payload, told.resume_from)
         case End():
             return b"" if told is GONE else event("error", told.payload)
-        case _:
+        case Delta():
             return event(told.name, told.payload)
 
 
@@ -60,8 +62,8 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, listener: Listener, events: AsyncGenerator[bytes]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, listener: Listener, events: AsyncGenerator[bytes], **headers: str) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
         del self.headers["content-length"]
         self.listener, self.events = listener, events
 
@@ -78,7 +80,7 @@ class EventStream(Response):
     async def _write(self, first: bytes, events: AsyncGenerator[bytes], send: Send) -> None:
         try:
             await _send(first, send)
-            async for block in events:
+            async for block in _to_their_end(events):
                 await _send(block, send)
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, OSError):  # the client takes nothing, or is gone
@@ -88,6 +90,15 @@ class EventStream(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self.listener.leave()
+
+
+async def _to_their_end(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Give the events; what goes wrong becomes the last of them, since the status was sent before."""
+    try:
+        async for block in events:
+            yield block
+    except Exception as error:  # noqa: BLE001  the last resort, as at the edge
+        yield event("error", End.of(translation.of(error)).payload)
 
 
 async def followed(streams: Streams, listener: Listener, after: str | None) -> AsyncGenerator[bytes]:
@@ -100,6 +111,12 @@ async def followed(streams: Streams, listener: Listener, after: str | None) -> A
                 yield written(item, listener)
 
 
+def _block(name: str, text: str, place: str | None) -> bytes:
+    head = f"id: {place}\n" if place is not None else ""
+    return f"{head}event: {name}\ndata: {text}\n\n".encode()
+
+
 async def _send(block: bytes, send: Send) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await send({"type": "http.response.body", "body": block, "more_body": True})
+    for begin in range(0, len(block), PIECE):  # who takes one piece in time takes something, however slowly
+        async with asyncio.timeout(PATIENCE):
+            await send({"type": "http.response.body", "body": block[begin : begin + PIECE], "more_body": True})

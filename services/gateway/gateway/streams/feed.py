@@ -47,10 +47,9 @@ class Feed:
         """Ask which facts the stream has."""
         return (await self.js.stream_info(self.stream)).state
 
-    async def stored(self, after: int, about: str) -> AsyncGenerator[Msg]:
-        """Give the facts behind a number that are there now; `about` is `<owner>.<resource>`, either may be `*`."""
-        subject = f"evt.{self.service}.*.{about}"
-        async with aclosing(ordered.messages(self.js, self.stream, after, subject, stored=True)) as batches:
-            async for batch in batches:
-                for message in batch:
-                    yield message
+    def stored(self, after: int, about: str) -> AsyncGenerator[list[Msg]]:
+        """Give, in batches, the facts behind a number that are there now; `about` is `<owner>.<resource>`, either `*`.
+
+        Raises as `ordered.messages` does.
+        """
+        return ordered.messages(self.js, self.stream, after, f"evt.{self.service}.*.{about}", stored=True)

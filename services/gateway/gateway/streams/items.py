@@ -2,47 +2,65 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
+from contracts.refusals import Code
 from contracts.session.deltas import TextDelta
 from contracts.session.events import SessionFact
 from nats.aio.msg import Msg
 
-from gateway.problems import EdgeCode
+from gateway.problems import EdgeCode, Problem
+from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
 SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
 
+type Reason = Literal["slow", "expired"]
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A stored fact, with its number in the stream of its service; `body` is its JSON, passed on as it is."""
+    """A stored fact, with its number in the stream of its service, read once for all who are shown it.
+
+    `data` is the fact itself, as it is shown, `text` the JSON of what all kinds of stream show alike.
+    """
 
     service: str
     sequence: int
     name: str
-    resource: str
-    at: str
-    body: bytes
+    data: dict[str, Any]
+    text: str
 
     @classmethod
     def read(cls, message: Msg) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
-        _, service, name, _, resource = message.subject.split(".")
-        at = (message.headers or {}).get("ce-time", "").replace("+00:00", "Z")
-        return cls(service, message.metadata.sequence.stream, f"{service}.{name}", resource, at, message.data)
+        _, service, _, _, resource = message.subject.split(".")
+        sequence, name, data = message.metadata.sequence.stream, named(message), shown(json.loads(message.data))
+        payload = {
+            "type": name,
+            "session_id": resource if name in SESSION_FACTS else None,
+            "resource_id": resource,
+            "sequence": sequence,
+            "at": (message.headers or {}).get("ce-time", "").replace("+00:00", "Z"),
+            "data": data,
+        }
+        return cls(service, sequence, name, data, json.dumps(payload, separators=(",", ":")))
 
     @property
     def payload(self) -> dict[str, Any]:
         """What clients are shown, in all kinds of stream alike."""
-        return {
-            "type": self.name,
-            "session_id": self.resource if self.name in SESSION_FACTS else None,
-            "resource_id": self.resource,
-            "sequence": self.sequence,
-            "at": self.at,
-            "data": json.loads(self.body),
-        }
+        return json.loads(self.text)
+
+    @property
+    def size(self) -> int:
+        """How much it takes while it waits, about."""
+        return len(self.text)
+
+
+def named(message: Msg) -> str:
+    """Give the name of the fact that a message is: `session.created`."""
+    _, service, name, _, _ = message.subject.split(".")
+    return f"{service}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +80,15 @@ class Delta:
         """What clients are shown."""
         return {"session_id": self.session, "run_id": str(self.told.run_id), "text": self.told.text}
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to what the client of a socket sent."""
-
-    name: str
-    payload: dict[str, Any]
+    @property
+    def size(self) -> int:
+        """How much it takes while it waits, about."""
+        return len(self.told.text)
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """The client did not keep up, or asked for what is gone: it resumes from here."""
+class Beat:
+    """Nothing for this client came, but other facts did: from here on it can resume, however long it hears nothing."""
 
     resume_from: str
 
@@ -84,11 +99,29 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """The client did not keep up, or what it has not seen is gone: it resumes from here."""
+
+    resume_from: str
+    reason: Reason
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What clients are shown."""
+        return {"resume_from": self.resume_from, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The server ends the stream."""
 
-    code: EdgeCode
+    code: Code | EdgeCode
     message: str
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Give the end that a problem is, where it is too late for a response."""
+        return cls(problem.code, problem.detail)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -96,7 +129,7 @@ class End:
         return {"code": self.code, "message": self.message}
 
 
-type Item = Fact | Delta | Reply
+type Item = Fact | Delta
 CLOSING = End(EdgeCode.UNAVAILABLE, "This server is about to stop. Connect again to resume.")
 GONE = End(EdgeCode.UNAVAILABLE, "The client has left.")
 """Nobody is there to read it."""

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 from uuid import UUID
 
 from gateway.auth.tokens import Token
-from gateway.streams.items import CLOSING, GONE, Delta, End, Fact, Gap, Item, Reply
+from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap, Item, Reason
 from gateway.streams.places import Place
 from gateway.streams.types import Wanted, wanted
 
-QUEUE = 256
-"""How many events may wait for a client before it is told that it missed some."""
+QUEUE, QUEUE_BYTES = 256, 1024 * 1024
+"""How many events, and bytes and one event, may wait for a client before it is told that it missed some."""
 
 
 class Listener:
@@ -25,14 +25,18 @@ class Listener:
         self.token, self.key, self.filter, self.services, self.wanted = token, key, filter, services, wanted
         self.place = Place(services)
         self.last: End | None = None
-        self._missed = False
+        self._missed: Reason | None = None
+        self._moved = False
         self._queue = deque[Item]()
+        self._waiting = 0
         self._news = asyncio.Event()
 
     @classmethod
-    def of_session(cls, token: Token, session_id: UUID, types: str | None = None) -> Self:
+    def of_session(
+        cls, token: Token, session_id: UUID, types: str | None = None, called: Callable[[str], str] = str
+    ) -> Self:
         """Listen to one session: its facts, and what its agent is saying. Raises as `wanted` does."""
-        return cls(token, str(session_id), f"*.{session_id}", ("session",), wanted(types, "*"))
+        return cls(token, str(session_id), f"*.{session_id}", ("session",), wanted(types, "*", called))
 
     @classmethod
     def of_user(cls, token: Token, services: tuple[str, ...], types: str | None) -> Self:
@@ -43,21 +47,26 @@ class Listener:
     @property
     def lost(self) -> bool:
         """Whether nothing more is worth offering."""
-        return self._missed or self.last is not None
+        return self._missed is not None or self.last is not None
+
+    def wants(self, name: str) -> bool:
+        """Whether something of this name is worth offering."""
+        return not self.lost and self.wanted(name)
 
     def offer(self, item: Item) -> None:
         """Let an item wait for the client; one that is too many is the beginning of a gap."""
-        if self.lost or not (isinstance(item, Reply) or self.wanted(item.name)):
+        if not self.wants(item.name):
             return
-        if len(self._queue) < QUEUE:
+        if len(self._queue) < QUEUE and self._waiting < QUEUE_BYTES:
             self._queue.append(item)
+            self._waiting += item.size
         else:
-            self._missed = True
+            self._missed = "slow"
         self._news.set()
 
     def miss(self) -> None:
         """Let the stream end with a gap, behind what waits: facts are no longer where they were."""
-        self._missed = True
+        self._missed = "expired"
         self._news.set()
 
     def end(self, last: End) -> None:
@@ -78,17 +87,35 @@ class Listener:
         if item.sequence <= self.place.seen[item.service]:
             return False
         self.place.seen[item.service] = item.sequence
+        self._moved = False
         return True
+
+    def reach(self, service: str, sequence: int) -> None:
+        """Go on to a number behind which nothing is that the client has yet to see."""
+        if sequence > self.place.seen[service]:
+            self.place.seen[service] = sequence
+            self._moved = True
+
+    def beat(self) -> Beat | None:
+        """Give the place if the client does not know it: no event that it saw had it as its id."""
+        moved, self._moved = self._moved, False
+        return Beat(str(self.place)) if moved else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was offered was handed out."""
+        return not self._queue and not self.lost
 
     async def heard(self, pause: float) -> AsyncGenerator[Item | Gap | End | None]:
         """Give what is offered until the stream ends, its reason last; None when nothing came for `pause` seconds."""
         while self.last is None:
             if self._queue:
                 item = self._queue.popleft()
-                if isinstance(item, Delta | Reply) or self.fresh(item):
+                self._waiting -= item.size
+                if isinstance(item, Delta) or self.fresh(item):
                     yield item
             elif self._missed:
-                yield Gap(str(self.place))
+                yield Gap(str(self.place), self._missed)
                 return
             elif not await self._pause(pause):
                 yield None

@@ -2,27 +2,55 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args
+
+from contracts.identity.events import UserFact
+from contracts.session.events import SessionFact
 
 from gateway.problems import EdgeCode, Problem
 
 _PATTERN = re.compile(r"[a-z_*]{1,64}(\.[a-z_*]{1,64})?")
 MOST = 32
+FACTS = frozenset(
+    fact.subject.removeprefix("evt.")
+    for facts in (SessionFact, UserFact)
+    for fact in get_args(facts.__value__)
+    if fact.published
+)
+KNOWN = frozenset(name.partition(".")[0] for name in FACTS)
+"""The services all of whose facts are known; of others, patterns may say anything."""
+OTHERS = frozenset({"text_delta", "connected", "heartbeat", "gap", "error"})
 
 type Wanted = Callable[[str], bool]
 
 
-def wanted(types: str | None, otherwise: str) -> Wanted:
+def wanted(types: str | None, otherwise: str, called: Callable[[str], str] = str) -> Wanted:
     """Give whether an event's name is one of the `types`: names with `*` for any letters, separated by commas.
 
+    `called` gives the name that the stream itself has for an event; it may be asked for by that, too.
+
     Raises:
-        Problem: they cannot be understood.
+        Problem: they cannot be understood, or one is a name that no event has.
     """
     patterns = [pattern.strip() for pattern in (types or otherwise).split(",")]
     if len(patterns) > MOST or not all(map(_PATTERN.fullmatch, patterns)):
-        error = {"loc": ["query", "types"], "msg": "Give names of events, with * for any letters", "type": "types"}
-        raise Problem(EdgeCode.VALIDATION_ERROR, "types: Give names of events, with * for any letters.", errors=[error])
-    # A run of stars is one star: two would make matching slow.
-    one = "|".join(re.sub(r"\*+", "[a-z_]*", pattern).replace(".", r"\.") for pattern in patterns)
+        raise _invalid("Give names of events, with * for any letters")
+    names = FACTS | OTHERS | set(map(called, FACTS))
+    for pattern in patterns:
+        service, dot, _ = pattern.partition(".")
+        if (service in KNOWN or not dot) and pattern != "*" and not any(map(_expression(pattern).fullmatch, names)):
+            raise _invalid(f"There is no event {pattern}")
+    one = re.compile("|".join(_expression(pattern).pattern for pattern in patterns))
     if "*" in patterns:
         return lambda _: True
-    return lambda name: re.fullmatch(one, name) is not None
+    return lambda name: bool(one.fullmatch(name) or one.fullmatch(called(name)))
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    # A run of stars is one star: two would make matching slow.
+    return re.compile(re.sub(r"\*+", "[a-z_]*", pattern).replace(".", r"\."))
+
+
+def _invalid(why: str) -> Problem:
+    error = {"loc": ["query", "types"], "msg": why, "type": "types"}
+    return Problem(EdgeCode.VALIDATION_ERROR, f"types: {why}.", errors=[error])

@@ -1,0 +1,95 @@
+"""Clients that do not keep up."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import httpx
+import pytest
+from contracts.samples import SESSION
+from contracts.session.events import MessageRecorded
+from contracts.session.queries import GetSession
+from gateway.settings import Settings
+from gateway.streams import events, listener
+from gateway.streams.items import Fact, Gap
+from gateway.streams.listener import Listener
+from runtime.testing import eventually
+from starlette.types import Message
+
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.following import EVENTS
+
+
+@pytest.fixture
+def settings(nats_url: str) -> Settings:
+    return Settings(nats_url=nats_url, ask_timeout_seconds=0.5, stream_heartbeat_seconds=0.1)
+
+
+@pytest.fixture(autouse=True)
+async def service(services: Services) -> Services:
+    await services.open_streams()
+    await services.answer(GetSession, samples.session())
+    return services
+
+
+@pytest.fixture
+def token(services: Services) -> str:
+    return services.token()
+
+
+def offered(sequence: int, size: int = 2) -> Fact:
+    return Fact("session", sequence, "session.run_started", {}, "x" * size)
+
+
+async def test_a_client_that_does_not_keep_up_gets_what_waits_and_then_a_gap(door: Door, services: Services):
+    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
+    slow.place.seen = {"session": 0}
+    for sequence in range(1, listener.QUEUE + 3):
+        slow.offer(offered(sequence))
+    told = [events.written(item, slow) async for item in slow.heard(1)]
+    assert len(told) == listener.QUEUE + 1
+    assert told[-1] == b'id: 256\nevent: gap\ndata: {"resume_from":"256","reason":"slow"}\n\n'
+
+
+async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services: Services):
+    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
+    slow.place.seen = {"session": 0}
+    for sequence in range(1, 10):
+        slow.offer(offered(sequence, listener.QUEUE_BYTES // 3))
+    assert [type(item) async for item in slow.heard(1)] == [Fact, Fact, Fact, Fact, Gap]
+    assert slow.idle is False
+
+
+async def test_a_client_that_takes_nothing_is_given_up(
+    base_url: str, token: str, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "PATIENCE", 0.2)
+    host, port = httpx.URL(base_url).host, httpx.URL(base_url).port
+    reader, writer = await asyncio.open_connection(host, port, limit=1024)
+    writer.write(f"GET {EVENTS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n".encode())
+    await reader.readuntil(b"connected")
+    large = MessageRecorded.model_validate(MessageRecorded.sample | {"model": "x" * 500_000})
+    for _ in range(40):
+        await services.record(large)
+    await eventually(lambda: not door.gateway.streams.open, within=20)
+    writer.close()
+
+
+async def test_a_client_that_takes_a_large_event_slowly_is_not_given_up(
+    door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "PATIENCE", 0.3)
+    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
+    taken: list[bytes] = []
+
+    async def blocks() -> AsyncGenerator[bytes]:
+        yield b"x" * events.PIECE * 30
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(0.02)
+        taken.append(message.get("body", b""))
+
+    await events.EventStream(slow, blocks())({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]
+    assert slow.last is None
+    assert len(b"".join(taken)) == events.PIECE * 30
