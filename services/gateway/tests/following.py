@@ -9,6 +9,7 @@ import httpx
 from contracts.samples import SESSION
 from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
 
+PATIENCE = 30
 EVENTS = f"/api/v1/sessions/{SESSION}/events"
 
 
@@ -21,13 +22,14 @@ class Follower:
 
     async def next(self) -> ServerSentEvent:
         """Give the next event that is no heartbeat."""
-        while (event := await anext(self._events)).event == "heartbeat":
-            pass
+        async with asyncio.timeout(PATIENCE):
+            while (event := await anext(self._events)).event == "heartbeat":
+                pass
         return event
 
     async def beat(self) -> ServerSentEvent:
         """Give the next event, which is a heartbeat."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             event = await anext(self._events)
         assert event.event == "heartbeat"
         return event
@@ -36,7 +38,8 @@ class Follower:
         return [(await self.next()).event for _ in range(number)]
 
     async def rest(self) -> list[ServerSentEvent]:
-        return [event async for event in self._events if event.event != "heartbeat"]
+        async with asyncio.timeout(PATIENCE):
+            return [event async for event in self._events if event.event != "heartbeat"]
 
 
 @asynccontextmanager

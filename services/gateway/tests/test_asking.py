@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
 from contracts.session.commands import SubmitQuery
 from contracts.session.events import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
-from contracts.session.queries import GetRun
+from contracts.session.queries import GetRun, GetRunSummary
 from gateway.settings import Settings
 from httpx_sse import aconnect_sse
 
@@ -34,7 +34,8 @@ class Session:
     async def open(self) -> None:
         await self.services.open_streams()
         await self.services.answer_with(SubmitQuery, self._submit)
-        await self.services.answer_with(GetRun, lambda _: self.run)
+        for kind in (GetRun, GetRunSummary):
+            await self.services.answer_with(kind, lambda _: self.run)
 
     async def tell(self, *facts: type[RunStarted | RunRequested | RunCompleted | RunFailed | RunCancelled]) -> None:
         for fact in facts:
