@@ -60,6 +60,8 @@ async def test_a_ping_is_answered_while_the_past_has_to_wait(base_url: str, serv
     async with talking(base_url, services.token(), "?after=0") as client:
         await client.next()
         assert await client.say("ping") == ("pong", {})
+        for _ in range(past.READERS):
+            door.gateway.streams.past.readers.release()
 
 
 async def test_text_with_a_nul_character_is_an_error(client: Client):

@@ -215,12 +215,15 @@ async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services
         assert await client.closed() == (1000, ["connected", "gap"])
 
 
-async def test_a_quiet_socket_tells_from_where_to_resume(client: Client, services: Services, door: Door):
+async def test_a_quiet_socket_tells_from_where_to_resume(base_url: str, services: Services, door: Door):
+    await services.open_streams()
     door.gateway.streams.heartbeat = 0.1
-    await services.record(RunStarted.example())
-    await client.next()
-    number = await services.record(RunStarted.example(), at=str(OTHER))
-    assert await client.next() == ("heartbeat", {"resume_from": str(number)})
+    async with talking(base_url, services.token()) as client:
+        await client.next()
+        await services.record(RunStarted.example())
+        await client.next()
+        number = await services.record(RunStarted.example(), at=str(OTHER))
+        assert await client.next() == ("heartbeat", {"resume_from": str(number)})
 
 
 async def test_a_revoked_token_closes_it_with_1008(client: Client, door: Door):

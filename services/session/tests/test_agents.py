@@ -91,14 +91,14 @@ async def test_closing_a_session_that_waits_for_its_start_ends_it(new_replica: N
 async def test_an_agent_that_idles_too_long_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(idle_seconds=0.2)) as replica:
         await replica.bash(f"setsid sleep {NAP} & disown")
-        assert running("sleep", NAP)
+        await until(lambda: bool(running("sleep", NAP)))
         await until(lambda: not running("sleep", NAP))
 
 
 async def test_nothing_outlives_a_replica_that_ends(new_replica: NewReplica) -> None:
     async with new_replica() as replica:
         await replica.bash(f"setsid sleep {NAP} & disown")
-        assert running("sleep", NAP)
+        await until(lambda: bool(running("sleep", NAP)))
     assert not running("sleep", NAP)
 
 
@@ -190,7 +190,7 @@ async def killed(transcripts: Transcripts, database_url: str, model_url: str, tm
     )
     try:
         await until((workspaces / "one" / "begun").exists)
-        assert running("sleep", NAP)
+        await until(lambda: bool(running("sleep", NAP)))
         await eventually(transcripts.open(uuid5(SESSIONS, "one")).begun, within=60)
     finally:
         holder.kill()

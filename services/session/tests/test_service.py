@@ -142,7 +142,7 @@ async def test_a_model_that_fails_is_told_and_the_session_goes_on(remote: Remote
 
 
 async def test_a_run_that_takes_too_long_is_ended(remote: Remote) -> None:
-    session_id = await remote.create(timeout_seconds=12)
+    session_id = await remote.create(timeout_seconds=8)
     run = await remote.run(session_id, SLOW)
     assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
     assert (await remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
