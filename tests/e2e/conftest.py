@@ -13,6 +13,6 @@ def user(system: System) -> Generator[User]:
 
 
 @pytest.fixture
-def fresh_user(fresh_system: System) -> Generator[User]:
-    """Someone new, on a system of the test's own."""
-    yield from newcomer(fresh_system)
+def spare_user(spare_system: System) -> Generator[User]:
+    """Someone new, on a system to kill."""
+    yield from newcomer(spare_system)

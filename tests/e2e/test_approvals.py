@@ -144,20 +144,20 @@ RETRIED = (TOUCH, {"text": "counts as the notice with which the agent closes wha
 
 
 @pytest.fixture
-def shaken(fresh_user: User) -> Asked:
+def shaken(spare_user: User) -> Asked:
     """As `asked`, on a system to kill."""
-    return Asked(fresh_user, careful(fresh_user), *RETRIED)
+    return Asked(spare_user, careful(spare_user), *RETRIED)
 
 
 @pytest.mark.parametrize("service", ["gateway", "identity"])
-def test_an_approval_outlives_the_services_around_it(fresh_system: System, fresh_user: User, service: str) -> None:
-    asked = Asked(fresh_user, careful(fresh_user), TOUCH, {"text": "Done."})
+def test_an_approval_outlives_the_services_around_it(spare_system: System, spare_user: User, service: str) -> None:
+    asked = Asked(spare_user, careful(spare_user), TOUCH, {"text": "Done."})
     approval = asked.approval()
-    fresh_system.kill(service)
-    until(lambda: answers(fresh_user))
+    spare_system.kill(service)
+    until(lambda: answers(spare_user))
     assert asked.decide("approve").json()["status"] == "approved"
     place = f"/sessions/{asked.session_id}/runs/{approval['run_id']}"
-    until(lambda: fresh_user.http.get(place).json()["status"] == "completed", 30)
+    until(lambda: spare_user.http.get(place).json()["status"] == "completed", 30)
     assert asked.calls()[0][0] == "success"
 
 
@@ -171,28 +171,28 @@ def answers(user: User) -> bool:
 
 @pytest.mark.parametrize("early", [True, False], ids=["before the next worker", "after"])
 def test_an_approval_outlives_its_worker_and_the_same_run_goes_on(
-    fresh_system: System, fresh_user: User, shaken: Asked, early: bool
+    spare_system: System, spare_user: User, shaken: Asked, early: bool
 ) -> None:
     approval = shaken.approval()
     place = f"/sessions/{shaken.session_id}/runs/{approval['run_id']}"
-    fresh_system.kill("session")
-    until(lambda: answers(fresh_user), 30)
+    spare_system.kill("session")
+    until(lambda: answers(spare_user), 30)
     if not early:
-        until(lambda: fresh_user.http.get(place).json()["attempt"] == 2, 30)
-    assert fresh_user.status(shaken.session_id) == "waiting"
+        until(lambda: spare_user.http.get(place).json()["attempt"] == 2, 30)
+    assert spare_user.status(shaken.session_id) == "waiting"
     assert shaken.decide("approve").json()["status"] == "approved"
     answer = shaken.answer.result(60).json()
     assert (answer["run_id"], answer["content"]["text"]) == (approval["run_id"], "Done.")
     assert [status for status, _ in shaken.calls()] == ["interrupted", "success"]
-    assert fresh_user.http.get(place).json()["attempt"] == 2
-    assert [a["status"] for a in fresh_user.items("/approvals")] == ["approved", "approved"]
+    assert spare_user.http.get(place).json()["attempt"] == 2
+    assert [a["status"] for a in spare_user.items("/approvals")] == ["approved", "approved"]
 
 
-def test_a_denial_after_a_restart_reaches_the_agent(fresh_system: System, fresh_user: User) -> None:
-    asked = Asked(fresh_user, careful(fresh_user), TOUCH, {}, {"recall": True})
+def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_user: User) -> None:
+    asked = Asked(spare_user, careful(spare_user), TOUCH, {}, {"recall": True})
     asked.approval()
-    fresh_system.kill("session")
-    until(lambda: answers(fresh_user), 30)
+    spare_system.kill("session")
+    until(lambda: answers(spare_user), 30)
     asked.decide("deny", message="Not on a Friday.")
     words = asked.answer.result(60).json()["content"]["text"]
     assert "denied: go on without it. Not on a Friday." in words
@@ -200,12 +200,12 @@ def test_a_denial_after_a_restart_reaches_the_agent(fresh_system: System, fresh_
 
 
 def test_a_worker_that_is_killed_after_the_agent_was_told_leaves_an_interrupted_run(
-    fresh_system: System, fresh_user: User
+    spare_system: System, spare_user: User
 ) -> None:
-    asked = Asked(fresh_user, careful(fresh_user), bash("touch made; sleep 300"), {"text": "never"})
+    asked = Asked(spare_user, careful(spare_user), bash("touch made; sleep 300"), {"text": "never"})
     approval = asked.approval()
     asked.decide("approve")
-    until(lambda: fresh_user.http.get(f"/approvals/{approval['id']}").json()["delivered"])
-    fresh_system.kill("session")
+    until(lambda: spare_user.http.get(f"/approvals/{approval['id']}").json()["delivered"])
+    spare_system.kill("session")
     assert asked.answer.result(60).json()["error_code"] == "RUN_INTERRUPTED"
     assert [status for status, _ in asked.calls()] == ["interrupted"]

@@ -11,55 +11,55 @@ from tests.e2e.user import User, bash, scripted
 
 
 def test_all_acknowledged_sessions_are_there_after_everything_was_killed(
-    fresh_system: System, fresh_user: User
+    spare_system: System, spare_user: User
 ) -> None:
     with ThreadPoolExecutor(8) as clients:
-        acknowledged = list(clients.map(fresh_user.create, ["Read"] * 100))
-        fresh_system.kill_all()
-    fresh_system.restart()
-    assert {session["id"] for session in fresh_user.items("/sessions")} == set(acknowledged)
+        acknowledged = list(clients.map(spare_user.create, ["Read"] * 100))
+        spare_system.kill_all()
+    spare_system.restart()
+    assert {session["id"] for session in spare_user.items("/sessions")} == set(acknowledged)
 
 
-def test_a_conversation_goes_on_after_everything_was_killed(fresh_system: System, fresh_user: User) -> None:
-    session_id = fresh_user.create()
-    fresh_user.ask(session_id, "My name is Ada.").raise_for_status()
-    fresh_system.kill_all()
-    fresh_system.restart()
-    assert "Ada" in fresh_user.ask(session_id, "What is my name?").json()["content"]["text"]
-    assert len(fresh_user.items(f"/sessions/{session_id}/messages")) == 4
+def test_a_conversation_goes_on_after_everything_was_killed(spare_system: System, spare_user: User) -> None:
+    session_id = spare_user.create()
+    spare_user.ask(session_id, "My name is Ada.").raise_for_status()
+    spare_system.kill_all()
+    spare_system.restart()
+    assert "Ada" in spare_user.ask(session_id, "What is my name?").json()["content"]["text"]
+    assert len(spare_user.items(f"/sessions/{session_id}/messages")) == 4
 
 
 @pytest.fixture
-def cut(fresh_system: System, fresh_user: User) -> tuple[str, httpx.Response, list[int]]:
+def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, list[int]]:
     """A session whose service was killed while its agent ran a tool: its id, the caller's answer, the agent's pids."""
-    session_id = fresh_user.create()
+    session_id = spare_user.create()
     # The marker is what the processes of this agent are found by; one of them leaves its session and its group.
     command = "setsid sleep 300.125 & sleep 300.125"
     with ThreadPoolExecutor(1) as caller:
-        asked = caller.submit(fresh_user.ask, session_id, scripted(bash(command), {"text": "never"}))
+        asked = caller.submit(spare_user.ask, session_id, scripted(bash(command), {"text": "never"}))
         until(lambda: len(sleeping()) >= 2, 30)
-        assert fresh_user.status(session_id) == "processing"
-        assert [call["status"] for call in fresh_user.items(f"/sessions/{session_id}/tool-calls")] == ["running"]
+        assert spare_user.status(session_id) == "processing"
+        assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["running"]
         pids = sleeping()
-        fresh_system.kill("session")
+        spare_system.kill("session")
         return session_id, asked.result(60), pids
 
 
 def test_a_query_cut_in_the_middle_of_a_tool_call_is_told_and_leaves_nothing_behind(
-    fresh_user: User, cut: tuple[str, httpx.Response, list[int]]
+    spare_user: User, cut: tuple[str, httpx.Response, list[int]]
 ) -> None:
     session_id, answer, pids = cut
     assert (answer.status_code, answer.json()["error_code"]) == (500, "RUN_INTERRUPTED")
     assert "retry-after" not in answer.headers  # what an agent did is not done twice
     until(lambda: all(map(gone, pids)))
-    assert fresh_user.status(session_id) == "active"
-    assert [call["status"] for call in fresh_user.items(f"/sessions/{session_id}/tool-calls")] == ["interrupted"]
-    assert fresh_user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
+    assert spare_user.status(session_id) == "active"
+    assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["interrupted"]
+    assert spare_user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 
-def test_killing_the_launcher_leaves_no_process(fresh_system: System) -> None:
-    pids = fresh_system.pids().values()
-    fresh_system.kill("launcher")
+def test_killing_the_launcher_leaves_no_process(spare_system: System) -> None:
+    pids = spare_system.pids().values()
+    spare_system.kill("launcher")
     until(lambda: all(map(gone, pids)))
 
 

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_lines_of_curl_lead_to_an_answer_and_a_tool_call(fresh_system: System) -> None:
+def test_the_lines_of_curl_lead_to_an_answer_and_a_tool_call(spare_system: System) -> None:
     [script] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
-    script = script.replace("http://127.0.0.1:8000", fresh_system.base_url)
+    script = script.replace("http://127.0.0.1:8000", spare_system.base_url)
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
     assert '"tool_name":"Write"' in ran.stdout
     assert "notes.txt" in ran.stdout

@@ -147,18 +147,18 @@ def test_a_deleted_session_takes_its_queue_with_it(user: User) -> None:
     until(lambda: not processes(session_id))
 
 
-def test_runs_that_wait_outlive_the_service(fresh_system: System, fresh_user: User) -> None:
-    session_id, first = held(fresh_user)
-    queued = [begin(fresh_user, session_id, scripted({"text": f"answer {n}"}), "enqueue") for n in range(2)]
-    fresh_system.kill("session")
-    until(answering(fresh_user, session_id), 60)
-    cut = fresh_user.ended(session_id, first)
+def test_runs_that_wait_outlive_the_service(spare_system: System, spare_user: User) -> None:
+    session_id, first = held(spare_user)
+    queued = [begin(spare_user, session_id, scripted({"text": f"answer {n}"}), "enqueue") for n in range(2)]
+    spare_system.kill("session")
+    until(answering(spare_user, session_id), 60)
+    cut = spare_user.ended(session_id, first)
     assert (cut["status"], cut["error_code"], cut["tool_calls"][0]["status"]) == (
         "failed",
         "RUN_INTERRUPTED",
         "interrupted",
     )
-    assert [fresh_user.ended(session_id, run_id)["text"] for run_id in queued] == ["answer 0", "answer 1"]
+    assert [spare_user.ended(session_id, run_id)["text"] for run_id in queued] == ["answer 0", "answer 1"]
 
 
 def test_the_turns_of_a_query_are_limited(user: User) -> None:

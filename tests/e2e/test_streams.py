@@ -99,18 +99,18 @@ def test_events_and_socket_and_the_users_own_stream_tell_the_same_facts(user: Us
     assert [fact["type"] for fact in told] == WHOLE
 
 
-def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(fresh_system: System, fresh_user: User) -> None:
-    session_id = fresh_user.create()
+def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
+    session_id = spare_user.create()
     path = f"/sessions/{session_id}/events"
     script = scripted(bash("until [ -e /workspace/go ]; do sleep 0.1; done"), {"text": "Done."})
-    with ThreadPoolExecutor(1) as caller, following(fresh_user, path, after="0") as events:
-        asked = caller.submit(asked_and_cut, fresh_user, session_id, script)
+    with ThreadPoolExecutor(1) as caller, following(spare_user, path, after="0") as events:
+        asked = caller.submit(asked_and_cut, spare_user, session_id, script)
         seen = facts(events, last="session.tool_call_started")
-        fresh_system.kill("gateway")
+        spare_system.kill("gateway")
         asked.result(30)
-        (fresh_system.data_dir / "workspaces" / session_id / "go").touch()
-    until(lambda: answers(fresh_user), 30)
-    with following(fresh_user, path, after=seen[-1].id) as events:
+        (spare_system.data_dir / "workspaces" / session_id / "go").touch()
+    until(lambda: answers(spare_user), 30)
+    with following(spare_user, path, after=seen[-1].id) as events:
         seen += facts(events)
     assert [event.event for event in seen] == WHOLE
     assert len({event.id for event in seen}) == len(seen)
@@ -165,13 +165,13 @@ def test_one_that_reads_nothing_holds_nobody_up(user: User, system: System) -> N
             assert facts(events)[-1].event == "session.run_completed"
 
 
-def test_a_system_that_stops_does_not_wait_for_followers(fresh_system: System, fresh_user: User) -> None:
-    session_id = fresh_user.create()
-    with following(fresh_user, f"/sessions/{session_id}/events") as events, talking(fresh_user, session_id) as client:
-        assert fresh_system.stop() == 0
+def test_a_system_that_stops_does_not_wait_for_followers(spare_system: System, spare_user: User) -> None:
+    session_id = spare_user.create()
+    with following(spare_user, f"/sessions/{session_id}/events") as events, talking(spare_user, session_id) as client:
+        assert spare_system.stop() == 0
         assert [event.event for event in events][-1] == "error"
         assert close_code(client) == 1001
-    assert "killed" not in fresh_system.output
+    assert "killed" not in spare_system.output
 
 
 def test_the_lines_of_the_guide_show_what_it_says(user: User, system: System) -> None:

@@ -189,21 +189,21 @@ def test_a_session_that_cannot_be_unpacked_stays_archived_until_it_can(user: Use
     assert len(get(user, session_id, "a").content) == 100_000
 
 
-def test_nothing_is_left_of_a_deleted_session(fresh_user: User, fresh_system: System) -> None:
-    session_id = fresh_user.create()
-    put(fresh_user, session_id, "a.txt", b"x")
-    archive(fresh_user, session_id, "none")
-    fresh_user.http.delete(f"/sessions/{session_id}").raise_for_status()
-    until(lambda: not list(fresh_system.data_dir.rglob(f"*{session_id}*")))
+def test_nothing_is_left_of_a_deleted_session(spare_user: User, spare_system: System) -> None:
+    session_id = spare_user.create()
+    put(spare_user, session_id, "a.txt", b"x")
+    archive(spare_user, session_id, "none")
+    spare_user.http.delete(f"/sessions/{session_id}").raise_for_status()
+    until(lambda: not list(spare_system.data_dir.rglob(f"*{session_id}*")))
 
 
-def test_a_session_is_archived_though_the_service_is_killed_meanwhile(fresh_user: User, fresh_system: System) -> None:
-    session_id = fresh_user.create()
-    fresh_user.bash(session_id, "head -c 12000000 /dev/urandom > big")
+def test_a_session_is_archived_though_the_service_is_killed_meanwhile(spare_user: User, spare_system: System) -> None:
+    session_id = spare_user.create()
+    spare_user.bash(session_id, "head -c 12000000 /dev/urandom > big")
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(archive, fresh_user, session_id, "xz")
-        until(lambda: list(fresh_system.data_dir.rglob("*.tar.xz.*.new")))
-        fresh_system.kill("session")
+        made = pool.submit(archive, spare_user, session_id, "xz")
+        until(lambda: list(spare_system.data_dir.rglob("*.tar.xz.*.new")))
+        spare_system.kill("session")
         assert made.result()["file_count"] == 1
-    fresh_user.http.post(f"/sessions/{session_id}/resume").raise_for_status()
-    assert len(get(fresh_user, session_id, "big").content) == 12_000_000
+    spare_user.http.post(f"/sessions/{session_id}/resume").raise_for_status()
+    assert len(get(spare_user, session_id, "big").content) == 12_000_000

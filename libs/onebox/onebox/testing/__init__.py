@@ -13,7 +13,7 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
-from onebox.testing.system import System
+from onebox.testing.system import System, until
 
 
 @pytest.fixture
@@ -86,12 +86,19 @@ def system() -> Generator[System]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def _spare() -> Generator[System]:
+    with System() as system:
+        yield system
+
+
 @pytest.fixture
-def fresh_system() -> Generator[System]:
-    """Give a whole system of the test's own, to kill and to restart."""
-    with System() as running:
-        running.start()
-        yield running
+def spare_system(_spare: System) -> System:
+    """Give a whole system to kill and to restart, however it is left: only the tests of one module share it."""
+    if not _spare.running():
+        _spare.start()
+    until(_spare.ready, 60)
+    return _spare
 
 
 def _open_folder() -> Generator[Path]:

@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.request import urlopen
 
 from onebox.children import allowed_environment, tether
 from onebox.ports import ReservedPort
@@ -118,6 +120,14 @@ class System:
         until(lambda: "is ready after" in self.output or not self.running(), _START_SECONDS)
         if not self.running():
             raise AssertionError(f"the system ended:\n{self.output}")
+
+    def ready(self) -> bool:
+        """Say whether every service answers."""
+        try:
+            with urlopen(f"{self.base_url}/health/ready", timeout=5) as answer:  # noqa: S310  our own address
+                return answer.status == HTTPStatus.OK
+        except OSError:
+            return False
 
     def running(self) -> bool:
         """Say whether the launcher is there."""
