@@ -1,12 +1,13 @@
 """PostgreSQL, as the services see it: one schema, a bounded pool, and a time limit on everything."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import asyncpg
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 type Row = dict[str, Any]
 
@@ -140,8 +141,9 @@ class Database:
 
 
 async def _speak_json(connection: "asyncpg.Connection[Any]") -> None:
+    # pydantic's own reader gives up before its writer does, at 200 levels, and then a row could not be read any more.
     for name in ("json", "jsonb"):
-        await connection.set_type_codec(name, schema="pg_catalog", encoder=_to_text, decoder=from_json)
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_to_text, decoder=json.loads)
 
 
 def _to_text(value: object) -> str:

@@ -11,8 +11,8 @@ from runtime import clock
 from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
-from eventing.recording import Change, FactMapper, Recorded
-from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, pending
+from eventing.recording import Change, FactMapper, FactUnreadable, Recorded
+from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, Unreadable, pending
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
@@ -74,8 +74,18 @@ class PostgresStore:
 
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""
-        rows = await self.database.fetch(FEED, str(after[0]), after[1], limit)
-        return [self._fed(row) for row in rows]
+        return [self._fed(row) for row in await self._rows(after, limit)]
+
+    async def places(self, after: Cursor, limit: int) -> list[Fed | Unreadable]:
+        """Give what `feed` gives, and what is there in place of facts that nobody can read.
+
+        Raises:
+            MapperDeserialisationError: one is of a kind or version that only another release knows.
+        """
+        return [self._place(row) for row in await self._rows(after, limit)]
+
+    async def _rows(self, after: Cursor, limit: int) -> list[Row]:
+        return await self.database.fetch(FEED, str(after[0]), after[1], limit)
 
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
         rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
@@ -92,6 +102,13 @@ class PostgresStore:
         envelope = Envelope.read(row["envelope"])
         place = row["originator_id"], row["originator_version"], row["recorded_at"]
         return Fed((int(row["tx"]), row["position"]), Recorded(*place, fact, envelope, row["owner"]))
+
+    def _place(self, row: Row) -> Fed | Unreadable:
+        try:
+            return self._fed(row)
+        except FactUnreadable as error:
+            cursor = int(row["tx"]), row["position"]
+            return Unreadable(cursor, row["originator_id"], row["originator_version"], row["topic"], str(error))
 
     async def _meaning(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
         match violation.constraint_name:

@@ -8,12 +8,13 @@ from uuid import UUID
 from contracts.messages import Event
 from eventsourcing.domain import CanMutateAggregate, DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
+from pydantic import ValidationError
 from pydantic_core import from_json
 from runtime.envelope import Envelope
 
 from eventing.aggregate import Aggregate
 
-__all__ = ["Change", "FactMapper", "FactTooLarge", "Recorded", "StoredEvent"]
+__all__ = ["Change", "FactMapper", "FactTooLarge", "FactUnreadable", "Recorded", "StoredEvent"]
 
 
 LARGEST_FACT = 6 * 2**20
@@ -58,6 +59,10 @@ class FactTooLarge(Exception):
     """A fact has too many bytes to be stored."""
 
 
+class FactUnreadable(MapperDeserialisationError):
+    """What is stored of a fact of a known kind and version cannot be read, by this release or a later one."""
+
+
 class FactMapper(Mapper[UUID]):
     """Stores facts as JSON. Their topic is `subject;version`, never a module path, so code can move."""
 
@@ -69,25 +74,31 @@ class FactMapper(Mapper[UUID]):
 
         Raises:
             FactTooLarge: the bus would not carry it, and so would carry nothing behind it either.
+            FactUnreadable: nobody could read it back; JSON is written that is nested deeper than it is read.
         """
         fact = cast(Change, domain_event).fact
         state = fact.model_dump_json().encode()
         if len(state) > LARGEST_FACT:
             raise FactTooLarge(f"{fact.subject} has {len(state)} bytes; {LARGEST_FACT} is the most")
         topic = f"{fact.subject};{fact.version}"
+        self.to_fact(topic, state, {fact.subject: type(fact)})
         return StoredEvent(domain_event.originator_id, domain_event.originator_version, topic, state)
 
     def to_fact(self, topic: str, state: bytes, facts: dict[str, type[Event]]) -> Event:
         """Give the fact of a row, in today's version.
 
         Raises:
-            MapperDeserialisationError: the topic is not one of `facts`, or the state does not fit it.
+            MapperDeserialisationError: the topic is not one of `facts`: of another release, perhaps.
+            FactUnreadable: the state does not fit it.
         """
         subject, _, version = topic.partition(";")
+        kind = facts.get(subject)
+        if kind is None or not version.isdecimal() or not 1 <= int(version) <= kind.version:
+            raise MapperDeserialisationError(f"{topic} is not known here")
         try:
-            return current(facts[subject], int(version), state)
+            return current(kind, int(version), state)
         except (KeyError, ValueError) as error:
-            raise MapperDeserialisationError(f"{topic} cannot be read: {error}") from error
+            raise FactUnreadable(f"{topic} cannot be read: {_shape(error)}") from error
 
 
 def current(kind: type[Event], version: int, state: bytes) -> Event:
@@ -100,3 +111,10 @@ def current(kind: type[Event], version: int, state: bytes) -> Event:
         return kind.model_validate_json(state)
     old: dict[str, Any] = from_json(state)
     return kind.model_validate(kind.upcast(version, old))
+
+
+def _shape(error: Exception) -> str:
+    # A pydantic error repeats the input, and the input may hold a secret.
+    if isinstance(error, ValidationError):
+        return str(error.errors(include_input=False, include_url=False, include_context=False))
+    return repr(error)

@@ -9,16 +9,20 @@ spares that work.
 # nats-py leaves the keyword parameters of its methods without types.
 
 import asyncio
+import json
 from typing import Any, cast
 
 from nats.js import JetStreamContext
 from nats.js.api import PubAck
 from nats.js.errors import APIError, NotFoundError
+from runtime.logging import get_logger
 
 from eventing import metrics, wire
 from eventing.postgres import PostgresStore
-from eventing.store import START, Cursor, Fed
-from eventing.streams import LARGEST_STREAM, provision
+from eventing.store import START, Cursor, Fed, Unreadable
+from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, provision
+
+log = get_logger()
 
 BATCH = 256
 POLL = 0.25
@@ -64,13 +68,16 @@ class Relay:
         self.cursor = await self._place() if self.sequence else START
 
     async def once(self) -> int:
-        """Publish one batch and give its size.
+        """Publish one batch and give its size. What nobody can read is dead-lettered first, and passed over.
 
         Raises:
             APIError: another relay was first; `resume` and go on.
         """
-        batch = await self.store.feed(self.cursor, BATCH)
-        public = [fed for fed in batch if fed.recorded.fact.published]
+        batch = await self.store.places(self.cursor, BATCH)
+        for place in batch:
+            if isinstance(place, Unreadable):
+                await self._bury(place)
+        public = [fed for fed in batch if isinstance(fed, Fed) and fed.recorded.fact.published]
         acks = await asyncio.gather(
             *(self._publish(fed, self.sequence + n) for n, fed in enumerate(public)), return_exceptions=True
         )
@@ -95,6 +102,20 @@ class Relay:
         return await self.js.publish(
             wire.subject(fed.recorded), body, timeout=5, stream=self.stream, headers=cast(dict[str, Any], headers)
         )
+
+    async def _bury(self, place: Unreadable) -> None:
+        # Only where it is: what it holds may be nobody's business, and stays in the table.
+        told = {
+            "cursor": f"{place.cursor[0]}:{place.cursor[1]}",
+            "id": str(place.id),
+            "version": place.version,
+            "topic": place.topic,
+        }
+        subject = f"dead.{self.service}.relay"
+        headers = {"dead-reason": place.reason[:1000], "Nats-Msg-Id": f"{subject}.{place.id}.{place.version}"}
+        await self.js.publish(subject, json.dumps(told).encode(), timeout=5, stream=DEAD_LETTERS, headers=headers)
+        log.error("a stored fact that cannot be read is passed over", reason=place.reason, **told)
+        metrics.relay_unreadable.inc()
 
     async def _place(self) -> Cursor:
         try:

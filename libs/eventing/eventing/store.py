@@ -46,6 +46,17 @@ class Fed:
     recorded: Recorded[Any]
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A place in the feed whose fact nobody can read: whose it is, and why. What it holds may be secret."""
+
+    cursor: Cursor
+    id: UUID
+    version: int
+    topic: str
+    reason: str
+
+
 class EventStore(Protocol):
     """Keeps the facts of one service. Each method may raise when its storage is down; nothing is half done then."""
 

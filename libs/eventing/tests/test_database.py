@@ -22,11 +22,15 @@ def stop(server: EmbeddedPostgres) -> None:
     server.child.finish()
 
 
+def deep(levels: int) -> Any:
+    return {"a": deep(levels - 1)} if levels else 1
+
+
 async def test_a_statement_finds_the_tables_of_the_schema(database: Database) -> None:
     assert await database.fetchval("SELECT current_schema()") == "jar"
 
 
-@pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, [], "text", None])
+@pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, [], "text", None, deep(253)])
 async def test_json_comes_and_goes_as_python_values(small: Database, value: Any) -> None:
     assert await small.fetchval("SELECT $1::jsonb", value) == value
 

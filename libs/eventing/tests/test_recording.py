@@ -1,13 +1,49 @@
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
+from contracts.messages import Event
 from contracts.samples import RUN, SESSION
-from contracts.session.events import RunFailed
-from eventing.recording import LARGEST_FACT, Change, FactMapper, FactTooLarge
+from contracts.session.events import MessageRecorded, RunCompleted, RunFailed
+from eventing.recording import LARGEST_FACT, Change, FactMapper, FactTooLarge, FactUnreadable
+from eventing.testing.messages import LockSet
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def deep(levels: int) -> Any:
+    return {"a": deep(levels - 1)} if levels else 1
+
+
+def answered(levels: int) -> Event:
+    return RunCompleted.model_validate({**RunCompleted.sample, "structured_output": deep(levels)})
+
+
+def called(levels: int) -> Event:
+    block = {"type": "tool_use", "id": "t", "tool_call_id": RUN, "name": "T", "input": deep(levels)}
+    return MessageRecorded.model_validate({**MessageRecorded.sample, "blocks": [block]})
+
+
+@pytest.mark.parametrize("fact", [answered(201), answered(250), called(200), called(245)])
+def test_a_fact_that_nobody_could_read_back_is_not_stored(fact: Event) -> None:
+    with pytest.raises(FactUnreadable, match=fact.subject):
+        FactMapper().to_stored_event(Change(UUID(SESSION), 1, AT, fact))
+
+
+@pytest.mark.parametrize("fact", [answered(150), called(150)])
+def test_a_fact_as_deep_as_is_read_is_stored(fact: Event) -> None:
+    stored = FactMapper().to_stored_event(Change(UUID(SESSION), 1, AT, fact))
+    assert FactMapper().to_fact(stored.topic, stored.state, {fact.subject: type(fact)}) == fact
+
+
+def test_what_is_said_of_a_fact_that_cannot_be_read_is_not_what_it_holds() -> None:
+    with pytest.raises(FactUnreadable) as unreadable:
+        FactMapper().to_fact("evt.jar.lock_set;1", b'{"code": ["sesame"]}', {LockSet.subject: LockSet})
+    assert "sesame" not in str(unreadable.value)
 
 
 def test_a_fact_that_the_bus_would_not_carry_is_not_stored() -> None:
     fact = RunFailed.model_validate({**RunFailed.sample, "run_id": RUN, "error_detail": "x" * LARGEST_FACT})
     with pytest.raises(FactTooLarge, match=r"evt\.session\.run_failed"):
-        FactMapper().to_stored_event(Change(UUID(SESSION), 1, datetime(2026, 11, 25, tzinfo=UTC), fact))
+        FactMapper().to_stored_event(Change(UUID(SESSION), 1, AT, fact))

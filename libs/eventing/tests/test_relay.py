@@ -1,6 +1,7 @@
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import json
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 from uuid import UUID
@@ -14,15 +15,17 @@ from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.relay import Relay
 from eventing.store import START
-from eventing.streams import jetstream
+from eventing.streams import DEAD_LETTERS, jetstream
 from eventing.testing import background, eventually
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from eventsourcing.persistence import MapperDeserialisationError
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
+from prometheus_client import REGISTRY
 from runtime.envelope import Envelope
 from runtime.forever import forever
 
@@ -119,6 +122,49 @@ async def test_unpublished_facts_stay_at_home(
     await record(postgres_store, JarOpened(label="one"), LockSet.example(), ADDED, LockSet.example())
     await drain(relay)
     assert await facts(js) == [JarOpened(label="one"), ADDED]
+
+
+async def spoil(database: Database, version: int, change: str) -> None:
+    await database.execute(f"UPDATE events SET {change} WHERE originator_version = $1", version)  # noqa: S608
+
+
+async def test_a_fact_that_nobody_can_read_is_passed_over(
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext
+) -> None:
+    await record(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
+    await spoil(database, 2, "state = convert_to(repeat('[', 201), 'UTF8')")
+    await spoil(database, 3, """state = '{"code": ["sesame"]}'""")
+    counted = REGISTRY.get_sample_value("relay_unreadable_total") or 0
+    await drain(relay)
+    assert await facts(js) == [JarOpened(label="one"), ADDED]
+    assert REGISTRY.get_sample_value("relay_unreadable_total") == counted + 2
+
+
+async def test_the_place_of_a_fact_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext
+) -> None:
+    await record(postgres_store, LockSet.example())
+    [fed] = await postgres_store.feed(START, 1)
+    await spoil(database, 1, """state = '{"code": ["sesame"]}'""")
+    await drain(relay)
+    letter = await js.get_last_msg(DEAD_LETTERS, "dead.jar.relay")
+    place = {"cursor": "{}:{}".format(*fed.cursor), "id": str(JAR), "version": 1, "topic": "evt.jar.lock_set;1"}
+    assert json.loads(letter.data or b"") == place
+    assert "sesame" not in str(letter)
+    assert "cannot be read" in (letter.headers or {})["dead-reason"]
+
+
+@pytest.mark.parametrize("topic", ["evt.jar.later;1", "evt.jar.marble_added;9"])
+async def test_a_fact_of_another_release_is_not_passed_over(
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext, topic: str
+) -> None:
+    await record(postgres_store, ADDED, ADDED)
+    await spoil(database, 1, f"topic = '{topic}'")
+    with pytest.raises(MapperDeserialisationError, match=topic):
+        await drain(relay)
+    await spoil(database, 1, "topic = 'evt.jar.marble_added;2'")
+    await drain(relay)
+    assert await facts(js) == [ADDED, ADDED]
 
 
 async def test_more_than_a_batch_is_published_in_order(

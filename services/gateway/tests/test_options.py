@@ -47,11 +47,17 @@ WRONG: list[tuple[str, Any]] = [
     ("system_prompt", {"type": "preset"}),
     ("max_turns", 0),
     ("max_turns", 1.5),
+    ("max_turns", True),
+    ("max_turns", "5"),
     ("max_turns", 10_001),
     ("max_budget_usd", 0),
     ("max_budget_usd", -1),
+    ("max_budget_usd", True),
+    ("max_budget_usd", "5"),
     ("max_budget_usd", 2_000_000),
     ("timeout_seconds", 0),
+    ("timeout_seconds", True),
+    ("timeout_seconds", "7"),
     ("timeout_seconds", 86_401),
     ("disallowed_tools", ["--x"]),
     ("disallowed_tools", ["Bash(" + "x" * 150 + ")"] * 100),
@@ -62,6 +68,9 @@ WRONG: list[tuple[str, Any]] = [
     ("output_format", {"type": "json_schema", "schema": {"type": "object", "required": "n"}}),
     ("output_format", {"type": "json_schema", "schema": {"type": "object", "$comment": "x" * 33_000}}),
     ("output_format", {"type": "json_schema", "schema": {"type": "object", "not": deep(200)}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "default": deep(64)}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "const": deep(400)}}),
+    ("output_format", {"type": "json_schema", "schema": {"type": "object", "enum": [deep(225)]}}),
     ("env", {"A B": "1"}),
     ("env", {"1A": "1"}),
     ("env", {"A\n": "1"}),
@@ -91,6 +100,24 @@ def test_every_option_has_a_wrong_value_here():
 async def test_an_option_that_is_not_valid_is_422_and_named(client: httpx.AsyncClient, name: str, wrong: Any):
     answer = await client.post(SESSIONS, json={"sdk_options": {name: wrong}})
     assert (answer.status_code, answer.json()["errors"][0]["loc"][:3]) == (422, ["body", "sdk_options", name])
+
+
+async def test_a_whole_number_of_dollars_is_a_number(client: httpx.AsyncClient, services: Services):
+    await services.answer(CreateSession, samples.session())
+    await client.post(SESSIONS, json={"sdk_options": {"max_budget_usd": 5}})
+    assert services.heard[-1][0].sdk_options.max_budget_usd == 5
+
+
+async def test_metadata_as_deep_as_is_allowed_are_taken(client: httpx.AsyncClient, services: Services):
+    await services.answer(ChangeSession, samples.session())
+    assert (await client.patch(ONE, json={"metadata": deep(63)})).status_code == 200
+    assert services.heard[-1][0].metadata == deep(63)
+
+
+@pytest.mark.parametrize("levels", [64, 198, 225, 400])
+async def test_metadata_that_are_nested_too_deep_are_422_and_named(client: httpx.AsyncClient, levels: int):
+    answer = await client.patch(ONE, json={"metadata": deep(levels)})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "metadata"])
 
 
 async def test_a_wrong_variable_is_not_shown_again(client: httpx.AsyncClient):

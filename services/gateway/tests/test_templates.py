@@ -47,6 +47,8 @@ async def test_a_template_is_made(client: httpx.AsyncClient, services: Services)
         {"description": "x" * 2001},
         {"default_mode": "forked"},
         {"is_public": None},
+        {"is_public": "yes"},
+        {"is_public": 1},
         {"sdk_options": None},
         {"sdk_options": {"allowed_tools": ["Raed"]}},
         {"usage_count": 1},

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import Ruling, ToolUseBlock
+from runtime import nesting
 from session.agent import Delta, Limits, Said, ToolReturned
+from session.agent.telling import CUT
 from session.sandbox import Sandbox
 
 from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted
@@ -120,6 +122,19 @@ async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubl
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), fail)])
     assert told.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
+
+
+async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unasked(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+        pytest.fail(f"{name} was asked for")
+
+    monkeypatch.setattr(nesting, "DEEPEST", 0)  # the agent's own tools take nothing that is deep
+    spec = replica.spec(permission_mode="default")
+    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), never)])
+    assert told.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
+    assert not (replica.workspaces / "one" / "made").exists()
 
 
 async def test_a_tool_that_is_allowed_runs(replica: Replica) -> None:

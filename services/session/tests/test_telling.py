@@ -1,10 +1,13 @@
 """What the SDK's messages mean, whatever an agent writes into them."""
 
 import json
+from typing import Any
 
 import claude_agent_sdk as sdk
+import pytest
+from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent.telling import Delta, Said, Teller, ToolReturned
+from session.agent.telling import CUT, TOO_DEEP, Delta, Finished, Said, Teller, ToolReturned
 
 LONE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -51,3 +54,43 @@ def test_whole_characters_stay_as_they_are() -> None:
     whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
     said = spoken(Teller(), sdk.AssistantMessage(content=[whole], model="m"))
     assert said.blocks == [TextBlock(text="\U0001f600")]
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def answering(output: Any) -> Finished:
+    result = sdk.ResultMessage("success", 1, 1, is_error=False, num_turns=1, session_id="s", structured_output=output)
+    [finished] = Teller(structured=True).tell(result)
+    assert isinstance(finished, Finished)
+    return finished
+
+
+def test_an_answer_as_deep_as_is_allowed_is_kept() -> None:
+    assert answering(nested(64)).structured_output == nested(64)
+
+
+@pytest.mark.parametrize("levels", [65, 225, 5_000])
+def test_an_answer_that_is_nested_too_deep_is_not_valid(levels: int) -> None:
+    finished = answering(nested(levels))
+    told = finished.structured_output, finished.error_code, finished.error_detail
+    assert told == (None, Code.OUTPUT_NOT_VALID, TOO_DEEP)
+
+
+@pytest.mark.parametrize(("levels", "kept"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
+def test_of_a_tools_input_that_is_nested_too_deep_only_that_is_told(levels: int, kept: Any) -> None:
+    said = spoken(Teller(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m"))
+    [call] = said.blocks
+    assert isinstance(call, ToolUseBlock)
+    assert call.input == kept
+
+
+def test_of_a_tools_output_that_is_nested_too_deep_only_that_is_told() -> None:
+    parts = [{"type": "text", "text": nested(5_000)}]
+    [returned] = Teller().tell(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
+    assert isinstance(returned, ToolReturned)
+    assert returned.output == CUT

@@ -7,7 +7,16 @@ from typing import Annotated, Self
 
 from contracts.session.tools import KNOWN_TOOLS
 from contracts.session.values import SdkOptions
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from runtime.nesting import DEEPEST, too_deep
 
 from gateway.schemas.json_schema import check_schema
 
@@ -28,6 +37,13 @@ def at_most[V](size: int) -> Callable[[V], V]:
         return value
 
     return check
+
+
+def shallow[V](value: V) -> V:
+    """Check that a value is not nested too deep: before anything else looks at it, and names a place deep inside."""
+    if too_deep(value):
+        raise ValueError(f"this is nested more than {DEEPEST} levels deep")
+    return value
 
 
 def _known(tool: str) -> str:
@@ -54,7 +70,9 @@ def _free(name: str) -> str:
 
 Tool = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_known)]
 Tools = Annotated[list[Tool], Field(max_length=200), AfterValidator(at_most(8 * 1024))]
-OutputFormat = Annotated[dict[str, JsonValue], AfterValidator(at_most(32 * 1024)), AfterValidator(_schema)]
+OutputFormat = Annotated[
+    dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(32 * 1024)), AfterValidator(_schema)
+]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100), AfterValidator(_free)]
 Environment = Annotated[
     dict[Variable, Annotated[str, Field(max_length=8 * 1024)]],
@@ -68,6 +86,8 @@ Server = Annotated[str, Field(min_length=1, max_length=200)]
 
 class Options(SdkOptions):
     """What a client names, and nothing else, overrides what was there before; a null takes it back to the default."""
+
+    model_config = ConfigDict(strict=True)  # true is no number, nor is "5"
 
     model: Model | None = None
     fallback_model: Model | None = None

@@ -8,15 +8,15 @@ from contracts.session.commands import ChangeSession, CreateSession
 from contracts.session.forks import ForkSession
 from contracts.session.queries import SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
-from gateway.schemas.options import Options, at_most
+from gateway.schemas.options import Options, at_most, shallow
 from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-type Metadata = Annotated[dict[str, JsonValue], AfterValidator(at_most(16 * 1024))]
+type Metadata = Annotated[dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(16 * 1024))]
 
 
 class NewSession(Body):

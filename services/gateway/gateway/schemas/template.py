@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.samples import TEMPLATE, TIME, USER
 from contracts.session.templates import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
 from contracts.session.values import TemplateMode
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
@@ -30,7 +30,7 @@ class NewTemplate(Body):
     category: Category = "GENERAL"
     sdk_options: TemplateOptions = TemplateOptions()
     default_mode: TemplateMode = "interactive"
-    is_public: bool = False
+    is_public: StrictBool = False
 
     def command(self) -> CreateTemplate:
         """Ask for the template."""
@@ -49,7 +49,7 @@ class TemplateChange(Body):
     category: Category = UNCHANGED
     sdk_options: TemplateOptions = UNCHANGED
     default_mode: TemplateMode = UNCHANGED
-    is_public: bool = UNCHANGED
+    is_public: StrictBool = UNCHANGED
 
     def command(self, template_id: UUID) -> ChangeTemplate:
         """Ask for the change."""

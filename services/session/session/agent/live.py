@@ -23,9 +23,10 @@ from claude_agent_sdk import (
 )
 from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
+from runtime.nesting import too_deep
 
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
-from session.agent.telling import Finished, Teller, Told, clean
+from session.agent.telling import CUT, Finished, Teller, Told, clean
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
@@ -231,6 +232,8 @@ class Agent:
         return replace(told, error_code=Code.AGENT_FAILED, error_detail=STOPPED)
 
     async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
+        if too_deep(given):  # nobody could be shown what would run
+            return PermissionResultDeny(message=DENIED.format(CUT["reason"]))
         tool_use_id = clean(context.tool_use_id or "")
         # So that an agent which takes the conversation up knows what it had asked for.
         await self._transcript.holds(tool_use_id, STORED_WITHIN)

@@ -14,6 +14,7 @@ from contracts.refusals import Code
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
+from runtime.nesting import DEEPEST, too_deep
 
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
@@ -21,6 +22,9 @@ COST_PLACES = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
 LARGEST_OUTPUT = 512 * 1024
 TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
+TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {DEEPEST} levels deep."
+CUT: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {DEEPEST} levels deep."}
+"""Stands for what went into a tool or came out of it and is too deep to be kept."""
 NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
@@ -120,14 +124,17 @@ class Teller:
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)  # noqa: A001  the SDK's name
                 self._begun[id] = time.monotonic()
-                return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=clean(input))
+                return ToolUseBlock(
+                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(CUT if too_deep(input) else input)
+                )
             case _:
                 return None
 
     def _returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
         id, now = clean(part.tool_use_id), time.monotonic()  # noqa: A001  the SDK's name
         took = now - self._begun.pop(id, now)
-        return ToolReturned(id, {"content": clean(_text(part.content))}, bool(part.is_error), int(took * 1000))
+        output = CUT if too_deep(part.content) else {"content": _text(part.content)}
+        return ToolReturned(id, clean(output), bool(part.is_error), int(took * 1000))
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._begun.clear()
@@ -140,9 +147,12 @@ class Teller:
             for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         )
         code, detail = _error(result) if result.is_error else (None, None)
-        output: JsonValue = clean(result.structured_output) if self.structured and code is None else None
-        if self.structured and code is None and output is None:
-            code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
+        output: JsonValue = None
+        if self.structured and code is None:
+            if too_deep(result.structured_output):
+                code, detail = Code.OUTPUT_NOT_VALID, TOO_DEEP
+            elif (output := clean(result.structured_output)) is None:
+                code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
         if len(json.dumps(output)) > LARGEST_OUTPUT:
             output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
         return Finished(
