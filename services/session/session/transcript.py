@@ -10,11 +10,16 @@ from uuid import UUID
 from claude_agent_sdk import SessionKey, SessionListSubkeysKey, SessionStoreEntry
 from eventing.patience import patiently
 
+COPY_TIMEOUT = 60.0
+"""Seconds: enough for gigabytes, but no service hears of events that are younger than a statement that goes."""
+# Only while the session exists: an agent may be ended after its session was deleted. Who deletes the session waits for
+# an entry that is being added, and then removes it too.
 APPEND = """
-    WITH appended AS (
+    WITH existing AS MATERIALIZED (SELECT FROM sessions WHERE id = $1::text::uuid FOR KEY SHARE), appended AS (
         INSERT INTO transcript (session_id, subpath, entry_id, type, entry)
         SELECT $1, $2, entry_id, type, entry
         FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS e (entry_id, type, entry, n)
+        WHERE EXISTS (SELECT FROM existing)
         ORDER BY n
         ON CONFLICT DO NOTHING
         RETURNING position
@@ -47,8 +52,8 @@ BEGUN = (
 class Database(Protocol):
     """What this needs of a connection pool whose search path is the service's schema."""
 
-    async def execute(self, query: str, *args: object) -> str:
-        """Run a statement."""
+    async def execute(self, query: str, *args: object, within: float | None = None) -> str:
+        """Run a statement, for so many seconds at most if not for as many as usual."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
@@ -73,7 +78,7 @@ class Transcript:
         self._calls, self._grown = set[str](), asyncio.Event()
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        """Add the entries in their order; those that are there already are left out.
+        """Add the entries in their order; those that are there already are left out, and all if the session is gone.
 
         Raises:
             PermissionError: they are of another session. What an agent runs can write anything in the agent's name.
@@ -145,7 +150,7 @@ class Transcripts:
 
     async def copy(self, session_id: UUID, fork_id: UUID, messages: int) -> None:
         """Let a session that has no conversation yet know the first `messages` of another one."""
-        await self.database.execute(COPY, str(session_id), str(fork_id), messages)
+        await self.database.execute(COPY, str(session_id), str(fork_id), messages, within=COPY_TIMEOUT)
 
     async def delete_session(self, session_id: UUID) -> None:
         """Forget a session's conversation, and those of its subagents."""

@@ -26,6 +26,8 @@ from simulator.app import create_app
 from services.session.tests.desk import Desk
 
 MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
+# Stands for the table of sessions, of which the transcript only wants to know that one is there.
+EXISTING = "INSERT INTO sessions SELECT unnest($1::uuid[])"
 PROVIDER_KEY = "sk-key-of-the-provider"
 SESSIONS = UUID("0197a1f0-0000-7000-8000-000000000000")
 
@@ -120,6 +122,9 @@ async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
     async with Database.open(database_url, "session") as database:
         await database.execute("CREATE SCHEMA session")
         await database.execute(MIGRATION.read_text())
+        await database.execute("CREATE TABLE sessions (id uuid PRIMARY KEY)")
+        named = [uuid5(SESSIONS, name) for name in ("one", "two", "three")]
+        await database.execute(EXISTING, [*named, UUID(int=1), UUID(int=2)])
         yield Transcripts(database)
 
 

@@ -9,8 +9,10 @@ from contracts.refusals import Code
 from contracts.session.values import Ruling, ToolUseBlock
 from runtime import nesting
 from session.agent import Delta, Limits, Said, ToolReturned
+from session.agent.hiding import hider
 from session.agent.telling import CUT
 from session.sandbox import Sandbox
+from structlog.testing import capture_logs
 
 from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted
 
@@ -205,6 +207,34 @@ async def test_an_agent_that_does_not_start_has_failed(new_replica: NewReplica) 
     async with new_replica(sandbox=Sandbox(Path("/bin/false"))) as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
+
+
+async def test_an_agent_that_does_not_start_leaves_no_value_of_a_variable_in_the_log(replica: Replica) -> None:
+    with capture_logs() as logged:
+        end = (await replica.ask("Hi.", env={"HTTPS_PROXY": "http://user:s3cr3t@proxy:99999"})).end
+    assert end.error_code is Code.AGENT_FAILED
+    assert 'HTTPS_PROXY: "***"' in str(logged)
+    assert "s3cr3t" not in str((logged, end))
+
+
+async def test_a_reason_holds_no_value_of_a_variable(replica: Replica) -> None:
+    wrong = {"type": "json_schema", "schema": {"$ref": "#/s3cr3t"}}
+    end = (await replica.ask("Hi.", env={"TOKEN": "s3cr3t"}, output_format=wrong)).end
+    assert "sdk_options.output_format: can't resolve reference #/***" in str(end.error_detail)
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "hidden"),
+    [
+        (["s3cr3t", "s3cr3t-longer"], "is s3cr3t-longer s3cr3t", "is *** ***"),
+        (["*", "\n"], "2 * 3\n", "2 *** 3\n"),
+        (['say "so"'], r'{"it": "say \"so\""}', '{"it": "***"}'),
+        (["one\ntwo"], "line two", "line ***"),
+        ([""], "nothing", "nothing"),
+    ],
+)
+def test_values_are_hidden(values: list[str], text: str, hidden: str) -> None:
+    assert hider(values)(text) == hidden
 
 
 async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
-from contracts.session.commands import CancelRun, DeleteSession, StartRun
+from contracts.session.commands import CancelRun, ChangeSession, DeleteSession, EndRun, StartRun
 from contracts.session.events import RunRequested
 from contracts.session.queries import GetRun, RunSummary, RunView
-from contracts.session.values import Ruling, SdkOptions, TextBlock, ToolUseBlock
+from contracts.session.values import Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing import patience
 from eventing.dispatch import Dispatcher
 from eventing.reactions import Reaction, TakenOver
@@ -45,20 +48,19 @@ async def as_they_are(_session_id: UUID, options: SdkOptions) -> SdkOptions:
     return options
 
 
-def roomy(_session_id: UUID) -> Any:
-    """Give a workspace that is not full."""
-    return SimpleNamespace(check_room=lambda: None)
-
-
 class Worker:
     """Works on one run, with an agent that does what the test wants."""
 
     def __init__(self, desk: Desk, run: RunView) -> None:
-        self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID]]()
+        self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
+        self.transcripts, self.workspace = AsyncMock(), Mock()
 
-    async def close(self, session_id: UUID, run_id: UUID) -> None:
+    async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
         self.closed.append((session_id, run_id))
+
+    def files(self, _session_id: UUID) -> Mock:
+        return self.workspace
 
     async def works(self, turn: Turn) -> None:
         def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[Told]:
@@ -74,7 +76,12 @@ class Worker:
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
         tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
-        tools.workspace, tools.files, tools.environments = str, roomy, SimpleNamespace(revealed=as_they_are)
+        tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
+        tools.workspace, tools.files, tools.environments = (
+            str,
+            self.files,
+            SimpleNamespace(revealed=as_they_are),
+        )
         return recorded, Reaction(tools, self.dispatcher, envelope)
 
     async def start_another(self) -> RunSummary:
@@ -154,7 +161,30 @@ async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
         yield USED
 
     await worker.works(turn)
-    assert len(worker.closed) == 1
+    assert (worker.run.session_id, worker.run.id) in worker.closed
+
+
+async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[Told]:
+        await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
+        yield USED
+
+    await worker.works(turn)
+    worker.workspace.remove.assert_called_once_with()
+    worker.transcripts.delete_session.assert_awaited_once_with(worker.run.session_id)
+
+
+async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[Told]:
+        yield pytest.fail("an agent was started")
+
+    await worker.start_another()
+    session_id, used = worker.run.session_id, Usage(cost_usd=Decimal("0.5"))
+    await worker.desk.send(EndRun(session_id=session_id, run_id=worker.run.id, attempt=1, usage=used))
+    worker.run = await worker.desk.submit(session_id)
+    await worker.desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(max_budget_usd=0.5)))
+    await worker.works(turn)
+    assert (await worker.ended()).error_code is Code.BUDGET_EXCEEDED
 
 
 async def test_a_refusal_that_does_not_mean_the_end_of_the_run_fails_the_worker(worker: Worker) -> None:

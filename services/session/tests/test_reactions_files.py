@@ -27,7 +27,8 @@ from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from runtime.clock import now
 from runtime.envelope import Envelope
-from session.reactions.archive import pack_workspace, unpack_workspace
+from session.app import service
+from session.reactions.archive import LOST, pack_workspace, unpack_workspace
 from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
@@ -37,6 +38,9 @@ from services.session.tests.desk import OWNER, Desk
 PARENT, COPY = UUID(SESSION), UUID(FORK)
 ARCHIVE, FORKED, RESUME = ArchiveSession.example(), ForkSession.example(), ResumeSession(session_id=PARENT)
 DELETE = DeleteSession(session_id=PARENT)
+PACKING = ArchiveRequested(archive_id=ARCHIVE.archive_id, compression=ARCHIVE.compression)
+UNPACKING = UnarchiveRequested(archive_id=ARCHIVE.archive_id)
+COPYING = SessionForked(parent_session_id=PARENT, message_ids=[])
 PLAIN, COPIED = f"workspaces/{SESSION}/a.txt", f"workspaces/{FORK}/a.txt"
 PACKED = f"archives/{SESSION}/{ARCHIVE.archive_id}.tar.gz"
 
@@ -81,15 +85,17 @@ class Hands:
         recorded = Recorded(id, 1, now(), fact, envelope, UUID(USER))
         await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
 
+    async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
+        await self.react(next(listed.lost for listed in service.reactions.shared if listed.name == name), id, fact)
+
     async def pack(self) -> None:
-        asked = ArchiveRequested(archive_id=ARCHIVE.archive_id, compression=ARCHIVE.compression)
-        await self.react(pack_workspace, PARENT, asked)
+        await self.react(pack_workspace, PARENT, PACKING)
 
     async def unpack(self) -> None:
-        await self.react(unpack_workspace, PARENT, UnarchiveRequested(archive_id=ARCHIVE.archive_id))
+        await self.react(unpack_workspace, PARENT, UNPACKING)
 
     async def copy(self) -> None:
-        await self.react(copy_parent, COPY, SessionForked(parent_session_id=PARENT, message_ids=[]))
+        await self.react(copy_parent, COPY, COPYING)
 
     async def delete(self) -> None:
         session = await self.session()
@@ -236,3 +242,55 @@ async def test_a_fork_that_is_deleted_while_it_is_copied_leaves_nothing(hands: H
     hands.meanwhile = [(CompleteFork, lambda: hands.desk.send(DeleteSession(session_id=COPY)))]
     await hands.copy()
     assert hands.all() == [PLAIN]
+
+
+async def test_a_fork_that_is_given_up_fails_and_leaves_no_files(hands: Hands) -> None:
+    await hands.desk.send(FORKED)
+    (hands.root / "workspaces" / FORK).mkdir()
+    (hands.root / COPIED).write_text("hello")
+    await hands.give_up("copy_parent", COPY, COPYING)
+    fork = await hands.session(COPY)
+    assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, LOST)
+    assert hands.all() == [PLAIN]
+
+
+async def test_a_fork_that_another_worker_made_is_not_given_up(hands: Hands) -> None:
+    await hands.desk.send(FORKED)
+    await hands.copy()
+    await hands.give_up("copy_parent", COPY, COPYING)
+    assert ((await hands.session(COPY)).ready, hands.all()) == (True, [PLAIN, COPIED])
+
+
+async def test_a_session_whose_packing_is_given_up_is_open_as_it_was(hands: Hands) -> None:
+    await hands.desk.send(ARCHIVE)
+    await hands.give_up("pack_workspace", PARENT, PACKING)
+    session = await hands.session()
+    assert (session.status, session.ready, session.error_code) == ("active", True, Code.STORAGE_FAILED)
+    assert hands.all() == [PLAIN]
+
+
+async def test_a_packing_that_is_given_up_after_its_archive_was_made_counts(hands: Hands) -> None:
+    await hands.desk.send(ARCHIVE)
+    hands.meanwhile = [(CompleteArchive, killed)]
+    with pytest.raises(Killed):
+        await hands.pack()
+    await hands.give_up("pack_workspace", PARENT, PACKING)
+    archive = await hands.desk.ask(GetArchive(session_id=PARENT))
+    assert (archive.status, archive.file_count, hands.all()) == ("ready", 1, [PACKED])
+
+
+async def test_a_session_whose_unpacking_is_given_up_is_archived_and_can_be_resumed(hands: Hands) -> None:
+    await archived(hands)
+    await hands.desk.send(RESUME)
+    await hands.give_up("unpack_workspace", PARENT, UNPACKING)
+    assert (await hands.session()).error_code == Code.STORAGE_FAILED
+    await hands.desk.send(RESUME)
+    await hands.unpack()
+    assert ((await hands.session()).status, hands.all()) == ("active", [PLAIN])
+
+
+@pytest.mark.parametrize(("name", "fact"), [("pack_workspace", PACKING), ("unpack_workspace", UNPACKING)])
+async def test_there_is_nothing_to_give_up_of_a_session_that_was_deleted(hands: Hands, name: str, fact: Event) -> None:
+    await hands.delete()
+    await hands.give_up(name, PARENT, fact)
+    assert hands.all() == []

@@ -3,13 +3,15 @@
 import asyncio
 from itertools import count
 from typing import Any, cast
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
 from claude_agent_sdk.testing import run_session_store_conformance
-from contracts.session.commands import CreateSession, EndRun, SubmitQuery
+from contracts.session.commands import CreateSession, DeleteSession, EndRun, SubmitQuery
+from eventing import database as module
 from eventing import patience
+from eventing.database import Database
 from session.transcript import Transcript, Transcripts
 
 from services.session.tests.desk import Desk
@@ -26,6 +28,8 @@ class AnySession:
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         transcript, key = self.of(key)
+        there = "INSERT INTO sessions VALUES ($1::uuid) ON CONFLICT DO NOTHING"
+        await self.transcripts.database.execute(there, key["session_id"])
         await transcript.append(key, entries)
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
@@ -41,7 +45,7 @@ class AnySession:
         return await transcript.list_subkeys({"project_key": "", "session_id": key["session_id"]})
 
     def of(self, key: SessionKey) -> tuple[Transcript, SessionKey]:
-        session = f"{self.store}/{key['project_key']}/{key['session_id']}"
+        session = str(uuid5(NAMESPACE_URL, f"{self.store}/{key['project_key']}/{key['session_id']}"))
         return Transcript(self.transcripts.database, session), {**key, "session_id": session}
 
 
@@ -131,6 +135,16 @@ async def test_a_deleted_session_leaves_nothing(transcripts: Transcripts) -> Non
     assert await transcript.list_subkeys({"project_key": "", "session_id": str(ONE)}) == []
 
 
+async def test_what_an_agent_says_after_its_session_was_deleted_is_not_kept(desk: Desk) -> None:
+    session_id, transcripts = await desk.create(), Transcripts(desk.dispatcher.database)
+    transcript = transcripts.open(session_id)
+    await transcript.append(key(session_id), [entry("a")])
+    await desk.send(DeleteSession(session_id=session_id))
+    await transcripts.delete_session(session_id)
+    await transcript.append(key(session_id), [entry("b")])
+    assert await transcript.load(key(session_id)) is None
+
+
 async def test_the_other_sessions_stay(transcripts: Transcripts) -> None:
     await transcripts.open(TWO).append(key(TWO), [entry("a")])
     await transcripts.delete_session(ONE)
@@ -211,3 +225,14 @@ async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> N
     transcripts = await a_conversation(desk)
     await copied(transcripts, 1)
     assert await copied(transcripts, 2) == [str(HELLO), "s"]
+
+
+async def test_a_copy_may_take_longer_than_other_statements(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = """
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
+        CREATE TRIGGER slow AFTER INSERT ON transcript EXECUTE FUNCTION slow();"""
+    await a_conversation(desk)
+    await desk.dispatcher.database.execute(slow)
+    monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.1)
+    async with Database.open(desk.dispatcher.database.url, "session") as database:
+        assert await copied(Transcripts(database), 1) == [str(HELLO), "s"]

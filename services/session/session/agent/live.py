@@ -25,6 +25,7 @@ from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
+from session.agent.hiding import hider
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
 from session.agent.telling import CUT, Finished, Teller, Told, clean
 from session.model_proxy import ModelProxy
@@ -81,6 +82,7 @@ class Agent:
         self._teller = Teller(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
+        self._hide = hider((spec.options.env or {}).values())
         self._client: ClaudeSDKClient | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
         self._called_off, self._connecting = False, cast(asyncio.Timeout | None, None)
@@ -128,7 +130,7 @@ class Agent:
                 await self._connect(self._client)
                 await self._around.proxy.serve(self._cell.admit(), self._token)
             except (ClaudeSDKError, OSError) as error:
-                log.warning("agent did not start", error=repr(error), complaints=list(self._complaints))
+                self._warn("agent did not start", error)
                 raise AgentFailed(STOPPED if self._called_off else self._reason()) from error
 
     async def _connect(self, client: ClaudeSDKClient) -> None:
@@ -156,7 +158,7 @@ class Agent:
         except AgentFailed:
             raise
         except Exception as error:  # what is run in there can write anything in the agent's name
-            log.warning("agent broke down", error=repr(error), complaints=list(self._complaints))
+            self._warn("agent broke down", error)
             raise AgentFailed(STOPPED if self._ended else BROKE_DOWN) from error
         finally:
             self._between_turns.set()
@@ -185,7 +187,7 @@ class Agent:
                     if self._client:
                         await self._client.disconnect()
             except (ClaudeSDKError, OSError) as error:
-                log.warning("agent did not end well", error=repr(error))
+                self._warn("agent did not end well", error)
             finally:
                 killing.cancel()
                 await self._leave()
@@ -193,8 +195,13 @@ class Agent:
     def _reason(self) -> str:
         for complaint in self._complaints:
             if BAD_SCHEMA in complaint:
-                return f"{NOT_STARTED} sdk_options.output_format: {complaint.partition(BAD_SCHEMA)[2][:LONGEST_REASON]}"
+                reason = self._hide(complaint.partition(BAD_SCHEMA)[2])[:LONGEST_REASON]
+                return f"{NOT_STARTED} sdk_options.output_format: {reason}"
         return NOT_STARTED
+
+    def _warn(self, event: str, error: Exception) -> None:
+        """Log what the agent says of it, which may name its variables."""
+        log.warning(event, error=self._hide(repr(error)), complaints=[self._hide(said) for said in self._complaints])
 
     async def _interrupt(self) -> None:
         """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""
@@ -206,8 +213,8 @@ class Agent:
                 await self._between_turns.wait()
         except TimeoutError:
             log.info("agent did not tell in time what it used")
-        except Exception:  # what is run in there can answer anything in its name; it is killed next
-            log.exception("agent did not tell what it used")
+        except Exception as error:  # noqa: BLE001  what is run in there can answer anything; it is killed next
+            self._warn("agent did not tell what it used", error)
 
     async def _leave(self) -> None:
         self._cell.kill()

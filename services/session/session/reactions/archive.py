@@ -1,6 +1,7 @@
 """Packs the workspace of a session that is archived, and unpacks it again."""
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 from uuid import UUID
 
@@ -19,9 +20,10 @@ from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
 from session.tools import Tools
-from session.workspace import NotStored, erase, stored
+from session.workspace import Copied, NotStored, described, erase, stored
 
 PACKED_AT_ONCE = 2
+LOST = "The service could not bring it to its end."
 
 reactions = Reactions()
 
@@ -32,7 +34,31 @@ async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Rea
     reaction.tools.agents.call_off(recorded.id)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE)
+async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
+    """End the packing at which worker after worker failed: if the archive is there it counts, else the files do.
+
+    Fails, and so is tried again, when the archive cannot be read: then nobody knows which of them is whole.
+    """
+    session_id, fact, tools = recorded.id, recorded.fact, reaction.tools
+    path = tools.archive(session_id, fact.archive_id, fact.compression)
+    try:
+        if not await _stands(session_id, fact.archive_id, "packing", reaction):
+            return
+        try:
+            size_bytes = path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            await _fail_archive(session_id, fact.archive_id, Code.STORAGE_FAILED, LOST, reaction)
+            return
+        packed = await stored(described, path)
+        with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
+            await stored(tools.files(session_id).remove)
+        await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
+    except Refusal as refusal:  # the session was deleted meanwhile, and all of it is removed
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+
+
+@reactions.once(at_once=PACKED_AT_ONCE, lost=end_lost_packing)
 async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
     """Pack the workspace of an archived session, then remove it; done again, it changes nothing."""
     session_id, fact, tools = recorded.id, recorded.fact, reaction.tools
@@ -44,34 +70,47 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
         try:
             packed = await stored(files.pack, path, fact.compression)
         except NotStored as failure:
-            await reaction.send(
-                FailArchive(
-                    session_id=session_id,
-                    archive_id=fact.archive_id,
-                    error_code=failure.code,
-                    error_detail=failure.detail,
-                )
-            )
+            await _fail_archive(session_id, fact.archive_id, failure.code, failure.detail, reaction)
             return
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         size_bytes = path.stat().st_size
         await asyncio.to_thread(files.remove)
-        await reaction.send(
-            CompleteArchive(
-                session_id=session_id,
-                archive_id=fact.archive_id,
-                size_bytes=size_bytes,
-                file_count=packed.files,
-                left_out=packed.left_out,
-            )
-        )
+        await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
     except Refusal:  # the session was deleted meanwhile
         await asyncio.to_thread(files.remove)
         await asyncio.to_thread(erase, path.parent)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE)
+async def _complete_archive(
+    session_id: UUID, archive_id: UUID, size_bytes: int, packed: Copied, reaction: Reaction[Tools]
+) -> None:
+    await reaction.send(
+        CompleteArchive(
+            session_id=session_id,
+            archive_id=archive_id,
+            size_bytes=size_bytes,
+            file_count=packed.files,
+            left_out=packed.left_out,
+        )
+    )
+
+
+async def _fail_archive(session_id: UUID, archive_id: UUID, code: Code, detail: str, reaction: Reaction[Tools]) -> None:
+    failed = FailArchive(session_id=session_id, archive_id=archive_id, error_code=code, error_detail=detail)
+    await reaction.send(failed)
+
+
+async def fail_lost_unpacking(recorded: Recorded[UnarchiveRequested], reaction: Reaction[Tools]) -> None:
+    """Leave a session archived at which worker after worker failed; its archive is still there."""
+    try:
+        await _fail_unarchive(recorded.id, recorded.fact.archive_id, Code.STORAGE_FAILED, LOST, reaction)
+    except Refusal as refusal:  # the session was deleted meanwhile, and all of it is removed
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+
+
+@reactions.once(at_once=PACKED_AT_ONCE, lost=fail_lost_unpacking)
 async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Reaction[Tools]) -> None:
     """Unpack the workspace of a session, then remove the archive; done again, it changes nothing."""
     session_id, archive_id, tools = recorded.id, recorded.fact.archive_id, reaction.tools
@@ -88,19 +127,19 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
                 return
             await stored(files.replace, unpacked)
         except NotStored as failure:
-            await reaction.send(
-                FailUnarchive(
-                    session_id=session_id,
-                    archive_id=archive_id,
-                    error_code=failure.code,
-                    error_detail=failure.detail,
-                )
-            )
+            await _fail_unarchive(session_id, archive_id, failure.code, failure.detail, reaction)
             return
         await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
     except Refusal:  # the session was deleted meanwhile
         await asyncio.to_thread(files.remove)
+
+
+async def _fail_unarchive(
+    session_id: UUID, archive_id: UUID, code: Code, detail: str, reaction: Reaction[Tools]
+) -> None:
+    failed = FailUnarchive(session_id=session_id, archive_id=archive_id, error_code=code, error_detail=detail)
+    await reaction.send(failed)
 
 
 async def _stands(

@@ -1,6 +1,7 @@
 """Makes a fork what it is to be."""
 
 import asyncio
+from contextlib import suppress
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
@@ -9,13 +10,29 @@ from contracts.session.queries import GetSession
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
+from session.reactions.archive import LOST
 from session.tools import Tools
 from session.workspace import NotStored, stored
 
 reactions = Reactions()
 
 
-@reactions.once()
+async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
+    """Fail a fork at which worker after worker failed; files that cannot be removed stay until it is deleted."""
+    fork_id = recorded.id
+    try:
+        await reaction.send(FailFork(session_id=fork_id, error_code=Code.STORAGE_FAILED, error_detail=LOST))
+        if (await reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
+            return
+    except Refusal as refusal:  # the fork was deleted meanwhile
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+    with suppress(NotStored):
+        await stored(reaction.tools.files(fork_id).remove)
+    await reaction.tools.transcripts.delete_session(fork_id)
+
+
+@reactions.once(lost=fail_lost_copy)
 async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
     """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
     fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools

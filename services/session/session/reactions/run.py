@@ -17,7 +17,9 @@ from runtime.clock import new_id
 from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
+from session.aggregate.queue import NO_MONEY_LEFT
 from session.approvals import Asking, TimeLimit
+from session.reactions.session import forget
 from session.tools import Tools
 from session.workspace import NotStored, stored
 
@@ -66,6 +68,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
             raise
         # Somebody ended the run or the session, and so its agent.
         log.info("a run was over before its worker", run_id=str(recorded.fact.run_id), code=refusal.code)
+        if refusal.code is Code.SESSION_NOT_FOUND:
+            await forget(recorded.id, reaction.tools)
 
 
 async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
@@ -76,9 +80,13 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     if not await _has_room(run, reaction):
         return
     session = await reaction.ask(GetSession(session_id=session_id))
+    money = _money_left(session)
+    if money is not None and money <= 0:  # the session may spend less now, or what it had spent was told late
+        await _end_early(run, Code.BUDGET_EXCEEDED, NO_MONEY_LEFT, reaction)
+        return
     workspace = reaction.tools.workspace(session_id)
     options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
-    spec = AgentSpec(session_id, workspace, options, run_id, _money_left(session))
+    spec = AgentSpec(session_id, workspace, options, run_id, money)
     seconds = session.sdk_options.timeout_seconds
     limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
     asking = Asking(reaction, run, limit)
@@ -97,17 +105,14 @@ async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
     try:
         await stored(reaction.tools.files(run.session_id).check_room)
     except NotStored as failure:
-        await reaction.send(
-            EndRun(
-                session_id=run.session_id,
-                run_id=run.id,
-                attempt=run.attempt,
-                error_code=failure.code,
-                error_detail=failure.detail,
-            )
-        )
+        await _end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
+
+
+async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction[Tools]) -> None:
+    ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, error_code=code, error_detail=detail)
+    await reaction.send(ending)
 
 
 def _money_left(session: SessionView) -> Decimal | None:

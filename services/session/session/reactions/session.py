@@ -1,6 +1,7 @@
 """Tidies up after a session."""
 
 import asyncio
+from uuid import UUID
 
 from contracts.session.events import SessionDeleted
 from eventing.reactions import Reaction, Reactions
@@ -21,7 +22,12 @@ async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools
 @reactions.once()
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
-    await reaction.tools.agents.close(recorded.id)
-    await asyncio.to_thread(reaction.tools.files(recorded.id).remove)
-    await asyncio.to_thread(erase, reaction.tools.archives / str(recorded.id))
-    await reaction.tools.transcripts.delete_session(recorded.id)
+    await forget(recorded.id, reaction.tools)
+
+
+async def forget(session_id: UUID, tools: Tools) -> None:
+    """Remove all that a deleted session has left; a worker that was late does so again."""
+    await tools.agents.close(session_id)
+    await asyncio.to_thread(tools.files(session_id).remove)
+    await asyncio.to_thread(erase, tools.archives / str(session_id))
+    await tools.transcripts.delete_session(session_id)

@@ -22,7 +22,7 @@ from session.workspace.storing import NotStored, stored
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
 
-__all__ = ["SUFFIX", "NotStored", "Uploads", "Workspace", "erase", "read_part", "stored"]
+__all__ = ["SUFFIX", "Copied", "NotStored", "Uploads", "Workspace", "described", "erase", "read_part", "stored"]
 
 MOST_LISTED = 20_000
 
