@@ -42,7 +42,7 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         try:
-            packed = await stored(files.pack, path, fact.compression)
+            packed = await stored(tools.lasting.do(files.pack, path, fact.compression))
         except NotStored as failure:
             await reaction.send(
                 FailArchive(
@@ -56,7 +56,7 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         size_bytes = path.stat().st_size
-        await asyncio.to_thread(files.remove)
+        await tools.lasting.do(files.remove)
         await reaction.send(
             CompleteArchive(
                 session_id=session_id,
@@ -67,8 +67,8 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
             )
         )
     except Refusal:  # the session was deleted meanwhile
-        await asyncio.to_thread(files.remove)
-        await asyncio.to_thread(erase, path.parent)
+        await tools.lasting.do(files.remove)
+        await tools.lasting.do(erase, path.parent)
 
 
 @reactions.once(at_once=PACKED_AT_ONCE)
@@ -82,11 +82,11 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
             return
         path = tools.archive(session_id, archive_id, archive.compression)
         try:
-            unpacked = await stored(files.unpack, path)
+            unpacked = await stored(tools.lasting.do(files.unpack, path))
             if not await _stands(session_id, archive_id, "unpacking", reaction):
-                await asyncio.to_thread(files.tidy)
+                await tools.lasting.do(files.tidy)
                 return
-            await stored(files.replace, unpacked)
+            await stored(tools.lasting.do(files.replace, unpacked))
         except NotStored as failure:
             await reaction.send(
                 FailUnarchive(
@@ -100,7 +100,7 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
         await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
     except Refusal:  # the session was deleted meanwhile
-        await asyncio.to_thread(files.remove)
+        await tools.lasting.do(files.remove)
 
 
 async def _stands(

@@ -1,7 +1,5 @@
 """Tidies up after a session."""
 
-import asyncio
-
 from contracts.session.events import SessionDeleted
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -22,6 +20,6 @@ async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
     await reaction.tools.agents.close(recorded.id)
-    await asyncio.to_thread(reaction.tools.files(recorded.id).remove)
-    await asyncio.to_thread(erase, reaction.tools.archives / str(recorded.id))
+    await reaction.tools.lasting.do(reaction.tools.files(recorded.id).remove)
+    await reaction.tools.lasting.do(erase, reaction.tools.archives / str(recorded.id))
     await reaction.tools.transcripts.delete_session(recorded.id)
