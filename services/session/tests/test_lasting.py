@@ -40,6 +40,7 @@ async def test_what_lasts_gives_what_it_gives(lasting: Lasting) -> None:
 async def test_what_lasts_keeps_nothing_short_from_a_thread(lasting: Lasting, over: threading.Event) -> None:
     async with asyncio.timeout(30), asyncio.TaskGroup() as going:
         lasts = [going.create_task(lasting.do(over.wait)) for _ in range(100)]
+        await asyncio.sleep(0)  # all of them have begun, or wait for a thread
         assert await asyncio.to_thread(divmod, 7, 2) == (3, 1)
         assert not any(task.done() for task in lasts)
         over.set()
