@@ -20,7 +20,7 @@ from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
 from session.transcript import Transcripts
-from session.workspace import SUFFIX, Uploads, Workspace
+from session.workspace import SUFFIX, Lasting, Uploads, Workspace
 
 log = get_logger()
 
@@ -31,7 +31,7 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Tools:
     """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
 
-    `models` are those that sessions may name; all if there are none.
+    `models` are those that sessions may name; all if there are none. `lasting` does what blocks for long.
     """
 
     agents: Agents
@@ -44,6 +44,7 @@ class Tools:
     runs_at_once: int
     environments: Environments
     models: frozenset[str]
+    lasting: Lasting
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -74,6 +75,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     )
     transcripts = Transcripts(database)
     async with (
+        Lasting.open() as lasting,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts, limits) as agents,
     ):
@@ -89,4 +91,5 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             runs_at_once=settings.runs_at_once,
             environments=Environments(database),
             models=settings.offered_models,
+            lasting=lasting,
         )

@@ -1,12 +1,13 @@
 """Forks and archives as reactions make them, though a worker is killed, or is slow, or the session goes meanwhile."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import FORK, SESSION, USER
@@ -32,6 +33,7 @@ from session.reactions.archive import LOST, pack_workspace, unpack_workspace
 from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
+from session.workspace import Lasting
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -56,11 +58,16 @@ async def killed() -> None:
 class Hands:
     """The reactions, by hand. `meanwhile` names what happens before messages of these kinds arrive, in this order."""
 
-    def __init__(self, desk: Desk, root: Path) -> None:
+    def __init__(self, desk: Desk, root: Path, lasting: Lasting) -> None:
         self.desk, self.root = desk, root
         nothing = cast(Any, None)
         self.tools = Tools(
-            AsyncMock(), AsyncMock(), root / "workspaces", root / "archives", nothing, nothing, 1, 1, nothing, nothing
+            AsyncMock(),
+            AsyncMock(),
+            root / "workspaces",
+            root / "archives",
+            *(nothing, nothing, 1, 1, nothing, nothing),
+            lasting=lasting,
         )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.tools.workspace(PARENT).mkdir(parents=True)
@@ -109,9 +116,10 @@ class Hands:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
 
 
-@pytest.fixture
-def hands(talked: Desk, tmp_path: Path) -> Hands:
-    return Hands(talked, tmp_path)
+@pytest_asyncio.fixture
+async def hands(talked: Desk, tmp_path: Path) -> AsyncGenerator[Hands]:
+    async with Lasting.open() as lasting:
+        yield Hands(talked, tmp_path, lasting)
 
 
 async def archived(hands: Hands) -> None:

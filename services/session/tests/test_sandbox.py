@@ -1,5 +1,6 @@
 """What an agent that tries cannot get out of its sandbox."""
 
+import asyncio
 import json
 import os
 import socket
@@ -10,8 +11,9 @@ import pytest
 from contracts.refusals import Code
 from runtime.clock import new_id
 from session.sandbox import Sandbox
+from session.workspace import Uploads, Workspace
 
-from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted
+from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted, until
 
 SECRET = "canary-that-no-agent-may-see"
 
@@ -80,6 +82,26 @@ async def test_what_is_not_allowed_fails(replica: Replica, tmp_path: Path, serve
 
 async def test_there_is_no_network_but_the_own_loopback(replica: Replica) -> None:
     assert await replica.bash("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '") == "lo"
+
+
+async def test_an_agent_that_stands_in_a_removed_folder_does_not_get_out_by_it(
+    replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Workspace(tmp_path / "workspaces" / "one", Uploads(tmp_path / "workspaces" / ".uploads" / "one"))
+    monkeypatch.setattr("session.workspace.erase", str)  # it stays where it is moved to
+    tried = "ls -a ..; cat ../../another/secret ../another/secret; cd -P .. && ls"
+    command = f"here=$PWD; mkdir a; cd a; touch in; while [ -e $here/a ]; do sleep 0.1; done; touch still; {tried}"
+
+    async def remove() -> None:
+        await until((files.root / "a" / "in").exists)
+        files.delete("a")
+
+    async with asyncio.TaskGroup() as going:
+        going.create_task(remove())
+        said = await replica.bash(f"({command}) 2>&1; true")
+    assert len(list((tmp_path / "workspaces" / ".copies").glob("*/still"))) == 1
+    assert (SECRET in said, ".removed-" in said) == (False, False)
+    assert "No such file or directory" in said
 
 
 async def test_file_tools_are_shut_in_too(replica: Replica, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A disk that takes no more: what was to be made leaves no trace, and what was there is as it was."""
 
+import asyncio
 import errno
 import resource
 import tarfile
@@ -129,5 +130,5 @@ async def test_whatever_fails_is_told_without_a_path_of_the_host(error: Exceptio
         raise error
 
     with pytest.raises(NotStored) as failure:
-        await stored(work)
+        await stored(asyncio.to_thread(work))
     assert (failure.value.code, failure.value.detail) == (code, detail)

@@ -2,10 +2,12 @@
 
 import os
 import socket
+import stat
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
@@ -13,8 +15,9 @@ from contracts.samples import MESSAGE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session import workspace as module
-from session.workspace import Uploads, Workspace, room, uploads
+from session.workspace import Uploads, Workspace, room
 from session.workspace.paths import FOLDER, opened
+from session.workspace.walking import Entry
 
 UPLOAD = UUID(MESSAGE)
 SECRET = b"what only the host may read"
@@ -103,19 +106,16 @@ def test_a_workspace_in_which_nobody_worked_is_empty(tmp_path: Path) -> None:
     assert Workspace(tmp_path / "none", Uploads(tmp_path / "u")).listing(0, 10).total == 0
 
 
-def test_a_file_is_removed(files: Workspace) -> None:
-    write(files, "a")
-    files.delete("a")
-    refused(Code.FILE_NOT_FOUND, lambda: files.delete("a"))
+def test_a_file_whose_time_cannot_be_shown_is_listed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.stat_result((stat.S_IFREG, 1, 1, 1, 0, 0, 5, 0, 67_768_036_191_676_800, 0))
+    with pytest.raises(OSError, match="Value too large"):
+        datetime.fromtimestamp(status.st_mtime, UTC)
 
+    def walk(top: int) -> list[Entry]:
+        return [Entry(("a",), status, top)]
 
-def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, tmp_path: Path) -> None:
-    write(files, "a/b")
-    (files.root / "a" / "link").symlink_to(tmp_path / "outside")
-    (tmp_path / "outside" / "kept").touch()
-    files.delete("a")
-    assert not (files.root / "a").exists()
-    assert (tmp_path / "outside" / "kept").exists()
+    monkeypatch.setattr(module, "walk", walk)
+    assert files.listing(0, 10).items[0].modified_at == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_a_full_workspace_takes_nothing_more(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,26 +134,6 @@ def test_a_full_workspace_lets_a_file_be_replaced(files: Workspace, monkeypatch:
 def test_a_refused_upload_leaves_nothing(files: Workspace) -> None:
     refused(Code.INVALID_PATH, lambda: write(files, "../x"))
     assert list(files.uploads.root.iterdir()) == []
-
-
-def test_an_upload_that_is_not_whole_is_a_fault(files: Workspace) -> None:
-    files.uploads.put(UPLOAD, 0, b"hell")
-    with pytest.raises(ValueError, match="4 bytes, not 5"):
-        files.write("a", UPLOAD, 5)
-
-
-def test_uploads_that_nobody_finished_are_bounded(files: Workspace) -> None:
-    for n in range(uploads.MOST):
-        files.uploads.put(uuid5(UPLOAD, str(n)), 0, b"x")
-    refused(Code.WORKSPACE_FULL, lambda: files.uploads.put(UPLOAD, 0, b"x"))
-
-
-def test_uploads_that_nobody_finished_are_forgotten(files: Workspace) -> None:
-    old = uuid5(UPLOAD, "old")
-    files.uploads.put(old, 0, b"x")
-    os.utime(files.uploads.root / str(old), (0, 0))
-    files.uploads.put(UPLOAD, 0, b"x")
-    assert [path.name for path in files.uploads.root.iterdir()] == [str(UPLOAD)]
 
 
 WRONG = [
@@ -201,7 +181,11 @@ def test_whatever_the_path_nothing_outside_is_touched(files: Workspace, path: st
             assert act() != SECRET
         except Refusal:
             continue
-    assert sorted(p.name for p in outside.iterdir() if p.name != "uploads") == ["outside", "secret", "workspace"]
+    assert sorted(p.name for p in outside.iterdir() if p.name not in ("uploads", ".copies")) == [
+        "outside",
+        "secret",
+        "workspace",
+    ]
     assert ((outside / "secret").read_bytes(), list((outside / "outside").iterdir())) == (SECRET, [])
 
 
@@ -289,3 +273,19 @@ def test_a_workspace_that_is_not_there_is_copied_as_none(other: Workspace, tmp_p
     nothing = Workspace(tmp_path / "none", Uploads(tmp_path / "u"))
     assert nothing.copy_to(other).files == 0
     assert not other.root.exists()
+
+
+def test_a_copy_is_safe_on_the_disk_before_it_is_told(
+    files: Workspace, other: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, bool]] = []
+
+    def synced(place: int) -> None:
+        done.append((str(Path(f"/proc/self/fd/{place}").readlink()), other.root.exists()))
+
+    write(files, "a")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "sync", lambda: done.append(("sync", other.root.exists())))
+        meanwhile.setattr(os, "fsync", synced)
+        files.copy_to(other)
+    assert done == [("sync", False), (str(other.root.parent), True)]

@@ -1,4 +1,4 @@
-"""What is done about files; nothing of it is a fact."""
+"""What is done about files; nothing of it is a fact, so no session is held meanwhile."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from contracts.refusals import Refusal
 from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
 from eventing.handling import Handlers
 
-from session.handlers.loading import Work, load_session
+from session.handlers.loading import Work, look_at_session
 from session.workspace import Workspace
 
 handles = Handlers()
@@ -33,7 +33,7 @@ async def write_file(command: WriteFile, work: Work) -> FileWritten:
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Remove a file from the workspace."""
     async with _open_files(command.session_id, work) as files:
-        await asyncio.to_thread(files.delete, command.path)
+        await work.tools.lasting.do(files.delete, command.path)
 
 
 @asynccontextmanager
@@ -42,12 +42,12 @@ async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]
 
     Else another replica has packed or removed them meanwhile, and the change may be lost: it was not made.
     """
-    (await load_session(session_id, work)).check_ready()
+    (await look_at_session(session_id, work)).check_ready()
     files = work.tools.files(session_id)
     yield files
     try:
-        session = await load_session(session_id, work)
+        session = await look_at_session(session_id, work)
     except Refusal:
-        await asyncio.to_thread(files.remove)
+        await work.tools.lasting.do(files.remove)
         raise
     session.check_ready()

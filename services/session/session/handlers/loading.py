@@ -1,5 +1,6 @@
 """How a handler comes to its session."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
@@ -18,8 +19,20 @@ async def load_session(session_id: UUID, work: Work) -> Session:
     Raises:
         Refusal: SESSION_NOT_FOUND. What is another's, or gone, does not exist: nobody learns more than that.
     """
+    return await _visible(session_id, work, work.load)
+
+
+async def look_at_session(session_id: UUID, work: Work) -> Session:
+    """Give a session as it is now, for what records nothing: nobody waits until it is done. Raises as above."""
+    return await _visible(session_id, work, work.store.load)
+
+
+type _Load = Callable[[type[Session], UUID], Awaitable[Session]]
+
+
+async def _visible(session_id: UUID, work: Work, load: _Load) -> Session:
     try:
-        session = await work.load(Session, session_id)
+        session = await load(Session, session_id)
     except Missing:
         session = None
     if session is None or session.deleted or not work.actor.may_see(session.user_id):

@@ -49,9 +49,9 @@ async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: React
         except (FileNotFoundError, NotADirectoryError):
             await _fail_archive(session_id, fact.archive_id, Code.STORAGE_FAILED, LOST, reaction)
             return
-        packed = await stored(described, path)
+        packed = await stored(tools.lasting.do(described, path))
         with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
-            await stored(tools.files(session_id).remove)
+            await stored(tools.lasting.do(tools.files(session_id).remove))
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
     except Refusal as refusal:  # the session was deleted meanwhile, and all of it is removed
         if refusal.code is not Code.SESSION_NOT_FOUND:
@@ -68,18 +68,18 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         try:
-            packed = await stored(files.pack, path, fact.compression)
+            packed = await stored(tools.lasting.do(files.pack, path, fact.compression))
         except NotStored as failure:
             await _fail_archive(session_id, fact.archive_id, failure.code, failure.detail, reaction)
             return
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         size_bytes = path.stat().st_size
-        await asyncio.to_thread(files.remove)
+        await tools.lasting.do(files.remove)
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
     except Refusal:  # the session was deleted meanwhile
-        await asyncio.to_thread(files.remove)
-        await asyncio.to_thread(erase, path.parent)
+        await tools.lasting.do(files.remove)
+        await tools.lasting.do(erase, path.parent)
 
 
 async def _complete_archive(
@@ -121,18 +121,18 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
             return
         path = tools.archive(session_id, archive_id, archive.compression)
         try:
-            unpacked = await stored(files.unpack, path)
+            unpacked = await stored(tools.lasting.do(files.unpack, path))
             if not await _stands(session_id, archive_id, "unpacking", reaction):
-                await asyncio.to_thread(files.tidy)
+                await tools.lasting.do(files.tidy)
                 return
-            await stored(files.replace, unpacked)
+            await stored(tools.lasting.do(files.replace, unpacked))
         except NotStored as failure:
             await _fail_unarchive(session_id, archive_id, failure.code, failure.detail, reaction)
             return
         await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
     except Refusal:  # the session was deleted meanwhile
-        await asyncio.to_thread(files.remove)
+        await tools.lasting.do(files.remove)
 
 
 async def _fail_unarchive(

@@ -1,6 +1,5 @@
 """Makes a fork what it is to be."""
 
-import asyncio
 from contextlib import suppress
 from uuid import UUID
 
@@ -28,7 +27,7 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
         if refusal.code is not Code.SESSION_NOT_FOUND:
             raise
     with suppress(NotStored):
-        await stored(reaction.tools.files(fork_id).remove)
+        await stored(reaction.tools.lasting.do(reaction.tools.files(fork_id).remove))
     await reaction.tools.transcripts.delete_session(fork_id)
 
 
@@ -44,16 +43,16 @@ async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tool
             return
         await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
         try:
-            copied = await stored(parent.copy_to, fork)
+            copied = await stored(tools.lasting.do(parent.copy_to, fork))
             await _check_whole(fact.parent_session_id, reaction)
         except NotStored as failure:
             await reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
             if not (await reaction.ask(show)).ready:  # else another worker was faster, and all is well
-                await asyncio.to_thread(fork.remove)
+                await tools.lasting.do(fork.remove)
         else:
             await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
     except Refusal:  # the fork was deleted meanwhile
-        await asyncio.to_thread(fork.remove)
+        await tools.lasting.do(fork.remove)
         await tools.transcripts.delete_session(fork_id)
 
 

@@ -1,5 +1,6 @@
 """Runs the agent, and ends it with its run."""
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -103,7 +104,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
 async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
     """End a run whose agent would begin in a workspace that is full."""
     try:
-        await stored(reaction.tools.files(run.session_id).check_room)
+        await stored(asyncio.to_thread(reaction.tools.files(run.session_id).check_room))
     except NotStored as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False

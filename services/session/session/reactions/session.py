@@ -1,6 +1,5 @@
 """Tidies up after a session."""
 
-import asyncio
 from uuid import UUID
 
 from contracts.session.events import SessionDeleted
@@ -28,6 +27,6 @@ async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[T
 async def forget(session_id: UUID, tools: Tools) -> None:
     """Remove all that a deleted session has left; a worker that was late does so again."""
     await tools.agents.close(session_id)
-    await asyncio.to_thread(tools.files(session_id).remove)
-    await asyncio.to_thread(erase, tools.archives / str(session_id))
+    await tools.lasting.do(tools.files(session_id).remove)
+    await tools.lasting.do(erase, tools.archives / str(session_id))
     await tools.transcripts.delete_session(session_id)

@@ -12,19 +12,35 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.values import Compression
 from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
+from runtime.logging import get_logger
 
 from session.workspace.copying import Copied, copy
-from session.workspace.erasing import erase, erase_within
+from session.workspace.erasing import erase
+from session.workspace.lasting import Lasting
 from session.workspace.packing import SUFFIX, described, pack, unpack
-from session.workspace.paths import FILE, folder, meaning, names, opened
+from session.workspace.paths import FILE, FOLDER, folder, let_owner, meaning, names, opened
 from session.workspace.room import Room
 from session.workspace.storing import NotStored, stored
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
 
-__all__ = ["SUFFIX", "Copied", "NotStored", "Uploads", "Workspace", "described", "erase", "read_part", "stored"]
+__all__ = [
+    "SUFFIX",
+    "Copied",
+    "Lasting",
+    "NotStored",
+    "Uploads",
+    "Workspace",
+    "described",
+    "erase",
+    "read_part",
+    "stored",
+]
 
 MOST_LISTED = 20_000
+REMOVED = ".removed-"
+
+log = get_logger()
 
 
 class Workspace:
@@ -76,13 +92,26 @@ class Workspace:
     def delete(self, path: str) -> None:
         """Remove a file, a symlink, or a folder with all that is in it.
 
+        A folder is moved out of the agent's reach first. Processes that stand in it may go on adding to it there: what
+        that leaves goes with the next removal, or with the session.
+
         Raises:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
         """
         *above, name = names(path)
+        removed = self._copies.with_name(f"{self.root.name}{REMOVED}{os.urandom(8).hex()}")
         with meaning(path), folder(self.root, above) as within:
-            erase_within(name, within)
+            if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
+                removed.parent.mkdir(mode=0o700, exist_ok=True)
+                let_owner(name, within)  # who moves a folder writes in it
+                os.rename(name, removed, src_dir_fd=within)
+            else:
+                os.unlink(name, dir_fd=within)
             os.fsync(within)
+        try:
+            self._erase_removed()
+        except OSError as error:  # it is away from here, whatever is left of it there
+            log.warning("what was removed is not all erased", error=repr(error))
 
     def check_room(self, more: int = 0) -> None:
         """Make sure that it is not too large, also with so many bytes more.
@@ -112,11 +141,13 @@ class Workspace:
             try:
                 with folder(self.root, []) as top:
                     copied = copy(top, place)
+                os.sync()  # a fork that is ready is safe
                 place.rename(other.root)
             except OSError:
                 if self.root.exists() and not other.root.exists():
                     raise
                 copied = Copied()  # the parent was deleted, or another worker was faster
+        _keep(other.root)
         other.tidy()
         return copied
 
@@ -154,6 +185,7 @@ class Workspace:
         """Let it be what was unpacked, and nothing else."""
         erase(self.root)
         unpacked.rename(self.root)
+        _keep(self.root)
         self.tidy()
 
     def remove(self) -> None:
@@ -184,6 +216,17 @@ class Workspace:
     def tidy(self) -> None:
         """Remove what lies aside: also what a worker left that was killed."""
         erase(self._copies)
+        self._erase_removed()
+
+    def _erase_removed(self) -> None:
+        for removed in self._copies.parent.glob(f"{self.root.name}{REMOVED}*"):
+            erase(removed)
+
+
+def _keep(root: Path) -> None:
+    """Make sure that a folder that was moved is still there after the machine lost its power."""
+    with opened(root.parent, FOLDER) as within:
+        os.fsync(within)
 
 
 def read_part(path: Path, offset: int, length: int, etag: str | None) -> FilePart:
@@ -233,5 +276,5 @@ def _etag(status: os.stat_result) -> str:
 def _time(status: os.stat_result) -> datetime:
     try:
         return datetime.fromtimestamp(status.st_mtime, UTC)
-    except (ValueError, OverflowError):  # an agent may set it to what no calendar knows
+    except (ValueError, OverflowError, OSError):  # an agent may set it to what no calendar knows
         return datetime.fromtimestamp(0, UTC)

@@ -1,19 +1,39 @@
 """A folder removed with all that is in it: however deep it is, and whatever its owner closed."""
 
+import errno
 import os
 import stat
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+from session.workspace import room
 from session.workspace.paths import FOLDER, let_owner, opened
 
 RANDOM = 16
+AT_A_TIME = 100_000
+TIMES = 4
+"""How often as much as a workspace holds is removed, before it is somebody who adds to it as fast."""
+
+
+class _Left:
+    """How much may still be looked at: a process that stands in a folder adds to it wherever the folder is now."""
+
+    def __init__(self) -> None:
+        self.entries = TIMES * room.MOST
+
+    def take(self) -> None:
+        self.entries -= 1
+        if self.entries < 0:
+            raise OSError(errno.ENOTEMPTY, "somebody still adds to it")
 
 
 def erase(root: Path) -> None:
     """Remove a folder with all that is in it, or what lies in its place; nothing happens when nothing does.
 
     Raises:
-        OSError: something cannot be removed, or somebody still adds to it.
+        OSError: something cannot be removed; or it is very much, or somebody still adds to it: ENOTEMPTY, and what
+            was removed until then is gone.
     """
     try:
         with opened(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) as within:
@@ -36,20 +56,32 @@ def erase_within(name: str, within: int) -> None:
         return
     let_owner(name, within)
     with opened(name, FOLDER, within) as top:
+        left = _Left()
         while names := _names(top):
             for below in names:
-                if _is_folder(below, top):
-                    _empty(below, top)
-                    os.rmdir(below, dir_fd=top)
-                else:
-                    os.unlink(below, dir_fd=top)
+                left.take()
+                with suppress(FileNotFoundError):  # somebody else removes it too
+                    _remove(below, top, left)
     os.rmdir(name, dir_fd=within)
 
 
-def _empty(name: str, top: int) -> None:
+def _remove(name: str, top: int, left: _Left) -> None:
+    if not _is_folder(name, top):
+        os.unlink(name, dir_fd=top)
+        return
+    _empty(name, top, left)
+    try:
+        os.rmdir(name, dir_fd=top)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # else there is more in it, and its turn comes again
+            raise
+
+
+def _empty(name: str, top: int, left: _Left) -> None:
     let_owner(name, top)
     with opened(name, FOLDER, top) as within:
         for below in _names(within):
+            left.take()
             if _is_folder(below, within):
                 let_owner(below, within)  # who moves a folder writes in it
                 os.rename(below, os.urandom(RANDOM).hex(), src_dir_fd=within, dst_dir_fd=top)
@@ -59,7 +91,7 @@ def _empty(name: str, top: int) -> None:
 
 def _names(place: int) -> list[str]:
     with os.scandir(place) as found:
-        return [entry.name for entry in found]
+        return [entry.name for entry in islice(found, AT_A_TIME)]
 
 
 def _is_folder(name: str, within: int) -> bool:

@@ -1,7 +1,6 @@
 """What of a workspace's work failed for want of room, or of a disk that works, and how that is told."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable
 
 from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
@@ -17,14 +16,14 @@ class NotStored(Exception):
         self.code, self.detail = code, detail
 
 
-async def stored[**P, R](work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do what blocks in a thread.
+async def stored[R](work: Awaitable[R]) -> R:
+    """Await what is done in a thread.
 
     Raises:
         NotStored: it failed, whatever the reason; the detail names nothing of the host.
     """
     try:
-        return await asyncio.to_thread(work, *args, **kwargs)
+        return await work
     except Refusal as refusal:
         raise NotStored(refusal.code, refusal.detail) from refusal
     except OSError as error:

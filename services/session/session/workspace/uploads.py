@@ -2,28 +2,30 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.workspace import LARGEST_UPLOAD
 
 from session.workspace.paths import meaning
 
-MOST = 32
+MOST, MOST_BYTES = 32, 32 * LARGEST_UPLOAD
 LONGEST_SECONDS = 3600.0
 
 
 class Uploads:
-    """The unfinished files of one session."""
+    """The unfinished files of one session: the newest, for what was broken off is never finished."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, upload_id: UUID, offset: int, data: bytes) -> None:
-        """Put a part aside.
+        """Put a part aside; with the first of a file, the oldest files go, if there are too many.
 
         Raises:
-            Refusal: WORKSPACE_FULL, too many files are unfinished; STORAGE_FAILED, the disk is full.
+            Refusal: WORKSPACE_FULL, newer files took its place; STORAGE_FAILED, the disk is full.
         """
         with meaning("the upload"):
             self._put(upload_id, offset, data)
@@ -32,7 +34,7 @@ class Uploads:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not offset:
             self._sweep()
-        place = os.open(self.root / str(upload_id), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        place = self._open(upload_id, os.O_WRONLY, new=not offset)
         try:
             while data:
                 written = os.pwrite(place, data, offset)
@@ -44,28 +46,39 @@ class Uploads:
         """Give the whole file, safe on the disk.
 
         Raises:
+            Refusal: WORKSPACE_FULL, newer files took its place.
             ValueError: it does not have its size.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.root / str(upload_id)
-        place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        place = self._open(upload_id, os.O_RDWR, new=not size)
         try:
             if (found := os.fstat(place).st_size) != size:
                 raise ValueError(f"upload {upload_id} has {found} bytes, not {size}")
             os.fsync(place)
         finally:
             os.close(place)
-        return path
+        return self.root / str(upload_id)
 
     def forget(self, upload_id: UUID) -> None:
         """Throw an unfinished file away; nothing happens when there is none."""
         (self.root / str(upload_id)).unlink(missing_ok=True)
 
+    def _open(self, upload_id: UUID, flags: int, *, new: bool) -> int:
+        try:
+            return os.open(self.root / str(upload_id), flags | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
+        except FileNotFoundError:  # made anew, it would lack its beginning
+            raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.") from None
+
     def _sweep(self) -> None:
-        oldest = time.time() - LONGEST_SECONDS
-        files = list(self.root.iterdir())
-        for path in files:
-            if path.lstat().st_mtime < oldest:
+        oldest, size = time.time() - LONGEST_SECONDS, 0
+        for number, (path, status) in enumerate(self._newest_first(), start=1):
+            size += status.st_size
+            if number >= MOST or size > MOST_BYTES - LARGEST_UPLOAD or status.st_mtime < oldest:
                 path.unlink(missing_ok=True)
-        if len(files) >= MOST:
-            raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.")
+
+    def _newest_first(self) -> list[tuple[Path, os.stat_result]]:
+        found: list[tuple[Path, os.stat_result]] = []
+        for path in self.root.iterdir():
+            with suppress(FileNotFoundError):  # it is finished meanwhile, or swept by another
+                found.append((path, path.lstat()))
+        return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)

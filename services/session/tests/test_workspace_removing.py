@@ -1,0 +1,97 @@
+"""What is removed from a workspace: out of the agent's reach at once, and erased though somebody adds to it."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+from contracts.refusals import Code, Refusal
+from session import workspace as module
+from session.workspace import Uploads, Workspace, erasing, room
+from session.workspace.paths import FOLDER, opened
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace", Uploads(tmp_path / "uploads"))
+
+
+def write(files: Workspace, path: str) -> None:
+    (files.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (files.root / path).write_text("hello")
+
+
+def aside(files: Workspace) -> list[Path]:
+    return list((files.root.parent / ".copies").iterdir())
+
+
+def test_a_file_is_removed(files: Workspace) -> None:
+    write(files, "a")
+    files.delete("a")
+    with pytest.raises(Refusal, match=Code.FILE_NOT_FOUND):
+        files.delete("a")
+
+
+def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, tmp_path: Path) -> None:
+    write(files, "a/b")
+    (files.root / "a" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").touch()
+    files.delete("a")
+    assert not (files.root / "a").exists()
+    assert (tmp_path / "outside" / "kept").exists()
+
+
+def test_a_folder_that_somebody_goes_on_adding_to_is_removed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(files, "a/b")
+    unlink, added = os.unlink, itertools.count()
+
+    monkeypatch.setattr(room, "MOST", 10)
+    with opened(files.root / "a", FOLDER) as standing, monkeypatch.context() as meanwhile:
+
+        def unlink_and_add(name: str, *, dir_fd: int) -> None:
+            unlink(name, dir_fd=dir_fd)
+            number = next(added)
+            assert number < 1000, "it goes on without end"
+            os.close(os.open(str(number), os.O_CREAT, dir_fd=standing))
+
+        meanwhile.setattr(os, "unlink", unlink_and_add)
+        files.delete("a")
+    assert not (files.root / "a").exists()
+    write(files, "c")
+    files.delete("c")
+    assert aside(files) == []
+
+
+def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
+    files: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def erased(_: Path) -> None:
+        seen.append((files.root / "a").exists())
+
+    write(files, "a/b")
+    monkeypatch.setattr(module, "erase", erased)
+    files.delete("a")
+    assert seen == [False]
+
+
+def test_what_a_removal_left_goes_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(files, "a/b")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(room, "MOST", 0)
+        files.delete("a")
+    files.remove()
+    assert aside(files) == []
+
+
+def test_a_folder_wider_than_what_is_looked_at_at_once_is_removed(
+    files: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "AT_A_TIME", 2)
+    for name in "abcde":
+        write(files, f"x/{name}")
+        write(files, f"x/y/{name}")
+    files.delete("x")
+    assert aside(files) == []
