@@ -21,9 +21,11 @@ from session.app import service
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
+from session.workspace import Lasting
 from simulator.app import create_app
 
 from services.session.tests.desk import Desk
+from services.session.tests.hands import Hands
 
 MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
 # Stands for the table of sessions, of which the transcript only wants to know that one is there.
@@ -181,3 +183,9 @@ async def talked(desk: Desk) -> Desk:
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage, RecordToolResult, EndRun):
         await desk.send(command.example())
     return desk
+
+
+@pytest_asyncio.fixture
+async def hands(talked: Desk, tmp_path: Path) -> AsyncGenerator[Hands]:
+    async with Lasting.open() as lasting:
+        yield Hands(talked, tmp_path, lasting)

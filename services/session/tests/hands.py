@@ -1,0 +1,115 @@
+"""The reactions that make forks and archives, by hand."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import AsyncMock
+from uuid import UUID
+
+from contracts.messages import Event
+from contracts.samples import FORK, SESSION, USER
+from contracts.session.archives import (
+    ArchiveRequested,
+    ArchiveSession,
+    UnarchiveRequested,
+)
+from contracts.session.commands import DeleteSession, ResumeSession
+from contracts.session.events import SessionDeleted
+from contracts.session.forks import ForkSession, SessionForked
+from contracts.session.queries import GetSession, SessionView
+from eventing.reactions import Reaction
+from eventing.recording import Recorded
+from runtime.clock import now
+from runtime.envelope import Envelope
+from session.app import service
+from session.reactions.archive import pack_workspace, unpack_workspace
+from session.reactions.fork import copy_parent
+from session.reactions.session import remove_traces
+from session.tools import Tools
+from session.workspace import Lasting
+
+from services.session.tests.desk import OWNER, Desk
+
+PARENT, COPY = UUID(SESSION), UUID(FORK)
+ARCHIVE, FORKED, RESUME = ArchiveSession.example(), ForkSession.example(), ResumeSession(session_id=PARENT)
+DELETE = DeleteSession(session_id=PARENT)
+PACKING = ArchiveRequested(archive_id=ARCHIVE.archive_id, compression=ARCHIVE.compression)
+UNPACKING = UnarchiveRequested(archive_id=ARCHIVE.archive_id)
+COPYING = SessionForked(parent_session_id=PARENT, message_ids=[])
+PLAIN, COPIED = f"workspaces/{SESSION}/a.txt", f"workspaces/{FORK}/a.txt"
+PACKED = f"archives/{SESSION}/{ARCHIVE.archive_id}.tar.gz"
+
+
+class Killed(Exception):
+    """The worker is gone."""
+
+
+async def killed() -> None:
+    raise Killed
+
+
+class Hands:
+    """The reactions, by hand. `meanwhile` names what happens before messages of these kinds arrive, in this order."""
+
+    def __init__(self, desk: Desk, root: Path, lasting: Lasting) -> None:
+        self.desk, self.root = desk, root
+        nothing = cast(Any, None)
+        self.tools = Tools(
+            AsyncMock(),
+            AsyncMock(),
+            root / "workspaces",
+            root / "archives",
+            *(nothing, nothing, 1, 1, nothing, nothing),
+            lasting=lasting,
+        )
+        self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
+        self.tools.workspace(PARENT).mkdir(parents=True)
+        (root / PLAIN).write_text("hello")
+
+    async def send(self, command: Any, envelope: Envelope) -> Any:
+        await self._before(command)
+        return await self.desk.dispatcher.send(command, envelope)
+
+    async def ask(self, query: Any, envelope: Envelope) -> Any:
+        await self._before(query)
+        return await self.desk.dispatcher.ask(query, envelope)
+
+    async def _before(self, message: Any) -> None:
+        if self.meanwhile and isinstance(message, self.meanwhile[0][0]):
+            _, act = self.meanwhile.pop(0)
+            if act:
+                await act()
+
+    async def react(self, react: Any, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
+        envelope = Envelope.begin(actor=OWNER)
+        recorded = Recorded(id, 1, now(), fact, envelope, UUID(USER))
+        await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
+
+    async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
+        await self.react(next(listed.lost for listed in service.reactions.shared if listed.name == name), id, fact)
+
+    async def pack(self) -> None:
+        await self.react(pack_workspace, PARENT, PACKING)
+
+    async def unpack(self) -> None:
+        await self.react(unpack_workspace, PARENT, UNPACKING)
+
+    async def copy(self) -> None:
+        await self.react(copy_parent, COPY, COPYING)
+
+    async def delete(self) -> None:
+        session = await self.session()
+        await self.desk.send(DELETE)
+        await self.react(remove_traces, PARENT, SessionDeleted(user_id=session.user_id))
+
+    async def session(self, id: UUID = PARENT) -> SessionView:  # noqa: A002  the field's name
+        return await self.desk.ask(GetSession(session_id=id))
+
+    def all(self) -> list[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+async def archived(hands: Hands) -> None:
+    await hands.desk.send(ARCHIVE)
+    await hands.pack()
+    assert hands.all() == [PACKED]
