@@ -1,7 +1,7 @@
 """Forks and archives as reactions make them, though a worker is killed, or is slow, or the session goes meanwhile."""
 
 import pytest
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.samples import FORK, SESSION
 from contracts.session.archives import (
     CompleteArchive,
@@ -43,6 +43,22 @@ async def test_a_session_that_is_deleted_while_it_is_packed_leaves_nothing(hands
     hands.meanwhile = [(GetArchive, None), (GetArchive, hands.delete)]
     await hands.pack()
     assert hands.all() == []
+
+
+@pytest.mark.parametrize("kind", [CompleteArchive, FailArchive])
+async def test_a_refusal_that_does_not_say_that_the_session_is_gone_removes_nothing(hands: Hands, kind: type) -> None:
+    await hands.desk.send(ARCHIVE)
+    if kind is FailArchive:  # where the archives are to be, nothing can be
+        (hands.root / "archives").write_text("")
+    before = hands.all()
+    hands.meanwhile = [(kind, refused)]
+    with pytest.raises(Refusal, match=Code.SESSION_BUSY):
+        await hands.pack()
+    assert hands.all() == ([PACKED] if kind is CompleteArchive else before)
+
+
+async def refused() -> None:
+    raise Refusal(Code.SESSION_BUSY, "Not now.")
 
 
 async def test_a_slow_worker_does_not_take_away_what_was_unpacked(hands: Hands) -> None:

@@ -19,8 +19,9 @@ from contracts.session.archives import (
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
+from session.reactions.session import forget_if_deleted
 from session.tools import Tools
-from session.workspace import Copied, NotStored, described, erase, stored
+from session.workspace import Copied, NotStored, described, stored
 
 PACKED_AT_ONCE = 2
 LOST = "The service could not bring it to its end."
@@ -53,9 +54,8 @@ async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: React
         with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
             await stored(tools.lasting.do(tools.files(session_id).remove))
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
-    except Refusal as refusal:  # the session was deleted meanwhile, and all of it is removed
-        if refusal.code is not Code.SESSION_NOT_FOUND:
-            raise
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, session_id, tools)
 
 
 @reactions.once(at_once=PACKED_AT_ONCE, lost=end_lost_packing)
@@ -77,9 +77,8 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
         size_bytes = path.stat().st_size
         await tools.lasting.do(files.remove)
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
-    except Refusal:  # the session was deleted meanwhile
-        await tools.lasting.do(files.remove)
-        await tools.lasting.do(erase, path.parent)
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, session_id, tools)
 
 
 async def _complete_archive(
@@ -105,9 +104,8 @@ async def fail_lost_unpacking(recorded: Recorded[UnarchiveRequested], reaction: 
     """Leave a session archived at which worker after worker failed; its archive is still there."""
     try:
         await _fail_unarchive(recorded.id, recorded.fact.archive_id, Code.STORAGE_FAILED, LOST, reaction)
-    except Refusal as refusal:  # the session was deleted meanwhile, and all of it is removed
-        if refusal.code is not Code.SESSION_NOT_FOUND:
-            raise
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, recorded.id, reaction.tools)
 
 
 @reactions.once(at_once=PACKED_AT_ONCE, lost=fail_lost_unpacking)
@@ -131,8 +129,8 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
             return
         await reaction.send(CompleteUnarchive(session_id=session_id, archive_id=archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
-    except Refusal:  # the session was deleted meanwhile
-        await tools.lasting.do(files.remove)
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, session_id, tools)
 
 
 async def _fail_unarchive(

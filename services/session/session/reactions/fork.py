@@ -10,6 +10,7 @@ from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
 from session.reactions.archive import LOST
+from session.reactions.session import forget_if_deleted
 from session.tools import Tools
 from session.workspace import NotStored, stored
 
@@ -23,9 +24,9 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
         await reaction.send(FailFork(session_id=fork_id, error_code=Code.STORAGE_FAILED, error_detail=LOST))
         if (await reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
             return
-    except Refusal as refusal:  # the fork was deleted meanwhile
-        if refusal.code is not Code.SESSION_NOT_FOUND:
-            raise
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, fork_id, reaction.tools)
+        return
     with suppress(NotStored):
         await stored(reaction.tools.lasting.do(reaction.tools.files(fork_id).remove))
     await reaction.tools.transcripts.delete_session(fork_id)
@@ -51,9 +52,8 @@ async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tool
                 await tools.lasting.do(fork.remove)
         else:
             await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
-    except Refusal:  # the fork was deleted meanwhile
-        await tools.lasting.do(fork.remove)
-        await tools.transcripts.delete_session(fork_id)
+    except Refusal as refusal:
+        await forget_if_deleted(refusal, fork_id, tools)
 
 
 async def _check_whole(parent_id: UUID, reaction: Reaction[Tools]) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.refusals import Code, Refusal
 from contracts.session.events import SessionDeleted
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -22,6 +23,17 @@ async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
     await forget(recorded.id, reaction.tools)
+
+
+async def forget_if_deleted(refusal: Refusal, session_id: UUID, tools: Tools) -> None:
+    """Remove what a worker made for a session that it finds deleted.
+
+    Raises:
+        Refusal: that is not why it was refused; nothing is removed.
+    """
+    if refusal.code is not Code.SESSION_NOT_FOUND:
+        raise refusal
+    await forget(session_id, tools)
 
 
 async def forget(session_id: UUID, tools: Tools) -> None:
