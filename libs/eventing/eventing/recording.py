@@ -8,11 +8,11 @@ from uuid import UUID
 from contracts.messages import Event
 from eventsourcing.domain import CanMutateAggregate, DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
-from pydantic import ValidationError
 from pydantic_core import from_json
 from runtime.envelope import Envelope
 
 from eventing.aggregate import Aggregate
+from eventing.faults import without_input
 
 __all__ = ["Change", "FactMapper", "FactTooLarge", "FactUnreadable", "Recorded", "StoredEvent"]
 
@@ -98,7 +98,7 @@ class FactMapper(Mapper[UUID]):
         try:
             return current(kind, int(version), state)
         except (KeyError, ValueError) as error:
-            raise FactUnreadable(f"{topic} cannot be read: {_shape(error)}") from error
+            raise FactUnreadable(f"{topic} cannot be read: {without_input(error)}") from error
 
 
 def current(kind: type[Event], version: int, state: bytes) -> Event:
@@ -111,10 +111,3 @@ def current(kind: type[Event], version: int, state: bytes) -> Event:
         return kind.model_validate_json(state)
     old: dict[str, Any] = from_json(state)
     return kind.model_validate(kind.upcast(version, old))
-
-
-def _shape(error: Exception) -> str:
-    # A pydantic error repeats the input, and the input may hold a secret.
-    if isinstance(error, ValidationError):
-        return str(error.errors(include_input=False, include_url=False, include_context=False))
-    return repr(error)

@@ -11,7 +11,6 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
-from pydantic import ValidationError
 from runtime.bus import FLUSH_TIMEOUT
 from runtime.envelope import Envelope
 from runtime.logging import bound_contextvars, get_logger
@@ -19,6 +18,7 @@ from runtime.telemetry import span
 
 from eventing import wire
 from eventing.dispatch import Dispatcher
+from eventing.faults import without_input
 from eventing.metrics import handled
 
 log = get_logger()
@@ -97,7 +97,7 @@ def _answering(
             envelope = Envelope.read(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
-            log.warning("a message that cannot be read", subject=kind.subject, error=_shape(error))
+            log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
             return Faulted(detail="The message cannot be read.")
         if envelope.expired:
             return Faulted(detail="The message came after its deadline.")
@@ -117,8 +117,3 @@ async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatche
     if isinstance(body, Command):
         return await dispatcher.send(body, envelope)
     return await dispatcher.ask(body, envelope)
-
-
-def _shape(error: ValueError) -> str:
-    # A pydantic error repeats the input, and the input may hold a password.
-    return str(error.errors(include_input=False)) if isinstance(error, ValidationError) else str(error)
