@@ -54,6 +54,7 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         subscriber(_answering(kind, dispatcher, largest))
     await broker.start()
     try:
+        await client.flush()  # else who asks at once may be faster than our subscriptions
         yield client
     finally:
         with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
