@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
+from platform import machine
 from shlex import join, quote
 
 import claude_agent_sdk
 
 from session.sandbox.cell import Cell
+from session.sandbox.seccomp import MACHINES, program
 from session.sandbox.walls import PYTHON, walls
 
 __all__ = ["Cell", "Sandbox"]
@@ -33,6 +36,8 @@ class Sandbox:
         bwrap = _bwrap()
         if bwrap is None:
             return cls(None), "bubblewrap is not installed"
+        if machine() not in MACHINES:
+            return cls(None), f"which system calls to deny is not known for a machine of the kind {machine()}"
         reason = await cls(bwrap).unavailable()
         return cls(None if reason else bwrap), reason
 
@@ -54,14 +59,13 @@ class Sandbox:
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
         cell = Cell()
-        (cell.papers / "environment").write_text(json.dumps(own or {} if self.bwrap else {}))
         home = "/home" if self.bwrap else str(cell.folder)
-        seen = {**VARIABLES, "HOME": home, **variables}
+        seen = {**(own or {} if self.bwrap else {}), **VARIABLES, "HOME": home, **variables}
+        (cell.papers / "environment").write_text(json.dumps(seen))
         words = [
-            join(["exec", "env", "-i", *(f"{name}={value}" for name, value in seen.items())]),
             # The SDK moves the config folder when it resumes a conversation, so only the script learns it.
-            'CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
-            walls(self.bwrap, workspace, [LISTEN, AGENT, cell.papers]) if self.bwrap else "",
+            'exec env -i CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
+            self._build(self.bwrap, cell, workspace) if self.bwrap else "",
             join([str(PYTHON), "-I", "-S", str(LISTEN), str(cell.door), str(AGENT)]),
             '"$@"',
             f"3> {quote(str(cell.info))}" if self.bwrap else "",
@@ -69,6 +73,18 @@ class Sandbox:
         cell.entrance.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
         cell.entrance.chmod(0o700)
         return cell
+
+    def _build(self, bwrap: Path, cell: Cell, workspace: Path) -> str:
+        """Return the shell words that build walls; most are in a file, because every account sees a command line."""
+        words, filters = cell.folder / "walls", cell.folder / "filter"
+        words.write_bytes(
+            b"".join(os.fsencode(word) + b"\0" for word in walls(workspace, [LISTEN, AGENT, cell.papers]))
+        )
+        filters.write_bytes(program(machine()))
+        return (
+            f"4< {quote(str(words))} 5< {quote(str(filters))} {quote(str(bwrap))} --args 4 --seccomp 5 --info-fd 3 "
+            '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR" --remount-ro / --'
+        )
 
 
 def _bwrap() -> Path | None:

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from shlex import join
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
@@ -16,19 +15,29 @@ WALLS = (
 ).split()
 
 
-def walls(bwrap: Path, workspace: Path, shown: list[Path]) -> str:
-    """Give the shell words that run what follows them in a sandbox.
+# bubblewrap 0.11 covers /proc/sys only where it finds it writable, and asks as an account that has no say there: judged
+# by the host's numbers alone, an agent of the host's root could write the settings of the kernel.
+READ_ONLY = [
+    f"/proc/{name}"
+    for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
+]
+HIDDEN = [f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug")]
 
-    Writable there are `workspace` and the folder that the variable CLAUDE_CONFIG_DIR names when the words are run.
+
+def walls(workspace: Path, shown: list[Path]) -> list[str]:
+    """Return the words with which bubblewrap makes a sandbox where `workspace` alone is writable, and `shown` seen.
+
+    bubblewrap adds nosuid to whatever it binds.
     """
-    words = [str(bwrap), *WALLS, *_system(), *(word for path in [*shown, *_python()] for word in _show(path))]
-    return " ".join(
-        [
-            join([*words, "--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE]),
-            '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR"',
-            "--setenv IS_SANDBOX 1 --remount-ro / --info-fd 3 --",
-        ]
-    )
+    words = [*WALLS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _show(path))]
+    return [*words, "--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE, "--setenv", "IS_SANDBOX", "1"]
+
+
+def _kernel() -> list[str]:
+    covers = [word for path in READ_ONLY for word in _show(path)]
+    for path in HIDDEN:
+        covers += _show("/dev/null", path) if Path(path).exists() else []
+    return covers
 
 
 def _system() -> list[str]:

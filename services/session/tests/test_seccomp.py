@@ -1,0 +1,95 @@
+"""The filter of system calls, run by a small interpreter: also for machines that the tests do not run on."""
+
+import errno
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from session.sandbox.seccomp import DENIED, FAMILIES, MACHINES, MODES, OPENAT2, SOCKETS, program
+
+ALLOWED, KILLED = "allowed", "killed"
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+both = pytest.mark.parametrize("machine", MACHINES)
+
+
+def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> str | int:
+    """Run the filter as the kernel does: allowed, killed, or the number of the error."""
+    steps = list(struct.iter_unpack("=HBBI", program(machine)))
+    told = MACHINES[machine][1] if architecture is None else architecture
+    data = struct.pack("=IIQ6Q", number, told, 0, *arguments, *[0] * (6 - len(arguments)))
+    at = loaded = 0
+    while True:
+        code, if_true, if_false, operand = steps[at]
+        at += 1
+        match code:
+            case 0x20:
+                [loaded] = struct.unpack_from("=I", data, operand)
+            case 0x06:
+                return {0x7FFF0000: ALLOWED, 0x80000000: KILLED}.get(operand, operand & 0xFFFF)
+            case _:
+                holds = {0x15: loaded == operand, 0x35: loaded >= operand, 0x45: bool(loaded & operand)}[code]
+                at += if_true if holds else if_false
+
+
+@both
+def test_every_listed_call_is_denied(machine: str) -> None:
+    column = MACHINES[machine][0]
+    numbers = {numbers[column] for numbers in DENIED.values()} - {None}
+    assert {verdict(machine, number) for number in numbers if number is not None} == {errno.EPERM}
+
+
+@both
+def test_a_mode_may_have_no_setuid_or_setgid_bit(machine: str) -> None:
+    column = MACHINES[machine][0]
+    for *numbers, argument in MODES.values():
+        if (number := numbers[column]) is not None:
+            before = [0o6000] * argument
+            assert verdict(machine, number, *before, 0o1777) == ALLOWED
+            assert {verdict(machine, number, *before, bits) for bits in (0o4755, 0o2755)} == {errno.EPERM}
+
+
+@both
+def test_only_four_families_of_sockets_can_be_made(machine: str) -> None:
+    for numbers in SOCKETS.values():
+        number = numbers[MACHINES[machine][0]]
+        made = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
+        assert made == set(FAMILIES.values())
+        assert verdict(machine, number, 40) == errno.EAFNOSUPPORT
+
+
+@both
+def test_the_upper_half_of_a_family_does_not_hide_it(machine: str) -> None:
+    assert verdict(machine, SOCKETS["socket"][MACHINES[machine][0]], 1 << 32 | 40) == errno.EAFNOSUPPORT
+
+
+@both
+def test_openat2_is_not_there(machine: str) -> None:
+    assert verdict(machine, OPENAT2[MACHINES[machine][0]]) == errno.ENOSYS
+
+
+@both
+def test_a_call_of_another_architecture_ends_the_process(machine: str) -> None:
+    assert verdict(machine, 0, architecture=0x40000003) == KILLED
+
+
+def test_the_second_abi_of_x86_64_is_not_there() -> None:
+    keyctl = DENIED["keyctl"][0]
+    assert verdict("x86_64", 0x40000000 | keyctl) == errno.ENOSYS
+
+
+@both
+def test_the_numbers_are_those_of_the_kernels_headers(machine: str) -> None:
+    header = HEADERS[machine]
+    if not header.exists():
+        pytest.skip(f"needs {header} (Debian: linux-libc-dev)")
+    found = re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)$", header.read_text(), re.MULTILINE)
+    known = {name: int(number) for name, number in found}
+    column = MACHINES[machine][0]
+    ours = {name: row[column] for name, row in (DENIED | MODES | SOCKETS | {"openat2": OPENAT2}).items()}
+    # Headers may be older than a call; a call that a machine lacks is in none.
+    assert {name: number for name, number in ours.items() if known.get(name, number) != number} == {}
+    assert [name for name, number in ours.items() if number is None and name in known] == []
