@@ -20,6 +20,7 @@ from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
 from onebox.testing.system import System
+from onebox.testing.unrooted import PostgresForTests
 from onebox.trouble import tail
 from runtime.testing import eventually
 from session.app import service
@@ -61,7 +62,7 @@ class Stage:
 
     @cached_property
     def postgres(self) -> EmbeddedPostgres:
-        return self._embedded(EmbeddedPostgres(self.folder))
+        return self._embedded(PostgresForTests(self.folder))
 
     @cached_property
     def databases(self) -> Databases:

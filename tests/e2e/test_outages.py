@@ -9,12 +9,13 @@ from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.system import System, until
+from onebox.testing.unrooted import PostgresForTests
 
 from tests.e2e.user import User, newcomer, scripted
 
 type Server = EmbeddedPostgres | EmbeddedNats
 
-SERVERS = {"DATABASE_URL": EmbeddedPostgres, "NATS_URL": EmbeddedNats}
+SERVERS = {"DATABASE_URL": PostgresForTests, "NATS_URL": EmbeddedNats}
 
 
 @pytest.fixture(params=SERVERS)

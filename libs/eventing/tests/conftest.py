@@ -20,6 +20,7 @@ from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.databases import Databases
+from onebox.testing.unrooted import PostgresForTests
 from runtime import bus
 
 
@@ -46,7 +47,7 @@ async def database(databases: Databases) -> AsyncGenerator[Database]:
 def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
     """Give a PostgreSQL server of the test's own, to stop and to start."""
     folder = DataFolder(open_folder / "postgres")
-    server = EmbeddedPostgres(folder, options=FORGETFUL)
+    server = PostgresForTests(folder, options=FORGETFUL)
     try:
         server.start()
         yield server

@@ -2,9 +2,9 @@
 
 import sys
 
-from onebox.children import follow_parent
+from onebox.children import end_with_parent
 from onebox.launcher import main
 
 if "--follow-parent" in sys.argv:
-    follow_parent()
+    end_with_parent()
 sys.exit(main())

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -46,10 +45,10 @@ def tether(to_send: signal.Signals) -> Callable[[], None]:
     return tied
 
 
-def follow_parent() -> None:
-    """Ask the kernel to stop this process, gently, when the one that started it ends."""
+def end_with_parent(to_send: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the kernel to send this process a signal when the one that started it ends."""
     if _libc:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        _libc.prctl(_PR_SET_PDEATHSIG, int(to_send))
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ class Program:
     name: str
     command: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    account: pwd.struct_passwd | None = None
     stop: signal.Signals = signal.SIGTERM
     force: signal.Signals = signal.SIGKILL
     when_orphaned: signal.Signals = signal.SIGKILL
@@ -93,7 +91,6 @@ class Child:
     def start(self) -> None:
         """Start the program; must be called from a thread that lives as long as it should."""
         self._rotate()
-        account = self.program.account
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own programs, no shell
                 self.program.command,
@@ -104,10 +101,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(self._lock,),
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
-                preexec_fn=tether(self.program.when_orphaned),  # after the change of user, which would undo it
+                preexec_fn=tether(self.program.when_orphaned),
             )
         self._pid_file.write_text(str(self._process.pid))
 

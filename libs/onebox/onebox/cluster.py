@@ -1,6 +1,6 @@
-"""PostgreSQL's files: whose they are, which version made them, how they are made, and what a killed server leaves."""
+"""PostgreSQL's files: which version made them, how they are made, who may connect, and what a killed server leaves."""
 
-import os
+import json
 import pwd
 import shutil
 import signal
@@ -14,26 +14,25 @@ from onebox.processes import lives, unburied
 from onebox.trouble import CannotStart
 
 NAME = "agentapi"  # of the database, and of its owner
+_MAP = "owner"
 _BURIAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A folder of databases, the folder of programs that work on it, and who may run them (None: we ourselves)."""
+    """A folder of databases, and the folder of programs that work on it."""
 
     data: Path
     programs: Path
     major: int
-    account: pwd.struct_passwd | None
 
     def make(self, *, safely: bool) -> None:
         """Make the files and our database in them, whole or not at all; `safely` also survives a power cut."""
         unfinished = self.data.with_name("postgres.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        self.give(unfinished)
         place, sync = ["-D", str(unfinished)], [] if safely else ["--no-sync"]
-        self._call("initdb", *place, "-U", NAME, "-A", "trust", "-E", "UTF8", *self._locale(), *sync)
+        self._call("initdb", *place, "-U", NAME, "-A", "peer", "-E", "UTF8", *self._locale(), *sync)
         self._call("postgres", "--single", *place, "postgres", say=f"CREATE DATABASE {NAME}\n")
         unfinished.rename(self.data)
 
@@ -50,10 +49,12 @@ class Cluster:
             if pid and unburied(pid):
                 lock.unlink()
 
-    def give(self, folder: Path) -> None:
-        """Let the account own a folder."""
-        if self.account:
-            os.chown(folder, self.account.pw_uid, self.account.pw_gid)
+    def close_to_strangers(self) -> None:
+        """Let only the owner of the files connect, and root, who can be anybody; the kernel tells who it is."""
+        accounts = {_name_of(uid) for uid in (0, self.data.stat().st_uid)}
+        lines = [f"{_MAP} {json.dumps(account)} {NAME}\n" for account in sorted(accounts)]
+        (self.data / "pg_ident.conf").write_text("".join(lines))
+        (self.data / "pg_hba.conf").write_text(f"local all {NAME} peer map={_MAP}\n")
 
     def _locale(self) -> list[str]:
         if self.major >= 17:
@@ -69,9 +70,6 @@ class Cluster:
             text=True,
             cwd="/",
             env=allowed_environment(),
-            user=self.account.pw_uid if self.account else None,
-            group=self.account.pw_gid if self.account else None,
-            extra_groups=[] if self.account else None,
             preexec_fn=tether(signal.SIGKILL),
         )
         if done.returncode:
@@ -91,18 +89,8 @@ def major_of(data: Path) -> int | None:
         ) from None
 
 
-def check_path(data: Path, account: pwd.struct_passwd | None) -> None:
-    """Refuse a folder that the account cannot get to."""
-    for folder in reversed(data.parents):
-        if account and not _enters(account, folder):
-            raise CannotStart(
-                f"PostgreSQL does not run as root but as the user '{account.pw_name}', who may not enter {folder}. "
-                "Choose another DATA_DIR (for example /var/lib/agentapi), or start as an ordinary user."
-            )
-
-
-def _enters(account: pwd.struct_passwd, folder: Path) -> bool:
-    status = folder.stat()
-    if status.st_uid == account.pw_uid:
-        return bool(status.st_mode & 0o100)
-    return bool(status.st_mode & (0o010 if status.st_gid == account.pw_gid else 0o001))
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise CannotStart(f"PostgreSQL wants an account with a name, and user {uid} has none.") from None

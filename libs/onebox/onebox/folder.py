@@ -21,7 +21,7 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
-        _make(self.path, 0o711 if os.geteuid() == 0 else 0o700)  # as root, PostgreSQL's account has to pass through
+        _make(self.path, 0o700)
         self.logs = self._room("logs")
         self.run = self._room("run")
         self.keys = self._room("keys")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from runtime.settings import WrongSettings, load
 
+from onebox.account import leave_root
 from onebox.banner import banner
 from onebox.children import Child, stop_all
 from onebox.folder import DataFolder
@@ -116,7 +117,9 @@ class Launcher:
 def main(table: Table = services, patience: float = READY_SECONDS) -> int:
     """Run the system as the environment says, and give the exit code."""
     try:
-        Launcher(load(BoxSettings), table, patience).run()
+        settings = load(BoxSettings)
+        leave_root(settings.data_dir, settings.pg_bindir)
+        Launcher(settings, table, patience).run()
     except WrongSettings as wrong:
         return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
     except CannotStart as trouble:

