@@ -27,26 +27,34 @@ _environment = os.environ  # noqa: TID251  it is handed on to ourselves
 def leave_root(data_dir: Path, pg_bindir: Path | None = None) -> None:
     """Return at once unless we are root; else start this program again as the account of the system.
 
-    The data folder is made the account's, also one that an earlier release made as root. Where the account may not
-    enter a folder on the way to what it needs, as in the home of root, it gets a view of the file system in which it
-    may; outside that view no permission changes.
-
     Raises:
         CannotStart: it is not possible, saying why, and what to do.
     """
     if os.geteuid() != 0:
         return
-    data_dir = data_dir.expanduser().absolute()
     account = find_account()
-    own(data_dir, account)
-    needed = [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()]
-    reach(account, needed)
+    change_to(account, data_dir, pg_bindir)
     say(f"Started as root: everything runs as the account '{account.pw_name}'{_weaker(account)}.")
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is the point
+
+
+def change_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None = None) -> None:
+    """Go on as the account, which gets the data folder, also one that an earlier release made as root.
+
+    Where the account may not enter a folder on the way to what it needs, as in the home of root, it gets a view of the
+    file system in which it may; outside that view no permission changes.
+
+    Raises:
+        CannotStart: it is not possible, saying why, and what to do.
+    """
+    data_dir = data_dir.expanduser().absolute()
+    own(data_dir, account)
+    reach(account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()])
     become(account)
     if "TMPDIR" in _environment and not os.access(_environment["TMPDIR"], os.W_OK | os.X_OK):
         del _environment["TMPDIR"]
-    _environment["DATA_DIR"] = str(data_dir)
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is the point
+    # The account may not write beside the code, where Python keeps what it has compiled.
+    _environment.update(DATA_DIR=str(data_dir), PYTHONPYCACHEPREFIX=str(data_dir / "pycache"))
 
 
 def find_account() -> pwd.struct_passwd:

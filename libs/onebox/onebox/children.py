@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from onebox.folder import DataFolder
 
 ALLOWED = (
-    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPYCACHEPREFIX"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     # What single services can be told, and this launcher need not understand; none is a secret.
     *("REGISTRATION_OPEN", "ASK_TIMEOUT_SECONDS", "QUERY_WAIT_SECONDS", "STREAM_HEARTBEAT_SECONDS"),
@@ -90,7 +90,7 @@ class Child:
 
     def start(self) -> None:
         """Start the program; must be called from a thread that lives as long as it should."""
-        self._rotate()
+        self.trim_log()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own programs, no shell
                 self.program.command,
@@ -130,9 +130,17 @@ class Child:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _rotate(self) -> None:
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
-            self.log.replace(self.log.with_suffix(".log.1"))
+    def trim_log(self) -> None:
+        """Put the end of a log that has grown too large aside, and let it begin anew: the program goes on writing.
+
+        It appends, so it needs not know. What it writes between the copy and the cut is lost.
+        """
+        if not self.log.exists() or (size := self.log.stat().st_size) <= LOG_LIMIT:
+            return
+        with self.log.open("rb") as log, self.log.with_suffix(".log.1").open("wb") as aside:
+            log.seek(size - LOG_LIMIT)
+            aside.write(log.read(LOG_LIMIT))
+        os.truncate(self.log, 0)
 
 
 def stop_all(children: Sequence[Child], hurry: Callable[[], bool] = lambda: False) -> None:

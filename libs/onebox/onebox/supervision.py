@@ -1,4 +1,4 @@
-"""Dead children are started again, unless they keep dying."""
+"""Dead children are started again, unless they keep dying; the logs of all are kept small."""
 
 import time
 from collections import deque
@@ -34,6 +34,7 @@ class Supervisor:
             CannotStart: one of them died too often.
         """
         for child in self._children:
+            child.trim_log()
             if not child.running():
                 self._revive(child)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from onebox.children import LOG_LIMIT, Child, Program, allowed_environment
 from onebox.folder import DataFolder
+from onebox.supervision import Supervisor
 from onebox.testing.system import gone, until
 
 PARENT = """
@@ -55,7 +56,21 @@ def test_a_log_that_grew_large_is_put_aside_at_the_next_start(folder: DataFolder
     child.start()
     child.finish()
     assert child.log.read_bytes() == b""
-    assert child.log.with_name("speaker.log.1").stat().st_size == LOG_LIMIT + 1
+    assert child.log.with_name("speaker.log.1").stat().st_size == LOG_LIMIT
+
+
+def test_a_log_stays_small_while_its_program_writes_on(folder: DataFolder) -> None:
+    child = Child(Program("talker", ["sh", "-c", f"head -c {LOG_LIMIT} /dev/zero; echo a; read x; echo b"]), folder)
+    supervisor = Supervisor(lambda _said: None)
+    supervisor.watch(child)
+    child.log.write_bytes(b"begun\n")
+    child.start()
+    until(lambda: child.log.stat().st_size > LOG_LIMIT or not child.running())
+    supervisor.check()
+    until(lambda: not child.running())
+    assert child.log.stat().st_size < LOG_LIMIT
+    assert child.log.with_name("talker.log.1").stat().st_size == LOG_LIMIT
+    child.finish()
 
 
 def test_the_number_of_a_running_child_is_in_its_file(folder: DataFolder) -> None:

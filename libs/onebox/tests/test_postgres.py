@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,6 +28,13 @@ for server in servers:
     server.start()
 print(*(server.child.pid for server in servers), flush=True)
 time.sleep(60)
+"""
+
+# Becomes another account with everything loaded: it may not be able to read the code.
+STRANGER = """
+import os, pwd, asyncpg, asyncio.runners
+nobody = pwd.getpwnam("nobody")
+os.setgroups([]); os.setresgid(*[nobody.pw_gid] * 3); os.setresuid(*[nobody.pw_uid] * 3)
 """
 
 
@@ -62,6 +70,43 @@ async def test_it_knows_letters_beyond_ascii(postgres: EmbeddedPostgres) -> None
 
 async def test_its_socket_is_closed_to_other_users(postgres: EmbeddedPostgres) -> None:
     assert postgres.data.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account")
+async def test_another_account_that_gets_to_its_socket_is_refused(serve: Callable[[], EmbeddedPostgres]) -> None:
+    server = serve()
+    for folder in (server.data, server.data.parent):
+        folder.chmod(0o711)
+    program = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({server.url!r}))"
+    said = subprocess.run(  # noqa: S603, ASYNC221  our own
+        [sys.executable, "-c", STRANGER + program], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert 'Peer authentication failed for user "agentapi"' in said.stderr
+
+
+async def test_a_database_that_trusted_everybody_no_longer_does(serve: Callable[[], EmbeddedPostgres]) -> None:
+    server = serve()
+    server.stop()
+    (server.data / "pg_hba.conf").write_text("local all all trust\n")
+    methods = "SELECT string_agg(auth_method, ',') FROM pg_hba_file_rules"
+    assert await ask(serve().url, methods) == "peer"
+
+
+async def test_it_listens_on_no_port(postgres: EmbeddedPostgres) -> None:
+    assert await ask(postgres.url, "SHOW listen_addresses") == ""
+
+
+async def test_its_log_holds_nothing_of_what_a_failed_statement_was_about(
+    serve: Callable[[], EmbeddedPostgres],
+) -> None:
+    server = serve()
+    await ask(server.url, "CREATE TABLE users (email text UNIQUE)")
+    for _ in range(2):
+        with contextlib.suppress(asyncpg.UniqueViolationError):
+            await ask(server.url, "INSERT INTO users VALUES ('ada@example.com')")
+    log = server.child.log.read_text()
+    assert "duplicate key value" in log
+    assert "ada@" not in log
 
 
 async def test_it_keeps_its_data_over_a_restart(serve: Callable[[], EmbeddedPostgres]) -> None:
