@@ -1,0 +1,124 @@
+"""Attacks on what all accounts of a machine, or all agents of an account, share with the kernel."""
+
+import pytest
+from onebox.testing.system import System
+
+from tests.adversarial.attacker import Attacker
+
+EVERY_SETTING = """
+def may_write(path):
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+found = [os.path.join(folder, name) for folder, _, names in os.walk("/proc/sys") for name in names]
+found += ["/proc/mtrr", "/proc/sysrq-trigger", *(f"/proc/pressure/{name}" for name in ("cpu", "io", "memory"))]
+print(json.dumps([path for path in found if may_write(path)]))
+"""
+SAME_VALUE = """
+def write(path):
+    with open(path) as setting:
+        value = setting.read()
+    with open(path, "w") as setting:
+        setting.write(value)
+paths = ("core_pattern", "hostname", "ns_last_pid")
+print(json.dumps([attempt(lambda: write(f"/proc/sys/kernel/{path}")) for path in paths]))
+"""
+DENIED = {
+    "add_key": 'b"user", b"agent", b"x", 1, -5',
+    "request_key": 'b"user", b"agent", None, 0',
+    "keyctl": "0, -4, 0",
+    "ptrace": "0, 0, 0, 0",
+    "process_vm_readv": "os.getpid(), None, 0, None, 0, 0",
+    "process_vm_writev": "os.getpid(), None, 0, None, 0, 0",
+    "pidfd_getfd": 'call("pidfd_open", os.getppid(), 0), 0, 0',
+    "io_uring_setup": "1, ctypes.create_string_buffer(120)",
+    "bpf": "0, None, 0",
+    "perf_event_open": "None, 0, -1, -1, 0",
+    "userfaultfd": "1",
+    "syslog": "3, ctypes.create_string_buffer(100), 100",
+    "unshare": "0x10000000",
+}
+
+
+def test_no_setting_of_the_kernel_can_be_written(attacker: Attacker) -> None:
+    assert attacker.run(EVERY_SETTING) == []
+
+
+def test_not_even_its_own_value_is_taken_by_a_setting(attacker: Attacker) -> None:
+    assert set(attacker.run(SAME_VALUE)) <= {"EROFS", "EACCES"}
+
+
+@pytest.mark.parametrize("name", DENIED)
+def test_the_call_is_denied(attacker: Attacker, name: str) -> None:
+    assert attacker.run(f'print(json.dumps(call("{name}", {DENIED[name]})))') == "EPERM"
+
+
+def test_agents_share_no_keyring(attacker: Attacker, neighbour: Attacker) -> None:
+    attacker.run('print(json.dumps(call("add_key", b"user", b"agent", b"secret", 6, -4)))')
+    # The keyring of the account, searched; what an attack that succeeds finds is revoked.
+    search = 'found = call("keyctl", 10, -4, b"user", b"agent", 0)\n'
+    revoke = 'isinstance(found, int) and call("keyctl", 3, found)\nprint(json.dumps(found))'
+    assert neighbour.run(search + revoke) == "EPERM"
+
+
+def test_the_keys_of_the_machine_are_not_listed(attacker: Attacker) -> None:
+    assert attacker.bash("cat /proc/keys /proc/key-users 2> /dev/null | wc -c") == "0"
+
+
+@pytest.mark.parametrize("family", ["AF_VSOCK", "AF_ALG", "AF_PACKET", "AF_CAN", "AF_TIPC"])
+def test_no_socket_of_another_family_is_made(attacker: Attacker, family: str) -> None:
+    tried = f"attempt(lambda: socket.socket(socket.{family}, socket.SOCK_STREAM))"
+    assert attacker.run(f"print(json.dumps({tried}))") == "EAFNOSUPPORT"
+
+
+def test_descriptors_under_way_keep_no_other_agent_from_starting(attacker: Attacker, neighbour: Attacker) -> None:
+    program = """
+import resource, time
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+held = [socket.socketpair() for _ in range(8)]
+for pair in held:
+    pair[0].setblocking(False)
+    for _ in range(5):
+        attempt(lambda: socket.send_fds(pair[0], [b"x"], [1] * 250))
+open("flooded", "w").close()
+until = time.monotonic() + 60
+while not os.path.exists("enough") and time.monotonic() < until:
+    time.sleep(0.05)
+"""
+    workspace = f"/sessions/{attacker.session_id}/workspace"
+    run = attacker.begin(program)
+    while attacker.user.http.get(f"{workspace}/flooded").status_code != 200:
+        assert not attacker.user.run(attacker.session_id, run)["ended_at"]
+    assert neighbour.bash("echo started") == "started"
+    attacker.user.http.put(f"{workspace}/enough", content=b"")
+    attacker.user.ended(attacker.session_id, run)
+
+
+def test_no_file_gets_a_setuid_or_setgid_bit(attacker: Attacker, attacked: System) -> None:
+    tried = attacker.run("""
+open("a", "w").close()
+bits = (0o4755, 0o2755, 0o6777)
+made = [attempt(lambda: os.chmod("a", mode)) for mode in bits]
+made += [attempt(lambda: os.chmod(os.open("a", os.O_RDONLY), mode)) for mode in bits]
+made += [attempt(lambda: os.open(f"b{mode}", os.O_CREAT | os.O_WRONLY, mode)) for mode in bits]
+made += [attempt(lambda: os.open(".", os.O_TMPFILE | os.O_WRONLY, mode)) for mode in bits]
+made += [attempt(lambda: os.mknod(f"c{mode}", mode)) for mode in bits]
+made += [call("openat2", -100, b"d", (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0), 24)]
+print(json.dumps(made))
+""")
+    assert set(tried) == {"EPERM", "ENOSYS"}
+    workspace = attacked.data_dir / "workspaces" / attacker.session_id
+    assert [path for path in workspace.rglob("*") if path.lstat().st_mode & 0o6000] == []
+
+
+def test_what_an_agent_makes_is_no_file_of_root(attacker: Attacker, attacked: System) -> None:
+    attacker.bash("touch mine")
+    assert (attacked.data_dir / "workspaces" / attacker.session_id / "mine").stat().st_uid != 0
+
+
+def test_its_workspace_is_mounted_without_setuid(attacker: Attacker) -> None:
+    options = attacker.bash("grep ' /workspace ' /proc/self/mounts | cut -d' ' -f4").split(",")
+    assert {"nosuid", "nodev"} <= set(options)
