@@ -1,4 +1,5 @@
 import os
+import resource
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -19,8 +20,12 @@ def attacked(request: pytest.FixtureRequest) -> Generator[System]:
     if request.param == "started by root" and not is_root:
         pytest.skip("the tests do not run as root: the system is started by this account alone")
     command = ORDINARY if is_root and request.param == "started by another" else [sys.executable, "-m", "onebox"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # As it is by default on most machines, or a little more: agents, which may raise it, exceed it easily.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, soft), hard))
     with System(command=command) as system:
         system.start()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         yield system
 
 

@@ -56,9 +56,9 @@ def test_the_call_is_denied(attacker: Attacker, name: str) -> None:
 
 
 def test_agents_share_no_keyring(attacker: Attacker, neighbour: Attacker) -> None:
-    attacker.run('print(json.dumps(call("add_key", b"user", b"agent", b"secret", 6, -4)))')
-    # The keyring of the account, searched; what an attack that succeeds finds is revoked.
-    search = 'found = call("keyctl", 10, -4, b"user", b"agent", 0)\n'
+    attacker.run('print(json.dumps(call("add_key", b"user", b"agent", b"secret", 6, -3)))')
+    # What an attack that succeeds finds is revoked.
+    search = 'found = call("keyctl", 10, -3, b"user", b"agent", 0)\n'
     revoke = 'isinstance(found, int) and call("keyctl", 3, found)\nprint(json.dumps(found))'
     assert neighbour.run(search + revoke) == "EPERM"
 
@@ -106,7 +106,7 @@ made += [attempt(lambda: os.chmod(os.open("a", os.O_RDONLY), mode)) for mode in 
 made += [attempt(lambda: os.open(f"b{mode}", os.O_CREAT | os.O_WRONLY, mode)) for mode in bits]
 made += [attempt(lambda: os.open(".", os.O_TMPFILE | os.O_WRONLY, mode)) for mode in bits]
 made += [attempt(lambda: os.mknod(f"c{mode}", mode)) for mode in bits]
-made += [call("openat2", -100, b"d", (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0), 24)]
+made += [call("openat2", -100, b"e", (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0), 24)]
 print(json.dumps(made))
 """)
     assert set(tried) == {"EPERM", "ENOSYS"}

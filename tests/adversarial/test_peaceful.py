@@ -13,7 +13,7 @@ PROGRAMS = {
     ),
     "gcc": "echo '#include <stdio.h>\nint main(void){puts(\"works\");}' > made.c && gcc made.c -o made && ./made",
     "node": 'node -e \'require("fs").writeFile("x","",()=>console.log("works"))\'',
-    "tar": "mkdir d && chmod 755 d && tar cf d.tar d && rm -r d && tar xpf d.tar && test -d d && echo works",
+    "tar": "mkdir box && chmod 755 box && tar cf box.tar box && rm -r box && tar xpf box.tar && ls box && echo works",
 }
 
 

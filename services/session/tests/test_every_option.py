@@ -16,12 +16,19 @@ FORM: dict[str, Any] = {
     "type": "json_schema",
     "schema": {"type": "object", "properties": {"n": {}, "a": {}}, "required": ["n"]},
 }
+
+
+def rules(kind: str, *names: str) -> str:
+    """Write the settings of an agent with rules of one kind."""
+    return json.dumps({"permissions": {"allow": [], "deny": []} | {kind: names}})
+
+
 TOLD: dict[str, tuple[Any, list[str]]] = {
     "model": ("claude-x", ["--model", "claude-x"]),
     "fallback_model": ("claude-y", ["--fallback-model", "claude-y"]),
     "system_prompt": ("You are a boat.", ["--system-prompt-file", "You are a boat."]),
-    "allowed_tools": (["Read", "Bash(git log:*)"], ["--allowedTools", "Read,Bash(git log:*)"]),
-    "disallowed_tools": (["Bash", "Write"], ["--disallowedTools", "Bash,Write"]),
+    "allowed_tools": (["Read", "Bash(git log:*)"], ["--settings", rules("allow", "Read", "Bash(git log:*)")]),
+    "disallowed_tools": (["Bash", "Write"], ["--settings", rules("deny", "Bash", "Write")]),
     "permission_mode": ("plan", ["--permission-mode", "plan"]),
     "max_turns": (7, ["--max-turns", "7"]),
     "max_budget_usd": (1.5, ["--max-budget-usd", "1.5"]),
@@ -37,7 +44,7 @@ STANDIN = """#!/usr/bin/python3
 import json, os, sys
 words = sys.argv[1:]
 for n, word in enumerate(words):
-    if word == "--system-prompt-file":
+    if word in ("--system-prompt-file", "--settings"):
         words[n + 1] = open(words[n + 1]).read()
 with open("seen", "w") as seen:
     json.dump([*words, *(part for pair in os.environ.items() for part in pair)], seen)

@@ -121,7 +121,7 @@ async def test_variables_do_not_override_ours(recorder: Recorder) -> None:
 
 async def test_without_walls_there_are_no_variables_for_they_could_run_programs(tmp_path: Path) -> None:
     cell = Sandbox(None).cell(tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
-    assert json.loads((cell.papers / "environment").read_text()) == {}
+    assert "BUN_OPTIONS" not in json.loads((cell.papers / "environment").read_text())
     cell.remove()
 
 

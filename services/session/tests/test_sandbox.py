@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from session.workspace import Uploads, Workspace
 from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted, until
 
 SECRET = "canary-that-no-agent-may-see"
+VARIABLE = {"OWN": SECRET}
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,29 @@ async def test_the_agent_cannot_write_in_the_name_of_another_session(replica: Re
     end = (await replica.ask(bash(command))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's conversation could not be stored.")
     assert SECRET not in (await replica.ask(scripted("Who am I?", {"recall": True}), "two")).words
+
+
+async def test_no_account_reads_the_rules_or_the_place_of_an_agent_from_its_command_lines(
+    replica: Replica, tmp_path: Path
+) -> None:
+    rule, workspace = f"Bash({SECRET}:*)", tmp_path / "workspaces" / "one"
+    held = bash("touch there; until [ -e enough ]; do sleep 0.1; done")
+    async with asyncio.TaskGroup() as going:
+        turn = going.create_task(replica.ask(held, allowed_tools=["Bash", rule], disallowed_tools=[rule], env=VARIABLE))
+        await until((workspace / "there").exists)
+        seen = command_lines()
+        (workspace / "enough").touch()
+    assert turn.result().end.error_code is None
+    assert [line for line in seen if SECRET in line or str(workspace) in line] == []
+
+
+def command_lines() -> list[str]:
+    """Give the words of every process of this machine."""
+    seen: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            seen.append(path.read_text(errors="replace").replace("\0", " "))
+    return seen
 
 
 async def test_processes_are_counted_within_the_sandbox(replica: Replica) -> None:

@@ -1,5 +1,6 @@
 """How an agent is run: the options of the SDK, and the variables that it sees."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ def options(
         strict_mcp_config=True,
         can_use_tool=permit,
         tools=TOOLS if confined else [],
-        disallowed_tools=wanted.disallowed_tools or [],
+        settings=_rules(wanted, cell),
         system_prompt=_system_prompt(wanted.system_prompt, cell),
         model=wanted.model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
@@ -95,7 +96,6 @@ def options(
         # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
-            "allowedTools": ",".join(wanted.allowed_tools or []),
             # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
             "system-prompt-snapshot": "off",
         },
@@ -126,6 +126,14 @@ def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | 
             return output_format | {"schema": {word: given for word, given in schema.items() if word != "$schema"}}
         case _:
             return output_format
+
+
+def _rules(wanted: SdkOptions, cell: Cell) -> str:
+    # In a file, because every account of the machine can read the arguments of a program.
+    path = cell.papers / "settings"
+    rules = {"allow": wanted.allowed_tools or [], "deny": wanted.disallowed_tools or []}
+    path.write_text(json.dumps({"permissions": rules}), encoding="utf-8")
+    return str(path)
 
 
 def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPromptPreset:
