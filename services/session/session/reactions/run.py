@@ -9,7 +9,7 @@ from typing import Any
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested
+from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionPaused
 from contracts.session.queries import GetSession, RunSummary, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver
@@ -198,6 +198,12 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
     if recorded.fact.error_code is Code.RUN_INTERRUPTED:
         reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Tools]) -> None:
+    """End the agent of a paused session, as soon as it idles."""
+    reaction.tools.agents.let_go(recorded.id)
 
 
 @reactions.everywhere
