@@ -1,7 +1,6 @@
 """Which models a body names, however it is written."""
 
 import json
-from time import process_time
 
 import pytest
 from session.model_proxy.body import STEPS, NotReadable, models
@@ -60,10 +59,7 @@ def test_the_models_of_a_body_are_found(body: bytes, named: list[str]) -> None:
     assert json.loads(body)["model"] == named[0]
 
 
-@pytest.mark.parametrize("part", [b"\\\\", b"[]", b'""', b'"a":', b" ", b"x"])
-def test_no_body_takes_long(part: bytes) -> None:
-    body = b'{"model": "m", "a": "' + part * (32 * 2**20 // len(part))
-    begun = process_time()
-    with pytest.raises(NotReadable):
-        models(body)
-    assert process_time() - begun < 30  # it would be minutes
+@pytest.mark.parametrize("part", [b"[]", b'""', b'"a":', b'"\\\\"'])
+def test_a_body_of_very_many_parts_is_not_read_to_its_end(part: bytes) -> None:
+    with pytest.raises(NotReadable, match="parts"):
+        models(b'{"model": "m", "a": [' + part * (STEPS + 1))

@@ -3,9 +3,10 @@
 import asyncio
 import gzip
 import json
+import re
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
@@ -15,8 +16,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientError, ClientPayloadError, ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
+from eventing.testing import eventually
 from session.model_proxy import BODY_LIMIT, Access, ModelProxy
 from session.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
+from session.model_proxy.door import CONNECTIONS
 from structlog.testing import capture_logs
 
 from services.session.tests.conftest import until
@@ -48,6 +51,10 @@ class Provider:
         self.asked.append(request)
         self.bodies.append(await request.read())
         match request.query.get("please"):
+            case "tag":
+                return web.Response(
+                    headers={"anthropic-organization-id": "ours", "Set-Cookie": "a=b", "request-id": "r"}
+                )
             case "pack":
                 return web.Response(body=gzip.compress(b"packed"), headers={"Content-Encoding": "gzip"})
             case "fail":
@@ -303,6 +310,27 @@ async def test_an_agent_has_so_many_bytes_under_way(agent: Agent) -> None:
         assert await error(answer) == (429, "rate_limit_error")
 
 
+async def test_an_agent_has_so_many_connections(agent: Agent) -> None:
+    connections = [await asyncio.open_connection(*agent.address) for _ in range(CONNECTIONS)]
+    reader, writer = await asyncio.open_connection(*agent.address)
+    with suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    for _, opened in [*connections, (reader, writer)]:
+        opened.close()
+    await until_served(agent)
+
+
+async def until_served(agent: Agent) -> None:
+    async def answers() -> bool:
+        try:
+            async with agent.post("/v1/messages", data=BODY) as answer:
+                return answer.status == 200
+        except ClientError:
+            return False
+
+    await eventually(answers)
+
+
 async def test_an_answer_comes_while_it_is_given(agent: Agent, provider: Provider) -> None:
     async with agent.post("/v1/messages?please=stream", data=BODY) as answer:
         assert await answer.content.readany() == events(*STREAM[:2])
@@ -314,6 +342,12 @@ async def test_a_packed_answer_passes(agent: Agent, provider: Provider) -> None:
     async with agent.post("/v1/messages?please=pack", data=BODY) as answer:
         assert await answer.read() == b"packed"
     assert provider.asked[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_what_names_the_operator_does_not_pass(agent: Agent) -> None:
+    async with agent.post("/v1/messages?please=tag", data=BODY) as answer:
+        assert answer.headers["request-id"] == "r"
+        assert not {"anthropic-organization-id", "Set-Cookie"} & set(answer.headers)
 
 
 async def test_a_failure_of_the_provider_passes(agent: Agent) -> None:
@@ -430,6 +464,6 @@ async def test_no_request_arrives_as_the_body_of_another() -> None:
                     pass
     for came in provider.connections:
         head, _, rest = bytes(came).partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        assert b"POST" not in rest[:length]
+        if announced := re.search(rb"content-length: ([0-9]+)", head.lower()):
+            assert b"POST" not in rest[: int(announced.group(1))]
     assert any(b'{"model": "b"}' in came for came in provider.connections)

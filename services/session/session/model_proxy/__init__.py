@@ -4,13 +4,14 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
-from typing import Self
+from typing import Self, cast
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from runtime.logging import get_logger
 
 from session.model_proxy.access import FAMILIES, Access, Denied
 from session.model_proxy.body import NotReadable, models
+from session.model_proxy.door import Door
 from session.model_proxy.usage import Counted, Tokens
 
 __all__ = ["FAMILIES", "Access", "ModelProxy", "Tokens"]
@@ -24,15 +25,17 @@ BODIES_READ_AT_ONCE = 2
 CONNECTIONS = 1024
 TIMEOUT = ClientTimeout(total=None, connect=60, sock_connect=10, sock_read=300)
 IDLE_SECONDS = 75
+BACKLOG = 16
 WARN_SECONDS = 300.0
 REJECTED = "the model provider rejects the key: check MODEL_API_KEY"
 AWAY = "the model provider cannot be reached: check MODEL_BASE_URL"
 
 CREDENTIALS = {"authorization", "cookie", "x-api-key"}
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
+OPERATORS = {"anthropic-organization-id", "set-cookie"}
 # Both ways bodies are passed in one form: JSON in UTF-8 there, unpacked here. So both sides read them alike.
 FORM = {"accept-encoding", "content-encoding", "content-length"}
-DROPPED = {*CREDENTIALS, *HOP_BY_HOP, *FORM, "expect", "host", "transfer-encoding"}
+DROPPED = {*CREDENTIALS, *HOP_BY_HOP, *OPERATORS, *FORM, "expect", "host", "transfer-encoding"}
 PLAIN = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -42,7 +45,7 @@ class ModelProxy:
     def __init__(self, base_url: str, api_key: str | None) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = {"x-api-key": api_key} if api_key else {}
-        self._served: dict[str, tuple[Access, web.SockSite]] = {}
+        self._served: dict[str, tuple[Access, asyncio.Server]] = {}
         self._reading = asyncio.Semaphore(BODIES_READ_AT_ONCE)
         self._warned: dict[str, float] = {}
         app = web.Application(client_max_size=BODY_LIMIT)
@@ -65,19 +68,21 @@ class ModelProxy:
 
     async def __aexit__(self, *_: object) -> None:
         """Break off what is under way and serve no more."""
+        for token in list(self._served):
+            await self.leave(token)
         await self._runner.cleanup()
         await self._provider.close()
 
     async def serve(self, listener: socket.socket, token: str, access: Access) -> None:
         """Serve the agent that connects to `listener` and shows `token`, as far as its `access` lets it."""
-        site = web.SockSite(self._runner, listener)
-        await site.start()
-        self._served[token] = access, site
+        door = Door(cast(web.Server, self._runner.server))
+        server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=BACKLOG)
+        self._served[token] = access, server
 
     async def leave(self, token: str) -> None:
         """Serve the agent with this token no more."""
         if served := self._served.pop(token, None):
-            await served[1].stop()
+            served[1].close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -86,7 +91,7 @@ class ModelProxy:
             length = _length(request)
             async with access.request(length):
                 body = await _read(request)
-                async with self._reading:
+                async with access.reading, self._reading:
                     asked = await asyncio.to_thread(models, body)
                 access.check_models(asked)
                 counted = access.meter.begin(asked[0], length if request.path == MESSAGES else 0)

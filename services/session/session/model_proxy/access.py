@@ -35,6 +35,7 @@ class Access:
         self._open, self._budget_usd = False, None
         self._slots, self._present, self._bytes = asyncio.Semaphore(AT_ONCE), 0, 0
         self._under_way = set[asyncio.Timeout]()
+        self.reading = asyncio.Lock()
 
     @contextmanager
     def turn(self, budget_usd: Decimal | None) -> Generator[None]:
