@@ -121,11 +121,28 @@ async def test_subagents_use_models_that_are_offered(new_replica: NewReplica, as
     assert asked == [SONNET, "claude-haiku-4-5" if wanted == "haiku" else SONNET, SONNET]
 
 
-@pytest.mark.parametrize("name", ["sonnet", "sonnet[1m]", "claude-opus-4-1", "some-model"])
-async def test_a_model_can_be_offered_by_every_name_that_the_agent_knows(new_replica: NewReplica, name: str) -> None:
-    task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": "haiku"}
-    async with new_replica(Limits(models=(name,))) as replica:
+OFFERED = [
+    ("sonnet",),
+    ("sonnet[1m]",),
+    ("opus", "claude-haiku-4-5"),
+    ("claude-opus-4-1",),
+    ("claude-sonnet-4-6[1m]",),
+    ("some-model", "opus"),
+]
+
+
+@pytest.mark.parametrize("wanted", ["haiku", "opus"])
+@pytest.mark.parametrize("models", OFFERED, ids=" ".join)
+async def test_models_can_be_offered_by_every_name_that_the_agent_knows(
+    new_replica: NewReplica, models: tuple[str, ...], asked: list[str], wanted: str
+) -> None:
+    task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": wanted}
+    async with new_replica(Limits(models=models)) as replica:
         assert (await replica.ask(calling(("Task", task)))).words.endswith("Done.")
+    assert len(asked) == 3
+    # The provider knows no name of a family.
+    assert not set(asked) & {"haiku", "sonnet", "opus", "fable"}
+    assert not any(model.endswith("[1m]") for model in asked)
 
 
 async def test_an_agent_of_a_paused_session_ends_when_it_idles(replica: Replica) -> None:

@@ -51,6 +51,9 @@ class Provider:
         self.asked.append(request)
         self.bodies.append(await request.read())
         match request.query.get("please"):
+            case "wait":
+                await self.released.wait()
+                return web.Response()
             case "tag":
                 return web.Response(
                     headers={"anthropic-organization-id": "ours", "Set-Cookie": "a=b", "request-id": "r"}
@@ -248,6 +251,32 @@ async def test_what_a_broken_off_answer_said_is_counted_too(agent: Agent, provid
         await provider.left.wait()
     used = agent.access.meter.tokens
     assert (used.input, 90 <= used.output <= 110) == (1000, True)
+
+
+async def test_what_the_end_of_a_turn_breaks_off_is_counted_with_the_turn(idle: Agent, provider: Provider) -> None:
+    async def ask() -> None:
+        with suppress(ClientError):
+            await idle.post("/v1/messages?please=wait", json={"model": "m", "x": "x" * 4000})
+
+    async with asyncio.TaskGroup() as tasks:
+        with idle.access.turn(None):
+            tasks.create_task(ask())
+            await until(lambda: bool(provider.asked))
+        assert idle.access.meter.tokens.input > 1000
+
+
+async def test_turns_may_follow_each_other_at_once(idle: Agent, provider: Provider) -> None:
+    async def ask() -> None:
+        with suppress(ClientError):
+            await idle.post("/v1/messages?please=wait", data=BODY)
+
+    async with asyncio.TaskGroup() as tasks:
+        with idle.access.turn(None):
+            tasks.create_task(ask())
+            await until(lambda: bool(provider.asked))
+        for _ in range(3):
+            with idle.access.turn(None):
+                await asyncio.sleep(0)
 
 
 async def test_a_failure_of_the_provider_costs_nothing(agent: Agent) -> None:

@@ -13,7 +13,7 @@ from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
 from pydantic import JsonValue
 
-from session.model_proxy import FAMILIES
+from session.model_proxy import FAMILIES, LONG_CONTEXT
 from session.sandbox import Cell
 from session.transcript import Transcript
 
@@ -139,16 +139,18 @@ def variables(token: str, wanted: SdkOptions, limits: Limits) -> dict[str, str]:
 
 
 def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
-    """Return what keeps Claude Code, which asks other models for subagents and small tasks, to those it may use."""
+    """Return what keeps Claude Code, which asks models of other families for subagents, to those that may be used."""
     if not usable:
         return {}
-    main = usable[0]
-    chosen = {family: next((model for model in usable if family in model), main) for family in FAMILIES}
+    whole = [model for model in usable if model.removesuffix(LONG_CONTEXT) not in FAMILIES]
+    families = set(FAMILIES) - {model.removesuffix(LONG_CONTEXT) for model in usable}
+    if not whole:  # what a family is called at the provider is known to Claude Code alone
+        return {"CLAUDE_CODE_SUBAGENT_MODEL": "inherit", "CLAUDE_CODE_SUBAGENT_MODEL_FORCE": "1"}
+    chosen = {family: next((model for model in whole if family in model), whole[0]) for family in sorted(families)}
     return {
         # Of its own accord it replaces the names of old models.
         "CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP": "1",
-        "ANTHROPIC_SMALL_FAST_MODEL": chosen["haiku"],
-        **{f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL": model for family, model in chosen.items() if model != family},
+        **{f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL": model for family, model in chosen.items()},
     }
 
 

@@ -45,8 +45,9 @@ class Access:
             yield
         finally:
             self._open = False
-            for scope in self._under_way:
-                scope.reschedule(0)
+            self.meter.close()
+            while self._under_way:
+                self._under_way.pop().reschedule(0)
 
     @property
     def exhausted(self) -> bool:

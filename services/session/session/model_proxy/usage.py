@@ -89,6 +89,11 @@ class Meter:
         beside = max(Decimal(0), self.tokens.weight - told.weight)
         return max(self.cost_usd, told_usd + beside * price)
 
+    def close(self) -> None:
+        """Settle what is still coming, as broken off."""
+        for counted in list(self._coming):
+            counted.end(whole=False)
+
     def _settle(self, counted: "Counted") -> None:
         self._coming.discard(counted)
         self._tokens += counted.tokens
@@ -104,7 +109,7 @@ class Counted:
         self.price = price
         self._body_bytes, self._settle = body_bytes, settle
         self._told, self._estimated_output, self._rest = dict[str, int](), 0, bytearray()
-        self._is_stream = self._free = False
+        self._is_stream = self._free = self._ended = False
 
     @property
     def tokens(self) -> Tokens:
@@ -120,7 +125,7 @@ class Counted:
 
     def feed(self, chunk: bytes) -> None:
         """Count the next bytes of the answer."""
-        if self._free:
+        if self._free or self._ended:
             return
         if not self._is_stream:
             self._rest += chunk[: LONGEST_ANSWER - len(self._rest)]
@@ -132,7 +137,10 @@ class Counted:
             self._line(line)
 
     def end(self, *, whole: bool) -> None:
-        """Settle what the answer used; `whole` unless it broke off."""
+        """Settle what the answer used; `whole` unless it broke off. Nothing happens the second time."""
+        if self._ended:
+            return
+        self._ended = True
         if whole and not self._is_stream and not self._free:
             self._tell(_loaded(self._rest))
         # A stream may end with an error before anything was said, and nothing used.
