@@ -75,7 +75,7 @@ class Agents:
                         finished = agent.counted(told)
                     else:
                         yield told
-            await self._keep(agent, spent=finished.error_code is Code.BUDGET_EXCEEDED)
+            await self._keep(agent, spent=_spent(spec, finished))
         except AgentFailed as failed:
             finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
             finished = agent.counted(finished) if agent else finished
@@ -181,3 +181,9 @@ class Agents:
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
+
+
+def _spent(spec: AgentSpec, finished: Finished) -> bool:
+    """Whether a turn used all the money that there was."""
+    used_up = spec.budget_usd is not None and finished.cost_usd >= spec.budget_usd
+    return used_up or finished.error_code is Code.BUDGET_EXCEEDED

@@ -25,9 +25,10 @@ from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
+from session.agent.counting import counted
 from session.agent.hiding import hider
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
-from session.agent.telling import COST_PLACES, CUT, NO_MONEY, Finished, Teller, Told, clean
+from session.agent.telling import CUT, Finished, Teller, Told, clean
 from session.model_proxy import Access, ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
@@ -167,17 +168,9 @@ class Agent:
             self._between_turns.set()
 
     def counted(self, finished: Finished) -> Finished:
-        """Return how a turn ended with all that the model proxy counted, also what the agent did not tell."""
-        meter = self._access.meter
-        if finished.error_code is Code.MODEL_ERROR and self._access.exhausted:
-            finished = replace(finished, error_code=Code.BUDGET_EXCEEDED, error_detail=NO_MONEY)
-        return replace(
-            finished,
-            error_detail=finished.error_detail and self._hide(finished.error_detail),
-            input_tokens=max(finished.input_tokens, meter.tokens.read),
-            output_tokens=max(finished.output_tokens, meter.tokens.output),
-            cost_usd=round(meter.cost_usd_beside(finished.told, finished.cost_usd), COST_PLACES),
-        )
+        """Return how a turn ended, with all that was counted of it, and without the values of variables."""
+        detail = finished.error_detail and self._hide(finished.error_detail)
+        return counted(replace(finished, error_detail=detail), self._access)
 
     async def stop(self) -> None:
         """End the process with all it started, also in the middle of a turn or of its start.

@@ -70,7 +70,7 @@ def options(
     confined: bool,
     permit: CanUseTool,
     complain: Callable[[str], None],
-    default_model: str | None,
+    default_model: str | None = None,
 ) -> ClaudeAgentOptions:
     """Give the SDK's options for an agent in `cell` that begins the conversation, or takes it up if it has `begun`."""
     wanted = spec.options

@@ -83,6 +83,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     session = await reaction.ask(GetSession(session_id=session_id))
     money = _money_left(session)
     if money is not None and money <= 0:  # the session may spend less now, or what it had spent was told late
+        await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, NO_MONEY_LEFT, reaction)
         return
     workspace = reaction.tools.workspace(session_id)
