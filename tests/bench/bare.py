@@ -9,7 +9,7 @@ from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermiss
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
 from session.agent.options import AgentSpec, Limits, options, variables
-from session.model_proxy import ModelProxy
+from session.model_proxy import Access, ModelProxy
 from session.sandbox import Sandbox
 
 from tests.bench.stage import Stage
@@ -21,9 +21,9 @@ class BareAgent:
     """An agent run as the service does, but for what makes it ours: nothing is stored, nobody is told."""
 
     def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
-        self._proxy, self._token = proxy, str(new_id())
+        self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
-        self._cell = sandbox.cell(spec.workspace, variables(self._token, Limits()))
+        self._cell = sandbox.cell(spec.workspace, variables(self._token, spec.options, Limits()))
         wanted = options(
             spec,
             self._cell,
@@ -53,11 +53,12 @@ class BareAgent:
         """Put a prompt, and hear the answer to its end; the first one starts the agent."""
         if not self._started:
             await self._client.connect()
-            await self._proxy.serve(self._cell.admit(), self._token)
+            await self._proxy.serve(self._cell.admit(), self._token, self._access)
             self._started = True
-        await self._client.query(prompt)
-        async for _ in self._client.receive_response():
-            pass
+        with self._access.turn(None):
+            await self._client.query(prompt)
+            async for _ in self._client.receive_response():
+                pass
 
     async def _end(self) -> None:
         with suppress(Exception):  # it was killed by then

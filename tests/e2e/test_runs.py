@@ -163,7 +163,7 @@ def test_runs_that_wait_outlive_the_service(spare_system: System, spare_user: Us
 
 def test_the_turns_of_a_query_are_limited(user: User) -> None:
     session_id = user.create(max_turns=1)
-    assert error(user.ask(session_id, scripted(bash("true"), {"text": "never"}))) == (409, "BUDGET_EXCEEDED")
+    assert error(user.ask(session_id, scripted(bash("true"), {"text": "never"}))) == (409, "MAX_TURNS_REACHED")
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 

@@ -1,6 +1,7 @@
 """The routes of the Messages API that an agent calls."""
 
 import asyncio
+import logging
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,6 +14,7 @@ from simulator.prompt import WrongScript
 from simulator.script import places
 
 BODY_BYTES = 32 * 2**20
+log = logging.getLogger(__name__)
 PLAYER = web.AppKey("player", Player)
 
 
@@ -61,6 +63,7 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     except ValidationError as error:
         return _failure(400, places(error))
     except WrongScript as error:
+        log.warning("%s", error)
         return _failure(400, str(error))
     except web.HTTPException as error:
         return _failure(error.status, error.reason)

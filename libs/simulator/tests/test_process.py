@@ -44,6 +44,17 @@ async def test_a_signal_stops_it_cleanly_while_it_answers(stop: signal.Signals) 
     assert (process.returncode, complaints) == (0, b"")
 
 
+async def test_a_wrong_script_is_in_the_log() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": '[[simulate {"turns": [{"txt": "Hi."}]}]]'}]}
+    async with simulator("0") as process, aiohttp.ClientSession(await address(process)) as session:
+        async with session.post("/v1/messages", json=body) as answer:
+            assert answer.status == 400
+        process.terminate()
+        _, complaints = await process.communicate()
+
+    assert complaints == b"wrong script: turns.0.txt: Extra inputs are not permitted\n"
+
+
 async def test_a_wrong_setting_is_named() -> None:
     async with simulator("far") as process:
         _, complaints = await process.communicate()

@@ -46,6 +46,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
     Code.INVALID_PATH: (422, "The path is not valid"),
     Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
+    Code.MAX_TURNS_REACHED: (409, "The run reached its limit of turns"),
     Code.MCP_SERVER_NOT_FOUND: (422, "There is no such MCP server"),
     Code.MESSAGE_NOT_FOUND: (404, "There is no such message"),
     Code.MODEL_ERROR: (502, "The model provider refused or failed"),

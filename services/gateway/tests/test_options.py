@@ -30,7 +30,7 @@ async def test_every_option_reaches_the_service(client: httpx.AsyncClient, servi
         "output_format": FORMAT,
         "env": {"TOKEN": "x=1"},
         "mcp_servers": ["files"],
-        "allowed_tools": ["Bash(git log:*)", "mcp__files__read"],
+        "allowed_tools": ["Bash(git log:*)", "Edit(src/(app)/**)", "mcp__files__read"],
     }
     answer = await client.post(SESSIONS, json={"sdk_options": options})
     assert answer.status_code == 201
@@ -88,6 +88,10 @@ WRONG: list[tuple[str, Any]] = [
     ("mcp_servers", [""]),
     ("mcp_servers", "files"),
     ("allowed_tools", ["Raed"]),
+    ("allowed_tools", ["Bash(x),Nonsense(y)"]),
+    ("allowed_tools", ["Bash(x) Nonsense(y)"]),
+    ("allowed_tools", ["Edit(a(b),Nonsense)"]),
+    ("allowed_tools", ["Bash(x)Nonsense"]),
     ("permission_mode", "yolo"),
 ]
 

@@ -26,6 +26,6 @@ class Settings(ServiceSettings):
     warm_agent_seconds: PositiveFloat = 300.0
 
     @property
-    def offered_models(self) -> frozenset[str]:
-        """The names in `models`, between which there are commas or spaces."""
-        return frozenset(self.models.replace(",", " ").split())
+    def offered_models(self) -> tuple[str, ...]:
+        """The names in `models`, between which there are commas or spaces; the first is that of sessions without."""
+        return tuple(dict.fromkeys(self.models.replace(",", " ").split()))

@@ -43,7 +43,7 @@ class Tools:
     approval_seconds: float
     runs_at_once: int
     environments: Environments
-    models: frozenset[str]
+    models: tuple[str, ...]
     lasting: Lasting
 
     def workspace(self, session_id: UUID) -> Path:
@@ -72,6 +72,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
         tool_seconds=settings.tool_seconds,
+        models=settings.offered_models,
     )
     transcripts = Transcripts(database)
     async with (

@@ -25,7 +25,7 @@ ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 class Offer:
     """Tools that only say which models there are."""
 
-    models: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
 
 
 class Desk:

@@ -156,7 +156,7 @@ async def test_a_long_system_prompt_reaches_the_model(replica: Replica) -> None:
 
 async def test_a_model_that_refuses_is_a_model_error(replica: Replica) -> None:
     end = (await replica.ask(scripted("Hi.", {"status": 400}))).end
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400.")
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400: simulated 400")
 
 
 async def test_a_model_error_is_not_what_the_model_said(replica: Replica) -> None:
@@ -191,10 +191,28 @@ async def test_a_model_that_says_nothing_is_a_model_error(new_replica: NewReplic
     assert end.error_code is Code.MODEL_ERROR
 
 
-@pytest.mark.parametrize("limit", [{"max_turns": 1}, {"max_budget_usd": 0.000001}])
-async def test_a_used_up_limit_is_an_exceeded_budget(replica: Replica, limit: dict[str, Any]) -> None:
+async def test_a_wrong_script_of_the_simulator_is_told_with_its_place(replica: Replica) -> None:
+    end = (await replica.ask('Hi. [[simulate {"turns": [{"txt": "Hello."}]}]]')).end
+    wrong = "wrong script: turns.0.txt: Extra inputs are not permitted"
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {wrong}")
+
+
+async def test_a_rejected_key_is_told_plainly(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(model_retries=0)) as replica:
+        end = (await replica.ask(scripted("Hi.", {"status": 401}))).end
+    rejected = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, rejected)
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [({"max_turns": 1}, Code.MAX_TURNS_REACHED), ({"max_budget_usd": 0.000001}, Code.BUDGET_EXCEEDED)],
+)
+async def test_a_limit_that_is_reached_has_a_code_of_its_own(
+    replica: Replica, limit: dict[str, Any], code: Code
+) -> None:
     end = (await replica.ask(bash("echo 1"), **limit)).end
-    assert end.error_code is Code.BUDGET_EXCEEDED
+    assert end.error_code is code
 
 
 async def test_an_agent_without_a_place_has_failed(replica: Replica) -> None:

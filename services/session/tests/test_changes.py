@@ -199,7 +199,7 @@ async def test_a_run_has_the_output_that_was_asked_for(desk: Desk) -> None:
 async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:
     database = desk.dispatcher.database
     store = PostgresStore(database, service.facts, service.project)
-    dispatcher = Dispatcher[Any](store, database, Offer(frozenset(models)), service.commands, service.queries)
+    dispatcher = Dispatcher[Any](store, database, Offer(models), service.commands, service.queries)
     command = CreateSession(session_id=ID, name="one", sdk_options=SdkOptions.model_validate(options))
     await dispatcher.send(command, Envelope.begin(actor=actor))
 

@@ -185,6 +185,7 @@ async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -
     worker.run = await worker.desk.submit(session_id)
     await worker.desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(max_budget_usd=0.5)))
     await worker.works(turn)
+    assert worker.closed == [(session_id, None)]
     assert (await worker.ended()).error_code is Code.BUDGET_EXCEEDED
 
 

@@ -13,7 +13,15 @@ import pytest
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
-from contracts.session.commands import CancelRun, CreateSession, DeleteSession, StartRun, SubmitQuery
+from contracts.session.commands import (
+    CancelRun,
+    CreateSession,
+    DeleteSession,
+    PauseSession,
+    ResumeSession,
+    StartRun,
+    SubmitQuery,
+)
 from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListToolCalls, RunView
 from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing import reactions
@@ -25,7 +33,7 @@ from runtime.envelope import Envelope
 from session.app import service
 from session.settings import Settings
 
-from services.session.tests.conftest import running
+from services.session.tests.conftest import running, until
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 
@@ -254,3 +262,19 @@ async def test_odd_characters_in_what_a_tool_gives_are_kept_or_replaced_never_fa
     run = await remote.run(session_id, scripted(bash(f"printf 'a\\x00b'; printf '{character!r}'"), {"text": "ok"}))
     assert run.status == "completed"
     assert (await remote.ask(ListMessages(session_id=session_id))).total == 3
+
+
+async def test_pausing_a_session_ends_its_idle_agent(box: Box, remote: Remote) -> None:
+    session_id = await remote.create()
+    workspace = str(box.settings.workspaces_dir / str(session_id))
+    await remote.run(session_id, scripted({"text": "Hello."}))
+    assert running(workspace)
+    await remote.ask(PauseSession(session_id=session_id))
+    await until(lambda: not running(workspace))
+    await remote.ask(ResumeSession(session_id=session_id))
+    assert (await remote.run(session_id, scripted({"text": "Hello again."}))).text == "Hello again."
+
+
+async def test_a_run_that_used_all_its_turns_says_so(remote: Remote) -> None:
+    run = await remote.run(await remote.create(max_turns=1), scripted(bash("true"), {"text": "never"}))
+    assert (run.status, run.error_code) == ("failed", Code.MAX_TURNS_REACHED)

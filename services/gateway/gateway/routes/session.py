@@ -130,6 +130,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.OUTPUT_NOT_VALID,
         Code.AGENT_FAILED,
         Code.BUDGET_EXCEEDED,
+        Code.MAX_TURNS_REACHED,
         Code.RUN_CANCELLED,
         Code.RUN_INTERRUPTED,
         Code.RUN_TIMEOUT,

@@ -20,7 +20,8 @@ from runtime.nesting import DEEPEST, too_deep
 
 from gateway.schemas.json_schema import check_schema
 
-WRITTEN = re.compile(r"(?P<name>[A-Za-z]+)(\(.+\))?|mcp__[\w-]+", re.DOTALL)
+# One tool, as Claude Code reads a list of them: a comma or a space behind a closing parenthesis begins the next one.
+WRITTEN = re.compile(r"(?P<name>[A-Za-z]+)(\([^)]+\)([^\s,(]|\([^)]*\))*(?<=\)))?|mcp__[\w-]+")
 OURS = re.compile(r"(ANTHROPIC|CLAUDE|LD)_.*|PATH|HOME", re.IGNORECASE)
 
 

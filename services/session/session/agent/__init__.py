@@ -66,18 +66,19 @@ class Agents:
         A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
         the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
         """
-        finished = Finished()
+        finished, agent = Finished(), None
         try:
             agent = await self._take(spec)
             async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id)) as telling:
                 async for told in telling:
                     if isinstance(told, Finished):
-                        finished = told
+                        finished = agent.counted(told)
                     else:
                         yield told
-            await self._keep(agent)
+            await self._keep(agent, spent=_spent(spec, finished))
         except AgentFailed as failed:
             finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
+            finished = agent.counted(finished) if agent else finished
         yield finished
 
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
@@ -94,6 +95,13 @@ class Agents:
         if agent and not agent.retired:
             agent.retired = True
             self._tasks.create_task(self._end_whatever_fails(agent))
+
+    def let_go(self, session_id: UUID) -> None:
+        """Begin to end the session's agent if it idles; one that is in a turn ends when the turn is over."""
+        if agent := self._live.get(session_id):
+            agent.last_turn = True
+            if not agent.busy:
+                self.call_off(session_id)
 
     async def aclose(self) -> None:
         """End all agents."""
@@ -135,7 +143,10 @@ class Agents:
             await self._end(agent)
             raise
 
-    async def _keep(self, agent: Agent) -> None:
+    async def _keep(self, agent: Agent, *, spent: bool) -> None:
+        if spent or agent.last_turn:
+            await self._end(agent)
+            return
         if agent.retired or self._live.get(agent.spec.session_id) is not agent:
             await agent.stop()
             return
@@ -170,3 +181,9 @@ class Agents:
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
+
+
+def _spent(spec: AgentSpec, finished: Finished) -> bool:
+    """Whether a turn used all the money that there was."""
+    used_up = spec.budget_usd is not None and finished.cost_usd >= spec.budget_usd
+    return used_up or finished.error_code is Code.BUDGET_EXCEEDED

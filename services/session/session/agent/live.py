@@ -25,10 +25,11 @@ from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
+from session.agent.counting import counted
 from session.agent.hiding import hider
-from session.agent.options import AgentSpec, Ask, Limits, nobody, options, variables
+from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
 from session.agent.telling import CUT, Finished, Teller, Told, clean
-from session.model_proxy import ModelProxy
+from session.model_proxy import Access, ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
 
@@ -69,11 +70,12 @@ class Agent:
 
     def __init__(self, spec: AgentSpec, around: Surroundings) -> None:
         self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
+        self.last_turn = False
         self._around = around
-        self._token = secrets.token_urlsafe(32)
+        self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, around.limits))
         try:
             self._cell = around.sandbox.cell(
-                spec.workspace, variables(self._token, around.limits), spec.options.env or {}
+                spec.workspace, variables(self._token, spec.options, around.limits), spec.options.env or {}
             )
         except OSError as error:
             log.warning("agent has no place", error=repr(error))
@@ -124,11 +126,12 @@ class Agent:
                     confined=confined,
                     permit=self._permit,
                     complain=self._complaints.append,
+                    default_model=next(iter(self._around.limits.models), None),
                 )
             )
             try:
                 await self._connect(self._client)
-                await self._around.proxy.serve(self._cell.admit(), self._token)
+                await self._around.proxy.serve(self._cell.admit(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
                 self._warn("agent did not start", error)
                 raise AgentFailed(STOPPED if self._called_off else self._reason()) from error
@@ -151,10 +154,11 @@ class Agent:
         self._ask = ask
         self._between_turns.clear()
         try:
-            async with aclosing(self._messages(prompt, message_id)) as messages:
-                async for message in messages:
-                    for told in self._teller.tell(message):
-                        yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
+            with self._access.turn(self.spec.budget_usd):
+                async with aclosing(self._messages(prompt, message_id)) as messages:
+                    async for message in messages:
+                        for told in self._teller.tell(message):
+                            yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
         except AgentFailed:
             raise
         except Exception as error:  # what is run in there can write anything in the agent's name
@@ -162,6 +166,11 @@ class Agent:
             raise AgentFailed(STOPPED if self._ended else BROKE_DOWN) from error
         finally:
             self._between_turns.set()
+
+    def counted(self, finished: Finished) -> Finished:
+        """Return how a turn ended, with all that was counted of it, and without the values of variables."""
+        detail = finished.error_detail and self._hide(finished.error_detail)
+        return counted(replace(finished, error_detail=detail), self._access)
 
     async def stop(self) -> None:
         """End the process with all it started, also in the middle of a turn or of its start.

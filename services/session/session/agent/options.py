@@ -14,6 +14,7 @@ from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
 from pydantic import JsonValue
 
+from session.model_proxy import FAMILIES, LONG_CONTEXT
 from session.sandbox import Cell
 from session.transcript import Transcript
 
@@ -45,7 +46,10 @@ class AgentSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are."""
+    """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are.
+
+    `models` are those that they may use, the first if nobody names one; without any they may use all.
+    """
 
     warm_agents: int = 64
     idle_seconds: float = 300
@@ -55,6 +59,7 @@ class Limits:
     model_answer_seconds: float = 300
     model_silence_seconds: float = 60
     tool_seconds: float = 300
+    models: tuple[str, ...] = ()
 
 
 def options(
@@ -66,6 +71,7 @@ def options(
     confined: bool,
     permit: CanUseTool,
     complain: Callable[[str], None],
+    default_model: str | None = None,
 ) -> ClaudeAgentOptions:
     """Give the SDK's options for an agent in `cell` that begins the conversation, or takes it up if it has `begun`."""
     wanted = spec.options
@@ -87,7 +93,7 @@ def options(
         tools=TOOLS if confined else [],
         settings=_rules(wanted, cell),
         system_prompt=_system_prompt(wanted.system_prompt, cell),
-        model=wanted.model,
+        model=wanted.model or default_model,
         fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
         effort=wanted.effort,
         output_format=_form(wanted.output_format),
@@ -102,9 +108,21 @@ def options(
     )
 
 
-def variables(token: str, limits: Limits) -> dict[str, str]:
+def usable_models(wanted: SdkOptions, limits: Limits) -> tuple[str, ...]:
+    """Return the models that an agent may use, its main one first; none if it may use all.
+
+    What its session names is among them: it was looked at when it was named.
+    """
+    if not limits.models:
+        return ()
+    named = (wanted.model or limits.models[0], wanted.fallback_model, *limits.models)
+    return tuple(dict.fromkeys(model for model in named if model))
+
+
+def variables(token: str, wanted: SdkOptions, limits: Limits) -> dict[str, str]:
     """Give the variables of an agent that shows `token` to its model."""
     return {
+        **_models_of_families(usable_models(wanted, limits)),
         "ANTHROPIC_API_KEY": token,
         "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
         "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),
@@ -117,6 +135,22 @@ def variables(token: str, limits: Limits) -> dict[str, str]:
         **dict.fromkeys(
             ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
         ),
+    }
+
+
+def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
+    """Return what keeps Claude Code, which asks models of other families for subagents, to those that may be used."""
+    if not usable:
+        return {}
+    whole = [model for model in usable if model.removesuffix(LONG_CONTEXT) not in FAMILIES]
+    families = set(FAMILIES) - {model.removesuffix(LONG_CONTEXT) for model in usable}
+    if not whole:  # what a family is called at the provider is known to Claude Code alone
+        return {"CLAUDE_CODE_SUBAGENT_MODEL": "inherit", "CLAUDE_CODE_SUBAGENT_MODEL_FORCE": "1"}
+    chosen = {family: next((model for model in whole if family in model), whole[0]) for family in sorted(families)}
+    return {
+        # Of its own accord it replaces the names of old models.
+        "CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP": "1",
+        **{f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL": model for family, model in chosen.items()},
     }
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,15 +17,21 @@ from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import DEEPEST, too_deep
 
+from session.model_proxy import Tokens
+
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"
 COST_PLACES = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
+# Of a failure of the provider's own the agent says where the proxy is, which tells nobody anything.
+_PROVIDERS_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
 LARGEST_OUTPUT = 512 * 1024
 TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
 TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {DEEPEST} levels deep."
 CUT: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {DEEPEST} levels deep."}
 """Stands for what went into a tool or came out of it and is too deep to be kept."""
+REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
+NO_MONEY = "The agent used all the money it may spend."
 NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
@@ -60,7 +67,10 @@ class Delta:
 
 @dataclass(frozen=True)
 class Finished:
-    """The turn is over. `input_tokens` counts what was read from the cache too; the cost is that of this turn."""
+    """The turn is over. `input_tokens` counts what was read from the cache too; the cost is that of this turn.
+
+    `told` is what the agent says that it used in this turn, its subagents included.
+    """
 
     duration_ms: int = 0
     input_tokens: int = 0
@@ -69,6 +79,7 @@ class Finished:
     error_code: Code | None = None
     error_detail: str | None = None
     structured_output: JsonValue = None
+    told: Tokens = field(default_factory=Tokens)
 
 
 type Told = Said | ToolReturned | Delta | Finished
@@ -80,6 +91,7 @@ class Teller:
 
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
+    total_tokens: Tokens = field(default_factory=Tokens)
     _begun: dict[str, float] = field(default_factory=dict[str, float])
     _saying: Said | None = None
     """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
@@ -141,6 +153,8 @@ class Teller:
         # The SDK counts from the start of the process: a conversation that is resumed begins at zero again.
         total = round(Decimal(str(result.total_cost_usd or 0)), COST_PLACES)
         cost, self.total_cost_usd = total - self.total_cost_usd, total
+        tokens = _tokens(result)
+        told, self.total_tokens = tokens - self.total_tokens, tokens
         usage = result.usage or {}
         read = sum(
             int(usage.get(name) or 0)
@@ -163,6 +177,7 @@ class Teller:
             code,
             detail,
             output,
+            told,
         )
 
 
@@ -196,17 +211,34 @@ def clean[V](value: V) -> V:
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
     match result.subtype:
         case "error_max_turns":
-            return Code.BUDGET_EXCEEDED, "The agent used all the turns it may take."
+            return Code.MAX_TURNS_REACHED, "The run reached max_turns before the agent was done."
         case "error_max_budget_usd":
-            return Code.BUDGET_EXCEEDED, "The agent used all the money it may spend."
+            return Code.BUDGET_EXCEEDED, NO_MONEY
         case "error_max_structured_output_retries":
             return Code.OUTPUT_NOT_VALID, NOT_VALID
         case "success" if result.api_error_status:
-            return Code.MODEL_ERROR, f"The model answered {result.api_error_status}."
+            return Code.MODEL_ERROR, _refusal(result.api_error_status, result.result or "")
         case "success":
             return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
         case _:
             return Code.AGENT_FAILED, "The agent could not go on."
+
+
+def _refusal(status: int, notice: str) -> str:
+    """Return what a failure of the model means; `notice` is what the agent says of it, with the provider's reason."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return REJECTED
+    reason = _PROVIDERS_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+    return f"The model answered {status}: {reason.group(1)}" if reason else f"The model answered {status}."
+
+
+def _tokens(result: sdk.ResultMessage) -> Tokens:
+    """Return what the process says that it used from its start, over all models."""
+    used = Tokens()
+    for model in (result.model_usage or {}).values():
+        names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
+        used += Tokens(*(int(model.get(name) or 0) for name in names))
+    return used
 
 
 def _id(name: str | None) -> UUID | None:

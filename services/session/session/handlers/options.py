@@ -16,7 +16,7 @@ def check_options(options: SdkOptions, work: Work) -> None:
         raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: bypassPermissions is for admins only.")
     for field, model in (("model", options.model), ("fallback_model", options.fallback_model)):
         if model and work.tools.models and model not in work.tools.models:
-            offered = ", ".join(sorted(work.tools.models))
+            offered = ", ".join(work.tools.models)
             raise Refusal(Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not one of {offered}.")
     if options.mcp_servers:
         name = options.mcp_servers[0]

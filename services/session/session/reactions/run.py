@@ -9,7 +9,7 @@ from typing import Any
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
 from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested
+from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionPaused
 from contracts.session.queries import GetSession, RunSummary, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver
@@ -83,6 +83,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     session = await reaction.ask(GetSession(session_id=session_id))
     money = _money_left(session)
     if money is not None and money <= 0:  # the session may spend less now, or what it had spent was told late
+        await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, NO_MONEY_LEFT, reaction)
         return
     workspace = reaction.tools.workspace(session_id)
@@ -198,6 +199,12 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
     if recorded.fact.error_code is Code.RUN_INTERRUPTED:
         reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
+
+
+@reactions.everywhere
+async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Tools]) -> None:
+    """End the agent of a paused session, as soon as it idles."""
+    reaction.tools.agents.let_go(recorded.id)
 
 
 @reactions.everywhere

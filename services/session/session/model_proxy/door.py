@@ -1,0 +1,33 @@
+"""Lets an agent have so many connections and no more: each takes a descriptor of the service."""
+
+import asyncio
+from typing import cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+CONNECTIONS = 128
+
+
+class Door:
+    """Makes the protocol of each connection of one agent."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+        self._open: list[RequestHandler] = []
+
+    def __call__(self) -> asyncio.Protocol:
+        """Return what serves the next connection, or ends it."""
+        self._open = [handler for handler in self._open if handler.transport is not None]
+        if len(self._open) >= CONNECTIONS:
+            return _Closed()
+        handler = self._server()
+        self._open.append(handler)
+        return handler
+
+
+class _Closed(asyncio.Protocol):
+    """Ends its connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
