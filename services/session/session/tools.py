@@ -19,7 +19,7 @@ from session.environments import Environments
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
-from session.transcript import Transcripts
+from session.transcript import COPIES_AT_ONCE, Transcripts
 from session.workspace import SUFFIX, Lasting, Uploads, Workspace
 
 log = get_logger()
@@ -73,11 +73,11 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         model_silence_seconds=settings.model_silence_seconds,
         tool_seconds=settings.tool_seconds,
     )
-    transcripts = Transcripts(database)
     async with (
+        Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         Lasting.open() as lasting,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
-        Agents(sandbox, proxy, transcripts, limits) as agents,
+        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), limits) as agents,
     ):
         workspaces = settings.workspaces_dir
         yield Tools(

@@ -8,10 +8,10 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Self
 from uuid import UUID
 
-from contracts.refusals import Code
 from runtime.logging import get_logger
 
-from session.agent.live import STOPPED, Agent, AgentFailed, Surroundings
+from session.agent.frames import STOPPED, AgentFailed
+from session.agent.live import Agent, Surroundings
 from session.agent.options import AgentSpec, Ask, Limits, nobody
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
 from session.model_proxy import ModelProxy
@@ -77,7 +77,7 @@ class Agents:
                         yield told
             await self._keep(agent)
         except AgentFailed as failed:
-            finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
+            finished = Finished(error_code=failed.code, error_detail=failed.detail)
         yield finished
 
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
@@ -90,15 +90,18 @@ class Agents:
 
     def call_off(self, session_id: UUID, run_id: UUID | None = None) -> None:
         """Begin to do what `close` does; who calls off many waits for none."""
-        agent = self._meant(session_id, run_id)
-        if agent and not agent.retired:
-            agent.retired = True
-            self._tasks.create_task(self._end_whatever_fails(agent))
+        if agent := self._meant(session_id, run_id):
+            self._retire(agent)
 
     async def aclose(self) -> None:
         """End all agents."""
         async with asyncio.timeout(ALL_STOPPED_TIMEOUT):
             await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
+
+    def _retire(self, agent: Agent) -> None:
+        if not agent.retired:
+            agent.retired = True
+            self._tasks.create_task(self._end_whatever_fails(agent))
 
     def _meant(self, session_id: UUID, run_id: UUID | None) -> Agent | None:
         if run_id:
@@ -117,7 +120,7 @@ class Agents:
         return await self._start(spec)
 
     async def _start(self, spec: AgentSpec) -> Agent:
-        before, agent = self._live.get(spec.session_id), Agent(spec, self._around)
+        before, agent = self._live.get(spec.session_id), Agent(spec, self._around, self._retire)
         self._live[spec.session_id] = agent
         async with self._ended_on_failure(agent):
             if before:

@@ -87,7 +87,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
         return
     workspace = reaction.tools.workspace(session_id)
     options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
-    spec = AgentSpec(session_id, workspace, options, run_id, money)
+    spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, money)
     seconds = session.sdk_options.timeout_seconds
     limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
     asking = Asking(reaction, run, limit)

@@ -10,8 +10,8 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.sandbox.cell import Cell
-from session.sandbox.walls import PYTHON, walls
+from session.sandbox.cell import CONFIG, Cell
+from session.sandbox.walls import PYTHON, WORKSPACE, walls
 
 __all__ = ["Cell", "Sandbox"]
 
@@ -43,7 +43,7 @@ class Sandbox:
             try:
                 return await _try(cell)
             finally:
-                cell.remove()
+                await asyncio.to_thread(cell.remove)
 
     def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
         """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
@@ -53,14 +53,12 @@ class Sandbox:
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = Cell()
+        cell = Cell(Path(WORKSPACE), CONFIG) if self.bwrap else Cell(workspace)
         (cell.papers / "environment").write_text(json.dumps(own or {} if self.bwrap else {}))
         home = "/home" if self.bwrap else str(cell.folder)
-        seen = {**VARIABLES, "HOME": home, **variables}
+        seen = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(cell.config), **variables}
         words = [
             join(["exec", "env", "-i", *(f"{name}={value}" for name, value in seen.items())]),
-            # The SDK moves the config folder when it resumes a conversation, so only the script learns it.
-            'CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
             walls(self.bwrap, workspace, [LISTEN, AGENT, cell.papers]) if self.bwrap else "",
             join([str(PYTHON), "-I", "-S", str(LISTEN), str(cell.door), str(AGENT)]),
             '"$@"',
@@ -87,7 +85,6 @@ async def _try(cell: Cell) -> str | None:
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
-        env={"CLAUDE_CONFIG_DIR": str(cell.config)},
     )
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):

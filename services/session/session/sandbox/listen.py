@@ -8,9 +8,25 @@ import sys
 
 PROCESSES = 2048
 
+
+def copy(source: str, target: str) -> None:
+    """Copy the files of a folder, which nobody else writes to, to where the agent looks for them."""
+    os.makedirs(target, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib takes long to import
+    with os.scandir(source) as found:
+        for entry in found:
+            if entry.is_dir():
+                copy(entry.path, f"{target}/{entry.name}")
+                continue
+            with open(entry.path, "rb") as file, open(f"{target}/{entry.name}", "wb") as copied:  # noqa: PTH123
+                while os.sendfile(copied.fileno(), file.fileno(), None, 2**20):
+                    pass
+
+
 door, *agent = sys.argv[1:]
 with open(f"{os.path.dirname(door)}/environment") as own:  # noqa: PTH120, PTH123  pathlib takes long to import
     environment: dict[str, str] = {**json.load(own), **os.environ}  # noqa: TID251  the agent's, ours to pass on
+if os.path.isdir(conversation := f"{os.path.dirname(door)}/conversation"):  # noqa: PTH112, PTH120
+    copy(conversation, f"{environment['CLAUDE_CONFIG_DIR']}/projects")
 model = socket.create_server(("127.0.0.1", 0), backlog=128)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(door)

@@ -8,10 +8,12 @@ HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
 WORKSPACE = "/workspace"
 SCRATCH_BYTES = 2**30
+SHARED_BYTES = 2**26
 
 WALLS = (
     "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
-    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc --dev /dev "
+    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
+    f"--dev /dev --size {SHARED_BYTES} --tmpfs /dev/shm --remount-ro /dev "
     f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
 ).split()
 
@@ -19,13 +21,12 @@ WALLS = (
 def walls(bwrap: Path, workspace: Path, shown: list[Path]) -> str:
     """Give the shell words that run what follows them in a sandbox.
 
-    Writable there are `workspace` and the folder that the variable CLAUDE_CONFIG_DIR names when the words are run.
+    Writable there are `workspace`, and what lies in memory as long as the sandbox does: /tmp, /home and /dev/shm.
     """
     words = [str(bwrap), *WALLS, *_system(), *(word for path in [*shown, *_python()] for word in _show(path))]
     return " ".join(
         [
             join([*words, "--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE]),
-            '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR"',
             "--setenv IS_SANDBOX 1 --remount-ro / --info-fd 3 --",
         ]
     )
