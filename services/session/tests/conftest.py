@@ -140,7 +140,11 @@ async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
         await database.execute("CREATE SCHEMA session")
         for statements in (OTHERS, *(migration.read_text() for migration in MIGRATIONS)):
             await database.execute(statements)
-        for session_id in (*(uuid5(SESSIONS, name) for name in ("one", "two", "three")), UUID(int=1), UUID(int=2)):
+        for session_id in (
+            *(uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")),
+            UUID(int=1),
+            UUID(int=2),
+        ):
             await database.execute(EXISTING, session_id)
         yield Transcripts(database)
 

@@ -24,7 +24,7 @@ async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
         await anext(turn)
         await replica.agents.close(spec.session_id, spec.run_id)
         rest = [told async for told in turn]
-    assert rest[-1] == STOPPED
+    assert Telling(rest).end.error_detail == STOPPED.error_detail
 
 
 async def test_a_turn_that_is_called_off_tells_what_it_used(replica: Replica) -> None:
@@ -56,7 +56,7 @@ async def test_an_agent_that_goes_on_works_for_the_run_of_its_last_turn(replica:
         await replica.agents.close(first.session_id, first.run_id)
         await replica.agents.close(second.session_id, second.run_id)
         rest = [told async for told in turn]
-    assert rest[-1] == STOPPED
+    assert Telling(rest).end.error_detail == STOPPED.error_detail
 
 
 async def test_a_run_that_is_called_off_before_its_turn_never_begins(replica: Replica) -> None:
