@@ -101,6 +101,11 @@ class Asking:
         self.refusal: Refusal | None = None
         self._calls, self._grown = set[str](), asyncio.Event()
 
+    @property
+    def tools_used(self) -> bool:
+        """Whether the agent called a tool, as far as it is recorded."""
+        return bool(self._calls)
+
     def recorded(self, blocks: list[Block]) -> None:
         """Note that this is recorded of what the agent said."""
         self._calls.update(block.id for block in blocks if isinstance(block, ToolUseBlock))

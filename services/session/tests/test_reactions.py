@@ -77,7 +77,7 @@ class Worker:
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
         tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
         tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
-        tools.lasting = SimpleNamespace(do=asyncio.to_thread)
+        tools.lasting = tools.writing = SimpleNamespace(do=asyncio.to_thread)
         tools.workspace, tools.files, tools.environments = (
             str,
             self.files,
