@@ -165,14 +165,15 @@ async def test_who_takes_frames_hears_what_ended_the_reading() -> None:
         await pending.take()
 
 
-async def test_what_agents_keep_for_themselves_ends_with_them_whatever_they_did_to_it(
+async def test_what_an_agent_keeps_for_itself_lies_on_no_disk_and_ends_with_it(
     replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     deep = "import os; [(os.mkdir(chr(100)), os.chdir(chr(100))) for _ in range(3000)]"
-    await replica.bash(f"cd $CLAUDE_CONFIG_DIR; mkdir -m 0 closed; {PYTHON} -c '{deep}'")
-    assert await asyncio.to_thread(lambda: any(scratch.iterdir()))
+    await replica.bash(f"cd $CLAUDE_CONFIG_DIR && mkdir -m 0 closed && {PYTHON} -c '{deep}'")
+    lie_there = await asyncio.to_thread(lambda: {path.name for path in scratch.rglob("*")})
+    assert ("door" in lie_there, lie_there & {"closed", "d"}) == (True, set())
     await replica.agents.close(replica.spec().session_id)
     await eventually(lambda: not any(scratch.iterdir()))
