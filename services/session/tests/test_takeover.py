@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,13 +58,27 @@ async def test_a_worker_that_stood_still_writes_nothing_into_what_others_went_on
             await eventually((files / "begun").exists, within=60)
             following = await box.remote.submit(session_id, "My name is Ada.", "enqueue")
             await box.remote.ask(CancelRun(session_id=busy.session_id, run_id=busy.id))
-            late = set(running(str(files)))
+            cells = Path(tempfile.gettempdir()).glob
+            assert [*cells(f"agentapi-session-{stopped.pid}-*/agent-*")]
             stopped.send_signal(signal.SIGSTOP)
+            (files / "go").touch()  # its agent goes on for some seconds, and nobody hears it yet
+            await eventually((files / "gone").exists, within=60)
             assert (await box.remote.ended(run)).error_code is Code.RUN_INTERRUPTED
             assert (await box.remote.ended(following)).status == "completed"
-            (files / "go").touch()  # the agent of the one that stands still ends its turn, and nobody hears it yet
-            await eventually((files / "gone").exists, within=60)
             stopped.send_signal(signal.SIGCONT)
-            await eventually(lambda: not late & set(running(str(files))), within=60)
+            await eventually(lambda: not [*cells(f"agentapi-session-{stopped.pid}-*/agent-*")], within=60)
             text = (await box.remote.run(session_id, scripted({"recall": True}))).text
             assert ("Ada" in text, text.count("too late")) == (True, 1)  # it stands in the first prompt
+
+
+async def test_the_agent_of_a_worker_that_stands_still_ends_itself(box: Box) -> None:
+    async with another_process(box.settings) as stopped:
+        await eventually(box.remote.answers, within=60)
+        session_id = await box.remote.create()
+        files = box.settings.workspaces_dir / str(session_id)
+        await box.remote.submit(session_id, WAITING)
+        await eventually((files / "begun").exists, within=60)
+        await asyncio.sleep(3)  # it has heard that the worker lives
+        assert running(str(files))
+        stopped.send_signal(signal.SIGSTOP)
+        await eventually(lambda: not running(str(files)), within=60)

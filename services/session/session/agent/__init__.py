@@ -1,6 +1,7 @@
 """The live agents of this replica: whom a turn goes to, who is kept for the next one, who is ended."""
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -24,6 +25,7 @@ log = get_logger()
 
 ALL_STOPPED_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
+LIFE_SECONDS = 2.0
 REMEMBERED_RUNS = 1000
 
 
@@ -38,7 +40,7 @@ class Agents:
         self._live: dict[UUID, Agent] = {}
         # Runs that were called off, maybe before their turn began here.
         self._called_off: deque[UUID] = deque(maxlen=REMEMBERED_RUNS)
-        self._leaving = asyncio.Event()
+        self._leaving, self._gone = asyncio.Event(), threading.Event()
         # Starting is work. Many at once would all be late, and starve the service that they need.
         self._starts = asyncio.Semaphore(self._around.limits.starts_at_once)
 
@@ -46,12 +48,15 @@ class Agents:
         """Begin to end agents that idle for too long."""
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self._sweep())
+        # In a thread, because an event loop that is busy for long has lost no agent; a process that is stopped has.
+        threading.Thread(target=self._show_life, name="agents", daemon=True).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
         self._leaving.set()
         await self.aclose()
+        self._gone.set()
         # Without the caller's exception, which a task group would wrap.
         await self._tasks.__aexit__(None, None, None)
 
@@ -158,6 +163,11 @@ class Agents:
                 await asyncio.wait_for(self._leaving.wait(), min(SWEEP_SECONDS, limit))
             due = time.monotonic() - limit
             await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
+
+    def _show_life(self) -> None:
+        while not self._gone.wait(LIFE_SECONDS):
+            for agent in list(self._live.values()):
+                agent.show_life()
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]

@@ -8,12 +8,10 @@ is read, and what is for the turn waits in a queue of bounded size. Only frames 
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 from claude_agent_sdk import ClaudeAgentOptions, CLIConnectionError, ProcessError
 
 # Its name is not public, its base `Transport` is; a copy would have to follow each change of the CLI's options.
@@ -30,7 +28,6 @@ log = get_logger()
 MESSAGE_BYTES = 4 * 2**20
 MOST_COMMAS = 500_000
 """In one frame. Reading it holds up everybody, the longer the more values it has: some 30 ms for so many."""
-CHUNK = 2**16
 # Of an agent that is to end only these matter: what its turn used, and that it heard that it is to end.
 LAST_WORDS = re.compile(rb'"type":\s?"(?:result|control_response)"')
 RECORDED = frozenset({"assistant", "user"})
@@ -131,20 +128,17 @@ class Frames(SubprocessCLITransport):
         line, process = bytearray(), self._process
         if process is None or process.stdout is None:
             raise CLIConnectionError("no process was started")
-        with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
-            while True:
-                chunk = await process.stdout.receive(CHUNK)
-                if not self._given_up:
-                    self._count(len(chunk))
-                first, *others = chunk.split(b"\n")
-                line += first
-                for other in others:
-                    yield bytes(line)
-                    line = bytearray(other)
-                if len(line) > MESSAGE_BYTES:
-                    raise AgentFailed(
-                        f"A message of the agent has more than {MESSAGE_BYTES} bytes.", Code.RUN_TOO_LARGE
-                    )
+        async for chunk in process.stdout:
+            if not self._given_up:
+                self._count(len(chunk))
+            first, *others = chunk.split(b"\n")
+            line += first
+            for other in others:
+                yield bytes(line)
+                line = bytearray(other)
+            if len(line) > MESSAGE_BYTES:
+                detail = f"A message of the agent has more than {MESSAGE_BYTES} bytes."
+                raise AgentFailed(detail, Code.RUN_TOO_LARGE)
         if code := await process.wait():
             raise ProcessError("the agent ended", exit_code=code)
 

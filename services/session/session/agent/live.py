@@ -101,6 +101,10 @@ class Agent:
         self._transcript.works_for(spec.run_id, spec.attempt)
         return True
 
+    def show_life(self) -> None:
+        """Let the process go on for some seconds more."""
+        self._cell.show_life()
+
     def rest(self) -> None:
         """Be free for another turn."""
         self.busy, self.idle_since = False, time.monotonic()

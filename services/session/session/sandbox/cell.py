@@ -18,6 +18,7 @@ from session.workspace.erasing import erase
 log = get_logger()
 
 
+ALIVE = "alive"
 CONFIG = Path("/home/.claude")
 """Where an agent keeps what it needs for itself: within its walls, in memory, gone with its processes."""
 
@@ -35,6 +36,7 @@ class Cell:
         self.conversation = self.papers / "conversation"
         self.entrance, self.info = self.folder / "enter", self.folder / "info"
         self.papers.mkdir()
+        (self.papers / ALIVE).touch()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._door.setblocking(False)
         self._door.bind(str(self.door))
@@ -57,6 +59,11 @@ class Cell:
         if sys.platform == "linux":  # elsewhere there are no walls, and the SDK ends the agent, more slowly
             self._leader = os.pidfd_open(leader)
         return socket.socket(fileno=listeners[0])
+
+    def show_life(self) -> None:
+        """Say that the agent may go on. Once this has been said, it ends itself when it is not said for 6 s."""
+        with suppress(FileNotFoundError):  # it has just ended
+            os.utime(self.papers / ALIVE)
 
     def kill(self) -> None:
         """End the agent with all its processes, at once; nothing happens when it has ended."""

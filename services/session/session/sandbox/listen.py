@@ -3,10 +3,42 @@
 import json
 import os
 import resource
+import signal
 import socket
 import sys
+import time
 
 PROCESSES = 2048
+FIRST = 2
+"""The number of this process within the walls; the first one there is bubblewrap's."""
+LOOK_SECONDS, MISSED = 1.0, 6
+
+
+def watch(alive: str) -> None:
+    """End all that runs within the walls when the service shows no life for 6 s: others may have gone on by then.
+
+    It touches a file, and does so for the first time a while after it started us.
+    """
+    first = seen = os.stat(alive).st_mtime_ns  # noqa: PTH116
+    missed = 0
+    while missed < MISSED:  # looks are counted, not seconds: the whole machine may have stood still
+        time.sleep(LOOK_SECONDS)
+        now = os.stat(alive).st_mtime_ns  # noqa: PTH116
+        missed = missed + 1 if now == seen != first else 0
+        seen = now
+    os.kill(-1, signal.SIGKILL)
+
+
+def start_watch(alive: str) -> None:
+    """Watch in a process that the agent does not know as its child, and that holds nothing of it open."""
+    if os.fork():
+        os.wait()
+        return
+    if not os.fork():
+        os.setsid()
+        os.closerange(0, 256)
+        watch(alive)
+    os._exit(0)
 
 
 def copy(source: str, target: str) -> None:
@@ -25,6 +57,8 @@ def copy(source: str, target: str) -> None:
 door, *agent = sys.argv[1:]
 with open(f"{os.path.dirname(door)}/environment") as own:  # noqa: PTH120, PTH123  pathlib takes long to import
     environment: dict[str, str] = {**json.load(own), **os.environ}  # noqa: TID251  the agent's, ours to pass on
+if "IS_SANDBOX" in environment and os.getpid() == FIRST:
+    start_watch(f"{os.path.dirname(door)}/alive")  # noqa: PTH120
 if os.path.isdir(conversation := f"{os.path.dirname(door)}/conversation"):  # noqa: PTH112, PTH120
     copy(conversation, f"{environment['CLAUDE_CONFIG_DIR']}/projects")
 model = socket.create_server(("127.0.0.1", 0), backlog=128)
