@@ -113,6 +113,8 @@ class Frames(SubprocessCLITransport):
                 if frame is not None:
                     yield frame
         except Exception as error:
+            if isinstance(error, AgentFailed):
+                self.fail(error)
             await self.told.close(error)
             raise
         finally:
