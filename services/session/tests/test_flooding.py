@@ -96,7 +96,9 @@ async def test_an_agent_that_asks_one_thing_after_the_other_may_ask_more(new_rep
 
 
 @pytest.mark.parametrize(
-    "line", ["[" * 100_000, '{"a": ' * 100_000, '{"a": [' + "1," * 600_000 + "1]}", '{"a', "{" + "x" * 5_000_000]
+    "line",
+    ["[" * 100_000, '{"a": ' * 100_000, '{"a": [' + "1," * 600_000 + "1]}", '{"a', "{" + "x" * 5_000_000],
+    ids=["no frame", "deep", "much", "cut", "long"],
 )
 async def test_what_nobody_can_read_ends_the_run(replica: Replica, line: str) -> None:
     await replica.ask(scripted("Hi.", {"text": "Hello."}))
