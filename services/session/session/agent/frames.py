@@ -5,9 +5,11 @@ own output, and so could fill memory and database within seconds. Here the conve
 is read, and what is for the turn waits in a queue of bounded size. Only frames of the control protocol go to the SDK.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ log = get_logger()
 MESSAGE_BYTES = 4 * 2**20
 MOST_COMMAS = 500_000
 """In one frame. Reading it holds up everybody, the longer the more values it has: some 30 ms for so many."""
+DRAINED_WITHIN = 2.0
 # Of an agent that is to end only these matter: what its turn used, and that it heard that it is to end.
 LAST_WORDS = re.compile(rb'"type":\s?"(?:result|control_response)"')
 RECORDED = frozenset({"assistant", "user"})
@@ -119,6 +122,16 @@ class Frames(SubprocessCLITransport):
             raise
         finally:
             await self.told.close()
+
+    async def close(self) -> None:
+        """End the process, and read to its end what nobody took: the pipe stays open otherwise."""
+        process = self._process
+        await super().close()
+        if process and process.stdout:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAINED_WITHIN):
+                    async for _ in process.stdout:
+                        pass
 
     def fail(self, failure: AgentFailed) -> None:
         """Let the agent be ended, and store nothing of it any more."""
