@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
 from contracts.session.values import SdkOptions
@@ -27,13 +26,12 @@ class BareAgent:
         wanted = options(
             spec,
             self._cell,
-            cast(Any, None),
             begun=False,
             confined=sandbox.bwrap is not None,
             permit=_permit,
             complain=lambda _: None,
         )
-        self._client = ClaudeSDKClient(replace(wanted, session_store=None))
+        self._client = ClaudeSDKClient(wanted)
         self._started = False
 
     @classmethod

@@ -39,8 +39,8 @@ SESSION = {
 class Connection(Protocol):
     """One connection, usually inside a transaction that someone else opened."""
 
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Run a statement, for so many seconds at most if not for as many as usual."""
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
@@ -115,10 +115,10 @@ class Database:
         finally:
             connection.terminate()  # the server lets go of the lock as soon; a polite goodbye may hang or fail
 
-    async def execute(self, query: str, *args: object, within: float | None = None) -> str:
-        """Run a statement, for so many seconds at most if not for as many as usual."""
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
         async with self.connection() as connection:
-            return await connection.execute(query, *args, timeout=within)
+            return await connection.execute(query, *args)
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
         """Give all rows."""

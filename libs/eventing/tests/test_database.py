@@ -75,12 +75,6 @@ async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(
         await eventually(lambda: _none(database, running))
 
 
-async def test_a_statement_may_have_a_time_of_its_own(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.1)
-    async with Database.open(database_url, "jar") as database:
-        await database.execute("SELECT pg_sleep(0.3)", within=60)
-
-
 async def _none(database: Database, count: str) -> bool:
     return await database.fetchval(count) == 0
 

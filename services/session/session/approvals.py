@@ -25,6 +25,9 @@ POLL = 3.0
 RECORDED_WITHIN = 10.0
 """Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
 LONGEST_INPUT = 2_000
+MOST_OPEN = 64
+"""Questions of one worker that people have not answered, also of calls that the agent has given up."""
+TOO_MANY_OPEN = "Too many tool calls wait for an approval."
 RESTARTED = (
     "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
     "This is what was decided about them:"
@@ -99,7 +102,12 @@ class Asking:
     def __init__(self, reaction: Reaction[Tools], run: RunSummary, limit: TimeLimit) -> None:
         self.reaction, self.run, self.limit = reaction, run, limit
         self.refusal: Refusal | None = None
-        self._calls, self._grown = set[str](), asyncio.Event()
+        self._calls, self._grown, self._open = set[str](), asyncio.Event(), 0
+
+    @property
+    def tools_used(self) -> bool:
+        """Whether the agent called a tool, as far as it is recorded."""
+        return bool(self._calls)
 
     def recorded(self, blocks: list[Block]) -> None:
         """Note that this is recorded of what the agent said."""
@@ -107,7 +115,7 @@ class Asking:
         self._grown.set()
 
     async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> Ruling:
-        """Give what is decided about a tool call, however long people take.
+        """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
 
         Raises:
             Refusal: the run is over, or another worker has it; the time is over too then.
@@ -124,12 +132,17 @@ class Asking:
             tool_input=tool_input,
             expires_at=clock.now() + timedelta(seconds=self.reaction.tools.approval_seconds),
         )
+        if self._open >= MOST_OPEN:
+            return Ruling(decision="denied", message=TOO_MANY_OPEN)
+        self._open += 1
         try:
-            return await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
+            ruling = await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
         except Refusal as refusal:
             self.refusal = refusal
             self.limit.end()
             raise
+        self._open -= 1
+        return ruling
 
     async def continuation(self) -> str:
         """Wait for what the worker before waited for, and give what to tell an agent that takes its conversation up.

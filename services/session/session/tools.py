@@ -19,8 +19,8 @@ from session.environments import Environments
 from session.model_proxy import ModelProxy
 from session.sandbox import Sandbox
 from session.settings import Settings
-from session.transcript import Transcripts
-from session.workspace import SUFFIX, Lasting, Uploads, Workspace
+from session.transcript import COPIES_AT_ONCE, Transcripts
+from session.workspace import SUFFIX, Lasting, Rooms, Uploads, Workspace
 
 log = get_logger()
 
@@ -31,7 +31,8 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Tools:
     """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
 
-    `models` are those that sessions may name; all if there are none. `lasting` does what blocks for long.
+    `models` are those that sessions may name; all if there are none. `lasting` does what blocks for long, `writing`
+    what may have to measure a workspace first, which `rooms` remembers.
     """
 
     agents: Agents
@@ -45,6 +46,8 @@ class Tools:
     environments: Environments
     models: tuple[str, ...]
     lasting: Lasting
+    writing: Lasting
+    rooms: Rooms
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -56,7 +59,8 @@ class Tools:
 
     def files(self, session_id: UUID) -> Workspace:
         """Give what is in that folder, as clients see it."""
-        return Workspace(self.workspace(session_id), Uploads(self.workspaces / ".uploads" / str(session_id)))
+        uploads = Uploads(self.workspaces / ".uploads" / str(session_id))
+        return Workspace(self.workspace(session_id), uploads, self.rooms)
 
 
 @asynccontextmanager
@@ -74,11 +78,12 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         tool_seconds=settings.tool_seconds,
         models=settings.offered_models,
     )
-    transcripts = Transcripts(database)
     async with (
+        Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         Lasting.open() as lasting,
+        Lasting.open() as writing,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
-        Agents(sandbox, proxy, transcripts, limits) as agents,
+        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), limits) as agents,
     ):
         workspaces = settings.workspaces_dir
         yield Tools(
@@ -93,4 +98,6 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             environments=Environments(database),
             models=settings.offered_models,
             lasting=lasting,
+            writing=writing,
+            rooms=Rooms(),
         )

@@ -2,62 +2,114 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, cast
 from uuid import UUID
 
-from claude_agent_sdk import SessionKey, SessionListSubkeysKey, SessionStoreEntry
+from contracts.refusals import Code, Refusal
 from eventing.patience import patiently
 
-COPY_TIMEOUT = 60.0
-"""Seconds: enough for gigabytes, but no service hears of events that are younger than a statement that goes."""
-# Only while the session exists: an agent may be ended after its session was deleted. Who deletes the session waits for
-# an entry that is being added, and then removes it too.
+CONVERSATION_BYTES = 128 * 2**20
+"""How large a conversation may become, with those of its subagents, as JSON."""
+PORTION_BYTES = 2**20
+"""About so much of a conversation is read, written or copied at a time."""
+COPIES_AT_ONCE = 2
+MOST_SUBAGENTS = 1000
+"""Of so many subagents an agent that takes the conversation up finds the conversations, the newest."""
+# No dot, so that no file of one can be the folder of another.
+SUBPATH = re.compile(r"[\w-]{1,100}(/[\w-]{1,100}){1,4}", re.ASCII)
+WORD = re.compile(r"[ -~]{1,100}")
+METADATA = "agent_metadata"
+
+# The row of the conversation says whose agent may write. It stays locked until the entries are there, so whoever starts
+# another run, or deletes the session, waits for them; whoever comes after that adds nothing.
 APPEND = """
-    WITH existing AS MATERIALIZED (SELECT FROM sessions WHERE id = $1::text::uuid FOR KEY SHARE), appended AS (
+    WITH current AS MATERIALIZED (
+        UPDATE conversations SET bytes = bytes + (SELECT sum(octet_length(entry)) FROM unnest($5::text[]) e (entry))
+        WHERE session_id = $1::text::uuid AND run_id IS NOT DISTINCT FROM $6 AND attempt = $7
+        RETURNING bytes
+    ), appended AS (
         INSERT INTO transcript (session_id, subpath, entry_id, type, entry)
         SELECT $1, $2, entry_id, type, entry
         FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS e (entry_id, type, entry, n)
-        WHERE EXISTS (SELECT FROM existing)
+        WHERE EXISTS (SELECT FROM current WHERE bytes <= $8)
         ORDER BY n
         ON CONFLICT DO NOTHING
         RETURNING position
     )
-    SELECT coalesce(max(position), 0) FROM appended"""
-LOAD = "SELECT position, entry FROM transcript WHERE session_id = $1 AND subpath = $2 ORDER BY position"
-DELETE = "DELETE FROM transcript WHERE session_id = $1 AND (subpath = $2 OR $2 = '')"
-SUBPATHS = "SELECT DISTINCT subpath FROM transcript WHERE session_id = $1 AND subpath <> ''"
+    SELECT (SELECT bytes FROM current) AS bytes, coalesce(max(position), 0) AS last FROM appended"""
+# The sum leaves out what lies outside the row's own page, so that only what is given is read.
+PORTION = """
+    SELECT position, type, entry FROM (
+        SELECT position, type, entry, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before
+        FROM (
+            SELECT position, type, entry FROM transcript
+            WHERE session_id = $1 AND subpath = $2 AND position > $3 ORDER BY position LIMIT 1000
+        ) AS following
+    ) AS summed
+    WHERE before < $4 ORDER BY position"""
+DELETE = "DELETE FROM transcript WHERE session_id = $1"
+SUBPATHS = """
+    SELECT subpath FROM transcript WHERE session_id = $1 AND subpath <> ''
+    GROUP BY subpath ORDER BY max(position) DESC LIMIT $2"""
 LAST = "SELECT coalesce(max(position), 0) FROM transcript WHERE session_id = $1"
-# Up to the entry of the first message that the other session is not to know: an entry of a message has its id. What the
-# agent noted about its queue is left out, because it stands before the message that it is about.
-COPY = """
-    INSERT INTO transcript (session_id, subpath, entry_id, type, entry)
-    SELECT $2::text, subpath, entry_id, type,
-        replace(entry, '"sessionId": "' || $1::text || '"', '"sessionId": "' || $2::text || '"')
-    FROM transcript
-    WHERE session_id = $1::text AND type <> 'queue-operation'
-        AND NOT EXISTS (SELECT FROM transcript WHERE session_id = $2::text)
-        AND position < coalesce((
-            SELECT min(position) FROM transcript JOIN messages ON entry_id = messages.id::text
-            WHERE transcript.session_id = $1::text AND subpath = ''
-                AND messages.session_id = $1::uuid AND sequence_number > $3
-        ), 9223372036854775807)
-    ORDER BY position"""
 BEGUN = (
     "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND subpath = '' AND type IN ('user', 'assistant'))"
 )
+FORKED = """
+    INSERT INTO conversations (session_id) SELECT id FROM sessions WHERE id = $1 ON CONFLICT DO NOTHING"""
+# Up to the entry of the first message that the other session is not to know: an entry of a message has its id.
+BOUNDARY = """
+    SELECT coalesce(min(position), 9223372036854775807) FROM transcript JOIN messages ON entry_id = messages.id::text
+    WHERE transcript.session_id = $1::uuid::text AND subpath = ''
+        AND messages.session_id = $1 AND sequence_number > $2"""
+# The fork's row says how far it is, and is locked meanwhile: two workers take turns, and a third goes on for both. What
+# the agent noted about its queue is left out, because it stands before the message that it is about.
+COPY = """
+    WITH fork AS MATERIALIZED (
+        SELECT copied FROM conversations WHERE session_id = $2::uuid AND copied < $3 FOR UPDATE
+    ), portion AS MATERIALIZED (
+        SELECT position, subpath, entry_id, type, entry FROM (
+            SELECT *, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before FROM (
+                SELECT * FROM transcript
+                WHERE session_id = $1::uuid::text AND position > (SELECT copied FROM fork) AND position < $3
+                ORDER BY position LIMIT 1000
+            ) AS following
+        ) AS summed
+        WHERE before < $4
+    ), copied AS (
+        INSERT INTO transcript (session_id, subpath, entry_id, type, entry)
+        SELECT $2::uuid::text, subpath, entry_id, type,
+            replace(entry, '"sessionId": "' || $1::uuid || '"', '"sessionId": "' || $2::uuid || '"')
+        FROM portion WHERE type <> 'queue-operation'
+        ORDER BY position
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE conversations SET
+        copied = (SELECT coalesce(max(position), 9223372036854775807) FROM portion),
+        bytes = bytes + (SELECT coalesce(sum(octet_length(entry)), 0) FROM portion)
+    WHERE session_id = $2::uuid AND EXISTS (SELECT FROM fork)
+    RETURNING copied"""
+FORGET = "UPDATE conversations SET bytes = 0 WHERE session_id = $1"
 
 
 class Database(Protocol):
     """What this needs of a connection pool whose search path is the service's schema."""
 
-    async def execute(self, query: str, *args: object, within: float | None = None) -> str:
-        """Run a statement, for so many seconds at most if not for as many as usual."""
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
         """Give all rows."""
+        ...
+
+    async def fetchrow(self, query: str, *args: object) -> dict[str, Any] | None:
+        """Give the first row."""
         ...
 
     async def fetchval(self, query: str, *args: object) -> Any:
@@ -65,32 +117,51 @@ class Database(Protocol):
         ...
 
 
-class Transcript:
-    """The SDK's session store, as one agent of a session sees it.
+class Replaced(Exception):
+    """The agent works for no run any more: another one has the conversation, or somebody ended its run."""
 
-    Where an agent ran (the SDK's project key) plays no part: the next one may run elsewhere. A database that is away is
-    waited for, for half a minute; the SDK would give up after a second, and the run with it.
+
+class NoRoom(Exception):
+    """A conversation could not be written into files."""
+
+
+class Transcript:
+    """The conversation of one session, as one agent sees it; `works_for` says in whose name that adds to it.
+
+    A database that is away is waited for, for half a minute.
     """
 
     def __init__(self, database: Database, session: str) -> None:
-        self._database, self._session = database, session
+        self._database, self.session = database, session
         self._seen = 0
+        self._run: tuple[UUID | None, int] = (None, 0)
         self._calls, self._grown = set[str](), asyncio.Event()
 
-    async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        """Add the entries in their order; those that are there already are left out, and all if the session is gone.
+    def works_for(self, run_id: UUID | None, attempt: int) -> None:
+        """Add what comes from now on in the name of this run, and of its worker with this `attempt`."""
+        self._run = run_id, attempt
+        self._calls.clear()
+
+    async def append(self, subpath: str, entries: list[Any]) -> None:
+        """Add the entries in their order, to the conversation or to that of a subagent; what is there is left out.
 
         Raises:
-            PermissionError: they are of another session. What an agent runs can write anything in the agent's name.
+            Replaced: another run was started, or the agent's was ended by others; nothing is added.
+            Refusal: CONVERSATION_FULL; nothing is added.
+            ValueError: these are no entries, or the subpath could not be that of a subagent.
         """
-        if key["session_id"] != self._session:
-            raise PermissionError(f"the agent of session {self._session} writes to {key['session_id']!r}")
-        ids = [entry.get("uuid") for entry in entries]
-        types = [entry["type"] for entry in entries]
-        texts = [json.dumps(entry) for entry in entries]
-        row = key["session_id"], key.get("subpath", ""), ids, types, texts
-        last = await patiently(lambda: self._database.fetchval(APPEND, *row))
-        self._seen = max(self._seen, last)
+        if subpath and not SUBPATH.fullmatch(subpath):
+            raise ValueError("no path of a subagent")
+        if not entries:
+            return
+        ids, types, texts = await asyncio.to_thread(_columns, entries)
+        row = self.session, subpath, ids, types, texts, *self._run, CONVERSATION_BYTES
+        stored = await patiently(partial(self._database.fetchrow, APPEND, *row))
+        if stored is None or stored["bytes"] is None:
+            raise Replaced
+        if stored["bytes"] > CONVERSATION_BYTES:
+            raise Refusal(Code.CONVERSATION_FULL, f"A conversation holds {CONVERSATION_BYTES} bytes at most.")
+        self._seen = max(self._seen, stored["last"])
         self._calls.update(call for entry in entries for call in _calls(entry))
         self._grown.set()
 
@@ -102,27 +173,75 @@ class Transcript:
                     self._grown.clear()
                     await self._grown.wait()
 
-    async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
-        """Give all entries in their order, or None when there are none."""
-        rows = await patiently(lambda: self._database.fetch(LOAD, key["session_id"], key.get("subpath", "")))
-        self._seen = max(self._seen, *(row["position"] for row in rows), 0)
-        return [json.loads(row["entry"]) for row in rows] or None
+    async def portions(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
+        """Give all entries in their order, about `PORTION_BYTES` at a time; each with its `type` and its text."""
+        after = 0
+        while rows := await self._portion(subpath, after):
+            after = rows[-1]["position"]
+            self._seen = max(self._seen, after)
+            yield rows
 
-    async def delete(self, key: SessionKey) -> None:
-        """Remove a conversation with those of its subagents, or that of one subagent."""
-        await self._database.execute(DELETE, key["session_id"], key.get("subpath", ""))
+    async def _portion(self, subpath: str, after: int) -> list[dict[str, Any]]:
+        row = self.session, subpath, after, PORTION_BYTES
+        return await patiently(partial(self._database.fetch, PORTION, *row))
 
-    async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
-        """Name the conversations of the subagents."""
-        return [row["subpath"] for row in await self._database.fetch(SUBPATHS, key["session_id"])]
+    async def subagents(self) -> list[str]:
+        """Name the conversations of the subagents, the newest first."""
+        rows = await patiently(partial(self._database.fetch, SUBPATHS, self.session, MOST_SUBAGENTS))
+        return [row["subpath"] for row in rows]
+
+    async def write_to(self, folder: Path) -> None:
+        """Write the conversation, and those of its subagents, into the files in which an agent keeps them.
+
+        Raises:
+            NoRoom: the disk takes no more.
+        """
+        await self._write(folder / f"{self.session}.jsonl", "")
+        for subpath in await self.subagents():
+            if SUBPATH.fullmatch(subpath):
+                await self._write(folder / self.session / f"{subpath}.jsonl", subpath)
+
+    async def _write(self, path: Path, subpath: str) -> None:
+        async for rows in self.portions(subpath):
+            try:
+                await asyncio.to_thread(_write_rows, path, rows)
+            except OSError as error:
+                raise NoRoom(str(error)) from error
 
     async def begun(self) -> bool:
         """Whether there is a conversation that an agent can take up; some entries come before its first word."""
-        return bool(await patiently(lambda: self._database.fetchval(BEGUN, self._session)))
+        return bool(await patiently(partial(self._database.fetchval, BEGUN, self.session)))
 
     async def moved_on(self) -> bool:
         """Whether another agent has gone on with the conversation since this one last read or wrote."""
-        return await patiently(lambda: self._database.fetchval(LAST, self._session)) > self._seen
+        return await patiently(partial(self._database.fetchval, LAST, self.session)) > self._seen
+
+
+def _columns(entries: list[Any]) -> tuple[list[str | None], list[str], list[str]]:
+    ids: list[str | None] = []
+    types: list[str] = []
+    for entry in entries:
+        kind = _word(cast(dict[str, Any], entry).get("type")) if isinstance(entry, dict) else None
+        if kind is None:
+            raise ValueError("no entry of a conversation")
+        types.append(kind)
+        ids.append(_word(cast(dict[str, Any], entry).get("uuid")))
+    return ids, types, [json.dumps(entry) for entry in entries]
+
+
+def _word(value: Any) -> str | None:
+    """Return what can stand in a column and its index, or None: what runs in there can write anything."""
+    return value if isinstance(value, str) and WORD.fullmatch(value) else None
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"{row['entry']}\n" for row in rows if row["type"] != METADATA)
+    for row in rows:
+        if row["type"] == METADATA:  # the last one holds
+            known = {name: value for name, value in json.loads(row["entry"]).items() if name != "type"}
+            path.with_suffix(".meta.json").write_text(json.dumps(known), encoding="utf-8")
 
 
 def _calls(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -139,19 +258,24 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Transcripts:
-    """The conversations of all sessions."""
+    """The conversations of all sessions. Copying has connections of its own, so that nobody waits for it."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, copying: Database | None = None) -> None:
+        self.database, self._copying = database, copying or database
 
     def open(self, session_id: UUID) -> Transcript:
         """Give what an agent of this session reads and writes; each agent needs one of its own."""
         return Transcript(self.database, str(session_id))
 
     async def copy(self, session_id: UUID, fork_id: UUID, messages: int) -> None:
-        """Let a session that has no conversation yet know the first `messages` of another one."""
-        await self.database.execute(COPY, str(session_id), str(fork_id), messages, within=COPY_TIMEOUT)
+        """Let a fork know the first `messages` of its parent; one that was broken off goes on where it was."""
+        await self._copying.execute(FORKED, fork_id)
+        boundary, going = await self._copying.fetchval(BOUNDARY, session_id, messages), True
+        while going:
+            row = session_id, fork_id, boundary, PORTION_BYTES
+            going = await self._copying.fetchval(COPY, *row) is not None
 
     async def delete_session(self, session_id: UUID) -> None:
         """Forget a session's conversation, and those of its subagents."""
-        await self.database.execute(DELETE, str(session_id), "")
+        await self.database.execute(DELETE, str(session_id))
+        await self.database.execute(FORGET, session_id)

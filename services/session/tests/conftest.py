@@ -4,8 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 import pytest
@@ -27,9 +28,17 @@ from simulator.app import create_app
 from services.session.tests.desk import Desk
 from services.session.tests.hands import Hands
 
-MIGRATION = Path(__file__).parent.parent / "migrations" / "0002_transcript.sql"
-# Stands for the table of sessions, of which the transcript only wants to know that one is there.
-EXISTING = "INSERT INTO sessions SELECT unnest($1::uuid[])"
+MIGRATIONS = [
+    Path(__file__).parent.parent / "migrations" / name for name in ("0002_transcript.sql", "0008_conversations.sql")
+]
+# Stand for the tables of sessions and runs, which the transcript does not look at.
+OTHERS = """
+    CREATE TABLE sessions (id uuid PRIMARY KEY);
+    CREATE TABLE runs (id uuid, session_id uuid, attempt int, ended_at timestamptz);"""
+EXISTING = (
+    "WITH one AS (INSERT INTO sessions VALUES ($1)) INSERT INTO conversations (session_id, attempt) VALUES ($1, 0)"
+)
+WORKS_FOR = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
 PROVIDER_KEY = "sk-key-of-the-provider"
 SESSIONS = UUID("0197a1f0-0000-7000-8000-000000000000")
 
@@ -59,13 +68,19 @@ class Telling(list[Told]):
 class Replica:
     """The agents of one replica; sessions go by names here."""
 
-    def __init__(self, agents: Agents, workspaces: Path) -> None:
-        self.agents, self.workspaces = agents, workspaces
+    def __init__(self, agents: Agents, workspaces: Path, database: Database) -> None:
+        self.agents, self.workspaces, self.database = agents, workspaces, database
 
     def spec(self, session: str = "one", **options: Any) -> AgentSpec:
         """Give the spec of a session whose tools are all allowed."""
         wanted = SdkOptions.model_validate({"permission_mode": "bypassPermissions", **options})
         return AgentSpec(uuid5(SESSIONS, session), self.workspaces / session, wanted)
+
+    async def for_run(self, run_id: UUID) -> AgentSpec:
+        """Give the spec of an agent of session `one` that works for a run, which is started."""
+        spec = replace(self.spec(), run_id=run_id)
+        await self.database.execute(WORKS_FOR, spec.session_id, run_id)
+        return spec
 
     def begin(self, prompt: str, session: str = "one", **options: Any) -> AsyncGenerator[Told]:
         """Begin a turn."""
@@ -123,10 +138,14 @@ def running(*words: str) -> list[int]:
 async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
     async with Database.open(database_url, "session") as database:
         await database.execute("CREATE SCHEMA session")
-        await database.execute(MIGRATION.read_text())
-        await database.execute("CREATE TABLE sessions (id uuid PRIMARY KEY)")
-        named = [uuid5(SESSIONS, name) for name in ("one", "two", "three")]
-        await database.execute(EXISTING, [*named, UUID(int=1), UUID(int=2)])
+        for statements in (OTHERS, *(migration.read_text() for migration in MIGRATIONS)):
+            await database.execute(statements)
+        for session_id in (
+            *(uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")),
+            UUID(int=1),
+            UUID(int=2),
+        ):
+            await database.execute(EXISTING, session_id)
         yield Transcripts(database)
 
 
@@ -154,7 +173,7 @@ def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_
             ModelProxy(model_url, PROVIDER_KEY) as proxy,
             Agents(sandbox, proxy, transcripts, limits) as agents,
         ):
-            yield Replica(agents, tmp_path / "workspaces")
+            yield Replica(agents, tmp_path / "workspaces", cast(Database, transcripts.database))
 
     return start
 

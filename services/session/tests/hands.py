@@ -26,7 +26,7 @@ from session.reactions.archive import pack_workspace, unpack_workspace
 from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
-from session.workspace import Lasting
+from session.workspace import Lasting, Rooms
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -61,6 +61,8 @@ class Hands:
             root / "archives",
             *(nothing, nothing, 1, 1, nothing, nothing),
             lasting=lasting,
+            writing=lasting,
+            rooms=Rooms(),
         )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.tools.workspace(PARENT).mkdir(parents=True)

@@ -20,7 +20,7 @@ async def hold(database_url: str, model_url: str, workspaces: str, prompt: str) 
         ModelProxy(model_url, None) as proxy,
         Agents(sandbox, proxy, Transcripts(database)) as agents,
     ):
-        await Replica(agents, Path(workspaces)).ask(prompt)
+        await Replica(agents, Path(workspaces), database).ask(prompt)
 
 
 asyncio.run(hold(*sys.argv[1:]))

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 from claude_agent_sdk import ClaudeSDKClient
@@ -19,12 +18,8 @@ WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
 DEAR = {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100}
 
 
-def working_for(run_id: UUID, replica: Replica) -> AgentSpec:
-    return replace(replica.spec(), run_id=run_id)
-
-
 async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
         await replica.agents.close(spec.session_id, spec.run_id)
@@ -33,7 +28,7 @@ async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
 
 
 async def test_a_turn_that_is_called_off_tells_what_it_used(replica: Replica) -> None:
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     async with asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(_ask(replica.agents, spec, scripted("Go.", DEAR | {"tools": [WAITING]})))
         await until((spec.workspace / "begun").exists)
@@ -43,7 +38,7 @@ async def test_a_turn_that_is_called_off_tells_what_it_used(replica: Replica) ->
 
 
 async def test_calling_a_run_off_leaves_the_turn_of_the_one_that_follows(replica: Replica) -> None:
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
         await replica.agents.close(spec.session_id, new_id())
@@ -53,8 +48,9 @@ async def test_calling_a_run_off_leaves_the_turn_of_the_one_that_follows(replica
 
 
 async def test_an_agent_that_goes_on_works_for_the_run_of_its_last_turn(replica: Replica) -> None:
-    first, second = working_for(new_id(), replica), working_for(new_id(), replica)
+    first = await replica.for_run(new_id())
     await _ask(replica.agents, first, scripted("Hi.", {"text": "Hello."}))
+    second = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(second, WORKING)) as turn:
         await anext(turn)
         await replica.agents.close(first.session_id, first.run_id)
@@ -64,14 +60,14 @@ async def test_an_agent_that_goes_on_works_for_the_run_of_its_last_turn(replica:
 
 
 async def test_a_run_that_is_called_off_before_its_turn_never_begins(replica: Replica) -> None:
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     await replica.agents.close(spec.session_id, spec.run_id)
     assert await _ask(replica.agents, spec, WORKING) == [STOPPED]
     assert not (spec.workspace / "begun").exists()
 
 
 async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(replica: Replica) -> None:
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
         replica.agents.call_off(spec.session_id, spec.run_id)
@@ -90,7 +86,7 @@ async def test_an_agent_that_does_not_get_started_can_be_called_off(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(ClaudeSDKClient, "connect", connect)
-    spec = working_for(new_id(), replica)
+    spec = await replica.for_run(new_id())
     async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:  # it may take 30 s to start
         asking = tasks.create_task(_ask(replica.agents, spec, WORKING))
         await starting.wait()

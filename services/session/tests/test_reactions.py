@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,7 +78,7 @@ class Worker:
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
         tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
         tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
-        tools.lasting = SimpleNamespace(do=asyncio.to_thread)
+        tools.lasting = tools.writing = SimpleNamespace(do=asyncio.to_thread)
         tools.workspace, tools.files, tools.environments = (
             str,
             self.files,
@@ -94,6 +95,9 @@ class Worker:
 
     async def cancel(self) -> None:
         await self.desk.send(CancelRun(session_id=self.run.session_id, run_id=self.run.id))
+
+    async def pending(self, number: int) -> bool:
+        return len((await self.desk.ask(ListApprovals(status="pending"))).items) == number
 
     async def decide(self) -> None:
         async def pending() -> list[ApprovalView]:
@@ -152,6 +156,26 @@ async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_wha
 
     await worker.works(turn)
     assert (await worker.ended()).usage.input_tokens == 7
+
+
+async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session.approvals.MOST_OPEN", 2)
+    rulings: list[Ruling] = []
+
+    async def turn(ask: Ask) -> AsyncGenerator[Told]:
+        yield calling()
+        for asked in range(1, 3):
+            asking = asyncio.gather(ask(WANTED.tool_use_id, WANTED.tool_name, {}))
+            await eventually(partial(worker.pending, asked))
+            asking.cancel()
+        rulings.append(await ask(WANTED.tool_use_id, WANTED.tool_name, {}))
+        assert await worker.pending(2)
+        yield USED
+
+    await worker.works(turn)
+    assert [ruling.message for ruling in rulings] == ["Too many tool calls wait for an approval."]
 
 
 async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:

@@ -12,6 +12,7 @@ import pytest
 from contracts.refusals import Code
 from runtime.clock import new_id
 from session.sandbox import Sandbox
+from session.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
 from session.workspace import Uploads, Workspace
 
 from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted, until
@@ -66,6 +67,7 @@ async def test_no_secret_is_found(replica: Replica, tmp_path: Path, command: str
         "ls /etc/ssl/private",
         "ls {data}",
         "touch /usr/made",
+        "touch /dev/made",
         "touch /etc/made",
         "mount -t tmpfs none /usr",
         "unshare --user --map-root-user true",
@@ -104,6 +106,12 @@ async def test_an_agent_that_stands_in_a_removed_folder_does_not_get_out_by_it(
     assert len(list((tmp_path / "workspaces" / ".copies").glob("*/still"))) == 1
     assert (SECRET in said, ".removed-" in said) == (False, False)
     assert "No such file or directory" in said
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "$HOME", "$CLAUDE_CONFIG_DIR", "/dev/shm"])
+async def test_what_is_writable_beside_the_workspace_is_in_memory_and_limited(replica: Replica, folder: str) -> None:
+    kind, size = (await replica.bash(f"df --output=fstype,size {folder} | tail -n 1")).split()
+    assert (kind, int(size) * 1024) == ("tmpfs", SHARED_BYTES if "shm" in folder else SCRATCH_BYTES)
 
 
 async def test_file_tools_are_shut_in_too(replica: Replica, tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.RUN_CANCELLED,
         Code.RUN_INTERRUPTED,
         Code.RUN_TIMEOUT,
+        Code.RUN_TOO_LARGE,
+        Code.CONVERSATION_FULL,
         EdgeCode.ANSWER_NOT_READY,
         EdgeCode.NOT_RESUMABLE,
     ),

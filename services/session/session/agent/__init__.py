@@ -1,6 +1,7 @@
 """The live agents of this replica: whom a turn goes to, who is kept for the next one, who is ended."""
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -11,7 +12,8 @@ from uuid import UUID
 from contracts.refusals import Code
 from runtime.logging import get_logger
 
-from session.agent.live import STOPPED, Agent, AgentFailed, Surroundings
+from session.agent.frames import STOPPED, AgentFailed
+from session.agent.live import Agent, Surroundings
 from session.agent.options import AgentSpec, Ask, Limits, nobody
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
 from session.model_proxy import ModelProxy
@@ -24,6 +26,7 @@ log = get_logger()
 
 ALL_STOPPED_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
+LIFE_SECONDS = 2.0
 REMEMBERED_RUNS = 1000
 
 
@@ -38,7 +41,7 @@ class Agents:
         self._live: dict[UUID, Agent] = {}
         # Runs that were called off, maybe before their turn began here.
         self._called_off: deque[UUID] = deque(maxlen=REMEMBERED_RUNS)
-        self._leaving = asyncio.Event()
+        self._leaving, self._gone = asyncio.Event(), threading.Event()
         # Starting is work. Many at once would all be late, and starve the service that they need.
         self._starts = asyncio.Semaphore(self._around.limits.starts_at_once)
 
@@ -46,12 +49,15 @@ class Agents:
         """Begin to end agents that idle for too long."""
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self._sweep())
+        # In a thread, because an event loop that is busy for long has lost no agent; a process that is stopped has.
+        threading.Thread(target=self._show_life, name="agents", daemon=True).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
         self._leaving.set()
         await self.aclose()
+        self._gone.set()
         # Without the caller's exception, which a task group would wrap.
         await self._tasks.__aexit__(None, None, None)
 
@@ -77,7 +83,7 @@ class Agents:
                         yield told
             await self._keep(agent, spent=_spent(spec, finished))
         except AgentFailed as failed:
-            finished = Finished(error_code=Code.AGENT_FAILED, error_detail=str(failed))
+            finished = Finished(error_code=failed.code, error_detail=failed.detail)
             finished = agent.counted(finished) if agent else finished
         yield finished
 
@@ -91,10 +97,8 @@ class Agents:
 
     def call_off(self, session_id: UUID, run_id: UUID | None = None) -> None:
         """Begin to do what `close` does; who calls off many waits for none."""
-        agent = self._meant(session_id, run_id)
-        if agent and not agent.retired:
-            agent.retired = True
-            self._tasks.create_task(self._end_whatever_fails(agent))
+        if agent := self._meant(session_id, run_id):
+            self._retire(agent)
 
     def let_go(self, session_id: UUID) -> None:
         """Begin to end the session's agent if it idles; one that is in a turn ends when the turn is over."""
@@ -107,6 +111,11 @@ class Agents:
         """End all agents."""
         async with asyncio.timeout(ALL_STOPPED_TIMEOUT):
             await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
+
+    def _retire(self, agent: Agent) -> None:
+        if not agent.retired:
+            agent.retired = True
+            self._tasks.create_task(self._end_whatever_fails(agent))
 
     def _meant(self, session_id: UUID, run_id: UUID | None) -> Agent | None:
         if run_id:
@@ -125,7 +134,7 @@ class Agents:
         return await self._start(spec)
 
     async def _start(self, spec: AgentSpec) -> Agent:
-        before, agent = self._live.get(spec.session_id), Agent(spec, self._around)
+        before, agent = self._live.get(spec.session_id), Agent(spec, self._around, self._retire)
         self._live[spec.session_id] = agent
         async with self._ended_on_failure(agent):
             if before:
@@ -166,6 +175,11 @@ class Agents:
                 await asyncio.wait_for(self._leaving.wait(), min(SWEEP_SECONDS, limit))
             due = time.monotonic() - limit
             await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
+
+    def _show_life(self) -> None:
+        while not self._gone.wait(LIFE_SECONDS):
+            for agent in list(self._live.values()):
+                agent.show_life()
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]

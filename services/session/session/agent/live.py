@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -14,24 +14,26 @@ from claude_agent_sdk import (
     ClaudeSDKClient,
     ClaudeSDKError,
     Message,
-    MirrorErrorMessage,
     PermissionResult,
     PermissionResultAllow,
     PermissionResultDeny,
     ResultMessage,
     ToolPermissionContext,
+    project_key_for_directory,
 )
-from contracts.refusals import Code, Refusal
+from claude_agent_sdk._internal.message_parser import parse_message  # no public name makes messages of frames
+from contracts.refusals import Refusal
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
 from session.agent.counting import counted
+from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.hiding import hider
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
 from session.agent.telling import CUT, Finished, Teller, Told, clean
 from session.model_proxy import Access, ModelProxy
 from session.sandbox import Sandbox
-from session.transcript import Transcripts
+from session.transcript import NoRoom, Transcripts
 
 log = get_logger()
 
@@ -39,10 +41,11 @@ GRACE = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPTED_WITHIN = 1.0
 STORED_WITHIN = 2.0
-STOPPED = "The agent was stopped."
 NOT_STARTED = "The agent could not be started."
 BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
 LONGEST_REASON = 500
+LONGEST_COMPLAINT = 10_000
+PROJECTS = "projects"
 DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
@@ -57,21 +60,20 @@ class Surroundings:
     limits: Limits
 
 
-class AgentFailed(Exception):
-    """The agent did not start, or ended before its turn did. The text is for users."""
-
-
 class Agent:
     """An agent process: started once, it takes one turn after the other, until it is stopped.
+
+    `end` is called when it has to be ended for what it does.
 
     Raises:
         AgentFailed: there is no place for it.
     """
 
-    def __init__(self, spec: AgentSpec, around: Surroundings) -> None:
+    def __init__(self, spec: AgentSpec, around: Surroundings, end: Callable[["Agent"], None]) -> None:
         self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
         self.last_turn = False
-        self._around = around
+        self._around, self._request_end = around, end
+        self._failure: AgentFailed | None = None
         self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, around.limits))
         try:
             self._cell = around.sandbox.cell(
@@ -81,11 +83,13 @@ class Agent:
             log.warning("agent has no place", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
+        self._transcript.works_for(spec.run_id, spec.attempt)
         self._teller = Teller(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
         self._hide = hider((spec.options.env or {}).values())
         self._client: ClaudeSDKClient | None = None
+        self._frames: Frames | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
         self._called_off, self._connecting = False, cast(asyncio.Timeout | None, None)
         self._between_turns = asyncio.Event()
@@ -96,7 +100,12 @@ class Agent:
         if self.busy or self.retired or self.spec != spec or not self._cell.alive():
             return False
         self.spec, self.busy = spec, True
+        self._transcript.works_for(spec.run_id, spec.attempt)
         return True
+
+    def show_life(self) -> None:
+        """Let the process go on for some seconds more."""
+        self._cell.show_life()
 
     def rest(self) -> None:
         """Be free for another turn."""
@@ -117,24 +126,47 @@ class Agent:
             if self._called_off:
                 raise AgentFailed(STOPPED)
             confined = self._around.sandbox.bwrap is not None
-            self._client = ClaudeSDKClient(
-                options(
-                    self.spec,
-                    self._cell,
-                    self._transcript,
-                    begun=begun,
-                    confined=confined,
-                    permit=self._permit,
-                    complain=self._complaints.append,
-                    default_model=next(iter(self._around.limits.models), None),
-                )
+            if begun:
+                await self._take_up()
+            if self._called_off:  # meanwhile
+                raise AgentFailed(STOPPED)
+            limits = self._around.limits
+            wanted = options(
+                self.spec,
+                self._cell,
+                begun=begun,
+                confined=confined,
+                permit=self._permit,
+                complain=self._complain,
+                default_model=next(iter(limits.models), None),
             )
+            self._frames = Frames(wanted, self._transcript, self._cell.config / PROJECTS, limits, self._give_up)
+            self._client = ClaudeSDKClient(wanted, self._frames)
             try:
                 await self._connect(self._client)
                 await self._around.proxy.serve(self._cell.admit(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
                 self._warn("agent did not start", error)
                 raise AgentFailed(STOPPED if self._called_off else self._reason()) from error
+            await asyncio.to_thread(self._cell.forget_conversation)
+
+    async def _take_up(self) -> None:
+        """Lay down the conversation where the agent finds it when it starts."""
+        place = self._cell.conversation / project_key_for_directory(self._cell.workspace)
+        try:
+            await self._transcript.write_to(place)
+        except NoRoom as error:
+            self._warn("a conversation could not be laid down", error)
+            raise AgentFailed(NOT_STARTED) from error
+
+    def _complain(self, line: str) -> None:
+        self._complaints.append(line[:LONGEST_COMPLAINT])
+
+    def _give_up(self, failure: AgentFailed) -> None:
+        """Have the agent ended: it went beyond a limit, or works for nobody any more."""
+        if not self._called_off:
+            self._failure = failure
+            self._request_end(self)
 
     async def _connect(self, client: ClaudeSDKClient) -> None:
         try:
@@ -163,7 +195,7 @@ class Agent:
             raise
         except Exception as error:  # what is run in there can write anything in the agent's name
             self._warn("agent broke down", error)
-            raise AgentFailed(STOPPED if self._ended else BROKE_DOWN) from error
+            raise self._broken() from error
         finally:
             self._between_turns.set()
 
@@ -230,24 +262,33 @@ class Agent:
         await self._around.proxy.leave(self._token)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cell.ended(), STOP_TIMEOUT)
-        self._cell.remove()
+        await asyncio.to_thread(self._cell.remove)
 
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
-        client = cast(ClaudeSDKClient, self._client)
+        client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)
+        await frames.begin_run()
         await client.query(_named(prompt, message_id))
-        async with aclosing(cast(AsyncGenerator[Message], client.receive_response())) as messages:
-            async for message in messages:
-                if isinstance(message, MirrorErrorMessage):
-                    raise AgentFailed("The agent's conversation could not be stored.")
+        while (frame := await frames.told.take()) is not None:
+            if message := parse_message(frame):
                 yield message
-                if isinstance(message, ResultMessage):
-                    return
-        raise AgentFailed(STOPPED if self._ended else BROKE_DOWN)
+            if isinstance(message, ResultMessage):
+                return
+        raise self._broken()
+
+    def _broken(self) -> AgentFailed:
+        return self._failure or AgentFailed(STOPPED if self._ended else BROKE_DOWN)
 
     def _stopped(self, told: Finished) -> Finished:
-        return replace(told, error_code=Code.AGENT_FAILED, error_detail=STOPPED)
+        failure = self._failure or AgentFailed(STOPPED)
+        return replace(told, error_code=failure.code, error_detail=failure.detail)
 
     async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
+        try:
+            return await self._asked(name, given, context)
+        finally:
+            cast(Frames, self._frames).allowance.asked -= 1
+
+    async def _asked(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         if too_deep(given):  # nobody could be shown what would run
             return PermissionResultDeny(message=DENIED.format(CUT["reason"]))
         tool_use_id = clean(context.tool_use_id or "")

@@ -6,24 +6,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from claude_agent_sdk import CanUseTool, ClaudeAgentOptions, SessionStore
+from claude_agent_sdk import CanUseTool, ClaudeAgentOptions
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
 from pydantic import JsonValue
 
 from session.model_proxy import FAMILIES, LONG_CONTEXT
 from session.sandbox import Cell
-from session.transcript import Transcript
 
 # Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
 TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
-MESSAGE_BYTES = 4 * 2**20
 NEEDS_APPROVAL = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[Ruling]]
@@ -32,7 +30,7 @@ type Ask = Callable[[str, str, dict[str, Any]], Awaitable[Ruling]]
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """Whose agent it is, where it works, and how it is to run; then the run that it works for.
+    """Whose agent it is, where it works, and how it is to run; then the run that it works for, and its worker.
 
     `budget_usd` is what it may spend if it starts now. One that goes on counts what it has spent itself.
     """
@@ -41,6 +39,7 @@ class AgentSpec:
     workspace: Path
     options: SdkOptions
     run_id: UUID | None = field(default=None, compare=False)
+    attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
 
 
@@ -49,6 +48,9 @@ class Limits:
     """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are.
 
     `models` are those that they may use, the first if nobody names one; without any they may use all.
+
+    The last ones say how much an agent may write for one run, in all and of what is recorded, and how many questions
+    may wait for an answer. They are far beyond what a long run needs; only what imitates an agent gets there.
     """
 
     warm_agents: int = 64
@@ -60,12 +62,15 @@ class Limits:
     model_silence_seconds: float = 60
     tool_seconds: float = 300
     models: tuple[str, ...] = ()
+    run_bytes: int = 128 * 2**20
+    run_records: int = 10_000
+    run_record_bytes: int = 32 * 2**20
+    asked_at_once: int = 32
 
 
 def options(
     spec: AgentSpec,
     cell: Cell,
-    transcript: Transcript,
     *,
     begun: bool,
     confined: bool,
@@ -78,13 +83,9 @@ def options(
     return ClaudeAgentOptions(
         resume=str(spec.session_id) if begun else None,
         session_id=None if begun else str(spec.session_id),
-        session_store=cast(SessionStore, transcript),  # the rest of it is optional
-        session_store_flush="eager",
         cwd=spec.workspace,
         cli_path=cell.entrance,
-        env={"CLAUDE_CONFIG_DIR": str(cell.config)},
         stderr=complain,
-        max_buffer_size=MESSAGE_BYTES,
         include_partial_messages=True,
         verbatim_prompts=True,
         setting_sources=[],
@@ -104,6 +105,9 @@ def options(
             "permission-mode": wanted.permission_mode if confined else "default",
             # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
             "system-prompt-snapshot": "off",
+            # What the SDK adds for a session store and for `permit` where it starts the process itself.
+            "session-mirror": None,
+            "permission-prompt-tool": "stdio",
         },
     )
 

@@ -26,7 +26,7 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
     """Write a file into the workspace."""
     async with _open_files(command.session_id, work) as files:
-        return await asyncio.to_thread(files.write, command.path, command.upload_id, command.size)
+        return await work.tools.writing.do(files.write, command.path, command.upload_id, command.size)
 
 
 @handles

@@ -58,6 +58,13 @@ OPEN_AGAIN = """
     UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone WHERE id = $1"""
 
 
+# Whose agent may add to the conversation. Nobody's, once a run was ended by others than its worker.
+TAKE_UP = """
+    INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
+    ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
+TAKE_AWAY = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
+
+
 async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # noqa: C901  one case a fact
     """Write what one fact means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
@@ -104,6 +111,7 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
             )  # fmt: skip
         case RunStarted() as fact:
             await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", fact.run_id, fact.attempt)
+            await db.execute(TAKE_UP, id, fact.run_id, fact.attempt)
             await _go_on_or_wait(id, fact.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case MessageRecorded() as fact:
@@ -234,6 +242,8 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed |
     )  # fmt: skip
     if requested:  # one that ends while it waits leaves the session as it is
         await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)
+    if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
+        await db.execute(TAKE_AWAY, recorded.id, fact.run_id)
     await _charge(recorded, fact, db)
 
 

@@ -12,6 +12,7 @@ from eventing.recording import Recorded
 from session.reactions.archive import LOST
 from session.reactions.session import forget_if_deleted
 from session.tools import Tools
+from session.transcript import COPIES_AT_ONCE
 from session.workspace import NotStored, stored
 
 reactions = Reactions()
@@ -32,7 +33,7 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
     await reaction.tools.transcripts.delete_session(fork_id)
 
 
-@reactions.once(lost=fail_lost_copy)
+@reactions.once(at_once=COPIES_AT_ONCE, lost=fail_lost_copy)
 async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
     """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
     fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools

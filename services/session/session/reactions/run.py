@@ -1,6 +1,5 @@
 """Runs the agent, and ends it with its run."""
 
-import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -88,12 +87,14 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
         return
     workspace = reaction.tools.workspace(session_id)
     options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
-    spec = AgentSpec(session_id, workspace, options, run_id, money)
+    spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, money)
     seconds = session.sdk_options.timeout_seconds
     limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
     asking = Asking(reaction, run, limit)
     async with limit:
         finished = await _converse(spec, recorded, asking)
+    if asking.tools_used:
+        reaction.tools.files(session_id).changed()
     if asking.refusal and asking.refusal.code not in OVER:
         raise asking.refusal
     if limit.expired:
@@ -105,7 +106,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
 async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
     """End a run whose agent would begin in a workspace that is full."""
     try:
-        await stored(asyncio.to_thread(reaction.tools.files(run.session_id).check_room))
+        await stored(reaction.tools.writing.do(reaction.tools.files(run.session_id).check_room))
     except NotStored as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False

@@ -12,9 +12,9 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.sandbox.cell import Cell
+from session.sandbox.cell import CONFIG, Cell
 from session.sandbox.seccomp import MACHINES, program
-from session.sandbox.walls import PYTHON, walls
+from session.sandbox.walls import PYTHON, WORKSPACE, walls
 
 __all__ = ["Cell", "Sandbox"]
 
@@ -48,7 +48,7 @@ class Sandbox:
             try:
                 return await _try(cell)
             finally:
-                cell.remove()
+                await asyncio.to_thread(cell.remove)
 
     def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
         """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
@@ -58,13 +58,12 @@ class Sandbox:
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = Cell()
+        cell = Cell(Path(WORKSPACE), CONFIG) if self.bwrap else Cell(workspace)
         home = "/home" if self.bwrap else str(cell.folder)
-        seen = {**(own or {} if self.bwrap else {}), **VARIABLES, "HOME": home, **variables}
-        (cell.papers / "environment").write_text(json.dumps(seen))
+        ours = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(cell.config), **variables}
+        (cell.papers / "environment").write_text(json.dumps({**(own or {} if self.bwrap else {}), **ours}))
         words = [
-            # The SDK moves the config folder when it resumes a conversation, so only the script learns it.
-            'exec env -i CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR"',
+            "exec env -i",
             self._build(self.bwrap, cell, workspace) if self.bwrap else "",
             join([str(PYTHON), "-I", "-S", str(LISTEN), str(cell.door), str(AGENT)]),
             '"$@"',
@@ -82,8 +81,7 @@ class Sandbox:
         )
         filters.write_bytes(program(machine()))
         return (
-            f"4< {quote(str(words))} 5< {quote(str(filters))} {quote(str(bwrap))} --args 4 --seccomp 5 --info-fd 3 "
-            '--bind "$CLAUDE_CONFIG_DIR" "$CLAUDE_CONFIG_DIR" --remount-ro / --'
+            f"4< {quote(str(words))} 5< {quote(str(filters))} {quote(str(bwrap))} --args 4 --seccomp 5 --info-fd 3 --"
         )
 
 
@@ -103,7 +101,6 @@ async def _try(cell: Cell) -> str | None:
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
-        env={"CLAUDE_CONFIG_DIR": str(cell.config)},
     )
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):

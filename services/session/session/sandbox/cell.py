@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -12,16 +11,32 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from runtime.logging import get_logger
+
+from session.workspace.erasing import erase
+
+log = get_logger()
+
+
+ALIVE = "alive"
+CONFIG = Path("/home/.claude")
+"""Where an agent keeps what it needs for itself: within its walls, in memory, gone with its processes."""
+
 
 class Cell:
-    """The place of one agent: the program that starts it there, its papers, and a hold on its processes."""
+    """The place of one agent: the program that starts it there, its papers, and a hold on its processes.
 
-    def __init__(self) -> None:
+    `workspace` and `config` are paths as the agent sees them. What lies in `conversation` it takes up when it starts.
+    """
+
+    def __init__(self, workspace: Path, config: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agent-"))
-        self.config, self.papers = self.folder / "config", self.folder / "papers"
+        self.workspace, self.config = workspace, config or self.folder / "config"
+        self.papers = self.folder / "papers"
+        self.conversation = self.papers / "conversation"
         self.entrance, self.info = self.folder / "enter", self.folder / "info"
-        self.config.mkdir()
         self.papers.mkdir()
+        (self.papers / ALIVE).touch()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._door.setblocking(False)
         self._door.bind(str(self.door))
@@ -44,6 +59,11 @@ class Cell:
         if sys.platform == "linux":  # elsewhere there are no walls, and the SDK ends the agent, more slowly
             self._leader = os.pidfd_open(leader)
         return socket.socket(fileno=listeners[0])
+
+    def show_life(self) -> None:
+        """Say that the agent may go on. Once this has been said, it ends itself when it is not said for 6 s."""
+        with suppress(FileNotFoundError):  # it has just ended
+            os.utime(self.papers / ALIVE)
 
     def kill(self) -> None:
         """End the agent with all its processes, at once; nothing happens when it has ended."""
@@ -70,10 +90,18 @@ class Cell:
         poll.register(self._leader, select.POLLIN)
         return not poll.poll(0)
 
+    def forget_conversation(self) -> None:
+        """Remove what the agent has taken up. Blocks."""
+        with suppress(OSError):
+            erase(self.conversation)
+
     def remove(self) -> None:
-        """Give back what the cell holds. Its agent must have ended."""
+        """Give back what the cell holds. Its agent must have ended. Blocks."""
         self._door.close()
         if self._leader is not None:
             os.close(self._leader)
             self._leader = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            erase(self.folder)
+        except OSError as error:
+            log.warning("the papers of an agent are not all erased", error=repr(error))

@@ -3,15 +3,65 @@
 import json
 import os
 import resource
+import signal
 import socket
 import sys
+import time
 
 PROCESSES = 2048
 FILES = 4096
+FIRST = 2
+"""The number of this process within the walls; the first one there is bubblewrap's."""
+LOOK_SECONDS, MISSED = 1.0, 6
+
+
+def watch(alive: str) -> None:
+    """End all that runs within the walls when the service shows no life for 6 s: others may have gone on by then.
+
+    It touches a file, and does so for the first time a while after it started us.
+    """
+    first = seen = os.stat(alive).st_mtime_ns  # noqa: PTH116
+    missed = 0
+    while missed < MISSED:  # looks are counted, not seconds: the whole machine may have stood still
+        time.sleep(LOOK_SECONDS)
+        now = os.stat(alive).st_mtime_ns  # noqa: PTH116
+        missed = missed + 1 if now == seen != first else 0
+        seen = now
+    os.kill(-1, signal.SIGKILL)
+
+
+def start_watch(alive: str) -> None:
+    """Watch in a process that the agent does not know as its child, and that holds nothing of it open."""
+    if os.fork():
+        os.wait()
+        return
+    if not os.fork():
+        os.setsid()
+        os.closerange(0, 256)
+        watch(alive)
+    os._exit(0)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy the files of a folder, which nobody else writes to, to where the agent looks for them."""
+    os.makedirs(target, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib takes long to import
+    with os.scandir(source) as found:
+        for entry in found:
+            if entry.is_dir():
+                copy(entry.path, f"{target}/{entry.name}")
+                continue
+            with open(entry.path, "rb") as file, open(f"{target}/{entry.name}", "wb") as copied:  # noqa: PTH123
+                while os.sendfile(copied.fileno(), file.fileno(), None, 2**20):
+                    pass
+
 
 door, *agent = sys.argv[1:]
 with open(f"{os.path.dirname(door)}/environment") as given:  # noqa: PTH120, PTH123  pathlib takes long to import
     environment: dict[str, str] = {**json.load(given), **os.environ}  # noqa: TID251  the agent's, ours to pass on
+if "IS_SANDBOX" in environment and os.getpid() == FIRST:
+    start_watch(f"{os.path.dirname(door)}/alive")  # noqa: PTH120
+if os.path.isdir(conversation := f"{os.path.dirname(door)}/conversation"):  # noqa: PTH112, PTH120
+    copy(conversation, f"{environment['CLAUDE_CONFIG_DIR']}/projects")
 # How many descriptors may be under way between processes is counted for the whole account, against the limit of the
 # process that sends one. Ours is as high as it can be until the listener is handed out; that of every agent is low.
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -7,10 +7,12 @@ HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
 WORKSPACE = "/workspace"
 SCRATCH_BYTES = 2**30
+SHARED_BYTES = 2**26
 
 WALLS = (
     "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
-    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc --dev /dev "
+    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
+    f"--dev /dev --size {SHARED_BYTES} --tmpfs /dev/shm --remount-ro /dev "
     f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
 ).split()
 
@@ -25,12 +27,25 @@ HIDDEN = [f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list
 
 
 def walls(workspace: Path, shown: list[Path]) -> list[str]:
-    """Return the words with which bubblewrap makes a sandbox where `workspace` alone is writable, and `shown` seen.
+    """Return the words with which bubblewrap makes a sandbox that sees `shown`.
 
+    Writable there are `workspace`, and what lies in memory as long as the sandbox does: /tmp, /home and /dev/shm.
     bubblewrap adds nosuid to whatever it binds.
     """
     words = [*WALLS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _show(path))]
-    return [*words, "--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE, "--setenv", "IS_SANDBOX", "1"]
+    return [
+        *words,
+        "--bind",
+        str(workspace),
+        WORKSPACE,
+        "--chdir",
+        WORKSPACE,
+        "--setenv",
+        "IS_SANDBOX",
+        "1",
+        "--remount-ro",
+        "/",
+    ]
 
 
 def _kernel() -> list[str]:

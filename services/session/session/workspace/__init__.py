@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from session.workspace.erasing import erase
 from session.workspace.lasting import Lasting
 from session.workspace.packing import SUFFIX, described, pack, unpack
 from session.workspace.paths import FILE, FOLDER, folder, let_owner, meaning, names, opened
-from session.workspace.room import Room
+from session.workspace.room import Room, Rooms
 from session.workspace.storing import NotStored, stored
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
@@ -29,6 +29,7 @@ __all__ = [
     "Copied",
     "Lasting",
     "NotStored",
+    "Rooms",
     "Uploads",
     "Workspace",
     "described",
@@ -46,8 +47,8 @@ log = get_logger()
 class Workspace:
     """One session's files. Its methods block, so they are called in threads."""
 
-    def __init__(self, root: Path, uploads: Uploads) -> None:
-        self.root, self.uploads = root, uploads
+    def __init__(self, root: Path, uploads: Uploads, rooms: Rooms | None = None) -> None:
+        self.root, self.uploads, self._rooms = root, uploads, rooms or Rooms()
 
     def listing(self, skip: int, limit: int) -> FilesPage:
         """Give a page of all that is there, in the order of paths."""
@@ -108,23 +109,29 @@ class Workspace:
             else:
                 os.unlink(name, dir_fd=within)
             os.fsync(within)
+        self.changed()
         try:
             self._erase_removed()
         except OSError as error:  # it is away from here, whatever is left of it there
             log.warning("what was removed is not all erased", error=repr(error))
 
     def check_room(self, more: int = 0) -> None:
-        """Make sure that it is not too large, also with so many bytes more.
+        """Make sure that it is not too large, also with so many bytes more, as far as this replica knows.
 
         Raises:
             Refusal: WORKSPACE_FULL.
         """
-        try:
-            with folder(self.root, []) as top:
-                room = Room(size=more)
-                room.take_all(entry.status for entry in walk(top, whole=True))
-        except FileNotFoundError:  # no agent has worked here yet
-            return
+        self._rooms.take(self.root, more, self._measure)
+
+    def changed(self) -> None:
+        """Measure it before anything is added again: somebody else was at work in it."""
+        self._rooms.forget(self.root)
+
+    def _measure(self) -> Room:
+        room = Room()
+        with suppress(FileNotFoundError), folder(self.root, []) as top:  # no agent may have worked here yet
+            room.take_all(entry.status for entry in walk(top, whole=True))
+        return room
 
     def copy_to(self, other: "Workspace") -> Copied:
         """Copy all of it into a workspace that is not there yet: whole, or not at all.
@@ -185,6 +192,7 @@ class Workspace:
         """Let it be what was unpacked, and nothing else."""
         erase(self.root)
         unpacked.rename(self.root)
+        self.changed()
         _keep(self.root)
         self.tidy()
 
@@ -196,6 +204,7 @@ class Workspace:
         """
         for root in (self.root, self.uploads.root):
             erase(root)
+        self.changed()
         self.tidy()
 
     @property

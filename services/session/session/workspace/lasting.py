@@ -1,4 +1,4 @@
-"""Threads of their own for what lasts: copying, packing, unpacking and erasing keep nobody else from a thread."""
+"""Threads of their own for what lasts: copying, packing, unpacking, erasing, measuring keep nobody from a thread."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

@@ -1,0 +1,115 @@
+"""A workspace is measured now and then, by one thread at a time, and what is written in between is counted."""
+
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import session.workspace as module
+from contracts.refusals import Code, Refusal
+from contracts.samples import MESSAGE
+from session.workspace import Rooms, Uploads, Workspace, room
+from session.workspace.walking import Entry, walk
+
+type Measured = Callable[[], int]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Rooms())
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
+    walks: list[int] = []
+
+    def counted(top: int, *, whole: bool = False) -> Generator[Entry]:
+        walks.append(top)
+        yield from walk(top, whole=whole)
+
+    monkeypatch.setattr(module, "walk", counted)
+    return lambda: len(walks)
+
+
+def write(files: Workspace, path: str, data: bytes = b"12345") -> None:
+    files.uploads.put(UUID(MESSAGE), 0, data)
+    files.write(path, UUID(MESSAGE), len(data))
+
+
+def full(act: Callable[[], object]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        act()
+    assert refusal.value.code is Code.WORKSPACE_FULL
+
+
+def test_many_files_are_written_and_measured_once(files: Workspace, measured: Measured) -> None:
+    for n in range(10):
+        write(files, f"{n}")
+    assert measured() == 1
+
+
+def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST", 12)
+    write(files, "a")
+    write(files, "b")
+    full(lambda: write(files, "c"))
+    write(files, "a", b"1234567")
+
+
+def test_many_who_ask_at_once_measure_once(files: Workspace, measured: Measured) -> None:
+    files.root.mkdir()
+    with ThreadPoolExecutor(8) as threads:
+        asking = [threads.submit(files.check_room) for _ in range(32)]
+    assert all(asked.exception() is None for asked in asking)
+    assert measured() == 1
+
+
+def test_a_full_workspace_is_not_measured_each_time(
+    files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.root.mkdir()
+    (files.root / "a").write_bytes(b"12345678")
+    monkeypatch.setattr(room, "LARGEST", 5)
+    for _ in range(10):
+        full(files.check_room)
+    assert measured() == 1
+
+
+def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST", 8)
+    write(files, "a")
+    full(lambda: write(files, "b"))
+    files.delete("a")
+    write(files, "b")
+
+
+def test_it_is_measured_again_after_an_agent_was_at_work(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST", 8)
+    write(files, "a")
+    (files.root / "a").write_bytes(b"123456789")
+    files.check_room()
+    files.changed()
+    full(files.check_room)
+
+
+def test_it_is_measured_again_after_a_while(
+    files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(room, "REST", 0)
+    for n in range(3):
+        write(files, f"{n}")
+    assert measured() == 3
+
+
+def test_the_figures_of_so_many_workspaces_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "REMEMBERED", 2)
+    rooms, measured = Rooms(), list[str]()
+
+    def take(name: str) -> None:
+        rooms.take(tmp_path / name, 1, lambda: measured.append(name) or room.Room())
+
+    for name in "abacab":
+        take(name)
+    assert "".join(measured) == "abcb"
