@@ -28,8 +28,8 @@ from session.transcript import Replaced, Transcript
 log = get_logger()
 
 MESSAGE_BYTES = 4 * 2**20
-MOST_COMMAS = 500_000
-"""In one frame. Reading it holds up everybody, the longer the more values it has: some 30 ms for so many."""
+MOST_COMMAS = 250_000
+"""In one frame. Reading it holds up everybody, the longer the more values it has: some 20 ms for so many."""
 DRAINED_WITHIN = 2.0
 # Of an agent that is to end only these matter: what its turn used, and that it heard that it is to end.
 LAST_WORDS = re.compile(rb'"type":\s?"(?:result|control_response)"')

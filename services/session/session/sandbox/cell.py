@@ -18,7 +18,6 @@ from session.workspace.erasing import erase
 log = get_logger()
 
 
-ALIVE = "alive"
 CONFIG = Path("/home/.claude")
 """Where an agent keeps what it needs for itself: within its walls, in memory, gone with its processes."""
 
@@ -36,10 +35,14 @@ class Cell:
         self.conversation = self.papers / "conversation"
         self.entrance, self.info = self.folder / "enter", self.folder / "info"
         self.papers.mkdir()
-        (self.papers / ALIVE).touch()
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._door.setblocking(False)
         self._door.bind(str(self.door))
+        self._alive = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._alive.setblocking(False)
+        self._alive.bind(str(self.papers / "alive"))
+        self._alive.listen(1)
+        self._watcher: socket.socket | None = None
         self._leader: int | None = None
 
     @property
@@ -62,8 +65,10 @@ class Cell:
 
     def show_life(self) -> None:
         """Say that the agent may go on. Once this has been said, it ends itself when it is not said for 6 s."""
-        with suppress(FileNotFoundError):  # it has just ended
-            os.utime(self.papers / ALIVE)
+        with suppress(OSError):  # nobody listens yet, or any more
+            if self._watcher is None:
+                self._watcher, _ = self._alive.accept()
+            self._watcher.send(b".", socket.MSG_DONTWAIT)
 
     def kill(self) -> None:
         """End the agent with all its processes, at once; nothing happens when it has ended."""
@@ -97,7 +102,9 @@ class Cell:
 
     def remove(self) -> None:
         """Give back what the cell holds. Its agent must have ended. Blocks."""
-        self._door.close()
+        for listener in (self._door, self._alive, self._watcher):
+            if listener:
+                listener.close()
         if self._leader is not None:
             os.close(self._leader)
             self._leader = None

@@ -6,7 +6,6 @@ import resource
 import signal
 import socket
 import sys
-import time
 
 PROCESSES = 2048
 FILES = 4096
@@ -18,16 +17,19 @@ LOOK_SECONDS, MISSED = 1.0, 6
 def watch(alive: str) -> None:
     """End all that runs within the walls when the service shows no life for 6 s: others may have gone on by then.
 
-    It touches a file, and does so for the first time a while after it started us.
+    It sends a byte now and then, the first of them a while after it started us.
     """
-    first = seen = os.stat(alive).st_mtime_ns  # noqa: PTH116
-    missed = 0
-    while missed < MISSED:  # looks are counted, not seconds: the whole machine may have stood still
-        time.sleep(LOOK_SECONDS)
-        now = os.stat(alive).st_mtime_ns  # noqa: PTH116
-        missed = missed + 1 if now == seen != first else 0
-        seen = now
-    os.kill(-1, signal.SIGKILL)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
+        service.connect(alive)
+        missed = 0 if service.recv(64) else MISSED + 1
+        service.settimeout(LOOK_SECONDS)
+        while missed < MISSED:  # looks are counted, not seconds: the whole machine may have stood still
+            try:
+                missed = 0 if service.recv(64) else MISSED + 1
+            except TimeoutError:
+                missed += 1
+    if missed == MISSED:  # else the agent has ended
+        os.kill(-1, signal.SIGKILL)
 
 
 def start_watch(alive: str) -> None:
