@@ -19,6 +19,7 @@ from onebox.trouble import CannotStart
 NAME = "agentapi"
 INSTEAD = "or start as an ordinary user"
 _ATTEMPTS, _PAUSE = 10, 0.2
+_NEW = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 _PR_SET_NO_NEW_PRIVS = 38
 _environment = os.environ  # noqa: TID251  it is handed on to ourselves
@@ -62,13 +63,16 @@ def find_account() -> pwd.struct_passwd:
 
     PostgreSQL wants one that has a name.
     """
-    for _ in range(_ATTEMPTS):
+    program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    for attempt in range(_ATTEMPTS if program else 0):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(NAME)
-        if not _added():
+        if attempt:
             time.sleep(_PAUSE)  # another program may be changing the list of accounts
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam("nobody")
+        subprocess.run([program or "", *_NEW, NAME], capture_output=True, check=False, timeout=30)  # noqa: S603
+    for name in (NAME, "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
     raise CannotStart(f"There is no account to run as. Make one (`useradd --system {NAME}`), {INSTEAD}.")
 
 
@@ -162,14 +166,6 @@ def _trapped(account: pwd.struct_passwd, error: OSError) -> CannotStart:
         f"The system does not run as root, and this root may not change to the account '{account.pw_name}' "
         f"({error.strerror}). Start as an ordinary user, or give it CAP_SETUID and CAP_SETGID."
     )
-
-
-def _added() -> bool:
-    program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if program is None:
-        return False
-    words = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin", NAME]
-    return subprocess.run([program, *words], capture_output=True, check=False, timeout=30).returncode == 0  # noqa: S603
 
 
 def _is_ours(folder: Path) -> bool:

@@ -50,12 +50,23 @@ def enter(project: Path, code: str, before: Callable[[], object] | None = None) 
     return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=before)  # noqa: S603
 
 
+def no_program(_name: str, path: str) -> None:
+    """Find no program, wherever it is looked for."""
+    assert path
+
+
 def owners(folder: Path) -> set[str]:
     return {pwd.getpwuid(path.lstat().st_uid).pw_name for path in [folder, *folder.rglob("*")]}
 
 
 def test_the_account_is_an_ordinary_one() -> None:
     assert find_account().pw_uid != 0
+
+
+def test_without_a_way_to_make_an_account_it_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onebox.account.NAME", "no-such-account")
+    monkeypatch.setattr("shutil.which", no_program)
+    assert find_account().pw_name == "nobody"
 
 
 def test_in_a_closed_home_the_account_reads_the_project_under_its_name(home: Path) -> None:
