@@ -146,6 +146,35 @@ def test_a_folder_with_other_things_is_not_given_away(open_folder: Path) -> None
     assert owners(open_folder) == {"root"}
 
 
+def test_a_folder_of_another_user_is_left_alone(open_folder: Path) -> None:
+    os.chown(open_folder, 65_000, 65_000)
+    with pytest.raises(CannotStart, match="belongs to user 65000"):
+        own(open_folder, find_account())
+    assert list(open_folder.iterdir()) == []
+
+
+def test_no_trap_that_the_account_laid_makes_root_touch_what_is_its_own(open_folder: Path) -> None:
+    account, data, target = find_account(), open_folder / "data", open_folder / "target"
+    own(data, account)
+    target.mkdir()
+    (target / "file").write_text("root's")
+    (data / "workspaces").rmdir()
+    (data / "workspaces").symlink_to(target)
+    (data / "run" / "launcher.pid").unlink()
+    (data / "run" / "launcher.pid").symlink_to(target / "file")
+    own(data, account)
+    assert owners(target) == {"root"}
+    assert (target / "file").read_text() == "root's"
+
+
+def test_what_root_put_back_from_a_copy_becomes_the_accounts(open_folder: Path) -> None:
+    own(open_folder / "data", find_account())
+    (open_folder / "data" / "keys" / "ring.json").touch()
+    os.chown(open_folder / "data" / "keys", 0, 0)
+    own(open_folder / "data", find_account())
+    assert owners(open_folder / "data") == {find_account().pw_name}
+
+
 def test_data_of_a_system_that_runs_are_left_alone(open_folder: Path) -> None:
     data = DataFolder(open_folder / "data")
     with pytest.raises(CannotStart, match="already runs"):
