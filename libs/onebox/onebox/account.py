@@ -85,9 +85,7 @@ def own(data_dir: Path, account: pwd.struct_passwd) -> None:
     """
     owner = data_dir.stat().st_uid if data_dir.exists() else 0
     if owner not in (0, account.pw_uid):
-        raise CannotStart(
-            f"{data_dir} belongs to user {owner}. Start as that user, choose another DATA_DIR, or give it to root first."
-        )
+        raise CannotStart(f"{data_dir} belongs to user {owner}. Start as that user, or choose another DATA_DIR.")
     if owner == account.pw_uid:
         _give_all_in(data_dir, account)
         return
