@@ -19,7 +19,9 @@ from onebox.trouble import CannotStart
 NAME = "agentapi"
 INSTEAD = "or start as an ordinary user"
 _ATTEMPTS, _PAUSE = 10, 0.2
+_NEW = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_CHOWN_SECONDS = 3600
 _PR_SET_NO_NEW_PRIVS = 38
 _environment = os.environ  # noqa: TID251  it is handed on to ourselves
 
@@ -62,13 +64,16 @@ def find_account() -> pwd.struct_passwd:
 
     PostgreSQL wants one that has a name.
     """
-    for _ in range(_ATTEMPTS):
+    program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    for attempt in range(_ATTEMPTS if program else 0):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(NAME)
-        if not _added():
+        if attempt:
             time.sleep(_PAUSE)  # another program may be changing the list of accounts
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam("nobody")
+        subprocess.run([program or "", *_NEW, NAME], capture_output=True, check=False, timeout=30)  # noqa: S603
+    for name in (NAME, "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
     raise CannotStart(f"There is no account to run as. Make one (`useradd --system {NAME}`), {INSTEAD}.")
 
 
@@ -76,21 +81,25 @@ def own(data_dir: Path, account: pwd.struct_passwd) -> None:
     """Make the data folder, if need be, and give it to the account with all that is in it.
 
     Raises:
-        CannotStart: a system runs on it, or it holds something else.
+        CannotStart: it is somebody else's, a system runs on it, or it holds something else.
     """
+    owner = data_dir.stat().st_uid if data_dir.exists() else 0
+    if owner not in (0, account.pw_uid):
+        raise CannotStart(f"{data_dir} belongs to user {owner}. Start as that user, or choose another DATA_DIR.")
+    if owner == account.pw_uid:
+        _give_all_in(data_dir, account)
+        return
     if data_dir.is_dir() and not _is_ours(data_dir):
         raise CannotStart(
             f"{data_dir} holds other things than the data of this system, and would be given to the account "
             f"'{account.pw_name}'. Choose an empty DATA_DIR, {INSTEAD}."
         )
-    folder = DataFolder(data_dir)
+    folder = DataFolder(data_dir)  # once it is the account's, root must not: what lies there may be a trap
     try:
-        if folder.path.stat().st_mode & 0o777 == 0o711:  # an earlier release let PostgreSQL's account pass through
-            folder.path.chmod(0o700)
-        # The folder itself comes last: what was not finished is found at the next start.
-        for path in [*folder.path.iterdir(), folder.path]:
-            if path.stat().st_uid != account.pw_uid:
-                _give(path.resolve(), account)
+        _give_all_in(folder.path, account)
+        folder.path.chmod(0o700)  # an earlier release let PostgreSQL's account pass through
+        # It comes last: what was not finished is found at the next start.
+        os.chown(folder.path, account.pw_uid, account.pw_gid)
     finally:
         folder.close()
 
@@ -164,26 +173,21 @@ def _trapped(account: pwd.struct_passwd, error: OSError) -> CannotStart:
     )
 
 
-def _added() -> bool:
-    program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if program is None:
-        return False
-    words = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin", NAME]
-    return subprocess.run([program, *words], capture_output=True, check=False, timeout=30).returncode == 0  # noqa: S603
-
-
 def _is_ours(folder: Path) -> bool:
     signs = ("run/launcher.pid", "postgres/PG_VERSION")
     return any((folder / sign).exists() for sign in signs) or not {p.name for p in folder.iterdir()} - {"lost+found"}
 
 
-def _give(path: Path, account: pwd.struct_passwd) -> None:
-    # Agents can make folders deeper than Python's own walk gets; links are not followed.
-    words = ["chown", "-Rh", f"{account.pw_uid}:{account.pw_gid}", "--", str(path)]
-    done = subprocess.run(words, capture_output=True, check=False, text=True)  # noqa: S603  no shell
+def _give_all_in(folder: Path, account: pwd.struct_passwd) -> None:
+    given = [str(path) for path in folder.iterdir() if path.lstat().st_uid != account.pw_uid]
+    if not given:
+        return
+    # Agents can make folders deeper than Python's own walk gets. Links are not followed: they may lead anywhere.
+    words = ["chown", "-Rh", f"{account.pw_uid}:{account.pw_gid}", "--", *given]
+    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=_CHOWN_SECONDS)  # noqa: S603
     if done.returncode:
         raise CannotStart(
-            f"{path} cannot be given to the account '{account.pw_name}': {done.stderr.strip()[:400]}. "
+            f"{folder} cannot be given to the account '{account.pw_name}': {done.stderr.strip()[:400]}. "
             f"Choose another DATA_DIR, {INSTEAD}."
         )
 

@@ -50,12 +50,23 @@ def enter(project: Path, code: str, before: Callable[[], object] | None = None) 
     return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=before)  # noqa: S603
 
 
+def no_program(_name: str, path: str) -> None:
+    """Find no program, wherever it is looked for."""
+    assert path
+
+
 def owners(folder: Path) -> set[str]:
     return {pwd.getpwuid(path.lstat().st_uid).pw_name for path in [folder, *folder.rglob("*")]}
 
 
 def test_the_account_is_an_ordinary_one() -> None:
     assert find_account().pw_uid != 0
+
+
+def test_without_a_way_to_make_an_account_it_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onebox.account.NAME", "no-such-account")
+    monkeypatch.setattr("shutil.which", no_program)
+    assert find_account().pw_name == "nobody"
 
 
 def test_in_a_closed_home_the_account_reads_the_project_under_its_name(home: Path) -> None:
@@ -133,6 +144,35 @@ def test_a_folder_with_other_things_is_not_given_away(open_folder: Path) -> None
     with pytest.raises(CannotStart, match="holds other things than the data of this system"):
         own(open_folder, find_account())
     assert owners(open_folder) == {"root"}
+
+
+def test_a_folder_of_another_user_is_left_alone(open_folder: Path) -> None:
+    os.chown(open_folder, 65_000, 65_000)
+    with pytest.raises(CannotStart, match="belongs to user 65000"):
+        own(open_folder, find_account())
+    assert list(open_folder.iterdir()) == []
+
+
+def test_no_trap_that_the_account_laid_makes_root_touch_what_is_its_own(open_folder: Path) -> None:
+    account, data, target = find_account(), open_folder / "data", open_folder / "target"
+    own(data, account)
+    target.mkdir()
+    (target / "file").write_text("root's")
+    (data / "workspaces").rmdir()
+    (data / "workspaces").symlink_to(target)
+    (data / "run" / "launcher.pid").unlink()
+    (data / "run" / "launcher.pid").symlink_to(target / "file")
+    own(data, account)
+    assert owners(target) == {"root"}
+    assert (target / "file").read_text() == "root's"
+
+
+def test_what_root_put_back_from_a_copy_becomes_the_accounts(open_folder: Path) -> None:
+    own(open_folder / "data", find_account())
+    (open_folder / "data" / "keys" / "ring.json").touch()
+    os.chown(open_folder / "data" / "keys", 0, 0)
+    own(open_folder / "data", find_account())
+    assert owners(open_folder / "data") == {find_account().pw_name}
 
 
 def test_data_of_a_system_that_runs_are_left_alone(open_folder: Path) -> None:
