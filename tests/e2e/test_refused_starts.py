@@ -171,7 +171,7 @@ def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path
         timeout=60,
         check=False,
     )
-    assert ran.returncode == 3
+    assert ran.returncode == 69
     [line] = ran.stderr.splitlines()
     assert line.startswith(f"{name} cannot start: NATS_URL=nats://{NOBODY}: nothing answers")
     [waiting] = [line for line in ran.stdout.splitlines() if "waiting for a dependency" in line]

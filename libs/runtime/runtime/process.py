@@ -26,7 +26,7 @@ class ProcessSettings(settings.Settings):
 def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     """Run `main(settings, stop)` until it returns; SIGTERM and SIGINT set `stop`, and `main` then drains.
 
-    Exits with 2 when a setting is wrong, with 3 when `main` raises `CannotStart` (its line goes to stderr), and
+    Exits with 2 when a setting is wrong, with 69 when `main` raises `CannotStart` (its line goes to stderr), and
     with 1 when it raises anything else.
     """
     try:

@@ -11,8 +11,8 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
-EXIT_CODE = 3
-"""Of a process that cannot start; those who supervise it know by this that an early restart does not help."""
+EXIT_CODE = 69
+"""Of a process that cannot start (EX_UNAVAILABLE of sysexits.h): another start soon after will not help."""
 PAUSE = 0.5
 
 

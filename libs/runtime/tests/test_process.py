@@ -66,11 +66,11 @@ def test_a_failing_main_is_logged_and_ends_it_with_1(start: Start) -> None:
     assert child.returncode == 1
 
 
-def test_a_start_that_cannot_succeed_is_one_plain_line_and_ends_it_with_3(start: Start) -> None:
+def test_a_start_that_cannot_succeed_is_one_plain_line_and_ends_it_with_69(start: Start) -> None:
     child = start(ACT="refuse")
     out, error = child.communicate(timeout=30)
     assert (out, error) == ("", "child cannot start: NATS_URL=nats://bus: nothing answers. Start it.\n")
-    assert child.returncode == 3
+    assert child.returncode == 69
 
 
 def test_a_misspelt_setting_is_warned_about_in_the_log(start: Start) -> None:

@@ -50,7 +50,7 @@ async def test_a_port_in_use_is_one_plain_line(nats_url: str):
         output, _ = await process.communicate()
     assert output.decode().startswith(f"gateway cannot start: PORT={port}: cannot listen on 127.0.0.1:{port} (Address")
     assert output.count(b"\n") == 1
-    assert process.returncode == 3
+    assert process.returncode == 69
 
 
 async def test_a_wrong_setting_is_named():
