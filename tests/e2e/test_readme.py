@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from onebox.children import allowed_environment
@@ -45,7 +46,7 @@ def test_every_visible_place_of_the_root_is_on_the_map() -> None:
     assert len(visible) <= 13
 
 
-@pytest.mark.parametrize("command", programs(), ids=named)
+@pytest.mark.parametrize("command", list(programs()), ids=named)
 def test_each_program_starts_alone_as_documented(
     command: str, tmp_path: Path, database_url: str, nats_url: str
 ) -> None:
@@ -55,14 +56,16 @@ def test_each_program_starts_alone_as_documented(
         port = taken.getsockname()[1]
     command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))
     command = re.sub(r"nats://\S+", f"'{nats_url}'", command)
-    environment = allowed_environment() | {"PORT": str(port)}
+    environment = allowed_environment() | {"PORT": str(port), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         ["bash", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as running:
-        assert running.stdout
-        said = next((line for line in running.stdout if '"ready"' in line or "Running on" in line), "")
+        guard = Timer(60, running.kill)
+        guard.start()
+        said = next((line for line in running.stdout or () if '"ready"' in line or "Running on" in line), "")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(30) == 0
+        assert running.wait() == 0
+        guard.cancel()
     assert said
 
 
