@@ -52,13 +52,12 @@ class Supervisor:
     def _mourn(self, child: Child, now: float) -> float:
         """Count the death, and say how long to wait before the next start."""
         child.sweep()
+        if child.exit_code in {WRONG_SETTINGS, EXIT_CODE}:
+            return self._lacking(child)
         deaths = self._deaths.setdefault(child.name, deque())
         deaths.append(now)
         while deaths[0] < now - WINDOW:
             deaths.popleft()
-        if child.exit_code == WRONG_SETTINGS or (child.exit_code == EXIT_CODE and not self.started):
-            words = last_words(child.log, f"{child.name} cannot start")
-            raise CannotStart(words or f"{child.name} cannot work with its settings.\n{tail(child.log)}")
         if len(deaths) > MOST_DEATHS:
             raise CannotStart(
                 f"{child.name} ended {len(deaths)} times within a minute ({_how(child)}): everything is being stopped."
@@ -66,6 +65,14 @@ class Supervisor:
             )
         self._say(f"{child.name} ended ({_how(child)}); it is started again. Its log: {child.log}")
         return self._first_pause * 2 ** (len(deaths) - 1)
+
+    def _lacking(self, child: Child) -> float:
+        """Give up a child that lacks something. In a system that was ready once it may come back: it is tried again."""
+        words = last_words(child.log, f"{child.name} cannot start")
+        if child.exit_code == WRONG_SETTINGS or not self.started:
+            raise CannotStart(words or f"{child.name} cannot work with its settings.\n{tail(child.log)}")
+        self._say(f"{words or child.name} ({_how(child)}) It is started again.")
+        return self._first_pause
 
 
 def _how(child: Child) -> str:
