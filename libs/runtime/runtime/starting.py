@@ -55,7 +55,7 @@ async def reach(
     """
     until = asyncio.get_running_loop().time() + within
     told = False
-    while not stop.is_set():
+    while True:
         try:
             return await attempt()
         except Away as away:
@@ -67,7 +67,8 @@ async def reach(
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await stop.wait()
-    raise Stopped
+        if stop.is_set():
+            raise Stopped
 
 
 def named(variable: str, url: str) -> str:
