@@ -1,13 +1,33 @@
 """What the README tells a newcomer to type works as written."""
 
 import re
+import signal
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
+import pytest
+from onebox.children import allowed_environment
+from onebox.keys import new_key_ring
 from onebox.testing.system import System
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+GUIDES = [README, *(guide.read_text() for guide in (ROOT / "docs" / "guides").glob("*.md"))]
+
+
+def programs() -> Iterator[str]:
+    """Give the documented commands that start a single program, each with the exports before it."""
+    for block in re.findall(r"```sh\n(.*?)```", "\n".join(GUIDES), re.DOTALL):
+        exports = "".join(f"{line}\n" for line in block.splitlines() if line.startswith("export") and "_URL" in line)
+        yield from (exports + line for line in block.splitlines() if ".venv/bin/python -m" in line)
+
+
+def named(command: str) -> str:
+    """Give the program that a command starts."""
+    return command.rpartition("-m ")[2].split()[0]
 
 
 def test_the_lines_of_curl_lead_to_an_answer_and_a_tool_call(spare_system: System) -> None:
@@ -24,3 +44,39 @@ def test_every_visible_place_of_the_root_is_on_the_map() -> None:
     the_map = README.partition("## The map")[2]
     assert [place for place in sorted(visible - {"README.md"}) if place not in the_map] == []
     assert len(visible) <= 13
+
+
+@pytest.mark.parametrize("command", list(programs()), ids=named)
+def test_each_program_starts_alone_as_documented(
+    command: str, tmp_path: Path, database_url: str, nats_url: str
+) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ring.json").write_text(new_key_ring())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))
+    command = re.sub(r"nats://\S+", f"'{nats_url}'", command)
+    environment = allowed_environment() | {"PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        ["bash", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as running:
+        guard = Timer(60, running.kill)
+        guard.start()
+        said = next((line for line in running.stdout or () if '"ready"' in line or "Running on" in line), "")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait() == 0
+        guard.cancel()
+    assert said
+
+
+def test_the_single_services_are_documented() -> None:
+    assert {named(command) for command in programs()} == {"gateway", "identity", "session", "simulator"}
+
+
+def test_the_demo_works_as_the_banner_says_and_by_the_data_folder(system: System) -> None:
+    [shown] = re.findall(r"try it +(.*make demo)", system.output)
+    for command in (shown, f"DATA_DIR={system.data_dir} make demo"):
+        ran = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=allowed_environment(), capture_output=True, text=True, check=False
+        )
+        assert ran.stdout.endswith("All is well.\n"), ran.stdout + ran.stderr

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+from runtime.starting import CannotStart
+
 from eventing.database import Database
 
 OWN = Path(__file__).parent / "migrations"
@@ -14,7 +16,7 @@ LOCK_TIMEOUT = 60.0
 LONGEST = 3600.0  # one file, which may build an index on all there is
 
 
-class MigrationError(Exception):
+class MigrationError(CannotStart):
     """The files and the database do not fit together; nothing was changed."""
 
 

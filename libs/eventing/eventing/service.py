@@ -11,12 +11,15 @@ from contracts.refusals import Refusal
 from nats.aio.client import Client
 from pydantic import Field
 from runtime import bus, health
+from runtime.bus_start import bus_ready
 from runtime.forever import forever
 from runtime.logging import get_logger
 from runtime.process import ProcessSettings
+from runtime.starting import check_port
 
 from eventing import subscribers, wire
 from eventing.database import Database
+from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
 from eventing.migrating import migrate
@@ -65,7 +68,16 @@ class Service[S: ServiceSettings, T]:
         return {subject: fact for kind in self.aggregates for subject, fact in kind.facts.items()}
 
     async def run(self, settings: S, stop: asyncio.Event) -> None:
-        """Serve until `stop`; then take nothing new, finish what is under way (10 s), and leave."""
+        """Serve until `stop`; then take nothing new, finish what is under way (10 s), and leave.
+
+        Raises:
+            CannotStart: the database, the bus or the port cannot be used.
+            Stopped: `stop` was set while it waited for them.
+        """
+        check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
+        wait = settings.dependency_wait_seconds
+        await database_ready(settings.database_url, self.name, within=wait, stop=stop)
+        await bus_ready(settings.nats_url, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
             applied = await migrate(database, self.migrations)

@@ -7,6 +7,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import BadRequestError
+from runtime.starting import CannotStart
 
 from eventing import wire
 from eventing.recording import LARGEST_FACT
@@ -17,11 +18,11 @@ MONTH = 30 * 24 * 3600.0
 DEAD_LETTERS = "DEAD_LETTERS"
 
 
-class BusTooOld(Exception):
+class BusTooOld(CannotStart):
     """The NATS server cannot do what the system needs."""
 
 
-class BusTooSmall(Exception):
+class BusTooSmall(CannotStart):
     """The NATS server does not carry messages as large as facts may be."""
 
 

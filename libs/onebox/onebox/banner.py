@@ -4,12 +4,24 @@ import json
 from pathlib import Path
 
 from onebox.services import Place
+from onebox.settings import BoxSettings
 
 
 def url_of(host: str, port: int) -> str:
     """Give the address to type into a browser."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def demo_command(settings: BoxSettings) -> str:
+    """Return what to type, in another terminal, to have the demonstration use this system."""
+    fields = type(settings).model_fields
+    told = {name: str(getattr(settings, name)) for name in ("host", "port", "data_dir")}
+    if all(value == str(fields[name].default) for name, value in told.items()):
+        return "make demo"
+    if settings.host == fields["host"].default:
+        return f"PORT={settings.port} make demo"
+    return f"BASE_URL={url_of(settings.host, settings.port)} make demo"
 
 
 def banner(place: Place, seconds: float, *, unconfined: bool = False) -> str:
@@ -26,7 +38,7 @@ def banner(place: Place, seconds: float, *, unconfined: bool = False) -> str:
         ("model", settings.model or "none: the built-in SIMULATOR plays it with scripted answers, it does not think."),
         *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) for a real one.")]),
         *([("agents", "get NO TOOLS: no sandbox can be made here; the session's log says why.")] if unconfined else []),
-        ("try it", "make demo"),
+        ("try it", demo_command(settings)),
         ("stop", "Ctrl-C"),
     ]
     lines = "\n".join(f"  {name:<13}{text}" for name, text in rows)

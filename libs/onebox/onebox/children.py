@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 
 from onebox.folder import DataFolder
 
-ALLOWED = (
-    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPYCACHEPREFIX"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
-    # What single services can be told, and this launcher need not understand; none is a secret.
+# What single services can be told, and this launcher need not understand; none is a secret.
+SERVICE_SETTINGS = (
     *("REGISTRATION_OPEN", "ASK_TIMEOUT_SECONDS", "QUERY_WAIT_SECONDS", "STREAM_HEARTBEAT_SECONDS"),
     *("MODEL_RETRIES", "MODEL_SILENCE_SECONDS", "TOOL_SECONDS", "WARM_AGENTS", "WARM_AGENT_SECONDS"),
     *("APPROVAL_SECONDS", "MODELS", "RUNS_AT_ONCE", "STREAM_MAX_BYTES", "CORS_ORIGINS"),
+)
+ALLOWED = (
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPYCACHEPREFIX"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+    *SERVICE_SETTINGS,
 )
 LOG_LIMIT = 10 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1

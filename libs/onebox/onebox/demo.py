@@ -2,23 +2,37 @@
 
 import secrets
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
 from runtime.settings import Settings, WrongSettings, load
 
 from onebox.banner import url_of
+from onebox.folder import ADDRESS
 from onebox.terminal import fail, say
 
 WORDS = "Hello from the demo."
 
 
 class DemoSettings(Settings):
-    """Where the system is: BASE_URL, or the HOST and PORT it was started with."""
+    """Where the system is: BASE_URL, the HOST and PORT it was started with, or what its DATA_DIR says."""
 
     base_url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 8000
+    host: str | None = None
+    port: int | None = None
+    data_dir: Path = Path(".data")
+
+    @property
+    def url(self) -> str:
+        """The address of the system: as told, else of the one that runs on the data folder, else the usual one."""
+        usual = url_of(self.host or "127.0.0.1", self.port or 8000)
+        if self.base_url or self.host or self.port:
+            return self.base_url or usual
+        try:
+            return (self.data_dir.expanduser() / "run" / ADDRESS).read_text()
+        except OSError:
+            return usual
 
 
 class Off(Exception):
@@ -117,13 +131,13 @@ def main() -> int:
         settings = load(DemoSettings)
     except WrongSettings as wrong:
         return fail(str(wrong), 2)
-    url = settings.base_url or url_of(settings.host, settings.port)
+    url = settings.url
     try:
         visit(url)
     except httpx.ConnectError:
         return fail(
             f"Nothing answers at {url}. Start the system with `make run` in another terminal, and wait until it is "
-            "ready; set BASE_URL when it is elsewhere."
+            "ready; set PORT, DATA_DIR or BASE_URL when it is elsewhere."
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return fail(f"Something is off: {error!r} while talking to {url}.")

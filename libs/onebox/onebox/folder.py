@@ -11,6 +11,8 @@ from onebox.processes import lives
 from onebox.trouble import CannotStart
 
 LOCK_PATIENCE = 20.0
+ADDRESS = "address"
+"""The file, in `run`, that says where the running system is."""
 
 
 class DataFolder:
@@ -27,6 +29,7 @@ class DataFolder:
         self.keys = self._room("keys")
         self.workspaces = self._room("workspaces")
         self.archives = self._room("archives")
+        self.address = self.run / ADDRESS
         self.lock = _locked(self.run / "launcher.pid", self.path)
 
     def close(self) -> None:

@@ -6,18 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import WrongSettings, load
+from runtime.settings import WrongSettings, load, misspelt
 
 from onebox.account import leave_root
-from onebox.banner import banner
-from onebox.children import Child, stop_all
+from onebox.banner import banner, url_of
+from onebox.children import SERVICE_SETTINGS, Child, stop_all
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, explained, not_ready
 from onebox.services import STOP_ORDER, Place, Service, services
-from onebox.settings import BoxSettings
+from onebox.settings import PREFIXES, BoxSettings
 from onebox.supervision import Supervisor
 from onebox.terminal import fail, say
 from onebox.trouble import CannotStart
@@ -111,6 +111,9 @@ class Launcher:
     def _announce(self, place: Place, checks: Sequence[ReadyCheck]) -> None:
         unconfined = any(check.measures("agent_sandbox 0.0") for check in checks)
         say(banner(place, time.monotonic() - self._began, unconfined=unconfined))
+        self._held.callback(place.folder.address.unlink, missing_ok=True)
+        place.folder.address.write_text(url_of(self._settings.host, self._settings.port))
+        self._supervisor.started = True
         place.first_admin.unlink(missing_ok=True)  # a crash before this line shows the password again
 
 
@@ -119,6 +122,9 @@ def main(table: Table = services, patience: float = READY_SECONDS) -> int:
     try:
         settings = load(BoxSettings)
         leave_root(settings.data_dir, settings.pg_bindir)
+        known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
+        for warning in misspelt(known, PREFIXES):
+            say(f"Warning: {warning}")
         Launcher(settings, table, patience).run()
     except WrongSettings as wrong:
         return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)

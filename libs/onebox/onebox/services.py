@@ -34,6 +34,7 @@ class Place:
         """What every service is told."""
         settings = self.settings
         told = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
+        told["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
         if settings.otel_exporter_otlp_endpoint:
             told["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
         return told

@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
-from pydantic import EmailStr, Field, SecretStr, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    EmailStr,
+    Field,
+    PositiveFloat,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from runtime.settings import Settings
 
 PUBLIC_MODEL = "https://api.anthropic.com"
+PREFIXES = ("ADMIN_", "APPROVAL_", "ASK_", "MODEL_", "QUERY_", "REGISTRATION_", "RUNS_", "STREAM_", "WARM_")
+"""Who sets a variable that begins like this most likely means one of ours."""
 
 
 class BoxSettings(Settings):
@@ -20,6 +31,7 @@ class BoxSettings(Settings):
     model_api_key: SecretStr | None = None
     database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
+    dependency_wait_seconds: PositiveFloat = 8.0
     pg_bindir: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None
 
@@ -38,7 +50,13 @@ class BoxSettings(Settings):
     @field_validator("model_base_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
-        return _begins(value, ("https://", "http://"))
+        value = _begins(value, ("https://", "http://"))
+        try:
+            if value:
+                TypeAdapter(AnyHttpUrl).validate_python(value)
+        except ValidationError as error:  # without pydantic's text, which repeats the value
+            raise ValueError(f"is not a URL: {error.errors(include_input=False)[0]['msg']}") from None
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -1,10 +1,11 @@
 import json
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
-from onebox.demo import main
+from onebox.demo import DemoSettings, main
 from onebox.ports import ReservedPort
 
 type Answer = Callable[..., None]
@@ -53,3 +54,17 @@ def test_a_missing_field_is_said_in_a_sentence(answering: Answer, capsys: pytest
     answering((201, {}), (200, {}))
     assert main() == 1
     assert "not of the promised shape (KeyError('access_token'))" in capsys.readouterr().err
+
+
+def test_the_system_that_runs_on_the_data_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "address").write_text("http://127.0.0.1:9000")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert DemoSettings().url == "http://127.0.0.1:9000"
+    monkeypatch.setenv("PORT", "9001")
+    assert DemoSettings().url == "http://127.0.0.1:9001"
+
+
+def test_without_any_word_the_usual_address_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert DemoSettings().url == "http://127.0.0.1:8000"

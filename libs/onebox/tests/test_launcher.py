@@ -53,6 +53,29 @@ def test_the_banner_says_what_one_needs_to_know(running: System) -> None:
         assert needed in running.output
 
 
+def test_the_banner_shows_the_command_that_tries_this_system(running: System) -> None:
+    port = running.base_url.rpartition(":")[2]
+    assert f"  try it       PORT={port} make demo\n" in running.output
+
+
+def test_the_data_folder_says_where_the_system_runs_as_long_as_it_does(box: Box) -> None:
+    system = box()
+    system.start()
+    address = system.data_dir / "run" / "address"
+    assert address.read_text() == system.base_url
+    system.stop()
+    assert not address.exists()
+
+
+def test_a_misspelt_setting_is_warned_about(box: Box) -> None:
+    system = box("session=wrong", REGISTRATION_OPN="secret", MODEL_HOST="secret", ANTHROPIC_API_KEYS="secret")
+    system.launch()
+    system.wait()
+    warnings = [line for line in system.output.splitlines() if line.startswith("Warning: ")]
+    assert [line.rpartition(" ")[2] for line in warnings] == ["MODELS?", "REGISTRATION_OPEN?"]
+    assert "secret" not in system.output
+
+
 def test_every_part_has_its_process_and_its_log(running: System) -> None:
     assert set(running.pids()) == EVERYBODY
     assert {log.stem for log in (running.data_dir / "logs").glob("*.log")} == EVERYBODY - {LAUNCHER}

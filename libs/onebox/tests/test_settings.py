@@ -25,6 +25,8 @@ def test_an_address_alone_means_a_local_model(monkeypatch: pytest.MonkeyPatch) -
         ("ADMIN_EMAIL", "nobody"),
         ("ADMIN_PASSWORD", "short"),
         ("MODEL_BASE_URL", "localhost:11434"),
+        ("MODEL_BASE_URL", "http://"),
+        ("MODEL_BASE_URL", "http://localhost:port"),
         ("DATABASE_URL", "mysql://localhost/app"),
         ("NATS_URL", "localhost:4222"),
     ],

@@ -81,3 +81,31 @@ def test_wrong_settings_are_not_tried_again(folder: DataFolder, said: list[str])
     until(lambda: not child.running())
     with pytest.raises(CannotStart, match=r"picky cannot work with its settings[^$]*MODEL_API_KEY: is wrong"):
         supervisor.check()
+
+
+@pytest.fixture
+def lacking(folder: DataFolder) -> Generator[Child]:
+    """A child that has ended since it cannot start without something."""
+    child = Child(Program("lacking", ["sh", "-c", "echo '{}'; echo lacking cannot start: no bus; exit 69"]), folder)
+    child.start()
+    until(lambda: not child.running())
+    yield child
+    child.finish()
+
+
+def test_what_a_child_lacks_ends_the_start_with_its_line_alone(lacking: Child, said: list[str]) -> None:
+    supervisor = Supervisor(said.append)
+    supervisor.watch(lacking)
+    with pytest.raises(CannotStart, match=r"^lacking cannot start: no bus$"):
+        supervisor.check()
+
+
+def test_what_a_child_lacks_later_is_waited_for_however_long(lacking: Child, said: list[str]) -> None:
+    supervisor = Supervisor(said.append)
+    supervisor.watch(lacking)
+    supervisor.started = True
+    supervisor.check()
+    for _ in range(MOST_DEATHS + 1):
+        until(lambda: not supervisor.check() and lacking.running())
+        until(lambda: not lacking.running())
+    assert said[:1] == ["lacking cannot start: no bus (exit code 69) It is started again."]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from runtime.logging import bound_contextvars, get_logger
 from runtime.process import ProcessSettings, run
+from runtime.starting import CannotStart
 
 log = get_logger()
 
@@ -14,7 +15,7 @@ log = get_logger()
 class Settings(ProcessSettings):
     """What the tests tell it."""
 
-    act: Literal["wait", "fail", "log"]
+    act: Literal["wait", "fail", "refuse", "log"]
     size: int = 1
 
 
@@ -28,6 +29,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             sys.stdout.write("drained\n")
         case "fail":
             raise LookupError("nothing there")
+        case "refuse":
+            raise CannotStart("NATS_URL=nats://bus: nothing answers. Start it.")
         case "log":
             with bound_contextvars(correlation_id="story"):
                 log.info("structured", answer=42)

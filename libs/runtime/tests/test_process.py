@@ -66,6 +66,19 @@ def test_a_failing_main_is_logged_and_ends_it_with_1(start: Start) -> None:
     assert child.returncode == 1
 
 
+def test_a_start_that_cannot_succeed_is_one_plain_line_and_ends_it_with_69(start: Start) -> None:
+    child = start(ACT="refuse")
+    out, error = child.communicate(timeout=30)
+    assert (out, error) == ("", "child cannot start: NATS_URL=nats://bus: nothing answers. Start it.\n")
+    assert child.returncode == 69
+
+
+def test_a_misspelt_setting_is_warned_about_in_the_log(start: Start) -> None:
+    lines = logged(start, OTEL_EXPORTER_OTLP_ENDPOINTS="secret")
+    assert "Did you mean OTEL_EXPORTER_OTLP_ENDPOINT?" in lines[0]["event"]
+    assert "secret" not in str(lines)
+
+
 def test_a_log_line_is_json_with_the_correlation_id(start: Start) -> None:
     [line, _] = logged(start)
     assert line.pop("timestamp").endswith("Z")

@@ -1,7 +1,7 @@
 from typing import Literal
 
 import pytest
-from runtime.settings import Settings, WrongSettings, load
+from runtime.settings import Settings, WrongSettings, load, misspelt
 
 
 class Sample(Settings):
@@ -47,3 +47,21 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_log_level_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "debug")
     assert load(Sample).log_level == "DEBUG"
+
+
+def test_a_misspelt_variable_is_warned_about_with_the_nearest_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRATION_OPN", "secret")
+    warning = "REGISTRATION_OPN is not a setting and has no effect. Did you mean REGISTRATION_OPEN?"
+    assert misspelt({"REGISTRATION_OPEN", "PORT"}) == [warning]
+
+
+def test_a_variable_with_a_known_prefix_is_warned_about_however_unlike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_HOST", "secret")
+    [warning] = misspelt({"MODEL_BASE_URL", "PORT"}, ("MODEL_",))
+    assert warning.endswith("Did you mean MODEL_BASE_URL?")
+
+
+@pytest.mark.parametrize("name", ["HOSTNAME", "ANTHROPIC_MODEL", "CLAUDE_MODELS", "SUPPORT", "MODELS", "models"])
+def test_other_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+    assert misspelt({"HOST", "PORT", "MODELS"}) == []

@@ -1,14 +1,14 @@
 """Runs the gateway: `python -m gateway`."""
 
 import asyncio
-import socket
-import sys
 
 from runtime import process
 from runtime.bus import as_long_as_connected, connected
+from runtime.bus_start import bus_ready
 from runtime.forever import forever
 from runtime.health import serving
 from runtime.logging import get_logger
+from runtime.starting import check_port
 
 from gateway.app import create_app
 from gateway.settings import Settings
@@ -22,7 +22,8 @@ DRAIN = 8.0
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`; then take nothing new, and let open requests finish."""
-    _check_free(settings.host, settings.port)
+    check_port(settings.host, settings.port, "PORT")
+    await bus_ready(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
         endless = [
@@ -43,15 +44,6 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await gateway.streams.close()
         for task in endless:
             task.cancel()
-
-
-def _check_free(host: str, port: int) -> None:
-    # Asked here, since the server would end the process with a trace for what is one wrong setting.
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        reason = str(error.strerror or error).partition(" (")[0]
-        sys.exit(f"gateway cannot listen on {host}:{port}: {reason}")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,30 @@ async def test_a_person_approves_one_tool_call_and_denies_another(console: Conso
     await console.approvals.get_by_role("textbox").fill("Not on a Friday.")
     await console.press("Deny")
     await expect(console.tools.last).to_contain_text("Denied: Not on a Friday.")
-    await expect(console.chip(console.tools.last)).to_have_text("error")
+    await expect(console.chip(console.tools.last)).to_have_text("denied")
     await expect(console.entries.last).to_contain_text("Done.")
+
+
+async def test_a_denied_call_is_shown_as_denied_after_a_reload(console: Console) -> None:
+    await console.start("Careful")
+    await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
+    await console.press("Approve")
+    await expect(console.chip(console.tools.first)).to_have_text("success")
+    await console.approvals.get_by_role("textbox").fill("Not on a Friday.")
+    await console.press("Deny")
+    await expect(console.entries.last).to_contain_text("Done.")
+    await console.page.reload()
+    await expect(console.tools.locator(".chip")).to_have_text(["success", "denied"])
+    await expect(console.tools.locator(".ruling")).to_have_text(["Approved", "Denied: Not on a Friday."])
+
+
+async def test_a_call_that_nobody_was_asked_about_is_shown_as_denied(console: Console) -> None:
+    await console.start("Alone", mode="non_interactive")
+    await console.ask(scripted(bash("touch one"), {"text": "Done."}))
+    await expect(console.entries.last).to_contain_text("Done.")
+    await expect(console.chip(console.tools)).to_have_text("denied")
+    await console.page.reload()
+    await expect(console.chip(console.tools)).to_have_text("denied")
 
 
 async def test_enter_in_the_message_of_an_approval_never_approves(console: Console) -> None:

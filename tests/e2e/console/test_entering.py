@@ -1,12 +1,23 @@
 """Someone logs in, stays logged in, and logs out."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.e2e.console.tab import Console
 from tests.e2e.user import PASSWORD, User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXPIRE = "localStorage.tokens = JSON.stringify({...JSON.parse(localStorage.tokens), access_token: 'old'})"
+
+
+async def another(console: Console) -> Page:
+    """Open the page in a second tab of the same browser."""
+    tab = await console.page.context.new_page()
+    await tab.goto(console.base_url)
+    return tab
 
 
 async def test_a_wrong_password_is_said(door: Console, user: User) -> None:
@@ -30,18 +41,40 @@ async def test_a_login_outlives_a_reload_and_ends_when_logged_out(console: Conso
     await console.press("Log out")
     await console.page.reload()
     await expect(console.page.get_by_label("Password")).to_be_visible()
-    assert await console.page.evaluate("sessionStorage.length") == 0
+    assert await console.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+async def test_a_new_tab_asks_for_no_second_login(console: Console, user: User) -> None:
+    tab = await another(console)
+    await expect(tab.get_by_text(user.name)).to_be_visible()
+
+
+async def test_logging_out_in_one_tab_logs_out_the_others(console: Console, user: User) -> None:
+    tab = await another(console)
+    await expect(tab.get_by_text(user.name)).to_be_visible()
+    await console.press("Log out")
+    await expect(tab.get_by_label("Password")).to_be_visible()
+
+
+async def test_two_tabs_replace_an_expired_token_once(console: Console, user: User) -> None:
+    tab = await another(console)
+    await expect(tab.get_by_text(user.name)).to_be_visible()
+    refreshes: list[str] = []
+    console.page.context.on("request", lambda sent: refreshes.append(sent.url) if "refresh" in sent.url else None)
+    await console.page.evaluate(EXPIRE)
+    await asyncio.gather(console.page.reload(), tab.reload())
+    for page in (console.page, tab):
+        await expect(page.get_by_text(user.name)).to_be_visible()
+    assert len(refreshes) == 1
 
 
 async def test_a_token_that_is_no_longer_good_is_traded_for_a_new_one(console: Console, user: User) -> None:
-    await console.page.evaluate(
-        "sessionStorage.tokens = JSON.stringify({...JSON.parse(sessionStorage.tokens), access_token: 'old'})"
-    )
+    await console.page.evaluate(EXPIRE)
     await console.page.reload()
     await expect(console.page.get_by_text(user.name)).to_be_visible()
 
 
 async def test_tokens_that_were_ended_elsewhere_lead_back_to_the_door(console: Console, user: User) -> None:
-    await console.page.evaluate("sessionStorage.tokens = JSON.stringify({access_token: 'old', refresh_token: 'old'})")
+    await console.page.evaluate("localStorage.tokens = JSON.stringify({access_token: 'old', refresh_token: 'old'})")
     await console.page.reload()
     await expect(console.page.get_by_label("Password")).to_be_visible()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from onebox.testing.system import System
 from playwright.async_api import expect
 
 from tests.e2e.console.tab import Console
@@ -68,9 +69,65 @@ async def test_a_large_message_is_fetched_when_it_is_wanted(console: Console, us
     await expect(console.entries.last).to_contain_text("the end.")
 
 
-async def test_a_session_that_is_not_there_is_said(console: Console) -> None:
+async def test_a_missing_session_is_named_and_takes_no_message(console: Console) -> None:
     await console.page.goto(f"{console.base_url}/console/#0197a1f0-0000-7000-8000-000000000000")
-    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("no session")
+    await expect(console.page.get_by_role("heading", name="Session not found")).to_be_visible()
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("no such session")
+    await expect(console.page.get_by_role("button", name="Send")).to_be_hidden()
+
+
+async def test_a_deleted_session_takes_no_message_until_another_is_opened(console: Console, user: User) -> None:
+    deleted, kept = user.create(), user.create()
+    await console.open(deleted)
+    user.http.delete(f"/sessions/{deleted}").raise_for_status()
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("was deleted")
+    await expect(console.message).to_be_hidden()
+    await console.open(kept)
+    await expect(console.message).to_be_visible()
+
+
+async def test_the_last_line_is_visible_when_a_session_is_opened(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.ask(session_id, scripted({"text": "line\n" * 100 + "the end"})).raise_for_status()
+    await console.page.reload()
+    await console.open(session_id)
+    await expect(console.status).to_have_text("active")
+    below = "scroller => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight"
+    await expect(console.entries.last.get_by_text("the end")).to_be_visible()
+    assert await console.page.get_by_role("log").evaluate(below) < 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "title"),
+    [
+        ("Write", {"file_path": "/workspace/1.txt", "content": "a"}, "/workspace/1.txt"),
+        ("Bash", {"description": "A test", "command": "echo one"}, "echo one"),
+    ],
+)
+async def test_the_title_of_a_tool_call_is_the_same_after_a_reload(
+    console: Console, user: User, tool: str, given: dict[str, str], title: str
+) -> None:
+    await console.open(user.create())
+    await console.ask(scripted({"tools": [{"name": tool, "input": given}]}, {"text": "Done."}))
+    await expect(console.chip(console.tools)).to_have_text("success")
+    await expect(console.tools.locator(".gist")).to_have_text(title)
+    await console.page.reload()
+    await expect(console.tools.locator(".gist")).to_have_text(title)
+
+
+async def test_an_administrator_sees_whose_the_sessions_are(door: Console, user: User) -> None:
+    user.create()
+    await door.log_in(System.admin_email, System.admin_password)
+    await expect(door.sessions.first).to_contain_text(f"user …{user.http.get('/auth/me').json()['id'][-8:]}")
+    await door.start("An administrator's own")
+    await expect(door.sessions.first).to_contain_text("you")
+
+
+async def test_a_user_sees_no_owners(console: Console, user: User) -> None:
+    user.create()
+    await console.page.reload()
+    await expect(console.sessions).to_have_text(re.compile("one"))
+    await expect(console.sessions.locator(".owner")).to_be_hidden()
 
 
 async def test_a_phone_shows_the_list_or_a_session_and_nothing_is_cut_off(console: Console, user: User) -> None:

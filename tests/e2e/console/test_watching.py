@@ -1,5 +1,7 @@
 """An agent is watched at work, and stopped."""
 
+import re
+
 import pytest
 from onebox.testing.system import System
 from playwright.async_api import expect
@@ -32,6 +34,8 @@ async def test_words_are_shown_while_they_are_said_and_a_run_can_be_cancelled(co
     await expect(console.entries.last.locator(".text")).to_have_text("first half")
     await console.press("Cancel run")
     await expect(console.entries.last).to_have_text("The run was cancelled.")
+    await expect(console.entries.nth(-2).locator(".text")).to_have_text("first half")
+    await expect(console.entries.nth(-2).locator(".chip")).to_have_text("cancelled")
     await expect(console.status).to_have_text("active")
     await expect(console.page.get_by_role("button", name="Cancel run")).to_be_hidden()
 
@@ -52,12 +56,70 @@ async def test_a_run_that_failed_says_why_then_and_later(console: Console) -> No
     await expect(console.entries.last).to_contain_text("400")
 
 
-async def test_a_refusal_is_shown_as_the_problem_says(console: Console, user: User) -> None:
+async def test_each_run_that_gave_no_answer_says_so_at_its_place_later(console: Console, user: User) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    await console.ask(scripted({"status": 400}))
+    await expect(console.entries.last).to_contain_text("400")
+    await expect(console.status).to_have_text("active")
+    await console.ask(scripted({"text": "never said", "stall": 300}))
+    await console.press("Cancel run")
+    await expect(console.entries.last).to_have_text("The run was cancelled.")
+    user.ask(session_id, scripted({"text": "Well."})).raise_for_status()
+    await expect(console.entries.last).to_contain_text("Well.")
+    await console.page.reload()
+    shown = ("Go on", "400", "Go on", "^The run was cancelled.$", "Go on", "Well.")
+    await expect(console.entries).to_have_text([re.compile(part) for part in shown])
+
+
+async def test_a_message_to_a_busy_session_waits_and_says_so(console: Console, user: User, system: System) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    await console.ask(scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "First."}))
+    await expect(console.chip(console.tools)).to_have_text("running")
+    await console.ask(scripted({"text": "Second."}))
+    await expect(console.entries.last.locator(".chip")).to_have_text("queued")
+    await expect(console.message).to_have_value("")
+    await console.page.reload()
+    await expect(console.entries.last.locator(".chip")).to_have_text("queued")
+    (system.data_dir / "workspaces" / session_id / "go").touch()
+    shown = [re.compile(part) for part in ("Go on", "Bash", "First.", "Go on", "Second.")]
+    await expect(console.entries).to_have_text(shown)
+    await expect(console.entries.locator(".chip", has_text="queued")).to_have_count(0)
+
+
+async def test_a_queued_message_is_asked_after_the_cancelled_run_then_and_later(console: Console, user: User) -> None:
+    await console.open(user.create())
+    await console.ask(scripted(bash("sleep 300"), {"text": "never"}))
+    await expect(console.chip(console.tools)).to_have_text("running")
+    await console.ask(scripted({"text": "Second."}))
+    await console.press("Cancel run")
+    shown = [re.compile(part) for part in ("Go on", "Bash", "^The run was cancelled.$", "Go on", "Second.")]
+    await expect(console.entries).to_have_text(shown)
+    await console.page.reload()
+    await expect(console.entries).to_have_text(shown)
+
+
+async def test_a_queued_message_that_is_cancelled_stays_and_says_so(console: Console, user: User) -> None:
     session_id = user.create()
     user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
     await console.open(session_id)
     await console.ask("Hello")
-    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("paused")
+    await expect(console.entries.locator(".chip")).to_have_text("queued")
+    [run] = user.items(f"/sessions/{session_id}/runs")
+    user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel").raise_for_status()
+    for _ in ("then", "later"):
+        await expect(console.entries).to_have_text([re.compile("Hello"), "The run was cancelled."])
+        await expect(console.entries.first.locator(".chip")).to_have_text("cancelled")
+        await console.page.reload()
+
+
+async def test_a_refusal_is_shown_as_the_problem_says(console: Console, user: User) -> None:
+    session_id = user.create()
+    user.http.post(f"/sessions/{session_id}/archive", json={}).raise_for_status()
+    await console.open(session_id)
+    await console.ask("Hello")
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("archive")
     await expect(console.message).to_have_value("Hello")
 
 

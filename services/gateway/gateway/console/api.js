@@ -1,9 +1,11 @@
 // The public API: tokens, requests, problems. Nothing here knows of the page.
 
 const BASE = "/api/v1";
-const KEPT = "tokens"; // of sessionStorage: outlives a reload, ends with the tab, is never in an address
+const KEPT = "tokens"; // of localStorage: shared by the tabs of a browser, until someone logs out in one of them
+const REFRESH_TIMEOUT = 30_000;
+const SPREAD = 500; // what is kept reaches the other tabs a little later
 
-let tokens = JSON.parse(sessionStorage.getItem(KEPT));
+let tokens = stored();
 let refreshing = null;
 
 /** What came instead of an answer; `message` is the problem's detail. */
@@ -35,7 +37,7 @@ export async function ask(path, options = {}) {
   const used = tokens;
   let response = await send(path, options);
   if (response.status === 401 && used) {
-    if (tokens === used) await (refreshing ??= refresh(used).finally(() => (refreshing = null)));
+    if (tokens === used) await (refreshing ??= alone(() => renew(used)).finally(() => (refreshing = null)));
     response = await send(path, options);
     if (response.status === 401) keep(null);
   }
@@ -51,8 +53,23 @@ export function post(body, headers = {}) {
   return { method: "POST", headers, body: JSON.stringify(body) };
 }
 
-async function refresh({ refresh_token }) {
-  const response = await send("/auth/refresh", post({ refresh_token }));
+/** Run `act` in one tab at a time. Browsers have locks only for pages from HTTPS or from this machine. */
+function alone(act) {
+  if (!navigator.locks) return act();
+  return new Promise((resolve, reject) => {
+    navigator.locks.request(KEPT, async () => {
+      await act().then(resolve, reject);
+      await new Promise((spread) => setTimeout(spread, SPREAD));
+    });
+  });
+}
+
+/** Replace tokens that the API no longer takes, unless another tab has done so meanwhile. */
+async function renew(used) {
+  adopt(stored());
+  if (tokens?.access_token !== used.access_token) return;
+  const body = post({ refresh_token: used.refresh_token });
+  const response = await send("/auth/refresh", { ...body, signal: AbortSignal.timeout(REFRESH_TIMEOUT) });
   if (response.status === 401) keep(null);
   keep(await (await accepted(response)).json());
 }
@@ -74,10 +91,27 @@ async function accepted(response) {
   throw new Problem(response.status, problem.detail);
 }
 
+function stored(text = localStorage.getItem(KEPT)) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // not ours: whoever wrote it has to log in again
+  }
+}
+
 function keep(given) {
+  if (given) localStorage.setItem(KEPT, JSON.stringify(given));
+  else localStorage.removeItem(KEPT);
+  adopt(given);
+}
+
+function adopt(given) {
   const changed = (given === null) === loggedIn();
   tokens = given;
-  if (given) sessionStorage.setItem(KEPT, JSON.stringify(given));
-  else sessionStorage.removeItem(KEPT);
   if (changed) window.dispatchEvent(new Event("account"));
 }
+
+// Another tab logged in or out, or has new tokens.
+window.addEventListener("storage", ({ key, newValue }) => {
+  if (key === KEPT || key === null) adopt(stored(newValue));
+});

@@ -7,24 +7,27 @@ import { choose, reload, showMore, start } from "./sessions.js";
 
 const ID = /^#([0-9a-f-]{36})$/;
 let opened = new AbortController();
+let account = null;
 
 /** Show the door, or the inside. */
 async function enter() {
   const inside = loggedIn();
   find("#door").hidden = inside;
   for (const part of ["#inside", "#log-out"]) find(part).hidden = !inside;
+  account = null;
   find("#who").textContent = "";
   find("#sessions").replaceChildren();
   look();
   if (!inside) return find("[name=email]").focus();
   await tried(async () => {
-    find("#who").textContent = (await get("/auth/me")).username;
     await list();
   });
 }
 
 async function list() {
-  await reload();
+  account ??= await get("/auth/me");
+  find("#who").textContent = account.username;
+  await reload(account);
   choose(chosen());
 }
 
@@ -36,7 +39,7 @@ function look() {
   find("#session").hidden = !id;
   find("#nothing").hidden = Boolean(id);
   find("#inside").toggleAttribute("data-open", Boolean(id));
-  find("#transcript").replaceChildren();
+  for (const part of ["#transcript", "#queued"]) find(part).replaceChildren();
   choose(id);
   if (!id) return;
   open(id, opened.signal);

@@ -9,8 +9,11 @@ import { Transcript } from "./transcript.js";
 const MOST = 300; // messages, and as many tool calls, of an old session; the API has the others
 const STATUS = /^connected$|^session\.(run_(?!started|queued).*|approval_.*|usage_recorded|paused|resumed)$/;
 const CANCELLED = "The run was cancelled.";
+const ENDS = ["failed", "cancelled"]; // of runs that gave no answer
+const GONE = "There is no such session. It may have been deleted, or belong to someone else.";
 const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
 const list = find("#transcript");
+const queue = find("#queued");
 const scroller = find("#scroller");
 const message = find("#message");
 let path = null; // of the open session
@@ -22,18 +25,26 @@ export async function open(id, signal) {
   atEnd = true;
   for (const part of HEAD) find(part).textContent = "";
   for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
+  find("#ask").hidden = false;
   try {
     await watch(id, signal);
   } catch (problem) {
     if (signal.aborted) return;
-    find("#session-error").textContent = problem.message;
-    find("#connection").textContent = "";
+    if (problem.status === 404) find("#name").textContent = "Session not found";
+    close(problem.status === 404 ? GONE : problem.message);
   }
+}
+
+/** Say why nothing more can be seen or asked here. */
+function close(reason) {
+  find("#session-error").textContent = reason;
+  find("#connection").textContent = "";
+  find("#ask").hidden = true;
 }
 
 async function watch(id, signal) {
   const path = `/sessions/${id}`;
-  let transcript = new Transcript(list, path);
+  let transcript = new Transcript(list, queue, path);
   let loaded = false;
   for await (const { event, data } of follow(`${path}/events`, signal)) {
     if (event === "connected" && !loaded) {
@@ -42,13 +53,13 @@ async function watch(id, signal) {
       loaded = true;
     }
     if (event === "gap") {
-      transcript = new Transcript(list, path);
+      transcript = new Transcript(list, queue, path);
       loaded = false;
     }
     connection(event);
     show(transcript, event, data?.data ?? data);
     if (STATUS.test(event)) await head(path, signal).catch(() => {}); // the next event asks again
-    if (event === "session.deleted") return;
+    if (event === "session.deleted") return close("The session was deleted.");
   }
 }
 
@@ -56,8 +67,11 @@ function show(transcript, event, data) {
   switch (event) {
     case "text_delta":
       return transcript.say(data.run_id, data.text);
+    case "session.run_queued":
+      return transcript.queue(data.run_id, data.message);
     case "session.run_requested":
-      return transcript.message({ id: data.message_id, message_type: "user", content: { content: data.message } });
+      transcript.dequeue(data.run_id);
+      return transcript.message(asked(data.message_id, data.message));
     case "session.message_recorded":
       return transcript.message(recorded(data));
     case "session.tool_call_started":
@@ -69,16 +83,18 @@ function show(transcript, event, data) {
     case "session.approval_decided":
       return transcript.decided(data);
     case "session.run_completed":
+      return transcript.completed(data.run_id);
     case "lost":
       return transcript.hush();
     case "session.run_failed":
-      return transcript.notice(data.run_id, data.error_detail);
+      return transcript.notice(data.run_id, "failed", data.error_detail);
     case "session.run_cancelled":
-      return transcript.notice(data.run_id, CANCELLED);
-    case "session.deleted":
-      find("#session-error").textContent = "The session was deleted.";
+      return transcript.notice(data.run_id, "cancelled", CANCELLED);
   }
 }
+
+/** Return what a user asked as the API lists messages. */
+const asked = (id, text) => ({ id, message_type: "user", content: { content: text } });
 
 /** Give a recorded message as the API lists it. */
 function recorded({ message_id, blocks, ...rest }) {
@@ -88,25 +104,42 @@ function recorded({ message_id, blocks, ...rest }) {
 
 async function load(id, transcript, signal) {
   const path = `/sessions/${id}`;
-  const messages = await newest(`${path}/messages`, signal);
-  const tools = await newest(`${path}/tool-calls`, signal);
-  const past = [...messages.items, ...tools.items];
-  past.sort((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at));
+  const messages = await newest(`${path}/messages?order=desc`, signal);
+  const tools = await newest(`${path}/tool-calls?order=desc`, signal);
+  const runs = await newest(`${path}/runs`, signal);
+  const approvals = await newest(`/approvals?session_id=${id}`, signal);
+  const oldest = messages.more ? time(messages.items[0]) : 0;
+  const unanswered = runs.items.filter((run) => ENDS.includes(run.status) && time(run) >= oldest);
+  const begun = new Set(messages.items.map((said) => said.run_id));
+  // A run ends at the very moment at which the next one begins: ends go first, and sorting keeps that order.
+  const past = [...unanswered, ...messages.items, ...tools.items];
+  past.sort((one, other) => time(one) - time(other));
   for (const item of past) {
     if (item.message_type) transcript.message(item);
-    else transcript.tool(item);
+    else if (item.tool_name) transcript.tool(item);
+    else ended(transcript, item, begun.has(item.id));
   }
   find("#earlier").hidden = !messages.more;
-  const [run] = (await get(`${path}/runs?limit=1`, { signal })).items;
-  if (run?.error_detail) transcript.notice(run.id, run.error_detail);
-  else if (run?.status === "cancelled") transcript.notice(run.id, CANCELLED);
-  const pending = await get(`/approvals?status=pending&session_id=${id}`, { signal });
-  for (const approval of pending.items.reverse()) transcript.approval(approval);
+  const queued = runs.items.filter((run) => run.status === "queued" && !begun.has(run.id));
+  for (const run of queued) transcript.queue(run.id, run.message);
+  for (const approval of approvals.items) {
+    if (approval.status === "pending") transcript.approval(approval);
+    else transcript.decided({ ...approval, approval_id: approval.id, decision: approval.status });
+  }
 }
 
-async function newest(path, signal) {
+function ended(transcript, run, begun) {
+  if (!begun) transcript.queue(run.id, run.message); // no message was recorded: it never left the queue
+  transcript.notice(run.id, run.status, run.status === "failed" ? run.error_detail : CANCELLED);
+}
+
+/** When something of the past was, in milliseconds: a run where it ended. */
+const time = ({ ended_at, created_at }) => Date.parse(ended_at ?? created_at);
+
+/** Get the newest items of a list that begins with them, oldest first. */
+async function newest(first, signal) {
   const items = [];
-  let next = `${path}?order=desc`;
+  let next = first;
   while (next && items.length < MOST) {
     const page = await get(next, { signal });
     items.push(...page.items);
@@ -131,7 +164,8 @@ function connection(event) {
 }
 
 submits(find("#ask"), async () => {
-  await ask(`${path}/query`, post({ message: message.value }, { Prefer: "respond-async" }));
+  const body = { message: message.value, on_busy: "enqueue" };
+  await ask(`${path}/query`, post(body, { Prefer: "respond-async" }));
   message.value = "";
   atEnd = true;
 });
@@ -153,6 +187,9 @@ find("#cancel").addEventListener("click", async () => {
 scroller.addEventListener("scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
 });
-new MutationObserver(() => {
+function toEnd() {
   if (atEnd) scroller.scrollTop = scroller.scrollHeight;
-}).observe(list, { childList: true, subtree: true, characterData: true });
+}
+const grown = new MutationObserver(toEnd);
+for (const part of [list, queue]) grown.observe(part, { childList: true, subtree: true, characterData: true });
+new ResizeObserver(toEnd).observe(scroller); // the heading and alerts get their lines later, and take them from here

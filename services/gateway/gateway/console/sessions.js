@@ -6,9 +6,11 @@ import { find, mark, stamp } from "./elements.js";
 const list = find("#sessions");
 const more = find("#more");
 let next = null;
+let viewer = null;
 
-/** Show the first page of the list anew. */
-export async function reload() {
+/** Show the first page of the list anew; an administrator `account` sees whose the sessions are. */
+export async function reload(account) {
+  viewer = account;
   const page = await get("/sessions?limit=25");
   list.replaceChildren();
   append(page);
@@ -49,6 +51,14 @@ function append(page) {
     find("a", entry).href = `#${session.id}`;
     find(".name", entry).textContent = session.name;
     mark(find(".chip", entry), session.status);
+    if (viewer.role === "admin") name(find(".owner", entry), session.user_id);
     list.append(entry);
   }
+}
+
+/** Name an owner: by the end of the id, since ids that were made on the same day begin alike. */
+function name(owner, id) {
+  owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
+  owner.title = `Owner: ${id}`;
+  owner.hidden = false;
 }

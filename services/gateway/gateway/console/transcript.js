@@ -3,18 +3,30 @@
 import { ask, get, post } from "./api.js";
 import { find, mark, stamp, submits } from "./elements.js";
 
+// What a tool call is about: the first of these parameters that it has, whatever the order in its input.
+const TELLING = [
+  "file_path", "notebook_path", "command", "pattern", "url", "query", "skill", "description", "path", "prompt", "name",
+];
+// How the session service's answer to a denied call begins, also where nobody was asked.
+const DENIED = "This tool call was not approved:";
+
 export class Transcript {
   #list;
+  #queue;
   #path;
   #shown = new Map();
+  #queued = new Map();
+  #ended = new Set();
   #live = null;
   #speaking = null;
 
-  /** Fill `list`; `path` is the session's. */
-  constructor(list, path) {
+  /** Fill `list`, and `queue` with what waits for its turn; `path` is the session's. */
+  constructor(list, queue, path) {
     this.#list = list;
+    this.#queue = queue;
     this.#path = path;
     list.replaceChildren();
+    queue.replaceChildren();
   }
 
   /** Show a message, which ends the words that were being said. */
@@ -34,8 +46,25 @@ export class Transcript {
     });
   }
 
+  /** Show a message that waits for its run to begin. */
+  queue(run, text) {
+    if (this.#queued.has(run) || this.#ended.has(run)) return;
+    const entry = said("user", text);
+    find("button", entry).remove();
+    label(entry, "queued");
+    this.#queued.set(run, entry);
+    this.#queue.append(entry);
+  }
+
+  /** Take a message out of the queue: its run begins. */
+  dequeue(run) {
+    this.#queued.get(run)?.remove();
+    this.#queued.delete(run);
+  }
+
   /** Show the next words of what is being said in a run. */
   say(run, text) {
+    if (this.#ended.has(run)) return; // words may be told late
     this.#speaking = run;
     if (!this.#live) {
       this.#live = said("assistant", "");
@@ -47,11 +76,16 @@ export class Transcript {
     find(".text", this.#live).append(text);
   }
 
-  /** Take away words whose message does not come any more: they are kept nowhere. */
-  hush(run = this.#speaking) {
-    if (run !== this.#speaking) return;
+  /** Take away the words that were being said: their message is there, or will be. */
+  hush() {
     this.#live?.remove();
     this.#live = null;
+  }
+
+  /** Note that a run answered: nothing more is said in it. */
+  completed(run) {
+    this.#ended.add(run);
+    if (run === this.#speaking) this.hush();
   }
 
   /** Show a tool call as it is now. */
@@ -59,11 +93,12 @@ export class Transcript {
     const card = this.#shown.get(id) ?? this.#add(id, this.#card(id));
     if (tool_name) {
       find(".name", card).textContent = tool_name;
-      find(".gist", card).textContent = Object.values(tool_input).find((value) => typeof value === "string") ?? "";
+      find(".gist", card).textContent = gist(tool_input);
       find(".input", card).textContent = JSON.stringify(tool_input, null, 2);
     }
     find(".output", card).textContent = written(tool_output);
-    mark(find(".chip", card), status);
+    if (written(tool_output).startsWith(DENIED)) card.dataset.denied = "";
+    outcome(card, status);
     if (tool_input?.truncated || tool_output?.truncated) card.dataset.truncated = "";
     return card;
   }
@@ -83,26 +118,47 @@ export class Transcript {
     this.#shown.set(id, form);
   }
 
-  /** Show what was decided, in place of the question. */
-  decided({ approval_id, decision, message }) {
+  /** Show what was decided about a tool call, in place of the question where that is shown. */
+  decided({ approval_id, tool_call_id, decision, message }) {
+    const question = this.#shown.get(approval_id);
+    const card = question?.closest(".tool") ?? this.#shown.get(tool_call_id);
+    if (!card || question?.className === "ruling") return;
     const ruling = document.createElement("p");
     ruling.className = "ruling";
     ruling.textContent = `${decision[0].toUpperCase()}${decision.slice(1)}${message && `: ${message}`}`;
     ruling.tabIndex = -1;
-    const form = this.#shown.get(approval_id);
-    const focused = form?.contains(document.activeElement);
-    form?.replaceWith(ruling);
+    const focused = question?.contains(document.activeElement);
+    if (question) question.replaceWith(ruling);
+    else card.append(ruling);
+    this.#shown.set(approval_id, ruling);
     if (focused) ruling.focus();
+    if (decision === "denied") card.dataset.denied = "";
+    outcome(card, find(".chip", card).dataset.is);
   }
 
-  /** Show how a run ended that gave no answer. */
-  notice(id, text) {
-    this.hush(id);
-    if (this.#shown.has(id)) return;
+  /** Show how a run ended that gave no answer; what it was saying, or waited to be asked, stays, marked with `how`. */
+  notice(run, how, text) {
+    this.#ended.add(run);
+    if (run === this.#speaking) this.#keep(how);
+    if (this.#shown.has(run)) return;
+    const question = this.#queued.get(run);
+    if (question) {
+      this.#queued.delete(run);
+      label(question, how);
+      this.#add(question, question);
+    }
     const notice = document.createElement("li");
     notice.className = "notice";
     notice.textContent = text;
-    this.#add(id, notice);
+    this.#add(run, notice);
+  }
+
+  #keep(how) {
+    if (!this.#live) return;
+    this.#live.classList.remove("live");
+    this.#live.ariaLive = null;
+    label(this.#live, how);
+    this.#live = null;
   }
 
   #add(id, element) {
@@ -126,6 +182,23 @@ export class Transcript {
     });
     return card;
   }
+}
+
+function gist(input) {
+  if (input.truncated) return ""; // its beginning depends on the order of the keys; the whole comes when it is opened
+  const names = [...TELLING, ...Object.keys(input).sort()];
+  const telling = names.find((name) => Object.hasOwn(input, name) && typeof input[name] === "string");
+  return telling ? input[telling] : "";
+}
+
+function outcome(card, status) {
+  mark(find(".chip", card), status === "error" && "denied" in card.dataset ? "denied" : status);
+}
+
+function label(entry, status) {
+  const chip = find(".chip", entry);
+  mark(chip, status);
+  chip.hidden = false;
 }
 
 function said(type, text, parent) {

@@ -1,0 +1,68 @@
+"""Whether PostgreSQL can be used, looked into before a service starts to work with it."""
+
+import asyncio
+
+import asyncpg
+from runtime.starting import Away, CannotStart, because, named, reach
+
+from eventing.database import AWAY, CONNECT_TIMEOUT
+
+OLDEST = 14
+FORM = "postgresql://user:password@host:5432/database"
+MAY_CREATE = """
+    SELECT has_database_privilege(current_database(), 'CREATE') OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)
+"""
+
+
+async def database_ready(url: str, schema: str, *, within: float, stop: asyncio.Event) -> None:
+    """Wait until the PostgreSQL at DATABASE_URL can be used for `schema`, for `within` seconds.
+
+    Raises:
+        CannotStart: it does not answer in that time, refuses the credentials, lacks the database, is too old, or does
+            not let us make the schema.
+        Stopped: the process was asked to stop meanwhile.
+    """
+    where = named("DATABASE_URL", url)
+    await reach(lambda: _attempt(url, schema, where), where, within=within, stop=stop)
+
+
+async def _attempt(url: str, schema: str, where: str) -> None:
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT, command_timeout=CONNECT_TIMEOUT)
+        try:
+            _check_version(connection.get_server_version().major, where)
+            may_create = await connection.fetchval(MAY_CREATE, schema)
+        finally:
+            connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise _meaning(error, where) from None
+    if not may_create:
+        raise CannotStart(
+            f"{where}: this user may not create the schema '{schema}'. GRANT CREATE ON DATABASE … TO the user, or "
+            "correct DATABASE_URL."
+        )
+
+
+def _check_version(version: int, where: str) -> None:
+    if version < OLDEST:
+        raise CannotStart(
+            f"{where}: this is PostgreSQL {version}, and {OLDEST} or later is needed. Upgrade it, or set DATABASE_URL "
+            "to a newer one."
+        )
+
+
+def _meaning(error: Exception, where: str) -> Exception:
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return CannotStart(
+                f"{where}: PostgreSQL refuses these credentials ({error}). Correct the user and the password in "
+                "DATABASE_URL."
+            )
+        case asyncpg.InvalidCatalogNameError():
+            return CannotStart(f"{where}: {error}. Create it (CREATE DATABASE …), or correct DATABASE_URL.")
+        case ValueError() if not isinstance(error, OSError):  # asyncpg's text might repeat a part of the password
+            return CannotStart(f"{where}: this is not a valid address. DATABASE_URL looks like {FORM}.")
+        case _ if isinstance(error, AWAY):
+            return Away(because(error), "Start PostgreSQL there, or correct DATABASE_URL.")
+        case _:
+            return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct DATABASE_URL.")

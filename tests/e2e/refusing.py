@@ -1,0 +1,76 @@
+"""Servers that a start has to refuse: too old, or without what is needed."""
+
+import asyncio
+import json
+import subprocess
+import sysconfig
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from onebox.ports import ReservedPort
+
+NATS = str(Path(sysconfig.get_path("scripts")) / "nats-server")
+type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def _server(talk: Talk) -> AsyncGenerator[int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+            await reader.read()
+        except (OSError, asyncio.IncompleteReadError):  # it was hung up
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()  # not waited for: who still talks is left alone
+
+
+@asynccontextmanager
+async def old_postgres() -> AsyncGenerator[str]:
+    """Greet as PostgreSQL 13 does; give the address."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await _message(reader))[:4] == (80877103).to_bytes(4):  # it asks for TLS
+            writer.write(b"N")
+        version = b"server_version\x0013.4\0"
+        told = {b"R": bytes(4), b"S": version, b"K": bytes(8), b"Z": b"I"}
+        writer.write(b"".join(kind + (len(body) + 4).to_bytes(4) + body for kind, body in told.items()))
+
+    async with _server(talk) as port:
+        yield f"postgresql://me:secret@127.0.0.1:{port}/app"
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+
+
+@asynccontextmanager
+async def old_nats() -> AsyncGenerator[str]:
+    """Greet as nats-server 2.10 does; give the address."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        info = {"server_id": "old", "version": "2.10.1", "headers": True, "max_payload": 8_388_608, "jetstream": True}
+        writer.write(b"INFO %s\r\n" % json.dumps(info).encode())
+        while b"PING" not in await reader.readuntil(b"\r\n"):
+            pass
+        writer.write(b"PONG\r\n")
+
+    async with _server(talk) as port:
+        yield f"nats://me:secret@127.0.0.1:{port}"
+
+
+@contextmanager
+def nats_without_streams() -> Generator[str]:
+    """Start a real server whose JetStream is not enabled; give the address."""
+    with ReservedPort() as port:
+        command = [NATS, "-a", "127.0.0.1", "-p", str(port.number), "--user", "me", "--pass", "secret"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+            yield f"nats://me:secret@127.0.0.1:{port.number}"
+            server.terminate()

@@ -1,0 +1,179 @@
+"""A start that cannot succeed ends soon, with one plain line that says what is wrong and what to do."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+from onebox.children import allowed_environment
+from onebox.folder import DataFolder
+from onebox.nats import EmbeddedNats
+from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.testing.system import System
+
+from tests.e2e.refusing import nats_without_streams, old_nats, old_postgres
+
+NOBODY = "127.0.0.1:1"
+type Refused = Callable[..., str]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@pytest.fixture
+def refused() -> Generator[Refused]:
+    """Start the whole system with these settings, which it has to refuse; give the line that says why."""
+    with ExitStack() as held:
+
+        def start(**environment: str) -> str:
+            system = held.enter_context(System({"DEPENDENCY_WAIT_SECONDS": "1", **environment}))
+            system.launch()
+            assert system.wait() != 0
+            assert "secret" not in system.output
+            assert '{"' not in system.output
+            assert "started again" not in system.output
+            return system.output.rstrip("\n").rpartition("\n")[2]
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Generator[EmbeddedPostgres]:
+    """A real PostgreSQL of the module's own, whose access rules a test may change."""
+    with System() as place:  # for a folder that every account can enter
+        place.data_dir.mkdir()
+        folder = DataFolder(place.data_dir / "guarded")
+        server = EmbeddedPostgres(folder, options=FORGETFUL)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            folder.close()
+
+
+@pytest.fixture
+async def wrong_password(guarded: EmbeddedPostgres) -> AsyncGenerator[str]:
+    """The address of a real database, with a password that is not its user's."""
+    rules = guarded.data / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"local all stranger scram-sha-256\n{before}")
+    connection = await asyncpg.connect(guarded.url)
+    await connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'right'")
+    await connection.execute("SELECT pg_reload_conf()")
+    yield guarded.url.replace("//agentapi@", "//stranger:secret@")
+    await connection.close()
+
+
+def test_a_database_that_does_not_answer_is_named(refused: Refused) -> None:
+    line = refused(DATABASE_URL=f"postgresql://me:secret@{NOBODY}/app")
+    assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: nothing answers (Connection refused)" in line
+    assert "Start PostgreSQL there, or correct DATABASE_URL." in line
+
+
+async def test_a_wrong_password_of_the_database_is_said(refused: Refused, wrong_password: str) -> None:
+    line = refused(DATABASE_URL=wrong_password)
+    assert 'password authentication failed for user "stranger"' in line
+    assert "Correct the user and the password in DATABASE_URL." in line
+
+
+def test_a_database_that_does_not_exist_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+    line = refused(DATABASE_URL=guarded.url_of("nowhere"))
+    assert f"DATABASE_URL=postgresql:///nowhere?host={guarded.data}" in line
+    assert 'database "nowhere" does not exist. Create it' in line
+
+
+async def test_a_user_who_may_not_make_a_schema_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(guarded.url)
+    await connection.execute("CREATE ROLE guest LOGIN")
+    await connection.close()
+    assert "GRANT CREATE ON DATABASE" in refused(DATABASE_URL=guarded.url.replace("agentapi@", "guest@"))
+
+
+async def test_a_database_that_is_too_old_is_said(refused: Refused) -> None:
+    async with old_postgres() as url:
+        line = await asyncio.to_thread(refused, DATABASE_URL=url)
+    assert "this is PostgreSQL 13, and 14 or later is needed. Upgrade it" in line
+
+
+def test_a_bus_that_does_not_answer_is_named(refused: Refused) -> None:
+    line = refused(NATS_URL=f"nats://me:secret@{NOBODY}")
+    assert "cannot start: NATS_URL=nats://127.0.0.1:1: nothing answers (Connection refused)" in line
+    assert "Start NATS there, or correct NATS_URL." in line
+
+
+def test_wrong_credentials_of_the_bus_are_said(refused: Refused, nats_server: EmbeddedNats) -> None:
+    line = refused(NATS_URL=f"nats://me:secret@{nats_server.url.rpartition('@')[2]}")
+    assert "NATS refuses these credentials. Correct the user and the password in NATS_URL." in line
+
+
+async def test_a_bus_that_is_too_old_is_said(refused: Refused) -> None:
+    async with old_nats() as url:
+        line = await asyncio.to_thread(refused, NATS_URL=url)
+    assert "this is nats-server 2.10, and 2.12 or later is needed. Upgrade it" in line
+
+
+def test_a_bus_without_streams_is_said(refused: Refused) -> None:
+    with nats_without_streams() as url:
+        line = refused(NATS_URL=url)
+    assert "JetStream is not enabled there; waited 1 s. Enable it: `nats-server -js`" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("DATABASE_URL", "postgresql://me:secret@[::1/app", "this is not a valid address"),
+        ("NATS_URL", "nats://me:secret@127.0.0.1:port", "this is not a valid address"),
+        ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
+        ("ADMIN_PASSWORD", "short", "at least 8 characters"),
+        ("MODEL_BASE_URL", "http://me:secret@", "is not a URL"),
+        ("MODEL_BASE_URL", "example.com", "has to begin with"),
+        ("PORT", "eighty", "valid integer"),
+        ("DATA_DIR", "/proc/sys", "cannot be written to by this user. Choose another DATA_DIR."),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_said(refused: Refused, variable: str, value: str, reason: str) -> None:
+    line = refused(**{variable: value})
+    assert variable in line
+    assert reason in line
+
+
+def test_a_port_in_use_is_said(refused: Refused) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused(PORT=str(port))
+    assert f"Port {port} is in use by another program. Stop that program, or choose another port" in line
+
+
+@pytest.mark.parametrize("name", ["gateway", "identity", "session"])
+def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path, database_url: str) -> None:
+    told = {
+        "NATS_URL": f"nats://me:secret@{NOBODY}",
+        "DATABASE_URL": database_url,
+        "DEPENDENCY_WAIT_SECONDS": "1",
+        "PORT": str(free_port()),
+        "KEY_RING_FILE": str(tmp_path / "ring.json"),
+        "WORKSPACES_DIR": str(tmp_path),
+        "MODEL_BASE_URL": "http://127.0.0.1:1",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", name],
+        env=allowed_environment() | told,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 69
+    [line] = ran.stderr.splitlines()
+    assert line.startswith(f"{name} cannot start: NATS_URL=nats://{NOBODY}: nothing answers")
+    [waiting] = [line for line in ran.stdout.splitlines() if "waiting for a dependency" in line]
+    assert "secret" not in ran.stdout + ran.stderr
+    assert NOBODY in waiting
