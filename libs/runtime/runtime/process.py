@@ -1,6 +1,7 @@
 """The life of a process: settings, logs, signals, drain, exit code."""
 
 import asyncio
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -8,6 +9,9 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from runtime import logging, settings, telemetry
+
+DESCRIPTORS = 65_536
+"""How many files and connections a process may have open, where the system lets it."""
 
 type Main[S] = Callable[[S, asyncio.Event], Coroutine[object, object, None]]
 
@@ -28,6 +32,7 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     except settings.WrongSettings as wrong:
         sys.exit(_complain(f"{name} cannot start.\n{wrong}", 2))
     logging.set_up(name, values.log_level)
+    _raise_descriptor_limit()
     telemetry.set_up(name, values.otel_exporter_otlp_endpoint)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -44,6 +49,14 @@ async def _until_signalled[S: ProcessSettings](values: S, main: Main[S]) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await main(values, stop)
+
+
+def _raise_descriptor_limit() -> None:
+    # Each connection takes one, and many shells give no more than 1,024.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _complain(message: str, code: int) -> int:
