@@ -17,6 +17,7 @@ from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.events import RunCompleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
+from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
 from gateway.streams import SERVICES
@@ -125,14 +126,15 @@ class Door:
 
     def __init__(self, gateway: Gateway, services: Services) -> None:
         self.gateway, self.services = gateway, services
-        self.app = create_app(gateway, gateway.settings.origins)
+        settings = gateway.settings
+        self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
 
     def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
         """Give a client with a token of this role; None for no token."""
         if role:
             headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
 @pytest.fixture

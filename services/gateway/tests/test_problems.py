@@ -67,7 +67,7 @@ async def test_what_nobody_expected_is_500_without_a_trace(
         answer = await client.get(PATH)
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
     assert "secret" not in answer.text
-    assert [line["event"] for line in logged] == ["a request failed"]
+    assert [line["event"] for line in logged] == ["a request failed", "request"]
 
 
 async def test_an_unknown_address_is_404(client: httpx.AsyncClient):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
 from gateway.auth.bearer import AnyClient, TokenHolder
-from gateway.bodies import JsonRoute
+from gateway.bodies import SmallJsonRoute
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
@@ -21,7 +21,7 @@ BODY = (
 )
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.UNAVAILABLE)
 
-auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=JsonRoute)
+auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 
 
