@@ -71,6 +71,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.SESSION_PAUSED: (409, "The session is paused"),
     Code.STORAGE_FAILED: (507, "The files could not be stored"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
+    Code.TOO_MANY_LOGINS: (503, "Too many logins at once"),
     Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),

@@ -94,7 +94,7 @@ async def test_lone_surrogates_are_422(client: httpx.AsyncClient):
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin-1"])
 async def test_json_that_is_not_utf8_is_400(client: httpx.AsyncClient, encoding: str):
-    answer = await client.post(SESSIONS, content='{"name": "é\0"}'.encode(encoding), headers=JSON)
+    answer = await client.post(SESSIONS, content=r'{"name": "é\u0000"}'.encode(encoding), headers=JSON)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "MALFORMED_JSON")
 
 
