@@ -32,7 +32,7 @@ class Passwords:
 
     async def matches(self, password: str, password_hash: str | None, account: str, envelope: Envelope) -> bool:
         """Return whether the password is the one that was hashed; takes as long when there is no hash."""
-        return await self._in_turn(account, envelope, lambda: self._verify(password, password_hash))
+        return await self._in_turn(account, envelope, lambda: self.verify(password, password_hash))
 
     async def _in_turn[R](self, account: str, envelope: Envelope, work: Callable[[], R]) -> R:
         try:
@@ -42,7 +42,8 @@ class Passwords:
             detail = "Too many people log in at this moment. Nothing was done; try again shortly."
             raise Refusal(Code.TOO_MANY_LOGINS, detail) from None
 
-    def _verify(self, password: str, password_hash: str | None) -> bool:
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        """Check a password at once, here and now; `matches` is what waits for its turn."""
         try:
             return self._hasher.verify(password_hash or self._nobody, password) and password_hash is not None
         except VerifyMismatchError:

@@ -37,11 +37,11 @@ class Turns:
     """Lets a few work at once and some wait. An attack on some keys neither holds all turns nor goes first."""
 
     def __init__(self) -> None:
-        self._working, self._number = 0, 0
-        self._took = LONGEST_WAIT / 10
-        self._waiting: list[_Waiting] = []
-        self._held = Counter[str]()
-        self._recent, self._before, self._since = Counter[str](), Counter[str](), time.monotonic()
+        self.working, self._number = 0, 0
+        self.took = LONGEST_WAIT / 10
+        self.waiting: list[_Waiting] = []
+        self.held = Counter[str]()
+        self.recent, self.before, self._since = Counter[str](), Counter[str](), time.monotonic()
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncGenerator[None]:
@@ -50,57 +50,58 @@ class Turns:
         Raises:
             NoTurn: too much waits, of this key or of others who asked less.
         """
-        asked = self._count(key)
-        if self._held[key] >= PER_KEY:
+        asked = self.count(key)
+        if self.held[key] >= PER_KEY:
             raise NoTurn
-        self._held[key] += 1
+        self.held[key] += 1
         try:
             await self._take(key, asked)
             began = time.monotonic()
             try:
                 yield
             finally:
-                self._took = 0.8 * self._took + 0.2 * (time.monotonic() - began)
+                self.took = 0.8 * self.took + 0.2 * (time.monotonic() - began)
                 self._give_back()
         finally:
-            self._held -= Counter([key])
+            self.held -= Counter([key])
 
     async def _take(self, key: str, asked: int) -> None:
-        if self._working < AT_ONCE and not self._waiting:
-            self._working += 1
+        if self.working < AT_ONCE and not self.waiting:
+            self.working += 1
             return
         self._number += 1
         mine = _Waiting(asked, self._number, key)
-        self._waiting.append(mine)
-        if len(self._waiting) > self._most:
-            last = max(self._waiting, key=lambda waiting: waiting.order)
-            self._waiting.remove(last)
+        self.waiting.append(mine)
+        if len(self.waiting) > self.most:
+            last = max(self.waiting, key=lambda waiting: waiting.order)
+            self.waiting.remove(last)
             last.go.set_exception(NoTurn())
         try:
             await mine.go
         except asyncio.CancelledError:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
+            if mine in self.waiting:
+                self.waiting.remove(mine)
             elif not mine.go.cancelled() and not mine.go.exception():
                 self._give_back()  # it was given at the same moment
             raise
 
     def _give_back(self) -> None:
-        self._waiting = [waiting for waiting in self._waiting if not waiting.go.done()]
-        if self._waiting:
-            following = min(self._waiting, key=lambda waiting: waiting.order)
-            self._waiting.remove(following)
+        self.waiting = [waiting for waiting in self.waiting if not waiting.go.done()]
+        if self.waiting:
+            following = min(self.waiting, key=lambda waiting: waiting.order)
+            self.waiting.remove(following)
             following.go.set_result(None)
         else:
-            self._working -= 1
+            self.working -= 1
 
     @property
-    def _most(self) -> int:
+    def most(self) -> int:
         """How many may wait: as many as are done within the longest wait, as long as each took of late."""
-        return max(1, int(AT_ONCE * LONGEST_WAIT / self._took))
+        return max(1, int(AT_ONCE * LONGEST_WAIT / self.took))
 
-    def _count(self, key: str) -> int:
-        if time.monotonic() - self._since > WINDOW or len(self._recent) >= MOST_KEYS:
-            self._recent, self._before, self._since = Counter[str](), self._recent, time.monotonic()
-        self._recent[key] += 1
-        return self._recent[key] + self._before[key]
+    def count(self, key: str) -> int:
+        """Count one more ask of a key, and return how many there were of late."""
+        if time.monotonic() - self._since > WINDOW or len(self.recent) >= MOST_KEYS:
+            self.recent, self.before, self._since = Counter[str](), self.recent, time.monotonic()
+        self.recent[key] += 1
+        return self.recent[key] + self.before[key]
