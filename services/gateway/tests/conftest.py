@@ -17,6 +17,7 @@ from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.events import RunCompleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
+from gateway.auth.revocations import BUCKET, COMPLETE
 from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -25,6 +26,7 @@ from jwt.algorithms import OKPAlgorithm
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js.api import KeyValueConfig
 from runtime.bus import connected
 from runtime.envelope import Envelope
 from runtime.forever import forever
@@ -101,6 +103,14 @@ class Services:
         fact = kind.model_validate(kind.sample | {"run_id": run_id})
         await self.client.publish(f"{fact.subject}.{USER}.{session_id}", fact.model_dump_json().encode())
 
+    async def publish_revocations(self, *families: str, complete: bool = True) -> None:
+        """Make the bucket of revoked families as identity does."""
+        bucket = await self.js.create_key_value(KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1))
+        for family in families:
+            await bucket.put(family, b"logout")
+        if complete:
+            await bucket.put(COMPLETE, b"2026-11-25T09:00:00+00:00")
+
     async def open_streams(self) -> None:
         """Make the streams of facts that the services would make."""
         for service in SERVICES:
@@ -142,6 +152,7 @@ async def services(nats_url: str) -> AsyncGenerator[Services]:
     async with connected(nats_url, "services") as client:
         services = Services(client)
         await services.publish_keys()
+        await services.publish_revocations()
         yield services
 
 
