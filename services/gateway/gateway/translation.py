@@ -53,7 +53,9 @@ def of(error: Exception) -> Problem:
 
 async def response(request: Request, error: Exception) -> Response:
     """Answer with the problem that an exception is (an exception handler of Starlette)."""
-    problem = _in_doubt(request) if isinstance(error, OutcomeUnknown) and _makes_something(request) else of(error)
+    problem = of(error)
+    if isinstance(error, OutcomeUnknown) and _makes_something(request):
+        problem = _in_doubt(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
     return problem.response(request.url.path)
