@@ -44,7 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._in_head, self._begun = True, False
-        self._head_size, self._body_size, self._unsent = 0, 0, 0
+        self._head_size, self._body_size, self._taken, self._unsent = 0, 0, 0, 0
         self.since = self._body_since = self.loop.time()
 
     @property
@@ -55,6 +55,11 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def _answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]  untrue
+
+    @property
+    def _framing(self) -> int:
+        """How many bytes came with the body that are none of it, like trailers; chunks of one byte have 5 each."""
+        return self._body_size - 8 * self._taken
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Make room for it, or turn it away."""
@@ -79,7 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self not in self.connections or self.transport.is_closing():
             return  # it became a WebSocket, or it ends
-        if self._in_head and self._head_size > LARGEST_HEAD:
+        if (self._head_size if self._in_head else self._framing) > LARGEST_HEAD:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {LARGEST_HEAD} bytes.")
         elif self._timer is None and (not self._in_head or self._begun or self._answered):
             self._watch(HEAD_TIMEOUT if self._in_head else BODY_TIMEOUT)
@@ -95,8 +100,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {LARGEST_HEAD} bytes.")
             raise ValueError("the headers are too large")  # the one way to stop the parser
-        self._in_head, self._body_size, self._body_since = False, 0, self.loop.time()
+        self._in_head, self._body_size, self._taken, self._body_since = False, 0, 0, self.loop.time()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is really of the body."""
+        self._taken += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for the next head."""
@@ -152,6 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {HEAD_TIMEOUT:g} s.")
+        elif self._answered:  # early, and nobody takes what still comes
+            self.transport.close()
         elif self.flow.read_paused:  # we are the ones who are slow
             self._body_since = self.loop.time()
             self._watch(BODY_TIMEOUT)

@@ -28,6 +28,13 @@ class Talk:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def send_until_ended(self) -> None:
+        """Send on and on, until the server ends the connection."""
+        with suppress(OSError):
+            while True:
+                await self.send(b"x" * 10_000)
+                await asyncio.sleep(0.01)
+
     async def answer(self) -> bytes:
         """Give what one answer says, head and body."""
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -134,6 +141,33 @@ async def test_a_body_that_comes_steadily_is_taken(place: Place, monkeypatch: py
             await talk.send(b"0123456789")
             await asyncio.sleep(0.1)
         assert b"50 bytes" in await talk.answer()
+
+
+async def test_trailers_without_end_are_not_taken(place: Place) -> None:
+    async with place.talking() as talk:
+        await talk.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        await talk.send(b"1\r\nx\r\n0\r\nx-trailer: ")
+        await asyncio.wait_for(talk.send_until_ended(), 10)
+
+
+async def test_a_body_in_chunks_of_one_byte_is_taken(place: Place) -> None:
+    async with place.talking() as talk:
+        await talk.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        await talk.send(b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+        assert b"20000 bytes" in await talk.answer()
+
+
+async def test_a_body_that_nobody_wanted_is_not_taken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BODY_TIMEOUT", 0.2)
+
+    async def early(_: Request) -> Response:
+        return PlainTextResponse("no")
+
+    asgi = Starlette(routes=[Route("/", early, methods=["POST"])])
+    async with serving(asgi, HOST, 0) as server, Place(server.address[1]).talking() as talk:
+        await talk.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n")
+        assert b"200 OK" in await talk.answer()
+        await asyncio.wait_for(talk.send_until_ended(), 10)
 
 
 async def test_requests_follow_each_other_on_one_connection(place: Place) -> None:
