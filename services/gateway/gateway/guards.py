@@ -11,6 +11,10 @@ HEADERS = {
 """For answers that say nothing else; the pages have policies of their own."""
 
 
+STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+"""How an answer begins; the second is that of a WebSocket that is refused."""
+
+
 class Guards:
     """Wraps the application, as plain ASGI, outermost: what other layers answer is guarded too."""
 
@@ -19,12 +23,12 @@ class Guards:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the headers that are missing to the answer."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
 
         async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in STARTS:
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)

@@ -25,6 +25,7 @@ async def test_a_socket_by_a_foreign_name_is_421(base_url: str):
             pass
     assert refused.value.response.status_code == 421
     assert b"UNKNOWN_HOST" in refused.value.response.body
+    assert refused.value.response.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_socket_by_a_local_name_is_taken(base_url: str):

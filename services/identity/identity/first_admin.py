@@ -13,6 +13,7 @@ from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.logging import get_logger
 
+from identity.names import folded_address
 from identity.settings import Settings
 from identity.tools import Tools
 
@@ -37,7 +38,7 @@ async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Tools]) -> Non
 async def _make(settings: Settings, dispatcher: Dispatcher[Tools]) -> None:
     # A made-up password is told before it is stored, never after: a crash in between makes and tells a new one.
     password = settings.admin_password or await asyncio.to_thread(_told, settings)
-    command = EnsureAdmin(user_id=new_id(), email=settings.admin_email.casefold(), password=password)
+    command = EnsureAdmin(user_id=new_id(), email=folded_address(settings.admin_email), password=password)
     try:
         await dispatcher.send(command, Envelope.begin())
     except Refusal as refusal:  # a user has this address
