@@ -38,6 +38,7 @@ class JsonRoute(APIRoute):
 
     largest: int | None = None
     """Bytes that a body may have, where that is less than anywhere."""
+    most = MOST_VALUES
 
     def get_route_handler(self) -> Handle:
         """Check bodies where there is one to be had."""
@@ -56,7 +57,7 @@ class JsonRoute(APIRoute):
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
             request.parsed = _parsed(body) if body else None
-            _check(request.parsed)
+            _check(request.parsed, self.most)
             return await handle(request)
 
         return checked
@@ -66,6 +67,7 @@ class SmallJsonRoute(JsonRoute):
     """For those that anyone may call: nobody is known who would answer for what a large body costs."""
 
     largest = 32 * 1024
+    most = 100
 
 
 def _is_json(content_type: str) -> bool:
@@ -83,13 +85,13 @@ def _parsed(body: bytes) -> Any:
         raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
 
 
-def _check(value: Any) -> None:
-    if reason := unfit(value):
+def _check(value: Any, most: int) -> None:
+    if reason := unfit(value, most):
         kind, message = reason
         raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
 
 
-def unfit(value: Any) -> tuple[str, str] | None:
+def unfit(value: Any, most: int = MOST_VALUES) -> tuple[str, str] | None:
     """Return why nobody may send what was parsed out of JSON, as a word and a sentence; None when they may."""
     unseen, seen = [value], 0  # no recursion: the client chooses the depth
     while unseen:
@@ -101,6 +103,6 @@ def unfit(value: Any) -> tuple[str, str] | None:
         elif isinstance(value, str) and "\0" in value:
             return "nul_character", "Text may not hold NUL characters"
         seen += 1
-        if seen + len(unseen) > MOST_VALUES:
-            return "too_many_values", f"There may be no more than {MOST_VALUES} names and values"
+        if seen + len(unseen) > most:
+            return "too_many_values", f"There may be no more than {most} names and values"
     return None

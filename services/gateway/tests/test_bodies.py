@@ -114,6 +114,11 @@ async def test_a_body_before_login_is_small(stranger: httpx.AsyncClient, path: s
     assert (answer.status_code, answer.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
+async def test_a_body_before_login_has_few_values(stranger: httpx.AsyncClient):
+    answer = await stranger.post("/api/v1/auth/login", json={f"field{n}": 1 for n in range(100)})
+    assert [error["type"] for error in answer.json()["errors"]] == ["too_many_values"]
+
+
 async def test_a_stranger_is_told_so_before_their_body_is_read(stranger: httpx.AsyncClient):
     read = 0
 
