@@ -40,9 +40,12 @@ def user_outside(outside: tuple[str, Server]) -> Generator[User]:
 def test_an_outage_is_a_503_and_then_forgotten(outside: tuple[str, Server], user_outside: User) -> None:
     server, session_id = outside[1], user_outside.create()
     server.stop()
-    answer = user_outside.http.post("/sessions", json={"mode": "interactive"}, timeout=20)
+    answer = user_outside.http.get(f"/sessions/{session_id}", timeout=20)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert int(answer.headers["retry-after"]) > 0
+    answer = user_outside.http.post("/sessions", json={"mode": "interactive"}, timeout=20)
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert "retry-after" not in answer.headers  # it may have been made
     server.start()
     until(lambda: answers(user_outside, session_id), 30)
 

@@ -23,7 +23,11 @@ FLUSH_TIMEOUT = 5.0
 
 
 class Unavailable(Exception):
-    """Nobody answered, or the answer was a fault: whether the message was handled is not known."""
+    """Nobody answered, or the answer was a fault."""
+
+
+class OutcomeUnknown(Unavailable):
+    """It was a command, and may have been carried out all the same: to send it anew may do it twice."""
 
 
 class _Client(Client):
@@ -90,7 +94,8 @@ class Bus:
 
         Raises:
             Refusal: the service said no.
-            Unavailable: it did not answer within the timeout, or failed at it.
+            OutcomeUnknown: it did not answer a command within the timeout, or failed at it.
+            Unavailable: it did so with a query, or nobody was there to take the message.
         """
         try:
             async with asyncio.timeout(self.timeout):  # sending takes part of the time
@@ -100,21 +105,28 @@ class Bus:
                     timeout=self.timeout,
                     headers=cast(dict[str, Any], envelope.within(self.timeout).headers()),
                 )
-        except (nats.errors.Error, TimeoutError, OSError) as error:
+        except (nats.errors.NoRespondersError, nats.errors.MaxPayloadError) as error:
             raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise _failed(message, type(error).__name__) from None
         match _read(type(message), answer.data):
             case Accepted(result=result):
                 return cast(R, result)
             case Refused(code=code, detail=detail):
                 raise Refusal(code, detail)
             case fault:
-                raise Unavailable(f"{message.subject}: {fault.detail}")
+                raise _failed(message, fault.detail)
 
     async def check(self) -> None:
         """Raise when the bus does not answer (a health check)."""
         if not self.client.is_connected:
             raise Unavailable("not connected")
         await self.client.flush(1)
+
+
+def _failed(message: Command[Any] | Query[Any], reason: str) -> Unavailable:
+    kind = OutcomeUnknown if isinstance(message, Command) else Unavailable
+    return kind(f"{message.subject}: {reason}")
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:

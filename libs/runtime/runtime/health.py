@@ -12,9 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from runtime.connections import BoundedProtocol
+
 CHECK_TIMEOUT = 2.0
 LARGEST_MESSAGE = 1024 * 1024
 """What one message on a WebSocket may have."""
+IDLE_TIMEOUT = 5
+"""Seconds that a connection stays open without a request."""
 
 type Check = Callable[[], Awaitable[None]]
 
@@ -82,9 +86,11 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         asgi,  # pyright: ignore[reportArgumentType]  uvicorn's own type for ASGI is private
         host=host,
         port=port,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=IDLE_TIMEOUT,
         timeout_graceful_shutdown=10,
         ws_max_size=LARGEST_MESSAGE,
         ws_ping_interval=30,

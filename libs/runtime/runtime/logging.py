@@ -39,5 +39,6 @@ def set_up(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for chatty in ("uvicorn.access", "aiohttp.access", "httpx"):
+    # `uvicorn.error` tells, below a warning, the whole address of each WebSocket, whose query may hold a token.
+    for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,6 +1,7 @@
 """The life of a process: settings, logs, signals, drain, exit code."""
 
 import asyncio
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -9,6 +10,9 @@ import uvloop
 from pydantic import PositiveFloat
 
 from runtime import logging, settings, starting, telemetry
+
+DESCRIPTORS = 65_536
+"""How many files and connections a process may have open, where the system lets it."""
 
 type Main[S] = Callable[[S, asyncio.Event], Coroutine[object, object, None]]
 
@@ -36,6 +40,7 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     logging.set_up(name, values.log_level)
     for warning in settings.misspelt({field.upper() for field in kind.model_fields}):
         logging.get_logger().warning(warning)
+    _raise_descriptor_limit()
     telemetry.set_up(name, values.otel_exporter_otlp_endpoint)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -56,6 +61,14 @@ async def _until_signalled[S: ProcessSettings](values: S, main: Main[S]) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await main(values, stop)
+
+
+def _raise_descriptor_limit() -> None:
+    # Each connection takes one, and many shells give no more than 1,024.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _complain(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ from runtime.logging import get_logger
 from runtime.starting import check_port
 
 from gateway.app import create_app
+from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
 
@@ -36,7 +37,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             }.items()
         ]
         endless.append(tasks.create_task(as_long_as_connected(client)))
-        async with serving(create_app(gateway, settings.origins), settings.host, settings.port):
+        app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
+        async with serving(app, settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()
             log.info("draining")

@@ -10,6 +10,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
+from gateway.guards import Guards
+from gateway.hosts import Hosts
 from gateway.routes import (
     approvals,
     archives,
@@ -35,6 +37,7 @@ ROUTERS = (
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
+LOCAL_HOSTS = Hosts("localhost", [])
 REFERENCE = "#/components/schemas/{model}"
 
 
@@ -56,8 +59,8 @@ def _responses() -> Iterator[type[BaseModel]]:
         yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
-def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
-    """Put the application together; pages of these other origins may use it from a browser."""
+def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS) -> Api:
+    """Put the application together; pages of these other origins may use it from a browser, by these host names."""
     app = Api(
         title="AI-Agent-API",
         version=operations.VERSION,
@@ -74,9 +77,10 @@ def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
         app.include_router(router)
     documentation.add(app)
     console.add(app)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, hosts=hosts)
     if origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=EXPOSED
         )
+    app.add_middleware(Guards)
     return app

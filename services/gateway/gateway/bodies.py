@@ -1,4 +1,4 @@
-"""Routes whose JSON bodies are looked at before they are validated."""
+"""Routes whose callers and JSON bodies are looked at before anything is made of them."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -8,32 +8,66 @@ from typing import Any, cast
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.problems import EdgeCode, Problem
 
 type Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
+MOST_VALUES = 20_000
+"""Names and values that a JSON body may hold: each may be an error, and to describe that costs more than to read it."""
+
+
+class _JsonRequest(Request):
+    """A request whose body was parsed."""
+
+    parsed: Any
+
+    async def json(self) -> Any:
+        """Return what was parsed; the framework asks for it."""
+        return self.parsed
+
 
 class JsonRoute(APIRoute):
-    """Takes JSON bodies alone, and no NUL character in them: no database can hold one."""
+    """Takes JSON bodies alone, in UTF-8, and no NUL character in them: no database can hold one.
+
+    Who may not call the route is told so before the body is read.
+    """
+
+    largest: int | None = None
+    """Bytes that a body may have, where that is less than anywhere."""
+    most = MOST_VALUES
 
     def get_route_handler(self) -> Handle:
         """Check bodies where there is one to be had."""
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
+        guards = [d.call for d in self.dependant.dependencies if isinstance(d.call, SecurityBase)]
 
         async def checked(request: Request) -> Response:
+            for guard in guards:
+                await cast(Any, guard)(request)
+            request = _JsonRequest(request.scope, request.receive)
             body = await request.body()
+            if self.largest is not None and len(body) > self.largest:
+                raise HTTPException(413)
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
-            if rb"\u0000" in body and holds_nul(_parsed(body)):
-                error = {"loc": ("body",), "msg": "Text may not hold NUL characters", "type": "nul_character"}
-                raise RequestValidationError([error])
+            request.parsed = _parsed(body) if body else None
+            _check(request.parsed, self.most)
             return await handle(request)
 
         return checked
+
+
+class SmallJsonRoute(JsonRoute):
+    """For those that anyone may call: nobody is known who would answer for what a large body costs."""
+
+    largest = 32 * 1024
+    most = 100
 
 
 def _is_json(content_type: str) -> bool:
@@ -43,20 +77,32 @@ def _is_json(content_type: str) -> bool:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        # Decoded here: the parser would take UTF-16 and UTF-32 too, where nobody looked for NUL characters.
+        return json.loads(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body must be UTF-8.") from None
     except (ValueError, RecursionError):
-        return None  # the framework says what is wrong with it
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
 
 
-def holds_nul(value: Any) -> bool:
-    """Whether there is a NUL character in what was parsed out of JSON."""
-    unseen: list[Any] = [value]  # no recursion: the client chooses the depth
+def _check(value: Any, most: int) -> None:
+    if reason := unfit(value, most):
+        kind, message = reason
+        raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
+
+
+def unfit(value: Any, most: int = MOST_VALUES) -> tuple[str, str] | None:
+    """Return why nobody may send what was parsed out of JSON, as a word and a sentence; None when they may."""
+    unseen, seen = [value], 0  # no recursion: the client chooses the depth
     while unseen:
         value = unseen.pop()
-        if isinstance(value, str) and "\0" in value:
-            return True
         if isinstance(value, dict):
             unseen += chain.from_iterable(cast(dict[str, Any], value).items())
         elif isinstance(value, list):
             unseen += cast(list[Any], value)
-    return False
+        elif isinstance(value, str) and "\0" in value:
+            return "nul_character", "Text may not hold NUL characters"
+        seen += 1
+        if seen + len(unseen) > most:
+            return "too_many_values", f"There may be no more than {most} names and values"
+    return None

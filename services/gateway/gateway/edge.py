@@ -1,6 +1,5 @@
-"""The outermost layer of every request: its id, its time, its size, its trace, its metrics, and the last resort."""
+"""The layer around every request: its host, id, time, size, trace, metrics and log, and the last resort."""
 
-import logging
 import re
 import time
 
@@ -11,38 +10,43 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from gateway import metrics, translation
+from gateway.hosts import Hosts
+from gateway.problems import EdgeCode, Problem
 
 log = get_logger()
-_standard = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 LARGEST_UPLOAD = 5 * 1024 * 1024
 _UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL)
 CLIENT_GONE = 499
 """What nginx calls it, in metrics and logs: nobody is there to read a response."""
+NO_CODE = 1005
+"""How a WebSocket ended that was closed without a code (RFC 6455)."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Edge:
     """Wraps the application, as plain ASGI: every request pays for what is done here."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
+        """Serve one request, or one WebSocket from its handshake to its end."""
+        kinds = {"http": _Exchange, "websocket": _Conversation}
+        if scope["type"] not in kinds:
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = kinds[scope["type"]](scope, receive, send)
         with (
             bound_contextvars(correlation_id=exchange.request_id),
-            telemetry.span(scope["method"], exchange.headers.get("traceparent")),
+            telemetry.span(exchange.method, exchange.headers.get("traceparent")),
         ):
             try:
-                await exchange.run(self.app)
+                await exchange.run(self.app, self.hosts)
             finally:
                 exchange.close()
 
@@ -54,14 +58,16 @@ class _Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.started = time.perf_counter()
         self.status, self.received = 0, 0
-        self.largest = LARGEST_UPLOAD if _UPLOAD.fullmatch(f"{scope['method']} {scope['path']}") else LARGEST_BODY
+        self.method: str = scope.get("method", "WEBSOCKET")
+        self.largest = LARGEST_UPLOAD if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else LARGEST_BODY
         self.headers = Headers(scope=scope)
         given = self.headers.get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else str(clock.new_id())
         scope["request_id"] = self.request_id
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
+            _check_host(self.headers, hosts)
             _check_length(self.headers, self.largest)
             await app(self.scope, self.receive, self.send)
         except ClientDisconnect:
@@ -91,15 +97,55 @@ class _Exchange:
 
     def close(self) -> None:
         path: str = getattr(self.scope.get("route"), "path", metrics.UNMATCHED)
-        method: str = self.scope["method"]
         seconds = time.perf_counter() - self.started
-        metrics.count(method, path, self.status, seconds)
+        self._count(path, seconds)
         span = trace.get_current_span()
         if span.is_recording():
-            span.update_name(f"{method} {path}")
+            span.update_name(f"{self.method} {path}")
             span.set_attributes({"http.route": path, "http.response.status_code": self.status})
-        if _standard.isEnabledFor(logging.DEBUG):  # asked first: a line costs more than the rest of this layer
-            log.debug("request", method=method, path=self.scope["path"], status=self.status, seconds=round(seconds, 4))
+        # Of the address only the route: ids, and above all the query, are the client's own.
+        user = {"user_id": self.scope["user_id"]} if "user_id" in self.scope else {}
+        log.info(
+            "request", method=self.method, route=path, status=self.status, duration_ms=round(seconds * 1000, 2), **user
+        )
+
+    def _count(self, path: str, seconds: float) -> None:
+        metrics.count(self.method, path, self.status, seconds)
+
+
+class _Conversation(_Exchange):
+    """One WebSocket; its status is the code that it was closed with."""
+
+    async def run(self, app: ASGIApp, hosts: Hosts) -> None:
+        try:
+            _check_host(self.headers, hosts)
+        except Problem as problem:
+            socket = WebSocket(self.scope, self.receive, self.send)
+            await socket.send_denial_response(problem.response(self.scope["path"]))
+        else:
+            await app(self.scope, self.receive, self.send)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.status = self.status or message.get("code") or NO_CODE
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.close":
+            self.status = self.status or message.get("code") or NO_CODE
+        elif message["type"] == "websocket.http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+    def _count(self, path: str, seconds: float) -> None:
+        """Leave it out of the metrics of requests: it lasts as long as its client wants."""
+
+
+def _check_host(headers: Headers, hosts: Hosts) -> None:
+    if not hosts.allow(headers.getlist("host")):
+        detail = "This server is not known by this host name. Its operator lists names in ALLOWED_HOSTS."
+        raise Problem(EdgeCode.UNKNOWN_HOST, detail)
 
 
 def _check_length(headers: Headers, largest: int) -> None:

@@ -28,6 +28,7 @@ class EdgeCode(StrEnum):
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
+    UNKNOWN_HOST = "UNKNOWN_HOST"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     VALIDATION_ERROR = "VALIDATION_ERROR"
 
@@ -73,6 +74,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.SESSION_PAUSED: (409, "The session is paused"),
     Code.STORAGE_FAILED: (507, "The files could not be stored"),
     Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
+    Code.TOO_MANY_LOGINS: (503, "Too many logins at once"),
     Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
@@ -89,6 +91,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
     EdgeCode.UNAVAILABLE: (503, "Not now"),
+    EdgeCode.UNKNOWN_HOST: (421, "Unknown host name"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),
     EdgeCode.VALIDATION_ERROR: (422, "The request is not valid"),
 }

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from contracts.refusals import Code, Refusal
 from fastapi.exceptions import RequestValidationError
-from runtime.bus import Unavailable
+from runtime.bus import OutcomeUnknown, Unavailable
 from runtime.logging import get_logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +19,9 @@ MOST_ERRORS, LONGEST_WORD = 20, 100
 
 _NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET))
 """Refusals of what a client wrote, whose detail begins with the field's name."""
+
+REPEATABLE = frozenset(("cancelRun", "login", "logout", "pauseSession", "refreshTokens", "resumeSession"))
+"""The POST operations that may be sent twice: the second time does nothing more, or nothing that matters."""
 
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
     400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
@@ -51,6 +54,8 @@ def of(error: Exception) -> Problem:
 async def response(request: Request, error: Exception) -> Response:
     """Answer with the problem that an exception is (an exception handler of Starlette)."""
     problem = of(error)
+    if isinstance(error, OutcomeUnknown) and _makes_something(request):
+        problem = _in_doubt(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
     return problem.response(request.url.path)
@@ -59,6 +64,18 @@ async def response(request: Request, error: Exception) -> Response:
 def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     """List what is expected to be raised; anything else is a fault, caught at the edge."""
     return dict.fromkeys((Problem, Refusal, Unavailable, RequestValidationError, HTTPException), response)
+
+
+def _makes_something(request: Request) -> bool:
+    operation = getattr(request.scope.get("route"), "operation_id", None)
+    return request.method == "POST" and operation not in REPEATABLE
+
+
+def _in_doubt(request: Request) -> Problem:
+    collection = "/".join(request.url.path.split("/")[:4])
+    look = "try to log in" if collection == "/api/v1/auth" else f"see GET {collection}"
+    detail = f"No answer came, so it is not known whether this was done. Before you send it again, {look}."
+    return Problem(EdgeCode.UNAVAILABLE, detail, already=True)
 
 
 def _allowed(request: Request) -> str:

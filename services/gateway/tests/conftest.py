@@ -17,6 +17,8 @@ from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.events import RunCompleted
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
+from gateway.auth.revocations import BUCKET, COMPLETE
+from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
 from gateway.streams import SERVICES
@@ -24,6 +26,7 @@ from jwt.algorithms import OKPAlgorithm
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js.api import KeyValueConfig
 from runtime.bus import connected
 from runtime.envelope import Envelope
 from runtime.forever import forever
@@ -100,6 +103,14 @@ class Services:
         fact = kind.model_validate(kind.sample | {"run_id": run_id})
         await self.client.publish(f"{fact.subject}.{USER}.{session_id}", fact.model_dump_json().encode())
 
+    async def publish_revocations(self, *families: str, complete: bool = True) -> None:
+        """Make the bucket of revoked families as identity does."""
+        bucket = await self.js.create_key_value(KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1))
+        for family in families:
+            await bucket.put(family, b"logout")
+        if complete:
+            await bucket.put(COMPLETE, b"2026-11-25T09:00:00+00:00")
+
     async def open_streams(self) -> None:
         """Make the streams of facts that the services would make."""
         for service in SERVICES:
@@ -125,14 +136,15 @@ class Door:
 
     def __init__(self, gateway: Gateway, services: Services) -> None:
         self.gateway, self.services = gateway, services
-        self.app = create_app(gateway, gateway.settings.origins)
+        settings = gateway.settings
+        self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
 
     def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
         """Give a client with a token of this role; None for no token."""
         if role:
             headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
 @pytest.fixture
@@ -140,6 +152,7 @@ async def services(nats_url: str) -> AsyncGenerator[Services]:
     async with connected(nats_url, "services") as client:
         services = Services(client)
         await services.publish_keys()
+        await services.publish_revocations()
         yield services
 
 

@@ -1,5 +1,6 @@
 """Bodies that are no JSON, too large, or hold what they may not."""
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -82,10 +83,50 @@ async def test_an_unknown_field_is_named_and_cut_short(client: httpx.AsyncClient
 
 
 async def test_many_errors_are_not_all_listed(client: httpx.AsyncClient):
-    answer = await client.post(SESSIONS, json={f"field{n}": 1 for n in range(10_000)})
+    answer = await client.post(SESSIONS, json={f"field{n}": 1 for n in range(1_000)})
     assert len(answer.json()["errors"]) == 20
 
 
 async def test_lone_surrogates_are_422(client: httpx.AsyncClient):
     answer = await client.post(SESSIONS, content=rb'{"name": "\ud800", "\udfff": 1}', headers=JSON)
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin-1"])
+async def test_json_that_is_not_utf8_is_400(client: httpx.AsyncClient, encoding: str):
+    answer = await client.post(SESSIONS, content=r'{"name": "é\u0000"}'.encode(encoding), headers=JSON)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "MALFORMED_JSON")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"[{'1,' * 20_000}0]", json.dumps({f"field{n}": 1 for n in range(10_001)}), f"[{'[],' * 20_000}0]"],
+)
+async def test_a_body_of_very_many_values_is_422_with_one_error(client: httpx.AsyncClient, value: str):
+    answer = await client.post(SESSIONS, content=f'{{"metadata": {value}}}', headers=JSON)
+    assert (answer.status_code, [error["type"] for error in answer.json()["errors"]]) == (422, ["too_many_values"])
+
+
+@pytest.mark.parametrize("path", ["register", "login", "refresh"])
+async def test_a_body_before_login_is_small(stranger: httpx.AsyncClient, path: str):
+    body = {f"field{n}": 1 for n in range(50_000)}
+    answer = await stranger.post(f"/api/v1/auth/{path}", json=body)
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_a_body_before_login_has_few_values(stranger: httpx.AsyncClient):
+    answer = await stranger.post("/api/v1/auth/login", json={f"field{n}": 1 for n in range(100)})
+    assert [error["type"] for error in answer.json()["errors"]] == ["too_many_values"]
+
+
+async def test_a_stranger_is_told_so_before_their_body_is_read(stranger: httpx.AsyncClient):
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(5):
+            read += 1
+            yield b" " * 100_000
+
+    answer = await stranger.post(SESSIONS, content=chunks(), headers=JSON)
+    assert (answer.status_code, read) == (401, 0)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from contracts.samples import SESSION
+from contracts.samples import SESSION, USER
 from contracts.session.queries import GetSession
 from prometheus_client import REGISTRY
 from structlog.contextvars import merge_contextvars
@@ -93,13 +93,38 @@ async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
     assert REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1
 
 
-async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str):
+async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str, services: Services):
     labels = {"method": "POST", "path": "/api/v1/sessions", "status": "499"}
     before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
     with capture_logs() as logged:
         _, writer = await asyncio.open_connection("127.0.0.1", int(base_url.rpartition(":")[2]))
-        writer.write(b"POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+        head = f"host: localhost\r\nauthorization: Bearer {services.token()}\r\ncontent-length: 10"
+        writer.write(f"POST /api/v1/sessions HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
         await writer.drain()
         writer.close()
         await until(lambda: REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1)
-    assert not logged
+    assert [(line["event"], line["status"]) for line in logged] == [("request", 499)]
+
+
+async def test_a_request_is_logged_with_its_route_and_user_alone(client: httpx.AsyncClient, services: Services):
+    await services.answer(GetSession, samples.session())
+    with capture_logs([merge_contextvars]) as logged:
+        await client.get(ONE, params={"token": "secret"}, headers={"x-request-id": "abc"})
+    [line] = logged
+    assert line.pop("duration_ms") > 0
+    assert line == {
+        "event": "request",
+        "log_level": "info",
+        "correlation_id": "abc",
+        "method": "GET",
+        "route": "/api/v1/sessions/{session_id}",
+        "status": 200,
+        "user_id": USER,
+    }
+
+
+async def test_a_request_to_nowhere_is_logged_without_its_path(stranger: httpx.AsyncClient):
+    with capture_logs() as logged:
+        await stranger.get("/made/up?token=secret")
+    assert [(line["route"], line["status"]) for line in logged] == [("unmatched", 404)]
+    assert "user_id" not in logged[0]

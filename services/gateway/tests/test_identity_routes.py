@@ -33,6 +33,23 @@ async def test_an_email_address_is_case_folded(stranger: httpx.AsyncClient, serv
     assert envelope.actor is None
 
 
+@pytest.mark.parametrize("given", ["\uff21\uff24\uff21@example.com", "\ufb01n@example.com", "ADA\u212a@example.com"])
+async def test_letters_that_look_alike_are_one_in_an_email_address(
+    stranger: httpx.AsyncClient, services: Services, given: str
+):
+    await services.answer(LogIn, samples.tokens())
+    await stranger.post(f"{AUTH}/login", json={"email": given, "password": "x"})
+    assert services.heard[-1][0].email in {"ada@example.com", "fin@example.com", "adak@example.com"}
+
+
+async def test_a_login_that_found_no_turn_is_503_and_may_be_tried_again(
+    stranger: httpx.AsyncClient, services: Services
+):
+    await services.answer(LogIn, Refused(code=Code.TOO_MANY_LOGINS, detail="Too many."))
+    answer = await stranger.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

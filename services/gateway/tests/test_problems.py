@@ -2,13 +2,17 @@
 
 import time
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pytest
-from contracts.messages import Faulted, Refused
+from contracts.identity.commands import LogOut
+from contracts.messages import Command, Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
+from contracts.session.commands import CreateSession, DeleteSession, PauseSession
 from contracts.session.queries import GetSession
+from gateway import translation
 from gateway.problems import TABLE, EdgeCode
 from structlog.testing import capture_logs
 
@@ -49,6 +53,42 @@ async def test_a_service_that_is_silent_is_503_within_the_bound(client: httpx.As
     assert time.monotonic() - started < 2 * door.gateway.settings.ask_timeout_seconds
 
 
+@pytest.mark.parametrize("silent", [True, False])
+async def test_nobody_is_invited_to_make_something_twice(client: httpx.AsyncClient, services: Services, silent: bool):
+    await (services.hear(CreateSession) if silent else services.answer(CreateSession, Faulted(detail="slow")))
+    answer = await client.post("/api/v1/sessions", json={"mode": "interactive"})
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert "retry-after" not in answer.headers
+    assert "retry_after" not in answer.json()
+    assert answer.json()["detail"].endswith("see GET /api/v1/sessions.")
+
+
+async def test_what_certainly_was_not_made_may_be_tried_again(client: httpx.AsyncClient):
+    answer = await client.post("/api/v1/sessions", json={"mode": "interactive"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "command"),
+    [
+        ("DELETE", PATH, DeleteSession),
+        ("POST", f"{PATH}/pause", PauseSession),
+        ("POST", "/api/v1/auth/logout", LogOut),
+    ],
+)
+async def test_what_does_nothing_more_the_second_time_may_be_tried_again(
+    client: httpx.AsyncClient, services: Services, method: str, path: str, command: type[Command[Any]]
+):
+    await services.answer(command, Faulted(detail="slow"))
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_what_may_be_tried_again_are_operations(door: Door):
+    paths = door.app.openapi()["paths"].values()
+    assert {path["post"]["operationId"] for path in paths if "post" in path} >= translation.REPEATABLE
+
+
 async def test_a_fault_is_503_without_its_reason(client: httpx.AsyncClient, services: Services):
     await services.answer(GetSession, Faulted(detail="SELECT secret"))
     answer = await client.get(PATH)
@@ -67,7 +107,7 @@ async def test_what_nobody_expected_is_500_without_a_trace(
         answer = await client.get(PATH)
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
     assert "secret" not in answer.text
-    assert [line["event"] for line in logged] == ["a request failed"]
+    assert [line["event"] for line in logged] == ["a request failed", "request"]
 
 
 async def test_an_unknown_address_is_404(client: httpx.AsyncClient):

@@ -1,12 +1,13 @@
 """`python -m gateway`: how it starts, and how it ends."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 from contracts.session.commands import SubmitQuery
@@ -14,6 +15,7 @@ from contracts.session.queries import GetRun
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Services
+from services.gateway.tests.talking import talking
 from services.gateway.tests.test_queries import BODY, QUERY
 
 
@@ -29,8 +31,8 @@ async def start(**environment: str) -> Process:
 
 
 @asynccontextmanager
-async def running(url: str, port: int) -> AsyncGenerator[Process]:
-    process = await start(NATS_URL=url, PORT=str(port))
+async def running(url: str, port: int, **environment: str) -> AsyncGenerator[Process]:
+    process = await start(NATS_URL=url, PORT=str(port), **environment)
     try:
         async with asyncio.timeout(20):
             assert process.stdout
@@ -97,3 +99,35 @@ async def test_an_open_query_is_answered_before_it_ends(nats_url: str, services:
         await services.end_run(command.session_id, command.run_id)
         assert await process.wait() == 0
     assert asked.result().status_code == 200
+
+
+async def test_no_token_of_a_socket_is_in_the_log(nats_url: str, services: Services):
+    port, secret = free_port(), services.token()
+    async with running(nats_url, port, LOG_LEVEL="debug") as process:
+        async with talking(f"http://127.0.0.1:{port}", None, f"?token={secret}") as talk:
+            await talk.closed()
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout
+        log = (await process.stdout.read()).decode()
+    assert '"method": "WEBSOCKET"' in log
+    assert secret not in log
+    assert "token=" not in log
+
+
+async def test_many_half_open_requests_lock_nobody_out(nats_url: str):
+    port = free_port()
+    async with running(nats_url, port) as process, AsyncExitStack() as stack:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (200, 200))
+        for _ in range(250):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.push_async_callback(closed, writer)
+            writer.write(b"GET /health/live HTTP/1.1\r\n")
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{port}/health/live")
+        assert answer.status_code == 200
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

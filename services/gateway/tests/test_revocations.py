@@ -1,7 +1,6 @@
 """Revoked tokens are refused."""
 
 import asyncio
-from typing import Any, cast
 
 import httpx
 import pytest
@@ -10,7 +9,6 @@ from contracts.samples import FAMILY
 from gateway.auth import revocations
 from gateway.auth.revocations import BUCKET, Revocations
 from gateway.settings import Settings
-from nats.js.api import KeyValueConfig
 from onebox.nats import EmbeddedNats
 from runtime.bus import connected
 
@@ -21,9 +19,7 @@ ME = "/api/v1/auth/me"
 
 
 async def revoke(services: Services, family: str = FAMILY) -> None:
-    js = cast(Any, services.client).jetstream()
-    as_identity_does = KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1)
-    await (await js.create_key_value(as_identity_does)).put(family, b"logout")
+    await services.publish_revocations(family, complete=False)
 
 
 async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, services: Services):
@@ -52,6 +48,33 @@ async def test_what_was_revoked_before_the_start_is_known(services: Services, se
 async def test_until_the_revocations_are_known_nobody_is_let_in(client: httpx.AsyncClient, door: Door):
     door.gateway.revocations.known = False
     assert (await client.get(ME)).status_code == 503
+
+
+async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_again(
+    client: httpx.AsyncClient, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    await services.answer(GetUser, samples.user())
+    await services.js.delete_key_value(BUCKET)
+    await until(lambda: not door.gateway.revocations.known)
+    await revoke(services)  # told before the rest is there again
+    await until(lambda: len(door.gateway.revocations.families) == 1)
+    assert (await client.get(ME)).status_code == 503
+    assert (await client.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
+    await services.publish_revocations()
+    await until(lambda: door.gateway.revocations.known)
+    assert (await client.get(ME)).status_code == 401
+
+
+async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(services: Services, settings: Settings):
+    await services.js.delete_key_value(BUCKET)
+    async with working(settings) as gateway:
+        await until(lambda: gateway.keys.published is not None)
+        await revoke(services)
+        await until(lambda: len(gateway.revocations.families) == 1)
+        assert not gateway.revocations.known
+        await services.publish_revocations()
+        await until(lambda: gateway.revocations.known)
 
 
 async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -67,7 +67,7 @@ async def test_a_client_that_takes_nothing_is_given_up(
     monkeypatch.setattr(events, "PATIENCE", 0.2)
     host, port = httpx.URL(base_url).host, httpx.URL(base_url).port
     reader, writer = await asyncio.open_connection(host, port, limit=1024)
-    writer.write(f"GET {EVENTS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n".encode())
+    writer.write(f"GET {EVENTS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n".encode())
     await reader.readuntil(b"connected")
     large = MessageRecorded.model_validate(MessageRecorded.sample | {"model": "x" * 500_000})
     for _ in range(40):

@@ -1,8 +1,7 @@
 """User: an account, and the token families that were opened with its password."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from hmac import compare_digest
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
@@ -18,13 +17,48 @@ from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from eventing.aggregate import Aggregate
 
+GRACE = timedelta(seconds=30)
+"""How long a refresh token that was used is answered anew: its first answer may have got lost, or two tabs hold it."""
+MOST_LIVE = 8
+"""Refresh tokens of one family that are good at the same time, the newest; more than one come only of repetitions."""
+REMEMBERED = 100
+"""How many used refresh tokens of a family are known as such; an older one is refused like one that never was."""
+
+
+@dataclass
+class RefreshTokenHash:
+    """The SHA-256 of a refresh token, and until when it is good."""
+
+    sha256: str
+    expires_at: datetime
+
 
 @dataclass
 class Family:
-    """A login and what came of it by refreshing: only the newest refresh token is good."""
+    """A login and what came of it by refreshing: the hashes of the tokens that are good, and of those that were used.
 
-    token_hash: str
-    expires_at: datetime
+    `used` tells when each was first traded; None is long ago.
+    """
+
+    live: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    used: dict[str, datetime | None] = field(default_factory=dict[str, datetime | None])
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the last of its tokens is no longer good."""
+        return max(self.live.values())
+
+    def take(self, fact: RefreshTokenIssued) -> None:
+        """Fold one new token."""
+        replaced = list(self.live) if fact.replaces is None else [fact.replaces]
+        for old in replaced:
+            self.live.pop(old, None)
+            self.used.setdefault(old, fact.issued_at)
+        self.live[fact.token_hash] = fact.expires_at
+        for forgotten in list(self.live)[:-MOST_LIVE]:
+            del self.live[forgotten]
+        for forgotten in list(self.used)[:-REMEMBERED]:
+            del self.used[forgotten]
 
 
 class User(Aggregate[UserFact]):
@@ -47,28 +81,29 @@ class User(Aggregate[UserFact]):
         self.record(UserRegistered(email=email, username=username, full_name=full_name, role=role))
         self.record(PasswordSet(password_hash=password_hash))
 
-    def log_in(self, family_id: UUID, first: Family, now: datetime) -> None:
+    def log_in(self, family_id: UUID, first: RefreshTokenHash, now: datetime) -> None:
         """Open a family; those that expired are dropped."""
         for stale in [known for known, family in self.families.items() if family.expires_at <= now]:
             self.record(TokenFamilyRevoked(family_id=stale, reason="expired"))
         self.record(UserLoggedIn(family_id=family_id))
-        self._issue(family_id, first)
+        self._issue(family_id, first, None, now)
 
-    def refresh(self, family_id: UUID, token_hash: str, following: Family, now: datetime) -> bool:
-        """Trade the family's newest refresh token for the `following` one.
+    def refresh(self, family_id: UUID, presented: str, following: RefreshTokenHash, now: datetime) -> bool:
+        """Trade a refresh token, told by its hash, for the `following` one.
 
-        Gives False, and revokes the family, for a token that was used before: somebody has a copy.
+        One that was used a moment ago (`GRACE`) is traded again; its other successors stay good.
+        Return False, and revoke the family, for one that was used earlier: somebody has a copy.
 
         Raises:
-            Refusal: INVALID_REFRESH_TOKEN, the family is revoked, expired or unknown.
+            Refusal: INVALID_REFRESH_TOKEN, the family is revoked, expired or unknown, or never had this token.
         """
         family = self.families.get(family_id)
-        if family is None or family.expires_at <= now:
+        if family is None or family.expires_at <= now or not _known(family, presented, now):
             raise Refusal(Code.INVALID_REFRESH_TOKEN, "The refresh token is not valid. Log in again.")
-        if not compare_digest(family.token_hash, token_hash):
+        if presented in family.used and not _repeatable(family, presented, now):
             self.record(TokenFamilyRevoked(family_id=family_id, reason="reuse"))
             return False
-        self._issue(family_id, following)
+        self._issue(family_id, following, presented, now)
         return True
 
     def log_out(self, family_id: UUID) -> None:
@@ -76,8 +111,16 @@ class User(Aggregate[UserFact]):
         if family_id in self.families:
             self.record(TokenFamilyRevoked(family_id=family_id, reason="logout"))
 
-    def _issue(self, family_id: UUID, family: Family) -> None:
-        self.record(RefreshTokenIssued(family_id=family_id, token_hash=family.token_hash, expires_at=family.expires_at))
+    def _issue(self, family_id: UUID, token: RefreshTokenHash, replaces: str | None, now: datetime) -> None:
+        self.record(
+            RefreshTokenIssued(
+                family_id=family_id,
+                token_hash=token.sha256,
+                expires_at=token.expires_at,
+                replaces=replaces,
+                issued_at=now,
+            )
+        )
 
     def apply(self, fact: UserFact) -> None:
         """Fold one fact."""
@@ -89,8 +132,18 @@ class User(Aggregate[UserFact]):
             case UserLoggedIn():
                 pass
             case RefreshTokenIssued():
-                self.families[fact.family_id] = Family(fact.token_hash, fact.expires_at)
+                self.families.setdefault(fact.family_id, Family()).take(fact)
             case TokenFamilyRevoked():
                 self.families.pop(fact.family_id, None)
             case _:
                 assert_never(fact)
+
+
+def _known(family: Family, presented: str, now: datetime) -> bool:
+    until = family.live.get(presented)
+    return presented in family.used if until is None else until > now
+
+
+def _repeatable(family: Family, presented: str, now: datetime) -> bool:
+    used_at = family.used[presented]
+    return used_at is not None and now - used_at <= GRACE

@@ -1,8 +1,10 @@
 """The first administrator: as the settings say, or made up and told once."""
 
+import asyncio
 import json
 import secrets
 import sys
+from pathlib import Path
 
 from contracts.identity.commands import EnsureAdmin
 from contracts.refusals import Refusal
@@ -12,30 +14,44 @@ from runtime.envelope import Envelope
 from runtime.logging import get_logger
 from runtime.starting import CannotStart
 
+from identity.names import folded_address
 from identity.passwords import is_common
 from identity.settings import Settings
 from identity.tools import Tools
 
 log = get_logger()
 
+LOCK = "identity: the first administrator"
+PAUSE = 0.1
+
 
 async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Tools]) -> None:
-    """Make an administrator where there is none. Its made-up password is told before it is stored, never after.
+    """Make an administrator where there is none. Of replicas that start together one does, and the others wait.
 
     Raises:
         CannotStart: the password in the settings is too weak.
     """
-    if await dispatcher.tools.directory.has_admin():
-        return
+    directory = dispatcher.tools.directory
+    while not await directory.has_admin():
+        async with dispatcher.database.holding(LOCK) as ours:
+            if ours:
+                if not await directory.has_admin():
+                    await _make(settings, dispatcher)
+                return
+        await asyncio.sleep(PAUSE)
+
+
+async def _make(settings: Settings, dispatcher: Dispatcher[Tools]) -> None:
     if settings.admin_password and is_common(settings.admin_password):
         raise CannotStart(
             "ADMIN_PASSWORD is one of the most common passwords. Choose another, or unset it to have one made up."
         )
-    password = settings.admin_password or _told(settings)
-    command = EnsureAdmin(user_id=new_id(), email=settings.admin_email.casefold(), password=password)
+    # A made-up password is told before it is stored, never after: a crash in between makes and tells a new one.
+    password = settings.admin_password or await asyncio.to_thread(_told, settings)
+    command = EnsureAdmin(user_id=new_id(), email=folded_address(settings.admin_email), password=password)
     try:
         await dispatcher.send(command, Envelope.begin())
-    except Refusal as refusal:  # another replica was faster, or a user has this address
+    except Refusal as refusal:  # a user has this address
         log.warning("no administrator was made", reason=refusal.detail)
 
 
@@ -44,7 +60,15 @@ def _told(settings: Settings) -> str:
     told = json.dumps({"email": settings.admin_email, "password": password})
     if settings.first_admin_file is None:
         sys.stdout.write(f"first administrator: {told}\n")
+        sys.stdout.flush()
     else:
-        settings.first_admin_file.touch(mode=0o600)
-        settings.first_admin_file.write_text(told)
+        _write(settings.first_admin_file, told)
     return password
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that others may be reading: it is there whole, or as it was before. Needs the lock."""
+    beside = file.with_name(f"{file.name}.new")
+    beside.touch(mode=0o600)
+    beside.write_text(text)
+    beside.replace(file)

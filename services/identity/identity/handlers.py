@@ -10,8 +10,9 @@ from eventing.handling import Handlers, UnitOfWork
 from eventing.store import Missing
 from runtime.clock import new_id
 
-from identity.aggregate import Family, User
+from identity.aggregate import RefreshTokenHash, User
 from identity.keys import ACCESS
+from identity.names import RESERVED, folded
 from identity.passwords import is_common
 from identity.refresh_tokens import LIFETIME, RefreshToken
 from identity.tools import Tools
@@ -28,8 +29,10 @@ async def register_user(command: RegisterUser, work: Work) -> None:
         raise Refusal(Code.REGISTRATION_CLOSED, "New accounts are made by an administrator here.")
     if is_common(command.password):
         raise Refusal(Code.PASSWORD_TOO_COMMON, "This password is one of the most common. Choose another.")
+    if folded(command.username) in RESERVED:
+        raise Refusal(Code.USERNAME_TAKEN, "This username is reserved.")
     user = User(command.user_id)
-    password_hash = await work.tools.passwords.hash(command.password)
+    password_hash = await work.tools.passwords.hash(command.password, command.email, work.envelope)
     user.register(command.email, command.username, command.full_name, "user", password_hash)
     await work.save(user)
 
@@ -40,29 +43,32 @@ async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
     if await work.tools.directory.has_admin():
         return
     user = User(command.user_id)
-    user.register(command.email, "admin", None, "admin", await work.tools.passwords.hash(command.password))
+    password_hash = await work.tools.passwords.hash(command.password, command.email, work.envelope)
+    user.register(command.email, "admin", None, "admin", password_hash)
     await work.save(user)
 
 
 @handles
 async def log_in(command: LogIn, work: Work) -> TokensView:
     """Open a token family; the answer and its timing do not tell whether the address is known."""
-    user_id = await work.tools.directory.user_of(command.email)
-    # Not `work.load`: its lock would let logins of one account wait for each other, and so tell that it exists.
-    known = await work.store.load(User, user_id) if user_id else None
-    matches = await work.tools.passwords.matches(command.password, known.password_hash if known else None)
-    if known is None or not matches:
+    account = await work.tools.directory.account_of(command.email)
+    # Not from the aggregate: to load that takes the longer the more an account was used, and so tells that it exists.
+    password_hash = account.password_hash if account else None
+    if account and password_hash is None:  # written by a replica of an earlier release, beside this one
+        password_hash = (await work.store.load(User, account.id)).password_hash
+    matches = await work.tools.passwords.matches(command.password, password_hash, command.email, work.envelope)
+    if account is None or not matches:
         raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
-    user = await work.load(User, known.id)
+    user = await work.load(User, account.id)
     token = RefreshToken.new(user.id, new_id())
-    user.log_in(token.family_id, _family(token, work.now), work.now)
+    user.log_in(token.family_id, _hashed(token, work.now), work.now)
     await work.save(user)
     return _tokens(user, token, work)
 
 
 @handles
 async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
-    """Trade a refresh token; one that comes back revokes its family."""
+    """Trade a refresh token; one that comes back late revokes its family."""
     invalid = Refusal(Code.INVALID_REFRESH_TOKEN, "The refresh token is not valid. Log in again.")
     try:
         presented = RefreshToken.read(command.refresh_token)
@@ -70,7 +76,7 @@ async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
     except (ValueError, Missing):
         raise invalid from None
     following = RefreshToken.new(user.id, presented.family_id)
-    good = user.refresh(presented.family_id, presented.hash, _family(following, work.now), work.now)
+    good = user.refresh(presented.family_id, presented.hash, _hashed(following, work.now), work.now)
     await work.save(user)
     if not good:
         raise invalid
@@ -85,8 +91,8 @@ async def log_out(command: LogOut, work: Work) -> None:
     await work.save(user)
 
 
-def _family(token: RefreshToken, now: datetime) -> Family:
-    return Family(token.hash, now + LIFETIME)
+def _hashed(token: RefreshToken, now: datetime) -> RefreshTokenHash:
+    return RefreshTokenHash(token.hash, now + LIFETIME)
 
 
 def _tokens(user: User, token: RefreshToken, work: Work) -> TokensView:

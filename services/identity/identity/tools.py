@@ -1,13 +1,15 @@
 """What the identity service's handlers and reactions work with."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from eventing.database import Database
 from eventing.streams import jetstream
 from nats.aio.client import Client
+from runtime.forever import forever
 
 from identity.keys import KeyRing
 from identity.passwords import Passwords
@@ -27,14 +29,23 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What a login is checked against."""
+
+    id: UUID
+    password_hash: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Directory:
     """Finds accounts by what people know of them."""
 
     database: Database
 
-    async def user_of(self, email: str) -> UUID | None:
-        """Give the account with an e-mail address."""
-        return await self.database.fetchval("SELECT id FROM users WHERE email = $1", email)
+    async def account_of(self, email: str) -> Account | None:
+        """Return the account with an e-mail address."""
+        row = await self.database.fetchrow("SELECT id, password_hash FROM users WHERE email = $1", email)
+        return Account(**row) if row else None
 
     async def has_admin(self) -> bool:
         """Whether there is an administrator."""
@@ -45,5 +56,11 @@ class Directory:
 async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; a broken key ring ends the start."""
     keys = KeyRing.read(settings.key_ring_file)
-    revocations = await Revocations.open(jetstream(client))
-    yield Tools(keys, Passwords(), Directory(database), revocations, settings.registration_open)
+    revocations = Revocations(jetstream(client), database)
+    await revocations.fill()
+    # Not in a TaskGroup, which would wrap what is raised inside the context.
+    keeping = asyncio.get_running_loop().create_task(forever("revocations", revocations.keep))
+    try:
+        yield Tools(keys, Passwords(), Directory(database), revocations, settings.registration_open)
+    finally:
+        keeping.cancel()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.commands import LogIn, RegisterUser
+from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
 from contracts.identity.queries import TokensView
 from contracts.messages import Actor, Command, Query
 from eventing.database import Database
@@ -36,6 +36,9 @@ class Desk:
 
     async def send[R](self, command: Command[R], actor: Actor | None = None) -> R:
         return await self.dispatcher.send(command, Envelope.begin(actor=actor))
+
+    async def refresh(self, refresh_token: str) -> TokensView:
+        return await self.send(RefreshTokens(refresh_token=refresh_token))
 
     async def ask[R](self, query: Query[R]) -> R:
         return await self.dispatcher.ask(query, Envelope.begin())

@@ -6,15 +6,20 @@ from uuid import UUID
 
 import jwt
 import pytest
+from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
 from identity.keys import BrokenKeyRing, KeyRing
 from identity.passwords import Passwords, is_common
 from identity.refresh_tokens import RefreshToken
 from runtime.clock import now
+from runtime.envelope import Envelope
 
 PUBLIC_HALF = (
     '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
 )
+
+
+ADA = "ada@example.com"
 
 
 def signed(ring: KeyRing, at: datetime) -> str:
@@ -42,18 +47,24 @@ def test_a_broken_key_ring_is_named(tmp_path: Path, text: str) -> None:
 
 async def test_a_password_matches_its_hash_alone() -> None:
     passwords = Passwords()
-    encoded = await passwords.hash("analytical engine")
+    encoded = await passwords.hash("analytical engine", ADA, Envelope.begin())
     assert encoded.startswith("$argon2id$")
-    assert await passwords.matches("analytical engine", encoded)
-    assert not await passwords.matches("difference engine", encoded)
+    assert await passwords.matches("analytical engine", encoded, ADA, Envelope.begin())
+    assert not await passwords.matches("difference engine", encoded, ADA, Envelope.begin())
 
 
 async def test_no_password_matches_nobody() -> None:
-    assert not await Passwords().matches("nobody's password", None)
+    assert not await Passwords().matches("nobody's password", None, ADA, Envelope.begin())
+
+
+async def test_nothing_is_hashed_that_nobody_waits_for(quick_passwords: None) -> None:
+    with pytest.raises(Refusal, match=Code.TOO_MANY_LOGINS):
+        await Passwords().hash("analytical engine", ADA, Envelope.begin().within(-1))
 
 
 def test_common_passwords_are_known_in_any_case() -> None:
     assert is_common("PassWord1")
+    assert not is_common("secret123")  # the example of the API's own specification
     assert not is_common("analytical engine")
 
 

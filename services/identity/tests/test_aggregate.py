@@ -14,12 +14,13 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
 from hypothesis import given
 from hypothesis import strategies as st
-from identity.aggregate import Family, User
+from identity.aggregate import GRACE, MOST_LIVE, REMEMBERED, RefreshTokenHash, User
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 FAMILY_ID, OTHER = UUID(FAMILY), UUID(SESSION)
 ISSUED = RefreshTokenIssued(family_id=FAMILY_ID, token_hash="first", expires_at=NOW + timedelta(days=7))
-NEXT = Family("second", NOW + timedelta(days=7))
+NEXT = RefreshTokenHash("second", NOW + timedelta(days=7))
+LATER = NOW + GRACE + timedelta(seconds=1)
 REVOKED = TokenFamilyRevoked(family_id=FAMILY_ID, reason="logout")
 
 
@@ -39,8 +40,8 @@ def test_registering_keeps_the_password_apart_from_what_is_published() -> None:
 
 def test_a_login_opens_a_family() -> None:
     user = after()
-    user.log_in(FAMILY_ID, Family("first", ISSUED.expires_at), NOW)
-    assert user.pending == [UserLoggedIn(family_id=FAMILY_ID), ISSUED]
+    user.log_in(FAMILY_ID, RefreshTokenHash("first", ISSUED.expires_at), NOW)
+    assert user.pending == [UserLoggedIn(family_id=FAMILY_ID), ISSUED.model_copy(update={"issued_at": NOW})]
 
 
 def test_a_login_drops_families_that_expired() -> None:
@@ -50,17 +51,59 @@ def test_a_login_drops_families_that_expired() -> None:
     assert set(user.families) == {OTHER}
 
 
+def following(number: int) -> RefreshTokenHash:
+    return RefreshTokenHash(f"next {number}", NEXT.expires_at)
+
+
 def test_the_newest_refresh_token_is_traded() -> None:
     user = after(ISSUED)
     assert user.refresh(FAMILY_ID, "first", NEXT, NOW)
-    assert user.families[FAMILY_ID] == NEXT
+    assert user.families[FAMILY_ID].live == {"second": NEXT.expires_at}
 
 
-def test_a_used_refresh_token_revokes_its_family() -> None:
+def test_a_refresh_token_that_was_just_used_is_traded_again_and_both_successors_are_good() -> None:
+    user = after(ISSUED)
+    assert user.refresh(FAMILY_ID, "first", NEXT, NOW)
+    assert user.refresh(FAMILY_ID, "first", following(1), NOW + GRACE)
+    assert user.refresh(FAMILY_ID, "second", following(2), LATER)
+    assert user.refresh(FAMILY_ID, "next 1", following(3), LATER)
+
+
+def test_a_refresh_token_that_comes_back_late_revokes_its_family() -> None:
     user = after(ISSUED)
     user.refresh(FAMILY_ID, "first", NEXT, NOW)
-    assert not user.refresh(FAMILY_ID, "first", NEXT, NOW)
+    assert not user.refresh(FAMILY_ID, "first", NEXT, LATER)
     assert user.pending[-1] == TokenFamilyRevoked(family_id=FAMILY_ID, reason="reuse")
+
+
+def test_repetitions_do_not_prolong_the_time_for_repetitions() -> None:
+    user = after(ISSUED)
+    user.refresh(FAMILY_ID, "first", following(1), NOW)
+    user.refresh(FAMILY_ID, "first", following(2), NOW + GRACE)
+    assert not user.refresh(FAMILY_ID, "first", following(3), LATER)
+
+
+def test_a_token_that_an_earlier_release_replaced_is_used_for_long() -> None:
+    user = after(ISSUED, ISSUED.model_copy(update={"token_hash": "second"}))
+    assert not user.refresh(FAMILY_ID, "first", NEXT, NOW)
+
+
+def test_a_word_that_never_was_a_token_ends_nothing() -> None:
+    user = after(ISSUED)
+    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+        user.refresh(FAMILY_ID, "made up", NEXT, NOW)
+    assert user.pending == []
+    assert user.refresh(FAMILY_ID, "first", NEXT, NOW)
+
+
+def test_what_is_remembered_of_a_family_is_bounded() -> None:
+    user = after(ISSUED)
+    for number in range(2 * MOST_LIVE):
+        user.refresh(FAMILY_ID, "first", following(number), NOW)
+    for number in range(MOST_LIVE, 2 * MOST_LIVE + 2 * REMEMBERED):
+        user.refresh(FAMILY_ID, f"next {number}", following(number + MOST_LIVE), NOW)
+    family = user.families[FAMILY_ID]
+    assert (len(family.live), len(family.used)) == (MOST_LIVE, REMEMBERED)
 
 
 @pytest.mark.parametrize(("facts", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))])
@@ -90,9 +133,10 @@ def test_replay_equals_live(acts: list[tuple[str, int, int]]) -> None:
         family_id, now = UUID(int=family), NOW + timedelta(days=day)
         known = live.families.get(family_id)
         if act == "in":
-            live.log_in(family_id, Family(f"{day}", now + timedelta(days=7)), now)
+            live.log_in(family_id, RefreshTokenHash(f"{day}", now + timedelta(days=7)), now)
         elif act == "out":
             live.log_out(family_id)
         elif known and known.expires_at > now:
-            live.refresh(family_id, known.token_hash if day % 2 else "stolen", NEXT, now)
+            good = [token for token, until in known.live.items() if until > now]
+            live.refresh(family_id, (good if day % 2 else [*known.used, *good])[0], NEXT, now)
     assert after(*live.pending).families == live.families

@@ -1,6 +1,9 @@
 """Who is let in, and who is not."""
 
 import asyncio
+import time
+from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 import jwt
@@ -8,7 +11,10 @@ import pytest
 from contracts.identity.commands import EnsureAdmin, LogOut, RefreshTokens
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
+from identity import aggregate
+from identity.passwords import Passwords
 from runtime.clock import new_id
+from runtime.testing import background, eventually
 
 from services.identity.tests.desk import PASSWORD, Desk
 
@@ -25,6 +31,19 @@ async def test_email_and_username_are_unique(desk: Desk, email: str, username: s
     await desk.register()
     with pytest.raises(Refusal, match=code):
         await desk.register(email, username)
+
+
+@pytest.mark.parametrize("username", ["ada.", "A-D-A", "a_da", "..ada"])
+async def test_a_username_that_reads_like_a_taken_one_is_taken(desk: Desk, username: str) -> None:
+    await desk.register()
+    with pytest.raises(Refusal, match=Code.USERNAME_TAKEN):
+        await desk.register("eve@example.com", username)
+
+
+@pytest.mark.parametrize("username", ["admin", "Admin.", "ad-min", "root", "___"])
+async def test_some_usernames_are_reserved(desk: Desk, username: str) -> None:
+    with pytest.raises(Refusal, match=Code.USERNAME_TAKEN):
+        await desk.register(username=username)
 
 
 async def test_two_who_register_at_once_do_not_both_get_the_address(desk: Desk) -> None:
@@ -64,13 +83,81 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
     )
 
 
-async def test_a_refresh_token_is_good_once_and_its_second_use_ends_the_family(desk: Desk) -> None:
+async def test_a_wrong_password_reads_nothing_that_grows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.register()
+
+    async def load(*_: object) -> None:
+        raise AssertionError("the account was read whole")
+
+    monkeypatch.setattr(desk.dispatcher.store, "load", load)
+    with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
+        await desk.log_in(password="wrong password")
+
+
+async def test_an_account_that_an_earlier_release_wrote_meanwhile_can_log_in(desk: Desk) -> None:
+    await desk.register()
+    await desk.database.execute("UPDATE users SET password_hash = NULL")
+    assert await desk.log_in()
+
+
+async def test_whoever_knows_their_password_is_let_in_while_a_hundred_guess(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = [f"honest-{number}@example.com" for number in range(5)]
+    for number, email in enumerate(honest):
+        await desk.register(email, f"honest-{number}")
+    verify = Passwords.verify
+
+    def slow(passwords: Passwords, password: str, password_hash: str | None) -> bool:
+        time.sleep(0.05)
+        return verify(passwords, password, password_hash)
+
+    monkeypatch.setattr(Passwords, "verify", slow)
+    refused, tries = set[Code](), Counter[int]()
+
+    async def guess(number: int) -> None:
+        while True:
+            try:
+                await desk.log_in(f"guessed-{number}@example.com", "wrong password")
+            except Refusal as refusal:
+                refused.add(refusal.code)
+                tries[number] += 1
+                await asyncio.sleep(0.01)
+
+    async with background(*(guess(number) for number in range(100))):
+        await eventually(lambda: len(tries) == 100, within=60)  # none of them is new any more
+        assert refused == {Code.INVALID_CREDENTIALS, Code.TOO_MANY_LOGINS}
+        for email in honest:
+            assert await desk.log_in(email)
+
+
+async def test_a_refresh_token_that_comes_back_late_ends_the_family(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await desk.register()
     first = await desk.log_in()
-    second = await desk.send(RefreshTokens(refresh_token=first.refresh_token))
+    second = await desk.refresh(first.refresh_token)
+    monkeypatch.setattr(aggregate, "GRACE", timedelta(seconds=-1))
     for used in (first, second):
         with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-            await desk.send(RefreshTokens(refresh_token=used.refresh_token))
+            await desk.refresh(used.refresh_token)
+
+
+async def test_two_tabs_that_refresh_at_once_both_stay_logged_in(desk: Desk) -> None:
+    await desk.register()
+    first = await desk.log_in()
+    both = await asyncio.gather(desk.refresh(first.refresh_token), desk.refresh(first.refresh_token))
+    for tab in both:
+        assert await desk.refresh(tab.refresh_token)
+
+
+async def test_a_wrong_secret_with_the_right_ids_ends_nothing(desk: Desk) -> None:
+    await desk.register()
+    first = await desk.log_in()
+    ids = first.refresh_token.rpartition(".")[0]
+    with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+        await desk.refresh(f"{ids}.made-up")
+    assert await desk.refresh(first.refresh_token)
 
 
 async def test_a_refreshed_access_token_is_of_the_same_family(desk: Desk) -> None:

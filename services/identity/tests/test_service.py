@@ -16,7 +16,7 @@ from eventing.testing import eventually
 from identity.app import service
 from identity.settings import Settings
 from nats.aio.client import Client
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
 from runtime.bus import Bus, Unavailable, connected
 from runtime.clock import new_id
 from runtime.envelope import Envelope
@@ -90,6 +90,27 @@ async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:
         return None
 
     assert await eventually(told) == b"logout"
+
+
+async def test_what_the_bus_forgot_of_revocations_is_told_again(remote: Remote) -> None:
+    ada = await remote.register()
+    claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
+    await remote.ask(LogOut(family_id=claims["sid"]), ada)
+    js = remote.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
+
+    async def keys() -> list[str]:
+        with suppress(BucketNotFoundError, NoKeysError):
+            return await (await js.key_value("REVOCATIONS")).keys()  # pyright: ignore[reportUnknownMemberType]
+        return []
+
+    async def told() -> bool:
+        return {claims["sid"], "complete"} <= {*await keys()}
+
+    await eventually(told)
+    await js.delete_key_value("REVOCATIONS")
+    await eventually(told)
+    await (await js.key_value("REVOCATIONS")).purge("complete")  # pyright: ignore[reportUnknownMemberType]
+    await eventually(told)
 
 
 async def test_no_hash_leaves_the_service(remote: Remote) -> None:

@@ -43,7 +43,10 @@ class UserLoggedIn(Event):
 
 
 class RefreshTokenIssued(Event):
-    """The family's current refresh token is now the one with this SHA-256; earlier ones are used up."""
+    """The family has a new refresh token, with this SHA-256, in place of the one that it `replaces`.
+
+    Without `replaces` it is the first of its login, or was issued before this was told: then it replaces all.
+    """
 
     subject = "evt.identity.refresh_token_issued"
     published = False
@@ -52,6 +55,8 @@ class RefreshTokenIssued(Event):
     family_id: UUID
     token_hash: str = Field(repr=False)
     expires_at: datetime
+    replaces: str | None = Field(default=None, repr=False)
+    issued_at: datetime | None = None
 
 
 class TokenFamilyRevoked(Event):

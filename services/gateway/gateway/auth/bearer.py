@@ -24,6 +24,7 @@ class _Bearer(SecurityBase):
     async def __call__(self, request: Request) -> User:
         gateway = gateway_of(request)
         token = await gateway.tokens.verify(_presented(request))
+        request.scope["user_id"] = str(token.actor.user_id)
         if token.actor.role == "viewer" and request.method not in READS and not self.viewers_write:
             raise Problem(EdgeCode.FORBIDDEN, "A viewer may only read.")
         return User(gateway.bus, request.scope["request_id"], token)

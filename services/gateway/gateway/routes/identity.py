@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
 from gateway.auth.bearer import AnyClient, TokenHolder
-from gateway.bodies import JsonRoute
+from gateway.bodies import SmallJsonRoute
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
@@ -19,9 +19,10 @@ BODY = (
     EdgeCode.VALIDATION_ERROR,
     EdgeCode.UNAVAILABLE,
 )
+HASHES = Code.TOO_MANY_LOGINS
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.UNAVAILABLE)
 
-auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=JsonRoute)
+auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 
 
@@ -32,11 +33,14 @@ well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
     status_code=201,
     response_model=User,
     responses=documented(
-        *BODY, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
+        *BODY, HASHES, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
     ),
 )
 async def register(body: Registration, client: AnyClient) -> Response:
-    """The e-mail address and the user name must be new; the password at least 8 characters and not a common one."""
+    """The e-mail address and the user name must be new; the password at least 8 characters and not a common one.
+
+    User names that differ only in case, dots, hyphens and underscores are the same; some are reserved.
+    """
     return User.of(await client.ask(body.command())).response(201)
 
 
@@ -45,7 +49,7 @@ async def register(body: Registration, client: AnyClient) -> Response:
     operation_id="login",
     summary="Trade an e-mail address and a password for tokens",
     response_model=Tokens,
-    responses=documented(*BODY, Code.INVALID_CREDENTIALS),
+    responses=documented(*BODY, HASHES, Code.INVALID_CREDENTIALS),
 )
 async def login(body: Credentials, client: AnyClient) -> Response:
     """An unknown address and a wrong password get the same answer."""
@@ -60,7 +64,10 @@ async def login(body: Credentials, client: AnyClient) -> Response:
     responses=documented(*BODY, Code.INVALID_REFRESH_TOKEN),
 )
 async def refresh(body: RefreshToken, client: AnyClient) -> Response:
-    """A refresh token can be used once; one that comes back ends all tokens of its login."""
+    """A refresh token can be used once. Within 30 seconds it can be used again, should the first answer have got lost.
+
+    One that comes back later ends all tokens of its login.
+    """
     return Tokens.of(await client.ask(body.command())).response(headers=NEVER_STORED)
 
 

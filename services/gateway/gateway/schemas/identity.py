@@ -13,7 +13,8 @@ from gateway.schemas.shown import Body, Shown, example
 
 
 def _folded(email: str) -> str:
-    return unicodedata.normalize("NFC", email).casefold()
+    # Letters that look alike are one, like full-width ones; once more, since folding may leave what can be composed.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
 class Registration(Body):

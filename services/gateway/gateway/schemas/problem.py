@@ -24,5 +24,8 @@ class Problem(BaseModel):
     error_code: str
     timestamp: datetime
     errors: list[Invalid] | None = Field(default=None, description="With `VALIDATION_ERROR`: what is wrong, and where.")
-    retry_after: int | None = Field(default=None, description="With 429 and 503: seconds after which to try again.")
+    retry_after: int | None = Field(
+        default=None,
+        description="With 429 and 503: seconds after which to try again; none where that may do something twice.",
+    )
     run_id: str | None = Field(default=None, description="With a failed query: its run, which can still be read.")

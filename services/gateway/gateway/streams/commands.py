@@ -16,7 +16,7 @@ from runtime.bus import Unavailable
 
 from gateway import translation
 from gateway.auth.callers import User
-from gateway.bodies import holds_nul
+from gateway.bodies import unfit
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
 from gateway.schemas.approvals import SpokenDecision
@@ -54,8 +54,8 @@ class Commands:
         return replace(await self._answer(message.get("type"), message.get("data", {})), to=name)
 
     async def _answer(self, kind: object, data: object) -> Reply:
-        if holds_nul(data):
-            return _error(EdgeCode.VALIDATION_ERROR, "data: Text may not hold NUL characters.")
+        if reason := unfit(data):
+            return _error(EdgeCode.VALIDATION_ERROR, f"data: {reason[1]}.")
         match kind:
             case "ping":
                 return Reply("pong", {})

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.queries import GetSession
-from runtime import clock
 from runtime.bus import Unavailable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -97,7 +96,8 @@ class _Conversation:
 async def _user(socket: WebSocket) -> User:
     gateway = gateway_of(socket)
     token = await gateway.tokens.verify(_presented(socket))
-    return User(gateway.bus, str(clock.new_id()), token)
+    socket.scope["user_id"] = str(token.actor.user_id)
+    return User(gateway.bus, socket.scope["request_id"], token)
 
 
 def _presented(socket: WebSocket) -> str:
