@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
-from contracts.messages import Message, Page, Query
+from contracts.messages import Keyset, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.values import Mode, Order, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
@@ -121,21 +121,18 @@ class GetSession(Query[SessionView]):
     session_id: UUID
 
 
-class ListSessions(Query[Page[SessionSummary]]):
-    """Asks for the actor's sessions, newest first; `after` is the last id of the page before."""
+class ListSessions(Keyset, Query[Page[SessionSummary]]):
+    """Asks for the actor's sessions, newest first."""
 
     subject = "qry.session.list"
     sample = {"status": "active", "limit": 20}
 
     status: SessionStatus | None = None
     mode: Mode | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
-class ListMessages(Query[Page[MessageView]]):
-    """Asks for a session's messages, oldest first, or newest if `desc`; `after` is the last id of the page before."""
+class ListMessages(Keyset, Query[Page[MessageView]]):
+    """Asks for a session's messages, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_messages"
     sample = {"session_id": SESSION, "order": "desc"}
@@ -143,9 +140,6 @@ class ListMessages(Query[Page[MessageView]]):
     session_id: UUID
     run_id: UUID | None = None
     order: Order = "asc"
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class GetMessage(Query[MessageView]):
@@ -158,8 +152,8 @@ class GetMessage(Query[MessageView]):
     message_id: UUID
 
 
-class ListToolCalls(Query[Page[ToolCallView]]):
-    """Asks for a session's tool calls, oldest first, or newest if `desc`; `after` is the last id of the page before."""
+class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
+    """Asks for a session's tool calls, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_tool_calls"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -167,9 +161,6 @@ class ListToolCalls(Query[Page[ToolCallView]]):
     session_id: UUID
     run_id: UUID | None = None
     order: Order = "asc"
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class GetToolCall(Query[ToolCallView]):
@@ -202,17 +193,14 @@ class GetRunSummary(Query[RunSummary]):
     run_id: UUID
 
 
-class ListRuns(Query[Page[RunSummary]]):
-    """Asks for a session's runs, newest first; `after` is the last id of the page before."""
+class ListRuns(Keyset, Query[Page[RunSummary]]):
+    """Asks for a session's runs, newest first."""
 
     subject = "qry.session.list_runs"
     sample = {"session_id": SESSION, "status": "queued"}
 
     session_id: UUID
     status: RunStatus | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class CountSessions(Query[dict[str, int]]):

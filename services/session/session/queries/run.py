@@ -12,6 +12,7 @@ from eventing.database import Row
 from eventing.handling import Handlers
 
 from session.queries.filters import Filters
+from session.queries.paging import Listing
 from session.queries.shown import PREVIEW, TOOL_USE
 from session.queries.visible import Context, visible
 
@@ -23,6 +24,8 @@ RUN = "r.id, r.session_id, r.status, r.attempt, r.error_code, r.error_detail, r.
 )
 
 SUMMARY = f"{RUN}, left(r.message, {PREVIEW}) AS message"
+
+LISTING = Listing(SUMMARY, "runs r", Code.RUN_NOT_FOUND)
 
 answers = Handlers()
 
@@ -65,13 +68,8 @@ async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
     await visible(query.session_id, context)
     filters = Filters(session_id=query.session_id, status=query.status)
     total = await context.database.fetchval(f"SELECT count(*) FROM runs WHERE {filters.where}", *filters.values)
-    filters.add("id < {}", query.after)
-    rows = await context.database.fetch(
-        f"SELECT {SUMMARY} FROM runs r WHERE {filters.where} "
-        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total)
+    rows, more = await LISTING.page(query, Filters(session_id=query.session_id), filters, context)
+    return Page(items=[RunSummary.model_validate(_run(row)) for row in rows], total=total, more=more)
 
 
 def _missing(query: GetRun | GetRunSummary) -> Refusal:

@@ -4,15 +4,19 @@
 # Statements are put together from the constants of this file; values are always parameters.
 
 from contracts.messages import Page
+from contracts.refusals import Code
 from contracts.session.queries import CountSessions, GetSession, ListSessions, SessionSummary, SessionView
 from eventing.database import Row
 from eventing.handling import Handlers
 
 from session.queries.filters import Filters
+from session.queries.paging import Listing
 from session.queries.visible import Context, owner, visible
 
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
+
+LISTING = Listing(SUMMARY, "sessions", Code.SESSION_NOT_FOUND)
 
 answers = Handlers()
 
@@ -30,13 +34,8 @@ async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSu
     total = await context.database.fetchval(
         f"SELECT coalesce(sum(n), 0)::bigint FROM session_counts WHERE {filters.where}", *filters.values
     )
-    filters.add("id < {}", query.after)
-    rows = await context.database.fetch(
-        f"SELECT {SUMMARY} FROM sessions WHERE {filters.where} "
-        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[SessionSummary.model_validate(_shown(row)) for row in rows], total=total)
+    rows, more = await LISTING.page(query, Filters(user_id=owner(context)), filters, context)
+    return Page(items=[SessionSummary.model_validate(_shown(row)) for row in rows], total=total, more=more)
 
 
 @answers
