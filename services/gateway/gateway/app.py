@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
+from gateway.parameters import only_known
 from gateway.routes import (
     approvals,
     archives,
@@ -71,7 +72,7 @@ def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
     )
     app.state.gateway = gateway
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(only_known)] if router.prefix.startswith("/api/") else [])
     documentation.add(app)
     console.add(app)
     app.add_middleware(Edge)
