@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from contracts.messages import Keyset, Message, Page, Query
 from contracts.refusals import Code
@@ -104,12 +104,17 @@ class RunSummary(Message):
 
 
 class RunView(RunSummary):
-    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+    """One query and what came of it.
+
+    `text` is the agent's last words, and `message_id` the message that has them; when it only used tools, its last
+    message. `more_tool_calls` tells that it made more calls than `tool_calls` has: the list of tool calls goes on.
+    """
 
     message_id: UUID | None
     text: str
     structured_output: JsonValue
     tool_calls: list[ToolUseView]
+    more_tool_calls: bool = False
 
 
 class GetSession(Query[SessionView]):
@@ -201,6 +206,22 @@ class ListRuns(Keyset, Query[Page[RunSummary]]):
 
     session_id: UUID
     status: RunStatus | None = None
+
+
+class FindSessions(Query[list[UUID]]):
+    """Asks which of these sessions exist for the actor."""
+
+    subject = "qry.session.find"
+    sample = {"session_ids": [SESSION]}
+
+    session_ids: list[UUID] = Field(max_length=1000)
+
+
+class CheckSession(Query[dict[str, str]]):
+    """Asks what the service depends on, and how that is: `ok`, or what is wrong."""
+
+    subject = "qry.session.check"
+    sample = {}
 
 
 class CountSessions(Query[dict[str, int]]):

@@ -3,11 +3,22 @@
 # ruff: noqa: S608
 # Statements are put together from the constants of this file; values are always parameters.
 
+from uuid import UUID
+
 from contracts.messages import Page
 from contracts.refusals import Code
-from contracts.session.queries import CountSessions, GetSession, ListSessions, SessionSummary, SessionView
+from contracts.session.queries import (
+    CheckSession,
+    CountSessions,
+    FindSessions,
+    GetSession,
+    ListSessions,
+    SessionSummary,
+    SessionView,
+)
 from eventing.database import Row
 from eventing.handling import Handlers
+from runtime.health import Health
 
 from session.queries.filters import Filters
 from session.queries.paging import Listing
@@ -41,8 +52,23 @@ async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSu
 @answers
 async def count_sessions(_query: CountSessions, context: Context) -> dict[str, int]:
     """Give how many sessions are in each status."""
-    rows = await context.database.fetch("SELECT status, sum(n)::bigint AS n FROM session_counts GROUP BY status")
+    rows = await context.database.fetch("SELECT status, sum(n)::bigint AS n FROM session_totals GROUP BY status")
     return {row["status"]: row["n"] for row in rows}
+
+
+@answers
+async def find_sessions(query: FindSessions, context: Context) -> list[UUID]:
+    """Return those of the ids that are sessions which the actor may see."""
+    filters = Filters(user_id=owner(context))
+    filters.add("id = ANY({})", query.session_ids)
+    rows = await context.database.fetch(f"SELECT id FROM sessions WHERE {filters.where}", *filters.values)
+    return [row["id"] for row in rows]
+
+
+@answers
+async def check_session(_query: CheckSession, context: Context) -> dict[str, str]:
+    """Return what this service depends on, and how that is."""
+    return await Health({"database": context.database.check}).report()
 
 
 def _shown(row: Row) -> Row:
