@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
+from gateway.head import Head
 from gateway.parameters import only_known
 from gateway.routes import (
     approvals,
@@ -75,6 +76,7 @@ def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:
         app.include_router(router, dependencies=[Depends(only_known)] if router.prefix.startswith("/api/") else [])
     documentation.add(app)
     console.add(app)
+    app.add_middleware(Head)
     app.add_middleware(Edge)
     if origins:
         app.add_middleware(

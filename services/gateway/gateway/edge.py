@@ -90,7 +90,7 @@ class _Exchange:
         await self._send(message)
 
     def close(self) -> None:
-        path: str = getattr(self.scope.get("route"), "path", metrics.UNMATCHED)
+        path: str = getattr(self.scope.get("route"), "path_format", metrics.UNMATCHED)
         method: str = self.scope["method"]
         seconds = time.perf_counter() - self.started
         metrics.count(method, path, self.status, seconds)

@@ -2,20 +2,22 @@
 
 from typing import Any
 
-from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
 
 
-async def only_known(request: Request) -> None:
+async def only_known(connection: HTTPConnection) -> None:
     """Make sure that the operation has every query parameter of the request.
 
     Raises:
         RequestValidationError: it does not have all of them.
     """
-    named = request.query_params.keys()
-    if named and (unknown := sorted(named - _known(request.scope["route"]))):
+    named = connection.query_params.keys()
+    if connection.scope["type"] != "http":  # sockets are refused after they are accepted: browsers tell no status
+        return
+    if named and (unknown := sorted(named - _known(connection.scope["route"]))):
         raise RequestValidationError(list(map(unknown_parameter, unknown)))
 
 

@@ -22,10 +22,12 @@ class EdgeCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     NOT_RESUMABLE = "NOT_RESUMABLE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
+    TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -80,10 +82,12 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
     EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
+    EdgeCode.NOT_ACCEPTABLE: (406, "Not in a media type that the client takes"),
     EdgeCode.NOT_FOUND: (404, "There is nothing here"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
+    EdgeCode.TOO_MANY_STREAMS: (429, "Too many open streams"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
     EdgeCode.UNAVAILABLE: (503, "Not now"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from runtime.process import ProcessSettings
 
 _ORIGIN = re.compile(r"\*|https?://[^\s/,*?#@]+")
@@ -28,6 +28,7 @@ class Settings(ProcessSettings):
     ask_timeout_seconds: PositiveFloat = 5.0
     query_wait_seconds: PositiveFloat = 900.0
     stream_heartbeat_seconds: PositiveFloat = 15.0
+    streams_per_user: PositiveInt = 50
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
 
     @property

@@ -17,6 +17,7 @@ from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+NOTHING_SAID = NewArchive()
 MEDIA_TYPES = {
     "gzip": "application/gzip",
     "bzip2": "application/x-bzip2",
@@ -44,7 +45,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
         Code.STORAGE_FAILED,
     ),
 )
-async def archive(session_id: UUID, body: NewArchive, caller: Caller, request: Request) -> Response:
+async def archive(session_id: UUID, caller: Caller, request: Request, body: NewArchive = NOTHING_SAID) -> Response:
     """Closes the session and packs its files; the answer comes when that is done. The conversation stays readable.
 
     From now on the files are in the archive alone, and queries are refused with 409 `SESSION_ARCHIVED`, until the

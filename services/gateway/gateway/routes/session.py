@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.preferences import preferred
+from gateway.preferences import preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import (
@@ -24,7 +24,6 @@ from gateway.schemas.session import (
 )
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
-from gateway.streams.events import accepts_events
 from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
@@ -35,6 +34,7 @@ PREFER: dict[str, Any] = {
     "description": "`respond-async`: do not wait for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
+NOTHING_SAID = NewFork()
 OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
@@ -135,6 +135,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
         Code.RUN_TIMEOUT,
         EdgeCode.ANSWER_NOT_READY,
         EdgeCode.NOT_RESUMABLE,
+        EdgeCode.TOO_MANY_STREAMS,
     ),
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
@@ -147,7 +148,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     if request.headers.get("last-event-id"):
         detail = f"Nothing was asked. To go on behind this event, GET /api/v1/sessions/{session_id}/events with it."
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
-    if accepts_events(request):
+    if prefers_events(request):
         return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
     if preferred(request, "respond-async"):
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
@@ -179,7 +180,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         Code.STORAGE_FAILED,
     ),
 )
-async def fork(session_id: UUID, body: NewFork, caller: Caller, request: Request) -> Response:
+async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NOTHING_SAID) -> Response:
     """A new session with a copy of the conversation and the files; the two go on independently.
 
     `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep

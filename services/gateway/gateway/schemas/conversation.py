@@ -108,6 +108,14 @@ class Metrics(Usage, Shown):
     cost_usd: Money = Decimal(0)
 
 
+MoreToolCalls = Annotated[
+    bool,
+    Field(
+        description="Whether the agent made more tool calls than these 400; "
+        "`GET …/tool-calls?run_id=…&after=<id of the last one>` lists the others."
+    ),
+]
+
 _RUN: dict[str, Any] = {
     "id": RUN,
     "session_id": SESSION,
@@ -132,10 +140,12 @@ class Run(RunView, Shown):
             "text": "All is well.",
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "more_tool_calls": False,
         }
     )
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+    more_tool_calls: MoreToolCalls = False
 
 
 class RunListed(RunSummary, Shown):
@@ -187,6 +197,7 @@ class Answer(Shown):
             "content": {"type": "text", "text": "All is well."},
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "more_tool_calls": False,
             "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
         }
     )
@@ -197,6 +208,7 @@ class Answer(Shown):
     content: TextContent
     structured_output: JsonValue
     tool_calls: list[ToolUse]
+    more_tool_calls: MoreToolCalls
     metrics: Metrics
 
     @classmethod
@@ -210,5 +222,6 @@ class Answer(Shown):
             content=TextContent(text=run.text),
             structured_output=run.structured_output,
             tool_calls=[ToolUse.model_construct(None, **vars(call)) for call in run.tool_calls],
+            more_tool_calls=run.more_tool_calls,
             metrics=Metrics.of(run.usage),
         )
