@@ -20,11 +20,13 @@ from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from runtime import clock
+
 BATCH = 100
 BATCH_BYTES = 1024 * 1024
 """How much comes at once; a message that is larger comes alone."""
 FETCH_TIMEOUT = 5.0
-INACTIVE = 60.0
+INACTIVE = 30.0
 NOTHING_THERE = ("404", "408")
 
 
@@ -47,7 +49,9 @@ async def messages(
         Purged: with `stored`, not all that was there was given, though all that is left of it.
         Lost, nats.errors.Error: start it again, behind the last message that was given.
     """
+    name = f"ordered-{clock.new_id()}"  # ours, so that also one that we never heard of can be removed
     config = ConsumerConfig(
+        name=name,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
         filter_subject=subject,
@@ -56,12 +60,11 @@ async def messages(
         num_replicas=1,
         inactive_threshold=INACTIVE,
     )
-    consumer = await js.add_consumer(stream, config)
-    name, there = consumer.name, consumer.num_pending or 0
-    newest = (await js.stream_info(stream)).state.last_seq if stored else 0
     puller = _Puller(cast(Any, js)._nc, stream, name, wait=not stored)  # noqa: SLF001  the connection, which it does not show
-    given, left = 0, there
     try:
+        there = (await js.add_consumer(stream, config)).num_pending or 0
+        newest = (await js.stream_info(stream)).state.last_seq if stored else 0
+        given, left = 0, there
         await puller.open()
         while not stored or given < there:
             batch = await puller.pull(max(1, min(left, BATCH)))
@@ -76,10 +79,8 @@ async def messages(
                 raise Lost(f"{stream}: {there - given} messages that were there did not come")
             if gone:
                 raise Purged(f"{stream}: some of {there} messages behind {after} are gone")
-    finally:  # should this fail, the consumer goes when it was inactive for a while
-        with suppress(Error, OSError):
-            await puller.close()
-            await js.delete_consumer(stream, name)
+    finally:
+        await puller.close()
 
 
 class _Puller:
@@ -87,6 +88,7 @@ class _Puller:
 
     def __init__(self, client: Client, stream: str, consumer: str, *, wait: bool) -> None:
         self.client, self.inbox = cast(Any, client), client.new_inbox()
+        self.stream, self.consumer = stream, consumer
         self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._subscription: Any = None
         self._waiting: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
@@ -96,8 +98,15 @@ class _Puller:
         self._subscription = await self.client.subscribe(f"{self.inbox}.*")
 
     async def close(self) -> None:
-        if self._subscription:
-            await self._subscription.unsubscribe()
+        """Remove the consumer. One that is not there yet, or should that fail, goes when it was inactive for a while.
+
+        The server's answer is not awaited: a reader that is cancelled again meanwhile would leave the consumer.
+        """
+        with suppress(Error, OSError):
+            subject = f"$JS.API.CONSUMER.DELETE.{self.stream}.{self.consumer}"
+            await self.client.publish(subject, reply=f"{self.inbox}.deleted")  # without a reply it is not done
+            if self._subscription:
+                await self._subscription.unsubscribe()
 
     async def pull(self, most: int) -> list[Msg]:
         """Give what is there, or nothing. Who waits asks for no more than is there, or for one: it waits for all."""

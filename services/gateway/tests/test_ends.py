@@ -1,6 +1,7 @@
 """How streams of deleted sessions end, what of them is told again, and how many streams there may be."""
 
 import asyncio
+from uuid import UUID
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from contracts.refusals import Code
 from contracts.session.events import RunRequested, RunStarted, SessionCreated, SessionDeleted
 from contracts.session.queries import FindSessions, GetSession
 from gateway.settings import Settings
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services
@@ -97,6 +99,19 @@ async def test_stored_events_are_not_told_while_nobody_knows_whether_their_sessi
         assert [event.event for event in await follower.rest()] == ["error"]
 
 
+async def test_closed_streams_leave_no_consumer_on_the_bus(base_url: str, services: Services, door: Door):
+    for _ in range(300):
+        await services.record(RunStarted.example())
+    for number in range(30):
+        token = services.token(sub=str(UUID(int=number)))  # a user each: so many streams may close at once
+        async with following(base_url, token, params={"after": str(number)}):
+            pass
+    await eventually(lambda: not door.gateway.streams.open)
+    async with asyncio.timeout(10):
+        while (await services.js.stream_info("EVT_SESSION")).state.consumer_count:  # noqa: ASYNC110  the bus knows
+            await asyncio.sleep(0.05)
+
+
 async def test_a_user_has_so_many_streams_and_no_more(base_url: str, services: Services, client: httpx.AsyncClient):
     token = services.token()
     async with following(base_url, token, EVENTS), following(base_url, token, MINE):
@@ -113,8 +128,6 @@ async def test_a_stream_that_ended_makes_room_for_another(base_url: str, service
     token = services.token()
     async with following(base_url, token), following(base_url, token):
         pass
-    async with asyncio.timeout(10):
-        while door.gateway.streams.open:  # noqa: ASYNC110  what changes it cannot tell
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not door.gateway.streams.open)
     async with following(base_url, token):
         pass
