@@ -1,16 +1,14 @@
 """The HTTP application."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import Depends, FastAPI
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from fastapi import Depends
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
 from gateway.head import Head
+from gateway.openapi import Api
 from gateway.parameters import only_known
 from gateway.routes import (
     approvals,
@@ -26,7 +24,6 @@ from gateway.routes import (
     template,
     workspace,
 )
-from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
@@ -37,25 +34,6 @@ ROUTERS = (
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
-REFERENCE = "#/components/schemas/{model}"
-
-
-class Api(FastAPI):
-    """FastAPI, with the one shape of errors in its documentation."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document; made once."""
-        if not self.openapi_schema:
-            shapes: dict[str, Any] = super().openapi()["components"]["schemas"]
-            shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
-            for shown in _responses():  # whose examples lost their nulls on the way
-                shapes[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
-        return super().openapi()
-
-
-def _responses() -> Iterator[type[BaseModel]]:
-    for router in ROUTERS:
-        yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
 def create_app(gateway: Gateway, origins: Sequence[str] = ()) -> Api:

@@ -152,4 +152,14 @@ def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+def headed(
+    responses: dict[int | str, dict[str, Any]], headers: Mapping[int, tuple[str, ...]]
+) -> dict[int | str, dict[str, Any]]:
+    """Add, for OpenAPI, which headers the responses with a status have besides those that all have."""
+    for status, names in headers.items():
+        references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        responses.setdefault(status, {}).setdefault("headers", {}).update(references)
+    return responses
+
+
 _EXAMPLE_TIME = datetime(2026, 11, 25, 9, tzinfo=UTC)

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.downloads import GIVEN_BYTES, Download
-from gateway.problems import EdgeCode, Problem, documented
+from gateway.downloads import Download, given
+from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archives import Archive, NewArchive
 from gateway.waits import settled
 
@@ -77,8 +77,11 @@ async def show(session_id: UUID, caller: Caller) -> Response:
     operation_id="downloadArchive",
     summary="Download the archive of a session",
     response_class=Response,
-    responses=GIVEN_BYTES
-    | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+    responses=headed(
+        given(*MEDIA_TYPES.values())
+        | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+        {416: ("Content-Range",)},
+    ),
 )
 async def download(session_id: UUID, caller: Caller, request: Request) -> Response:
     """`Range`, `If-Range` and `If-None-Match` are understood."""

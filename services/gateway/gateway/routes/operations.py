@@ -7,7 +7,7 @@ from contracts.identity.queries import CheckIdentity
 from contracts.messages import Query
 from contracts.session.queries import CheckSession
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from runtime.bus import Unavailable
@@ -96,8 +96,8 @@ async def ready(request: Request) -> Response:
     "/metrics",
     operation_id="getMetrics",
     summary="Give all metrics",
-    response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"example": 'sessions_total{status="active"} 12.0\n'}}}},
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {"example": 'sessions_total{status="active"} 12.0\n'}}}},
 )
 async def scrape(request: Request) -> Response:
     """In Prometheus' text format."""

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.preferences import preferred, prefers_events
-from gateway.problems import EdgeCode, Problem, documented
+from gateway.preferences import EVENTS, preferred, prefers_events
+from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import (
     NewFork,
@@ -28,6 +28,7 @@ from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
@@ -36,6 +37,42 @@ PREFER: dict[str, Any] = {
 }
 NOTHING_SAID = NewFork()
 OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
+
+QUERY_RESPONSES = headed(
+    {
+        200: {"content": {EVENTS: {"schema": {"type": "string"}, "example": RUN_EVENTS}}},
+        202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"},
+    }
+    | documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
+        Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
+        Code.SESSION_PAUSED,
+        Code.QUEUE_FULL,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
+        Code.MODEL_ERROR,
+        Code.OUTPUT_NOT_VALID,
+        Code.AGENT_FAILED,
+        Code.BUDGET_EXCEEDED,
+        Code.RUN_CANCELLED,
+        Code.RUN_INTERRUPTED,
+        Code.RUN_TIMEOUT,
+        EdgeCode.ANSWER_NOT_READY,
+        EdgeCode.NOT_RESUMABLE,
+        EdgeCode.TOO_MANY_STREAMS,
+    ),
+    {
+        200: ("Location", "Cache-Control"),
+        202: ("Location", "Preference-Applied"),
+        503: ("Location",),
+        504: ("Location",),
+    },
+)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -46,7 +83,9 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND),
+    responses=headed(
+        documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}
+    ),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -113,30 +152,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     summary="Ask the agent, and wait for its answer",
     openapi_extra={"parameters": [PREFER]},
     response_model=Answer,
-    responses={202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"}}
-    | documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
-        Code.SESSION_NOT_FOUND,
-        Code.SESSION_BUSY,
-        Code.SESSION_NOT_READY,
-        Code.SESSION_ARCHIVED,
-        Code.SESSION_PAUSED,
-        Code.QUEUE_FULL,
-        Code.WORKSPACE_FULL,
-        Code.STORAGE_FAILED,
-        Code.MODEL_ERROR,
-        Code.OUTPUT_NOT_VALID,
-        Code.AGENT_FAILED,
-        Code.BUDGET_EXCEEDED,
-        Code.RUN_CANCELLED,
-        Code.RUN_INTERRUPTED,
-        Code.RUN_TIMEOUT,
-        EdgeCode.ANSWER_NOT_READY,
-        EdgeCode.NOT_RESUMABLE,
-        EdgeCode.TOO_MANY_STREAMS,
-    ),
+    responses=QUERY_RESPONSES,
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
@@ -167,17 +183,20 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     summary="Fork a session",
     status_code=201,
     response_model=Session,
-    responses=documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
-        Code.SESSION_NOT_FOUND,
-        Code.MESSAGE_NOT_FOUND,
-        Code.SESSION_BUSY,
-        Code.SESSION_NOT_READY,
-        Code.SESSION_ARCHIVED,
-        Code.WORKSPACE_FULL,
-        Code.STORAGE_FAILED,
+    responses=headed(
+        documented(
+            *TOKEN,
+            *BODY,
+            EdgeCode.FORBIDDEN,
+            Code.SESSION_NOT_FOUND,
+            Code.MESSAGE_NOT_FOUND,
+            Code.SESSION_BUSY,
+            Code.SESSION_NOT_READY,
+            Code.SESSION_ARCHIVED,
+            Code.WORKSPACE_FULL,
+            Code.STORAGE_FAILED,
+        ),
+        {201: ("Location",)},
     ),
 )
 async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NOTHING_SAID) -> Response:

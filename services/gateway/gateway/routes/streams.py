@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
 from gateway.auth.bearer import Caller
 from gateway.preferences import takes_events
-from gateway.problems import EdgeCode, Problem, documented
+from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.state import gateway_of
 from gateway.streams import SERVICES
 from gateway.streams.events import EventStream, followed
@@ -24,9 +24,13 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events, until one side ends it.", "content": {"text/event-stream": {"example": EXAMPLE}}}
 }
 
-After = Annotated[str | None, Query(description="The id of the last event seen; 0 for all that is there.")]
-Types = Annotated[str | None, Query(description="Names, with `*` for any letters, separated by commas.")]
-LastEventId = Annotated[str | None, Header(description="As `after`; wins over it.")]
+After = Annotated[
+    str | None, Query(description="The id of the last event seen; 0 for all that is there.", examples=["345"])
+]
+Types = Annotated[
+    str | None, Query(description="Names, with `*` for any letters, separated by commas.", examples=["session.run_*"])
+]
+LastEventId = Annotated[str | None, Header(description="As `after`; wins over it.", examples=["345"])]
 
 router = APIRouter(prefix="/api/v1", tags=["Streams"])
 
@@ -36,7 +40,7 @@ router = APIRouter(prefix="/api/v1", tags=["Streams"])
     operation_id="streamSession",
     summary="Follow a session",
     response_class=Response,
-    responses=EVENTS | documented(*OPENING, Code.SESSION_NOT_FOUND),
+    responses=headed(EVENTS | documented(*OPENING, Code.SESSION_NOT_FOUND), {200: ("Cache-Control",)}),
 )
 async def session_events(
     session_id: UUID,
@@ -61,7 +65,7 @@ async def session_events(
     operation_id="streamEvents",
     summary="Follow all that is yours",
     response_class=Response,
-    responses=EVENTS | documented(*OPENING),
+    responses=headed(EVENTS | documented(*OPENING), {200: ("Cache-Control",)}),
 )
 async def events(
     caller: Caller,

@@ -64,7 +64,7 @@ class ConversationWindow(KeysetWindow):
     """Which part of a conversation is asked for."""
 
     run_id: Annotated[UUID | None, Field(description="Give only what belongs to this run.")] = None
-    order: Annotated[Order, Field(description="`desc`: newest first.")] = "asc"
+    order: Annotated[Order, Field(description="`desc`: newest first.", examples=["desc"])] = "asc"
 
 
 class MessagePage(PageShown[MessageView]):
@@ -159,7 +159,9 @@ class RunListed(RunSummary, Shown):
 class RunWindow(KeysetWindow):
     """Which runs are asked for."""
 
-    status: Annotated[RunStatus | None, Field(description="Give only runs with this status.")] = None
+    status: Annotated[
+        RunStatus | None, Field(description="Give only runs with this status.", examples=["completed"])
+    ] = None
 
 
 class RunPage(PageShown[RunListed]):
