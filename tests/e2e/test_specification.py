@@ -71,9 +71,11 @@ def differences(shown: Any, given: Any, place: str = "") -> list[str]:
         if shown and not given:
             return [f"{place} is empty"]
         return differences(shown[0], given[0], f"{place}[0]") if shown else []
-    kinds = (int, float) if isinstance(shown, float) else cast(type[Any], type(shown))
-    alike = isinstance(given, kinds)
-    return [] if alike else [f"{place} is {given!r}, not like {shown!r}"]
+    return [] if _alike(shown, given) else [f"{place} is {given!r}, not like {shown!r}"]
+
+
+def _alike(shown: Any, given: Any) -> bool:
+    return isinstance(given, int | float) if isinstance(shown, float) else type(shown) is type(given)
 
 
 class Reader:
