@@ -8,6 +8,7 @@ It pulls on its own, since nats-py's `fetch` cannot say how many bytes it is rea
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 
 from runtime import clock
 
@@ -49,7 +50,7 @@ async def messages(
         Purged: with `stored`, not all that was there was given, though all that is left of it.
         Lost, nats.errors.Error: start it again, behind the last message that was given.
     """
-    name = f"ordered-{clock.new_id()}"  # ours, so that also one that we never heard of can be removed
+    name = f"ordered-{clock.new_id()}"
     config = ConsumerConfig(
         name=name,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -61,8 +62,9 @@ async def messages(
         inactive_threshold=INACTIVE,
     )
     puller = _Puller(cast(Any, js)._nc, stream, name, wait=not stored)  # noqa: SLF001  the connection, which it does not show
+    creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
     try:
-        there = (await js.add_consumer(stream, config)).num_pending or 0
+        there = (await asyncio.shield(creating)).num_pending or 0
         newest = (await js.stream_info(stream)).state.last_seq if stored else 0
         given, left = 0, there
         await puller.open()
@@ -79,8 +81,24 @@ async def messages(
                 raise Lost(f"{stream}: {there - given} messages that were there did not come")
             if gone:
                 raise Purged(f"{stream}: some of {there} messages behind {after} are gone")
-    finally:
+    finally:  # not awaited: a reader that is cancelled, even again and again, leaves no consumer behind
+        tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
+        _tidying.add(tidying)
+        tidying.add_done_callback(_tidying.discard)
+
+
+_tidying = set[asyncio.Task[None]]()
+"""The loop itself does not keep its tasks. Each of these takes a few requests, and so ends within seconds."""
+
+
+async def _tidy_up(js: JetStreamContext, puller: "_Puller", creating: "asyncio.Task[ConsumerInfo]") -> None:
+    """Remove a consumer, once it is certain to be there; should that fail, it goes when it was inactive for a while."""
+    with suppress(Error, OSError):
         await puller.close()
+    with suppress(Error, OSError):
+        await creating
+    with suppress(Error, OSError):
+        await js.delete_consumer(puller.stream, puller.consumer)
 
 
 class _Puller:
@@ -98,15 +116,8 @@ class _Puller:
         self._subscription = await self.client.subscribe(f"{self.inbox}.*")
 
     async def close(self) -> None:
-        """Remove the consumer. One that is not there yet, or should that fail, goes when it was inactive for a while.
-
-        The server's answer is not awaited: a reader that is cancelled again meanwhile would leave the consumer.
-        """
-        with suppress(Error, OSError):
-            subject = f"$JS.API.CONSUMER.DELETE.{self.stream}.{self.consumer}"
-            await self.client.publish(subject, reply=f"{self.inbox}.deleted")  # without a reply it is not done
-            if self._subscription:
-                await self._subscription.unsubscribe()
+        if self._subscription:
+            await self._subscription.unsubscribe()
 
     async def pull(self, most: int) -> list[Msg]:
         """Give what is there, or nothing. Who waits asks for no more than is there, or for one: it waits for all."""
