@@ -7,7 +7,6 @@ from uuid import UUID
 from contracts.messages import Page
 from contracts.samples import SESSION
 from pydantic import AfterValidator, BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from gateway.schemas.shown import Shown
@@ -19,9 +18,7 @@ LONGEST_SHORT_LIST = 20_000
 
 def _bounded(skip: int) -> int:
     if skip > LARGEST_SKIP:
-        raise PydanticCustomError(
-            "skip_too_large", "Input should be at most {most}: use `after` to read further", {"most": LARGEST_SKIP}
-        )
+        raise ValueError(f"skip at most {LARGEST_SKIP} items: use `after` to read further")
     return skip
 
 
@@ -69,7 +66,7 @@ class KeysetWindow(Window):
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
         if sum(map(bool, (self.skip, self.after, self.before))) > 1:
-            raise PydanticCustomError("one_place", "Use only one of `skip`, `after` and `before`")
+            raise ValueError("use only one of `skip`, `after` and `before`")
         return self
 
     def links(self, path: str, page: Page[Any]) -> "Links":
