@@ -87,11 +87,24 @@ class Actor(Message):
         return self.role == "admin" or self.user_id == owner
 
 
+class Keyset(Message):
+    """Which part of a long list is asked for: what comes after or before the item with an id, or after `skip` items."""
+
+    after: UUID | None = None
+    before: UUID | None = None
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
 class Page[T](Message):
-    """One page of a list: `total` counts all that match, not the page."""
+    """One page of a list: `total` counts all that match, not the page.
+
+    `more` tells whether the list goes on after the last item; of a page `before` an item, whether before the first one.
+    """
 
     items: list[T]
     total: int = Field(ge=0)
+    more: bool = False
 
 
 def result_type(message: type[Command[Any] | Query[Any]]) -> Any:

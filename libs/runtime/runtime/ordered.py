@@ -8,6 +8,7 @@ It pulls on its own, since nats-py's `fetch` cannot say how many bytes it is rea
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -18,13 +19,15 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+
+from runtime import clock
 
 BATCH = 100
 BATCH_BYTES = 1024 * 1024
 """How much comes at once; a message that is larger comes alone."""
 FETCH_TIMEOUT = 5.0
-INACTIVE = 60.0
+INACTIVE = 30.0
 NOTHING_THERE = ("404", "408")
 
 
@@ -47,7 +50,9 @@ async def messages(
         Purged: with `stored`, not all that was there was given, though all that is left of it.
         Lost, nats.errors.Error: start it again, behind the last message that was given.
     """
+    name = f"ordered-{clock.new_id()}"
     config = ConsumerConfig(
+        name=name,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
         filter_subject=subject,
@@ -56,12 +61,12 @@ async def messages(
         num_replicas=1,
         inactive_threshold=INACTIVE,
     )
-    consumer = await js.add_consumer(stream, config)
-    name, there = consumer.name, consumer.num_pending or 0
-    newest = (await js.stream_info(stream)).state.last_seq if stored else 0
     puller = _Puller(cast(Any, js)._nc, stream, name, wait=not stored)  # noqa: SLF001  the connection, which it does not show
-    given, left = 0, there
+    creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
     try:
+        there = (await asyncio.shield(creating)).num_pending or 0
+        newest = (await js.stream_info(stream)).state.last_seq if stored else 0
+        given, left = 0, there
         await puller.open()
         while not stored or given < there:
             batch = await puller.pull(max(1, min(left, BATCH)))
@@ -76,10 +81,24 @@ async def messages(
                 raise Lost(f"{stream}: {there - given} messages that were there did not come")
             if gone:
                 raise Purged(f"{stream}: some of {there} messages behind {after} are gone")
-    finally:  # should this fail, the consumer goes when it was inactive for a while
-        with suppress(Error, OSError):
-            await puller.close()
-            await js.delete_consumer(stream, name)
+    finally:  # not awaited: a reader that is cancelled, even again and again, leaves no consumer behind
+        tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
+        _tidying.add(tidying)
+        tidying.add_done_callback(_tidying.discard)
+
+
+_tidying = set[asyncio.Task[None]]()
+"""The loop itself does not keep its tasks. Each of these takes a few requests, and so ends within seconds."""
+
+
+async def _tidy_up(js: JetStreamContext, puller: "_Puller", creating: "asyncio.Task[ConsumerInfo]") -> None:
+    """Remove a consumer, once it is certain to be there; should that fail, it goes when it was inactive for a while."""
+    with suppress(Error, OSError):
+        await puller.close()
+    with suppress(Error, OSError):
+        await creating
+    with suppress(Error, OSError):
+        await js.delete_consumer(puller.stream, puller.consumer)
 
 
 class _Puller:
@@ -87,6 +106,7 @@ class _Puller:
 
     def __init__(self, client: Client, stream: str, consumer: str, *, wait: bool) -> None:
         self.client, self.inbox = cast(Any, client), client.new_inbox()
+        self.stream, self.consumer = stream, consumer
         self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._subscription: Any = None
         self._waiting: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}

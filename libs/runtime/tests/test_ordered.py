@@ -29,6 +29,13 @@ async def read(js: JetStreamContext, after: int, subject: str = ">") -> list[str
         return [message.data.decode() async for batch in batches for message in batch]
 
 
+async def gone(js: JetStreamContext) -> None:
+    """Wait until the stream has no consumer, far sooner than the server gives up one that is not used."""
+    async with asyncio.timeout(10):
+        while (await js.stream_info("NUMBERS")).state.consumer_count:  # noqa: ASYNC110  only the server knows
+            await asyncio.sleep(0.05)
+
+
 async def test_what_is_stored_comes_in_order_and_ends(js: JetStreamContext) -> None:
     assert await read(js, 0) == [str(number) for number in range(250)]
 
@@ -52,7 +59,25 @@ async def test_what_comes_is_given_at_once(js: JetStreamContext, monkeypatch: py
 
 async def test_a_reader_leaves_no_consumer_behind(js: JetStreamContext) -> None:
     await read(js, 0)
-    assert (await js.stream_info("NUMBERS")).state.consumer_count == 0
+    await gone(js)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: JetStreamContext, stored: bool) -> None:
+    async def read() -> None:
+        async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=stored)) as batches:
+            async for _ in batches:
+                pass
+
+    for turns in range(60):  # of the event loop, after which it is cancelled, and again while it tidies up
+        async with asyncio.TaskGroup() as tasks:
+            reader = tasks.create_task(read())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for _ in range(3):
+                reader.cancel()
+                await asyncio.sleep(0)
+    await gone(js)
 
 
 async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetStreamContext) -> None:

@@ -1,17 +1,17 @@
 """The HTTP application."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import FastAPI
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from fastapi import Depends
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
 from gateway.edge import Edge
 from gateway.guards import Guards
+from gateway.head import Head
 from gateway.hosts import Hosts
+from gateway.openapi import Api
+from gateway.parameters import only_known
 from gateway.routes import (
     approvals,
     archives,
@@ -26,7 +26,6 @@ from gateway.routes import (
     template,
     workspace,
 )
-from gateway.schemas.problem import Problem
 from gateway.state import Gateway
 
 ROUTERS = (
@@ -38,25 +37,6 @@ DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
 LOCAL_HOSTS = Hosts("localhost", [])
-REFERENCE = "#/components/schemas/{model}"
-
-
-class Api(FastAPI):
-    """FastAPI, with the one shape of errors in its documentation."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Give the OpenAPI document; made once."""
-        if not self.openapi_schema:
-            shapes: dict[str, Any] = super().openapi()["components"]["schemas"]
-            shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
-            for shown in _responses():  # whose examples lost their nulls on the way
-                shapes[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
-        return super().openapi()
-
-
-def _responses() -> Iterator[type[BaseModel]]:
-    for router in ROUTERS:
-        yield from filter(None, (getattr(route, "response_model", None) for route in router.routes))
 
 
 def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS) -> Api:
@@ -74,9 +54,10 @@ def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOC
     )
     app.state.gateway = gateway
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(only_known)] if router.prefix.startswith("/api/") else [])
     documentation.add(app)
     console.add(app)
+    app.add_middleware(Head)
     app.add_middleware(Edge, hosts=hosts)
     if origins:
         app.add_middleware(

@@ -13,20 +13,30 @@ from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from gateway.problems import EdgeCode, Problem
+from gateway.problems import EdgeCode, Problem, headed
 
 type Read = Callable[[int, int, str | None], Awaitable[FilePart]]
 """Reads a part from an offset on, so long, of a file in the state that the tag names."""
 
 UNKNOWN = "application/octet-stream"
-BYTES: dict[str, Any] = {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}}
-GIVEN_BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": BYTES},
-    206: {"description": "The part that the header Range names", "content": BYTES},
-    304: {"description": "The client has this state of the file"},
-}
+STATE = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 _KINDS = mimetypes.MimeTypes(filenames=())  # not those of this machine
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+
+
+def content(*media_types: str) -> dict[str, Any]:
+    """Describe, for OpenAPI, bytes of these media types."""
+    return {each: {"schema": {"type": "string", "format": "binary"}} for each in media_types}
+
+
+def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Describe, for OpenAPI, the answers that a download of one of these media types has."""
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file", "content": content(*media_types)},
+        206: {"description": "The part that the header Range names", "content": content(*media_types)},
+        304: {"description": "The client has this state of the file"},
+    }
+    return headed(responses, {200: STATE, 206: (*STATE, "Content-Range"), 304: STATE})
 
 
 def media_type(name: str) -> str:

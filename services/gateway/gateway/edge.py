@@ -96,7 +96,7 @@ class _Exchange:
         await self._send(message)
 
     def close(self) -> None:
-        path: str = getattr(self.scope.get("route"), "path", metrics.UNMATCHED)
+        path: str = getattr(self.scope.get("route"), "path_format", metrics.UNMATCHED)
         seconds = time.perf_counter() - self.started
         self._count(path, seconds)
         span = trace.get_current_span()

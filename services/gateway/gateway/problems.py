@@ -22,10 +22,12 @@ class EdgeCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     NOT_RESUMABLE = "NOT_RESUMABLE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
+    TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNKNOWN_HOST = "UNKNOWN_HOST"
@@ -85,10 +87,12 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
     EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
+    EdgeCode.NOT_ACCEPTABLE: (406, "Not in a media type that the client takes"),
     EdgeCode.NOT_FOUND: (404, "There is nothing here"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "There are no such bytes"),
+    EdgeCode.TOO_MANY_STREAMS: (429, "Too many open streams"),
     EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
     EdgeCode.UNAVAILABLE: (503, "Not now"),
     EdgeCode.UNKNOWN_HOST: (421, "Unknown host name"),
@@ -151,6 +155,16 @@ def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
         empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
         examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]
         examples[problem.code] = {"summary": problem.title, "value": problem.body("/api/v1/...", _EXAMPLE_TIME)}
+    return responses
+
+
+def headed(
+    responses: dict[int | str, dict[str, Any]], headers: Mapping[int, tuple[str, ...]]
+) -> dict[int | str, dict[str, Any]]:
+    """Add, for OpenAPI, which headers the responses with a status have besides those that all have."""
+    for status, names in headers.items():
+        references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        responses.setdefault(status, {}).setdefault("headers", {}).update(references)
     return responses
 
 

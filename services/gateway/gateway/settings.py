@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from runtime.process import ProcessSettings
 
 _NAME = re.compile(r"\*|[A-Za-z0-9._-]+|\[?[0-9a-fA-F:.]+\]?")
@@ -36,6 +36,7 @@ class Settings(ProcessSettings):
     query_wait_seconds: PositiveFloat = 900.0
     stream_heartbeat_seconds: PositiveFloat = 15.0
     allowed_hosts: Annotated[str, AfterValidator(_names)] = ""
+    streams_per_user: PositiveInt = 50
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
 
     @property

@@ -10,9 +10,10 @@ from starlette.requests import HTTPConnection
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
+from gateway.metrics import SessionTotals
 from gateway.runs import Runs
 from gateway.settings import Settings
-from gateway.streams import Streams
+from gateway.streams import Limits, Streams
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Gateway:
     tokens: Tokens
     runs: Runs
     streams: Streams
+    totals: SessionTotals
 
     @classmethod
     def on(cls, client: Client, settings: Settings) -> Self:
@@ -34,8 +36,9 @@ class Gateway:
         keys, revocations = Keys(bus), Revocations(client)
         runs = Runs(client, longest_wait=settings.query_wait_seconds)
         tokens = Tokens(keys, revocations)
-        streams = Streams(client, tokens, heartbeat=settings.stream_heartbeat_seconds)
-        return cls(settings, bus, keys, revocations, tokens, runs, streams)
+        limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
+        streams = Streams(client, bus, tokens, limits)
+        return cls(settings, bus, keys, revocations, tokens, runs, streams, SessionTotals(bus))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

@@ -79,10 +79,10 @@ def _in_doubt(request: Request) -> Problem:
 
 
 def _allowed(request: Request) -> str:
-    # The framework names the methods of one route; those of all routes with this path are in the documentation.
-    path = getattr(request.scope.get("route"), "path", None)
-    documented = request.app.openapi()["paths"].get(path)
-    return ", ".join(sorted(map(str.upper, documented))) if documented else "GET, HEAD"  # the pages, undocumented
+    # The framework names the methods of one route, and others may have the same path.
+    path: str = getattr(request.scope.get("route"), "path_format", "")
+    documented = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
+    return ", ".join(sorted(documented | ({"HEAD"} if "GET" in documented else set[str]())))
 
 
 def _refused(refusal: Refusal) -> Problem:

@@ -15,6 +15,7 @@ from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.events import RunCompleted
+from contracts.session.queries import FindSessions
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
 from gateway.auth.revocations import BUCKET, COMPLETE
@@ -153,6 +154,7 @@ async def services(nats_url: str) -> AsyncGenerator[Services]:
         services = Services(client)
         await services.publish_keys()
         await services.publish_revocations()
+        await services.answer_with(FindSessions, lambda query: query.session_ids)
         yield services
 
 

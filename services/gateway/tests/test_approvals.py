@@ -29,7 +29,7 @@ async def test_approvals_are_listed_with_their_filters(client: httpx.AsyncClient
 
 
 async def test_a_list_goes_on_after_an_item(client: httpx.AsyncClient, services: Services):
-    await services.answer(ListApprovals, Page(items=[samples.approval()], total=3))
+    await services.answer(ListApprovals, Page(items=[samples.approval()], total=3, more=True))
     shown = (await client.get(APPROVALS, params={"after": str(OTHER), "limit": 1})).json()
     assert services.heard[-1][0].after == OTHER
     assert shown["links"]["next"] == f"{APPROVALS}?limit=1&after={APPROVAL}"

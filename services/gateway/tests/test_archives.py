@@ -50,6 +50,15 @@ async def test_an_archive_is_answered_when_it_is_packed(client: httpx.AsyncClien
     assert command.compression == "zstd"
 
 
+async def test_an_archive_needs_no_body(client: httpx.AsyncClient, services: Services):
+    await services.answer(ArchiveSession, view("packing"))
+    await services.answer(GetSession, PACKED)
+    await services.answer(GetArchive, view())
+    assert (await client.post(f"{ONE}/archive")).status_code == 200
+    [command] = [m for m, _ in services.heard if isinstance(m, ArchiveSession)]
+    assert command.compression == "gzip"
+
+
 async def test_an_archive_that_takes_too_long_is_503_and_says_where_to_look(
     client: httpx.AsyncClient, services: Services, door: Door
 ):

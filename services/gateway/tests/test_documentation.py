@@ -48,7 +48,7 @@ async def test_the_document_is_served(stranger: httpx.AsyncClient):
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]):
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind, parts in document["components"].items() for name in parts}
     assert set(references(document)) <= known
 
 

@@ -72,6 +72,12 @@ async def test_requests_are_counted_by_template(client: httpx.AsyncClient):
     assert counted("GET", "/api/v1/sessions/{session_id}") == before + 1
 
 
+async def test_requests_for_files_are_counted_by_a_template_like_all_others(client: httpx.AsyncClient):
+    before = counted("GET", "/api/v1/sessions/{session_id}/workspace/{path}")
+    await client.get(f"{ONE}/workspace/a/b")
+    assert counted("GET", "/api/v1/sessions/{session_id}/workspace/{path}") == before + 1
+
+
 async def test_requests_to_nowhere_are_one_series(client: httpx.AsyncClient):
     before = counted("GET", "unmatched")
     for number in range(3):

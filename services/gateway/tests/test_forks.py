@@ -28,6 +28,12 @@ async def test_a_fork_is_answered_when_it_is_ready(client: httpx.AsyncClient, se
     assert asked[0].session_id == command.fork_id
 
 
+async def test_a_fork_needs_no_body(client: httpx.AsyncClient, services: Services):
+    await services.answer(ForkSession, READY)
+    assert (await client.post(FORK)).status_code == 201
+    assert services.heard[-1][0].name == "Forked session"
+
+
 async def test_a_fork_that_failed_is_507_and_says_why(client: httpx.AsyncClient, services: Services):
     failed = samples.session(status="failed", ready=False, error_code="STORAGE_FAILED", error_detail="No space.")
     await services.answer(ForkSession, COPYING)

@@ -1,11 +1,11 @@
 """Health and metrics."""
 
+import asyncio
 import time
 
 import httpx
-from contracts.messages import Refused
-from contracts.refusals import Code
-from contracts.session.queries import CountSessions, GetSession
+from contracts.identity.queries import CheckIdentity
+from contracts.session.queries import CheckSession, CountSessions
 from gateway.routes.operations import VERSION
 
 from services.gateway.tests.conftest import Door, Services
@@ -26,13 +26,26 @@ async def test_live_looks_at_nothing(stranger: httpx.AsyncClient, door: Door):
 
 
 async def test_ready_when_all_answer(stranger: httpx.AsyncClient, services: Services):
-    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
+    for service in (CheckIdentity, CheckSession):
+        await services.answer(service, {"database": "ok"})
     answer = await stranger.get("/health/ready")
     assert answer.status_code == 200
-    assert answer.json()["checks"] == {"bus": "ok", "revocations": "ok", "identity": "ok", "session": "ok"}
+    names = {"bus", "revocations", "identity", "identity_database", "session", "session_database"}
+    assert answer.json()["checks"] == dict.fromkeys(names, "ok")
 
 
-async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncClient):
+async def test_not_ready_without_the_database_of_a_service_and_says_which(
+    stranger: httpx.AsyncClient, services: Services
+):
+    await services.answer(CheckIdentity, {"database": "ok"})
+    await services.answer(CheckSession, {"database": "no answer within 2 s"})
+    answer = await stranger.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]["session"]) == (503, "ok")
+    assert answer.json()["checks"]["session_database"] == "no answer within 2 s"
+
+
+async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncClient, services: Services):
+    await services.answer(CheckIdentity, {"database": "ok"})
     answer = await stranger.get("/health/ready")
     checks = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
@@ -54,8 +67,15 @@ async def test_sessions_are_counted_by_status(stranger: httpx.AsyncClient, servi
     await services.answer(CountSessions, {"active": 12, "completed": 156})
     answer = await stranger.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total counter\n" in answer.text
+    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total gauge\n" in answer.text
     assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in answer.text
+
+
+async def test_sessions_are_counted_once_however_many_scrape(stranger: httpx.AsyncClient, services: Services):
+    await services.answer(CountSessions, {"active": 12})
+    answers = await asyncio.gather(*(stranger.get("/metrics") for _ in range(20)))
+    assert all("sessions_total" in answer.text for answer in answers)
+    assert sum(isinstance(message, CountSessions) for message, _ in services.heard) == 1
 
 
 async def test_requests_are_shown_under_the_name_of_the_specification(stranger: httpx.AsyncClient):

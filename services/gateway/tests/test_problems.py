@@ -117,9 +117,16 @@ async def test_an_unknown_address_is_404(client: httpx.AsyncClient):
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/api/v1/sessions", "GET, POST"), (PATH, "DELETE, GET, PATCH"), ("/health", "GET"), ("/docs", "GET, HEAD")],
+    [
+        ("/api/v1/sessions", "GET, HEAD, POST"),
+        (PATH, "DELETE, GET, HEAD, PATCH"),
+        (f"{PATH}/workspace/a/b", "DELETE, GET, HEAD, PUT"),
+        (f"{PATH}/query", "POST"),
+        ("/health", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+    ],
 )
 async def test_another_method_is_405_and_told_which_are_allowed(client: httpx.AsyncClient, path: str, allowed: str):
-    answer = await client.put(path)
+    answer = await client.request("TRACE", path)
     assert (answer.status_code, answer.json()["error_code"]) == (405, "METHOD_NOT_ALLOWED")
     assert ", ".join(sorted(answer.headers["allow"].split(", "))) == allowed

@@ -94,6 +94,7 @@ async def test_the_answer_comes_when_the_run_is_told_to_be_over(client: httpx.As
         "tool_calls": [
             {"id": TOOL_CALL, "tool_name": "Read", "tool_input": {"path": "/app/test.py"}, "status": "success"}
         ],
+        "more_tool_calls": False,
         "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
     }
 

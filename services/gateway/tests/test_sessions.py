@@ -6,7 +6,7 @@ import httpx
 import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, RUN, SESSION, TIME, USER
+from contracts.samples import MESSAGE, SESSION, TIME, USER
 from contracts.session.commands import CreateSession, DeleteSession
 from contracts.session.queries import GetMessage, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
 
@@ -107,28 +107,6 @@ async def test_the_only_page_has_no_neighbours(client: httpx.AsyncClient, servic
     assert (shown["limit"], shown["links"]) == (100, {"next": None, "prev": None})
 
 
-async def test_a_list_goes_on_after_an_item(client: httpx.AsyncClient, services: Services):
-    await services.answer(ListSessions, page_of(samples.session(), total=42))
-    shown = (await client.get(SESSIONS, params={"after": str(OTHER), "limit": 1, "mode": "interactive"})).json()
-    assert services.heard[-1][0].after == OTHER
-    assert shown["links"] == {"next": f"{SESSIONS}?limit=1&after={SESSION}&mode=interactive", "prev": None}
-
-
-async def test_the_last_page_after_an_item_has_no_next(client: httpx.AsyncClient, services: Services):
-    await services.answer(ListSessions, page_of(samples.session(), total=42))
-    shown = (await client.get(SESSIONS, params={"after": str(OTHER), "limit": 2})).json()
-    assert shown["links"]["next"] is None
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["limit=0", "limit=101", "limit=x", "skip=-1", f"skip={10**30}", "status=other", "mode=other", "after=x", "skip="],
-)
-async def test_a_list_that_is_not_valid_is_422(client: httpx.AsyncClient, query: str):
-    answer = await client.get(f"{SESSIONS}?{query}")
-    assert (answer.status_code, answer.json()["errors"][0]["loc"][0]) == (422, "query")
-
-
 async def test_a_session_is_deleted(client: httpx.AsyncClient, services: Services):
     await services.answer(DeleteSession, None)
     answer = await client.delete(ONE)
@@ -147,16 +125,6 @@ async def test_messages_are_listed(client: httpx.AsyncClient, services: Services
     assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
     assert answer.json()["items"][0]["content"] == {"content": "Hello"}
     assert answer.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
-
-
-async def test_the_newest_messages_of_a_run_are_listed_and_go_on_after_the_last(
-    client: httpx.AsyncClient, services: Services
-):
-    await services.answer(ListMessages, page_of(samples.message(), total=10))
-    asked = {"order": "desc", "run_id": RUN, "limit": 1}
-    answer = await client.get(f"{ONE}/messages", params=asked)
-    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, **asked})
-    assert answer.json()["links"]["next"] == f"{ONE}/messages?limit=1&run_id={RUN}&order=desc&after={MESSAGE}"
 
 
 async def test_a_message_is_shown(client: httpx.AsyncClient, services: Services):

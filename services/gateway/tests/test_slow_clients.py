@@ -39,7 +39,7 @@ def token(services: Services) -> str:
 
 
 def offered(sequence: int, size: int = 2) -> Fact:
-    return Fact("session", sequence, "session.run_started", {}, "x" * size)
+    return Fact("session", sequence, "session.run_started", SESSION, {}, "x" * size)
 
 
 async def test_a_client_that_does_not_keep_up_gets_what_waits_and_then_a_gap(door: Door, services: Services):

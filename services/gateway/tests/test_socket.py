@@ -25,6 +25,7 @@ from contracts.session.events import (
 )
 from contracts.session.queries import GetRun, GetSession, MessageView
 from gateway.schemas.conversation import Answer
+from gateway.streams import Limits
 from runtime.testing import eventually
 from websockets.typing import Subprotocol
 
@@ -215,9 +216,17 @@ async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services
         assert await client.closed() == (1000, ["connected", "gap"])
 
 
+async def test_an_unknown_query_parameter_closes_the_socket_and_is_named(base_url: str, services: Services):
+    async with talking(base_url, services.token(), "?afetr=7") as client:
+        kind, data = await client.next()
+        assert (kind, data["code"]) == ("error", "VALIDATION_ERROR")
+        assert "afetr" in data["message"]
+        assert await client.closed() == (1008, [])
+
+
 async def test_a_quiet_socket_tells_from_where_to_resume(base_url: str, services: Services, door: Door):
     await services.open_streams()
-    door.gateway.streams.heartbeat = 0.1
+    door.gateway.streams.limits = Limits(heartbeat=0.1, per_user=1)
     async with talking(base_url, services.token()) as client:
         await client.next()
         await services.record(RunStarted.example())

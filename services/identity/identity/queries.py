@@ -1,8 +1,9 @@
 """What the identity service answers."""
 
-from contracts.identity.queries import GetKeys, GetUser, KeysView, UserView
+from contracts.identity.queries import CheckIdentity, GetKeys, GetUser, KeysView, UserView
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, QueryContext
+from runtime.health import Health
 
 from identity.tools import Tools
 
@@ -20,6 +21,12 @@ async def get_user(query: GetUser, context: Context) -> UserView:
     if row is None:
         raise Refusal(Code.USER_NOT_FOUND, f"There is no user {query.user_id}.")
     return UserView(**row)
+
+
+@answers
+async def check_identity(_query: CheckIdentity, context: Context) -> dict[str, str]:
+    """Return what this service depends on, and how that is."""
+    return await Health({"database": context.database.check}).report()
 
 
 @answers

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message, Page, Query
+from contracts.messages import Command, Event, Keyset, Message, Page, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalStatus, Decision, Remember, Ruling
 
@@ -39,17 +39,14 @@ class GetApproval(Query[ApprovalView]):
     approval_id: UUID
 
 
-class ListApprovals(Query[Page[ApprovalView]]):
-    """Asks for the approvals of the actor's sessions, newest first; `after` is the last id of the page before."""
+class ListApprovals(Keyset, Query[Page[ApprovalView]]):
+    """Asks for the approvals of the actor's sessions, newest first."""
 
     subject = "qry.session.list_approvals"
     sample = {"status": "pending"}
 
     status: ApprovalStatus | None = None
     session_id: UUID | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class RequestApproval(Command[Ruling | None]):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Message, Page, Query
+from contracts.messages import Keyset, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.values import Mode, Order, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
@@ -104,12 +104,17 @@ class RunSummary(Message):
 
 
 class RunView(RunSummary):
-    """One query and what came of it; `message_id` and `text` are of the agent's last message."""
+    """One query and what came of it.
+
+    `text` is the agent's last words, and `message_id` the message that has them; when it only used tools, its last
+    message. `more_tool_calls` tells that it made more calls than `tool_calls` has: the list of tool calls goes on.
+    """
 
     message_id: UUID | None
     text: str
     structured_output: JsonValue
     tool_calls: list[ToolUseView]
+    more_tool_calls: bool = False
 
 
 class GetSession(Query[SessionView]):
@@ -121,21 +126,18 @@ class GetSession(Query[SessionView]):
     session_id: UUID
 
 
-class ListSessions(Query[Page[SessionSummary]]):
-    """Asks for the actor's sessions, newest first; `after` is the last id of the page before."""
+class ListSessions(Keyset, Query[Page[SessionSummary]]):
+    """Asks for the actor's sessions, newest first."""
 
     subject = "qry.session.list"
     sample = {"status": "active", "limit": 20}
 
     status: SessionStatus | None = None
     mode: Mode | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
-class ListMessages(Query[Page[MessageView]]):
-    """Asks for a session's messages, oldest first, or newest if `desc`; `after` is the last id of the page before."""
+class ListMessages(Keyset, Query[Page[MessageView]]):
+    """Asks for a session's messages, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_messages"
     sample = {"session_id": SESSION, "order": "desc"}
@@ -143,9 +145,6 @@ class ListMessages(Query[Page[MessageView]]):
     session_id: UUID
     run_id: UUID | None = None
     order: Order = "asc"
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class GetMessage(Query[MessageView]):
@@ -158,8 +157,8 @@ class GetMessage(Query[MessageView]):
     message_id: UUID
 
 
-class ListToolCalls(Query[Page[ToolCallView]]):
-    """Asks for a session's tool calls, oldest first, or newest if `desc`; `after` is the last id of the page before."""
+class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
+    """Asks for a session's tool calls, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_tool_calls"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -167,9 +166,6 @@ class ListToolCalls(Query[Page[ToolCallView]]):
     session_id: UUID
     run_id: UUID | None = None
     order: Order = "asc"
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class GetToolCall(Query[ToolCallView]):
@@ -202,17 +198,30 @@ class GetRunSummary(Query[RunSummary]):
     run_id: UUID
 
 
-class ListRuns(Query[Page[RunSummary]]):
-    """Asks for a session's runs, newest first; `after` is the last id of the page before."""
+class ListRuns(Keyset, Query[Page[RunSummary]]):
+    """Asks for a session's runs, newest first."""
 
     subject = "qry.session.list_runs"
     sample = {"session_id": SESSION, "status": "queued"}
 
     session_id: UUID
     status: RunStatus | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
+
+
+class FindSessions(Query[list[UUID]]):
+    """Asks which of these sessions exist for the actor."""
+
+    subject = "qry.session.find"
+    sample = {"session_ids": [SESSION]}
+
+    session_ids: list[UUID] = Field(max_length=1000)
+
+
+class CheckSession(Query[dict[str, str]]):
+    """Asks what the service depends on, and how that is: `ok`, or what is wrong."""
+
+    subject = "qry.session.check"
+    sample = {}
 
 
 class CountSessions(Query[dict[str, int]]):

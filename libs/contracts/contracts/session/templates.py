@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message, Page, Query
+from contracts.messages import Command, Event, Keyset, Message, Page, Query
 from contracts.samples import TEMPLATE, USER
 from contracts.session.values import NamedOptions, SdkOptions, TemplateMode
 
@@ -52,11 +52,8 @@ class GetTemplate(Query[TemplateView]):
     template_id: UUID
 
 
-class ListTemplates(Query[Page[TemplateSummary]]):
-    """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description.
-
-    `after` is the last id of the page before.
-    """
+class ListTemplates(Keyset, Query[Page[TemplateSummary]]):
+    """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description."""
 
     subject = "qry.session.list_templates"
     sample = {"category": "DEVOPS", "q": "debug"}
@@ -64,9 +61,6 @@ class ListTemplates(Query[Page[TemplateSummary]]):
     category: str | None = None
     is_public: bool | None = None
     q: str | None = None
-    after: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class CreateTemplate(Command[TemplateView]):

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.downloads import GIVEN_BYTES, Download
-from gateway.problems import EdgeCode, Problem, documented
+from gateway.downloads import Download, given
+from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archives import Archive, NewArchive
 from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+NOTHING_SAID = NewArchive()
 MEDIA_TYPES = {
     "gzip": "application/gzip",
     "bzip2": "application/x-bzip2",
@@ -44,7 +45,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
         Code.STORAGE_FAILED,
     ),
 )
-async def archive(session_id: UUID, body: NewArchive, caller: Caller, request: Request) -> Response:
+async def archive(session_id: UUID, caller: Caller, request: Request, body: NewArchive = NOTHING_SAID) -> Response:
     """Closes the session and packs its files; the answer comes when that is done. The conversation stays readable.
 
     From now on the files are in the archive alone, and queries are refused with 409 `SESSION_ARCHIVED`, until the
@@ -76,8 +77,11 @@ async def show(session_id: UUID, caller: Caller) -> Response:
     operation_id="downloadArchive",
     summary="Download the archive of a session",
     response_class=Response,
-    responses=GIVEN_BYTES
-    | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+    responses=headed(
+        given(*MEDIA_TYPES.values())
+        | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+        {416: ("Content-Range",)},
+    ),
 )
 async def download(session_id: UUID, caller: Caller, request: Request) -> Response:
     """`Range`, `If-Range` and `If-None-Match` are understood."""

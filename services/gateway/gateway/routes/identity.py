@@ -8,7 +8,7 @@ from runtime.bus import Unavailable
 
 from gateway.auth.bearer import AnyClient, TokenHolder
 from gateway.bodies import SmallJsonRoute
-from gateway.problems import EdgeCode, documented
+from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
@@ -49,7 +49,7 @@ async def register(body: Registration, client: AnyClient) -> Response:
     operation_id="login",
     summary="Trade an e-mail address and a password for tokens",
     response_model=Tokens,
-    responses=documented(*BODY, HASHES, Code.INVALID_CREDENTIALS),
+    responses=headed(documented(*BODY, HASHES, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
 )
 async def login(body: Credentials, client: AnyClient) -> Response:
     """An unknown address and a wrong password get the same answer."""
@@ -61,7 +61,7 @@ async def login(body: Credentials, client: AnyClient) -> Response:
     operation_id="refreshTokens",
     summary="Trade a refresh token for new tokens",
     response_model=Tokens,
-    responses=documented(*BODY, Code.INVALID_REFRESH_TOKEN),
+    responses=headed(documented(*BODY, Code.INVALID_REFRESH_TOKEN), {200: ("Cache-Control",)}),
 )
 async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     """A refresh token can be used once. Within 30 seconds it can be used again, should the first answer have got lost.
@@ -102,7 +102,7 @@ async def logout(user: TokenHolder, request: Request) -> Response:
     operation_id="getKeys",
     summary="Show the public keys of access tokens",
     response_model=KeySet,
-    responses=documented(EdgeCode.UNAVAILABLE),
+    responses=headed(documented(EdgeCode.UNAVAILABLE), {200: ("Cache-Control",)}),
 )
 async def keys(request: Request) -> Response:
     """A JWK Set (RFC 7517); a key is here before the first token is signed with it."""

@@ -1,28 +1,26 @@
 """How the gateway is: health for people and probes, metrics for scrapers."""
 
-from contextlib import suppress
+import asyncio
 from importlib.metadata import version
-from uuid import UUID
 
-from contracts.identity.queries import GetKeys
-from contracts.messages import Actor
-from contracts.refusals import Refusal
-from contracts.session.queries import GetSession
+from contracts.identity.queries import CheckIdentity
+from contracts.messages import Query
+from contracts.session.queries import CheckSession
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from runtime.bus import Unavailable
 from runtime.envelope import Envelope
 from runtime.health import Health
 
-from gateway import metrics
 from gateway.schemas.shown import example
 from gateway.state import Gateway, gateway_of
 
 SERVICE = "AI-Agent-API-Service"
 VERSION = version("agentapi-gateway")
-NOBODY = Actor(user_id=UUID(int=0), role="viewer")
+ASKED: dict[str, Query[dict[str, str]]] = {"identity": CheckIdentity(), "session": CheckSession()}
+"""Each service, and what is asked of it to learn how it is."""
 
 router = APIRouter(tags=["Monitoring"])
 
@@ -50,7 +48,17 @@ class Readiness(BaseModel):
     """What each dependency answered: `ok`, or what is wrong."""
 
     model_config = example(
-        {"status": "ready", "checks": {"bus": "ok", "revocations": "ok", "identity": "ok", "session": "ok"}}
+        {
+            "status": "ready",
+            "checks": {
+                "bus": "ok",
+                "revocations": "ok",
+                "identity": "ok",
+                "identity_database": "ok",
+                "session": "ok",
+                "session_database": "ok",
+            },
+        }
     )
 
     status: str
@@ -77,8 +85,9 @@ async def live() -> Response:
     responses={503: {"model": Readiness, "description": "A dependency is not there."}},
 )
 async def ready(request: Request) -> Response:
-    """Ready when the bus, the identity service and the session service answer, and revoked tokens are known."""
-    report = await _checks(gateway_of(request)).report()
+    """Ready when the bus and all services answer, their databases too, and revoked tokens are known."""
+    own, others = await asyncio.gather(_checks(gateway_of(request)).report(), _of_services(gateway_of(request)))
+    report = own | others
     well = all(result == "ok" for result in report.values())
     return JSONResponse({"status": "ready" if well else "not ready", "checks": report}, 200 if well else 503)
 
@@ -87,12 +96,12 @@ async def ready(request: Request) -> Response:
     "/metrics",
     operation_id="getMetrics",
     summary="Give all metrics",
-    response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"example": 'sessions_total{status="active"} 12.0\n'}}}},
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {"example": 'sessions_total{status="active"} 12.0\n'}}}},
 )
 async def scrape(request: Request) -> Response:
     """In Prometheus' text format."""
-    return Response(await metrics.exposition(gateway_of(request).bus), media_type=CONTENT_TYPE_LATEST)
+    return Response(await gateway_of(request).totals.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _checks(gateway: Gateway) -> Health:
@@ -100,11 +109,20 @@ def _checks(gateway: Gateway) -> Health:
         if not gateway.revocations.known:
             raise Unavailable("revocations")
 
-    async def identity() -> None:
-        await gateway.bus.ask(GetKeys(), Envelope.begin())
+    return Health({"bus": gateway.bus.check, "revocations": revocations})
 
-    async def session() -> None:
-        with suppress(Refusal):  # there is none with that id, and the service is there to say so
-            await gateway.bus.ask(GetSession(session_id=UUID(int=0)), Envelope.begin(actor=NOBODY))
 
-    return Health({"bus": gateway.bus.check, "revocations": revocations, "identity": identity, "session": session})
+async def _of_services(gateway: Gateway) -> dict[str, str]:
+    """Return how each service is, and how it finds what it depends on itself."""
+    reports = await asyncio.gather(*(_of_service(name, gateway) for name in ASKED))
+    return {name: result for report in reports for name, result in report.items()}
+
+
+async def _of_service(name: str, gateway: Gateway) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    async def ask() -> None:
+        found.update(await gateway.bus.ask(ASKED[name], Envelope.begin()))
+
+    report = await Health({name: ask}).report()
+    return report | {f"{name}_{dependency}": result for dependency, result in found.items()}

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.preferences import preferred
-from gateway.problems import EdgeCode, Problem, documented
+from gateway.preferences import EVENTS, preferred, prefers_events
+from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import (
     NewFork,
@@ -24,18 +24,58 @@ from gateway.schemas.session import (
 )
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
-from gateway.streams.events import accepts_events
 from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "description": "`respond-async`: do not wait for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
+NOTHING_SAID = NewFork()
 OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
+
+QUERY_RESPONSES = headed(
+    {
+        200: {"content": {EVENTS: {"schema": {"type": "string"}, "example": RUN_EVENTS}}},
+        202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"},
+    }
+    | documented(
+        *TOKEN,
+        *BODY,
+        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
+        Code.SESSION_BUSY,
+        Code.SESSION_NOT_READY,
+        Code.SESSION_ARCHIVED,
+        Code.SESSION_PAUSED,
+        Code.QUEUE_FULL,
+        Code.WORKSPACE_FULL,
+        Code.STORAGE_FAILED,
+        Code.MODEL_ERROR,
+        Code.OUTPUT_NOT_VALID,
+        Code.AGENT_FAILED,
+        Code.BUDGET_EXCEEDED,
+        Code.MAX_TURNS_REACHED,
+        Code.RUN_CANCELLED,
+        Code.RUN_INTERRUPTED,
+        Code.RUN_TIMEOUT,
+        Code.RUN_TOO_LARGE,
+        Code.CONVERSATION_FULL,
+        EdgeCode.ANSWER_NOT_READY,
+        EdgeCode.NOT_RESUMABLE,
+        EdgeCode.TOO_MANY_STREAMS,
+    ),
+    {
+        200: ("Location", "Cache-Control"),
+        202: ("Location", "Preference-Applied"),
+        503: ("Location",),
+        504: ("Location",),
+    },
+)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=JsonRoute)
 
@@ -46,7 +86,9 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND),
+    responses=headed(
+        documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}
+    ),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -113,32 +155,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     summary="Ask the agent, and wait for its answer",
     openapi_extra={"parameters": [PREFER]},
     response_model=Answer,
-    responses={202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"}}
-    | documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
-        Code.SESSION_NOT_FOUND,
-        Code.SESSION_BUSY,
-        Code.SESSION_NOT_READY,
-        Code.SESSION_ARCHIVED,
-        Code.SESSION_PAUSED,
-        Code.QUEUE_FULL,
-        Code.WORKSPACE_FULL,
-        Code.STORAGE_FAILED,
-        Code.MODEL_ERROR,
-        Code.OUTPUT_NOT_VALID,
-        Code.AGENT_FAILED,
-        Code.BUDGET_EXCEEDED,
-        Code.MAX_TURNS_REACHED,
-        Code.RUN_CANCELLED,
-        Code.RUN_INTERRUPTED,
-        Code.RUN_TIMEOUT,
-        Code.RUN_TOO_LARGE,
-        Code.CONVERSATION_FULL,
-        EdgeCode.ANSWER_NOT_READY,
-        EdgeCode.NOT_RESUMABLE,
-    ),
+    responses=QUERY_RESPONSES,
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
@@ -150,7 +167,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     if request.headers.get("last-event-id"):
         detail = f"Nothing was asked. To go on behind this event, GET /api/v1/sessions/{session_id}/events with it."
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
-    if accepts_events(request):
+    if prefers_events(request):
         return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
     if preferred(request, "respond-async"):
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
@@ -169,20 +186,23 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
     summary="Fork a session",
     status_code=201,
     response_model=Session,
-    responses=documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
-        Code.SESSION_NOT_FOUND,
-        Code.MESSAGE_NOT_FOUND,
-        Code.SESSION_BUSY,
-        Code.SESSION_NOT_READY,
-        Code.SESSION_ARCHIVED,
-        Code.WORKSPACE_FULL,
-        Code.STORAGE_FAILED,
+    responses=headed(
+        documented(
+            *TOKEN,
+            *BODY,
+            EdgeCode.FORBIDDEN,
+            Code.SESSION_NOT_FOUND,
+            Code.MESSAGE_NOT_FOUND,
+            Code.SESSION_BUSY,
+            Code.SESSION_NOT_READY,
+            Code.SESSION_ARCHIVED,
+            Code.WORKSPACE_FULL,
+            Code.STORAGE_FAILED,
+        ),
+        {201: ("Location",)},
     ),
 )
-async def fork(session_id: UUID, body: NewFork, caller: Caller, request: Request) -> Response:
+async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NOTHING_SAID) -> Response:
     """A new session with a copy of the conversation and the files; the two go on independently.
 
     `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep

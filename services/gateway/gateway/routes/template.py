@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented
+from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"
     summary="Make a session template",
     status_code=201,
     response_model=Template,
-    responses=documented(*WRITE, *BODY, *OPTIONS),
+    responses=headed(documented(*WRITE, *BODY, *OPTIONS), {201: ("Location",)}),
 )
 async def create(body: NewTemplate, caller: Caller) -> Response:
     """Sessions that name it take its options and its mode. A public one is readable by all, writable by its owner."""

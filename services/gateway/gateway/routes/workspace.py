@@ -19,10 +19,10 @@ from runtime import clock
 
 from gateway.auth.bearer import Caller
 from gateway.auth.callers import User
-from gateway.downloads import BYTES, GIVEN_BYTES, Download, media_type
-from gateway.problems import EdgeCode, documented
+from gateway.downloads import Download, content, given, media_type
+from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
-from gateway.schemas.workspace import File, FilePage
+from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 
 TOKEN = (
     EdgeCode.UNAUTHENTICATED,
@@ -34,19 +34,19 @@ TOKEN = (
 )
 PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
 FULL = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
-SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": BYTES}}
+SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": content("*/*")}}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
 
 
 @router.get(
-    "", operation_id="listFiles", summary="List the files of a session", response_model=FilePage,
+    "", operation_id="listFiles", summary="List the files of a session", response_model=WorkspaceFilePage,
     responses=documented(*TOKEN),
 )  # fmt: skip
 async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """All that lies in the workspace, in the order of paths. Symlinks are listed, and not followed."""
     page = await caller.ask(ListFiles(session_id=session_id, skip=window.skip, limit=window.limit))
-    shown = FilePage.over(page, page.items, window, request)
+    shown = WorkspaceFilePage.over(page, page.items, window, request)
     return shown.model_copy(update={"truncated": page.truncated}).response()
 
 
@@ -55,8 +55,11 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
     operation_id="readFile",
     summary="Read a file",
     response_class=Response,
-    responses=GIVEN_BYTES
-    | documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
+    responses=headed(
+        given("*/*")
+        | documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
+        {416: ("Content-Range",)},
+    ),
 )
 async def read(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
     """The bytes as they are, always as an attachment. `Range`, `If-Range` and `If-None-Match` are understood."""
@@ -72,11 +75,12 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     "/{path:path}",
     operation_id="writeFile",
     summary="Write a file",
-    response_model=File,
+    response_model=WorkspaceFile,
     openapi_extra=SENT_BYTES,
-    responses={201: {"model": File, "description": "The file is new"}}
-    | documented(
-        *TOKEN, *PATH, Code.WORKSPACE_FULL, Code.STORAGE_FAILED, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE
+    responses=headed(
+        {201: {"model": WorkspaceFile, "description": "The file is new"}}
+        | documented(*TOKEN, *PATH, *FULL, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE),
+        {200: ("Location",), 201: ("Location",)},
     ),
 )
 async def write(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
@@ -85,7 +89,7 @@ async def write(session_id: UUID, path: str, caller: Caller, request: Request) -
     size = await _upload(session_id, upload_id, caller, request)
     written = await caller.ask(WriteFile(session_id=session_id, path=path, upload_id=upload_id, size=size))
     place = f"/api/v1/sessions/{session_id}/workspace/{quote(path)}"
-    return File.of(written.file).response(201 if written.created else 200, {"Location": place})
+    return WorkspaceFile.of(written.file).response(201 if written.created else 200, {"Location": place})
 
 
 @router.delete(

@@ -46,7 +46,9 @@ class SpokenDecision(Decision):
 class ApprovalWindow(KeysetWindow):
     """Which approvals are asked for."""
 
-    status: Annotated[ApprovalStatus | None, Field(description="Give only approvals with this status.")] = None
+    status: Annotated[
+        ApprovalStatus | None, Field(description="Give only approvals with this status.", examples=["pending"])
+    ] = None
     session_id: Annotated[UUID | None, Field(description="Give only approvals of this session.")] = None
 
 

@@ -64,7 +64,7 @@ class ConversationWindow(KeysetWindow):
     """Which part of a conversation is asked for."""
 
     run_id: Annotated[UUID | None, Field(description="Give only what belongs to this run.")] = None
-    order: Annotated[Order, Field(description="`desc`: newest first.")] = "asc"
+    order: Annotated[Order, Field(description="`desc`: newest first.", examples=["desc"])] = "asc"
 
 
 class MessagePage(PageShown[MessageView]):
@@ -108,6 +108,14 @@ class Metrics(Usage, Shown):
     cost_usd: Money = Decimal(0)
 
 
+MoreToolCalls = Annotated[
+    bool,
+    Field(
+        description="Whether the agent made more tool calls than these 400; "
+        "`GET …/tool-calls?run_id=…&after=<id of the last one>` lists the others."
+    ),
+]
+
 _RUN: dict[str, Any] = {
     "id": RUN,
     "session_id": SESSION,
@@ -132,10 +140,12 @@ class Run(RunView, Shown):
             "text": "All is well.",
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "more_tool_calls": False,
         }
     )
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+    more_tool_calls: MoreToolCalls = False
 
 
 class RunListed(RunSummary, Shown):
@@ -149,7 +159,9 @@ class RunListed(RunSummary, Shown):
 class RunWindow(KeysetWindow):
     """Which runs are asked for."""
 
-    status: Annotated[RunStatus | None, Field(description="Give only runs with this status.")] = None
+    status: Annotated[
+        RunStatus | None, Field(description="Give only runs with this status.", examples=["completed"])
+    ] = None
 
 
 class RunPage(PageShown[RunListed]):
@@ -187,6 +199,7 @@ class Answer(Shown):
             "content": {"type": "text", "text": "All is well."},
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
+            "more_tool_calls": False,
             "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
         }
     )
@@ -197,6 +210,7 @@ class Answer(Shown):
     content: TextContent
     structured_output: JsonValue
     tool_calls: list[ToolUse]
+    more_tool_calls: MoreToolCalls
     metrics: Metrics
 
     @classmethod
@@ -210,5 +224,6 @@ class Answer(Shown):
             content=TextContent(text=run.text),
             structured_output=run.structured_output,
             tool_calls=[ToolUse.model_construct(None, **vars(call)) for call in run.tool_calls],
+            more_tool_calls=run.more_tool_calls,
             metrics=Metrics.of(run.usage),
         )

@@ -1,49 +1,91 @@
 """Lists, a page at a time."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
 from contracts.messages import Page
-from pydantic import BaseModel, Field
+from contracts.samples import SESSION
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from starlette.requests import Request
 
 from gateway.schemas.shown import Shown
 
-LARGEST_SKIP = 2**31 - 1
+LARGEST_SKIP = 10_000
+"""Rows that are skipped are read all the same: further on, lists are read by cursors."""
+LONGEST_SHORT_LIST = 20_000
+
+
+def _bounded(skip: int) -> int:
+    if skip > LARGEST_SKIP:
+        raise ValueError(f"skip at most {LARGEST_SKIP} items: use `after` to read further")
+    return skip
 
 
 class Window(BaseModel):
     """Which part of a list is asked for; subclasses add filters."""
 
-    skip: Annotated[int, Field(ge=0, le=LARGEST_SKIP, description="How many items to leave out.")] = 0
-    limit: Annotated[int, Field(ge=1, le=100, description="How many items to give at most.")] = 100
+    skip: Annotated[int, Field(ge=0, le=LONGEST_SHORT_LIST, description="Number of items to skip.", examples=[20])] = 0
+    limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of items to return.", examples=[20])] = 100
 
     def links(self, path: str, page: Page[Any]) -> "Links":
-        """Give the addresses of the pages after and before this one, filters kept."""
-        shown = self.skip + len(page.items)
-        more = bool(page.items) and shown < page.total
+        """Return the addresses of the pages after and before this one, filters kept."""
+        more = bool(page.items) and self.skip + len(page.items) < page.total
+        skipped = min(self.skip, page.total)
+        start = max(0, skipped - self.limit)
         return Links(
-            next=self._address(path, skip=self.skip + self.limit) if more else None,
-            prev=self._address(path, skip=max(0, self.skip - self.limit)) if self.skip else None,
+            next=self._address(path, skip=self.skip + self.limit, limit=self.limit) if more else None,
+            prev=self._address(path, skip=start, limit=skipped - start) if skipped else None,
         )
 
-    def _address(self, path: str, **changed: Any) -> str:
-        wanted = {"skip": self.skip, "limit": self.limit} | self.model_dump(exclude_defaults=True) | changed
-        return f"{path}?{urlencode({name: value for name, value in wanted.items() if value is not None})}"
+    def _address(self, path: str, **place: Any) -> str:
+        filters = self.model_dump(exclude_defaults=True, exclude={"skip", "limit", "after", "before"})
+        return f"{path}?{urlencode(place | filters)}"
 
 
 class KeysetWindow(Window):
-    """A part of a large list: `after` an item is as fast deep down as at the top, and nothing comes twice."""
+    """A part of a large list: read from an item on, it is as fast deep down as at the top, and nothing comes twice."""
 
-    after: Annotated[UUID | None, Field(description="Give what comes after the item with this id.")] = None
+    skip: Annotated[
+        int,
+        Field(
+            ge=0,
+            json_schema_extra={"maximum": LARGEST_SKIP},
+            description="Number of items to skip; `after` reads further, and faster.",
+            examples=[20],
+        ),
+        AfterValidator(_bounded),
+    ] = 0
+    after: Annotated[
+        UUID | None, Field(description="Return the items that follow the one with this id.", examples=[SESSION])
+    ] = None
+    before: Annotated[
+        UUID | None, Field(description="Return the items that precede the one with this id.", examples=[SESSION])
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if sum(map(bool, (self.skip, self.after, self.before))) > 1:
+            raise ValueError("use only one of `skip`, `after` and `before`")
+        return self
 
     def links(self, path: str, page: Page[Any]) -> "Links":
-        """Go on from the last item, save for a client that counts."""
-        if self.skip:
-            return super().links(path, page)
-        more = len(page.items) == self.limit and (self.after is not None or page.total > self.limit)
-        return Links(next=self._address(path, skip=None, after=page.items[-1].id) if more else None, prev=None)
+        """Return links by numbers, as the specification shows them; cursors to those who came by a cursor."""
+        if self.after or self.before:
+            return self._cursors(path, page)
+        links = super().links(path, page)
+        if links.next and self.skip + self.limit > LARGEST_SKIP:
+            links.next = self._address(path, limit=self.limit, after=page.items[-1].id)
+        return links
+
+    def _cursors(self, path: str, page: Page[Any]) -> "Links":
+        if not page.items:
+            return Links(next=None, prev=None)
+        later, earlier = (True, page.more) if self.before else (page.more, True)
+        return Links(
+            next=self._address(path, limit=self.limit, after=page.items[-1].id) if later else None,
+            prev=self._address(path, limit=self.limit, before=page.items[0].id) if earlier else None,
+        )
 
 
 class Links(BaseModel):

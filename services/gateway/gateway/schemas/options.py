@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from contracts.session.tools import KNOWN_TOOLS
 from contracts.session.values import SdkOptions
@@ -19,6 +19,7 @@ from pydantic import (
 from runtime.nesting import DEEPEST, too_deep
 
 from gateway.schemas.json_schema import check_schema
+from gateway.schemas.shown import undefaulted
 
 # One tool, as Claude Code reads a list of them: a comma or a space behind a closing parenthesis begins the next one.
 WRITTEN = re.compile(r"(?P<name>[A-Za-z]+)(\([^)]+\)([^\s,(]|\([^)]*\))*(?<=\)))?|mcp__[\w-]+")
@@ -85,10 +86,15 @@ Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/\[
 Server = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def _undefaulted(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        undefaulted(field)
+
+
 class Options(SdkOptions):
     """What a client names, and nothing else, overrides what was there before; a null takes it back to the default."""
 
-    model_config = ConfigDict(strict=True)  # true is no number, nor is "5"
+    model_config = ConfigDict(strict=True, json_schema_extra=_undefaulted)  # true is no number, nor is "5"
 
     model: Model | None = None
     fallback_model: Model | None = None

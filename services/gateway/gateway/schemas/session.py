@@ -13,7 +13,7 @@ from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.options import Options, at_most, shallow
-from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example
+from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example, undefaulted
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 type Metadata = Annotated[dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(16 * 1024))]
@@ -25,8 +25,11 @@ class NewSession(Body):
     model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
 
     name: Name = "Untitled session"
-    mode: Literal["interactive", "non_interactive"] = "interactive"
-    sdk_options: Options = Options()
+    mode: Annotated[
+        Literal["interactive", "non_interactive"],
+        Field(description="Left out: that of the template, or else `interactive`.", json_schema_extra=undefaulted),
+    ] = "interactive"
+    sdk_options: Annotated[Options, Field(json_schema_extra=undefaulted)] = Options()
     template_id: UUID | None = None
 
     def command(self) -> CreateSession:
@@ -74,8 +77,10 @@ class NewFork(Body):
 class SessionWindow(KeysetWindow):
     """Which sessions are asked for."""
 
-    status: Annotated[SessionStatus | None, Field(description="Give only sessions with this status.")] = None
-    mode: Annotated[Mode | None, Field(description="Give only sessions of this mode.")] = None
+    status: Annotated[
+        SessionStatus | None, Field(description="Give only sessions with this status.", examples=["active"])
+    ] = None
+    mode: Annotated[Mode | None, Field(description="Give only sessions of this mode.", examples=["interactive"])] = None
 
 
 _SESSION: dict[str, Any] = {

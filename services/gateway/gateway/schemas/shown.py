@@ -19,6 +19,14 @@ def example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [value]})
 
 
+def undefaulted(schema: dict[str, Any]) -> None:
+    """Take the default out of a field's schema: left out, it is not as if the default had been sent.
+
+    Generated clients send the defaults that they read.
+    """
+    schema.pop("default", None)
+
+
 class Body(BaseModel):
     """What a client sends; a field it does not know is an error."""
 

@@ -11,7 +11,7 @@ from runtime import clock
 
 from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.options import TemplateOptions
-from gateway.schemas.shown import UNCHANGED, Body, Shown, example
+from gateway.schemas.shown import UNCHANGED, Body, Shown, example, undefaulted
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 type Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
@@ -28,7 +28,7 @@ class NewTemplate(Body):
     name: Name
     description: Description = ""
     category: Category = "GENERAL"
-    sdk_options: TemplateOptions = TemplateOptions()
+    sdk_options: Annotated[TemplateOptions, Field(json_schema_extra=undefaulted)] = TemplateOptions()
     default_mode: TemplateMode = "interactive"
     is_public: StrictBool = False
 
@@ -61,10 +61,15 @@ class TemplateChange(Body):
 class TemplateWindow(KeysetWindow):
     """Which templates are asked for."""
 
-    category: Annotated[Category | None, Field(description="Give only templates of this category.")] = None
-    is_public: Annotated[bool | None, Field(description="Give only public templates, or only others.")] = None
+    category: Annotated[
+        Category | None, Field(description="Give only templates of this category.", examples=["DEVOPS"])
+    ] = None
+    is_public: Annotated[
+        bool | None, Field(description="Give only public templates, or only others.", examples=[True])
+    ] = None
     q: Annotated[
-        Words | None, Field(min_length=1, max_length=200, description="Look for this in name and description.")
+        Words | None,
+        Field(min_length=1, max_length=200, description="Look for this in name and description.", examples=["debug"]),
     ] = None
 
 

@@ -11,13 +11,13 @@ from gateway.schemas.shown import Shown, example
 _FILE: dict[str, Any] = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
 
 
-class File(FileView, Shown):
+class WorkspaceFile(FileView, Shown):
     """What lies at a path; a symlink is listed and never followed."""
 
     model_config = example(_FILE)
 
 
-class FilePage(PageShown[FileView]):
+class WorkspaceFilePage(PageShown[FileView]):
     """What lies in a workspace, in the order of paths; `truncated` when it holds more than is ever listed."""
 
     model_config = example(

@@ -7,13 +7,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 from contracts.session.deltas import DELTAS, TextDelta
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
-from runtime.bus import Unavailable
+from runtime.bus import Bus, Unavailable
 from runtime.forever import forever
 from runtime.logging import get_logger
 from runtime.ordered import Lost, Purged
@@ -33,23 +34,33 @@ SERVICES = ("identity", "session")
 TICK = 1.0
 """How soon a token that is no longer good ends its streams."""
 CLOSING = 2.0
+TOO_MANY_RETRY = 10
+"""Seconds after which a user who has too many streams may try again."""
 READY = 5.0
 
 type Told = Item | Beat | Gap | End | None
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Seconds after which a quiet stream beats, and how many streams a user may have open at this gateway."""
+
+    heartbeat: float
+    per_user: int
+
+
 class Streams:
     """The clients that listen, and the feeds, which are followed only while somebody does."""
 
-    def __init__(self, client: Client, tokens: Tokens, *, heartbeat: float) -> None:
-        self.client, self.tokens, self.heartbeat = client, tokens, heartbeat
+    def __init__(self, client: Client, bus: Bus, tokens: Tokens, limits: Limits) -> None:
+        self.client, self.tokens, self.limits = client, tokens, limits
         js = client.jetstream()
         self.feeds = {service: Feed(js, service, self._take, self._lose(service)) for service in SERVICES}
         self.open: set[Listener] = set()
         self._by_key = defaultdict[str, set[Listener]](set)
         self._some, self._none, self._deltas = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._closing = False
-        self.past = Past(self.feeds, pause=heartbeat)
+        self.past = Past(self.feeds, bus, pause=limits.heartbeat)
 
     async def run(self) -> None:
         """Follow the facts as long as somebody listens; to be run forever."""
@@ -78,7 +89,12 @@ class Streams:
 
     @contextmanager
     def listening(self, listener: Listener) -> Generator[None]:
-        """Count a client in, so that the feeds are followed."""
+        """Count a client in, so that the feeds are followed.
+
+        Raises:
+            Problem: 429; the user has as many streams open as one may have.
+        """
+        self._check_limit(listener)
         self.open.add(listener)
         self._none.clear()
         self._some.set()
@@ -92,6 +108,13 @@ class Streams:
             if not self.open:
                 self._some.clear()
                 self._none.set()
+
+    def _check_limit(self, listener: Listener) -> None:
+        user_id = listener.token.actor.user_id
+        if sum(other.token.actor.user_id == user_id for other in self.open) >= self.limits.per_user:
+            detail = f"You have {self.limits.per_user} streams open at this server: close one."
+            wait = {"Retry-After": str(TOO_MANY_RETRY)}
+            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, headers=wait, retry_after=TOO_MANY_RETRY)
 
     async def start(self, listener: Listener, after: str | None) -> None:
         """Put the listener at its place: behind the event `after`, or else at what comes from now on.
@@ -109,20 +132,25 @@ class Streams:
             listener.place = place
 
     async def told(self, listener: Listener) -> AsyncGenerator[Told]:
-        """Give what the listener is told, in order, each fact once; a beat, or None, now and then without a fact."""
+        """Give what the listener is told, in order, each fact once; a beat, or None, now and then without a fact.
+
+        The deletion of a session is the last that is told of it.
+        """
         try:
             if listener not in self._about(listener.key):
                 async with aclosing(self.past.behind(listener, self._join)) as facts:
                     async for fact in facts:
                         yield fact
-                        if isinstance(fact, Gap):
+                        if isinstance(fact, Gap) or listener.is_over(fact):
                             return
-            async with aclosing(listener.heard(self.heartbeat)) as told:
+            async with aclosing(listener.heard(self.limits.heartbeat)) as told:
                 async for item in told:
                     yield item or self._beat(listener)
+                    if listener.is_over(item):
+                        return
         except Purged:
             yield Gap(str(listener.place), "expired")
-        except (Lost, Error, OSError, TimeoutError) as error:
+        except (Lost, Unavailable, Error, OSError, TimeoutError) as error:
             log.warning("a stream could not catch up", error=repr(error))
             yield End(EdgeCode.UNAVAILABLE, "The facts cannot be read now. Connect again to resume.")
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -19,11 +18,6 @@ MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
 PIECE, PATIENCE = 64 * 1024, 30.0
 """Seconds after which a client that has not taken as many bytes is given up."""
-
-
-def accepts_events(request: Request) -> bool:
-    """Whether the client asked for events."""
-    return MEDIA_TYPE in request.headers.get("accept", "")
 
 
 def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> bytes:
@@ -101,10 +95,18 @@ async def _to_their_end(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         yield event("error", End.of(translation.of(error)).payload)
 
 
-async def followed(streams: Streams, listener: Listener, after: str | None) -> AsyncGenerator[bytes]:
-    """Give all that a listener is told, from its place on."""
+async def followed(
+    streams: Streams, listener: Listener, after: str | None, check: Callable[[], Awaitable[object]] | None = None
+) -> AsyncGenerator[bytes]:
+    """Give all that a listener is told, from its place on.
+
+    `check` raises when there is nothing to follow: asked when nothing can be missed any more, so that a session that
+    is deleted meanwhile either does not exist or is told to be deleted.
+    """
     with streams.listening(listener):
         await streams.start(listener, after)
+        if check:
+            await check()
         yield connected(listener)
         async with aclosing(streams.told(listener)) as told:
             async for item in told:

@@ -6,13 +6,14 @@ from typing import Any, Literal, Self, get_args
 
 from contracts.refusals import Code
 from contracts.session.deltas import TextDelta
-from contracts.session.events import SessionFact
+from contracts.session.events import SessionDeleted, SessionFact
 from nats.aio.msg import Msg
 
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
+DELETED = SessionDeleted.subject.removeprefix("evt.")
 SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
 
 type Reason = Literal["slow", "expired"]
@@ -28,6 +29,7 @@ class Fact:
     service: str
     sequence: int
     name: str
+    resource: str
     data: dict[str, Any]
     text: str
 
@@ -44,7 +46,9 @@ class Fact:
             "at": (message.headers or {}).get("ce-time", "").replace("+00:00", "Z"),
             "data": data,
         }
-        return cls(service, sequence, name, data, json.dumps(payload, separators=(",", ":")))
+        if name == DELETED:
+            payload["status"] = "terminated"
+        return cls(service, sequence, name, resource, data, json.dumps(payload, separators=(",", ":")))
 
     @property
     def payload(self) -> dict[str, Any]:

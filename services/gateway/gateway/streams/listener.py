@@ -7,7 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from gateway.auth.tokens import Token
-from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap, Item, Reason
+from gateway.streams.items import CLOSING, DELETED, GONE, Beat, Delta, End, Fact, Gap, Item, Reason
 from gateway.streams.places import Place
 from gateway.streams.types import Wanted, wanted
 
@@ -51,7 +51,15 @@ class Listener:
 
     def wants(self, name: str) -> bool:
         """Whether something of this name is worth offering."""
-        return not self.lost and self.wanted(name)
+        return not self.lost and self.takes(name)
+
+    def takes(self, name: str) -> bool:
+        """Whether the client is told of this name: what it asked for, and that its session is deleted."""
+        return self.wanted(name) or (name == DELETED and self.filter.startswith("*."))
+
+    def is_over(self, told: object) -> bool:
+        """Whether nothing can follow what was told: the session that is listened to was deleted."""
+        return isinstance(told, Fact) and told.name == DELETED and told.resource == self.key
 
     def offer(self, item: Item) -> None:
         """Let an item wait for the client; one that is too many is the beginning of a gap."""

@@ -3,15 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from uuid import UUID
 
+from contracts.session.queries import FindSessions
 from nats.aio.msg import Msg
 from nats.js.api import StreamState
+from runtime.bus import Bus
+from runtime.envelope import Envelope
 
 from gateway.streams.feed import Feed
-from gateway.streams.items import Beat, Fact, Gap, named
+from gateway.streams.items import DELETED, SESSION_FACTS, Beat, Fact, Gap, named
 from gateway.streams.listener import Listener
 from gateway.streams.places import Place
 
+OF_LIVING = SESSION_FACTS - {DELETED}
+"""Facts that are told again only while their session exists: what was said in a deleted one is shown to nobody."""
 READERS = 8
 """How many batches are read at once, whatever the number of clients that resume."""
 
@@ -19,8 +25,8 @@ READERS = 8
 class Past:
     """Reads what the streams of the `feeds` hold; a client that gets nothing for `pause` seconds gets a beat."""
 
-    def __init__(self, feeds: Mapping[str, Feed], *, pause: float) -> None:
-        self.feeds, self.pause = feeds, pause
+    def __init__(self, feeds: Mapping[str, Feed], bus: Bus, *, pause: float) -> None:
+        self.feeds, self.bus, self.pause = feeds, bus, pause
         self.readers = asyncio.Semaphore(READERS)
 
     async def behind(
@@ -28,7 +34,7 @@ class Past:
     ) -> AsyncGenerator[Fact | Beat | Gap | None]:
         """Give what the client has not seen, and let it `join` those who hear what comes; a beat now and then.
 
-        Raises as `ordered.messages` does.
+        Raises as `ordered.messages` and `Bus.ask` do.
         """
         for _ in range(2):  # much, perhaps; then what came meanwhile
             newest = {service: await self.feeds[service].state() for service in listener.services}
@@ -52,9 +58,9 @@ class Past:
                     continue
                 try:
                     batch = await anext(batches, list[Msg]())
-                    facts = [Fact.read(message) for message in batch if listener.wanted(named(message))]
                     if not batch:
                         return
+                    facts = await self._shown(batch, listener)
                 finally:
                     self.readers.release()
                 reached = batch[-1].metadata.sequence.stream
@@ -67,6 +73,15 @@ class Past:
                 if now() - told >= self.pause:
                     yield listener.beat()
                     told = now()
+
+    async def _shown(self, batch: list[Msg], listener: Listener) -> list[Fact]:
+        facts = [Fact.read(message) for message in batch if listener.takes(named(message))]
+        asked = list({UUID(fact.resource) for fact in facts if fact.name in OF_LIVING})
+        if not asked:
+            return facts
+        envelope = Envelope.begin(actor=listener.token.actor)
+        there = set(map(str, await self.bus.ask(FindSessions(session_ids=asked), envelope)))
+        return [fact for fact in facts if fact.name not in OF_LIVING or fact.resource in there]
 
     async def _turn(self) -> bool:
         try:

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.queries import GetSession
+from fastapi.exceptions import RequestValidationError
 from runtime.bus import Unavailable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway import translation
 from gateway.auth.callers import User
+from gateway.parameters import unknown_parameter
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 from gateway.streams import Told
@@ -23,8 +25,15 @@ from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 from gateway.streams.spoken import called, spoken
 
-NORMAL, GOING_AWAY, POLICY, FAULT = 1000, 1001, 1008, 1011
+NORMAL, GOING_AWAY, POLICY, FAULT, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
+CLOSED_WITH: dict[Code | EdgeCode, int] = {
+    EdgeCode.UNAVAILABLE: FAULT,
+    EdgeCode.INTERNAL_ERROR: FAULT,
+    EdgeCode.TOO_MANY_STREAMS: TRY_AGAIN_LATER,
+}
+"""What a socket is closed with because of an error; POLICY for all others."""
 BEARER = "bearer."
+PARAMETERS = {"token", "after", "types"}
 
 
 async def converse(socket: WebSocket, session_id: str) -> None:
@@ -32,8 +41,9 @@ async def converse(socket: WebSocket, session_id: str) -> None:
     await socket.accept(_protocol(socket))
     try:
         user = await _user(socket)
+        _check_parameters(socket)
         await _Conversation(socket, user, _known(session_id)).hold()
-    except (Problem, Refusal, Unavailable) as error:
+    except (Problem, Refusal, RequestValidationError, Unavailable) as error:
         await _end(socket, End.of(translation.of(error)))
     except WebSocketDisconnect:
         pass
@@ -46,9 +56,9 @@ class _Conversation:
         self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), called)
 
     async def hold(self) -> None:
-        await self.user.ask(GetSession(session_id=self.session_id))
         with self.streams.listening(self.listener):
             await self.streams.start(self.listener, self.socket.query_params.get("after"))
+            await self.user.ask(GetSession(session_id=self.session_id))  # later: else its deletion could be missed
             place = str(self.listener.place)
             await _send(self.socket, "connected", {"session_id": str(self.session_id), "resume_from": place})
             async with asyncio.TaskGroup() as tasks:
@@ -72,6 +82,8 @@ class _Conversation:
                 pass  # the server pings
             case Fact():
                 await _send(self.socket, *await spoken(item, self.session_id, self.user))
+                if self.listener.is_over(item):
+                    await _close(self.socket, NORMAL, "terminated")
             case Delta():
                 await _send(self.socket, item.name, item.payload)
             case Beat():
@@ -98,6 +110,11 @@ async def _user(socket: WebSocket) -> User:
     token = await gateway.tokens.verify(_presented(socket))
     socket.scope["user_id"] = str(token.actor.user_id)
     return User(gateway.bus, socket.scope["request_id"], token)
+
+
+def _check_parameters(socket: WebSocket) -> None:
+    if unknown := sorted(socket.query_params.keys() - PARAMETERS):
+        raise RequestValidationError(list(map(unknown_parameter, unknown)))
 
 
 def _presented(socket: WebSocket) -> str:
@@ -130,8 +147,7 @@ async def _end(socket: WebSocket, end: End) -> None:
         return
     with suppress(TimeoutError, OSError, WebSocketDisconnect):
         await _send(socket, "error", end.payload)
-    fault = end.code in (EdgeCode.UNAVAILABLE, EdgeCode.INTERNAL_ERROR)
-    await _close(socket, FAULT if fault else POLICY, end.code)
+    await _close(socket, CLOSED_WITH.get(end.code, POLICY), end.code)
 
 
 async def _send(socket: WebSocket, kind: str, data: Mapping[str, Any], to: str | int | None = None) -> None:

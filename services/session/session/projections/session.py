@@ -48,8 +48,12 @@ RESUME = """
     UPDATE sessions SET updated_at = $2, status = CASE
         WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
         WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
-        THEN 'processing' WHEN started_at IS NULL THEN 'created' ELSE 'active' END
+        THEN 'processing' WHEN started_at IS NULL THEN 'created'
+        WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
     WHERE id = $1"""
+RUN_OVER = """
+    UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
+    WHERE id = $1 AND status <> 'paused'"""
 
 AT_WORK = "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
@@ -241,7 +245,7 @@ async def _end(recorded: Recorded[SessionFact], fact: RunCompleted | RunFailed |
         fact.structured_output if isinstance(fact, RunCompleted) else None,
     )  # fmt: skip
     if requested:  # one that ends while it waits leaves the session as it is
-        await db.execute("UPDATE sessions SET status = 'active' WHERE id = $1 AND status <> 'paused'", recorded.id)
+        await db.execute(RUN_OVER, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(TAKE_AWAY, recorded.id, fact.run_id)
     await _charge(recorded, fact, db)

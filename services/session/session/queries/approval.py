@@ -9,6 +9,7 @@ from contracts.session.approvals import ApprovalView, GetApproval, ListApprovals
 from eventing.handling import Handlers
 
 from session.queries.filters import Filters
+from session.queries.paging import Listing
 from session.queries.shown import shown
 from session.queries.visible import Context, owner
 
@@ -16,6 +17,8 @@ APPROVAL = (
     "id, session_id, run_id, tool_call_id, tool_name, status, decided_by, message, remember, delivered, "
     "created_at, expires_at, decided_at"
 )
+
+LISTING = Listing(f"{APPROVAL}, {shown('tool_input')}", "approvals", Code.APPROVAL_NOT_FOUND)
 
 answers = Handlers()
 
@@ -34,12 +37,8 @@ async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
 @answers
 async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
     """Give the approvals of the actor's sessions, an admin all, newest first."""
+    visible = Filters(user_id=owner(context))
     filters = Filters(user_id=owner(context), session_id=query.session_id, status=query.status)
     total = await context.database.fetchval(f"SELECT count(*) FROM approvals WHERE {filters.where}", *filters.values)
-    filters.add("id < {}", query.after)
-    rows = await context.database.fetch(
-        f"SELECT {APPROVAL}, {shown('tool_input')} FROM approvals WHERE {filters.where} "
-        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[ApprovalView(**row) for row in rows], total=total)
+    rows, more = await LISTING.page(query, visible, filters, context)
+    return Page(items=[ApprovalView(**row) for row in rows], total=total, more=more)

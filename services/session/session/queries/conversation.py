@@ -10,12 +10,20 @@ from contracts.session.values import Order
 from eventing.handling import Handlers
 
 from session.queries.filters import Filters
+from session.queries.paging import Listing
 from session.queries.shown import TOOL_USE, shown, shown_content
 from session.queries.visible import Context, visible
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
 TOOL_CALL = f"{TOOL_USE}, run_id, duration_ms, parent_tool_call_id, created_at, {shown('tool_output')}"
-BEYOND: dict[Order, str] = {"asc": ">", "desc": "<"}
+ORDERS: tuple[Order, ...] = ("asc", "desc")
+MESSAGES = {
+    order: Listing(
+        f"{MESSAGE}, {shown_content('content')}", "messages", Code.MESSAGE_NOT_FOUND, order, key="sequence_number"
+    )
+    for order in ORDERS
+}
+TOOL_CALLS = {order: Listing(TOOL_CALL, "tool_calls", Code.TOOL_CALL_NOT_FOUND, order) for order in ORDERS}
 
 answers = Handlers()
 
@@ -26,15 +34,8 @@ async def list_messages(query: ListMessages, context: Context) -> Page[MessageVi
     session = await visible(query.session_id, context)
     filters = Filters(session_id=query.session_id, run_id=query.run_id)
     total = session["total_messages"] if query.run_id is None else await _count("messages", filters, context)
-    if query.after:
-        last = await get_message(GetMessage(session_id=query.session_id, message_id=query.after), context)
-        filters.add(f"sequence_number {BEYOND[query.order]} {{}}", last.sequence_number)
-    rows = await context.database.fetch(
-        f"SELECT {MESSAGE}, {shown_content('content')} FROM messages WHERE {filters.where} "
-        f"ORDER BY sequence_number {query.order} LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[MessageView(**row) for row in rows], total=total)
+    rows, more = await MESSAGES[query.order].page(query, Filters(session_id=query.session_id), filters, context)
+    return Page(items=[MessageView(**row) for row in rows], total=total, more=more)
 
 
 @answers
@@ -55,13 +56,8 @@ async def list_tool_calls(query: ListToolCalls, context: Context) -> Page[ToolCa
     session = await visible(query.session_id, context)
     filters = Filters(session_id=query.session_id, run_id=query.run_id)
     total = session["total_tool_calls"] if query.run_id is None else await _count("tool_calls", filters, context)
-    filters.add(f"id {BEYOND[query.order]} {{}}", query.after)
-    rows = await context.database.fetch(
-        f"SELECT {TOOL_CALL} FROM tool_calls WHERE {filters.where} "
-        f"ORDER BY id {query.order} LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[ToolCallView(**row) for row in rows], total=total)
+    rows, more = await TOOL_CALLS[query.order].page(query, Filters(session_id=query.session_id), filters, context)
+    return Page(items=[ToolCallView(**row) for row in rows], total=total, more=more)
 
 
 @answers

@@ -9,12 +9,16 @@ from contracts.session.templates import GetTemplate, ListTemplates, TemplateSumm
 from eventing.handling import Handlers
 
 from session.queries.filters import Filters
+from session.queries.paging import Listing
 from session.queries.visible import Context, owner
 
 USES = "(SELECT coalesce(sum(n), 0)::bigint FROM template_uses WHERE template_id = session_templates.id)"
 SUMMARY = ", ".join(
     f"{USES} AS usage_count" if name == "usage_count" else name for name in TemplateSummary.model_fields
 )
+
+READABLE = "(user_id = {} OR is_public)"
+LISTING = Listing(SUMMARY, "session_templates", Code.TEMPLATE_NOT_FOUND)
 
 answers = Handlers()
 
@@ -34,15 +38,12 @@ async def get_template(query: GetTemplate, context: Context) -> TemplateView:
 async def list_templates(query: ListTemplates, context: Context) -> Page[TemplateSummary]:
     """Give the actor's own and the public templates, an admin all, newest first."""
     filters = Filters(category=query.category, is_public=query.is_public)
-    filters.add("(user_id = {} OR is_public)", owner(context))
+    filters.add(READABLE, owner(context))
     filters.add("strpos(lower(name || chr(10) || description), lower({})) > 0", query.q)
     total = await context.database.fetchval(
         f"SELECT count(*) FROM session_templates WHERE {filters.where}", *filters.values
     )
-    filters.add("id < {}", query.after)
-    rows = await context.database.fetch(
-        f"SELECT {SUMMARY} FROM session_templates WHERE {filters.where} "
-        f"ORDER BY id DESC LIMIT {query.limit:d} OFFSET {query.skip:d}",
-        *filters.values,
-    )
-    return Page(items=[TemplateSummary(**row) for row in rows], total=total)
+    readable = Filters()
+    readable.add(READABLE, owner(context))
+    rows, more = await LISTING.page(query, readable, filters, context)
+    return Page(items=[TemplateSummary(**row) for row in rows], total=total, more=more)

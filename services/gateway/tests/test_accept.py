@@ -1,0 +1,48 @@
+"""What the header Accept is understood to say."""
+
+import httpx
+import pytest
+from contracts.samples import SESSION
+from gateway.preferences import prefers_events, takes_events
+from starlette.requests import Request
+
+
+def request(*accepted: str) -> Request:
+    return Request({"type": "http", "headers": [(b"accept", each.encode()) for each in accepted]})
+
+
+@pytest.mark.parametrize(
+    ("accept", "events"),
+    [
+        ("text/event-stream", True),
+        ("text/event-stream;q=0", False),
+        ("TEXT/Event-Stream; q=0.5", True),
+        ("application/json, text/event-stream", True),
+        ("application/json;q=0.9, text/event-stream;q=0.1", False),
+        ("application/json;q=0.1, text/event-stream;q=0.9", True),
+        ("*/*", False),
+        ("text/*", True),
+        ("text/event-stream, */*", True),
+        ("text/event-stream;q=0, */*", False),
+        ("application/json", False),
+        ("text/event-stream;q=x", True),
+        ("", False),
+    ],
+)
+def test_events_are_given_to_those_who_prefer_them(accept: str, events: bool):
+    assert prefers_events(request(accept)) is events
+
+
+def test_several_headers_are_one():
+    assert prefers_events(request("application/json;q=0.5", "text/event-stream"))
+
+
+def test_without_the_header_all_is_taken_and_json_preferred():
+    assert (takes_events(request()), prefers_events(request())) == (True, False)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])
+@pytest.mark.parametrize("path", [f"/api/v1/sessions/{SESSION}/events", "/api/v1/events"])
+async def test_a_stream_is_not_forced_on_those_who_do_not_take_it(client: httpx.AsyncClient, path: str, accept: str):
+    answer = await client.get(path, headers={"accept": accept})
+    assert (answer.status_code, answer.json()["error_code"]) == (406, "NOT_ACCEPTABLE")

@@ -1,0 +1,128 @@
+"""Lists: their links, their cursors, and what they refuse."""
+
+from typing import Any
+
+import httpx
+import pytest
+from contracts.messages import Page, Refused
+from contracts.refusals import Code
+from contracts.samples import MESSAGE, RUN, SESSION
+from contracts.session.queries import ListMessages, ListSessions
+
+from services.gateway.tests import samples
+from services.gateway.tests.conftest import OTHER, Services
+
+SESSIONS = "/api/v1/sessions"
+MESSAGES = f"{SESSIONS}/{SESSION}/messages"
+
+
+@pytest.fixture
+async def listed(services: Services) -> Services:
+    """Answer lists of sessions with full pages of 42 sessions."""
+
+    def page(query: ListSessions) -> Page[Any]:
+        number = max(0, min(query.limit, 42 - query.skip))
+        return Page(items=[samples.session()] * number, total=42, more=True)
+
+    await services.answer_with(ListSessions, page)
+    return services
+
+
+async def links(client: httpx.AsyncClient, query: str) -> dict[str, str | None]:
+    answer = await client.get(f"{SESSIONS}?{query}")
+    assert answer.status_code == 200, answer.text
+    return {name: link and link.removeprefix(f"{SESSIONS}?") for name, link in answer.json()["links"].items()}
+
+
+@pytest.mark.parametrize(
+    ("query", "following", "preceding"),
+    [
+        ("limit=20", "skip=20&limit=20", None),
+        ("skip=20&limit=20", "skip=40&limit=20", "skip=0&limit=20"),
+        ("skip=40&limit=20", None, "skip=20&limit=20"),
+        ("skip=3&limit=5", "skip=8&limit=5", "skip=0&limit=3"),
+        ("skip=9000&limit=20", None, "skip=22&limit=20"),
+        ("limit=1&status=active", "skip=1&limit=1&status=active", None),
+        (f"limit=1&after={OTHER}", f"limit=1&after={SESSION}", f"limit=1&before={SESSION}"),
+        (f"limit=1&before={OTHER}&mode=forked",
+         f"limit=1&after={SESSION}&mode=forked", f"limit=1&before={SESSION}&mode=forked"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("listed")
+async def test_links_lead_to_the_pages_beside(
+    client: httpx.AsyncClient, query: str, following: str | None, preceding: str | None
+):
+    assert await links(client, query) == {"next": following, "prev": preceding}
+
+
+async def test_the_last_page_after_an_item_has_no_next(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, Page(items=[samples.session()], total=42))
+    assert await links(client, f"after={OTHER}") == {"next": None, "prev": f"limit=100&before={SESSION}"}
+
+
+async def test_the_first_page_before_an_item_has_no_prev(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, Page(items=[samples.session()], total=42))
+    assert await links(client, f"before={OTHER}") == {"next": f"limit=100&after={SESSION}", "prev": None}
+
+
+async def test_beyond_the_largest_skip_the_link_is_a_cursor(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, Page(items=[samples.session()] * 10, total=20_000))
+    assert (await links(client, "skip=10000&limit=10"))["next"] == f"limit=10&after={SESSION}"
+
+
+@pytest.mark.usefixtures("services")
+async def test_a_skip_that_is_too_large_names_the_way_on(client: httpx.AsyncClient):
+    answer = await client.get(f"{SESSIONS}?skip=10001")
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["query", "skip"])
+    assert "`after`" in answer.json()["detail"]
+
+
+async def test_a_cursor_reaches_the_service(client: httpx.AsyncClient, listed: Services):
+    await client.get(f"{SESSIONS}?before={OTHER}&limit=1")
+    assert listed.heard[-1][0] == ListSessions(before=OTHER, limit=1)
+
+
+async def test_the_newest_messages_of_a_run_go_on_after_the_last(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListMessages, Page(items=[samples.message()], total=10, more=True))
+    asked = {"order": "desc", "run_id": RUN, "limit": 1, "after": str(OTHER)}
+    answer = await client.get(MESSAGES, params=asked)
+    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, **asked})
+    assert answer.json()["links"]["next"] == f"{MESSAGES}?limit=1&after={MESSAGE}&run_id={RUN}&order=desc"
+
+
+async def test_an_unknown_cursor_is_404(client: httpx.AsyncClient, services: Services):
+    await services.answer(ListSessions, Refused(code=Code.SESSION_NOT_FOUND, detail="There is no such item."))
+    answer = await client.get(f"{SESSIONS}?after={OTHER}")
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "SESSION_NOT_FOUND")
+
+
+WRONG = [
+    *("limit=0", "limit=101", "limit=x", "skip=-1", "skip=10001", f"skip={10**30}", "skip="),
+    *("status=other", "mode=other", "after=x", "before=x"),
+    *(f"skip=1&after={OTHER}", f"after={OTHER}&before={OTHER}"),
+]
+
+
+@pytest.mark.parametrize("query", WRONG)
+async def test_a_list_that_is_not_valid_is_422(client: httpx.AsyncClient, query: str):
+    answer = await client.get(f"{SESSIONS}?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["loc"][0]) == (422, "query")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", SESSIONS),
+        ("GET", f"{SESSIONS}/{SESSION}"),
+        ("POST", f"{SESSIONS}/{SESSION}/query"),
+        ("GET", f"{SESSIONS}/{SESSION}/events"),
+        ("GET", f"{SESSIONS}/{SESSION}/workspace/a"),
+        ("GET", "/api/v1/auth/me"),
+        ("POST", "/api/v1/auth/login"),
+        ("GET", "/api/v1/session-templates"),
+        ("GET", "/api/v1/approvals"),
+    ],
+)
+async def test_an_unknown_query_parameter_is_422_and_named(client: httpx.AsyncClient, method: str, path: str):
+    answer = await client.request(method, path, params={"limti": "1"})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["query", "limti"])

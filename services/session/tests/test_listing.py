@@ -1,0 +1,150 @@
+"""What lists and totals are read from, and what a session's status says."""
+
+from pathlib import Path
+from uuid import UUID
+
+from contracts.samples import MESSAGE, RUN, SESSION, USER
+from contracts.session.commands import (
+    CancelRun,
+    CreateSession,
+    DeleteSession,
+    EndRun,
+    PauseSession,
+    RecordMessage,
+    ResumeSession,
+    StartRun,
+    SubmitQuery,
+)
+from contracts.session.queries import CheckSession, CountSessions, FindSessions, GetRun, GetSession
+from contracts.session.values import SdkOptions, ToolUseBlock
+from eventing.database import Database
+from eventing.migrating import migrate
+from onebox.testing.databases import Databases
+from runtime.clock import new_id
+from session.queries import run as run_queries
+
+from services.session.tests.desk import STRANGER, Desk
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+async def working_alone(desk: Desk) -> UUID:
+    command = CreateSession(session_id=new_id(), name="job", mode="non_interactive", sdk_options=SdkOptions())
+    return (await desk.send(command)).id
+
+
+async def status(desk: Desk, session_id: UUID) -> str:
+    return (await desk.ask(GetSession(session_id=session_id))).status
+
+
+async def test_a_session_without_people_is_completed_after_its_last_run(desk: Desk) -> None:
+    session_id = await working_alone(desk)
+    first, second = await desk.submit(session_id), await desk.submit(session_id, "enqueue")
+    await desk.send(CancelRun(session_id=session_id, run_id=first.id))
+    assert await status(desk, session_id) == "processing"
+    await desk.send(CancelRun(session_id=session_id, run_id=second.id))
+    assert await status(desk, session_id) == "completed"
+
+
+async def test_a_completed_session_takes_another_query(desk: Desk) -> None:
+    session_id = await working_alone(desk)
+    run = await desk.submit(session_id)
+    await desk.send(CancelRun(session_id=session_id, run_id=run.id))
+    await desk.submit(session_id)
+    assert await status(desk, session_id) == "processing"
+
+
+async def test_a_completed_session_is_completed_again_after_a_pause(desk: Desk) -> None:
+    session_id = await working_alone(desk)
+    run = await desk.submit(session_id)
+    await desk.send(StartRun(session_id=session_id, run_id=run.id))
+    await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1))
+    await desk.send(PauseSession(session_id=session_id))
+    await desk.send(ResumeSession(session_id=session_id))
+    assert await status(desk, session_id) == "completed"
+
+
+async def test_a_run_that_only_used_tools_names_its_last_message(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    call = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Read", input={})
+    await desk.send(RecordMessage.example().model_copy(update={"blocks": [call]}))
+    run = await desk.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))
+    assert (run.message_id, run.text) == (UUID(MESSAGE), "")
+
+
+async def test_a_run_tells_that_it_has_more_tool_calls_than_it_shows(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    for shown in (run_queries.MOST_SHOWN, 1):
+        run = await desk.ask(GetRun.example())
+        assert not run.more_tool_calls
+        calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(shown)]
+        await desk.send(RecordMessage.example().model_copy(update={"message_id": new_id(), "blocks": calls}))
+    run = await desk.ask(GetRun.example())
+    assert (len(run.tool_calls), run.more_tool_calls) == (run_queries.MOST_SHOWN, True)
+
+
+async def test_only_sessions_that_exist_for_the_actor_are_found(desk: Desk) -> None:
+    mine, gone, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
+    await desk.send(DeleteSession(session_id=gone))
+    assert await desk.ask(FindSessions(session_ids=[mine, gone, theirs, new_id()])) == [mine]
+
+
+async def test_the_service_tells_how_its_database_is(desk: Desk) -> None:
+    assert await desk.ask(CheckSession()) == {"database": "ok"}
+
+
+async def test_totals_follow_statuses_and_deletions_whoever_writes(desk: Desk) -> None:
+    ids = [await desk.create("one", actor) for actor in (STRANGER, STRANGER)] + [await desk.create()]
+    await desk.submit(ids[2])
+    await desk.send(DeleteSession(session_id=ids[0]), STRANGER)
+    totals = await desk.ask(CountSessions())
+    assert {status: number for status, number in totals.items() if number} == {"created": 1, "processing": 1}
+
+
+async def test_totals_take_few_rows_however_many_users_there_are(desk: Desk) -> None:
+    database = desk.dispatcher.database
+    await database.execute(
+        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+        "SELECT gen_random_uuid(), gen_random_uuid(), 'x', 'interactive', 'created', '{}', now(), now() "
+        "FROM generate_series(1, 200)"
+    )
+    assert await desk.ask(CountSessions()) == {"created": 200}
+    assert await database.fetchval("SELECT count(*) FROM session_totals") == 1
+
+
+async def test_users_whose_transactions_are_open_do_not_wait_for_each_other_to_be_counted(desk: Desk) -> None:
+    database = desk.dispatcher.database
+    made = (
+        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+        "VALUES ($1, gen_random_uuid(), 'x', 'interactive', 'created', '{}', now(), now())"
+    )
+    async with database.transaction() as first:
+        await first.execute("SELECT pg_advisory_xact_lock('session_totals'::regclass::oid::int, slot) "
+                            "FROM generate_series(0, 62) slot")  # fmt: skip
+        await first.execute(made, new_id())
+        async with database.transaction() as second:
+            await second.execute("SET LOCAL lock_timeout = '1s'")
+            await second.execute(made, new_id())
+    assert await desk.ask(CountSessions()) == {"created": 2}
+    assert await database.fetchval("SELECT count(*) FROM session_totals") == 2
+
+
+async def test_what_was_there_before_is_counted_and_completed_by_the_migration(
+    databases: Databases, tmp_path: Path
+) -> None:
+    before = [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0010"]
+    for path in before:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    async with databases.fresh() as url, Database.open(url, "session") as database:
+        await migrate(database, tmp_path)
+        for mode in ("interactive", "non_interactive"):
+            await database.execute(
+                "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+                "VALUES ($1, $2, 'x', $3, 'active', '{}', now(), now())",
+                new_id(), UUID(USER), mode,
+            )  # fmt: skip
+        await migrate(database, MIGRATIONS)
+        rows = await database.fetch("SELECT status, sum(n)::int AS n FROM session_totals GROUP BY status")
+    assert {row["status"]: row["n"] for row in rows} == {"active": 1, "completed": 1}

@@ -1,0 +1,69 @@
+"""Pages of long lists, read in both directions."""
+
+from typing import Any
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import SESSION
+from contracts.session.approvals import ListApprovals
+from contracts.session.queries import ListMessages, ListRuns, ListSessions, ListToolCalls
+from contracts.session.templates import ListTemplates
+from runtime.clock import new_id
+
+from services.session.tests.desk import STRANGER, Desk
+
+LISTS: list[tuple[Any, dict[str, Any], Code]] = [
+    (ListSessions, {}, Code.SESSION_NOT_FOUND),
+    (ListApprovals, {}, Code.APPROVAL_NOT_FOUND),
+    (ListTemplates, {}, Code.TEMPLATE_NOT_FOUND),
+    (ListRuns, {"session_id": SESSION}, Code.RUN_NOT_FOUND),
+    (ListMessages, {"session_id": SESSION}, Code.MESSAGE_NOT_FOUND),
+    (ListToolCalls, {"session_id": SESSION}, Code.TOOL_CALL_NOT_FOUND),
+]
+
+
+@pytest.mark.parametrize("direction", ["after", "before"])
+@pytest.mark.parametrize(("kind", "fields", "code"), LISTS)
+async def test_an_unknown_cursor_is_refused(
+    talked: Desk, kind: Any, fields: dict[str, Any], code: Code, direction: str
+) -> None:
+    with pytest.raises(Refusal, match=code):
+        await talked.ask(kind.model_validate({**fields, direction: new_id()}))
+
+
+async def test_a_cursor_of_another_user_is_refused(desk: Desk) -> None:
+    theirs = await desk.create("theirs", STRANGER)
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await desk.ask(ListSessions(after=theirs))
+
+
+async def test_a_cursor_whose_item_no_longer_matches_the_filter_is_taken(desk: Desk) -> None:
+    older, busy = await desk.create("older"), await desk.create("busy")
+    await desk.submit(busy)
+    page = await desk.ask(ListSessions(status="created", after=busy))
+    assert [session.id for session in page.items] == [older]
+
+
+async def test_the_items_before_a_cursor_are_the_nearest_in_the_order_of_the_list(desk: Desk) -> None:
+    one, two, three, four = [await desk.create(name) for name in ("one", "two", "three", "four")]
+    page = await desk.ask(ListSessions(before=one, limit=2))
+    assert ([session.id for session in page.items], page.more) == ([three, two], True)
+    page = await desk.ask(ListSessions(before=three, limit=2))
+    assert ([session.id for session in page.items], page.more) == ([four], False)
+
+
+async def test_a_page_tells_whether_there_is_more(desk: Desk) -> None:
+    ids = [await desk.create(name) for name in ("one", "two", "three")]
+    assert (await desk.ask(ListSessions(after=ids[2], limit=1))).more
+    assert not (await desk.ask(ListSessions(after=ids[2], limit=2))).more
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_messages_are_read_in_both_directions(desk: Desk, order: Any) -> None:
+    session_id = await desk.create()
+    for _ in range(2):
+        await desk.submit(session_id, "interrupt")
+    first, second = (await desk.ask(ListMessages(session_id=session_id, order=order))).items
+    behind = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
+    ahead = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
+    assert (behind.items, ahead.items) == ([second], [first])

@@ -1,0 +1,152 @@
+"""The specification's own examples, sent as they stand, are answered as it shows."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from onebox.testing.system import System
+
+TEXT = (Path(__file__).parent / "specification.md").read_text()
+OPERATION = re.compile(r"^### (GET|POST|DELETE) (/\S*)\n(.*?)(?=^#{2,3} |\Z)", re.DOTALL | re.MULTILINE)
+BLOCK = r".*?```json\n(.*?)```"
+ORDER = (
+    *("POST /api/v1/auth/register", "POST /api/v1/auth/login", "POST /api/v1/auth/refresh"),
+    *("POST /api/v1/session-templates", "GET /api/v1/session-templates"),
+    *("GET /api/v1/session-templates/{template_id}", "POST /api/v1/sessions", "GET /api/v1/sessions"),
+    *("POST /api/v1/sessions/{session_id}/query", "GET /api/v1/sessions/{session_id}"),
+    *("GET /api/v1/sessions/{session_id}/messages", "GET /api/v1/sessions/{session_id}/tool-calls"),
+    *("POST /api/v1/sessions/{session_id}/fork", "POST /api/v1/sessions/{session_id}/archive"),
+    *("DELETE /api/v1/sessions/{session_id}", "GET /health", "GET /metrics"),
+)
+"""A user's way through it: nobody logs in before they registered."""
+READ = ' [[simulate {"turns": [{"tools": [{"name": "Bash", "input": {"command": "ls", "description": "look"}}]}, {}]}]]'
+"""Lets the simulated model call a tool, as the real one does in the example."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One endpoint, as the specification shows it."""
+
+    name: str
+    body: Any
+    status: int
+    answer: Any
+
+
+def _json(text: str | None) -> Any:
+    # As it is written for people: with comments, and with dots for what is left out.
+    return text and json.loads(re.sub(r" //.*", "", text).replace("{...}", "{}"))
+
+
+def _examples() -> Iterator[Example]:
+    for method, path, text in OPERATION.findall(TEXT):
+        before, _, after = text.partition("**Response")
+        body = re.search(r"\*\*Request Body\*\*:" + BLOCK, before, re.DOTALL)
+        answer = re.search(BLOCK, after, re.DOTALL)
+        status = re.match(r" \((\d+)", after)
+        yield Example(
+            f"{method} {path}", _json(body and body[1]), int(status[1]) if status else 200, _json(answer and answer[1])
+        )
+
+
+EXAMPLES = {example.name: example for example in _examples()}
+
+
+def differences(shown: Any, given: Any, place: str = "") -> list[str]:
+    """Say which keys of an example an answer lacks, and which values are of another kind; it may have more keys."""
+    if isinstance(shown, dict) and isinstance(given, dict):
+        shown, given = cast(dict[str, Any], shown), cast(dict[str, Any], given)
+        missing = [f"{place}.{name} is missing" for name in shown if name not in given]
+        if place.endswith(("tool_input", "tool_output")):  # whatever the tool takes and gives
+            return []
+        both = [name for name in shown if name in given]
+        return missing + [each for name in both for each in differences(shown[name], given[name], f"{place}.{name}")]
+    if isinstance(shown, list) and isinstance(given, list):
+        shown, given = cast(list[Any], shown), cast(list[Any], given)
+        if shown and not given:
+            return [f"{place} is empty"]
+        return differences(shown[0], given[0], f"{place}[0]") if shown else []
+    return [] if _alike(shown, given) else [f"{place} is {given!r}, not like {shown!r}"]
+
+
+def _alike(shown: Any, given: Any) -> bool:
+    return isinstance(given, int | float) if isinstance(shown, float) else type(shown) is type(given)
+
+
+class Reader:
+    """Sends the examples, with the ids and tokens that it was given in place of those that the text makes up."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http, self.known = http, dict[str, str]()
+
+    def send(self, example: Example) -> httpx.Response:
+        method, path = example.name.split()
+        body = json.loads(json.dumps(example.body))
+        if body and "template_id" in body:
+            body["template_id"] = self.known["template_id"]
+        if body and "refresh_token" in body:
+            body["refresh_token"] = self.known["refresh_token"]
+        if path.endswith("/query"):
+            body["message"] += READ
+        answer = self.http.request(method, path.format(**self.known), json=body)
+        self._note(path, answer)
+        return answer
+
+    def _note(self, path: str, answer: httpx.Response) -> None:
+        given: dict[str, Any] = answer.json() if answer.headers.get("content-type") == "application/json" else {}
+        names = {"/api/v1/sessions": "session_id", "/api/v1/session-templates": "template_id"}
+        if path in names and "id" in given:
+            self.known[names[path]] = given["id"]
+        if "access_token" in given:
+            self.known["refresh_token"] = given["refresh_token"]
+            self.http.headers["authorization"] = f"Bearer {given['access_token']}"
+
+
+def test_every_endpoint_of_the_specification_that_exists_is_tried() -> None:
+    assert set(ORDER) == set(EXAMPLES)
+
+
+def test_the_examples_of_the_specification_work_word_for_word(system: System) -> None:
+    with httpx.Client(base_url=system.base_url, timeout=60) as http:
+        reader = Reader(http)
+        for name in ORDER:
+            example = EXAMPLES[name]
+            answer = reader.send(example)
+            assert answer.status_code == example.status, f"{name}: {answer.text}"
+            if example.answer:
+                assert differences(example.answer, answer.json()) == [], name
+
+
+def test_metrics_have_the_names_of_the_specification(system: System) -> None:
+    text = httpx.get(f"{system.base_url}/metrics").text
+    assert "# HELP sessions_total Total number of sessions\n" in text
+    assert "# HELP api_requests_total Total API requests\n# TYPE api_requests_total counter\n" in text
+
+
+def test_links_are_those_of_the_specification(system: System) -> None:
+    with httpx.Client(base_url=system.base_url, timeout=60) as http:
+        account = {"email": "links@example.com", "username": "links", "password": "analytical engine"}
+        http.post("/api/v1/auth/register", json=account).raise_for_status()
+        tokens = http.post("/api/v1/auth/login", json={k: account[k] for k in ("email", "password")}).json()
+        http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+        for _ in range(21):
+            http.post("/api/v1/sessions", json={}).raise_for_status()
+        page = http.get("/api/v1/sessions?limit=20").json()
+        shown = _json(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[-1].replace("[...]", "[]"))
+        assert (page["skip"], page["limit"], page["links"]) == (0, 20, shown["links"])
+
+
+@pytest.mark.parametrize(("shown", "given", "number"), [
+    ({"a": 1}, {"a": 2, "b": 3}, 0),
+    ({"a": 1}, {}, 1),
+    ({"a": "x"}, {"a": None}, 1),
+    ([{"a": 1}], [], 1),
+    ([{"a": 0.5}], [{"a": 1}], 0),
+])  # fmt: skip
+def test_what_an_answer_lacks_is_found(shown: Any, given: Any, number: int) -> None:
+    assert len(differences(shown, given)) == number
