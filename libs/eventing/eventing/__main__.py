@@ -21,9 +21,11 @@ class Stores(Settings):
 
 
 async def _reread(stores: Stores, service: str) -> str:
-    async with Database.open(stores.database_url, service) as database:
-        async with bus.connected(stores.nats_url, "reread") as client:
-            return str(await reread(database, jetstream(client), service))
+    async with (
+        Database.open(stores.database_url, service) as database,
+        bus.connected(stores.nats_url, "reread") as client,
+    ):
+        return str(await reread(database, jetstream(client), service))
 
 
 def main(arguments: list[str]) -> str | None:
