@@ -23,12 +23,12 @@ BEHIND = """
     WHERE (tx, position) > ($1::text::xid8, $2) ORDER BY tx, position LIMIT 1"""
 # Of sessions of others, PostgreSQL shows an ordinary role the name and the database, but not since when.
 HOLDER = """
-    SELECT pid, coalesce(application_name, gid) AS application, coalesce(datname, database) AS database,
-           extract(epoch FROM now() - coalesce(xact_start, prepared))::float8 AS age
-    FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
-    LEFT JOIN pg_prepared_xacts ON transaction = transactionid AND pid IS NULL
-    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
-      AND transactionid = pg_snapshot_xmin(pg_current_snapshot())::xid"""
+    SELECT l.pid, coalesce(a.application_name, p.gid) AS application, coalesce(a.datname, p.database) AS database,
+           extract(epoch FROM now() - coalesce(a.xact_start, p.prepared))::float8 AS age
+    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+    LEFT JOIN pg_prepared_xacts AS p ON p.transaction = l.transactionid AND l.pid IS NULL
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+      AND l.transactionid = pg_snapshot_xmin(pg_current_snapshot())::xid"""
 
 
 @dataclass(frozen=True)
