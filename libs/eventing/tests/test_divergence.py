@@ -18,8 +18,10 @@ from contracts.messages import Event
 from eventing import relay as module
 from eventing.__main__ import main
 from eventing.database import Database
+from eventing.lag import Progress
 from eventing.migrating import migrate
 from eventing.patience import until_back
+from eventing.places import Server
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.reread import Busy, Reread, Strange, reread
@@ -339,3 +341,18 @@ async def test_the_command_says_what_it_did(
     assert await asyncio.to_thread(main, ["reread", "jar"]) is None
     assert "goes on behind message 2" in capsys.readouterr().out
     assert "usage" in (main([]) or "")
+
+
+async def test_an_ordinary_role_may_ask_all_of_it_and_the_identifier_is_left_out_where_it_may_not(
+    store: PostgresStore, js: JetStreamContext
+) -> None:
+    await marbles(store, 1)
+    async with store.database.connection() as connection:
+        await connection.execute("CREATE ROLE plain; GRANT USAGE ON SCHEMA jar TO plain")
+        await connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA jar TO plain; SET ROLE plain")
+        assert (await Server.ask(connection)).system
+        await Progress().measure(connection, (0, 0))
+        await connection.execute(
+            "RESET ROLE; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public; SET ROLE plain"
+        )
+        assert (await Server.ask(connection)).system is None
