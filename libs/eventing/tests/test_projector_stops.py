@@ -15,7 +15,7 @@ from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, provision
 from eventing.testing import background, eventually
 from eventing.testing.following import messages
-from eventing.testing.messages import JAR, JarOpened
+from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
@@ -80,6 +80,8 @@ async def told(database: Database, *numbers: int) -> None:
 async def test_a_stream_that_was_made_anew_is_read_and_nothing_is_projected_twice(
     tables: Database, js: JetStreamContext, projector: Projector
 ) -> None:
+    for _ in range(5):  # so that the numbers in the new stream are others
+        await publish(js, MarbleAdded.example())
     await tell(js, 0, 1, 2)
     async with running(tables, js, projector):
         await told(tables, 0, 1, 2)
@@ -95,6 +97,8 @@ async def test_a_stream_that_was_made_anew_is_read_and_nothing_is_projected_twic
 async def test_a_stream_that_is_made_anew_under_a_running_projector_is_read(
     tables: Database, js: JetStreamContext, projector: Projector
 ) -> None:
+    for _ in range(5):
+        await publish(js, MarbleAdded.example())
     await tell(js, 0, 1, 2)
     async with running(tables, js, projector):
         await told(tables, 0, 1, 2)
