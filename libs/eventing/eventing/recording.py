@@ -119,7 +119,7 @@ def current(kind: type[Event], version: int, state: bytes) -> Event:
         ValueError: it does not fit, or there never was this version.
     """
     if version > kind.version:
-        raise EventNewer(f"{kind.subject} has version {version}, and {kind.version} is the newest known here")
+        raise EventNewer(f"{kind.subject};{version} is not known here: {kind.version} is the newest version")
     try:
         if version == kind.version:
             return kind.model_validate_json(state)
@@ -127,5 +127,5 @@ def current(kind: type[Event], version: int, state: bytes) -> Event:
         return kind.model_validate(kind.upcast(version, old))
     except ValidationError as error:
         if {one["type"] for one in error.errors(include_input=False, include_url=False)} <= _NEWER:
-            raise EventNewer(f"{kind.subject} has what is not known here: {without_input(error)}") from None
+            raise EventNewer(f"{kind.subject};{version} has what is not known here: {without_input(error)}") from None
         raise

@@ -147,7 +147,7 @@ async def test_an_event_of_a_newer_release_stops_it_behind_what_it_can_read(
     monkeypatch.setattr(JarOpened, "version", 1)
     async with running(tables, js, projector):
         await eventually(lambda: projector.stopped)
-        assert "1 is the newest known here" in (projector.stopped or "")
+        assert "1 is the newest version" in (projector.stopped or "")
         assert await labels(tables) == ["0"]
         monkeypatch.setattr(JarOpened, "version", 2)
         monkeypatch.setattr(JarOpened, "upcast", unchanged)

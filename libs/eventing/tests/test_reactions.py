@@ -62,6 +62,20 @@ def test_a_reaction_is_listed_under_its_name_for_the_fact_that_it_takes() -> Non
     assert reactions.broadcast == [Listed("tell_all", MarbleAdded, tell_all, 1)]
 
 
+def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
+    reactions = Reactions()
+
+    @reactions.once()
+    async def one(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
+
+    @reactions.once()
+    async def other(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
+
+    assert reactions.work_of("shelf") == {}
+    with pytest.raises(ValueError, match="for one kind of event"):
+        reactions.work_of("jar")
+
+
 async def test_each_fact_is_acted_on_once_over_two_replicas(
     client: Client, other_client: Client, js: JetStreamContext
 ) -> None:

@@ -10,26 +10,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Event
 from eventing import reactions as reactions_module
 from eventing import relay as module
 from eventing.postgres import PostgresStore
-from eventing.reactions import Reaction, Reactions, Reactor
-from eventing.recording import Recorded
+from eventing.reactions import Reactor
 from eventing.relay import Relay
-from eventing.streams import DEAD_LETTERS, jetstream, provision, provision_work
+from eventing.streams import DEAD_LETTERS, jetstream, provision_work
 from eventing.testing import background, eventually
 from eventing.testing.following import append, headers, messages
 from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
 from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.relaying import WORK
 from eventing.work import EarlierRelease
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 from runtime.forever import forever
-
-WORK: dict[type[Event], str] = {JarOpened: "jar-open"}
 
 
 @pytest.fixture(autouse=True)
@@ -280,20 +277,6 @@ async def test_work_on_an_event_that_a_failover_lost_is_dropped(
     assert (await js.stream_info(DEAD_LETTERS)).state.messages == 0
 
 
-def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
-    reactions = Reactions()
-
-    @reactions.once()
-    async def one(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
-
-    @reactions.once()
-    async def other(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
-
-    assert reactions.work_of("shelf") == {}
-    with pytest.raises(ValueError, match="for one kind of event"):
-        reactions.work_of("jar")
-
-
 async def test_two_relays_that_race_hand_each_work_over_once(
     postgres_store: PostgresStore, js: JetStreamContext, client: Client, other_client: Client
 ) -> None:
@@ -305,4 +288,3 @@ async def test_two_relays_that_race_hand_each_work_over_once(
     await asyncio.gather(*(relay.once() for relay in relays), return_exceptions=True)
     assert await _count(js, "WORK_JAR", 29)
     assert await _count(js, "EVT_JAR", 29)
-    await provision(js, "EVT_JAR", ["evt.jar.>"])
