@@ -10,6 +10,7 @@ spares that work. What workers have to do goes to a stream of its own first (`ev
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -127,14 +128,14 @@ class Relay:
         self.server, self.noted = server, note
         self.sequence, self.created = stream.state.last_seq, places.created(stream)
         self.cursor = place or self._place(note, stream)
-        await self._resume_work(note, int(last.get(WORK_SEQUENCE, 0)) if last else 0)
+        await self._resume_work(note, last)
 
     def _place(self, note: Note | None, stream: StreamInfo) -> Cursor:
         if note and (note.is_of(stream) or stream.state.last_seq):
             return note.cursor  # nothing was published since, or retention emptied the stream
         return START  # a new stream is filled from the start
 
-    async def _resume_work(self, note: Note | None, handed_over: int) -> None:
+    async def _resume_work(self, note: Note | None, last: Mapping[str, str] | None) -> None:
         if not self.work.durables:
             self.worked = self.cursor
             return
@@ -146,7 +147,10 @@ class Relay:
             self.floor = await self.work.floor(self._reader, self.worked, START)
             await self._note()
             await self.work.forget_earlier(self.stream)
-        elif self.work.sequence < max(handed_over, note.work):
+            return
+        # A message that names no work is of an earlier release, which handed nothing over.
+        handed_over = int(last.get(WORK_SEQUENCE, sys.maxsize)) if last else 0
+        if self.work.sequence < max(handed_over, note.work):
             log.warning("the work stream lost messages and is filled again", stream=self.work.stream)
             self.worked = note.floor
 

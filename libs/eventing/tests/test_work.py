@@ -6,12 +6,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from eventing import reactions as reactions_module
 from eventing import relay as module
+from eventing import wire
+from eventing.places import CURSOR, written
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reactor
 from eventing.relay import Relay
@@ -225,6 +227,23 @@ async def test_what_an_earlier_release_has_not_finished_is_handed_over_and_nothi
         await eventually(lambda: settled(js))
         await eventually(lambda: _gone(js))
     assert labels(acting) == [4, 5, 6, 7, 8]
+
+
+async def test_what_a_relay_of_an_earlier_release_published_in_between_is_handed_over(
+    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+) -> None:
+    acting = Acting()
+    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
+        await open_jars(postgres_store, 1)
+        await eventually(lambda: acting.seen)
+        await relayed(relay)
+    await open_jars(postgres_store, 2)
+    [fed] = await postgres_store.feed(relay.cursor, 1)
+    headers_of_old = wire.headers(fed.recorded, "jar") | {CURSOR: written(fed.cursor)}
+    await js.publish(wire.subject(fed.recorded), b'{"label": "2"}', headers=cast(dict[str, Any], headers_of_old))
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+        await eventually(lambda: len(acting.seen) > 1)
+    assert set(labels(acting)) == {1, 2}
 
 
 async def _gone(js: JetStreamContext) -> bool:
