@@ -1,17 +1,26 @@
-"""A relay that publishes marbles, whose sizes tell one from the other."""
+"""A relay that publishes marbles, whose sizes tell one from the other, and hands over the opening of jars as work."""
 
-from contextlib import AbstractAsyncContextManager
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
 
 from contracts.messages import Event
+from nats.aio.client import Client
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 from runtime.forever import forever
 from runtime.testing import background, eventually
 
 from eventing.postgres import PostgresStore
+from eventing.reactions import Reactor
 from eventing.relay import Relay
 from eventing.reread import Busy, Reread, reread
 from eventing.testing.following import append, messages
 from eventing.testing.messages import JarOpened, MarbleAdded
+from eventing.testing.reacting import Acting, replica
 
 WORK: dict[type[Event], str] = {JarOpened: "jar-open"}
 
@@ -60,3 +69,47 @@ async def reread_when_free(store: PostgresStore, js: JetStreamContext) -> Reread
         return await reread(store.database, js, "jar")
     except Busy:
         return None
+
+
+@asynccontextmanager
+async def relaying(store: PostgresStore, js: JetStreamContext) -> AsyncGenerator[Relay]:
+    """Let a relay run that hands work over."""
+    relay = Relay(store, js, "jar", work=WORK)
+    async with background(forever("relay", relay.run)):
+        yield relay
+
+
+def replica_of(client: Client, store: PostgresStore) -> Reactor[str]:
+    """Return a replica of the service of jars itself, which reads from this store."""
+    reactor = replica(client, service="jar")
+    reactor.dispatcher.store, reactor.waits.database = store, store.database
+    return reactor
+
+
+async def open_jars(store: PostgresStore, *numbers: int) -> None:
+    """Store the opening of jars with these numbers."""
+    for number in numbers:
+        await append(store, JarOpened(label=str(number)), at=UUID(int=number))
+
+
+def labels(acting: Acting) -> list[int]:
+    """Return the numbers of the jars that were acted on."""
+    return sorted(int(recorded.fact.label) for recorded in acting.seen)
+
+
+async def relayed(relay: Relay) -> None:
+    """Wait until the relay has noted where it is."""
+    await eventually(lambda: relay.noted and relay.noted.cursor == relay.cursor)
+
+
+async def settled(js: JetStreamContext) -> bool:
+    """Whether nothing is left to do."""
+    return (await js.stream_info("WORK_JAR")).state.messages == 0
+
+
+async def count(js: JetStreamContext, stream: str, number: int) -> bool:
+    """Whether a stream holds so many messages."""
+    try:
+        return (await js.stream_info(stream)).state.messages == number
+    except NotFoundError:
+        return False
