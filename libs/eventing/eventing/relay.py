@@ -60,9 +60,8 @@ class Relay:
         self.progress = Progress()
         self.sequence, self.created = 0, ""
         self.cursor: Cursor = START
-        self.worked: Cursor = (
-            START  # up to here, work was handed over; before the cursor when that has to be done again
-        )
+        # Up to here, work was handed over; it lies before the cursor when that has to be done again.
+        self.worked: Cursor = START
         self.floor: Cursor | None = None
         self.noted: Note | None = None
         self._connection: Connection | None = None
