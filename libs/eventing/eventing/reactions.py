@@ -1,8 +1,9 @@
 """What a service does when it hears a fact: it sends a command, or calls the world outside.
 
 `once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
-dead-lettered, after `lost` has acted on that. `everywhere`: every replica hears each fact that comes while it is up,
-once, whatever becomes of it.
+dead-lettered, after `lost` has acted on that; what only a newer release can read waits for it. A service's own facts
+come by its work stream, with their ids alone, and are read from its store. `everywhere`: every replica hears each fact
+that comes while it is up, once, whatever becomes of it.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -12,29 +13,32 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, cast, get_args, get_type_hints
 
-from contracts.messages import Command, Event, Query
-from contracts.refusals import Code, Refusal
+from contracts.messages import Event
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
 from runtime import ordered
-from runtime.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
-from eventing import metrics, wire
+from eventing import dead_letters, metrics, wire
+from eventing.consumers import Consumers, durable
 from eventing.dispatch import Dispatcher
+from eventing.failures import Failures
 from eventing.hold import Hold
-from eventing.patience import patiently, until_back
-from eventing.recording import Recorded
-from eventing.streams import DEAD_LETTERS, jetstream
+from eventing.patience import until_back
+from eventing.reaction import Reaction
+from eventing.recording import EventNewer, Recorded
+from eventing.streams import jetstream
+from eventing.waits import Waits
+from eventing.work import Gone, stored_event
+
+__all__ = ["AtOnce", "Gone", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver"]
 
 log = get_logger()
 
@@ -47,40 +51,6 @@ FETCH_TIMEOUT = 5.0
 
 class TakenOver(Exception):
     """Raised by a reaction that finds that another replica acts on the fact: only that one settles it."""
-
-
-@dataclass(frozen=True)
-class Reaction[T]:
-    """What a reaction works with: the service's `tools`, and a way to send what came of it back as a command."""
-
-    tools: T
-    dispatcher: Dispatcher[T]
-    envelope: Envelope
-
-    async def send[R](self, command: Command[R]) -> R:
-        """Send a command to this service, because of the fact; while the database is away, again for half a minute.
-
-        The answer of one that has no `outcome` may get lost: it is None then. Raises as `Dispatcher.send` does.
-        """
-        envelope, tries = self.envelope.follow(), count()
-
-        async def carry_out() -> R:
-            again = next(tries) > 0
-            try:
-                return await self.dispatcher.send(command, envelope)
-            except Refusal as refusal:
-                if again and refusal.code is Code.COMMAND_REPEATED:
-                    return cast(R, None)  # it had been stored, and only the answer was lost
-                raise
-
-        return await patiently(carry_out)
-
-    async def ask[R](self, query: Query[R]) -> R:
-        """Ask this service a query; while the database is away, again for half a minute.
-
-        Raises as `Dispatcher.ask` does.
-        """
-        return await patiently(lambda: self.dispatcher.ask(query, self.envelope.follow()))
 
 
 type React = Callable[[Any, Any], Awaitable[None]]
@@ -121,7 +91,8 @@ class Reactions:
     def once[R: React](self, *, at_once: AtOnce = 16, lost: React | None = None) -> Callable[[R], R]:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
 
-        A fact that is given up is `lost` first, which is tried again until it succeeds.
+        A fact that is given up is `lost` first, which is tried again until it succeeds. A new reaction gets the
+        service's own facts from when it is there; those of another service from the oldest in the stream.
         """
 
         def register(react: R) -> R:
@@ -129,6 +100,18 @@ class Reactions:
             return react
 
         return register
+
+    def work_of(self, service: str) -> dict[type[Event], str]:
+        """Return the service's own kinds of event that one replica acts on, each with the name of its consumer.
+
+        Raises:
+            ValueError: two reactions are for one kind: a message of a work stream has one consumer.
+        """
+        own = [listed for listed in self.shared if wire.service_of(listed.fact) == service]
+        work = {listed.fact: durable(service, listed.name) for listed in own}
+        if len(work) < len(own):
+            raise ValueError(f"two shared reactions of {service} are for one kind of event")
+        return work
 
     def everywhere[R: React](self, react: R) -> R:
         """Let every replica hear each fact."""
@@ -147,6 +130,8 @@ class Reactor[T]:
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js = jetstream(client)
+        self.consumers = Consumers(self.js, service)
+        self.failures, self.waits = Failures(), Waits(service, dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
 
@@ -155,13 +140,17 @@ class Reactor[T]:
         slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
-            taking = tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))
+            taking = tasks.create_task(
+                forever(listed.name, lambda: self.failures.noted(listed.name, self._take(listed, slots, tasks)))
+            )
             await draining.wait()
             taking.cancel()
 
     async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(listed)
-        facts = await self.js.pull_subscribe_bind(self._durable(listed), _stream(listed))
+        facts = await self.js.pull_subscribe_bind(
+            durable(self.service, listed.name), self.consumers.stream(listed.fact)
+        )
         try:
             while True:
                 await slots.acquire()
@@ -184,18 +173,7 @@ class Reactor[T]:
                 return message
 
     async def _make_consumer(self, listed: Listed) -> None:
-        config = ConsumerConfig(
-            durable_name=self._durable(listed),
-            filter_subject=wire.subjects(listed.fact),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
-            max_deliver=-1,  # counted in _settle, so that a crash loop ends in the dead letters too
-            max_ack_pending=1000,
-        )
-        await self.js.add_consumer(_stream(listed), config)
-
-    def _durable(self, listed: Listed) -> str:
-        return f"{self.service}-{listed.name}"
+        await self.consumers.make(listed.name, listed.fact, ACK_WAIT)
 
     async def _settle(self, listed: Listed, message: Msg) -> None:
         place = (listed.name, message.metadata.sequence.stream)
@@ -219,14 +197,15 @@ class Reactor[T]:
     async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
         message = hold.message
         if delivery > DELIVERIES:
+            delivery -= await self.waits.count(listed.name, message)
+        if delivery > DELIVERIES:
             await self._bury(listed, message, "the service went down at each delivery")
             return
         try:
             with metrics.reacting.labels(listed.name).track_inprogress():
                 await self._react(listed, message)
-        except TakenOver:
-            log.info("another replica has it", reaction=listed.name, delivery=delivery)
-            metrics.reacted.labels(listed.name, "taken over").inc()
+        except (EventNewer, Gone, TakenOver) as reason:
+            await self._leave(listed, hold, reason)
         except Exception as error:
             log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
             await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
@@ -239,11 +218,29 @@ class Reactor[T]:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
 
+    async def _leave(self, listed: Listed, hold: Hold, reason: Exception) -> None:
+        match reason:
+            case EventNewer():  # the event, or one of what it is about
+                outcome = "waits for a newer release"
+                waited = await self.waits.note(listed.name, hold.message, reason)
+                await hold.give_back(min(0.25 * 2 ** min(waited, DELIVERIES), LONGEST_DELAY))
+            case Gone():
+                outcome = "gone"
+                log.warning("nobody acts on an event that is gone", reaction=listed.name, reason=str(reason))
+                await hold.message.term()
+            case _:
+                outcome = "taken over"
+                log.info("another replica has it", reaction=listed.name)
+        metrics.reacted.labels(listed.name, outcome).inc()
+
     async def hear(self, listed: Listed) -> None:
         """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""
+        await self.failures.noted(listed.name, self._follow(listed))
+
+    async def _follow(self, listed: Listed) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = _stream(listed)
+        stream = wire.stream_of(wire.service_of(listed.fact))
         if listed.name not in self.heard:
             self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
         facts = ordered.messages(self.js, stream, self.heard[listed.name], wire.subjects(listed.fact))
@@ -255,12 +252,18 @@ class Reactor[T]:
 
     async def _hear(self, listed: Listed, message: Msg) -> None:
         try:
-            await self._react(listed, message)
+            recorded = wire.read(listed.fact, message.headers or {}, message.data)
+            await self._act(listed.name, listed.react, recorded)
         except Exception:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        await self._act(listed.name, listed.react, wire.read(listed.fact, message.headers or {}, message.data))
+        await self._act(listed.name, listed.react, await self._read(listed, message))
+
+    async def _read(self, listed: Listed, message: Msg) -> Recorded[Any]:
+        if self.consumers.is_own(listed.fact):
+            return await stored_event(self.dispatcher.store, message.headers or {})
+        return wire.read(listed.fact, message.headers or {}, message.data)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
@@ -270,23 +273,15 @@ class Reactor[T]:
     async def _lose(self, listed: Listed, message: Msg) -> None:
         """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""
         try:
-            recorded = wire.read(listed.fact, message.headers or {}, message.data)
-        except (KeyError, ValueError):  # nobody can say what was lost
+            recorded = await self._read(listed, message)
+        except (KeyError, ValueError, Gone):  # nobody can say what was lost
             return
         if listed.lost:
             await self._act(listed.name, listed.lost, recorded)
 
     async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
         await self._lose(listed, message)
-        headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
-        headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
-        subject = f"dead.{self.service}.{listed.name}"
-        headers["Nats-Msg-Id"] = f"{subject}.{message.metadata.sequence.stream}"
-        await self.js.publish(subject, message.data, stream=DEAD_LETTERS, headers=cast(dict[str, Any], headers))
+        await dead_letters.publish(self.js, f"dead.{self.service}.{listed.name}", message, reason)
         log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(listed.name, "dead-lettered").inc()
         await message.term()
-
-
-def _stream(listed: Listed) -> str:
-    return wire.stream_of(listed.fact.subject.split(".")[1])

@@ -56,6 +56,14 @@ def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
         folder.close()
 
 
+@pytest_asyncio.fixture
+async def store_apart(own_server: EmbeddedPostgres) -> AsyncGenerator[PostgresStore]:
+    """Give the real store, on a server of the test's own."""
+    async with Database.open(own_server.url, "jar") as database:
+        await migrate(database, MIGRATIONS)
+        yield PostgresStore(database, Jar.facts, project)
+
+
 @pytest.fixture
 def postgres_store(database: Database) -> PostgresStore:
     """Give the real store."""

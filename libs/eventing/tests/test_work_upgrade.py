@@ -1,0 +1,115 @@
+"""Work that an earlier release, which took it from the stream of all events, has left."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+from eventing import reactions as reactions_module
+from eventing import relay as module
+from eventing import wire
+from eventing.places import CURSOR, written
+from eventing.postgres import PostgresStore
+from eventing.relay import Relay
+from eventing.streams import provision_work
+from eventing.testing import background, eventually
+from eventing.testing.reacting import Acting, working
+from eventing.testing.relaying import WORK, count, labels, open_jars, relayed, relaying, replica_of, settled
+from eventing.work import EarlierRelease
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+from runtime.forever import forever
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL", 0.02)
+    monkeypatch.setattr(module, "LOOK", 3)
+    monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
+
+
+async def earlier_release(postgres_store: PostgresStore, js: JetStreamContext, done: int, taken: int, all_: int) -> Any:
+    """Leave what the release before leaves: a consumer of the stream of events, with some of its work done."""
+    async with background(forever("relay", Relay(postgres_store, js, "jar").run)):
+        await open_jars(postgres_store, *range(1, all_ + 1))
+        await eventually(lambda: count(js, "EVT_JAR", all_))
+    await postgres_store.database.execute("UPDATE relayed SET work_tx = NULL, work_position = NULL")
+    config = ConsumerConfig(
+        durable_name="jar-open", filter_subject="evt.jar.opened.*.*", ack_policy=AckPolicy.EXPLICIT, ack_wait=3600
+    )
+    await js.add_consumer("EVT_JAR", config)
+    taking = await js.pull_subscribe_bind("jar-open", "EVT_JAR")
+    if taken:
+        for message in (await taking.fetch(taken))[:done]:
+            await message.ack_sync()
+    return taking
+
+
+async def test_what_an_earlier_release_has_not_finished_is_handed_over_and_nothing_else(
+    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+) -> None:
+    await (await earlier_release(postgres_store, js, done=3, taken=5, all_=7)).unsubscribe()
+    acting = Acting()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+        await open_jars(postgres_store, 8)
+        await eventually(lambda: len(acting.seen) >= 5)
+        await eventually(lambda: settled(js))
+        await eventually(lambda: _gone(js))
+    assert labels(acting) == [4, 5, 6, 7, 8]
+
+
+async def test_what_a_relay_of_an_earlier_release_published_in_between_is_handed_over(
+    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+) -> None:
+    acting = Acting()
+    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
+        await open_jars(postgres_store, 1)
+        await eventually(lambda: acting.seen)
+        await relayed(relay)
+    await open_jars(postgres_store, 2)
+    [fed] = await postgres_store.feed(relay.cursor, 1)
+    headers_of_old = wire.headers(fed.recorded, "jar") | {CURSOR: written(fed.cursor)}
+    await js.publish(wire.subject(fed.recorded), b'{"label": "2"}', headers=cast(dict[str, Any], headers_of_old))
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+        await eventually(lambda: len(acting.seen) > 1)
+    assert set(labels(acting)) == {1, 2}
+
+
+async def _gone(js: JetStreamContext) -> bool:
+    return [info.name for info in await js.consumers_info("EVT_JAR")] == []
+
+
+async def test_of_an_earlier_release_that_had_finished_all_nothing_is_handed_over(
+    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+) -> None:
+    await (await earlier_release(postgres_store, js, done=4, taken=4, all_=4)).unsubscribe()
+    acting = Acting()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+        await open_jars(postgres_store, 5)
+        await eventually(lambda: acting.seen)
+        await eventually(lambda: _gone(js))
+    assert labels(acting) == [5]
+
+
+async def test_while_an_earlier_release_works_its_work_is_left_to_it(
+    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+) -> None:
+    taking = await earlier_release(postgres_store, js, done=2, taken=2, all_=2)
+    await provision_work(js, "jar")
+    async with background(_take_one(taking)):
+        await eventually(lambda: _waits(js))
+        with pytest.raises(EarlierRelease, match="stop all replicas of the earlier release"):
+            await Relay(postgres_store, js, "jar", work=WORK).resume()
+
+
+async def _take_one(taking: Any) -> None:
+    with suppress(TimeoutError):
+        await taking.fetch(1, timeout=10)
+
+
+async def _waits(js: JetStreamContext) -> bool:
+    return bool((await js.consumer_info("EVT_JAR", "jar-open")).num_waiting)
