@@ -59,6 +59,12 @@ class MemoryStore:
             aggregate.settle()
         self.appended.set()
 
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.latest`."""
+        newest_first = (e for e in reversed(self.entries) if e.recorded.id == id)
+        entry = next((e for e in newest_first if e.recorded.fact.subject == kind.subject), None)
+        return entry and self._recorded(entry)
+
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""
         places = enumerate(self.entries, start=1)

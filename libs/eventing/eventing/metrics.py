@@ -8,3 +8,4 @@ relay_unreadable = Counter("relay_unreadable_total", "Stored facts passed over b
 relay_conflicts = Counter("relay_conflicts_total", "Publishes refused because another relay was first")
 reacted = Counter("reactions_total", "Facts reacted to", ["reaction", "outcome"])
 reacting = Gauge("reactions_running", "Facts being reacted to", ["reaction"])
+swept = Counter("work_swept_total", "Unfinished work taken up because nobody gave a sign of life for it", ["reaction"])

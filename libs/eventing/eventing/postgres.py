@@ -25,6 +25,9 @@ APPEND = """
 LOAD = """
     SELECT originator_version, topic, state, recorded_at, command_id FROM events
     WHERE originator_id = $1 ORDER BY originator_version"""
+LATEST = """
+    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner FROM events
+    WHERE originator_id = $1 AND split_part(topic, ';', 1) = $2 ORDER BY originator_version DESC LIMIT 1"""
 # A transaction below xmin has ended, so nothing can appear behind the cursor.
 FEED = """
     SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner FROM events
@@ -71,6 +74,11 @@ class PostgresStore:
         for aggregate in aggregates:
             aggregate.settle()
         self.appended.set()
+
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.latest`."""
+        row = await self.database.fetchrow(LATEST, id, kind.subject)
+        return self._fed(row).recorded if row else None
 
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""

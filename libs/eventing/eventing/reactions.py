@@ -12,11 +12,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from functools import partial
 from typing import Any, cast, get_args, get_type_hints
 
-from contracts.messages import Command, Event, Query
-from contracts.refusals import Code, Refusal
+from contracts.messages import Event
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
@@ -24,17 +23,20 @@ from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime import ordered
-from runtime.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
-from eventing import metrics, wire
+from eventing import dead_letters, metrics, wire
 from eventing.dispatch import Dispatcher
 from eventing.hold import Hold
-from eventing.patience import patiently, until_back
+from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
+from eventing.patience import until_back
+from eventing.reaction import Reaction
 from eventing.recording import Recorded
-from eventing.streams import DEAD_LETTERS, jetstream
+from eventing.streams import jetstream
+
+__all__ = ["AtOnce", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver", "Unfinished"]
 
 log = get_logger()
 
@@ -45,44 +47,6 @@ LONGEST_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
 
 
-class TakenOver(Exception):
-    """Raised by a reaction that finds that another replica acts on the fact: only that one settles it."""
-
-
-@dataclass(frozen=True)
-class Reaction[T]:
-    """What a reaction works with: the service's `tools`, and a way to send what came of it back as a command."""
-
-    tools: T
-    dispatcher: Dispatcher[T]
-    envelope: Envelope
-
-    async def send[R](self, command: Command[R]) -> R:
-        """Send a command to this service, because of the fact; while the database is away, again for half a minute.
-
-        The answer of one that has no `outcome` may get lost: it is None then. Raises as `Dispatcher.send` does.
-        """
-        envelope, tries = self.envelope.follow(), count()
-
-        async def carry_out() -> R:
-            again = next(tries) > 0
-            try:
-                return await self.dispatcher.send(command, envelope)
-            except Refusal as refusal:
-                if again and refusal.code is Code.COMMAND_REPEATED:
-                    return cast(R, None)  # it had been stored, and only the answer was lost
-                raise
-
-        return await patiently(carry_out)
-
-    async def ask[R](self, query: Query[R]) -> R:
-        """Ask this service a query; while the database is away, again for half a minute.
-
-        Raises as `Dispatcher.ask` does.
-        """
-        return await patiently(lambda: self.dispatcher.ask(query, self.envelope.follow()))
-
-
 type React = Callable[[Any, Any], Awaitable[None]]
 type AtOnce = int | Callable[[Any], int]
 """How many; or what tells so, given the service's tools."""
@@ -90,13 +54,17 @@ type AtOnce = int | Callable[[Any], int]
 
 @dataclass(frozen=True)
 class Listed:
-    """A reaction and the fact it is for. `lost` is called before the fact is dead-lettered."""
+    """A reaction and the fact it is for. `lost` is called before the fact is dead-lettered.
+
+    `unfinished` finds its work in the read model: with it, work is kept by leases, and nobody's is taken up.
+    """
 
     name: str
     fact: type[Event]
     react: React
     at_once: AtOnce
     lost: React | None = None
+    unfinished: Unfinished | None = None
 
     def slots(self, tools: Any) -> int:
         """Give on how many facts a replica with these tools acts at the same time."""
@@ -118,14 +86,17 @@ class Reactions:
             [listed for part in parts for listed in part.broadcast],
         )
 
-    def once[R: React](self, *, at_once: AtOnce = 16, lost: React | None = None) -> Callable[[R], R]:
+    def once[R: React](
+        self, *, at_once: AtOnce = 16, lost: React | None = None, unfinished: Unfinished | None = None
+    ) -> Callable[[R], R]:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
 
-        A fact that is given up is `lost` first, which is tried again until it succeeds.
+        A fact that is given up is `lost` first, which is tried again until it succeeds. What `unfinished` finds is
+        acted on even if the bus has dropped the fact; a fact whose work it does not find is passed over.
         """
 
         def register(react: R) -> R:
-            self.shared.append(_listed(react, at_once, lost))
+            self.shared.append(_listed(react, at_once, lost, unfinished))
             return react
 
         return register
@@ -136,9 +107,9 @@ class Reactions:
         return react
 
 
-def _listed(react: React, at_once: AtOnce, lost: React | None = None) -> Listed:
+def _listed(react: React, at_once: AtOnce, lost: React | None = None, unfinished: Unfinished | None = None) -> Listed:
     hint = next(iter(get_type_hints(react).values()))
-    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once, lost)
+    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once, lost, unfinished)
 
 
 class Reactor[T]:
@@ -146,7 +117,7 @@ class Reactor[T]:
 
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
-        self.js = jetstream(client)
+        self.js, self.leases = jetstream(client), Leases(dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
 
@@ -155,9 +126,13 @@ class Reactor[T]:
         slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
-            taking = tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))
+            taking = [tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))]
+            if listed.unfinished:
+                sweep = partial(self._sweep, listed, listed.unfinished, slots, tasks)
+                taking.append(tasks.create_task(forever(f"{listed.name} sweep", sweep)))
             await draining.wait()
-            taking.cancel()
+            for task in taking:
+                task.cancel()
 
     async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(listed)
@@ -170,18 +145,47 @@ class Reactor[T]:
                 except BaseException:
                     slots.release()
                     raise
+                if message is None:  # the place is offered to the sweep, which may wait for one
+                    slots.release()
+                    continue
                 tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
         finally:
             await facts.unsubscribe()
 
-    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg:
-        while True:
+    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg | None:
+        try:
+            [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+        except NothingThere:
+            await self._make_consumer(listed)  # one that was deleted says nothing either
+            return None
+        return message
+
+    async def _sweep(
+        self, listed: Listed, unfinished: Unfinished, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup
+    ) -> None:
+        async with aclosing(self.leases.sweep(listed.name, unfinished)) as orphans:
+            async for orphan, first in orphans:
+                if not first and slots.locked():  # most only wait in the bus for a place, and get it there
+                    continue
+                await slots.acquire()
+                taken_up = tasks.create_task(self._take_up(listed, unfinished, orphan))
+                taken_up.add_done_callback(lambda _: slots.release())
+
+    async def _take_up(self, listed: Listed, unfinished: Unfinished, orphan: Orphan) -> None:
+        try:
+            recorded = await self.dispatcher.store.latest(listed.fact, orphan.aggregate)
+            if recorded is None or unfinished.work_of(recorded) != orphan.work:
+                return
+            log.warning("unfinished work without a sign of life", reaction=listed.name, work=str(orphan.work))
+            metrics.swept.labels(listed.name).inc()
             try:
-                [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
-            except NothingThere:
-                await self._make_consumer(listed)  # one that was deleted says nothing either
-            else:
-                return message
+                await self._act_leased(listed, unfinished, recorded)
+            except Failed as failed:
+                log.exception("a reaction failed", reaction=listed.name, delivery=failed.tries)
+                if failed.tries >= DELIVERIES and listed.lost:
+                    await self._act(listed.name, listed.lost, recorded)
+        except Exception:  # it is seen again at the next look
+            log.exception("unfinished work could not be taken up", reaction=listed.name)
 
     async def _make_consumer(self, listed: Listed) -> None:
         config = ConsumerConfig(
@@ -218,7 +222,7 @@ class Reactor[T]:
 
     async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
         message = hold.message
-        if delivery > DELIVERIES:
+        if delivery > DELIVERIES and not listed.unfinished:  # a lease counts its tries itself
             await self._bury(listed, message, "the service went down at each delivery")
             return
         try:
@@ -228,13 +232,14 @@ class Reactor[T]:
             log.info("another replica has it", reaction=listed.name, delivery=delivery)
             metrics.reacted.labels(listed.name, "taken over").inc()
         except Exception as error:
-            log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
+            tries = error.tries if isinstance(error, Failed) else delivery
+            log.exception("a reaction failed", reaction=listed.name, delivery=tries)
             await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(listed.name, "failed").inc()
-            if delivery == DELIVERIES:
-                await self._bury(listed, message, repr(error))
+            if tries >= DELIVERIES:
+                await self._bury(listed, message, str(error) if isinstance(error, Failed) else repr(error))
             else:
-                await hold.give_back(min(0.25 * 2**delivery, LONGEST_DELAY))
+                await hold.give_back(_delay(tries))
         else:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
@@ -260,7 +265,20 @@ class Reactor[T]:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        await self._act(listed.name, listed.react, wire.read(listed.fact, message.headers or {}, message.data))
+        recorded = wire.read(listed.fact, message.headers or {}, message.data)
+        if listed.unfinished:
+            await self._act_leased(listed, listed.unfinished, recorded)
+        else:
+            await self._act(listed.name, listed.react, recorded)
+
+    async def _act_leased(self, listed: Listed, unfinished: Unfinished, recorded: Recorded[Any]) -> None:
+        lease = await self.leases.take(listed.name, unfinished, recorded)
+        if lease is None:
+            return
+        async with self.leases.kept(lease, _delay(lease.tries)):
+            if lease.tries > DELIVERIES:
+                raise RuntimeError("the service went down at each try")
+            await self._act(listed.name, listed.react, recorded)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
@@ -278,14 +296,14 @@ class Reactor[T]:
 
     async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
         await self._lose(listed, message)
-        headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
-        headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
-        subject = f"dead.{self.service}.{listed.name}"
-        headers["Nats-Msg-Id"] = f"{subject}.{message.metadata.sequence.stream}"
-        await self.js.publish(subject, message.data, stream=DEAD_LETTERS, headers=cast(dict[str, Any], headers))
+        await dead_letters.publish(self.js, f"dead.{self.service}.{listed.name}", message, reason)
         log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(listed.name, "dead-lettered").inc()
         await message.term()
+
+
+def _delay(tries: int) -> float:
+    return min(0.25 * 2 ** min(tries, DELIVERIES), LONGEST_DELAY)
 
 
 def _stream(listed: Listed) -> str:

@@ -93,6 +93,7 @@ class Service[S: ServiceSettings, T]:
         async with asyncio.TaskGroup() as tasks:
             endless = [tasks.create_task(bus.as_long_as_connected(client)) for client in clients]
             endless.append(tasks.create_task(forever("relay", relay.run)))
+            endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
             endless += [
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
             ]
