@@ -82,16 +82,15 @@ class Service[S: ServiceSettings, T]:
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            serving = subscribers.serving(settings.nats_url, self.name, dispatcher)
-            answering = await stack.enter_async_context(serving)
+            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
             relay = Relay(store, js, self.name, largest=settings.stream_max_bytes)
             reactor = Reactor(self.name, client, dispatcher)
-            await self._work(relay, reactor, (client, answering), stop)
+            await self._work(relay, reactor, client, stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], clients: tuple[Client, ...], stop: asyncio.Event) -> None:
+    async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            endless = [tasks.create_task(bus.as_long_as_connected(client)) for client in clients]
+            endless = [tasks.create_task(bus.as_long_as_connected(client))]
             endless.append(tasks.create_task(forever("relay", relay.run)))
             endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
             endless += [
