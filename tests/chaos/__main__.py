@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--seed N] [--faults N] [--seconds N]`: harm a system that is in use, and look what became."""
+"""`python -m tests.chaos [--help]`: harm a system that is in use, and look what became of it."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from runtime import logging
@@ -49,16 +50,18 @@ class Outcome:
         ])  # fmt: skip
 
 
-def chaos(seed: int, faults: int, seconds: float, users: int = USERS) -> Outcome:
+def chaos(seed: int, faults: int, seconds: float, logs: Path | None = None) -> Outcome:
     """Bring faults over a system that users keep busy, mend it, and look what became of it."""
     with Cluster() as cluster:
         cluster.start()
-        crowd, harm = Crowd(cluster.gateways, users, seed), Faults(cluster)
+        crowd, harm = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
         with crowd.busy():
             harm.bring(plan(Random(seed), faults), seconds)  # noqa: S311  a seed is the point
         cluster.wait_until_ready()
         outcome = Outcome(seed, harm.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
         asyncio.run(_judge(cluster, crowd, outcome))
+        if logs:
+            cluster.keep_logs(logs)
     return outcome
 
 
@@ -77,12 +80,13 @@ def main() -> int:
     wanted.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="which faults come when")
     wanted.add_argument("--faults", type=int, default=FAULTS)
     wanted.add_argument("--seconds", type=float, default=SECONDS, help="no fault comes later")
+    wanted.add_argument("--logs", type=Path, help="a folder that gets what the processes have logged")
     given = wanted.parse_args()
     logging.set_up("chaos", "ERROR")
     sys.stdout.write(f"seed: {given.seed}\n")
     sys.stdout.flush()
     began = time.monotonic()
-    outcome = chaos(given.seed, given.faults, given.seconds)
+    outcome = chaos(given.seed, given.faults, given.seconds, given.logs)
     sys.stdout.write(f"{outcome}\nafter {time.monotonic() - began:.0f} s\n")
     return 1 if outcome.violations else 0
 

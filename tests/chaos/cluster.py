@@ -56,6 +56,10 @@ class Cluster:
         """Those that hang, and their processes."""
         self.ended_by_themselves: list[str] = []
 
+    def keep_logs(self, folder: Path) -> None:
+        """Copy what the processes have logged."""
+        shutil.copytree(self.folder.logs, folder, dirs_exist_ok=True)
+
     def __enter__(self) -> Self:
         return self
 

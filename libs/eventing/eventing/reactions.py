@@ -28,6 +28,7 @@ from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import dead_letters, metrics, wire
+from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
 from eventing.hold import Hold
 from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
@@ -48,16 +49,14 @@ FETCH_TIMEOUT = 5.0
 
 
 type React = Callable[[Any, Any], Awaitable[None]]
+type Slots = asyncio.Semaphore
 type AtOnce = int | Callable[[Any], int]
 """How many; or what tells so, given the service's tools."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A reaction and the fact it is for. `lost` is called before the fact is dead-lettered.
-
-    `unfinished` finds its work in the read model: with it, work is kept by leases, and nobody's is taken up.
-    """
+    """A reaction and the fact it is for. `lost` is called before that is dead-lettered, `unfinished` finds its work."""
 
     name: str
     fact: type[Event]
@@ -134,7 +133,7 @@ class Reactor[T]:
             for task in taking:
                 task.cancel()
 
-    async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
+    async def _take(self, listed: Listed, slots: Slots, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(listed)
         facts = await self.js.pull_subscribe_bind(self._durable(listed), _stream(listed))
         try:
@@ -153,16 +152,13 @@ class Reactor[T]:
             await facts.unsubscribe()
 
     async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg | None:
-        try:
+        with suppress(NothingThere):
             [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
-        except NothingThere:
-            await self._make_consumer(listed)  # one that was deleted says nothing either
-            return None
-        return message
+            return message
+        await self._make_consumer(listed)  # one that was deleted says nothing either
+        return None
 
-    async def _sweep(
-        self, listed: Listed, unfinished: Unfinished, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def _sweep(self, listed: Listed, unfinished: Unfinished, slots: Slots, tasks: asyncio.TaskGroup) -> None:
         async with aclosing(self.leases.sweep(listed.name, unfinished)) as orphans:
             async for orphan, first in orphans:
                 if not first and slots.locked():  # most only wait in the bus for a place, and get it there
@@ -179,7 +175,7 @@ class Reactor[T]:
             log.warning("unfinished work without a sign of life", reaction=listed.name, work=str(orphan.work))
             metrics.swept.labels(listed.name).inc()
             try:
-                await self._act_leased(listed, unfinished, recorded)
+                await self._do(listed, recorded)
             except Failed as failed:
                 log.exception("a reaction failed", reaction=listed.name, delivery=failed.tries)
                 if failed.tries >= DELIVERIES and listed.lost:
@@ -188,14 +184,10 @@ class Reactor[T]:
             log.exception("unfinished work could not be taken up", reaction=listed.name)
 
     async def _make_consumer(self, listed: Listed) -> None:
-        config = ConsumerConfig(
-            durable_name=self._durable(listed),
-            filter_subject=wire.subjects(listed.fact),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
-            max_deliver=-1,  # counted in _settle, so that a crash loop ends in the dead letters too
-            max_ack_pending=1000,
-        )
+        name, subjects = self._durable(listed), wire.subjects(listed.fact)
+        # Deliveries are counted in _settle, so that a crash loop ends in the dead letters too.
+        bounds: dict[str, Any] = {"ack_wait": ACK_WAIT, "max_deliver": -1, "max_ack_pending": 1000}
+        config = ConsumerConfig(durable_name=name, filter_subject=subjects, ack_policy=AckPolicy.EXPLICIT, **bounds)
         await self.js.add_consumer(_stream(listed), config)
 
     def _durable(self, listed: Listed) -> str:
@@ -236,7 +228,7 @@ class Reactor[T]:
             log.exception("a reaction failed", reaction=listed.name, delivery=tries)
             await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(listed.name, "failed").inc()
-            if tries >= DELIVERIES:
+            if tries >= DELIVERIES and not (listed.unfinished and isinstance(error, AWAY)):
                 await self._bury(listed, message, str(error) if isinstance(error, Failed) else repr(error))
             else:
                 await hold.give_back(_delay(tries))
@@ -265,20 +257,16 @@ class Reactor[T]:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        recorded = wire.read(listed.fact, message.headers or {}, message.data)
-        if listed.unfinished:
-            await self._act_leased(listed, listed.unfinished, recorded)
-        else:
-            await self._act(listed.name, listed.react, recorded)
+        await self._do(listed, wire.read(listed.fact, message.headers or {}, message.data))
 
-    async def _act_leased(self, listed: Listed, unfinished: Unfinished, recorded: Recorded[Any]) -> None:
-        lease = await self.leases.take(listed.name, unfinished, recorded)
-        if lease is None:
-            return
-        async with self.leases.kept(lease, _delay(lease.tries)):
-            if lease.tries > DELIVERIES:
-                raise RuntimeError("the service went down at each try")
+    async def _do(self, listed: Listed, recorded: Recorded[Any]) -> None:
+        if listed.unfinished is None:
             await self._act(listed.name, listed.react, recorded)
+        elif lease := await self.leases.take(listed.name, listed.unfinished, recorded):
+            async with self.leases.kept(lease, _delay(lease.tries)):
+                if lease.tries > DELIVERIES:
+                    raise RuntimeError("the service went down at each try")
+                await self._act(listed.name, listed.react, recorded)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
