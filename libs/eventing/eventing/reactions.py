@@ -114,9 +114,9 @@ def _listed(react: React, at_once: AtOnce, lost: React | None = None, unfinished
 class Reactor[T]:
     """Runs the reactions of a service, those to its own facts and those to others'."""
 
-    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
+    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
-        self.js, self.leases = jetstream(client), Leases(dispatcher.database)
+        self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
 

@@ -19,6 +19,7 @@ from eventing import subscribers, wire
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
+from eventing.leases import Leases
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore, Projection
 from eventing.reactions import Reactions, Reactor
@@ -85,7 +86,9 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
             relay = Relay(store, js, self.name, largest=settings.stream_max_bytes)
-            reactor = Reactor(self.name, client, dispatcher)
+            # With connections of their own: whoever uses up the others must not make workers look dead.
+            signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
+            reactor = Reactor(self.name, client, dispatcher, Leases(signs))
             await self._work(relay, reactor, client, stop)
 
     async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
