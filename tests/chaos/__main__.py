@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 from runtime import logging
 
@@ -56,7 +55,7 @@ def chaos(seed: int, faults: int, seconds: float, logs: Path | None = None) -> O
         cluster.start()
         crowd, harm = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
         with crowd.busy():
-            harm.bring(plan(Random(seed), faults), seconds)  # noqa: S311  a seed is the point
+            harm.bring(plan(seed, faults), seconds)
         cluster.wait_until_ready()
         outcome = Outcome(seed, harm.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
         asyncio.run(_judge(cluster, crowd, outcome))
