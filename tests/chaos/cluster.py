@@ -114,6 +114,12 @@ class Cluster:
             os.kill(pid, signal.SIGKILL)
         self.down[target] = time.monotonic()
 
+    def lose(self, target: str) -> None:
+        """End the bus, and remove all that it has stored."""
+        self.kill(target)
+        self.child(target).finish()
+        shutil.rmtree(self.folder.path / "nats" / "jetstream")
+
     def terminate(self, target: str) -> None:
         """Ask a target to stop."""
         self.child(target).ask_to_stop()
@@ -169,7 +175,10 @@ HARM: dict[str, Callable[[Cluster, str], None]] = {
     "SIGKILL": Cluster.kill,
     "SIGTERM": Cluster.terminate,
     "SIGSTOP": Cluster.stop,
+    "loss of": Cluster.lose,
 }
+PAIRS = [(kind, target) for kind in HARM for target in TARGETS if target == "nats" or kind != "loss of"]
+"""All that can happen: PostgreSQL is the truth, and the bus may lose everything."""
 
 
 def children_of(pid: int) -> list[int]:

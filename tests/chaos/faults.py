@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.cluster import HARM, TARGETS, Cluster
+from tests.chaos.cluster import HARM, PAIRS, Cluster
 
 LONGEST_PAUSE = 4.0
 LONGEST_DOWN = 4.0
@@ -27,9 +27,7 @@ def plan(seed: int, faults: int) -> list[Fault]:
     random = Random(seed)  # noqa: S311  a seed is the point
     planned: list[Fault] = []
     while len(planned) < faults:
-        pairs = [(kind, target) for kind in HARM for target in TARGETS]
-        random.shuffle(pairs)
-        for kind, target in pairs:
+        for kind, target in random.sample(PAIRS, len(PAIRS)):
             longest = LONGEST_STOP if kind == "SIGSTOP" else LONGEST_DOWN
             planned.append(Fault(kind, target, random.uniform(0.2, LONGEST_PAUSE), random.uniform(0.1, longest)))
     return planned[:faults]
