@@ -38,8 +38,12 @@ async def test_words_that_the_bus_does_not_take_are_lost_in_silence(client: Clie
     await Deltas(client).tell(*PLACE, words)
 
 
+async def never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
 async def test_a_bus_that_is_slow_does_not_hold_up_each_word() -> None:
-    slow = Mock(is_connected=True, publish=AsyncMock(side_effect=asyncio.Event().wait))
+    slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
     deltas = Deltas(slow)
     for _ in range(5):
         await deltas.tell(*PLACE, "Hel")
