@@ -102,16 +102,21 @@ class Database:
             yield cast(Connection, connection)
 
     @asynccontextmanager
-    async def holding(self, lock: str) -> AsyncGenerator[bool]:
-        """Try to hold a lock that only one process has, on a connection of its own; give whether it was free."""
+    async def holding(self, lock: str) -> AsyncGenerator[Connection | None]:
+        """Try to hold a lock that only one process has; give the connection that holds it, None if it was not free.
+
+        What is done on that connection is done by who has the lock, and on the server on which it was taken.
+        """
         connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,
-            server_settings={"application_name": f"{self.schema} {lock}", **SESSION},
+            server_settings={"search_path": self.schema, "application_name": f"{self.schema} {lock}", **SESSION},
         )
         try:
-            yield bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock))
+            await _speak_json(connection)
+            free = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock)
+            yield cast(Connection, connection) if free else None
         finally:
             connection.terminate()  # the server lets go of the lock as soon; a polite goodbye may hang or fail
 

@@ -65,6 +65,11 @@ class MemoryStore:
         entry = next((e for e in newest_first if e.recorded.fact.subject == kind.subject), None)
         return entry and self._recorded(entry)
 
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.event`."""
+        found = (e for e in self.entries if (e.recorded.id, e.recorded.version) == (id, version))
+        return next(map(self._recorded, found), None)
+
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""
         places = enumerate(self.entries, start=1)

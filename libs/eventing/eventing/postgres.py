@@ -11,7 +11,7 @@ from runtime import clock
 from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
-from eventing.recording import Change, FactMapper, FactUnreadable, Recorded
+from eventing.recording import Change, EventNewer, FactMapper, FactUnreadable, Recorded
 from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, Unreadable, pending
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
@@ -25,14 +25,20 @@ APPEND = """
 LOAD = """
     SELECT originator_version, topic, state, recorded_at, command_id FROM events
     WHERE originator_id = $1 ORDER BY originator_version"""
-LATEST = """
-    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner FROM events
-    WHERE originator_id = $1 AND split_part(topic, ';', 1) = $2 ORDER BY originator_version DESC LIMIT 1"""
+COLUMNS = "tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner"
+EVENT = f"SELECT {COLUMNS} FROM events WHERE originator_id = $1 AND originator_version = $2"  # noqa: S608  no input
+LATEST = f"""
+    SELECT {COLUMNS} FROM events
+    WHERE originator_id = $1 AND split_part(topic, ';', 1) = $2 ORDER BY originator_version DESC LIMIT 1"""  # noqa: S608
 # A transaction below xmin has ended, so nothing can appear behind the cursor.
-FEED = """
-    SELECT tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner FROM events
-    WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY tx, position LIMIT $3"""
+FEED = f"""
+    SELECT {COLUMNS} FROM (
+        SELECT *, sum(octet_length(state)) OVER (ORDER BY tx, position ROWS UNBOUNDED PRECEDING)
+            - octet_length(state) AS before FROM events
+        WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY tx, position LIMIT $3) AS feed
+    WHERE before < $4 ORDER BY tx, position"""  # noqa: S608  no input
+UNBOUNDED = 2**62
 
 
 class PostgresStore:
@@ -82,18 +88,34 @@ class PostgresStore:
 
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""
-        return [self._fed(row) for row in await self._rows(after, limit)]
+        return [self._fed(row) for row in await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)]
 
-    async def places(self, after: Cursor, limit: int) -> list[Fed | Unreadable]:
+    async def places(
+        self, after: Cursor, limit: int, size: int = UNBOUNDED, connection: Connection | None = None
+    ) -> list[Fed | Unreadable]:
         """Give what `feed` gives, and what is there in place of facts that nobody can read.
 
-        Raises:
-            MapperDeserialisationError: one is of a kind or version that only another release knows.
-        """
-        return [self._place(row) for row in await self._rows(after, limit)]
+        There are as many as `size` bytes hold, the last of which may exceed them, so that there always is one.
+        `connection` reads, if it is given.
 
-    async def _rows(self, after: Cursor, limit: int) -> list[Row]:
-        return await self.database.fetch(FEED, str(after[0]), after[1], limit)
+        Raises:
+            EventNewer: the next one can only be read by another, newer release.
+        """
+        reader = connection or self.database
+        rows, places = await reader.fetch(FEED, str(after[0]), after[1], limit, size), list[Fed | Unreadable]()
+        for row in rows:
+            try:
+                places.append(self._place(row))
+            except EventNewer:
+                if not places:
+                    raise
+                break
+        return places
+
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.event`."""
+        row = await self.database.fetchrow(EVENT, id, version)
+        return self._fed(row).recorded if row else None
 
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
         rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]

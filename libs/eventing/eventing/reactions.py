@@ -1,8 +1,9 @@
 """What a service does when it hears a fact: it sends a command, or calls the world outside.
 
 `once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
-dead-lettered, after `lost` has acted on that. `everywhere`: every replica hears each fact that comes while it is up,
-once, whatever becomes of it.
+dead-lettered, after `lost` has acted on that; what only a newer release can read waits for it. A service's own facts
+come by its work stream, with their ids alone, and are read from its store. `everywhere`: every replica hears each fact
+that comes while it is up, once, whatever becomes of it.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -21,23 +22,26 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
 from runtime import ordered
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import dead_letters, metrics, wire
+from eventing.consumers import Consumers, durable
 from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
+from eventing.failures import Failures
 from eventing.hold import Hold
 from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
 from eventing.patience import until_back
 from eventing.reaction import Reaction
-from eventing.recording import Recorded
+from eventing.recording import EventNewer, Recorded
 from eventing.streams import jetstream
+from eventing.waits import Waits
+from eventing.work import Gone, stored_event
 
-__all__ = ["AtOnce", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver", "Unfinished"]
+__all__ = ["AtOnce", "Gone", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver", "Unfinished"]
 
 log = get_logger()
 
@@ -91,7 +95,8 @@ class Reactions:
         """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
 
         A fact that is given up is `lost` first, which is tried again until it succeeds. What `unfinished` finds is
-        acted on even if the bus has dropped the fact; a fact whose work it does not find is passed over.
+        acted on even if the bus has dropped the fact; a fact whose work it does not find is passed over. A new reaction
+        gets the service's own facts from when it is there; those of another service from the oldest in the stream.
         """
 
         def register(react: R) -> R:
@@ -99,6 +104,18 @@ class Reactions:
             return react
 
         return register
+
+    def work_of(self, service: str) -> dict[type[Event], str]:
+        """Return the service's own kinds of event that one replica acts on, each with the name of its consumer.
+
+        Raises:
+            ValueError: two reactions are for one kind: a message of a work stream has one consumer.
+        """
+        own = [listed for listed in self.shared if wire.service_of(listed.fact) == service]
+        work = {listed.fact: durable(service, listed.name) for listed in own}
+        if len(work) < len(own):
+            raise ValueError(f"two shared reactions of {service} are for one kind of event")
+        return work
 
     def everywhere[R: React](self, react: R) -> R:
         """Let every replica hear each fact."""
@@ -117,6 +134,8 @@ class Reactor[T]:
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
+        self.consumers = Consumers(self.js, service)
+        self.failures, self.waits = Failures(), Waits(service, dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
 
@@ -125,7 +144,8 @@ class Reactor[T]:
         slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
-            taking = [tasks.create_task(forever(listed.name, lambda: self._take(listed, slots, tasks)))]
+            take = lambda: self.failures.noted(listed.name, self._take(listed, slots, tasks))  # noqa: E731
+            taking = [tasks.create_task(forever(listed.name, take))]
             if listed.unfinished:
                 sweep = partial(self._sweep, listed, listed.unfinished, slots, tasks)
                 taking.append(tasks.create_task(forever(f"{listed.name} sweep", sweep)))
@@ -135,7 +155,9 @@ class Reactor[T]:
 
     async def _take(self, listed: Listed, slots: Slots, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(listed)
-        facts = await self.js.pull_subscribe_bind(self._durable(listed), _stream(listed))
+        facts = await self.js.pull_subscribe_bind(
+            durable(self.service, listed.name), self.consumers.stream(listed.fact)
+        )
         try:
             while True:
                 await slots.acquire()
@@ -175,23 +197,18 @@ class Reactor[T]:
             log.warning("unfinished work without a sign of life", reaction=listed.name, work=str(orphan.work))
             metrics.swept.labels(listed.name).inc()
             try:
-                await self._do(listed, recorded)
+                await self._do(listed, wire.published(recorded))
             except Failed as failed:
                 log.exception("a reaction failed", reaction=listed.name, delivery=failed.tries)
                 if failed.tries >= DELIVERIES and listed.lost:
                     await self._act(listed.name, listed.lost, recorded)
+        except EventNewer as newer:
+            log.info("waits for a newer release", reaction=listed.name, reason=str(newer))
         except Exception:  # it is seen again at the next look
             log.exception("unfinished work could not be taken up", reaction=listed.name)
 
     async def _make_consumer(self, listed: Listed) -> None:
-        name, subjects = self._durable(listed), wire.subjects(listed.fact)
-        # Deliveries are counted in _settle, so that a crash loop ends in the dead letters too.
-        bounds: dict[str, Any] = {"ack_wait": ACK_WAIT, "max_deliver": -1, "max_ack_pending": 1000}
-        config = ConsumerConfig(durable_name=name, filter_subject=subjects, ack_policy=AckPolicy.EXPLICIT, **bounds)
-        await self.js.add_consumer(_stream(listed), config)
-
-    def _durable(self, listed: Listed) -> str:
-        return f"{self.service}-{listed.name}"
+        await self.consumers.make(listed.name, listed.fact, ACK_WAIT)
 
     async def _settle(self, listed: Listed, message: Msg) -> None:
         place = (listed.name, message.metadata.sequence.stream)
@@ -215,14 +232,15 @@ class Reactor[T]:
     async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
         message = hold.message
         if delivery > DELIVERIES and not listed.unfinished:  # a lease counts its tries itself
+            delivery -= await self.waits.count(listed.name, message)
+        if delivery > DELIVERIES and not listed.unfinished:
             await self._bury(listed, message, "the service went down at each delivery")
             return
         try:
             with metrics.reacting.labels(listed.name).track_inprogress():
                 await self._react(listed, message)
-        except TakenOver:
-            log.info("another replica has it", reaction=listed.name, delivery=delivery)
-            metrics.reacted.labels(listed.name, "taken over").inc()
+        except (EventNewer, Gone, TakenOver) as reason:
+            await self._leave(listed, hold, reason)
         except Exception as error:
             tries = error.tries if isinstance(error, Failed) else delivery
             log.exception("a reaction failed", reaction=listed.name, delivery=tries)
@@ -236,11 +254,29 @@ class Reactor[T]:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
 
+    async def _leave(self, listed: Listed, hold: Hold, reason: Exception) -> None:
+        match reason:
+            case EventNewer():  # the event, or one of what it is about
+                outcome = "waits for a newer release"
+                waited = await self.waits.note(listed.name, hold.message, reason)
+                await hold.give_back(_delay(waited))
+            case Gone():
+                outcome = "gone"
+                log.warning("nobody acts on an event that is gone", reaction=listed.name, reason=str(reason))
+                await hold.message.term()
+            case _:
+                outcome = "taken over"
+                log.info("another replica has it", reaction=listed.name)
+        metrics.reacted.labels(listed.name, outcome).inc()
+
     async def hear(self, listed: Listed) -> None:
         """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""
+        await self.failures.noted(listed.name, self._follow(listed))
+
+    async def _follow(self, listed: Listed) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = _stream(listed)
+        stream = wire.stream_of(wire.service_of(listed.fact))
         if listed.name not in self.heard:
             self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
         facts = ordered.messages(self.js, stream, self.heard[listed.name], wire.subjects(listed.fact))
@@ -252,12 +288,13 @@ class Reactor[T]:
 
     async def _hear(self, listed: Listed, message: Msg) -> None:
         try:
-            await self._react(listed, message)
+            recorded = wire.read(listed.fact, message.headers or {}, message.data)
+            await self._act(listed.name, listed.react, recorded)
         except Exception:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        await self._do(listed, wire.read(listed.fact, message.headers or {}, message.data))
+        await self._do(listed, await self._read(listed, message))
 
     async def _do(self, listed: Listed, recorded: Recorded[Any]) -> None:
         if listed.unfinished is None:
@@ -268,6 +305,11 @@ class Reactor[T]:
                     raise RuntimeError("the service went down at each try")
                 await self._act(listed.name, listed.react, recorded)
 
+    async def _read(self, listed: Listed, message: Msg) -> Recorded[Any]:
+        if self.consumers.is_own(listed.fact):
+            return await stored_event(self.dispatcher.store, message.headers or {})
+        return wire.read(listed.fact, message.headers or {}, message.data)
+
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
         with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
@@ -276,8 +318,8 @@ class Reactor[T]:
     async def _lose(self, listed: Listed, message: Msg) -> None:
         """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""
         try:
-            recorded = wire.read(listed.fact, message.headers or {}, message.data)
-        except (KeyError, ValueError):  # nobody can say what was lost
+            recorded = await self._read(listed, message)
+        except (KeyError, ValueError, Gone):  # nobody can say what was lost
             return
         if listed.lost:
             await self._act(listed.name, listed.lost, recorded)
@@ -292,7 +334,3 @@ class Reactor[T]:
 
 def _delay(tries: int) -> float:
     return min(0.25 * 2 ** min(tries, DELIVERIES), LONGEST_DELAY)
-
-
-def _stream(listed: Listed) -> str:
-    return wire.stream_of(listed.fact.subject.split(".")[1])

@@ -8,17 +8,21 @@ from uuid import UUID
 from contracts.messages import Event
 from eventsourcing.domain import CanMutateAggregate, DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
+from pydantic import ValidationError
 from pydantic_core import from_json
 from runtime.envelope import Envelope
 
 from eventing.aggregate import Aggregate
 from eventing.faults import without_input
 
-__all__ = ["Change", "FactMapper", "FactTooLarge", "FactUnreadable", "Recorded", "StoredEvent"]
+__all__ = ["Change", "EventNewer", "FactMapper", "FactTooLarge", "FactUnreadable", "Recorded", "StoredEvent"]
 
 
 LARGEST_FACT = 6 * 2**20
 """Bytes. With its headers it stays below the 8 MB that the bus carries (`max_payload`)."""
+
+_NEWER = frozenset({"extra_forbidden", "literal_error", "enum", "union_tag_invalid"})
+"""What is wrong with an event to which a newer release has added a field or a value."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class FactUnreadable(MapperDeserialisationError):
     """What is stored of a fact of a known kind and version cannot be read, by this release or a later one."""
 
 
+class EventNewer(MapperDeserialisationError):
+    """An event is of a kind or version, or has a field or a value, that only another, newer release knows."""
+
+
 class FactMapper(Mapper[UUID]):
     """Stores facts as JSON. Their topic is `subject;version`, never a module path, so code can move."""
 
@@ -88,15 +96,17 @@ class FactMapper(Mapper[UUID]):
         """Give the fact of a row, in today's version.
 
         Raises:
-            MapperDeserialisationError: the topic is not one of `facts`: of another release, perhaps.
+            EventNewer: the topic is not one of `facts`, or only a newer release can read it.
             FactUnreadable: the state does not fit it.
         """
         subject, _, version = topic.partition(";")
         kind = facts.get(subject)
         if kind is None or not version.isdecimal() or not 1 <= int(version) <= kind.version:
-            raise MapperDeserialisationError(f"{topic} is not known here")
+            raise EventNewer(f"{topic} is not known here")
         try:
             return current(kind, int(version), state)
+        except EventNewer:
+            raise
         except (KeyError, ValueError) as error:
             raise FactUnreadable(f"{topic} cannot be read: {without_input(error)}") from error
 
@@ -105,9 +115,17 @@ def current(kind: type[Event], version: int, state: bytes) -> Event:
     """Read the JSON of a fact that was written as `version`, in today's version.
 
     Raises:
-        ValueError: it does not fit, or the version is unknown.
+        EventNewer: the version is a later one, or all that does not fit are fields and values that are not known here.
+        ValueError: it does not fit, or there never was this version.
     """
-    if version == kind.version:
-        return kind.model_validate_json(state)
-    old: dict[str, Any] = from_json(state)
-    return kind.model_validate(kind.upcast(version, old))
+    if version > kind.version:
+        raise EventNewer(f"{kind.subject} has version {version}, and {kind.version} is the newest known here")
+    try:
+        if version == kind.version:
+            return kind.model_validate_json(state)
+        old: dict[str, Any] = from_json(state)
+        return kind.model_validate(kind.upcast(version, old))
+    except ValidationError as error:
+        if {one["type"] for one in error.errors(include_input=False, include_url=False)} <= _NEWER:
+            raise EventNewer(f"{kind.subject} has what is not known here: {without_input(error)}") from None
+        raise

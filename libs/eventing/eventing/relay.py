@@ -2,7 +2,7 @@
 
 The stream itself is the checkpoint: each message carries its cursor, and a relay goes on after the last one. Every
 publish says which sequence number it expects to follow, so of two relays one is refused and reads again. The lock only
-spares that work.
+spares that work. What workers have to do goes to a stream of its own first (`eventing.work`).
 """
 
 # pyright: reportUnknownMemberType=false
@@ -10,62 +10,145 @@ spares that work.
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
+from contracts.messages import Event
 from nats.js import JetStreamContext
-from nats.js.api import PubAck
-from nats.js.errors import APIError, NotFoundError
+from nats.js.api import PubAck, StreamInfo
+from nats.js.errors import APIError
 from runtime.logging import get_logger
 
-from eventing import metrics, wire
+from eventing import metrics, places, wire
+from eventing.database import Connection
+from eventing.lag import Progress
+from eventing.places import CURSOR, WORK_SEQUENCE, Diverged, Note, Reader
 from eventing.postgres import PostgresStore
 from eventing.store import START, Cursor, Fed, Unreadable
-from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, provision
+from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, provision, provision_work
+from eventing.work import Work
 
 log = get_logger()
 
 BATCH = 256
+BATCH_BYTES = 4 * 2**20
+"""How much of what is stored is read, and on its way to the bus, at once; one event more than this comes alone."""
 POLL = 0.25
-LOOK = 20  # polls in vain after which it looks whether the stream still is as it left it
+LOOK = 20  # after so many polls it looks whether database and streams still are as it left them
+STOPPED = 5.0
+"""Seconds after which one that found that they are not looks again."""
 WRONG_LAST_SEQUENCE = 10071
-CURSOR = "feed-cursor"
 
 
 class Relay:
-    """Publishes what one service's store has stored."""
+    """Publishes what one service's store has stored; `work` names the consumers of the kinds that workers react to."""
 
     def __init__(
-        self, store: PostgresStore, js: JetStreamContext, service: str, *, largest: int = LARGEST_STREAM
+        self,
+        store: PostgresStore,
+        js: JetStreamContext,
+        service: str,
+        *,
+        work: Mapping[type[Event], str] | None = None,
+        largest: int = LARGEST_STREAM,
+        replicas: int = 1,
     ) -> None:
-        self.store, self.js, self.service, self.largest = store, js, service, largest
+        self.store, self.js, self.service, self.largest, self.replicas = store, js, service, largest, replicas
         self.stream = wire.stream_of(service)
-        self.sequence = 0
+        self.work = Work(js, service, work or {})
+        self.progress = Progress()
+        self.sequence, self.created = 0, ""
         self.cursor: Cursor = START
-        self.noted: Cursor | None = None
+        self.worked: Cursor = (
+            START  # up to here, work was handed over; before the cursor when that has to be done again
+        )
+        self.floor: Cursor | None = None
+        self.noted: Note | None = None
+        self._connection: Connection | None = None
 
     async def run(self) -> None:
-        """Relay until cancelled or something fails; start it again then. Waits while another replica does it."""
-        async with self.store.database.holding(f"relay:{self.service}") as free:
-            if not free:
-                await asyncio.sleep(1)
-                return
-            await provision(self.js, self.stream, [f"evt.{self.service}.>"], self.largest)
-            await self.resume()
-            idle = 0
-            while True:
-                self.store.appended.clear()
-                idle = 0 if await self.once() else idle + 1
-                if idle:
-                    await self._note_place()
-                    await self._appended_or_poll()
-                if idle == LOOK:
-                    await self._look()
-                    idle = 0
+        """Relay until cancelled or something fails; start it again then. Waits while another replica does it.
+
+        While database and stream do not agree it publishes nothing, and looks again every 5 s.
+        """
+        try:
+            async with self.store.database.holding(f"relay:{self.service}") as connection:
+                if connection:
+                    # It reads nowhere else: another connection may be to another server, after a failover.
+                    self._connection = connection
+                    await self._relay()
+        except Diverged as diverged:
+            mend = f"`python -m eventing reread {self.service}` mends it (docs/runbooks/relay.md)"
+            self.progress.stop(f"{diverged}; {mend}")
+            await asyncio.sleep(STOPPED)
+        except Exception as error:
+            self.progress.failed(error)
+            raise
+        else:
+            self.progress.stand_by()
+            await asyncio.sleep(1)
+        finally:
+            self._connection = None
+
+    async def _relay(self) -> None:
+        await provision(self.js, self.stream, [f"evt.{self.service}.>"], self.largest, replicas=self.replicas)
+        if self.work.durables:
+            await provision_work(self.js, self.service, replicas=self.replicas)
+        await self.resume()
+        time = asyncio.get_running_loop().time
+        looked = time()
+        while True:
+            self.store.appended.clear()
+            idle = not await self.once()
+            self.progress.went_on()
+            if idle:
+                await self._note()
+                await self._appended_or_poll()
+            if time() - looked > LOOK * POLL:
+                await self._look()
+                looked = time()
+
+    @property
+    def _reader(self) -> Reader:
+        return self._connection or self.store.database
 
     async def resume(self) -> None:
-        """Find the place after the last published fact."""
-        self.sequence = (await self.js.stream_info(self.stream)).state.last_seq
-        self.cursor = await self._place() if self.sequence else START
+        """Find the place after the last published fact.
+
+        Raises:
+            Diverged: it cannot be told, for the database is not the one that the stream was filled from.
+        """
+        note, stream = await Note.read(self._reader), await self.js.stream_info(self.stream)
+        last = None if note and note.is_of(stream) else await places.last_message(self.js, stream)
+        server, place = await places.check(self._reader, note, last, self.stream)
+        self.progress.agree()
+        if note and note.timeline not in (None, server.timeline):
+            log.warning("the database is on another timeline", before=note.timeline, now=server.timeline)
+        self.server, self.noted = server, note
+        self.sequence, self.created = stream.state.last_seq, places.created(stream)
+        self.cursor = place or self._place(note, stream)
+        await self._resume_work(note, int(last.get(WORK_SEQUENCE, 0)) if last else 0)
+
+    def _place(self, note: Note | None, stream: StreamInfo) -> Cursor:
+        if note and (note.is_of(stream) or stream.state.last_seq):
+            return note.cursor  # nothing was published since, or retention emptied the stream
+        return START  # a new stream is filled from the start
+
+    async def _resume_work(self, note: Note | None, handed_over: int) -> None:
+        if not self.work.durables:
+            self.worked = self.cursor
+            return
+        self.floor = note.floor if note else None
+        self.worked = max(self.cursor, note.cursor if note else START)
+        self.work.sequence = await self.work.newest()
+        if note is None or note.floor is None:  # for the first time
+            await self.work.take_over(self.stream)
+            self.floor = await self.work.floor(self._reader, self.worked, START)
+            await self._note()
+            await self.work.forget_earlier(self.stream)
+        elif self.work.sequence < max(handed_over, note.work):
+            log.warning("the work stream lost messages and is filled again", stream=self.work.stream)
+            self.worked = note.floor
 
     async def once(self) -> int:
         """Publish one batch and give its size. What nobody can read is dead-lettered first, and passed over.
@@ -73,11 +156,21 @@ class Relay:
         Raises:
             APIError: another relay was first; `resume` and go on.
         """
-        batch = await self.store.places(self.cursor, BATCH)
+        after = min(self.cursor, self.worked)
+        batch = await self.store.places(after, BATCH, BATCH_BYTES, self._connection)
+        if not batch:
+            return 0
+        readable = [fed for fed in batch if isinstance(fed, Fed)]
         for place in batch:
-            if isinstance(place, Unreadable):
+            if isinstance(place, Unreadable) and place.cursor > self.cursor:
                 await self._bury(place)
-        public = [fed for fed in batch if isinstance(fed, Fed) and fed.recorded.fact.published]
+        await self.work.hand_over([fed for fed in readable if fed.cursor > self.worked])
+        self.worked = max(self.worked, batch[-1].cursor)
+        await self._publish_all([fed for fed in readable if fed.cursor > self.cursor and fed.recorded.fact.published])
+        self.cursor = max(self.cursor, batch[-1].cursor)
+        return len(batch)
+
+    async def _publish_all(self, public: list[Fed]) -> None:
         acks = await asyncio.gather(
             *(self._publish(fed, self.sequence + n) for n, fed in enumerate(public)), return_exceptions=True
         )
@@ -87,16 +180,14 @@ class Relay:
                 raise ack
             self.sequence, self.cursor = ack.seq, fed.cursor
             metrics.relayed.inc()
-        if batch:
-            self.cursor = batch[-1].cursor
-        return len(batch)
 
     async def _publish(self, fed: Fed, expected: int) -> PubAck:
         headers = wire.headers(fed.recorded, self.service)
         headers |= {
-            "Nats-Msg-Id": headers["ce-id"],
+            "Nats-Msg-Id": wire.deduplication_id(headers),
             "Nats-Expected-Last-Sequence": str(expected),
-            CURSOR: f"{fed.cursor[0]}:{fed.cursor[1]}",
+            CURSOR: places.written(fed.cursor),
+            WORK_SEQUENCE: str(self.work.sequence),
         }
         body = fed.recorded.fact.model_dump_json().encode()
         return await self.js.publish(
@@ -106,7 +197,7 @@ class Relay:
     async def _bury(self, place: Unreadable) -> None:
         # Only where it is: what it holds may be nobody's business, and stays in the table.
         told = {
-            "cursor": f"{place.cursor[0]}:{place.cursor[1]}",
+            "cursor": places.written(place.cursor),
             "id": str(place.id),
             "version": place.version,
             "topic": place.topic,
@@ -117,31 +208,28 @@ class Relay:
         log.error("a stored fact that cannot be read is passed over", reason=place.reason, **told)
         metrics.relay_unreadable.inc()
 
-    async def _place(self) -> Cursor:
-        try:
-            last = await self.js.get_msg(self.stream, seq=self.sequence)
-        except NotFoundError:  # retention emptied the stream; what it held had been noted long before
-            row = await self.store.database.fetchrow("SELECT tx::text AS tx, position FROM relayed")
-            return (int(row["tx"]), row["position"]) if row else START
-        headers = cast(dict[str, str], last.headers or {})
-        tx, _, position = headers[CURSOR].partition(":")
-        return int(tx), int(position)
-
     async def _look(self) -> None:
-        # A bus that lost the stream, or its newest messages, has no other way to tell.
-        if (await self.js.stream_info(self.stream)).state.last_seq != self.sequence:
+        # A bus that lost the stream, or its newest messages, has no other way to tell; nor has a database.
+        stream = await self.js.stream_info(self.stream)
+        same = (stream.state.last_seq, places.created(stream)) == (self.sequence, self.created)
+        if not same or await self.work.newest() < self.work.sequence:
             await self.resume()
+        else:
+            note = await Note.read(self._reader)
+            last = None if note and note.is_of(stream) else await places.last_message(self.js, stream)
+            self.server, _ = await places.check(self._reader, note, last, self.stream)
+        self.floor = await self.work.floor(self._reader, self.worked, self.floor)
+        await self._note()
+        await self.progress.measure(self._reader, self.cursor)
 
-    async def _note_place(self) -> None:
-        if self.cursor == self.noted:
+    async def _note(self) -> None:
+        if self.worked < self.cursor:  # what is noted has to be so until all of the lost work is handed over again
             return
-        await self.store.database.execute(
-            "INSERT INTO relayed (tx, position) VALUES ($1::text::xid8, $2) ON CONFLICT (one) "
-            "DO UPDATE SET tx = excluded.tx, position = excluded.position WHERE relayed.tx <> excluded.tx",
-            str(self.cursor[0]),
-            self.cursor[1],
-        )
-        self.noted = self.cursor
+        place = self.cursor, self.created, self.sequence, self.server.system, self.server.timeline
+        note = Note(*place, self.work.sequence, self.floor if self.work.durables else self.cursor)
+        if note != self.noted:
+            await note.write(self._reader)
+            self.noted = note
 
     async def _appended_or_poll(self) -> None:
         try:

@@ -25,7 +25,15 @@ from eventing.postgres import PostgresStore, Projection
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
-from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, SMALLEST_STREAM, check_size, jetstream, provision
+from eventing.streams import (
+    DEAD_LETTERS,
+    LARGEST_STREAM,
+    SMALLEST_STREAM,
+    check_size,
+    jetstream,
+    provision,
+    provision_work,
+)
 
 log = get_logger()
 
@@ -35,7 +43,8 @@ DRAIN_TIMEOUT = 10.0
 class ServiceSettings(ProcessSettings):
     """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers.
 
-    `stream_max_bytes` is how much of its facts stays on the bus, for streams to resume from.
+    `stream_max_bytes` is how much of its facts stays on the bus, for streams to resume from; `stream_replicas` on how
+    many servers of a NATS cluster a new stream is kept.
     """
 
     database_url: str
@@ -43,6 +52,7 @@ class ServiceSettings(ProcessSettings):
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
     stream_max_bytes: int = Field(default=LARGEST_STREAM, ge=SMALLEST_STREAM)
+    stream_replicas: int = Field(default=1, ge=1, le=5)
 
 
 @dataclass(frozen=True)
@@ -73,22 +83,26 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], settings.stream_max_bytes)
-            await provision(js, DEAD_LETTERS, ["dead.>"])
+            largest, replicas = settings.stream_max_bytes, settings.stream_replicas
+            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
+            await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
+            if work := self.reactions.work_of(self.name):
+                await provision_work(js, self.name, replicas=replicas)
             tools = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
             if self.started:
                 await self.started(settings, dispatcher)
+            relay = Relay(store, js, self.name, work=work, largest=largest, replicas=replicas)
+            # With connections of their own: whoever uses up the others must not make workers look dead.
+            signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
+            reactor = Reactor(self.name, client, dispatcher, Leases(signs))
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
+            checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            relay = Relay(store, js, self.name, largest=settings.stream_max_bytes)
-            # With connections of their own: whoever uses up the others must not make workers look dead.
-            signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
-            reactor = Reactor(self.name, client, dispatcher, Leases(signs))
             await self._work(relay, reactor, client, stop)
 
     async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:

@@ -87,6 +87,14 @@ class EventStore(Protocol):
         """
         ...
 
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """Return the `version`th event of the aggregate `id`; None when there is none.
+
+        Raises:
+            EventNewer, FactUnreadable: it is there and cannot be read.
+        """
+        ...
+
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """Give facts in the order of the feed: no fact ever appears behind one that was given."""
         ...

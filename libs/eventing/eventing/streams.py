@@ -3,17 +3,25 @@
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import json
+from typing import Any, cast
+
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import StorageType, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, BadRequestError
 
 from eventing import wire
 from eventing.recording import LARGEST_FACT
 
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
 LARGEST_STREAM, SMALLEST_STREAM = 2**30, 2**24
+LARGEST_QUEUE = 2**28
+"""Bytes of a work stream: some 400,000 things to do."""
 MONTH = 30 * 24 * 3600.0
+REMEMBERED = 120.0
+"""Seconds for which the server knows the ids of what was published, to refuse it a second time."""
+REMEMBERED_WORK = 3600.0
 DEAD_LETTERS = "DEAD_LETTERS"
 
 
@@ -40,24 +48,73 @@ def jetstream(client: Client) -> JetStreamContext:
     return client.jetstream(timeout=5)
 
 
-async def provision(js: JetStreamContext, name: str, subjects: list[str], largest: int = LARGEST_STREAM) -> None:
-    """Make a stream, or bring it to these settings. Facts stay there for 30 days, the newest `largest` bytes of them.
+async def provision(
+    js: JetStreamContext, name: str, subjects: list[str], largest: int = LARGEST_STREAM, *, replicas: int = 1
+) -> None:
+    """Create a stream of events: they stay there for 30 days, the newest `largest` bytes of them.
+
+    `replicas` is for a new stream. One that is there keeps what its operator has set: it only gets these subjects, and
+    no less room and time than this.
 
     Raises:
         BusTooOld: the server is older than 2.12.
     """
-    level = (await js.account_info()).api.level or 0
-    if level < API_LEVEL:
-        raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
     config = StreamConfig(
         name=name,
         subjects=subjects,
         storage=StorageType.FILE,
+        num_replicas=replicas,
         max_age=MONTH,
         max_bytes=largest,  # beyond it the oldest go: a server that is full would take no fact of anybody
-        duplicate_window=120,
+        duplicate_window=REMEMBERED,
     )
+    await _provision(js, config)
+
+
+async def provision_work(js: JetStreamContext, service: str, *, replicas: int = 1) -> None:
+    """Create the work stream of a service: each message stays until a worker has acknowledged it.
+
+    Full, it takes no more, and the relay waits: nobody's work is dropped for that of others. Else as `provision`.
+    """
+    config = StreamConfig(
+        name=wire.work_stream_of(service),
+        subjects=[f"work.{service}.>"],
+        storage=StorageType.FILE,
+        num_replicas=replicas,
+        retention=RetentionPolicy.WORK_QUEUE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=LARGEST_QUEUE,
+        duplicate_window=REMEMBERED_WORK,
+    )
+    await _provision(js, config)
+
+
+async def _provision(js: JetStreamContext, config: StreamConfig) -> None:
+    level = (await js.account_info()).api.level or 0
+    if level < API_LEVEL:
+        raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
     try:
         await js.add_stream(config)
-    except BadRequestError:
-        await js.update_stream(config)
+    except BadRequestError:  # it is there, with other settings
+        await _adjust(js, config)
+
+
+async def _adjust(js: JetStreamContext, wanted: StreamConfig) -> None:
+    # Not through nats-py's classes, which leave out the settings that they do not know.
+    there = (await _request(js, f"STREAM.INFO.{wanted.name}"))["config"]
+    least = wanted.as_dict()
+    changed = there | {"subjects": least["subjects"]}
+    for name in ("max_bytes", "max_age", "duplicate_window"):
+        if 0 < there.get(name, 0) < cast(int, least.get(name) or 0):  # 0 and -1 mean without an end
+            changed[name] = least[name]
+    if changed != there:
+        await _request(js, f"STREAM.UPDATE.{wanted.name}", changed)
+
+
+async def _request(js: JetStreamContext, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    client: Client = cast(Any, js)._nc  # noqa: SLF001  the connection, which it does not show
+    payload = json.dumps(body).encode() if body else b""
+    answer: dict[str, Any] = json.loads((await client.request(f"$JS.API.{call}", payload, timeout=5)).data)
+    if "error" in answer:
+        APIError.from_error(answer["error"])
+    return answer

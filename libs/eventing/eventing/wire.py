@@ -20,6 +20,11 @@ def stream_of(service: str) -> str:
     return f"EVT_{service.upper()}"
 
 
+def work_stream_of(service: str) -> str:
+    """Return the name of the stream that holds what a service's workers have to do."""
+    return f"WORK_{service.upper()}"
+
+
 def subject(recorded: Recorded[Any]) -> str:
     """Give the subject: `evt.session.created.<owner's user id>.<session id>`."""
     return f"{recorded.fact.subject}.{recorded.owner}.{recorded.id}"
@@ -30,11 +35,31 @@ def subjects(kind: type[Event]) -> str:
     return f"{kind.subject}.*.*"
 
 
-def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
-    """Give the headers: the fact's own id, and the message that caused it as its causation."""
+def work_subject(recorded: Recorded[Any]) -> str:
+    """Return the subject in the work stream: `work.session.run_requested.<owner's user id>.<session id>`."""
+    return f"work.{subject(recorded).removeprefix('evt.')}"
+
+
+def work_subjects(kind: type[Event]) -> str:
+    """Return the filter for all work that events of a kind make."""
+    return f"work.{subjects(kind).removeprefix('evt.')}"
+
+
+def service_of(kind: type[Event]) -> str:
+    """Return the name of the service that records events of a kind."""
+    return kind.subject.split(".")[1]
+
+
+def published(recorded: Recorded[Any]) -> Recorded[Any]:
+    """Return a stored event as its readers on the bus see it: with an id of its own, caused by what its cause sent."""
     cause = recorded.envelope
     own = replace(cause, message_id=_fact_id(recorded), causation_id=cause.message_id, deadline=None)
-    return own.headers() | {
+    return replace(recorded, envelope=own)
+
+
+def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
+    """Give the headers: the fact's own id, and the message that caused it as its causation."""
+    return published(recorded).envelope.headers() | {
         "ce-specversion": "1.0",
         "ce-type": recorded.fact.subject,
         "ce-source": f"/{service}",
@@ -51,6 +76,7 @@ def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[An
     """Read a fact back.
 
     Raises:
+        EventNewer: only a newer release can read it.
         KeyError, ValueError: it is not a fact of this kind.
     """
     fact = current(kind, int(head["fact-version"]), body)
@@ -62,6 +88,22 @@ def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[An
         Envelope.read(head),
         UUID(head["owner"]),
     )
+
+
+def stands_at(head: Mapping[str, str]) -> tuple[UUID, int, datetime]:
+    """Return which event a message is: of which aggregate, of which version, and when it was recorded.
+
+    The time tells it from another event in the same place: a failover may lose one, and the aggregate go on.
+
+    Raises:
+        KeyError, ValueError: the message is no event.
+    """
+    return UUID(head["ce-subject"]), int(head["aggregate-version"]), datetime.fromisoformat(head["ce-time"])
+
+
+def deduplication_id(head: Mapping[str, str]) -> str:
+    """Return the id by which the server refuses the same event, and no other, when it is published again."""
+    return f"{head['ce-id']}@{head['ce-time']}"
 
 
 def _fact_id(recorded: Recorded[Any]) -> UUID:

@@ -39,7 +39,7 @@ async def fail(*_: object) -> None:
 async def settled(js: JetStreamContext) -> bool:
     """Whether nothing is left to act on."""
     try:
-        info = await js.consumer_info("EVT_JAR", "jar-open")
+        info = await js.consumer_info("EVT_JAR", "shelf-open")
     except NotFoundError:
         return False
     return not info.num_pending and not info.num_ack_pending
@@ -119,7 +119,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
         await eventually(lambda: dead(js))
         await eventually(lambda: settled(js))
     letter = await js.get_msg(DEAD_LETTERS, seq=1)
-    assert (letter.subject, letter.data) == ("dead.jar.open", OPENED.model_dump_json().encode())
+    assert (letter.subject, letter.data) == ("dead.shelf.open", OPENED.model_dump_json().encode())
     headers = cast(dict[str, str], letter.headers)
     assert headers["dead-reason"] == "LookupError('no marbles left')"
     assert headers["dead-subject"] == f"evt.jar.opened.{JAR}.{JAR}"
@@ -191,7 +191,7 @@ async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_ba
     async with working((reactor, acting)):
         await eventually(lambda: acting.seen and not reactor.in_hand)
         await client.flush()
-        info = await js.consumer_info("EVT_JAR", "jar-open")
+        info = await js.consumer_info("EVT_JAR", "shelf-open")
         assert (info.num_ack_pending, given_back) == (1, [])
 
 

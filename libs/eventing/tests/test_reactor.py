@@ -32,7 +32,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def settled(js: JetStreamContext) -> bool:
     """Whether nothing is left to act on."""
     try:
-        info = await js.consumer_info("EVT_JAR", "jar-open")
+        info = await js.consumer_info("EVT_JAR", "shelf-open")
     except NotFoundError:
         return False
     return not info.num_pending and not info.num_ack_pending
@@ -80,7 +80,7 @@ async def test_a_fact_that_comes_again_while_it_is_in_hand_is_acted_on_once(
 
 
 async def _redelivered(js: JetStreamContext) -> bool:
-    info = await js.consumer_info("EVT_JAR", "jar-open")
+    info = await js.consumer_info("EVT_JAR", "shelf-open")
     return (info.delivered.consumer_seq if info.delivered else 0) >= 3
 
 
@@ -131,7 +131,7 @@ async def test_a_durable_consumer_that_was_deleted_is_made_again(client: Client,
     acting = Acting()
     async with working((replica(client), acting)):
         await eventually(lambda: settled(js))
-        await js.delete_consumer("EVT_JAR", "jar-open")
+        await js.delete_consumer("EVT_JAR", "shelf-open")
         await publish(js, OPENED)
         await eventually(lambda: acting.seen)
 
@@ -169,6 +169,6 @@ async def test_waiting_for_facts_leaves_no_subscriptions_behind(
             made.append(listed)
             await super()._make_consumer(listed)
 
-    async with working((Counting("jar", client, replica(client).dispatcher), Acting())):
+    async with working((Counting("shelf", client, replica(client).dispatcher), Acting())):
         await eventually(lambda: len(made) > 10)
         assert len(client._subs) < 5  # pyright: ignore[reportPrivateUsage]

@@ -37,7 +37,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def settled(js: JetStreamContext) -> bool:
     """Whether nothing is left to act on."""
     try:
-        info = await js.consumer_info("EVT_JAR", "jar-open")
+        info = await js.consumer_info("EVT_JAR", "shelf-open")
     except NotFoundError:
         return False
     return not info.num_pending and not info.num_ack_pending

@@ -2,13 +2,17 @@
 # nats-py leaves the keyword parameters of its methods without types.
 
 import asyncio
+import json
 from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, jetstream, provision
+from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, jetstream, provision, provision_work
+from eventing.testing import eventually
 from nats.aio.client import Client
-from nats.js.api import StreamConfig
+from nats.aio.msg import Msg
+from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
+from nats.js.errors import APIError
 
 
 async def test_a_stream_is_made_as_it_must_be(client: Client) -> None:
@@ -26,19 +30,60 @@ async def test_a_stream_that_is_there_keeps_its_messages(client: Client) -> None
     assert (await js.stream_info("EVT_JAR")).state.messages == 1
 
 
-async def test_a_stream_with_other_settings_is_brought_to_these(client: Client) -> None:
+async def test_a_stream_with_less_room_and_other_subjects_is_brought_to_these(client: Client) -> None:
     js = jetstream(client)
-    await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], max_age=60))
-    await provision(js, "EVT_JAR", ["evt.jar.>"])
+    await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], max_age=60, max_bytes=2**20))
+    await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25)
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age) == (["evt.jar.>"], MONTH)
+    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], MONTH, 2**25)
 
 
-async def test_a_stream_is_as_large_as_it_may_be(client: Client) -> None:
+async def test_a_stream_keeps_what_its_operator_has_set(client: Client) -> None:
     js = jetstream(client)
-    for largest in (2**25, 2**24):
-        await provision(js, "EVT_JAR", ["evt.jar.>"], largest)
-        assert (await js.stream_info("EVT_JAR")).config.max_bytes == largest
+    unlike_ours = StreamConfig(
+        name="EVT_JAR",
+        subjects=["evt.jar.>"],
+        storage=StorageType.MEMORY,
+        max_age=2 * MONTH,
+        max_bytes=2**26,
+        max_msgs=10**6,
+        duplicate_window=600,
+        compression=StoreCompression.S2,
+        allow_direct=True,
+        metadata={"owner": "operations"},
+        description="of the operator",
+    )
+    await js.add_stream(unlike_ours)
+    before = (await js.stream_info("EVT_JAR")).config
+    await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25, replicas=1)
+    assert (await js.stream_info("EVT_JAR")).config == before
+
+
+async def test_adjusting_a_stream_keeps_what_nats_py_does_not_know(client: Client) -> None:
+    js, sent = jetstream(client), list[bytes]()
+    await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], placement=Placement(tags=["ssd"])))
+    config = json.loads((await client.request("$JS.API.STREAM.INFO.EVT_JAR", b"")).data)["config"]
+
+    async def note(message: Msg) -> None:
+        sent.append(message.data)
+
+    await client.subscribe("$JS.API.STREAM.UPDATE.EVT_JAR", cb=note)
+    await provision(js, "EVT_JAR", ["evt.jar.>"])
+    await eventually(lambda: sent)
+    assert json.loads(sent[0]) == config | {"subjects": ["evt.jar.>"], "max_age": int(MONTH * 1e9)}
+
+
+async def test_a_new_stream_has_as_many_replicas_as_it_is_told(client: Client) -> None:
+    with pytest.raises(APIError, match="replicas > 1 not supported in non-clustered mode"):
+        await provision(jetstream(client), "EVT_JAR", ["evt.jar.>"], replicas=3)
+
+
+async def test_a_work_stream_keeps_a_message_until_it_is_acknowledged_and_drops_none(client: Client) -> None:
+    js = jetstream(client)
+    await provision_work(js, "jar")
+    config = (await js.stream_info("WORK_JAR")).config
+    assert (config.retention, config.discard, config.subjects) == ("workqueue", "new", ["work.jar.>"])
+    assert config.max_age == 0
 
 
 async def test_replicas_may_make_it_at_once(client: Client) -> None:

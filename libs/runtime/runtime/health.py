@@ -19,6 +19,10 @@ LARGEST_MESSAGE = 1024 * 1024
 type Check = Callable[[], Awaitable[None]]
 
 
+class NotReady(Exception):
+    """Raised by a check whose reason is for operators to read: its text is told, without anything private in it."""
+
+
 @dataclass
 class Health:
     """The checks of a process, by the name of the dependency. A check returns when all is well, and raises when not."""
@@ -37,6 +41,8 @@ async def _outcome(check: Check) -> str:
             await check()
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
+    except NotReady as reason:
+        return str(reason)
     except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
         return type(error).__name__
     return "ok"

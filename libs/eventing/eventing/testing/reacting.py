@@ -60,12 +60,17 @@ class Away:
         if self.checks >= 0:
             raise ConnectionRefusedError
 
+    async def fetchval(self, *_: object) -> None:
+        """Find nothing."""
 
-def replica(client: Client, commands: Handlers | None = None, database: Away | None = None) -> Reactor[str]:
-    """Give one replica of the service of jars, whose only tool is a text, and which stores in memory."""
+
+def replica(
+    client: Client, commands: Handlers | None = None, database: Away | None = None, *, service: str = "shelf"
+) -> Reactor[str]:
+    """Give one replica of a service that hears of jars, whose only tool is a text, and which stores in memory."""
     there = cast(Database, database or Away())
     dispatcher = Dispatcher(MemoryStore(Jar.facts), there, "a tool", commands or Handlers(), Handlers())
-    return Reactor("jar", client, dispatcher)
+    return Reactor(service, client, dispatcher)
 
 
 def working(*pairs: tuple[Reactor[str], Acting]) -> AbstractAsyncContextManager[object]:

@@ -1,0 +1,46 @@
+"""`python -m eventing reread <service>`: let a relay go on after a failover or a restore (docs/runbooks/relay.md)."""
+
+import asyncio
+import sys
+
+from runtime import bus, logging
+from runtime.settings import Settings, WrongSettings, load
+
+from eventing.database import Database
+from eventing.reread import Busy, Strange, reread
+from eventing.streams import jetstream
+
+USAGE = "usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>"
+
+
+class Stores(Settings):
+    """Where the service's database and the bus are, as the service itself is told."""
+
+    database_url: str
+    nats_url: str
+
+
+async def _reread(stores: Stores, service: str) -> str:
+    async with (
+        Database.open(stores.database_url, service) as database,
+        bus.connected(stores.nats_url, "reread") as client,
+    ):
+        return str(await reread(database, jetstream(client), service))
+
+
+def main(arguments: list[str]) -> str | None:
+    """Do what is asked for; return what is wrong."""
+    match arguments:
+        case ["reread", service]:
+            logging.set_up("eventing", "WARNING")
+            try:
+                sys.stdout.write(f"{asyncio.run(_reread(load(Stores), service))}\n")
+            except (Busy, Strange, WrongSettings) as wrong:
+                return str(wrong)
+            return None
+        case _:
+            return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""What is in a stream, and what stores of jars put there."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from contextlib import suppress
+from typing import cast
+from uuid import UUID
+
+from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError
+from runtime.envelope import Envelope
+
+from eventing.postgres import PostgresStore
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, JarFact
+
+
+async def append(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
+    """Store events of one jar behind those that it has."""
+    jar = Jar(at)
+    for fact in facts:
+        jar.record(fact)
+    jar.version = await store.database.fetchval("SELECT count(*) FROM events WHERE originator_id = $1", at)
+    await store.save((jar,), Envelope.begin())
+
+
+async def messages(js: JetStreamContext, stream: str) -> list[RawStreamMsg]:
+    """Return all that is in a stream, in order; nothing when there is none."""
+    found = list[RawStreamMsg]()
+    with suppress(NotFoundError):
+        state = (await js.stream_info(stream)).state
+        for sequence in range(max(1, state.first_seq), state.last_seq + 1):
+            with suppress(NotFoundError):
+                found.append(await js.get_msg(stream, seq=sequence))
+    return found
+
+
+async def headers(js: JetStreamContext, stream: str) -> list[dict[str, str]]:
+    """Return the headers of all that is in a stream, in order."""
+    return [cast(dict[str, str], message.headers or {}) for message in await messages(js, stream)]

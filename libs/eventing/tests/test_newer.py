@@ -1,0 +1,138 @@
+"""Events that only a newer release can read, as there are after one was rolled back: they wait for it."""
+
+# pyright: reportUnknownMemberType=false
+# nats-py leaves the keyword parameters of its methods without types.
+
+from typing import Any, ClassVar
+
+import pytest
+from contracts.messages import Event
+from eventing import reactions as module
+from eventing.database import Database
+from eventing.postgres import PostgresStore
+from eventing.reactions import Reaction
+from eventing.recording import EventNewer, FactMapper, FactUnreadable, Recorded
+from eventing.streams import DEAD_LETTERS
+from eventing.testing import eventually
+from eventing.testing.following import append
+from eventing.testing.jars import Jar
+from eventing.testing.messages import JAR, JarOpened
+from eventing.testing.publishing import publish
+from eventing.testing.reacting import Acting, replica, working
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from prometheus_client import REGISTRY
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "DELIVERIES", 3)
+
+
+async def waits() -> float:
+    outcome = {"reaction": "open", "outcome": "waits for a newer release"}
+    return REGISTRY.get_sample_value("reactions_total", outcome) or 0
+
+
+async def dead(js: JetStreamContext) -> int:
+    return (await js.stream_info(DEAD_LETTERS)).state.messages
+
+
+async def test_an_event_of_a_newer_version_waits_until_a_release_runs_that_reads_it(
+    client: Client, js: JetStreamContext, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acting, before = Acting(), await waits()
+    monkeypatch.setattr(JarOpened, "version", 2)
+    await publish(js, JarOpened.example())
+    monkeypatch.setattr(JarOpened, "version", 1)
+    old = replica(client)
+    old.waits.database = database
+    async with working((old, acting)):
+        await eventually(lambda: _more(before + 5))  # more than an event may fail
+    assert (acting.seen, await dead(js)) == ([], 0)
+    monkeypatch.setattr(JarOpened, "version", 2)  # rolled forward
+    new = replica(client)
+    new.waits.database = database
+    async with working((new, acting)):
+        await eventually(lambda: acting.seen)
+    assert await dead(js) == 0
+
+
+async def _more(number: float) -> bool:
+    return await waits() >= number
+
+
+async def test_after_it_waited_an_event_may_fail_as_often_as_any(
+    client: Client, js: JetStreamContext, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise LookupError
+
+    acting, before = Acting(fail), await waits()
+    monkeypatch.setattr(JarOpened, "version", 2)
+    await publish(js, JarOpened.example())
+    monkeypatch.setattr(JarOpened, "version", 1)
+    reactor = replica(client)
+    reactor.waits.database = database
+    async with working((reactor, acting)):
+        await eventually(lambda: _more(before + 5))
+        monkeypatch.setattr(JarOpened, "version", 2)
+        await eventually(lambda: dead(js))
+    assert len(acting.seen) == module.DELIVERIES
+
+
+async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_release(
+    client: Client, js: JetStreamContext, postgres_store: PostgresStore
+) -> None:
+    async def load(recorded: Recorded[Any], _: Reaction[Any]) -> None:
+        await postgres_store.load(Jar, recorded.id)
+
+    acting, before = Acting(load), await waits()
+    await append(postgres_store, JarOpened.example())
+    await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
+    reactor = replica(client)
+    reactor.waits.database = postgres_store.database
+    await publish(js, JarOpened.example(), at=JAR)
+    async with working((reactor, acting)):
+        await eventually(lambda: _more(before + 5))
+        await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;1'")
+        await eventually(lambda: _settled(js))
+    assert await dead(js) == 0
+
+
+async def _settled(js: JetStreamContext) -> bool:
+    info = await js.consumer_info("EVT_JAR", "shelf-open")
+    return not info.num_pending and not info.num_ack_pending
+
+
+class Choice(Event):
+    """An event to which releases add fields and values."""
+
+    subject = "evt.jar.chosen"
+    sample: ClassVar[dict[str, Any]] = {"colour": "blue"}
+
+    colour: str
+
+
+FACTS: dict[str, type[Event]] = {Choice.subject: Choice}
+
+
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [
+        ("evt.jar.unheard;1", b"{}"),
+        ("evt.jar.chosen;2", b'{"colour": "blue"}'),
+        ("evt.jar.chosen;1", b'{"colour": "blue", "added": 1}'),
+    ],
+)
+def test_what_a_newer_release_may_have_written_is_not_taken_for_corrupt(topic: str, state: bytes) -> None:
+    with pytest.raises(EventNewer):
+        FactMapper().to_fact(topic, state, FACTS)
+
+
+@pytest.mark.parametrize("state", [b"no json", b"{}", b'{"colour": 1}', b'{"added": 1}'])
+def test_what_no_release_has_written_is_corrupt(state: bytes) -> None:
+    with pytest.raises(FactUnreadable):
+        FactMapper().to_fact("evt.jar.chosen;1", state, FACTS)
