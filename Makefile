@@ -1,7 +1,7 @@
 # Every task of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test golden bench
+.PHONY: help environment run demo check style types imports dependencies goldens format test golden bench chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,3 +55,6 @@ golden: environment ## Write the goldens of messages and API anew; the diff is t
 
 bench: environment ## Measure side by side; nothing is asserted
 	@exec .venv/bin/python -m tests.bench
+
+chaos: environment ## Harm a busy system of two replicas, 120 times, and look what became of it; SEED=1 repeats the faults
+	@exec .venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))

@@ -1,5 +1,6 @@
 """From a message to its result: finds the handler, tries again on a conflict, knows a command that came twice."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,7 +13,9 @@ from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.locks import Locks
 from eventing.store import Conflict, EventStore, Repeated, Taken
 
-ATTEMPTS = 5
+ATTEMPTS = 10
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.3
+"""Seconds between two attempts: several replicas that write to one aggregate get out of each other's way."""
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Dispatcher[T]:
 
         Raises:
             Refusal: the domain says no.
-            Conflict: others changed the same aggregate, five times in a row.
+            Conflict: others changed the same aggregate, ten times in a row, for more than a second.
         """
         try:
             result = await self._decide(command, envelope)
@@ -56,11 +59,12 @@ class Dispatcher[T]:
 
     async def _decide(self, command: Command[Any], envelope: Envelope) -> Any:
         handler = self.commands.by_type[type(command)]
-        for attempt in range(1, ATTEMPTS + 1):
-            async with UnitOfWork(self.store, envelope, self.tools, self.locks) as work:
-                try:
+        for attempt in range(ATTEMPTS):
+            try:
+                async with UnitOfWork(self.store, envelope, self.tools, self.locks) as work:
                     return await handler(command, work)
-                except Conflict:
-                    if attempt == ATTEMPTS:
-                        raise
+            except Conflict:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+            await asyncio.sleep(min(SHORTEST_PAUSE * 2**attempt, LONGEST_PAUSE))
         raise AssertionError("unreachable")

@@ -59,6 +59,12 @@ class MemoryStore:
             aggregate.settle()
         self.appended.set()
 
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.latest`."""
+        newest_first = (e for e in reversed(self.entries) if e.recorded.id == id)
+        entry = next((e for e in newest_first if e.recorded.fact.subject == kind.subject), None)
+        return entry and self._recorded(entry)
+
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
         """See `EventStore.event`."""
         found = (e for e in self.entries if (e.recorded.id, e.recorded.version) == (id, version))

@@ -19,3 +19,4 @@ projector_unreadable = Counter(
 )
 reacted = Counter("reactions_total", "Facts reacted to", ["reaction", "outcome"])
 reacting = Gauge("reactions_running", "Facts being reacted to", ["reaction"])
+swept = Counter("work_swept_total", "Unfinished work taken up because nobody gave a sign of life for it", ["reaction"])

@@ -27,6 +27,9 @@ LOAD = """
     WHERE originator_id = $1 ORDER BY originator_version"""
 COLUMNS = "tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner"
 EVENT = f"SELECT {COLUMNS} FROM events WHERE originator_id = $1 AND originator_version = $2"  # noqa: S608  no input
+LATEST = f"""
+    SELECT {COLUMNS} FROM events
+    WHERE originator_id = $1 AND split_part(topic, ';', 1) = $2 ORDER BY originator_version DESC LIMIT 1"""  # noqa: S608
 # A transaction below xmin has ended, so nothing can appear behind the cursor.
 FEED = f"""
     SELECT {COLUMNS} FROM (
@@ -77,6 +80,11 @@ class PostgresStore:
         for aggregate in aggregates:
             aggregate.settle()
         self.appended.set()
+
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """See `EventStore.latest`."""
+        row = await self.database.fetchrow(LATEST, id, kind.subject)
+        return self._fed(row).recorded if row else None
 
     async def feed(self, after: Cursor, limit: int) -> list[Fed]:
         """See `EventStore.feed`."""

@@ -10,12 +10,10 @@ that comes while it is up, once, whatever becomes of it.
 # nats-py leaves the keyword parameters of its methods without types.
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from typing import Any, cast, get_args, get_type_hints
+from functools import partial
+from typing import Any
 
-from contracts.messages import Event
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
@@ -28,9 +26,12 @@ from runtime.telemetry import span
 
 from eventing import dead_letters, metrics, wire
 from eventing.consumers import Consumers, durable
+from eventing.database import AWAY
 from eventing.dispatch import Dispatcher
 from eventing.failures import Failures
 from eventing.hold import Hold
+from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
+from eventing.listed import AtOnce, Listed, React, Reactions
 from eventing.patience import until_back
 from eventing.reaction import Reaction
 from eventing.recording import EventNewer, Recorded
@@ -38,7 +39,7 @@ from eventing.streams import jetstream
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
 
-__all__ = ["AtOnce", "Gone", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver"]
+__all__ = ["AtOnce", "Gone", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver", "Unfinished"]
 
 log = get_logger()
 
@@ -49,87 +50,15 @@ LONGEST_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
 
 
-class TakenOver(Exception):
-    """Raised by a reaction that finds that another replica acts on the fact: only that one settles it."""
-
-
-type React = Callable[[Any, Any], Awaitable[None]]
-type AtOnce = int | Callable[[Any], int]
-"""How many; or what tells so, given the service's tools."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A reaction and the fact it is for. `lost` is called before the fact is dead-lettered."""
-
-    name: str
-    fact: type[Event]
-    react: React
-    at_once: AtOnce
-    lost: React | None = None
-
-    def slots(self, tools: Any) -> int:
-        """Give on how many facts a replica with these tools acts at the same time."""
-        return self.at_once if isinstance(self.at_once, int) else self.at_once(tools)
-
-
-@dataclass
-class Reactions:
-    """The reactions of a service. A reaction's first parameter says which fact it is for: `Recorded[RunRequested]`."""
-
-    shared: list[Listed] = field(default_factory=list[Listed])
-    broadcast: list[Listed] = field(default_factory=list[Listed])
-
-    @classmethod
-    def together(cls, *parts: "Reactions") -> "Reactions":
-        """Give the reactions of all the parts of a room."""
-        return cls(
-            [listed for part in parts for listed in part.shared],
-            [listed for part in parts for listed in part.broadcast],
-        )
-
-    def once[R: React](self, *, at_once: AtOnce = 16, lost: React | None = None) -> Callable[[R], R]:
-        """Let one replica act on each fact; a replica acts on up to `at_once` facts at the same time.
-
-        A fact that is given up is `lost` first, which is tried again until it succeeds. A new reaction gets the
-        service's own facts from when it is there; those of another service from the oldest in the stream.
-        """
-
-        def register(react: R) -> R:
-            self.shared.append(_listed(react, at_once, lost))
-            return react
-
-        return register
-
-    def work_of(self, service: str) -> dict[type[Event], str]:
-        """Return the service's own kinds of event that one replica acts on, each with the name of its consumer.
-
-        Raises:
-            ValueError: two reactions are for one kind: a message of a work stream has one consumer.
-        """
-        own = [listed for listed in self.shared if wire.service_of(listed.fact) == service]
-        work = {listed.fact: durable(service, listed.name) for listed in own}
-        if len(work) < len(own):
-            raise ValueError(f"two shared reactions of {service} are for one kind of event")
-        return work
-
-    def everywhere[R: React](self, react: R) -> R:
-        """Let every replica hear each fact."""
-        self.broadcast.append(_listed(react, 1))
-        return react
-
-
-def _listed(react: React, at_once: AtOnce, lost: React | None = None) -> Listed:
-    hint = next(iter(get_type_hints(react).values()))
-    return Listed(cast(Any, react).__name__, get_args(hint)[0], react, at_once, lost)
+type Slots = asyncio.Semaphore
 
 
 class Reactor[T]:
     """Runs the reactions of a service, those to its own facts and those to others'."""
 
-    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T]) -> None:
+    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
-        self.js = jetstream(client)
+        self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
         self.consumers = Consumers(self.js, service)
         self.failures, self.waits = Failures(), Waits(service, dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
@@ -140,13 +69,16 @@ class Reactor[T]:
         slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
-            taking = tasks.create_task(
-                forever(listed.name, lambda: self.failures.noted(listed.name, self._take(listed, slots, tasks)))
-            )
+            take = lambda: self.failures.noted(listed.name, self._take(listed, slots, tasks))  # noqa: E731
+            taking = [tasks.create_task(forever(listed.name, take))]
+            if listed.unfinished:
+                sweep = partial(self._sweep, listed, listed.unfinished, slots, tasks)
+                taking.append(tasks.create_task(forever(f"{listed.name} sweep", sweep)))
             await draining.wait()
-            taking.cancel()
+            for task in taking:
+                task.cancel()
 
-    async def _take(self, listed: Listed, slots: asyncio.Semaphore, tasks: asyncio.TaskGroup) -> None:
+    async def _take(self, listed: Listed, slots: Slots, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(listed)
         facts = await self.js.pull_subscribe_bind(
             durable(self.service, listed.name), self.consumers.stream(listed.fact)
@@ -159,18 +91,46 @@ class Reactor[T]:
                 except BaseException:
                     slots.release()
                     raise
+                if message is None:  # the place is offered to the sweep, which may wait for one
+                    slots.release()
+                    continue
                 tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
         finally:
             await facts.unsubscribe()
 
-    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg:
-        while True:
+    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg | None:
+        with suppress(NothingThere):
+            [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+            return message
+        await self._make_consumer(listed)  # one that was deleted says nothing either
+        return None
+
+    async def _sweep(self, listed: Listed, unfinished: Unfinished, slots: Slots, tasks: asyncio.TaskGroup) -> None:
+        async with aclosing(self.leases.sweep(listed.name, unfinished)) as orphans:
+            async for orphan, first in orphans:
+                if not first and slots.locked():  # most only wait in the bus for a place, and get it there
+                    continue
+                await slots.acquire()
+                taken_up = tasks.create_task(self._take_up(listed, unfinished, orphan))
+                taken_up.add_done_callback(lambda _: slots.release())
+
+    async def _take_up(self, listed: Listed, unfinished: Unfinished, orphan: Orphan) -> None:
+        try:
+            recorded = await self.dispatcher.store.latest(listed.fact, orphan.aggregate)
+            if recorded is None or unfinished.work_of(recorded) != orphan.work:
+                return
+            log.warning("unfinished work without a sign of life", reaction=listed.name, work=str(orphan.work))
+            metrics.swept.labels(listed.name).inc()
             try:
-                [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
-            except NothingThere:
-                await self._make_consumer(listed)  # one that was deleted says nothing either
-            else:
-                return message
+                await self._do(listed, wire.published(recorded))
+            except Failed as failed:
+                log.exception("a reaction failed", reaction=listed.name, delivery=failed.tries)
+                if failed.tries >= DELIVERIES and listed.lost:
+                    await self._act(listed.name, listed.lost, recorded)
+        except EventNewer as newer:
+            log.info("waits for a newer release", reaction=listed.name, reason=str(newer))
+        except Exception:  # it is seen again at the next look
+            log.exception("unfinished work could not be taken up", reaction=listed.name)
 
     async def _make_consumer(self, listed: Listed) -> None:
         await self.consumers.make(listed.name, listed.fact, ACK_WAIT)
@@ -196,9 +156,9 @@ class Reactor[T]:
 
     async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
         message = hold.message
-        if delivery > DELIVERIES:
+        if delivery > DELIVERIES and not listed.unfinished:  # a lease counts its tries itself
             delivery -= await self.waits.count(listed.name, message)
-        if delivery > DELIVERIES:
+        if delivery > DELIVERIES and not listed.unfinished:
             await self._bury(listed, message, "the service went down at each delivery")
             return
         try:
@@ -207,13 +167,14 @@ class Reactor[T]:
         except (EventNewer, Gone, TakenOver) as reason:
             await self._leave(listed, hold, reason)
         except Exception as error:
-            log.exception("a reaction failed", reaction=listed.name, delivery=delivery)
+            tries = error.tries if isinstance(error, Failed) else delivery
+            log.exception("a reaction failed", reaction=listed.name, delivery=tries)
             await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(listed.name, "failed").inc()
-            if delivery == DELIVERIES:
-                await self._bury(listed, message, repr(error))
+            if tries >= DELIVERIES and not (listed.unfinished and isinstance(error, AWAY)):
+                await self._bury(listed, message, str(error) if isinstance(error, Failed) else repr(error))
             else:
-                await hold.give_back(min(0.25 * 2**delivery, LONGEST_DELAY))
+                await hold.give_back(_delay(tries))
         else:
             metrics.reacted.labels(listed.name, "done").inc()
             await message.ack()
@@ -223,7 +184,7 @@ class Reactor[T]:
             case EventNewer():  # the event, or one of what it is about
                 outcome = "waits for a newer release"
                 waited = await self.waits.note(listed.name, hold.message, reason)
-                await hold.give_back(min(0.25 * 2 ** min(waited, DELIVERIES), LONGEST_DELAY))
+                await hold.give_back(_delay(waited))
             case Gone():
                 outcome = "gone"
                 log.warning("nobody acts on an event that is gone", reaction=listed.name, reason=str(reason))
@@ -258,7 +219,16 @@ class Reactor[T]:
             log.exception("a reaction failed", reaction=listed.name)
 
     async def _react(self, listed: Listed, message: Msg) -> None:
-        await self._act(listed.name, listed.react, await self._read(listed, message))
+        await self._do(listed, await self._read(listed, message))
+
+    async def _do(self, listed: Listed, recorded: Recorded[Any]) -> None:
+        if listed.unfinished is None:
+            await self._act(listed.name, listed.react, recorded)
+        elif lease := await self.leases.take(listed.name, listed.unfinished, recorded):
+            async with self.leases.kept(lease, _delay(lease.tries)):
+                if lease.tries > DELIVERIES:
+                    raise RuntimeError("the service went down at each try")
+                await self._act(listed.name, listed.react, recorded)
 
     async def _read(self, listed: Listed, message: Msg) -> Recorded[Any]:
         if self.consumers.is_own(listed.fact):
@@ -285,3 +255,7 @@ class Reactor[T]:
         log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(listed.name, "dead-lettered").inc()
         await message.term()
+
+
+def _delay(tries: int) -> float:
+    return min(0.25 * 2 ** min(tries, DELIVERIES), LONGEST_DELAY)

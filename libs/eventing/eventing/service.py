@@ -22,6 +22,7 @@ from eventing.database import Database
 from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
+from eventing.leases import Leases
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore, Projection
 from eventing.reactions import Reactions, Reactor
@@ -105,20 +106,22 @@ class Service[S: ServiceSettings, T]:
             if self.started:
                 await self.started(settings, dispatcher)
             relay = Relay(store, js, self.name, work=work, largest=largest, replicas=replicas)
-            reactor = Reactor(self.name, client, dispatcher)
+            # With connections of their own: whoever uses up the others must not make workers look dead.
+            signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
+            reactor = Reactor(self.name, client, dispatcher, Leases(signs))
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            serving = subscribers.serving(settings.nats_url, self.name, dispatcher)
-            answering = await stack.enter_async_context(serving)
+            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            await self._work(relay, reactor, (client, answering), stop)
+            await self._work(relay, reactor, client, stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], clients: tuple[Client, ...], stop: asyncio.Event) -> None:
+    async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            endless = [tasks.create_task(bus.as_long_as_connected(client)) for client in clients]
+            endless = [tasks.create_task(bus.as_long_as_connected(client))]
             endless.append(tasks.create_task(forever("relay", relay.run)))
+            endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
             endless += [
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
             ]

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from contracts.messages import Event
 from runtime.envelope import Envelope
 
 from eventing.aggregate import Aggregate
@@ -65,6 +66,14 @@ class EventStore(Protocol):
 
         Raises:
             Missing: there are none.
+        """
+        ...
+
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+        """Return the newest event of a kind that an aggregate has; None if it has none.
+
+        Raises:
+            MapperDeserialisationError: it cannot be read by this release.
         """
         ...
 

@@ -11,12 +11,14 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
-from runtime.bus import FLUSH_TIMEOUT
+from runtime.bus import FLUSH_TIMEOUT, Unavailable
 from runtime.envelope import Envelope
+from runtime.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import wire
+from eventing.database import AWAY, Database
 from eventing.dispatch import Dispatcher
 from eventing.faults import without_input
 from eventing.metrics import handled
@@ -24,9 +26,64 @@ from eventing.metrics import handled
 log = get_logger()
 
 IN_FLIGHT = 64
+CHECK_EVERY, FAILED_CHECKS = 1.0, 3
+"""Seconds between two looks at the database, and after how many in vain it counts as away."""
 DRAIN_TIMEOUT = 10.0
 
 type Message = type[Command[Any] | Query[Any]]
+
+
+@asynccontextmanager
+async def answering(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
+    """Answer commands and queries as long as the database can be reached, and leave them to other replicas else.
+
+    Leaving finishes those under way.
+
+    Raises:
+        ExceptionGroup: of what went wrong; of Unavailable when the bus ended the connection for good.
+    """
+    there, leaving = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_answer_while_well(url, service, dispatcher, there, leaving))
+        await there.wait()
+        try:
+            yield
+        finally:
+            leaving.set()
+
+
+async def _answer_while_well(
+    url: str, service: str, dispatcher: Dispatcher[Any], there: asyncio.Event, leaving: asyncio.Event
+) -> None:
+    while not leaving.is_set():
+        async with serving(url, service, dispatcher) as client:
+            there.set()
+            failed = 0
+            while failed < FAILED_CHECKS and not await _left(leaving):
+                if client.is_closed:
+                    raise Unavailable(f"the bus ended the connection: {client.last_error}")
+                failed = 0 if await _reachable(dispatcher.database) else failed + 1
+        if leaving.is_set():
+            return
+        log.warning("the database cannot be reached: other replicas answer until it can")
+        while not await _reachable(dispatcher.database) and not await _left(leaving):
+            pass
+        log.info("the database can be reached again")
+
+
+async def _left(leaving: asyncio.Event) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(leaving.wait(), CHECK_EVERY)
+    return leaving.is_set()
+
+
+async def _reachable(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await database.check()
+    except AWAY:
+        return False
+    return True
 
 
 @asynccontextmanager

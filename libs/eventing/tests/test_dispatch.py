@@ -132,7 +132,23 @@ async def test_a_conflict_is_decided_again_on_what_is_true_now(dispatcher: Dispa
     assert await marbles(dispatcher) == 3
 
 
-async def test_a_conflict_is_given_up_after_five_times(dispatcher: Dispatcher[None]) -> None:
+async def test_a_command_that_is_overtaken_many_times_is_carried_out(dispatcher: Dispatcher[None]) -> None:
+    tries: list[int] = []
+
+    async def be_overtaken_seven_times(work: UnitOfWork[Any]) -> None:
+        tries.append(1)
+        jar = await work.load(Jar, JAR)
+        jar.record(MarbleAdded.example())
+        if len(tries) <= 7:
+            await send(elsewhere(dispatcher), ADD)
+        await work.save(jar)
+
+    await send(dispatcher, OPEN)
+    await send(filling(dispatcher, be_overtaken_seven_times), Fill())
+    assert await marbles(dispatcher) == 8
+
+
+async def test_a_conflict_is_given_up_in_the_end(dispatcher: Dispatcher[None]) -> None:
     tries: list[int] = []
 
     async def always_be_overtaken(work: UnitOfWork[Any]) -> None:

@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 from eventing import reactions as reactions_module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.reactions import Reaction, Reactions
+from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
@@ -25,6 +25,8 @@ from runtime import ordered
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 
+EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+
 
 class Jars:
     """The service of jars, with reactions: one puts a marble into each new jar, one is heard everywhere."""
@@ -32,11 +34,12 @@ class Jars:
     def __init__(self) -> None:
         self.heard: list[Recorded[JarOpened]] = []
         self.clients: list[Client] = []
+        self.databases: list[Database] = []
         self.began, self.go = asyncio.Event(), asyncio.Event()
         self.go.set()
         reactions = Reactions()
 
-        @reactions.once()
+        @reactions.once(unfinished=EMPTY)
         async def put_one_in(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
             self.began.set()
             await self.go.wait()
@@ -60,8 +63,9 @@ class Jars:
         )
 
     @asynccontextmanager
-    async def tools(self, _: ServiceSettings, __: Database, client: Client) -> AsyncGenerator[None]:
+    async def tools(self, _: ServiceSettings, database: Database, client: Client) -> AsyncGenerator[None]:
         self.clients.append(client)
+        self.databases.append(database)
         yield
 
     async def begin(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
@@ -142,6 +146,28 @@ async def _consumers(bus: Bus) -> bool:
     except Exception:  # noqa: BLE001  not yet
         return False
     return state.consumer_count == 2
+
+
+async def test_workers_give_signs_of_life_while_others_use_up_the_connections(
+    settings: ServiceSettings, bus: Bus, database_url: str
+) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    jars.go.clear()
+    async with running(jars, settings, stop), Database.open(database_url, "jar") as looking, AsyncExitStack() as used:
+        await eventually(lambda: opened(bus))
+        await jars.began.wait()
+        for _ in range(jars.databases[0].pool.get_max_size()):
+            await eventually(lambda: _held(jars.databases[0], used))
+        since = await looking.fetchval("SELECT until FROM leases")
+        await eventually(lambda: looking.fetchval("SELECT until > $1 FROM leases", since))
+        await used.aclose()
+        jars.go.set()
+        stop.set()
+
+
+async def _held(database: Database, used: AsyncExitStack) -> bool:
+    await used.enter_async_context(database.connection())
+    return True
 
 
 async def test_stopping_finishes_a_reaction_that_is_under_way(settings: ServiceSettings, bus: Bus) -> None:

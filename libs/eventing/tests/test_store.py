@@ -185,3 +185,19 @@ async def test_whoever_waits_for_facts_is_woken(store: MemoryStore) -> None:
     assert not store.appended.is_set()
     await save(store, jar())
     assert store.appended.is_set()
+
+
+async def test_the_newest_event_of_a_kind_is_told_with_its_place(store: EventStore) -> None:
+    red = MarbleAdded(colour="red", size=1)
+    await save(store, jar(OPENED, ADDED, red, LockSet.example()))
+    await save(store, jar(at=OTHER))
+    newest = await store.latest(MarbleAdded, JAR)
+    assert newest
+    assert (newest.id, newest.version, newest.fact) == (JAR, 3, red)
+    assert newest == (await feed(store))[2].recorded
+
+
+async def test_an_aggregate_without_an_event_of_a_kind_has_no_newest_one(store: EventStore) -> None:
+    await save(store, jar())
+    assert await store.latest(MarbleAdded, JAR) is None
+    assert await store.latest(JarOpened, OTHER) is None

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -101,7 +101,8 @@ async def test_an_error_is_a_fault_that_is_logged_and_tells_no_reason(bus: Bus) 
         await bus.ask(Spell(password="broken"), ENVELOPE)
     assert "could not do it now" in str(fault.value)
     assert "no spell" not in str(fault.value)
-    assert [entry["subject"] for entry in logs if entry["log_level"] == "error"] == ["qry.jar.spell"]
+    errors = [entry["subject"] for entry in logs if entry["log_level"] == "error"]
+    assert errors == ["qry.jar.spell"] * 2  # a query is asked twice
 
 
 @pytest.mark.usefixtures("serving")
@@ -217,3 +218,53 @@ async def _serving(url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[Cal
         yield leave
     finally:
         await leave()
+
+
+async def spell_badly(query: Spell, context: QueryContext[Any]) -> str:
+    return "the other replica"
+
+
+@asynccontextmanager
+async def other_replica(nats_url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[None]:
+    """Answer beside another replica, and otherwise than that."""
+    queries = Handlers()
+    queries(spell_badly)
+    other = Dispatcher(dispatcher.store, dispatcher.database, None, Handlers(), queries)
+    async with subscribers.serving(nats_url, "jar", other):
+        yield
+
+
+async def test_a_replica_without_its_database_leaves_the_questions_to_others_until_it_is_back(
+    nats_url: str, dispatcher: Dispatcher[None], bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers, "CHECK_EVERY", 0.01)
+    away = asyncio.Event()
+    dispatcher.database = cast(Database, Checked(away))
+
+    async def who() -> str:
+        answer = await bus.ask(Spell(password="me"), ENVELOPE)
+        return "other" if "other" in answer else "cut off"
+
+    async with other_replica(nats_url, dispatcher), subscribers.answering(nats_url, "jar", dispatcher):
+        await eventually(lambda: _is(who, "cut off"))
+        with capture_logs() as logs:
+            away.set()
+            await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
+        assert {await who() for _ in range(50)} == {"other"}
+        away.clear()
+        await eventually(lambda: _is(who, "cut off"))
+
+
+class Checked:
+    """A database that can be reached, or cannot."""
+
+    def __init__(self, away: asyncio.Event) -> None:
+        self.away = away
+
+    async def check(self) -> None:
+        if self.away.is_set():
+            raise ConnectionRefusedError
+
+
+async def _is(who: Callable[[], Coroutine[None, None, str]], wanted: str) -> bool:
+    return await who() == wanted

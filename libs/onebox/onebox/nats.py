@@ -29,6 +29,8 @@ class EmbeddedNats:
     """
 
     largest_store = "10GB"
+    ping_seconds = 5
+    """A client that hangs is thrown out after the third ping: until then it gets its share of all requests."""
 
     def __init__(self, folder: DataFolder, *, program: Path | None = None, port: int = 0) -> None:
         server = _checked(program or _found())
@@ -74,6 +76,8 @@ class EmbeddedNats:
         file.write_text(f"""
 listen: "127.0.0.1:{self._port.number}"
 server_name: onebox
+ping_interval: "{self.ping_seconds}s"
+ping_max: 2
 max_payload: 8MB
 jetstream {{
   store_dir: {json.dumps(str(self._room))}

@@ -1,6 +1,8 @@
 # nats-py leaves its options untyped
 # pyright: reportUnknownMemberType=false
 
+import json
+import re
 import socket
 from pathlib import Path
 
@@ -34,6 +36,22 @@ def test_nobody_enters_without_the_password(nats_server: EmbeddedNats) -> None:
     with socket.create_connection((host, int(port))) as stranger, stranger.makefile() as answers:
         stranger.sendall(b"CONNECT {}\r\nPING\r\n")
         assert "Authorization Violation" in answers.read()
+
+
+class Impatient(EmbeddedNats):
+    ping_seconds = 1
+
+
+def test_a_client_that_hangs_is_thrown_out(folder: DataFolder) -> None:
+    server = Impatient(folder)
+    server.start()
+    try:
+        user, password, port = re.findall(r"nats://(.*):(.*)@.*:(\d+)", server.url)[0]
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as hung, hung.makefile() as said:
+            hung.sendall(f"CONNECT {json.dumps({'user': user, 'pass': password, 'verbose': False})}\r\n".encode())
+            assert "Stale Connection" in said.read()
+    finally:
+        server.stop()
 
 
 async def test_it_takes_messages_of_several_megabytes(nats_server: EmbeddedNats) -> None:

@@ -1,13 +1,13 @@
 """The client side of the bus: ask a service something and get its answer, a refusal, or an honest "not now"."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import nats.errors
-from contracts.messages import Accepted, Command, Query, Refused, Reply, reply_adapter, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
 from contracts.refusals import Refusal
 from nats.aio.client import Client
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +20,10 @@ log = get_logger()
 CONNECT_TIMEOUT = 30.0
 FLUSH_TIMEOUT = 5.0
 """For a publish that finds its buffer full; without it, nats-py waits for ever when the connection is closed then."""
+
+
+SECOND_TRY = 0.4
+"""The part of the time after which a question without an answer is asked a second time."""
 
 
 class Unavailable(Exception):
@@ -92,30 +96,51 @@ class Bus:
     async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
         """Send a command or a query to its service and return the result.
 
+        A query whose answer is late, or a fault, is asked once more: another replica may be well. A command is not.
+
         Raises:
             Refusal: the service said no.
             OutcomeUnknown: it did not answer a command within the timeout, or failed at it.
             Unavailable: it did so with a query, or nobody was there to take the message.
         """
+        ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
             async with asyncio.timeout(self.timeout):  # sending takes part of the time
-                answer = await self.client.request(
-                    message.subject,
-                    message.model_dump_json().encode(),
-                    timeout=self.timeout,
-                    headers=cast(dict[str, Any], envelope.within(self.timeout).headers()),
-                )
+                reply = await (self._twice(ask) if isinstance(message, Query) else ask())
         except (nats.errors.NoRespondersError, nats.errors.MaxPayloadError) as error:
             raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise _failed(message, type(error).__name__) from None
-        match _read(type(message), answer.data):
+        match reply:
             case Accepted(result=result):
                 return cast(R, result)
             case Refused(code=code, detail=detail):
                 raise Refusal(code, detail)
             case fault:
                 raise _failed(message, fault.detail)
+
+    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> Reply[Any]:
+        answer = await self.client.request(
+            message.subject,
+            message.model_dump_json().encode(),
+            timeout=self.timeout,
+            headers=cast(dict[str, Any], envelope.headers()),
+        )
+        return _read(type(message), answer.data)
+
+    async def _twice(self, ask: Callable[[], Coroutine[Any, Any, Reply[Any]]]) -> Reply[Any]:
+        tries = [asyncio.create_task(ask())]  # noqa: TID251  not in a TaskGroup, which would wrap what is raised
+        try:
+            await asyncio.wait(tries, timeout=self.timeout * SECOND_TRY)
+            if not _answered(tries[0]):
+                tries.append(asyncio.create_task(ask()))  # noqa: TID251
+            while not any(map(_answered, tries)) and (under_way := [one for one in tries if not one.done()]):
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            return next(filter(_answered, tries), tries[-1]).result()
+        finally:
+            for one in tries:
+                one.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
 
     async def check(self) -> None:
         """Raise when the bus does not answer (a health check)."""
@@ -127,6 +152,10 @@ class Bus:
 def _failed(message: Command[Any] | Query[Any], reason: str) -> Unavailable:
     kind = OutcomeUnknown if isinstance(message, Command) else Unavailable
     return kind(f"{message.subject}: {reason}")
+
+
+def _answered(asked: asyncio.Task[Reply[Any]]) -> bool:
+    return asked.done() and not asked.exception() and not isinstance(asked.result(), Faulted)
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from contracts.messages import Accepted, Faulted, Message, Query, Refused
+from contracts.messages import Accepted, Command, Faulted, Message, Query, Refused
 from contracts.refusals import Code, Refusal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -20,11 +20,18 @@ from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 from runtime.testing import background, eventually
 
+type Answering = Callable[..., Awaitable[None]]
 type Respond = Callable[[Message], Awaitable[None]]
 
 
 class CountCups(Query[int]):
     subject = "qry.bar.count_cups"
+    sample = {"bar": "Fritz"}
+    bar: str
+
+
+class BrewCoffee(Command[int]):
+    subject = "cmd.bar.brew_coffee"
     sample = {"bar": "Fritz"}
     bar: str
 
@@ -85,6 +92,49 @@ async def test_an_answer_that_cannot_be_read_means_not_now_and_is_not_repeated(
     with pytest.raises(Unavailable, match="cannot be read") as unavailable:
         await ask(client)
     assert "secret" not in str(unavailable.value)
+
+
+@pytest.fixture
+def answering(client: Client, heard: list[Msg]) -> Answering:
+    async def with_(kind: type[CountCups | BrewCoffee], *replies: Message | None) -> None:
+        """Answer the first message with the first reply, and so on; with None not at all."""
+
+        async def answer(message: Msg) -> None:
+            heard.append(message)
+            if reply := replies[len(heard) - 1]:
+                await message.respond(reply.model_dump_json().encode())
+
+        await client.subscribe(kind.subject, cb=answer)
+
+    return with_
+
+
+@pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
+async def test_a_question_that_one_replica_does_not_answer_is_put_to_another(
+    client: Client, answering: Answering, heard: list[Msg], first: Message | None
+) -> None:
+    await answering(CountCups, first, Accepted[int](result=7))
+    assert (await ask(client, within=1), len(heard)) == (7, 2)
+
+
+async def test_the_first_answer_counts_also_when_it_is_late(client: Client, heard: list[Msg]) -> None:
+    async def answer(message: Msg) -> None:
+        heard.append(message)
+        if len(heard) == 2:
+            await heard[0].respond(Accepted[int](result=7).model_dump_json().encode())
+
+    await client.subscribe(CountCups.subject, cb=answer)
+    assert await ask(client, within=1) == 7
+
+
+@pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
+async def test_a_command_is_sent_once(
+    client: Client, answering: Answering, heard: list[Msg], first: Message | None
+) -> None:
+    await answering(BrewCoffee, first, Accepted[int](result=7))
+    with pytest.raises(Unavailable):
+        await Bus(client, timeout=0.5).ask(BrewCoffee.example(), ENVELOPE)
+    assert len(heard) == 1
 
 
 async def test_nobody_there_means_not_now_at_once(client: Client) -> None:

@@ -1,7 +1,9 @@
 """The words of a run, told while they are said."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import pytest
@@ -34,3 +36,15 @@ async def test_words_that_the_bus_does_not_take_are_lost_in_silence(client: Clie
     if words == "Hel":
         await client.close()
     await Deltas(client).tell(*PLACE, words)
+
+
+async def never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_bus_that_is_slow_does_not_hold_up_each_word() -> None:
+    slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
+    deltas = Deltas(slow)
+    for _ in range(5):
+        await deltas.tell(*PLACE, "Hel")
+    assert slow.publish.call_count == 1

@@ -12,7 +12,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
 from eventing.memory import MemoryStore
-from eventing.reactions import AtOnce, Listed, Reaction, Reactor
+from eventing.reactions import AtOnce, Listed, Reaction, Reactor, Unfinished
 from eventing.recording import Recorded
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
@@ -43,9 +43,9 @@ class Acting:
         if self.act:
             await self.act(recorded, reaction)
 
-    def listed(self, at_once: AtOnce = 16) -> Listed:
+    def listed(self, at_once: AtOnce = 16, unfinished: Unfinished | None = None) -> Listed:
         """List it as the reaction `open`."""
-        return Listed("open", JarOpened, self.react, at_once, self.lost)
+        return Listed("open", JarOpened, self.react, at_once, self.lost, unfinished)
 
 
 class Away:

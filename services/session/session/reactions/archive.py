@@ -16,7 +16,7 @@ from contracts.session.archives import (
     GetArchive,
     UnarchiveRequested,
 )
-from eventing.reactions import Reaction, Reactions
+from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 
 from session.reactions.session import forget_if_deleted
@@ -26,13 +26,25 @@ from session.workspace import Copied, NotStored, described, stored
 PACKED_AT_ONCE = 2
 LOST = "The service could not bring it to its end."
 
+PACKING = "SELECT session_id AS aggregate, archive_id AS work FROM archives WHERE status = 'packing'"
+UNPACKING = "SELECT session_id AS aggregate, archive_id AS work FROM archives WHERE status = 'unpacking'"
+
 reactions = Reactions()
+
+
+def _archive_id(recorded: Recorded[ArchiveRequested | UnarchiveRequested]) -> UUID:
+    return recorded.fact.archive_id
 
 
 @reactions.everywhere
 async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
-    """End the agent of an archived session, in whichever replica it lives."""
-    reaction.tools.agents.call_off(recorded.id)
+    """End the agent of an archived session, in whichever replica it lives.
+
+    The event may be an old one that is told again: the session may have been opened since, and its agent be at work.
+    """
+    with suppress(Refusal):  # of a session that is gone, as is its agent
+        if await _archive(recorded.id, recorded.fact.archive_id, reaction):
+            reaction.tools.agents.call_off(recorded.id)
 
 
 async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
@@ -58,15 +70,15 @@ async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: React
         await forget_if_deleted(refusal, session_id, tools)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE, lost=end_lost_packing)
+@reactions.once(at_once=PACKED_AT_ONCE, lost=end_lost_packing, unfinished=Unfinished(PACKING, _archive_id))
 async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
     """Pack the workspace of an archived session, then remove it; done again, it changes nothing."""
     session_id, fact, tools = recorded.id, recorded.fact, reaction.tools
-    await tools.agents.close(session_id)
     path, files = tools.archive(session_id, fact.archive_id, fact.compression), tools.files(session_id)
     try:
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
+        await tools.agents.close(session_id)
         try:
             packed = await stored(tools.lasting.do(files.pack, path, fact.compression))
         except NotStored as failure:
@@ -108,7 +120,7 @@ async def fail_lost_unpacking(recorded: Recorded[UnarchiveRequested], reaction: 
         await forget_if_deleted(refusal, recorded.id, reaction.tools)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE, lost=fail_lost_unpacking)
+@reactions.once(at_once=PACKED_AT_ONCE, lost=fail_lost_unpacking, unfinished=Unfinished(UNPACKING, _archive_id))
 async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Reaction[Tools]) -> None:
     """Unpack the workspace of a session, then remove the archive; done again, it changes nothing."""
     session_id, archive_id, tools = recorded.id, recorded.fact.archive_id, reaction.tools
@@ -144,10 +156,16 @@ async def _stands(
     session_id: UUID, archive_id: UUID, status: Literal["packing", "unpacking"], reaction: Reaction[Tools]
 ) -> ArchiveView | None:
     """Give the archive if that is still to be done; another worker may have been faster."""
+    archive = await _archive(session_id, archive_id, reaction)
+    return archive if archive and archive.status == status else None
+
+
+async def _archive(session_id: UUID, archive_id: UUID, reaction: Reaction[Tools]) -> ArchiveView | None:
+    """Return the archive if it is the one that the session has now."""
     try:
         archive = await reaction.ask(GetArchive(session_id=session_id))
     except Refusal as refusal:
         if refusal.code is Code.ARCHIVE_NOT_FOUND:
             return None
         raise
-    return archive if (archive.archive_id, archive.status) == (archive_id, status) else None
+    return archive if archive.archive_id == archive_id else None

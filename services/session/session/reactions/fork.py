@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.forks import CompleteFork, FailFork, SessionForked
 from contracts.session.queries import GetSession
-from eventing.reactions import Reaction, Reactions
+from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 
 from session.reactions.archive import LOST
@@ -15,7 +15,14 @@ from session.tools import Tools
 from session.transcript import COPIES_AT_ONCE
 from session.workspace import NotStored, stored
 
+UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready AND status = 'created'"
+"""Only a fork that is being copied is so; one that is archived later is not ready either, and has another status."""
+
 reactions = Reactions()
+
+
+def _fork_id(recorded: Recorded[SessionForked]) -> UUID:
+    return recorded.id
 
 
 async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
@@ -33,7 +40,7 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
     await reaction.tools.transcripts.delete_session(fork_id)
 
 
-@reactions.once(at_once=COPIES_AT_ONCE, lost=fail_lost_copy)
+@reactions.once(at_once=COPIES_AT_ONCE, lost=fail_lost_copy, unfinished=Unfinished(UNFINISHED, _fork_id))
 async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
     """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
     fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools

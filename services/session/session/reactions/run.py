@@ -4,6 +4,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approvals import ApprovalDecided
@@ -11,7 +12,7 @@ from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, 
 from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionPaused
 from contracts.session.queries import GetSession, RunSummary, SessionView
 from contracts.session.values import Usage
-from eventing.reactions import Reaction, Reactions, TakenOver
+from eventing.reactions import Reaction, Reactions, TakenOver, Unfinished
 from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
@@ -29,7 +30,13 @@ GOING = frozenset({"running", "waiting_approval"})
 OVER = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
 """What a worker is refused with when there is nothing left to do."""
 
+UNFINISHED = "SELECT session_id AS aggregate, id AS work FROM runs WHERE requested_at IS NOT NULL AND ended_at IS NULL"
+
 reactions = Reactions()
+
+
+def _run_id(recorded: Recorded[RunRequested]) -> UUID:
+    return recorded.fact.run_id
 
 
 def _slots(tools: Tools) -> int:
@@ -52,7 +59,7 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tool
             raise
 
 
-@reactions.once(at_once=_slots, lost=end_lost_run)
+@reactions.once(at_once=_slots, lost=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id))
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 

@@ -1,0 +1,94 @@
+"""`python -m tests.chaos [--help]`: harm a system that is in use, and look what became of it."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime import logging
+
+from tests.chaos import invariants
+from tests.chaos.cluster import Cluster
+from tests.chaos.faults import Faults, plan
+from tests.chaos.users import Crowd
+
+FAULTS, SECONDS, USERS = 120, 3600, 4
+
+
+@dataclass
+class Outcome:
+    """What happened, and what does not hold."""
+
+    seed: int
+    faults: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    answers: Counter[str] = field(default_factory=Counter[str])
+    runs: Counter[str] = field(default_factory=Counter[str])
+    acknowledged: int = 0
+    ended_by_themselves: list[str] = field(default_factory=list[str])
+    violations: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        by_kind = Counter[str]()
+        for (kind, target), n in self.faults.items():
+            by_kind[f"{kind} {target.partition('-')[0]}"] += n
+        return "\n".join([
+            f"seed: {self.seed}",
+            f"faults: {self.faults.total()}",
+            *(f"  {kind}: {n}" for kind, n in sorted(by_kind.items())),
+            f"answers: {self.answers.total()}",
+            *(f"  {answer}: {n}" for answer, n in sorted(self.answers.items())),
+            f"runs: {self.runs.total()}, of which {self.acknowledged} were acknowledged",
+            *(f"  {status}: {n}" for status, n in sorted(self.runs.items())),
+            f"ended by themselves: {', '.join(self.ended_by_themselves) or 'none'}",
+            f"violations: {len(self.violations)}",
+            *(f"  {violation}" for violation in self.violations),
+        ])  # fmt: skip
+
+
+def chaos(seed: int, faults: int, seconds: float, logs: Path | None = None) -> Outcome:
+    """Bring faults over a system that users keep busy, mend it, and look what became of it."""
+    with Cluster() as cluster:
+        cluster.start()
+        crowd, harm = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
+        with crowd.busy():
+            harm.bring(plan(seed, faults), seconds)
+        cluster.wait_until_ready()
+        outcome = Outcome(seed, harm.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
+        asyncio.run(_judge(cluster, crowd, outcome))
+        if logs:
+            cluster.keep_logs(logs)
+    return outcome
+
+
+async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
+    sessions = [held for user in crowd.users for held in user.sessions]
+    forks = [fork for user in crowd.users for fork in user.forks]
+    url, workspaces = cluster.postgres.url, cluster.folder.workspaces
+    outcome.violations = await invariants.violations(url, cluster.nats.url, workspaces, sessions, forks)
+    outcome.runs = await invariants.outcomes(url)
+    outcome.acknowledged = sum(len(held.runs) for held in sessions)
+
+
+def main() -> int:
+    """Do as the command line says, and give the exit code: 1 when something does not hold."""
+    wanted = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    wanted.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="which faults come when")
+    wanted.add_argument("--faults", type=int, default=FAULTS)
+    wanted.add_argument("--seconds", type=float, default=SECONDS, help="no fault comes later")
+    wanted.add_argument("--logs", type=Path, help="a folder that gets what the processes have logged")
+    given = wanted.parse_args()
+    logging.set_up("chaos", "ERROR")
+    sys.stdout.write(f"seed: {given.seed}\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    outcome = chaos(given.seed, given.faults, given.seconds, given.logs)
+    sys.stdout.write(f"{outcome}\nafter {time.monotonic() - began:.0f} s\n")
+    return 1 if outcome.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""What has to be so when all is mended and quiet."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from contracts.messages import Event
+from eventing import wire
+from eventing.database import Database, Row
+from eventing.streams import jetstream
+from identity.app import service as identity
+from runtime import bus, ordered
+from runtime.testing import eventually
+from session.app import service as session
+
+from tests.chaos.users import Held
+
+QUIET_SECONDS = 120.0
+ENDS = ("completed", "failed", "cancelled")
+WAITING = "SELECT count(*) FROM runs WHERE ended_at IS NULL"
+
+
+async def violations(
+    database_url: str, nats_url: str, workspaces: Path, sessions: list[Held], forks: list[str]
+) -> list[str]:
+    """Return what does not hold, a sentence each."""
+    async with Database.open(database_url, session.name) as database:
+        found = await _stuck(database)
+        found += await _told(database, sessions, forks)
+        found += await _twice(database)
+        for held in sessions:
+            found += _words(held, await _runs(database, held.id), workspaces / held.id / "words.txt")
+            found += await _memory(database, held)
+        found += await _bus(database, nats_url, session.facts)
+    async with Database.open(database_url, identity.name) as database:
+        found += await _bus(database, nats_url, identity.facts)
+    return found
+
+
+async def outcomes(database_url: str) -> Counter[str]:
+    """Count how runs ended."""
+    async with Database.open(database_url, session.name) as database:
+        rows = await database.fetch("SELECT status, coalesce(error_code, '') AS code FROM runs")
+    return Counter(f"{row['status']} {row['code']}".strip() for row in rows)
+
+
+async def _stuck(database: Database) -> list[str]:
+    statements = [listed.unfinished.statement for listed in session.reactions.shared if listed.unfinished]
+
+    async def quiet() -> bool:
+        waiting = await database.fetchval(WAITING)
+        return not waiting and not any([await database.fetch(statement) for statement in statements])
+
+    try:
+        await eventually(quiet, within=QUIET_SECONDS)
+    except TimeoutError:
+        runs = await database.fetch("SELECT id, status, attempt FROM runs WHERE ended_at IS NULL")
+        jobs = await database.fetch("SELECT id, status FROM sessions WHERE NOT ready AND error_code IS NULL")
+        return [f"stuck: run {row['id']}, {row['status']}, attempt {row['attempt']}" for row in runs] + [
+            f"stuck: session {row['id']}, {row['status']}, is not ready" for row in jobs
+        ]
+    busy = await database.fetch("SELECT id, status FROM sessions WHERE status IN ('processing', 'waiting')")
+    return [f"session {row['id']} is {row['status']}, though nothing goes in it" for row in busy]
+
+
+async def _told(database: Database, sessions: list[Held], forks: list[str]) -> list[str]:
+    """Find what was acknowledged, and is not so."""
+    found: list[str] = []
+    rows = {str(row["id"]): row for row in await database.fetch("SELECT id, name, ready, error_code FROM sessions")}
+    found += [f"session {held.id} is gone" for held in sessions if held.id not in rows]
+    found += [f"fork {fork} is gone" for fork in forks if fork not in rows]
+    for held in sessions:
+        if held.id in rows and rows[held.id]["name"] not in held.names:
+            found.append(f"session {held.id} has lost its name: {rows[held.id]['name']} is none of {held.names}")
+        runs = {str(row["id"]): row for row in await _runs(database, held.id)}
+        found += [f"run {run} was acknowledged, and is gone" for run in held.runs if run not in runs]
+        lost = [run for run in held.cancelled if run in runs and runs[run]["status"] != "cancelled"]
+        found += [f"run {run} was cancelled, and is {runs[run]['status']}" for run in lost]
+    return found
+
+
+async def _twice(database: Database) -> list[str]:
+    """Find runs that were begun or ended more than once."""
+    rows = await database.fetch(
+        "SELECT split_part(topic, ';', 1) AS kind, convert_from(state, 'UTF8')::json ->> 'run_id' AS run, "
+        "count(*) AS n FROM events WHERE topic ~ '^evt.session.run_(started|completed|failed|cancelled);' GROUP BY 1, 2"
+    )
+    begun, ended = Counter[str](), Counter[str]()
+    for row in rows:
+        (begun if row["kind"].endswith("started") else ended)[row["run"]] += row["n"]
+    found = [f"run {run} was begun {n} times" for run, n in begun.items() if n > 1]
+    return found + [f"run {run} has {n} ends" for run, n in ended.items() if n > 1]
+
+
+def _words(held: Held, runs: list[Row], file: Path) -> list[str]:
+    """Find work that was done twice, or that is said to be done, and is not."""
+    written = Counter(file.read_text().split() if file.exists() else [])
+    found = [f"session {held.id}: {word} was written {n} times" for word, n in written.items() if n > 1]
+    done = {str(run["id"]) for run in runs if run["status"] == "completed"}
+    missing = [run for run, word in held.runs.items() if run in done and not written[word]]
+    return found + [f"run {run} is completed, and its word is missing" for run in missing]
+
+
+async def _memory(database: Database, held: Held) -> list[str]:
+    """Find what the agent does not remember of its completed runs, or remembers in another order."""
+    rows = await database.fetch(
+        "SELECT entry FROM transcript WHERE session_id = $1 AND subpath = '' ORDER BY position", held.id
+    )
+    entries = [json.loads(row["entry"]) for row in rows]
+    messages = await database.fetch(
+        "SELECT m.id, m.message_type, m.content ->> 'content' AS text FROM messages m JOIN runs r ON r.id = m.run_id "
+        "WHERE m.session_id = $1 AND r.status = 'completed' AND m.content ->> 'content' <> '' ORDER BY sequence_number",
+        UUID(held.id),
+    )
+    remembered = [text for entry in _conversation(entries) for text in _texts(entry)]
+    if missing := _not_in_order([row["text"] for row in messages], remembered):
+        return [f"session {held.id}: the agent does not remember, in its place, {missing!r}"]
+    return []
+
+
+def _conversation(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what leads to the last entry: what is on no way to it, the agent has forgotten."""
+    spoken = {entry["uuid"]: entry for entry in entries if entry.get("uuid")}
+    ends = [entry for entry in spoken.values() if entry.get("type") in ("user", "assistant")]
+    way: list[dict[str, Any]] = []
+    entry = ends[-1] if ends else None
+    while entry is not None:
+        way.append(entry)
+        entry = spoken.get(entry.get("parentUuid") or entry.get("logicalParentUuid") or "")
+    return way[::-1]
+
+
+def _texts(entry: dict[str, Any]) -> Iterable[str]:
+    content = entry.get("message", {}).get("content", "")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [block["text"] for block in blocks if block.get("type") == "text"]
+
+
+def _not_in_order(wanted: list[str], given: list[str]) -> str | None:
+    """Return the first that does not come, behind those before it."""
+    left = iter(given)
+    return next((text for text in wanted if text not in left), None)
+
+
+async def _runs(database: Database, session_id: str) -> list[Row]:
+    return await database.fetch("SELECT id, status FROM runs WHERE session_id = $1", UUID(session_id))
+
+
+async def _bus(database: Database, nats_url: str, kinds: dict[str, type[Event]]) -> list[str]:
+    """Find what is on the bus otherwise than in the table: missing, twice, or in another order."""
+    public = [kind.subject for kind in kinds.values() if kind.published]
+    rows = await database.fetch(
+        "SELECT originator_id, originator_version FROM events WHERE split_part(topic, ';', 1) = ANY($1) "
+        "ORDER BY tx, position",
+        public,
+    )
+    stored = [(str(row["originator_id"]), row["originator_version"]) for row in rows]
+    relayed: list[tuple[str, int]] = []
+    async with bus.connected(nats_url, "chaos") as client:
+        js, stream = jetstream(client), wire.stream_of(database.schema)
+        await eventually(lambda: _arrived(js, stream, len(stored)), within=QUIET_SECONDS)
+        async with aclosing(ordered.messages(js, stream, 0, stored=True)) as batches:
+            async for batch in batches:
+                heads = [message.headers or {} for message in batch]
+                relayed += [(head["ce-subject"], int(head["aggregate-version"])) for head in heads]
+    if stored == relayed:
+        return []
+    place = next((n for n, pair in enumerate(zip(stored, relayed, strict=False)) if pair[0] != pair[1]), None)
+    return [f"{stream}: {len(relayed)} of {len(stored)} events are on the bus, the first that differs is {place}"]
+
+
+async def _arrived(js: Any, stream: str, events: int) -> bool:
+    return (await js.stream_info(stream)).state.messages >= events

@@ -1,0 +1,183 @@
+"""People who use the system while it is harmed, and note what was acknowledged."""
+
+import asyncio
+import json
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from random import Random
+from typing import Any
+
+import httpx
+
+PASSWORD = "analytical engine"
+SESSIONS = 3
+LONGEST_PAUSE = 0.6
+WAIT_SECONDS = 20.0
+UNSURE = frozenset({500, 502, 503, 504})
+"""Answers after which another gateway is asked, if it is only a question."""
+
+
+@dataclass
+class Held:
+    """A session that was acknowledged, the runs that were, and the names it may have."""
+
+    id: str
+    runs: dict[str, str] = field(default_factory=dict[str, str])
+    """The run's id, and the word that its agent writes down once."""
+    words: list[str] = field(default_factory=list[str])
+    """All the words that were sent, acknowledged or not."""
+    names: set[str] = field(default_factory=set[str])
+    cancelled: set[str] = field(default_factory=set[str])
+
+
+class User:
+    """Someone with an account and some sessions, who goes to another gateway when one does not answer."""
+
+    def __init__(self, gateways: list[str], random: Random, answers: Counter[str]) -> None:
+        self.gateways, self.random, self.answers = gateways, random, answers
+        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS)
+        self.sessions: list[Held] = []
+        self.forks: list[str] = []
+
+    async def come(self) -> None:
+        """Register, log in, and open sessions, while all is well."""
+        name = f"user-{secrets.token_hex(6)}"
+        login = {"email": f"{name}@example.com", "password": PASSWORD}
+        await self._sure("POST", "/auth/register", json={**login, "username": name})
+        tokens = await self._sure("POST", "/auth/login", json=login)
+        self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+        for n in range(SESSIONS):
+            options = {"allowed_tools": ["Bash"]}
+            body = {"name": f"{n}", "mode": "interactive", "sdk_options": options}
+            made = await self._sure("POST", "/sessions", json=body)
+            self.sessions.append(Held(made["id"], names={f"{n}"}))
+
+    async def go_on(self, until: threading.Event) -> None:
+        """Do one thing after the other until it is enough."""
+        acts: list[tuple[int, Callable[[Held], Awaitable[None]]]] = [
+            (8, self._enqueue), (3, self._wait), (2, self._interrupt), (2, self._cancel),
+            (2, self._rename), (1, self._fork), (6, self._read),
+        ]  # fmt: skip
+        weights, kinds = zip(*acts, strict=True)
+        while not until.is_set():
+            [act] = self.random.choices(kinds, weights)
+            await act(self.random.choice(self.sessions))
+            await asyncio.sleep(self.random.uniform(0, LONGEST_PAUSE))
+
+    async def _enqueue(self, held: Held) -> None:
+        await self._query(held, "enqueue", prefer="respond-async")
+
+    async def _wait(self, held: Held) -> None:
+        await self._query(held, "reject")
+
+    async def _interrupt(self, held: Held) -> None:
+        await self._query(held, "interrupt", prefer="respond-async")
+
+    async def _query(self, held: Held, on_busy: str, **headers: str) -> None:
+        word = secrets.token_hex(8)
+        held.words.append(word)
+        body = {"message": f"Note it. {_writing(word, self.random)}", "on_busy": on_busy}
+        answer = await self._send("POST", f"/sessions/{held.id}/query", json=body, headers=headers)
+        if answer is not None and (run_id := _run_of(answer)):
+            held.runs[run_id] = word
+
+    async def _cancel(self, held: Held) -> None:
+        if held.runs:
+            run_id = list(held.runs)[-1]
+            answer = await self._send("POST", f"/sessions/{held.id}/runs/{run_id}/cancel")
+            if answer is not None and answer.is_success:
+                held.cancelled.add(run_id)
+
+    async def _rename(self, held: Held) -> None:
+        name = secrets.token_hex(4)
+        answer = await self._send("PATCH", f"/sessions/{held.id}", json={"name": name})
+        if answer is not None and answer.is_success:
+            held.names.clear()
+        held.names.add(name)
+
+    async def _fork(self, held: Held) -> None:
+        answer = await self._send("POST", f"/sessions/{held.id}/fork", json={"name": "a fork"})
+        if answer is not None and answer.is_success:
+            self.forks.append(answer.json()["id"])
+
+    async def _read(self, held: Held) -> None:
+        path = self.random.choice(["", "/messages", "/runs", "/tool-calls"])
+        await self._send("GET", f"/sessions/{held.id}{path}")
+
+    async def _send(self, method: str, path: str, **given: Any) -> httpx.Response | None:
+        """Send once, a question also to the other gateway; None when nobody answered."""
+        gateways = self.random.sample(self.gateways, len(self.gateways))
+        answer = None
+        for gateway in gateways if method == "GET" else gateways[:1]:
+            try:
+                answer = await self.http.request(method, f"{gateway}/api/v1{path}", **given)
+            except httpx.HTTPError:
+                continue
+            if answer.status_code not in UNSURE:
+                break
+        self.answers[f"{method} {answer.status_code if answer is not None else 'nothing'}"] += 1
+        return answer
+
+    async def _sure(self, method: str, path: str, **given: Any) -> Any:
+        answer = await self._send(method, path, **given)
+        if answer is None:
+            raise AssertionError(f"{method} {path} got no answer before any fault")
+        return answer.raise_for_status().json()
+
+
+def _writing(word: str, random: Random) -> str:
+    """Script a model whose agent writes a word into a file, now and then slowly, and says it."""
+    pause = random.choice(["", "", "sleep 1; ", "sleep 4; "])
+    command = f"{pause}echo {word} >> words.txt"
+    tool = {"tools": [{"name": "Bash", "input": {"command": command, "description": "note a word"}}]}
+    return f"[[simulate {json.dumps({'turns': [tool, {'text': word}]})}]]"
+
+
+def _run_of(answer: httpx.Response) -> str | None:
+    """Return the run that an answer acknowledges; 503 says that nobody knows."""
+    if answer.is_success and "/runs/" in answer.headers.get("location", ""):
+        return answer.headers["location"].rpartition("/runs/")[2]
+    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE or "json" not in answer.headers.get("content-type", ""):
+        return None
+    return answer.json().get("run_id")
+
+
+class Crowd:
+    """Users who are busy in a thread of their own, so that nothing that happens to the system holds them up."""
+
+    def __init__(self, gateways: list[str], users: int, seed: int) -> None:
+        self.answers = Counter[str]()
+        randoms = [Random(f"{seed} {n}") for n in range(users)]  # noqa: S311  a seed is the point
+        self.users = [User(gateways, random, self.answers) for random in randoms]
+        self._settled, self._enough = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
+        self._failed: BaseException | None = None
+
+    @contextmanager
+    def busy(self) -> Generator[None]:
+        """Let them be busy as long as the context is open; it opens when each has a session."""
+        self._thread.start()
+        self._settled.wait()
+        try:
+            yield
+        finally:
+            self._enough.set()
+            self._thread.join()
+        if self._failed:
+            raise self._failed
+
+    async def _live(self) -> None:
+        try:
+            await asyncio.gather(*(user.come() for user in self.users))
+            self._settled.set()
+            await asyncio.gather(*(user.go_on(self._enough) for user in self.users))
+        except BaseException as failed:  # noqa: BLE001  told by who leaves the context
+            self._failed = failed
+        finally:
+            self._settled.set()
+            await asyncio.gather(*(user.http.aclose() for user in self.users))
