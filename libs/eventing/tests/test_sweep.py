@@ -45,7 +45,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def new_replica(database: Database, postgres_store: PostgresStore) -> NewReplica:
     def start(client: Client) -> Reactor[str]:
-        return Reactor("jar", client, Dispatcher(postgres_store, database, "a tool", handles, answers))
+        return Reactor("cupboard", client, Dispatcher(postgres_store, database, "a tool", handles, answers))
 
     return start
 
@@ -92,7 +92,7 @@ def working(listed: Listed, *replicas: Reactor[str]) -> Any:
 
 async def settled(js: JetStreamContext) -> bool:
     try:
-        info = await js.consumer_info("EVT_JAR", "jar-open")
+        info = await js.consumer_info("EVT_JAR", "cupboard-open")
     except NotFoundError:
         return False
     return not info.num_pending and not info.num_ack_pending
@@ -161,7 +161,7 @@ async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_al
 
 
 async def _handed_out(js: JetStreamContext, times: int) -> bool:
-    info = await js.consumer_info("EVT_JAR", "jar-open")
+    info = await js.consumer_info("EVT_JAR", "cupboard-open")
     return bool(info.delivered and info.delivered.consumer_seq >= times)
 
 
