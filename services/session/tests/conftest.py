@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from contracts.session.commands import CreateSession, EndRun, RecordMessage, RecordToolResult, StartRun, SubmitQuery
 from contracts.session.values import SdkOptions, TextBlock
@@ -19,7 +20,7 @@ from eventing.migrating import migrate
 from onebox.testing.databases import Databases
 from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
 from session.app import service
-from session.model_proxy import ModelProxy
+from session.model_proxy import BODY_LIMIT, ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import Transcripts
 from session.workspace import Lasting
@@ -27,6 +28,7 @@ from simulator.app import create_app
 
 from services.session.tests.desk import Desk
 from services.session.tests.hands import Hands
+from services.session.tests.provider import Agent, Provider, served
 
 MIGRATIONS = [
     Path(__file__).parent.parent / "migrations" / name for name in ("0002_transcript.sql", "0008_conversations.sql")
@@ -208,3 +210,30 @@ async def talked(desk: Desk) -> Desk:
 async def hands(talked: Desk, tmp_path: Path) -> AsyncGenerator[Hands]:
     async with Lasting.open() as lasting:
         yield Hands(talked, tmp_path, lasting)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest_asyncio.fixture
+async def provider_url(provider: Provider) -> AsyncGenerator[str]:
+    app = web.Application(client_max_size=BODY_LIMIT)
+    app.router.add_post("/{path:.*}", provider.answer)
+    async with TestServer(app, handler_cancellation=True) as server:
+        yield str(server.make_url("/base/"))
+
+
+@pytest_asyncio.fixture
+async def idle(provider_url: str) -> AsyncGenerator[Agent]:
+    """Give an agent between its turns."""
+    async with served(provider_url) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def agent(idle: Agent) -> AsyncGenerator[Agent]:
+    """Give an agent in a turn."""
+    with idle.access.turn(None):
+        yield idle

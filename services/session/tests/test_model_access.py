@@ -13,9 +13,12 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from session.agent import AgentSpec, Limits
-from session.model_proxy.usage import Tokens, price
+from session.model_proxy import usage
+from session.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
 from session.sandbox.walls import PYTHON
+from simulator import wire
 from simulator.app import create_app
+from simulator.script import Turn
 
 from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted, until
 
@@ -160,13 +163,34 @@ async def test_an_agent_of_a_paused_session_ends_its_turn_first(replica: Replica
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
-MODELS = ["haiku", "sonnet", "opus", "fable", "claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-1", "some-model"]
+MODELS = ["haiku", "sonnet", "opus", "fable", "claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5", "some-model"]
+KINDS = {
+    "input_tokens": Tokens(input=1000),
+    "cache_creation_input_tokens": Tokens(cache_written=1000),
+    "cache_read_input_tokens": Tokens(cache_read=1000),
+    "output_tokens": Tokens(output=1000),
+}
 
 
 @pytest.mark.parametrize("model", MODELS)
-async def test_a_price_is_near_that_of_the_agent_and_not_above(replica: Replica, model: str, asked: list[str]) -> None:
-    for read, said in ((1000, 0), (0, 1000)):
-        prompt = scripted("Hi.", {"text": "Hello.", "input_tokens": read, "output_tokens": said})
-        end = (await replica.ask(prompt, model=model)).end
-        ours = price(asked[-1]) * Tokens(input=read, output=said).weight
-        assert ours <= end.cost_usd <= ours * 4
+async def test_a_price_is_near_that_of_the_agent_and_not_above(
+    replica: Replica, model: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, kind = wire.message, ""
+
+    def message(turn: Turn, model: str, _: int) -> dict[str, Any]:
+        return answer(turn, model, 0) | {"usage": dict.fromkeys(KINDS, 0) | {kind: 1000}}
+
+    def known(model: str) -> Decimal:
+        with monkeypatch.context() as undone:
+            undone.setattr(usage, "PRICES", PRICES)
+            undone.setattr(usage, "PRICE_OF_OTHERS", PRICE_OF_OTHERS)
+            return price(model)
+
+    monkeypatch.setattr(wire, "message", message)
+    monkeypatch.setattr(usage, "PRICES", {})
+    monkeypatch.setattr(usage, "PRICE_OF_OTHERS", Decimal(0))  # so that the agent's own count is told
+    for kind, tokens in KINDS.items():  # noqa: B007  read by `message`
+        end = (await replica.ask(scripted("Hi.", {"text": "Hello."}), model=model)).end
+        ours = known(asked[-1]) * tokens.least_weight
+        assert ours <= end.cost_usd <= ours * 8

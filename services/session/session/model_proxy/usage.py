@@ -14,7 +14,7 @@ LONGEST_LINE = 2**20
 LONGEST_ANSWER = 2**20
 
 # US dollars for a million input tokens, by parts of names: never more than Claude Code counts for such a model. The
-# ratios in `Tokens.weight` give the other prices. A test holds both against Claude Code.
+# ratios in `Tokens` give the other prices. A test holds both against Claude Code.
 PRICES = {
     "haiku-4": Decimal(1),
     "haiku": Decimal("0.1"),
@@ -53,8 +53,17 @@ class Tokens:
 
     @property
     def weight(self) -> Decimal:
-        """How many input tokens cost as much; the prices of all models stand in about this ratio."""
-        return self.input + self.cache_written * Decimal("1.25") + self.cache_read * Decimal("0.1") + self.output * 5
+        """How many input tokens cost about as much: the prices of all models stand in this ratio, or near it."""
+        return self._without_cache_read + self.cache_read * Decimal("0.1")
+
+    @property
+    def least_weight(self) -> Decimal:
+        """How many input tokens cost no more: some models take less for what they read from the cache."""
+        return self._without_cache_read + self.cache_read * Decimal("0.025")
+
+    @property
+    def _without_cache_read(self) -> Decimal:
+        return self.input + self.cache_written * Decimal("1.25") + self.output * 5
 
 
 class Meter:
@@ -78,7 +87,7 @@ class Meter:
     @property
     def cost_usd(self) -> Decimal:
         """What that costs at least."""
-        return self._cost + sum(counted.tokens.weight * counted.price for counted in self._coming)
+        return self._cost + sum(counted.tokens.least_weight * counted.price for counted in self._coming)
 
     def cost_usd_beside(self, told: Tokens, told_usd: Decimal) -> Decimal:
         """Return what the turn cost, of which the agent itself tells that it used and paid so much.
@@ -97,7 +106,7 @@ class Meter:
     def _settle(self, counted: "Counted") -> None:
         self._coming.discard(counted)
         self._tokens += counted.tokens
-        self._cost += counted.tokens.weight * counted.price
+        self._cost += counted.tokens.least_weight * counted.price
         if counted.tokens.weight:
             self._dearest = max(self._dearest, counted.price)
 
