@@ -39,8 +39,8 @@ SESSION = {
 class Connection(Protocol):
     """One connection, usually inside a transaction that someone else opened."""
 
-    async def execute(self, query: str, *args: object) -> str:
-        """Run a statement."""
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
+        """Run a statement, for at most `timeout` seconds if it is given, else for as long as usual."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
