@@ -15,22 +15,19 @@ from claude_agent_sdk import (
     ClaudeSDKError,
     Message,
     PermissionResult,
-    PermissionResultAllow,
-    PermissionResultDeny,
     ResultMessage,
     ToolPermissionContext,
     project_key_for_directory,
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # no public name makes messages of frames
-from contracts.refusals import Refusal
 from runtime.logging import get_logger
-from runtime.nesting import too_deep
 
 from session.agent.counting import counted
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.hiding import hider
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
-from session.agent.telling import CUT, Finished, Teller, Told, clean
+from session.agent.permission import permission
+from session.agent.telling import Finished, Teller, Told
 from session.model_proxy import Access, ModelProxy
 from session.sandbox import Sandbox
 from session.transcript import NoRoom, Transcripts
@@ -40,13 +37,11 @@ log = get_logger()
 GRACE = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPTED_WITHIN = 1.0
-STORED_WITHIN = 2.0
 NOT_STARTED = "The agent could not be started."
 BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
 LONGEST_REASON = 500
 LONGEST_COMPLAINT = 10_000
 PROJECTS = "projects"
-DENIED = "This tool call was not approved: {} Go on without it."
 BROKE_DOWN = "The agent broke down before its turn was over."
 
 
@@ -284,26 +279,9 @@ class Agent:
 
     async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         try:
-            return await self._asked(name, given, context)
+            return await permission(self._ask, self._transcript, name, given, context)
         finally:
             cast(Frames, self._frames).allowance.asked -= 1
-
-    async def _asked(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
-        if too_deep(given):  # nobody could be shown what would run
-            return PermissionResultDeny(message=DENIED.format(CUT["reason"]))
-        tool_use_id = clean(context.tool_use_id or "")
-        # So that an agent which takes the conversation up knows what it had asked for.
-        await self._transcript.holds(tool_use_id, STORED_WITHIN)
-        try:
-            ruling = await self._ask(tool_use_id, clean(name), clean(given))
-        except Refusal:  # the turn is over, and the agent with it
-            return PermissionResultDeny(message=STOPPED)
-        except Exception:  # the SDK would hand its words to the agent
-            log.exception("an approval was not asked for")
-            return PermissionResultDeny(message=DENIED.format("It could not be asked for."))
-        if ruling.decision == "approved":
-            return PermissionResultAllow()
-        return PermissionResultDeny(message=DENIED.format(ruling.message or "The user said no."))
 
 
 async def _named(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
