@@ -72,12 +72,14 @@ async def test_a_run_that_is_called_off_before_its_turn_never_begins(replica: Re
 
 async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(replica: Replica) -> None:
     spec = working_for(new_id(), replica)
+    agent = f"--session-id={spec.session_id}"
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
+        assert running(agent)
         replica.agents.call_off(spec.session_id, spec.run_id)
         telling = Telling([told async for told in turn])
     assert telling.end.error_detail == STOPPED.error_detail
-    await until(lambda: not running(str(spec.workspace)))
+    await until(lambda: not running(agent))
 
 
 async def test_an_agent_that_does_not_get_started_can_be_called_off(

@@ -167,17 +167,17 @@ async def test_a_run_whose_worker_is_gone_is_ended_as_interrupted(box: Box, monk
             assert (await box.remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
 
 
-async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote, box: Box) -> None:
+async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote) -> None:
     session_id = await remote.create()
     run = await remote.submit(session_id, SLOW)
     await remote.calls_a_tool(run)
-    workspace = str(box.settings.workspaces_dir / str(session_id))
-    assert running(workspace)
+    agent = f"--session-id={session_id}"
+    assert running(agent)
     run = await remote.ask(StartRun(session_id=session_id, run_id=run.id))  # as the next worker does
     assert run.error_code == "RUN_INTERRUPTED"
 
     async def ended() -> bool:
-        return not running(workspace)
+        return not running(agent)
 
     await eventually(ended, within=30)
 
