@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import pytest
 import pytest_asyncio
@@ -42,7 +43,8 @@ EXISTING = (
 )
 WORKS_FOR = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
 PROVIDER_KEY = "sk-key-of-the-provider"
-SESSIONS = UUID("0197a1f0-0000-7000-8000-000000000000")
+SESSIONS = uuid5(NAMESPACE_OID, str(os.getpid()))
+"""Of this test process alone: others run at the same time, and agents are found by the ids of their sessions."""
 
 
 class Telling(list[Told]):
@@ -70,13 +72,13 @@ class Telling(list[Told]):
 class Replica:
     """The agents of one replica; sessions go by names here."""
 
-    def __init__(self, agents: Agents, workspaces: Path, database: Database) -> None:
-        self.agents, self.workspaces, self.database = agents, workspaces, database
+    def __init__(self, agents: Agents, workspaces: Path, database: Database, sessions: UUID = SESSIONS) -> None:
+        self.agents, self.workspaces, self.database, self.sessions = agents, workspaces, database, sessions
 
     def spec(self, session: str = "one", **options: Any) -> AgentSpec:
         """Give the spec of a session whose tools are all allowed."""
         wanted = SdkOptions.model_validate({"permission_mode": "bypassPermissions", **options})
-        return AgentSpec(uuid5(SESSIONS, session), self.workspaces / session, wanted)
+        return AgentSpec(uuid5(self.sessions, session), self.workspaces / session, wanted)
 
     async def for_run(self, run_id: UUID) -> AgentSpec:
         """Give the spec of an agent of session `one` that works for a run, which is started."""
@@ -134,6 +136,11 @@ def running(*words: str) -> list[int]:
         if set(words) <= set(line):
             found.append(int(path.parent.name))
     return found
+
+
+def agents_of(session_id: UUID) -> list[int]:
+    """Return the agents of a session on this machine: their command lines name it, and nothing else of it."""
+    return [*running(f"--session-id={session_id}"), *running(f"--resume={session_id}")]
 
 
 @pytest_asyncio.fixture

@@ -11,7 +11,7 @@ from contracts.refusals import Code
 from runtime.clock import new_id
 from session.agent import Agents, AgentSpec, Finished, Limits, ToolReturned
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, running, scripted, until
+from services.session.tests.conftest import NewReplica, Replica, Telling, agents_of, bash, calling, scripted, until
 
 STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
 WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
@@ -70,10 +70,11 @@ async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(repli
     spec = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
+        assert agents_of(spec.session_id)
         replica.agents.call_off(spec.session_id, spec.run_id)
         telling = Telling([told async for told in turn])
     assert telling.end.error_detail == STOPPED.error_detail
-    await until(lambda: not running(str(spec.workspace)))
+    await until(lambda: not agents_of(spec.session_id))
 
 
 async def test_an_agent_that_does_not_get_started_can_be_called_off(

@@ -17,7 +17,7 @@ from session.agent import Finished, Limits, Told
 from session.agent.live import Agent
 from session.transcript import Transcripts
 
-from services.session.tests.conftest import SESSIONS, NewReplica, Replica, bash, running, scripted, until
+from services.session.tests.conftest import SESSIONS, NewReplica, Replica, agents_of, bash, running, scripted, until
 
 NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
 MARK = "/tmp/mark"
@@ -174,7 +174,7 @@ async def test_a_call_cut_short_by_a_crash_is_not_repeated(new_replica: NewRepli
 
 async def test_nothing_outlives_a_replica_that_is_killed(killed: Path) -> None:
     await until(lambda: not running("sleep", NAP))
-    await until(lambda: not running(str(killed / "one")))
+    await until(lambda: not agents_of(uuid5(SESSIONS, "one")))
 
 
 async def test_another_replica_goes_on_for_one_that_is_killed(killed: Path, replica: Replica) -> None:
@@ -187,7 +187,8 @@ async def killed(transcripts: Transcripts, database_url: str, model_url: str, tm
     """Kill a replica in the middle of a tool call."""
     workspaces = tmp_path / "workspaces"
     holder = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.session.tests.holder"), *(database_url, model_url, str(workspaces), SLOW)
+        *(sys.executable, "-m", "services.session.tests.holder"),
+        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS)),
     )
     try:
         await until((workspaces / "one" / "begun").exists)

@@ -17,7 +17,7 @@ from session.agent.options import nobody
 from session.agent.pending import Pending
 from session.sandbox.walls import PYTHON
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, running, scripted, until
+from services.session.tests.conftest import NewReplica, Replica, Telling, agents_of, bash, scripted, until
 
 OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
@@ -119,17 +119,17 @@ async def test_an_agent_whose_run_was_taken_away_is_ended_at_its_next_entry(repl
         told += [each async for each in turn]
     assert (told.end.error_code, told.end.error_detail) == (Code.AGENT_FAILED, "The agent was stopped.")
     assert await replica.database.fetchval(SIZE) == before
-    await until(lambda: not running(str(spec.workspace)))
+    await until(lambda: not agents_of(spec.session_id))
 
 
 async def test_an_idle_agent_that_still_writes_after_it_was_replaced_is_ended(replica: Replica) -> None:
     frame = json.dumps(mirrored(replica)).replace("CONFIG", "$CLAUDE_CONFIG_DIR").replace('"', '\\"')
     await replica.bash(f'(until [ -e go ]; do sleep 0.05; done; echo "{frame}" > {OUTPUT}) & disown')
     await replica.database.execute(AWAY)
-    workspace = replica.workspaces / "one"
-    assert running(str(workspace))
-    (workspace / "go").touch()
-    await until(lambda: not running(str(workspace)))
+    spec = replica.spec()
+    assert agents_of(spec.session_id)
+    (spec.workspace / "go").touch()
+    await until(lambda: not agents_of(spec.session_id))
 
 
 async def test_a_result_that_was_forged_between_two_turns_answers_none(replica: Replica) -> None:

@@ -33,7 +33,7 @@ from runtime.envelope import Envelope
 from session.app import service
 from session.settings import Settings
 
-from services.session.tests.conftest import running, until
+from services.session.tests.conftest import agents_of, until
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 
@@ -175,17 +175,16 @@ async def test_a_run_whose_worker_is_gone_is_ended_as_interrupted(box: Box, monk
             assert (await box.remote.run(session_id, scripted({"text": "fine"}))).text == "fine"
 
 
-async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote, box: Box) -> None:
+async def test_the_agent_of_a_worker_that_was_taken_for_dead_is_ended(remote: Remote) -> None:
     session_id = await remote.create()
     run = await remote.submit(session_id, SLOW)
     await remote.calls_a_tool(run)
-    workspace = str(box.settings.workspaces_dir / str(session_id))
-    assert running(workspace)
+    assert agents_of(session_id)
     run = await remote.ask(StartRun(session_id=session_id, run_id=run.id))  # as the next worker does
     assert run.error_code == "RUN_INTERRUPTED"
 
     async def ended() -> bool:
-        return not running(workspace)
+        return not agents_of(session_id)
 
     await eventually(ended, within=30)
 
@@ -266,11 +265,10 @@ async def test_odd_characters_in_what_a_tool_gives_are_kept_or_replaced_never_fa
 
 async def test_pausing_a_session_ends_its_idle_agent(box: Box, remote: Remote) -> None:
     session_id = await remote.create()
-    workspace = str(box.settings.workspaces_dir / str(session_id))
     await remote.run(session_id, scripted({"text": "Hello."}))
-    assert running(workspace)
+    assert agents_of(session_id)
     await remote.ask(PauseSession(session_id=session_id))
-    await until(lambda: not running(workspace))
+    await until(lambda: not agents_of(session_id))
     await remote.ask(ResumeSession(session_id=session_id))
     assert (await remote.run(session_id, scripted({"text": "Hello again."}))).text == "Hello again."
 

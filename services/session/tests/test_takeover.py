@@ -16,7 +16,7 @@ from eventing.testing import eventually
 from runtime.bus import connected
 from session.settings import Settings
 
-from services.session.tests.conftest import running
+from services.session.tests.conftest import agents_of
 from services.session.tests.test_service import SLOW, Box, bash, scripted
 
 WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touch gone"), {"text": "too late"})
@@ -79,6 +79,6 @@ async def test_the_agent_of_a_worker_that_stands_still_ends_itself(box: Box) -> 
         await box.remote.submit(session_id, WAITING)
         await eventually((files / "begun").exists, within=60)
         await asyncio.sleep(3)  # it has heard that the worker lives
-        assert running(str(files))
+        assert agents_of(session_id)
         stopped.send_signal(signal.SIGSTOP)
-        await eventually(lambda: not running(str(files)), within=60)
+        await eventually(lambda: not agents_of(session_id), within=60)
