@@ -102,16 +102,23 @@ class Database:
             yield cast(Connection, connection)
 
     @asynccontextmanager
-    async def holding(self, lock: str) -> AsyncGenerator[Connection | None]:
+    async def holding(self, lock: str, *, idle: float = 0) -> AsyncGenerator[Connection | None]:
         """Try to hold a lock that only one process has; give the connection that holds it, None if it was not free.
 
-        What is done on that connection is done by who has the lock, and on the server on which it was taken.
+        What is done on that connection is done by who has the lock, and on the server on which it was taken. A process
+        that hangs keeps its connections: the server takes the lock away from one that has not used the connection for
+        `idle` seconds (0: never).
         """
         connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,
-            server_settings={"search_path": self.schema, "application_name": f"{self.schema} {lock}", **SESSION},
+            server_settings={
+                "search_path": self.schema,
+                "application_name": f"{self.schema} {lock}",
+                "idle_session_timeout": f"{idle * 1000:.0f}ms",
+                **SESSION,
+            },
         )
         try:
             await _speak_json(connection)

@@ -38,6 +38,8 @@ POLL = 0.25
 LOOK = 20  # after so many polls it looks whether database and streams still are as it left them
 STOPPED = 5.0
 """Seconds after which one that found that they are not looks again."""
+HUNG = 15.0
+"""Seconds that a relay may leave its connection unused: then it hangs, and another replica takes over."""
 WRONG_LAST_SEQUENCE = 10071
 
 
@@ -72,7 +74,7 @@ class Relay:
         While database and stream do not agree it publishes nothing, and looks again every 5 s.
         """
         try:
-            async with self.store.database.holding(f"relay:{self.service}") as connection:
+            async with self.store.database.holding(f"relay:{self.service}", idle=HUNG) as connection:
                 if connection:
                     # It reads nowhere else: another connection may be to another server, after a failover.
                     self._connection = connection

@@ -31,7 +31,10 @@ from services.gateway.tests.test_documentation import document, operations
 __all__ = ["document"]
 
 ONE = UUID(SESSION)
-ON_EVERY_RESPONSE = {"content-type", "content-length", "date", "x-content-type-options", "x-accel-buffering"}
+ON_EVERY_RESPONSE = {
+    *("content-type", "content-length", "date", "x-accel-buffering"),
+    *("x-content-type-options", "referrer-policy", "content-security-policy", "cache-control"),
+}
 RESERVED = {"File", "Response", "Unset", "Error", "Client", "Object", "Date", "Promise", "Type", "Any"}
 """Words that clients of generated code find taken."""
 
