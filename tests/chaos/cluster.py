@@ -18,10 +18,10 @@ from onebox.children import Child, Program, stop_all
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
-from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, explained, not_ready
 from onebox.services import Place, services
 from onebox.settings import BoxSettings
+from onebox.testing.unrooted import PostgresForTests
 from pydantic import SecretStr
 
 SERVICES = ("gateway", "session", "identity")
@@ -44,7 +44,7 @@ class Cluster:
         self._held.callback(shutil.rmtree, self._path, ignore_errors=True)
         self.folder = DataFolder(self._path)
         self._held.callback(self.folder.close)
-        self.postgres = EmbeddedPostgres(self.folder, options=SURVIVES_A_CRASH)
+        self.postgres = PostgresForTests(self.folder, options=SURVIVES_A_CRASH)
         self._held.callback(self.postgres.stop)
         self.nats = EmbeddedNats(self.folder)
         self._held.callback(self.nats.stop)

@@ -170,10 +170,9 @@ async def test_who_takes_frames_hears_what_ended_the_reading() -> None:
 
 
 async def test_what_an_agent_keeps_for_itself_lies_on_no_disk_and_ends_with_it(
-    replica: Replica, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
+    scratch = open_folder  # a short one: the address of a unix socket has 107 bytes
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     deep = "import os; [(os.mkdir(chr(100)), os.chdir(chr(100))) for _ in range(3000)]"
     await replica.bash(f"cd $CLAUDE_CONFIG_DIR && mkdir -m 0 closed && {PYTHON} -c '{deep}'")
