@@ -11,7 +11,7 @@ from uuid import UUID
 from runtime import clock
 
 from eventing.database import AWAY, Database
-from eventing.recording import Recorded
+from eventing.recording import EventNewer, Recorded
 
 RENEWAL = 1.0
 LASTING = timedelta(seconds=5)
@@ -109,16 +109,19 @@ class Leases:
     async def kept(self, lease: Lease, delay: float) -> AsyncGenerator[None]:
         """End a lease when what is done inside is done; when that fails, let others have it after `delay` seconds.
 
+        What is taken over, waits for a newer release, or is cancelled has not failed: it is given back at once, and
+        the try does not count.
+
         Raises:
-            Failed: because of what was raised inside, unless that is TakenOver.
+            Failed: because of what was raised inside, unless that is TakenOver or EventNewer.
         """
         try:
             yield
-        except (TakenOver, asyncio.CancelledError):
-            await self._give_back(lease, 0.0)
+        except (TakenOver, EventNewer, asyncio.CancelledError):
+            await self._give_back(lease, 0.0, lease.tries - 1)
             raise
         except Exception as error:
-            await self._give_back(lease, delay)
+            await self._give_back(lease, delay, lease.tries)
             raise Failed(lease.tries, repr(error)) from error
         await self._end(lease)
 
@@ -130,14 +133,14 @@ class Leases:
             lease.reaction, lease.work, self.holder,
         )  # fmt: skip
 
-    async def _give_back(self, lease: Lease, delay: float) -> None:
+    async def _give_back(self, lease: Lease, delay: float, tries: int) -> None:
         """Let others take the work, after `delay` seconds; while the database is away, when the lease runs out."""
         self.held.discard((lease.reaction, lease.work))
         with suppress(*AWAY):
             await self.database.execute(
-                "UPDATE leases SET holder = NULL, until = clock_timestamp() + $4::interval "
+                "UPDATE leases SET holder = NULL, until = clock_timestamp() + $4::interval, tries = $5 "
                 "WHERE reaction = $1 AND work = $2 AND holder = $3",
-                lease.reaction, lease.work, self.holder, timedelta(seconds=delay),
+                lease.reaction, lease.work, self.holder, timedelta(seconds=delay), tries,
             )  # fmt: skip
 
     async def renew(self) -> None:

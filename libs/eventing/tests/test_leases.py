@@ -1,5 +1,6 @@
 """Who may work on what is not finished, and what nobody works on."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from eventing import leases as module
 from eventing.database import Database
 from eventing.leases import Failed, Leases, TakenOver, Unfinished
 from eventing.postgres import PostgresStore
-from eventing.recording import Recorded
+from eventing.recording import EventNewer, Recorded
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
@@ -140,6 +141,21 @@ async def test_work_that_is_given_back_is_taken_at_once(database: Database, open
         async with one.kept(lease, 60):
             raise TakenOver
     assert await Leases(database).take("fill", EMPTY, opened)
+
+
+@pytest.mark.parametrize("reason", [TakenOver(), EventNewer(), asyncio.CancelledError()])
+async def test_work_that_has_not_failed_counts_no_try(
+    database: Database, opened: Recorded[Any], reason: BaseException
+) -> None:
+    one = Leases(database)
+    lease = await one.take("fill", EMPTY, opened)
+    assert lease
+    with pytest.raises(type(reason)):
+        async with one.kept(lease, 60):
+            raise reason
+    again = await Leases(database).take("fill", EMPTY, opened)
+    assert again
+    assert again.tries == lease.tries
 
 
 async def test_work_is_swept_when_it_is_without_a_sign_of_life_at_two_looks(

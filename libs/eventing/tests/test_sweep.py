@@ -17,7 +17,7 @@ from eventing.dispatch import Dispatcher
 from eventing.leases import Unfinished
 from eventing.postgres import PostgresStore
 from eventing.reactions import Listed, Reaction, Reactor
-from eventing.recording import Recorded
+from eventing.recording import EventNewer, Recorded
 from eventing.relay import Relay
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
@@ -206,6 +206,26 @@ async def test_swept_work_that_fails_each_time_is_lost_in_the_end(
 
 async def _fail(*_: object) -> None:
     raise ValueError("too slippery")
+
+
+@pytest.mark.parametrize("by_the_bus", [True, False])
+async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
+    client: Client, js: JetStreamContext, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
+    by_the_bus: bool,
+) -> None:  # fmt: skip
+    async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
+        if len(acting.seen) <= module.DELIVERIES + 2:
+            raise EventNewer("evt.jar.sealed;1 is not known here")
+        await filling.react(recorded, reaction)
+
+    replica, acting, lost = new_replica(client), Acting(wait), Acting()
+    acting.lost = lost.react
+    await open_jars(replica)
+    if by_the_bus:
+        await relayed(postgres_store, js)
+    async with working(acting.listed(16, EMPTY), replica):
+        await eventually(filling.done)
+    assert not lost.seen
 
 
 async def test_work_that_was_given_back_at_the_end_is_taken_up_at_once(

@@ -110,14 +110,14 @@ class Bus:
         except (nats.errors.NoRespondersError, nats.errors.MaxPayloadError) as error:
             raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise _failed(message, type(error).__name__) from None
+            raise _failed(type(message), type(error).__name__) from None
         match reply:
             case Accepted(result=result):
                 return cast(R, result)
             case Refused(code=code, detail=detail):
                 raise Refusal(code, detail)
             case fault:
-                raise _failed(message, fault.detail)
+                raise _failed(type(message), fault.detail)
 
     async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> Reply[Any]:
         answer = await self.client.request(
@@ -149,8 +149,8 @@ class Bus:
         await self.client.flush(1)
 
 
-def _failed(message: Command[Any] | Query[Any], reason: str) -> Unavailable:
-    kind = OutcomeUnknown if isinstance(message, Command) else Unavailable
+def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailable:
+    kind = OutcomeUnknown if issubclass(message, Command) else Unavailable
     return kind(f"{message.subject}: {reason}")
 
 
@@ -162,7 +162,7 @@ def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]
     try:
         return _replies(message).validate_json(answer)
     except ValidationError as error:  # its own text would repeat the answer
-        raise Unavailable(f"{message.subject}: an answer that cannot be read, {error.error_count()} errors") from None
+        raise _failed(message, f"an answer that cannot be read, {error.error_count()} errors") from None
 
 
 @cache

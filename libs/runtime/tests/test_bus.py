@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import MaxPayloadError
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, OutcomeUnknown, Unavailable
 from runtime.envelope import Envelope
 from runtime.testing import background, eventually
 
@@ -135,6 +135,14 @@ async def test_a_command_is_sent_once(
     with pytest.raises(Unavailable):
         await Bus(client, timeout=0.5).ask(BrewCoffee.example(), ENVELOPE)
     assert len(heard) == 1
+
+
+async def test_a_command_whose_answer_cannot_be_read_may_have_been_carried_out(
+    client: Client, answering: Answering
+) -> None:
+    await answering(BrewCoffee, Accepted[str](result="secret"))
+    with pytest.raises(OutcomeUnknown, match="cannot be read"):
+        await Bus(client).ask(BrewCoffee.example(), ENVELOPE)
 
 
 async def test_nobody_there_means_not_now_at_once(client: Client) -> None:
