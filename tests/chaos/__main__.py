@@ -67,8 +67,10 @@ def chaos(seed: int, faults: int, seconds: float, logs: Path | None = None) -> O
 async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
     sessions = [held for user in crowd.users for held in user.sessions]
     forks = [fork for user in crowd.users for fork in user.forks]
+    deleted = [fork for user in crowd.users for fork in user.deleted]
     url, workspaces = cluster.postgres.url, cluster.folder.workspaces
     outcome.violations = await invariants.violations(url, cluster.nats.url, workspaces, sessions, forks)
+    outcome.violations += await invariants.left(url, workspaces, deleted)
     outcome.runs = await invariants.outcomes(url)
     outcome.acknowledged = sum(len(held.runs) for held in sessions)
 

@@ -21,6 +21,11 @@ from tests.chaos.users import Held
 
 QUIET_SECONDS = 120.0
 ENDS = ("completed", "failed", "cancelled")
+TOTALS = """
+    SELECT status, coalesce(t.n, 0) AS told, coalesce(s.n, 0) AS there
+    FROM (SELECT status, sum(n) AS n FROM session_totals GROUP BY 1) AS t
+    FULL JOIN (SELECT status, count(*) AS n FROM sessions GROUP BY 1) AS s USING (status)
+    WHERE coalesce(t.n, 0) <> coalesce(s.n, 0)"""
 WAITING = "SELECT count(*) FROM runs WHERE ended_at IS NULL"
 
 
@@ -32,6 +37,7 @@ async def violations(
         found = await _stuck(database)
         found += await _told(database, sessions, forks)
         found += await _twice(database)
+        found += await _totals(database)
         for held in sessions:
             found += _words(held, await _runs(database, held.id), workspaces / held.id / "words.txt")
             found += await _memory(database, held)
@@ -94,6 +100,30 @@ async def _twice(database: Database) -> list[str]:
         (begun if row["kind"].endswith("started") else ended)[row["run"]] += row["n"]
     found = [f"run {run} was begun {n} times" for run, n in begun.items() if n > 1]
     return found + [f"run {run} has {n} ends" for run, n in ended.items() if n > 1]
+
+
+async def _totals(database: Database) -> list[str]:
+    """Find totals that are not what the sessions add up to."""
+    rows = await database.fetch(TOTALS)
+    return [f"{row['there']} sessions are {row['status']}, and {row['told']} are told" for row in rows]
+
+
+async def left(database_url: str, workspaces: Path, deleted: list[str]) -> list[str]:
+    """Return what is left of deleted sessions, a sentence each; their files and conversations may take a while."""
+    async with Database.open(database_url, session.name) as database:
+        there = "SELECT id::text FROM sessions WHERE id::text = ANY($1)"
+        found = [f"session {row['id']} was deleted, and is there" for row in await database.fetch(there, deleted)]
+
+        async def gone() -> bool:
+            remembered = "SELECT count(*) FROM transcript WHERE session_id = ANY($1)"
+            files = any((workspaces / each).exists() for each in deleted)
+            return not files and not await database.fetchval(remembered, deleted)
+
+        try:
+            await eventually(gone, within=QUIET_SECONDS)
+        except TimeoutError:
+            found.append(f"of these deleted sessions, some files or conversations are left: {deleted}")
+    return found
 
 
 def _words(held: Held, runs: list[Row], file: Path) -> list[str]:

@@ -43,6 +43,7 @@ class User:
         self.http = httpx.AsyncClient(timeout=WAIT_SECONDS)
         self.sessions: list[Held] = []
         self.forks: list[str] = []
+        self.deleted: list[str] = []
 
     async def come(self) -> None:
         """Register, log in, and open sessions, while all is well."""
@@ -61,7 +62,7 @@ class User:
         """Do one thing after the other until it is enough."""
         acts: list[tuple[int, Callable[[Held], Awaitable[None]]]] = [
             (8, self._enqueue), (3, self._wait), (2, self._interrupt), (2, self._cancel),
-            (2, self._rename), (1, self._fork), (6, self._read),
+            (2, self._rename), (1, self._fork), (2, self._put_away), (1, self._delete), (6, self._read),
         ]  # fmt: skip
         weights, kinds = zip(*acts, strict=True)
         while not until.is_set():
@@ -104,6 +105,18 @@ class User:
         answer = await self._send("POST", f"/sessions/{held.id}/fork", json={"name": "a fork"})
         if answer is not None and answer.is_success:
             self.forks.append(answer.json()["id"])
+
+    async def _put_away(self, _: Held) -> None:
+        if self.forks:
+            how = self.random.choice(["archive", "resume"])
+            await self._send("POST", f"/sessions/{self.random.choice(self.forks)}/{how}")
+
+    async def _delete(self, _: Held) -> None:
+        if len(self.forks) > 1:
+            fork = self.forks.pop(0)
+            answer = await self._send("DELETE", f"/sessions/{fork}")
+            if answer is not None and answer.is_success:
+                self.deleted.append(fork)
 
     async def _read(self, held: Held) -> None:
         path = self.random.choice(["", "/messages", "/runs", "/tool-calls"])
