@@ -144,7 +144,7 @@ class Relay:
         self.worked = max(self.cursor, note.cursor if note else START)
         self.work.sequence = await self.work.newest()
         if note is None or note.floor is None:  # for the first time
-            await self.work.take_over(self.stream)
+            await self.work.take_over(self.stream, self._reader)
             self.floor = await self.work.floor(self._reader, self.worked, START)
             await self._note()
             await self.work.forget_earlier(self.stream)

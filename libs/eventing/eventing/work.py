@@ -92,10 +92,10 @@ class Work:
         there = await find(reader, oldest) if oldest else None
         return min(cursor, (there[0], there[1] - 1)) if there else known
 
-    async def take_over(self, events: str) -> None:
+    async def take_over(self, events: str, reader: Reader) -> None:
         """Hand over what an earlier release has not finished, which worked on the stream `events`, and end that.
 
-        May be done again after a failure.
+        May be done again after a failure. `reader` has the relay's lock, and is used now and then, so that it keeps it.
 
         Raises:
             EarlierRelease: a replica of it still takes work there.
@@ -105,7 +105,7 @@ class Work:
             raise EarlierRelease(f"stop all replicas of the earlier release that work on {events}")
         for kind, info in found.items():
             if info.num_pending or info.num_ack_pending:
-                await self._copy(events, kind, info.ack_floor.stream_seq if info.ack_floor else 0)
+                await self._copy(events, kind, info.ack_floor.stream_seq if info.ack_floor else 0, reader)
 
     async def forget_earlier(self, events: str) -> None:
         """Remove the consumers of an earlier release, when what they left was handed over and that is written down."""
@@ -120,10 +120,11 @@ class Work:
         except NotFoundError:
             return None
 
-    async def _copy(self, events: str, kind: type[Event], after: int) -> None:
+    async def _copy(self, events: str, kind: type[Event], after: int, reader: Reader) -> None:
         messages = ordered.messages(self.js, events, after, wire.subjects(kind), stored=True)
         async with aclosing(messages) as batches:
             async for batch in batches:
+                await reader.fetchval("SELECT 1")
                 for message in batch:
                     headers = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
                     self.sequence = await self._send(f"work.{message.subject.removeprefix('evt.')}", headers)

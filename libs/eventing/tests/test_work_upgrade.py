@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
+import asyncio
 from contextlib import suppress
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from eventing.work import EarlierRelease
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from runtime import ordered
 from runtime.forever import forever
 
 
@@ -93,6 +95,24 @@ async def test_of_an_earlier_release_that_had_finished_all_nothing_is_handed_ove
         await eventually(lambda: acting.seen)
         await eventually(lambda: _gone(js))
     assert labels(acting) == [5]
+
+
+async def test_work_is_handed_over_also_when_that_takes_longer_than_a_relay_may_hang(
+    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HUNG", 1)
+    monkeypatch.setattr(ordered, "BATCH", 1)
+    await (await earlier_release(postgres_store, js, done=0, taken=0, all_=8)).unsubscribe()
+    relay = Relay(postgres_store, js, "jar", work=WORK)
+    send = relay.work._send  # pyright: ignore[reportPrivateUsage]
+
+    async def slowly(subject: str, headers: dict[str, str]) -> int:
+        await asyncio.sleep(0.2)
+        return await send(subject, headers)
+
+    monkeypatch.setattr(relay.work, "_send", slowly)
+    async with background(forever("relay", relay.run)):
+        await eventually(lambda: _gone(js), within=20)
 
 
 async def test_while_an_earlier_release_works_its_work_is_left_to_it(
