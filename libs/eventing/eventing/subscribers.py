@@ -11,6 +11,7 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
+from nats.errors import Error
 from runtime.bus import FLUSH_TIMEOUT, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT
@@ -29,6 +30,8 @@ IN_FLIGHT = 64
 CHECK_EVERY, FAILED_CHECKS = 1.0, 3
 """Seconds between two looks at the database, and after how many in vain it counts as away."""
 DRAIN_TIMEOUT = 10.0
+START_TIMEOUT = 5.0
+"""For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
 
 type Message = type[Command[Any] | Query[Any]]
 
@@ -56,19 +59,32 @@ async def _answer_while_well(
     url: str, service: str, dispatcher: Dispatcher[Any], there: asyncio.Event, leaving: asyncio.Event
 ) -> None:
     while not leaving.is_set():
-        async with serving(url, service, dispatcher) as client:
-            there.set()
-            failed = 0
-            while failed < FAILED_CHECKS and not await _left(leaving):
-                if client.is_closed:
-                    raise Unavailable(f"the bus ended the connection: {client.last_error}")
-                failed = 0 if await _reachable(dispatcher.database) else failed + 1
+        try:
+            await _answer(url, service, dispatcher, there, leaving)
+        except (Error, OSError, TimeoutError) as error:
+            if not there.is_set():
+                raise
+            log.warning("the bus cannot be reached either, trying again", error=repr(error))
+            await _left(leaving)
+            continue
         if leaving.is_set():
             return
         log.warning("the database cannot be reached: other replicas answer until it can")
         while not await _reachable(dispatcher.database) and not await _left(leaving):
             pass
         log.info("the database can be reached again")
+
+
+async def _answer(
+    url: str, service: str, dispatcher: Dispatcher[Any], there: asyncio.Event, leaving: asyncio.Event
+) -> None:
+    async with serving(url, service, dispatcher) as client:
+        there.set()
+        failed = 0
+        while failed < FAILED_CHECKS and not await _left(leaving):
+            if client.is_closed:
+                raise Unavailable(f"the bus ended the connection: {client.last_error}")
+            failed = 0 if await _reachable(dispatcher.database) else failed + 1
 
 
 async def _left(leaving: asyncio.Event) -> bool:
@@ -91,6 +107,9 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     """Answer all the commands and queries that the service has handlers for; leaving finishes those under way.
 
     Gives the connection on which it does, one of its own.
+
+    Raises:
+        nats.errors.Error, OSError, TimeoutError: the bus cannot be reached.
     """
     broker = NatsBroker(
         url,
@@ -104,14 +123,16 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         max_outstanding_pings=2,
         flush_timeout=FLUSH_TIMEOUT,
     )
-    client = await broker.connect()
+    async with asyncio.timeout(START_TIMEOUT):
+        client = await broker.connect()
     largest = client.max_payload - wire.HEADROOM
     for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
         subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
         subscriber(_answering(kind, dispatcher, largest))
-    await broker.start()
     try:
-        await client.flush()  # else who asks at once may be faster than our subscriptions
+        async with asyncio.timeout(START_TIMEOUT):
+            await broker.start()
+            await client.flush()  # else who asks at once may be faster than our subscriptions
         yield client
     finally:
         with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it

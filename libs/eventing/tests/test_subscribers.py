@@ -255,6 +255,28 @@ async def test_a_replica_without_its_database_leaves_the_questions_to_others_unt
         await eventually(lambda: _is(who, "cut off"))
 
 
+@pytest.mark.parametrize("back", [True, False])
+async def test_a_replica_whose_bus_is_away_when_its_database_is_back_goes_on(
+    nats_url: str, nats_server: EmbeddedNats, dispatcher: Dispatcher[None], bus: Bus, monkeypatch: pytest.MonkeyPatch,
+    back: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(subscribers, "CHECK_EVERY", 0.01)
+    monkeypatch.setattr(subscribers, "START_TIMEOUT", 0.2, raising=False)
+    away = asyncio.Event()
+    dispatcher.database = cast(Database, Checked(away))
+    with capture_logs() as logs:
+        async with subscribers.answering(nats_url, "jar", dispatcher):
+            away.set()
+            await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
+            nats_server.child.ask_to_stop()
+            nats_server.child.finish()
+            away.clear()
+            await eventually(lambda: any("the bus cannot be reached" in entry["event"] for entry in logs))
+            if back:
+                nats_server.start()
+                await eventually(lambda: _spelt(Bus(bus.client, timeout=0.2)))
+
+
 class Checked:
     """A database that can be reached, or cannot."""
 
