@@ -26,7 +26,7 @@ class Request:
 
 
 def _wire(method: str, path: str, token: str, body: bytes) -> bytes:
-    head = [f"{method} {path} HTTP/1.1", "Host: bench", f"Content-Length: {len(body)}"]
+    head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     head += ["Content-Type: application/json"] if body else []
     head += [f"Authorization: {token}"] if token else []
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -74,7 +74,7 @@ async def _follow(system: System, user: User, session_id: str) -> AsyncGenerator
 async def _opened(system: System, user: User, what: str, body: bytes = b"") -> AsyncGenerator[asyncio.StreamReader]:
     reader, writer = await asyncio.open_connection(system.host, urlsplit(system.base_url).port)
     head = (
-        f"{what} HTTP/1.1\r\nhost: bench\r\nauthorization: {user.http.headers['authorization']}\r\n"
+        f"{what} HTTP/1.1\r\nhost: localhost\r\nauthorization: {user.http.headers['authorization']}\r\n"
         f"accept: text/event-stream\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     try:
