@@ -174,8 +174,8 @@ def _trapped(account: pwd.struct_passwd, error: OSError) -> CannotStart:
 
 
 def _is_ours(folder: Path) -> bool:
-    signs = ("run/launcher.pid", "postgres/PG_VERSION")
-    return any((folder / sign).exists() for sign in signs) or not {p.name for p in folder.iterdir()} - {"lost+found"}
+    # A folder of somebody else's services may well hold one that is called `postgres`.
+    return (folder / "run/launcher.pid").exists() or not {p.name for p in folder.iterdir()} - {"lost+found"}
 
 
 def _give_all_in(folder: Path, account: pwd.struct_passwd) -> None:

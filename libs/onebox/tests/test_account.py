@@ -146,6 +146,14 @@ def test_a_folder_with_other_things_is_not_given_away(open_folder: Path) -> None
     assert owners(open_folder) == {"root"}
 
 
+def test_a_folder_in_which_another_service_keeps_its_database_is_left_alone(open_folder: Path) -> None:
+    (open_folder / "postgres").mkdir()
+    (open_folder / "postgres" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(CannotStart, match="holds other things than the data of this system"):
+        own(open_folder, find_account())
+    assert owners(open_folder) == {"root"}
+
+
 def test_a_folder_of_another_user_is_left_alone(open_folder: Path) -> None:
     os.chown(open_folder, 65_000, 65_000)
     with pytest.raises(CannotStart, match="belongs to user 65000"):

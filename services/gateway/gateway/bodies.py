@@ -8,10 +8,10 @@ from typing import Any, cast
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from fastapi.security.base import SecurityBase
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway.admission import let_in
 from gateway.problems import EdgeCode, Problem
 
 type Handle = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -45,11 +45,9 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
-        guards = [d.call for d in self.dependant.dependencies if isinstance(d.call, SecurityBase)]
 
         async def checked(request: Request) -> Response:
-            for guard in guards:
-                await cast(Any, guard)(request)
+            await let_in(request, self)
             request = _JsonRequest(request.scope, request.receive)
             body = await request.body()
             if self.largest is not None and len(body) > self.largest:

@@ -5,19 +5,24 @@ from typing import Any
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+
+from gateway.admission import let_in
 
 
 async def only_known(connection: HTTPConnection) -> None:
     """Make sure that the operation has every query parameter of the request.
 
     Raises:
+        Problem: the request may not call the operation, whatever its parameters are.
         RequestValidationError: it does not have all of them.
     """
     named = connection.query_params.keys()
-    if connection.scope["type"] != "http":  # sockets are refused after they are accepted: browsers tell no status
+    if not isinstance(connection, Request):  # sockets are refused after they are accepted: browsers tell no status
         return
-    if named and (unknown := sorted(named - _known(connection.scope["route"]))):
+    route = connection.scope["route"]
+    if named and (unknown := sorted(named - _known(route))):
+        await let_in(connection, route)
         raise RequestValidationError(list(map(unknown_parameter, unknown)))
 
 

@@ -44,6 +44,12 @@ async def test_no_token_is_401(stranger: httpx.AsyncClient):
     assert (await stranger.get(ME)).status_code == 401
 
 
+@pytest.mark.parametrize("query", ["nonsense=1", "page=x", "nonsense=1&page=x"])
+@pytest.mark.parametrize("path", [ME, "/api/v1/sessions", "/api/v1/sessions/x"])
+async def test_without_a_token_nothing_is_said_about_parameters(stranger: httpx.AsyncClient, path: str, query: str):
+    assert (await stranger.get(f"{path}?{query}")).status_code == 401
+
+
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "x"])
 async def test_another_scheme_is_401(stranger: httpx.AsyncClient, header: str):
     await refused(stranger, header)

@@ -22,7 +22,7 @@ GRACE = timedelta(seconds=30)
 MOST_LIVE = 8
 """Refresh tokens of one family that are good at the same time, the newest; more than one come only of repetitions."""
 REMEMBERED = 100
-"""How many used refresh tokens of a family are known as such; an older one is refused like one that never was."""
+"""How many used refresh tokens of a family are known as such. An older one is told by the secret of its family."""
 
 
 @dataclass
@@ -88,19 +88,22 @@ class User(Aggregate[UserFact]):
         self.record(UserLoggedIn(family_id=family_id))
         self._issue(family_id, first, None, now)
 
-    def refresh(self, family_id: UUID, presented: str, following: RefreshTokenHash, now: datetime) -> bool:
+    def refresh(
+        self, family_id: UUID, presented: str, following: RefreshTokenHash, now: datetime, *, proven: bool = False
+    ) -> bool:
         """Trade a refresh token, told by its hash, for the `following` one.
 
         One that was used a moment ago (`GRACE`) is traded again; its other successors stay good.
-        Return False, and revoke the family, for one that was used earlier: somebody has a copy.
+        Return False, and revoke the family, for one that was used earlier: somebody has a copy. So it is with one that
+        is not known any more, if it is `proven` that it came of this family.
 
         Raises:
             Refusal: INVALID_REFRESH_TOKEN, the family is revoked, expired or unknown, or never had this token.
         """
         family = self.families.get(family_id)
-        if family is None or family.expires_at <= now or not _known(family, presented, now):
+        if family is None or family.expires_at <= now or not _known(family, presented, now, proven=proven):
             raise Refusal(Code.INVALID_REFRESH_TOKEN, "The refresh token is not valid. Log in again.")
-        if presented in family.used and not _repeatable(family, presented, now):
+        if presented not in family.live and not _repeatable(family, presented, now):
             self.record(TokenFamilyRevoked(family_id=family_id, reason="reuse"))
             return False
         self._issue(family_id, following, presented, now)
@@ -139,11 +142,11 @@ class User(Aggregate[UserFact]):
                 assert_never(fact)
 
 
-def _known(family: Family, presented: str, now: datetime) -> bool:
+def _known(family: Family, presented: str, now: datetime, *, proven: bool) -> bool:
     until = family.live.get(presented)
-    return presented in family.used if until is None else until > now
+    return proven or presented in family.used if until is None else until > now
 
 
 def _repeatable(family: Family, presented: str, now: datetime) -> bool:
-    used_at = family.used[presented]
+    used_at = family.used.get(presented)
     return used_at is not None and now - used_at <= GRACE

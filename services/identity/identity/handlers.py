@@ -60,7 +60,7 @@ async def log_in(command: LogIn, work: Work) -> TokensView:
     if account is None or not matches:
         raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
     user = await work.load(User, account.id)
-    token = RefreshToken.new(user.id, new_id())
+    token = RefreshToken.new(user.id)
     user.log_in(token.family_id, _hashed(token, work.now), work.now)
     await work.save(user)
     return _tokens(user, token, work)
@@ -75,8 +75,9 @@ async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
         user = await work.load(User, presented.user_id)
     except (ValueError, Missing):
         raise invalid from None
-    following = RefreshToken.new(user.id, presented.family_id)
-    good = user.refresh(presented.family_id, presented.hash, _hashed(following, work.now), work.now)
+    following = presented.following()
+    replacement = _hashed(following, work.now)
+    good = user.refresh(presented.family_id, presented.hash, replacement, work.now, proven=presented.proven)
     await work.save(user)
     if not good:
         raise invalid

@@ -69,9 +69,16 @@ def test_common_passwords_are_known_in_any_case() -> None:
 
 
 def test_a_refresh_token_survives_the_wire() -> None:
-    token = RefreshToken.new(UUID(USER), UUID(FAMILY))
+    token = RefreshToken.new(UUID(USER))
     assert RefreshToken.read(str(token)) == token
     assert token.secret not in token.hash
+
+
+def test_only_the_secret_of_its_family_proves_where_a_refresh_token_came_from() -> None:
+    first = RefreshToken.new(UUID(USER))
+    assert (first.following().family_id, first.following().proven) == (first.family_id, True)
+    made_up = RefreshToken.read(f"{USER}.{first.family_id.hex}.x")
+    assert (made_up.family_id, made_up.proven) == (first.family_id, False)
 
 
 @pytest.mark.parametrize("word", ["", "a.b.c", "one", f"{USER}.{FAMILY}", f"{USER}.{FAMILY}.x.y"])

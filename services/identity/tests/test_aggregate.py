@@ -88,6 +88,12 @@ def test_a_token_that_an_earlier_release_replaced_is_used_for_long() -> None:
     assert not user.refresh(FAMILY_ID, "first", NEXT, NOW)
 
 
+def test_a_token_that_is_forgotten_but_proven_revokes_its_family() -> None:
+    user = after(ISSUED)
+    assert not user.refresh(FAMILY_ID, "forgotten", NEXT, NOW, proven=True)
+    assert user.pending[-1] == TokenFamilyRevoked(family_id=FAMILY_ID, reason="reuse")
+
+
 def test_a_word_that_never_was_a_token_ends_nothing() -> None:
     user = after(ISSUED)
     with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):

@@ -154,10 +154,23 @@ async def test_two_tabs_that_refresh_at_once_both_stay_logged_in(desk: Desk) -> 
 async def test_a_wrong_secret_with_the_right_ids_ends_nothing(desk: Desk) -> None:
     await desk.register()
     first = await desk.log_in()
-    ids = first.refresh_token.rpartition(".")[0]
+    ids = [UUID(claims(first.access_token)[name]).hex for name in ("sub", "sid")]
     with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-        await desk.refresh(f"{ids}.made-up")
+        await desk.refresh(".".join([*ids, "made-up"]))
     assert await desk.refresh(first.refresh_token)
+
+
+async def test_a_thief_who_refreshes_often_does_not_hide_that_the_token_was_copied(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregate, "REMEMBERED", 2)
+    await desk.register()
+    first = stolen = await desk.log_in()
+    for _ in range(4):
+        stolen = await desk.refresh(stolen.refresh_token)
+    for token in (first, stolen):
+        with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
+            await desk.refresh(token.refresh_token)
 
 
 async def test_a_refreshed_access_token_is_of_the_same_family(desk: Desk) -> None:

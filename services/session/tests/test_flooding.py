@@ -50,6 +50,12 @@ async def test_an_agent_that_floods_its_conversation_is_ended(new_replica: NewRe
         assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
 
 
+async def test_an_agent_that_writes_many_short_lines_is_ended(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(run_bytes=2**20)) as replica:
+        telling = await replica.ask(bash(f"yes '' | head -20000 > {OUTPUT}"))
+        assert telling.end.error_code is Code.RUN_TOO_LARGE
+
+
 async def test_an_agent_that_fills_its_conversation_is_ended(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session.transcript.CONVERSATION_BYTES", 2**17)
     telling = await flood(replica, mirrored(replica, content="x" * 10_000))

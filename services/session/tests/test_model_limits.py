@@ -174,6 +174,23 @@ async def test_an_agent_has_so_many_connections(agent: Agent) -> None:
     await until_served(agent)
 
 
+@pytest.mark.parametrize("request_line", ["GET /x", "POST /v1/messages"])
+async def test_a_connection_ends_with_the_first_request_that_is_refused(agent: Agent, request_line: str) -> None:
+    reader, writer = await asyncio.open_connection(*agent.address)
+    writer.write(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 1000)
+    answers = await reader.read()
+    assert answers.count(b"HTTP/1.1 4") == 1
+    writer.close()
+
+
+async def test_a_request_that_is_no_http_is_not_logged(agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+    reader, writer = await asyncio.open_connection(*agent.address)
+    writer.write(b"GET /x HTTP/1.1\r\nHost : x\r\n\r\n")
+    assert b"400 Bad Request" in await reader.read()
+    assert caplog.records == []
+    writer.close()
+
+
 async def until_served(agent: Agent) -> None:
     async def answers() -> bool:
         try:

@@ -162,5 +162,9 @@ async def test_processes_are_counted_within_the_sandbox(replica: Replica) -> Non
     assert await replica.bash("ulimit -u") == "2048"
 
 
+async def test_an_agent_is_ended_before_a_service_when_memory_runs_out(replica: Replica) -> None:
+    assert await replica.bash("cat /proc/self/oom_score_adj") == "1000"
+
+
 async def test_a_sandbox_that_cannot_be_made_says_why() -> None:
     assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with 1"

@@ -30,6 +30,8 @@ log = get_logger()
 MESSAGE_BYTES = 4 * 2**20
 MOST_COMMAS = 250_000
 """In one frame. Reading it holds up everybody, the longer the more values it has: some 20 ms for so many."""
+LINE_BYTES = 100
+"""What each line counts beside its own bytes: to look at one takes time, however short it is."""
 DRAINED_WITHIN = 2.0
 # Of an agent that is to end only these matter: what its turn used, and that it heard that it is to end.
 LAST_WORDS = re.compile(rb'"type":\s?"(?:result|control_response)"')
@@ -144,8 +146,9 @@ class Frames(SubprocessCLITransport):
         if process is None or process.stdout is None:
             raise CLIConnectionError("no process was started")
         async for chunk in process.stdout:
+            await asyncio.sleep(0)  # what has come already is read without a pause, and short lines hold up everybody
             if not self._given_up:
-                self._count(len(chunk))
+                self._count(len(chunk) + LINE_BYTES * chunk.count(b"\n"))
             first, *others = chunk.split(b"\n")
             line += first
             for other in others:

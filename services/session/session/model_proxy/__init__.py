@@ -11,7 +11,7 @@ from runtime.logging import get_logger
 
 from session.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
 from session.model_proxy.body import NotReadable, models
-from session.model_proxy.door import Door
+from session.model_proxy.door import Door, faults
 from session.model_proxy.usage import Counted, Tokens
 
 __all__ = ["FAMILIES", "LONG_CONTEXT", "Access", "ModelProxy", "Tokens"]
@@ -50,10 +50,12 @@ class ModelProxy:
         self._warned: dict[str, float] = {}
         app = web.Application(client_max_size=BODY_LIMIT)
         app.add_routes([web.post(route, self._answer) for route in (MESSAGES, COUNT)])
+        app.on_response_prepare.append(_last_if_refused)
         # An agent that ends takes its request to the provider with it. What it sends stays as it is.
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=faults(),
             handler_cancellation=True,
             shutdown_timeout=1,
             auto_decompress=False,
@@ -157,6 +159,13 @@ async def _pass_on(
     async for chunk in answer.content.iter_any():
         counted.feed(chunk)
         await response.write(chunk)
+
+
+async def _last_if_refused(_request: web.Request, response: web.StreamResponse) -> None:
+    """Close the connection: thousands of requests come in one piece, and refusals never let others have a turn."""
+    if response.status >= 400:
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def _length(request: web.Request) -> int:

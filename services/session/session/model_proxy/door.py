@@ -1,9 +1,11 @@
 """Lets an agent have so many connections and no more: each takes a descriptor of the service."""
 
 import asyncio
+import logging
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 CONNECTIONS = 128
@@ -31,3 +33,14 @@ class _Closed(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast(asyncio.Transport, transport).abort()
+
+
+def faults() -> logging.Logger:
+    """Return where a server logs its own faults; an agent that does not speak HTTP could fill the log with its own."""
+    logger = logging.getLogger(__name__)
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

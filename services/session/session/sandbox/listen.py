@@ -57,6 +57,15 @@ def copy(source: str, target: str) -> None:
                     pass
 
 
+def die_first() -> None:
+    """Be what the kernel ends when memory runs out, rather than a service: an agent can be started again."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123  pathlib takes long to import
+            score.write("1000")
+    except OSError:  # no such thing here
+        pass
+
+
 door, *agent = sys.argv[1:]
 with open(f"{os.path.dirname(door)}/environment") as given:  # noqa: PTH120, PTH123  pathlib takes long to import
     environment: dict[str, str] = {**json.load(given), **os.environ}  # noqa: TID251  the agent's, ours to pass on
@@ -72,6 +81,7 @@ model = socket.create_server(("127.0.0.1", 0), backlog=128)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(door)
     socket.send_fds(service, [str(os.getpid()).encode()], [model.fileno()])
+die_first()
 environment["ANTHROPIC_BASE_URL"] = f"http://127.0.0.1:{model.getsockname()[1]}"
 model.close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), min(FILES, most)))
