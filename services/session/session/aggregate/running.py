@@ -144,7 +144,7 @@ class Running(State):
             Refusal: NOTHING_TO_INTERRUPT.
         """
         if self.run is None:
-            raise Refusal(Code.NOTHING_TO_INTERRUPT, "No run is going in the session.")
+            raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
         self._cancel(self.run.id, "interrupted")
         self._go_on()
 
