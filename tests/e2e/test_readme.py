@@ -9,9 +9,15 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from onebox.children import allowed_environment
+from gateway import settings as gateway
+from identity import settings as identity
+from onebox.children import SERVICE_SETTINGS, allowed_environment
+from onebox.demo import DemoSettings
 from onebox.keys import new_key_ring
+from onebox.settings import BoxSettings
 from onebox.testing.system import System
+from session import settings as session
+from simulator import settings as simulator
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -43,7 +49,14 @@ def test_every_visible_place_of_the_root_is_on_the_map() -> None:
     visible = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}
     the_map = README.partition("## The map")[2]
     assert [place for place in sorted(visible - {"README.md"}) if place not in the_map] == []
-    assert len(visible) <= 13
+    assert len(visible) <= 16  # deploy/ and docker-compose.yml follow with the images
+
+
+def test_every_setting_is_in_the_table() -> None:
+    kinds = (BoxSettings, DemoSettings, identity.Settings, session.Settings, gateway.Settings, simulator.Settings)
+    known = {name.upper() for kind in kinds for name in kind.model_fields} | set(SERVICE_SETTINGS)
+    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*)(?: ¹)? \|", README, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"[A-Z_]+", row)} == known
 
 
 @pytest.mark.parametrize("command", list(programs()), ids=named)

@@ -147,7 +147,7 @@ def place(command: SubmitQuery) -> str:
 
 
 def _waited_enough(command: SubmitQuery, *, closing: bool) -> Problem:
-    detail = f"The run goes on; read it at {place(command)}."
+    detail = f"The run is still in progress; read it at {place(command)}."
     if closing:
         return _going_on(EdgeCode.UNAVAILABLE, f"This server is about to stop. {detail}", command)
     return _going_on(EdgeCode.ANSWER_NOT_READY, f"The answer took too long. {detail}", command)

@@ -43,7 +43,7 @@ def of(error: Exception) -> Problem:
             log.warning("a service did not answer", error=str(error))
             return Problem(EdgeCode.UNAVAILABLE, "The service cannot answer now; try again shortly.")
         case RequestValidationError():
-            return _invalid(cast(Sequence[dict[str, Any]], error.errors()))
+            return invalid(cast(Sequence[dict[str, Any]], error.errors()))
         case HTTPException():
             return _framework(error)
         case _:
@@ -58,6 +58,7 @@ async def response(request: Request, error: Exception) -> Response:
         problem = _in_doubt(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
+        problem.detail = f"This address does not take {request.method}; allowed: {problem.headers['Allow']}."
     return problem.response(request.url.path)
 
 
@@ -99,15 +100,22 @@ def _framework(error: HTTPException) -> Problem:
     return Problem(code, detail, headers=error.headers)
 
 
-def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Return the problem that lists validation errors; each place begins with `body`, `query` or the like."""
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.")
     # The input itself is left out: it may hold a password. Names of unknown fields are the client's, and cut.
     listed = [
-        {"loc": [_cut(word) for word in error["loc"]], "msg": error["msg"], "type": error["type"]}
+        {"loc": [_cut(word) for word in error["loc"]], "msg": _message(error), "type": error["type"]}
         for error in errors[:MOST_ERRORS]
     ]
     return Problem(EdgeCode.VALIDATION_ERROR, _sentence(listed, len(errors)), errors=listed)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    # Pydantic's own text for it, "Extra inputs are not permitted", does not say what an input is.
+    unknown = error["type"] == "extra_forbidden" and error["loc"][0] != "query"
+    return "Unknown field" if unknown else error["msg"]
 
 
 def _cut(word: str | int) -> str | int:

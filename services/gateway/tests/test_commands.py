@@ -125,3 +125,18 @@ async def test_what_cannot_be_understood_is_an_error_and_the_stream_goes_on(clie
     await client.socket.send(text)
     assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
     assert await client.say("ping") == ("pong", {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "why"),
+    [
+        ("query", {}, "data.message: Field required."),
+        ("query", {"message": "Hello", "on_bsy": "enqueue"}, "data.on_bsy: Unknown field."),
+        ("query", {"message": 1}, "data.message: Input should be a valid string."),
+        ("approve", {"approval_id": "x"}, "data.approval_id: Input should be a valid UUID"),
+        ("dance", {}, "types are query, interrupt, approve, deny and ping."),
+    ],
+)
+async def test_a_mistake_is_named(client: Client, kind: str, data: dict[str, object], why: str):
+    await client.socket.send(json.dumps({"type": kind, "data": data}))
+    assert why in (await client.next())[1]["message"]

@@ -130,3 +130,4 @@ async def test_another_method_is_405_and_told_which_are_allowed(client: httpx.As
     answer = await client.request("TRACE", path)
     assert (answer.status_code, answer.json()["error_code"]) == (405, "METHOD_NOT_ALLOWED")
     assert ", ".join(sorted(answer.headers["allow"].split(", "))) == allowed
+    assert answer.json()["detail"] == f"This address does not take TRACE; allowed: {allowed}."

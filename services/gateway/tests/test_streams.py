@@ -251,3 +251,9 @@ async def test_streams_go_on_where_they_were_when_the_reader_of_facts_fails(
 )
 def test_types_are_names_with_stars(types: str | None, name: str, comes: bool):
     assert wanted(types, "*.*")(name) is comes
+
+
+async def test_types_that_match_no_event_are_explained(client: httpx.AsyncClient):
+    answer = await client.get(EVENTS, params={"types": "tool_*"})
+    why = "types: No event type matches tool_*; names begin with their service, like session.tool_*."
+    assert answer.json()["detail"] == why

@@ -70,6 +70,11 @@ def test_a_query_is_refused_while_a_run_is_going() -> None:
     refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again"))
 
 
+def test_who_finds_a_session_busy_hears_of_on_busy() -> None:
+    with pytest.raises(Refusal, match='"on_busy": "enqueue" or "interrupt"'):
+        after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again")
+
+
 def test_a_worker_takes_up_a_requested_run() -> None:
     session = after(CREATED, REQUESTED)
     session.start_run(RUN_ID)

@@ -34,7 +34,7 @@ TOKEN = (
 )
 PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
 FULL = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
-SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": content("*/*")}}
+SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": content("application/octet-stream")}}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
 
@@ -56,7 +56,7 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
     summary="Read a file",
     response_class=Response,
     responses=headed(
-        given("*/*")
+        given("application/octet-stream")
         | documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
         {416: ("Content-Range",)},
     ),

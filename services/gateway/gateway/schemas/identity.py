@@ -1,20 +1,30 @@
 """Accounts and tokens, as clients see them."""
 
+import re
 import unicodedata
 from typing import Annotated
 
 from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
 from contracts.identity.queries import KeysView, TokensView, UserView
 from contracts.samples import TIME, USER
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, EmailStr, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from runtime import clock
 
 from gateway.schemas.shown import Body, Shown, example
+
+USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
 
 
 def _folded(email: str) -> str:
     # Letters that look alike are one, like full-width ones; once more, since folding may leave what can be composed.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
+
+
+def _username(name: str) -> str:
+    if not re.fullmatch(USERNAME, name):
+        raise PydanticCustomError("username", "Use 3 to 50 letters, digits, dots, hyphens or underscores, all ASCII")
+    return name
 
 
 class Registration(Body):
@@ -23,7 +33,7 @@ class Registration(Body):
     model_config = example({name: value for name, value in RegisterUser.sample.items() if name != "user_id"})
 
     email: Annotated[EmailStr, AfterValidator(_folded)]
-    username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{3,50}$")]
+    username: Annotated[str, AfterValidator(_username), WithJsonSchema({"type": "string", "pattern": USERNAME})]
     password: Annotated[str, Field(min_length=8, max_length=1024, repr=False)]
     full_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 

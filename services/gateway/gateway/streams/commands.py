@@ -24,6 +24,7 @@ from gateway.schemas.conversation import NewQuery
 from gateway.streams.spoken import STATUS_CHANGE, status_of
 
 LONGEST_ID = 200
+UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'
 
 type Told = RunView | SessionView | ApprovalView
 
@@ -72,7 +73,7 @@ class Commands:
                     lambda: SpokenDecision.model_validate(data).spoken(self.session_id, "denied")
                 )
             case _:
-                return _error(EdgeCode.VALIDATION_ERROR, 'Send {"type": ..., "data": {...}} with a type that is known.')
+                return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
 
     async def _carried_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
         if self.user.actor.role == "viewer":
@@ -81,8 +82,9 @@ class Commands:
             command = make()
             starts = isinstance(command, SubmitQuery)
             told: Told = await (self.runs.start(command, self.user) if starts else self.user.ask(command))
-        except ValidationError:
-            return _error(EdgeCode.VALIDATION_ERROR, "data: give the fields that the same request over HTTP takes.")
+        except ValidationError as wrong:
+            places = [{**error, "loc": ("message", "data", *error["loc"])} for error in wrong.errors()]
+            return _error(EdgeCode.VALIDATION_ERROR, translation.invalid(places).detail)
         except (Problem, Refusal, Unavailable) as error:
             problem = translation.of(error)
             run = {name: value for name, value in problem.extra.items() if name == "run_id"}

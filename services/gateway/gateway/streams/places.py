@@ -30,8 +30,8 @@ class Place:
         parts = [_NAMED.fullmatch(part) for part in text.split(".")] if len(text) < 1000 else [None]
         seen = {part[1]: int(part[2]) for part in parts if part and part[1] in services}
         if len(services) == 1 or len(seen) != len(parts):
-            error = {"loc": ["query", "after"], "msg": "This is no id of an event of this stream", "type": "event_id"}
-            raise Problem(EdgeCode.VALIDATION_ERROR, "after: This is no id of an event of this stream.", errors=[error])
+            error = {"loc": ["query", "after"], "msg": "Not an event id of this stream", "type": "event_id"}
+            raise Problem(EdgeCode.VALIDATION_ERROR, "after: Not an event id of this stream.", errors=[error])
         return cls(services, dict.fromkeys(services, 0) | seen)
 
     @classmethod

@@ -39,7 +39,7 @@ def wanted(types: str | None, otherwise: str, called: Callable[[str], str] = str
     for pattern in patterns:
         service, dot, _ = pattern.partition(".")
         if (service in KNOWN or not dot) and pattern != "*" and not any(map(_expression(pattern).fullmatch, names)):
-            raise _invalid(f"There is no event {pattern}")
+            raise _invalid(f"No event type matches {pattern}; names begin with their service, like session.tool_*")
     one = re.compile("|".join(_expression(pattern).pattern for pattern in patterns))
     if "*" in patterns:
         return lambda _: True

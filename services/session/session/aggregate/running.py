@@ -46,7 +46,8 @@ class Running(State):
         if self.queue.paused:
             raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
         if self.run and on_busy == "reject":
-            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
+            how = 'Wait for it, or send "on_busy": "enqueue" or "interrupt".'
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}. {how}")
         if self.run:
             self._cancel(self.run.id, "interrupted")
         self.record(requested(query, self.messages + 1))
@@ -143,7 +144,7 @@ class Running(State):
             Refusal: NOTHING_TO_INTERRUPT.
         """
         if self.run is None:
-            raise Refusal(Code.NOTHING_TO_INTERRUPT, "No run is going in the session.")
+            raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
         self._cancel(self.run.id, "interrupted")
         self._go_on()
 

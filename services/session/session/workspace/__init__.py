@@ -247,7 +247,7 @@ def read_part(path: Path, offset: int, length: int, etag: str | None) -> FilePar
 def _part(place: int, offset: int, length: int, etag: str | None) -> FilePart:
     status = os.fstat(place)
     if not stat.S_ISREG(status.st_mode):
-        raise Refusal(Code.NOT_A_FILE, "That is no file.")
+        raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")
     now = _etag(status)
     if etag not in (None, now):
         raise Refusal(Code.FILE_CHANGED, "The file has changed meanwhile.")
