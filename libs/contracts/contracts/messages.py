@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.refusals import Code
 
+type Order = Literal["asc", "desc"]
+
 
 class Message(BaseModel):
     """An immutable value; an unknown field is an error, so a typing slip never passes silently."""
@@ -87,13 +89,18 @@ class Actor(Message):
         return self.role == "admin" or self.user_id == owner
 
 
-class Keyset(Message):
+class Window(Message):
+    """Which part of a list is asked for: at most `limit` items after `skip` others."""
+
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class Keyset(Window):
     """Which part of a long list is asked for: what comes after or before the item with an id, or after `skip` items."""
 
     after: UUID | None = None
     before: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class Page[T](Message):

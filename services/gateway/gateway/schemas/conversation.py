@@ -4,10 +4,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
+from contracts.messages import Order
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.queries import MessageView, RunSummary, RunView, ToolCallView
-from contracts.session.values import OnBusy, Order, RunStatus, ToolStatus, Usage
+from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 

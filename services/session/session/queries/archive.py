@@ -7,7 +7,7 @@ from contracts.session.archives import ArchiveView, GetArchive, ReadArchive
 from contracts.session.workspace import FilePart
 from eventing.handling import Handlers
 
-from session.queries.visible import Context, visible
+from session.queries.tables import Context, visible
 from session.workspace import SUFFIX, read_part
 
 answers = Handlers()

@@ -7,7 +7,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
 from eventing.handling import Handlers
 
-from session.queries.visible import Context, visible
+from session.queries.tables import Context, visible
 from session.workspace import Workspace
 
 answers = Handlers()
