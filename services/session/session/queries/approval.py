@@ -6,7 +6,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.queries.shown import shown
-from session.queries.tables import APPROVALS, Context
+from session.queries.tables import APPROVALS
+from session.tools import Context
 
 COLUMNS = ", ".join(ApprovalView.model_fields)
 LISTED = ", ".join(shown(name) if name == "tool_input" else name for name in ApprovalView.model_fields)

@@ -10,7 +10,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
 from session.queries.shown import PREVIEW, TOOL_USE
-from session.queries.tables import RUNS, TOOL_CALLS, Context, visible
+from session.queries.tables import RUNS, TOOL_CALLS, visible
+from session.tools import Context
 
 MOST_SHOWN = 400
 """Tool calls that a run shows; all are in the list of tool calls."""

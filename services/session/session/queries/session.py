@@ -17,7 +17,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 from runtime.health import Health
 
-from session.queries.tables import SESSIONS, Context, visible
+from session.queries.tables import SESSIONS, visible
+from session.tools import Context
 
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)

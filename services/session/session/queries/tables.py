@@ -4,12 +4,9 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from eventing.database import Row
-from eventing.handling import QueryContext
 from eventing.reading import Table
 
-from session.tools import Tools
-
-type Context = QueryContext[Tools]
+from session.tools import Context
 
 SESSIONS = Table("sessions", Code.SESSION_NOT_FOUND)
 APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)

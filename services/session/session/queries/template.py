@@ -5,7 +5,8 @@ from contracts.session.templates import GetTemplate, ListTemplates, TemplateSumm
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
-from session.queries.tables import TEMPLATES, Context
+from session.queries.tables import TEMPLATES
+from session.tools import Context
 
 USES = "(SELECT coalesce(sum(n), 0)::bigint FROM template_uses WHERE template_id = session_templates.id)"
 SUMMARY = ", ".join(
