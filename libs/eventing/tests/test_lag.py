@@ -1,5 +1,6 @@
 """How far the relay is behind, who holds it back, and what its readiness says."""
 
+import asyncio
 import re
 from contextlib import AbstractAsyncContextManager
 
@@ -128,3 +129,21 @@ async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
     assert len(await messages(js, "EVT_JAR")) == 14
     assert max(under_way[:-1]) <= 100_000 + 31_000
     assert len(under_way) == 4
+
+
+async def test_a_relay_that_hangs_is_replaced(
+    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HUNG", 0.5)
+    hanging, other, stuck = Relay(postgres_store, js, "jar"), Relay(postgres_store, js, "jar"), asyncio.Event()
+
+    async def hang() -> int:
+        stuck.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(hanging, "once", hang)
+    async with running(hanging):
+        await stuck.wait()
+        async with running(other):
+            await append(postgres_store, JarOpened(label="one"))
+            await eventually(lambda: messages(js, "EVT_JAR"))

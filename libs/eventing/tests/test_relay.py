@@ -1,7 +1,6 @@
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
 
-import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
@@ -284,21 +283,3 @@ async def _recorded(store: PostgresStore) -> bool:
     except Exception:  # noqa: BLE001  the server is away
         return False
     return True
-
-
-async def test_a_relay_that_hangs_is_replaced(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "HUNG", 0.5)
-    hanging, stuck = Relay(postgres_store, js, "jar"), asyncio.Event()
-
-    async def hang() -> int:
-        stuck.set()
-        return await asyncio.Future()
-
-    monkeypatch.setattr(hanging, "once", hang)
-    async with running(hanging):
-        await stuck.wait()
-        async with running(relay):
-            await record(postgres_store, JarOpened(label="one"))
-            await eventually(lambda: published(js))
