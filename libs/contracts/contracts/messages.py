@@ -36,9 +36,13 @@ class Query[R](Addressed):
 class Command[R](Addressed):
     """Asks a service to do something. Accepted, it answers `R`; refused, it recorded nothing."""
 
+    outcome_query: ClassVar[type[Query[Any]] | None] = None
+    """The query whose answer is this command's result; None when the handler returns it itself."""
+
     def outcome(self) -> Query[R] | None:
-        """Name the query whose answer is this command's result; None when the handler returns it itself."""
-        return None
+        """Return that query, with the fields that the command has under the same names."""
+        kind = self.outcome_query
+        return kind and kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
 class Event(Addressed):
