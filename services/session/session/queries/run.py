@@ -3,13 +3,14 @@
 from typing import Any
 
 from contracts.messages import Page
+from contracts.preview import PREVIEW
 from contracts.refusals import Code
 from contracts.session.queries import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
-from session.queries.shown import PREVIEW, TOOL_USE
+from session.queries.shown import TOOL_USE
 from session.queries.tables import RUNS, TOOL_CALLS, visible
 from session.tools import Context
 
