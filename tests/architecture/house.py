@@ -134,8 +134,14 @@ def matches(node: ast.AST) -> list[ast.Match]:
 def _message(node: ast.ClassDef, subject: str, service: str) -> Message:
     bases = [re.fullmatch(r"(Command|Query|Event)(?:\[(.*)\])?", _unparsed(base)) for base in node.bases]
     base = next(filter(None, bases), None)
-    has_outcome = any(isinstance(part, ast.FunctionDef) and part.name == "outcome" for part in node.body)
+    has_outcome = any(_says_outcome(part) for part in node.body)
     return Message(node.name, service, subject, base and base[1], (base and base[2]) or "", has_outcome)
+
+
+def _says_outcome(part: ast.stmt) -> bool:
+    if isinstance(part, ast.Assign):
+        return _unparsed(part.targets[0]) == "outcome_query"
+    return isinstance(part, ast.FunctionDef) and part.name == "outcome"
 
 
 def _subject(node: ast.ClassDef) -> str | None:

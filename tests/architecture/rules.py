@@ -27,6 +27,14 @@ PARDONED = {"services/session/session/sandbox/listen.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 
+LEFT_TO_EVENTING = {
+    "puts SQL together": r"noqa:[\w, ]*S608",
+    "pages in SQL": r"\bOFFSET\b|\bLIMIT (?!1\b)",
+    "compares owners": r"\bmay_see\b|[!=]=.*\b(owner|user_id)\b|\b(owner|user_id)\b\S* [!=]=",
+}
+"""What `eventing.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
+
+
 def rule(function: Rule) -> Rule:
     RULES.append(function)
     return function
@@ -102,6 +110,16 @@ def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
     pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", path.read_text())]
     lifted = [str(path.relative_to(root)) for path in pardons]
     return [f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED]
+
+
+@rule
+def reads_and_ownership_are_left_to_the_library(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        for path in service.room("queries") + service.room("handlers"):
+            text, where = path.read_text(), path.relative_to(root)
+            wrong += [f"{where} {what}" for what, pattern in LEFT_TO_EVENTING.items() if re.search(pattern, text)]
+    return wrong
 
 
 @rule

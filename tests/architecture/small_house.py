@@ -36,8 +36,7 @@ class Code(StrEnum):
     COMMANDS: """
 class OpenCart(Command[CartView]):
     subject = "cmd.shop.open_cart"
-
-    def outcome(self) -> GetCart: ...
+    outcome_query = GetCart
 
 
 class Pay(Command[Receipt]):

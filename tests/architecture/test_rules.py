@@ -25,6 +25,8 @@ AGGREGATE, HANDLERS, PROJECTIONS, TOOLS = (
     f"{SHOP}/{room}.py" for room in ("aggregate", "handlers", "projections", "tools")
 )
 
+QUERIES_ROOM = f"{SHOP}/queries.py"
+
 BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.every_service_has_the_same_rooms: [
         (removed(TOOLS), "shop/tools is missing"),
@@ -56,6 +58,14 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.bans_are_lifted_where_the_house_says: [
         (added(TOOLS, "x = now()  # noqa: TID251"), "tools.py lifts a ban"),
         (added(TOOLS, "# ruff: noqa: S101, TID251"), "tools.py lifts a ban"),
+    ],
+    rules.reads_and_ownership_are_left_to_the_library: [
+        (added(QUERIES_ROOM, "# ruff: noqa: S608"), "queries.py puts SQL together"),
+        (added(QUERIES_ROOM, 'PAGE = "SELECT id FROM carts LIMIT $1"'), "queries.py pages in SQL"),
+        (added(QUERIES_ROOM, 'PAGE = "SELECT id FROM carts OFFSET 20"'), "queries.py pages in SQL"),
+        (added(HANDLERS, "mine = work.actor.may_see(cart.user_id)"), "handlers.py compares owners"),
+        (added(HANDLERS, "mine = work.actor.user_id == cart.payer"), "handlers.py compares owners"),
+        (added(QUERIES_ROOM, 'mine = row["user_id"] != me'), "queries.py compares owners"),
     ],
     rules.one_subject_one_class: [
         (changed(COMMANDS, "shop.pay", "shop.open_cart"), "cmd.shop.open_cart is the subject of 2"),

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.refusals import Code
 
+type Order = Literal["asc", "desc"]
+
 
 class Message(BaseModel):
     """An immutable value; an unknown field is an error, so a typing slip never passes silently."""
@@ -34,9 +36,13 @@ class Query[R](Addressed):
 class Command[R](Addressed):
     """Asks a service to do something. Accepted, it answers `R`; refused, it recorded nothing."""
 
+    outcome_query: ClassVar[type[Query[Any]] | None] = None
+    """The query whose answer is this command's result; None when the handler returns it itself."""
+
     def outcome(self) -> Query[R] | None:
-        """Name the query whose answer is this command's result; None when the handler returns it itself."""
-        return None
+        """Return that query, with the fields that the command has under the same names."""
+        kind = self.outcome_query
+        return kind and kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
 class Event(Addressed):
@@ -87,13 +93,18 @@ class Actor(Message):
         return self.role == "admin" or self.user_id == owner
 
 
-class Keyset(Message):
+class Window(Message):
+    """Which part of a list is asked for: at most `limit` items after `skip` others."""
+
+    skip: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=100)
+
+
+class Keyset(Window):
     """Which part of a long list is asked for: what comes after or before the item with an id, or after `skip` items."""
 
     after: UUID | None = None
     before: UUID | None = None
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class Page[T](Message):

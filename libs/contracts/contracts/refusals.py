@@ -60,3 +60,13 @@ class Refusal(Exception):
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.code, self.detail = code, detail
+
+
+def not_found(code: Code, id: object, where: str = "") -> Refusal:  # noqa: A002  the field's name
+    """Return the refusal of something that does not exist for the actor; `code`, X_NOT_FOUND, says what it is."""
+    return Refusal(code, f"There is no {kind_of(code)} {id}{where}.")
+
+
+def kind_of(code: Code) -> str:
+    """Return what a code X_NOT_FOUND is about, in words."""
+    return code.removesuffix("_NOT_FOUND").replace("_", " ").lower()

@@ -5,13 +5,16 @@ from datetime import datetime
 from typing import Any, ClassVar, get_args, get_origin
 from uuid import UUID
 
-from contracts.messages import Event
+from contracts.messages import Actor, Event
+from contracts.refusals import Code
 
 
 class Aggregate[F: Event](ABC):
     """A consistency boundary. A subclass names the union of its facts: `class Session(Aggregate[SessionFact])`."""
 
     facts: ClassVar[dict[str, type[Event]]] = {}
+    missing: ClassVar[Code]
+    """The code X_NOT_FOUND with which one is refused that does not exist for the actor."""
 
     id: UUID
     version: int
@@ -21,6 +24,7 @@ class Aggregate[F: Event](ABC):
         self.id, self.version, self.modified_on = id, 0, None
         self.pending: list[F] = []
         self.commands: set[UUID] = set()
+        self.deleted = False
 
     def __init_subclass__(cls) -> None:
         """Learn the subjects of the facts from the type argument."""
@@ -41,6 +45,10 @@ class Aggregate[F: Event](ABC):
     @abstractmethod
     def owner(self) -> UUID:
         """The user that it belongs to, known from its first fact on: who may follow its facts."""
+
+    def visible_to(self, actor: Actor) -> bool:
+        """Return whether it exists for an actor: for its owner, and for an admin."""
+        return actor.may_see(self.owner)
 
     @abstractmethod
     def apply(self, fact: F) -> None:

@@ -1,21 +1,25 @@
 """What handlers are: plain functions, found by the type of the message they take."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
+from contracts.refusals import Code, Refusal, kind_of, not_found
 from runtime import clock
 from runtime.envelope import Envelope
 
 from eventing.database import Database
 from eventing.locks import Locks
-from eventing.store import AnyAggregate, EventStore, Repeated
+from eventing.store import AnyAggregate, EventStore, Missing, Repeated
 
 PATIENCE = 1.0
+
+
+type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 
 
 class UnitOfWork[T]:
@@ -50,12 +54,56 @@ class UnitOfWork[T]:
             raise Repeated(str(self.envelope.message_id))
         return aggregate
 
+    async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+        """Load an aggregate that exists for the actor. Raises as `load` does, but for Missing.
+
+        Raises:
+            Refusal: as `kind.missing`. What another user alone may see does not exist: nobody learns more than that.
+        """
+        return await self._visible(kind, id, self.load)
+
+    async def read_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+        """Return an aggregate that exists for the actor, for a handler that records nothing: it takes no lock.
+
+        Raises:
+            Refusal: as `kind.missing`.
+        """
+        return await self._visible(kind, id, self.store.load)
+
+    async def load_owned[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+        """Load an aggregate that the actor may change. Raises as `load_visible` does.
+
+        Raises:
+            Refusal: NOT_OWNER; the actor may only see it.
+        """
+        aggregate = await self.load_visible(kind, id)
+        if not self.actor.may_see(aggregate.owner):
+            name = kind_of(kind.missing).capitalize()
+            raise Refusal(Code.NOT_OWNER, f"{name} {id} is public, but only its owner may change it.")
+        return aggregate
+
+    @asynccontextmanager
+    async def change[A: AnyAggregate](self, kind: type[A], id: UUID) -> AsyncGenerator[A]:  # noqa: A002
+        """Load an aggregate as `load_owned` does; save it at the end of the block, unless that raises."""
+        aggregate = await self.load_owned(kind, id)
+        yield aggregate
+        await self.save(aggregate)
+
     async def save(self, *aggregates: AnyAggregate) -> None:
         """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""
         if self._saved:
             raise RuntimeError("a unit of work saves once; give `save` all the aggregates")
         await self.store.save(aggregates, self.envelope)
         self._saved = True
+
+    async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:  # noqa: A002
+        try:
+            aggregate = await load(kind, id)
+        except Missing:
+            aggregate = None
+        if aggregate is None or aggregate.deleted or not aggregate.visible_to(self.actor):
+            raise not_found(kind.missing, id)
+        return aggregate
 
     async def _hold(self, id: UUID) -> None:  # noqa: A002  the field's name
         if id in self._ids:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from contracts.refusals import Code, Refusal
 from eventing import handling
 from eventing.handling import Handlers, UnitOfWork
 from eventing.locks import Locks
@@ -35,6 +36,10 @@ def locks() -> Locks:
 
 def work_on(store: MemoryStore, locks: Locks, envelope: Envelope | None = None) -> UnitOfWork[None]:
     return UnitOfWork(store, envelope or Envelope.begin(), None, locks)
+
+
+def as_actor(user_id: UUID) -> Envelope:
+    return Envelope.begin(actor=Actor(user_id=user_id, role="user"))
 
 
 async def test_a_handler_is_found_by_the_type_of_its_message() -> None:
@@ -91,6 +96,55 @@ async def test_a_second_save_is_a_fault_and_not_taken_for_a_repeated_command(sto
             await work.save(jar)
 
 
+async def test_a_change_is_saved_at_the_end_of_its_block(store: MemoryStore, locks: Locks) -> None:
+    async with work_on(store, locks, as_actor(JAR)) as work, work.change(Jar, JAR) as jar:
+        jar.add("red")
+    assert (await store.load(Jar, JAR)).colours == ["red"]
+
+
+async def test_a_change_that_raises_is_not_saved(store: MemoryStore, locks: Locks) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await _fail_after_a_change(work_on(store, locks, as_actor(JAR)))
+    assert (await store.load(Jar, JAR)).colours == []
+
+
+@pytest.mark.parametrize("id", [JAR, UUID(int=77)])
+async def test_another_owners_aggregate_is_not_found(
+    store: MemoryStore,
+    locks: Locks,
+    id: UUID,  # noqa: A002  the field's name
+) -> None:
+    async with work_on(store, locks, Envelope.begin(actor=ADA)) as work:
+        for load in (work.load_visible, work.read_visible, work.load_owned):
+            with pytest.raises(Refusal, match=f"SESSION_NOT_FOUND: There is no session {id}"):
+                await load(Jar, id)
+
+
+async def test_a_visible_aggregate_of_another_owner_may_not_be_changed(
+    store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def visible(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(Jar, "visible_to", visible)
+    async with work_on(store, locks, Envelope.begin(actor=ADA)) as work:
+        await work.load_visible(Jar, JAR)
+        with pytest.raises(Refusal, match=Code.NOT_OWNER):
+            await work.load_owned(Jar, JAR)
+
+
+async def test_a_deleted_aggregate_is_not_found(
+    store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete(jar: Jar, _fact: object) -> None:
+        jar.deleted = True
+
+    monkeypatch.setattr(Jar, "apply", delete)
+    async with work_on(store, locks, as_actor(JAR)) as work:
+        with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+            await work.load_visible(Jar, JAR)
+
+
 async def test_an_aggregate_that_is_in_work_is_waited_for(store: MemoryStore, locks: Locks) -> None:
     async with asyncio.TaskGroup() as tasks, work_on(store, locks) as first:
         await first.load(Jar, JAR)
@@ -133,3 +187,9 @@ async def test_being_cancelled_lets_go(store: MemoryStore, locks: Locks) -> None
 async def _load(work: UnitOfWork[None], id: UUID) -> None:  # noqa: A002  the field's name
     async with work:
         await work.load(Jar, id)
+
+
+async def _fail_after_a_change(work: UnitOfWork[None]) -> None:
+    async with work, work.change(Jar, JAR) as jar:
+        jar.add("red")
+        raise ZeroDivisionError

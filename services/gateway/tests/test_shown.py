@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from contracts.preview import LARGEST_SHOWN, PREVIEW
 from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, ToolCallEnded, ToolCallStarted
-from gateway.streams.shown import LARGEST_SHOWN, PREVIEW, shown
+from gateway.streams.shown import shown
 
 LONG = "\N{EURO SIGN}" * (LARGEST_SHOWN // 3 + 1)
 SIZE = len(LONG.encode())

@@ -64,6 +64,8 @@ class Family:
 class User(Aggregate[UserFact]):
     """An account. A family that is not in `families` was revoked or never was."""
 
+    missing = Code.USER_NOT_FOUND
+
     role: Role
     password_hash: str
 

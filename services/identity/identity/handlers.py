@@ -87,9 +87,8 @@ async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
 @handles
 async def log_out(command: LogOut, work: Work) -> None:
     """End a family of the actor."""
-    user = await work.load(User, work.actor.user_id)
-    user.log_out(command.family_id)
-    await work.save(user)
+    async with work.change(User, work.actor.user_id) as user:
+        user.log_out(command.family_id)
 
 
 def _hashed(token: RefreshToken, now: datetime) -> RefreshTokenHash:

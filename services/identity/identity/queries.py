@@ -1,11 +1,15 @@
 """What the identity service answers."""
 
 from contracts.identity.queries import CheckIdentity, GetKeys, GetUser, KeysView, UserView
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from eventing.handling import Handlers, QueryContext
+from eventing.reading import Table
 from runtime.health import Health
 
 from identity.tools import Tools
+
+# The account is asked for by whoever has its id: the gateway asks for the one that is logged in.
+USERS = Table("users", Code.USER_NOT_FOUND, readable=None)
 
 answers = Handlers()
 
@@ -15,12 +19,7 @@ type Context = QueryContext[Tools]
 @answers
 async def get_user(query: GetUser, context: Context) -> UserView:
     """Give one account."""
-    row = await context.database.fetchrow(
-        "SELECT id, email, username, full_name, role, is_active, created_at FROM users WHERE id = $1", query.user_id
-    )
-    if row is None:
-        raise Refusal(Code.USER_NOT_FOUND, f"There is no user {query.user_id}.")
-    return UserView(**row)
+    return UserView(**await USERS.fetch(", ".join(UserView.model_fields), query.user_id, context))
 
 
 @answers

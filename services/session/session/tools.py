@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.session.values import Compression
 from eventing.database import Database
+from eventing.handling import QueryContext, UnitOfWork
 from nats.aio.client import Client
 from prometheus_client import Gauge
 from runtime.logging import get_logger
@@ -61,6 +62,10 @@ class Tools:
         """Give what is in that folder, as clients see it."""
         uploads = Uploads(self.workspaces / ".uploads" / str(session_id))
         return Workspace(self.workspace(session_id), uploads, self.rooms)
+
+
+type Work = UnitOfWork[Tools]
+type Context = QueryContext[Tools]
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 from uuid import UUID
 
 import pytest
+from contracts.messages import Order
 from contracts.refusals import Code, Refusal
 from contracts.samples import RUN, SESSION
 from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
 from contracts.session.queries import GetMessage, GetRun, GetToolCall, ListMessages, ListToolCalls
-from contracts.session.values import Block, Order, TextBlock, ToolUseBlock
+from contracts.session.values import Block, TextBlock, ToolUseBlock
 from runtime.clock import new_id
 
 from services.session.tests.desk import Desk

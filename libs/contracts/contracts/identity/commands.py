@@ -13,6 +13,7 @@ class RegisterUser(Command[UserView]):
     """Makes an account with the role `user`. The e-mail address is already case-folded."""
 
     subject = "cmd.identity.register_user"
+    outcome_query = GetUser
     sample = {
         "user_id": USER,
         "email": "ada@example.com",
@@ -26,10 +27,6 @@ class RegisterUser(Command[UserView]):
     username: str
     full_name: str | None = None
     password: str = Field(min_length=8, max_length=1024, repr=False)
-
-    def outcome(self) -> GetUser:
-        """Answer with the account."""
-        return GetUser(user_id=self.user_id)
 
 
 class EnsureAdmin(Command[None]):

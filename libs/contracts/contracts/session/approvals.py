@@ -81,6 +81,7 @@ class DecideApproval(Command[ApprovalView]):
     """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session."""
 
     subject = "cmd.session.decide_approval"
+    outcome_query = GetApproval
     sample = {
         "session_id": SESSION,
         "approval_id": APPROVAL,
@@ -93,10 +94,6 @@ class DecideApproval(Command[ApprovalView]):
     decision: Literal["approved", "denied"]
     message: str = Field(default="", max_length=10_000)
     remember: Remember = "once"
-
-    def outcome(self) -> GetApproval:
-        """Answer with the approval."""
-        return GetApproval(approval_id=self.approval_id)
 
 
 class DeliverDecisions(Command[list[Ruling] | None]):

@@ -52,15 +52,12 @@ class ArchiveSession(Command[ArchiveView]):
     """Closes a session and packs its workspace."""
 
     subject = "cmd.session.archive"
+    outcome_query = GetArchive
     sample = {"session_id": SESSION, "archive_id": ARCHIVE, "compression": "gzip"}
 
     session_id: UUID
     archive_id: UUID
     compression: Compression
-
-    def outcome(self) -> GetArchive:
-        """Answer with the archive."""
-        return GetArchive(session_id=self.session_id)
 
 
 class CompleteArchive(Command[None]):

@@ -19,6 +19,7 @@ class CreateSession(Command[SessionView]):
     """
 
     subject = "cmd.session.create"
+    outcome_query = GetSession
     sample = {
         "session_id": SESSION,
         "name": "My Investigation Session",
@@ -32,25 +33,18 @@ class CreateSession(Command[SessionView]):
     sdk_options: NamedOptions
     template_id: UUID | None = None
 
-    def outcome(self) -> GetSession:
-        """Answer with the session."""
-        return GetSession(session_id=self.session_id)
-
 
 class ChangeSession(Command[SessionView]):
     """Changes what is not None in a session; of the options, those that are named."""
 
     subject = "cmd.session.change"
+    outcome_query = GetSession
     sample = {"session_id": SESSION, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
 
     session_id: UUID
     name: str | None = None
     sdk_options: NamedOptions | None = None
     metadata: dict[str, JsonValue] | None = None
-
-    def outcome(self) -> GetSession:
-        """Answer with the session."""
-        return GetSession(session_id=self.session_id)
 
 
 class SubmitQuery(Command[RunView]):
@@ -61,6 +55,7 @@ class SubmitQuery(Command[RunView]):
     """
 
     subject = "cmd.session.submit_query"
+    outcome_query = GetRun
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
@@ -74,62 +69,46 @@ class SubmitQuery(Command[RunView]):
     message: str
     on_busy: OnBusy = "reject"
 
-    def outcome(self) -> GetRun:
-        """Answer with the run."""
-        return GetRun(session_id=self.session_id, run_id=self.run_id)
-
 
 class CancelRun(Command[RunView]):
     """Ends a run, whether it waits or goes."""
 
     subject = "cmd.session.cancel_run"
+    outcome_query = GetRun
     sample = {"session_id": SESSION, "run_id": RUN}
 
     session_id: UUID
     run_id: UUID
-
-    def outcome(self) -> GetRun:
-        """Answer with the run."""
-        return GetRun(session_id=self.session_id, run_id=self.run_id)
 
 
 class InterruptSession(Command[SessionView]):
     """Ends the run that is going; the next one that waits follows."""
 
     subject = "cmd.session.interrupt"
+    outcome_query = GetSession
     sample = {"session_id": SESSION}
 
     session_id: UUID
-
-    def outcome(self) -> GetSession:
-        """Answer with the session."""
-        return GetSession(session_id=self.session_id)
 
 
 class PauseSession(Command[SessionView]):
     """Lets no further run begin; the one that is going ends as ever."""
 
     subject = "cmd.session.pause"
+    outcome_query = GetSession
     sample = {"session_id": SESSION}
 
     session_id: UUID
-
-    def outcome(self) -> GetSession:
-        """Answer with the session."""
-        return GetSession(session_id=self.session_id)
 
 
 class ResumeSession(Command[SessionView]):
     """Lets runs begin again, those that wait first."""
 
     subject = "cmd.session.resume"
+    outcome_query = GetSession
     sample = {"session_id": SESSION}
 
     session_id: UUID
-
-    def outcome(self) -> GetSession:
-        """Answer with the session."""
-        return GetSession(session_id=self.session_id)
 
 
 class DeleteSession(Command[None]):
@@ -148,14 +127,11 @@ class StartRun(Command[RunSummary]):
     """
 
     subject = "cmd.session.start_run"
+    outcome_query = GetRunSummary
     sample = {"session_id": SESSION, "run_id": RUN}
 
     session_id: UUID
     run_id: UUID
-
-    def outcome(self) -> GetRunSummary:
-        """Answer with how far the run is."""
-        return GetRunSummary(session_id=self.session_id, run_id=self.run_id)
 
 
 class RecordMessage(Command[None]):

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Keyset, Message, Page, Query
+from contracts.messages import Keyset, Message, Order, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
-from contracts.session.values import Mode, Order, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
+from contracts.session.values import Mode, RunStatus, SdkOptions, SessionStatus, ToolStatus, Usage
 
 
 class SessionSummary(Message):

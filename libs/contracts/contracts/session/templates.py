@@ -67,6 +67,7 @@ class CreateTemplate(Command[TemplateView]):
     """Makes a template of the actor's."""
 
     subject = "cmd.session.create_template"
+    outcome_query = GetTemplate
     sample = {"template_id": TEMPLATE, **_SAMPLE}
 
     template_id: UUID
@@ -77,15 +78,12 @@ class CreateTemplate(Command[TemplateView]):
     default_mode: TemplateMode
     is_public: bool
 
-    def outcome(self) -> GetTemplate:
-        """Answer with the template."""
-        return GetTemplate(template_id=self.template_id)
-
 
 class ChangeTemplate(Command[TemplateView]):
     """Changes what is not None in a template; of the options, those that are named."""
 
     subject = "cmd.session.change_template"
+    outcome_query = GetTemplate
     sample = {"template_id": TEMPLATE, "name": "DevOps", "sdk_options": {"max_turns": 5}}
 
     template_id: UUID
@@ -95,10 +93,6 @@ class ChangeTemplate(Command[TemplateView]):
     sdk_options: NamedOptions | None = None
     default_mode: TemplateMode | None = None
     is_public: bool | None = None
-
-    def outcome(self) -> GetTemplate:
-        """Answer with the template."""
-        return GetTemplate(template_id=self.template_id)
 
 
 class DeleteTemplate(Command[None]):

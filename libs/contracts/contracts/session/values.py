@@ -13,7 +13,6 @@ type TemplateMode = Literal["interactive", "non_interactive"]
 type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
-type Order = Literal["asc", "desc"]
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from contracts.messages import Command, Message, Page, Query
+from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
 
 LARGEST_PART = 512 * 1024
@@ -49,15 +49,13 @@ class FileWritten(Message):
     created: bool
 
 
-class ListFiles(Query[FilesPage]):
+class ListFiles(Window, Query[FilesPage]):
     """Asks for all that lies in a workspace, in the order of paths."""
 
     subject = "qry.session.list_files"
     sample = {"session_id": SESSION}
 
     session_id: UUID
-    skip: int = Field(default=0, ge=0)
-    limit: int = Field(default=100, ge=1, le=100)
 
 
 class ReadFile(Query[FilePart]):

@@ -31,6 +31,8 @@ handles, answers = Handlers(), Handlers()
 class Jar(Aggregate[JarFact]):
     """Holds up to 100 marbles."""
 
+    missing = Code.SESSION_NOT_FOUND
+
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.label, self.code = "", ""

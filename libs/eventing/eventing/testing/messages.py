@@ -29,14 +29,11 @@ class OpenJar(Command[JarView]):
     """Puts up an empty jar."""
 
     subject = "cmd.jar.open"
+    outcome_query = GetJar
     sample = {"jar_id": str(JAR), "label": "blue ones"}
 
     jar_id: UUID
     label: str
-
-    def outcome(self) -> GetJar:
-        """Answer with the jar."""
-        return GetJar(jar_id=self.jar_id)
 
 
 class AddMarble(Command[int]):

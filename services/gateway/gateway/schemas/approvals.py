@@ -8,7 +8,7 @@ from contracts.session.approvals import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
 from pydantic import Field
 
-from gateway.schemas.lists import KeysetWindow, PageShown
+from gateway.schemas.lists import KeysetWindow, PageShown, page_example
 from gateway.schemas.shown import Body, Shown, example
 
 
@@ -79,6 +79,4 @@ class Approval(ApprovalView, Shown):
 class ApprovalPage(PageShown[Approval]):
     """Approvals, newest first."""
 
-    model_config = example(
-        {"items": [_APPROVAL], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
-    )
+    model_config = page_example(_APPROVAL)

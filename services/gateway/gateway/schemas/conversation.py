@@ -4,14 +4,15 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
+from contracts.messages import Order
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.commands import SubmitQuery
 from contracts.session.queries import MessageView, RunSummary, RunView, ToolCallView
-from contracts.session.values import OnBusy, Order, RunStatus, ToolStatus, Usage
+from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown
+from gateway.schemas.lists import KeysetWindow, PageShown, page_example
 from gateway.schemas.shown import Body, Money, Shown, example
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
@@ -70,9 +71,7 @@ class ConversationWindow(KeysetWindow):
 class MessagePage(PageShown[MessageView]):
     """Messages, in their order or backwards."""
 
-    model_config = example(
-        {"items": [_MESSAGE], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
-    )
+    model_config = page_example(_MESSAGE)
 
 
 _TOOL_CALL: dict[str, Any] = {
@@ -97,9 +96,7 @@ class ToolCall(ToolCallView, Shown):
 class ToolCallPage(PageShown[ToolCallView]):
     """Tool calls, in their order or backwards."""
 
-    model_config = example(
-        {"items": [_TOOL_CALL], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
-    )
+    model_config = page_example(_TOOL_CALL)
 
 
 class Metrics(Usage, Shown):
@@ -167,9 +164,7 @@ class RunWindow(KeysetWindow):
 class RunPage(PageShown[RunListed]):
     """Runs, newest first."""
 
-    model_config = example(
-        {"items": [_RUN], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
-    )
+    model_config = page_example(_RUN)
 
 
 class TextContent(BaseModel):

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.samples import SESSION
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 
-from gateway.schemas.shown import Shown
+from gateway.schemas.shown import Shown, example
 
 LARGEST_SKIP = 10_000
 """Rows that are skipped are read all the same: further on, lists are read by cursors."""
@@ -115,3 +115,9 @@ class PageShown[T](Shown):
             limit=window.limit,
             links=window.links(request.url.path, page),
         )
+
+
+def page_example(item: dict[str, Any], **more: Any) -> ConfigDict:
+    """Configure a page with an example that holds one item, and what else such a page tells."""
+    links = {"next": None, "prev": None}
+    return example({"items": [item], "total": 1, "skip": 0, "limit": 100, "links": links, **more})

@@ -11,7 +11,7 @@ from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown
+from gateway.schemas.lists import KeysetWindow, PageShown, page_example
 from gateway.schemas.options import Options, at_most, shallow
 from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example, undefaulted
 
@@ -130,6 +130,4 @@ class SessionListed(SessionSummary, Shown):
 class SessionPage(PageShown[SessionListed]):
     """Sessions, newest first."""
 
-    model_config = example(
-        {"items": [_LISTED], "total": 1, "skip": 0, "limit": 100, "links": {"next": None, "prev": None}}
-    )
+    model_config = page_example(_LISTED)

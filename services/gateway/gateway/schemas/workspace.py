@@ -5,7 +5,7 @@ from typing import Any
 from contracts.samples import TIME
 from contracts.session.workspace import FileView
 
-from gateway.schemas.lists import PageShown
+from gateway.schemas.lists import PageShown, page_example
 from gateway.schemas.shown import Shown, example
 
 _FILE: dict[str, Any] = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
@@ -20,15 +20,6 @@ class WorkspaceFile(FileView, Shown):
 class WorkspaceFilePage(PageShown[FileView]):
     """What lies in a workspace, in the order of paths; `truncated` when it holds more than is ever listed."""
 
-    model_config = example(
-        {
-            "items": [_FILE],
-            "total": 1,
-            "skip": 0,
-            "limit": 100,
-            "links": {"next": None, "prev": None},
-            "truncated": False,
-        }
-    )
+    model_config = page_example(_FILE, truncated=False)
 
     truncated: bool = False

@@ -3,10 +3,7 @@
 import json
 from typing import Any
 
-LARGEST_SHOWN = 16 * 1024
-"""Bytes of a value that is shown whole; the REST API has what is larger."""
-PREVIEW = 1000
-"""Characters that are shown of it."""
+from contracts.preview import LARGEST_SHOWN, PREVIEW
 
 VALUES = ("tool_input", "tool_output", "structured_output")
 

@@ -47,13 +47,14 @@ from session.aggregate.state import Phase
 class Session(Aggregate[SessionFact], Running, Approving, Archiving):
     """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
+    missing = Code.SESSION_NOT_FOUND
+
     name: str
     sdk_options: SdkOptions
     """With the values of `env` hidden; they are in `environment`."""
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
-        self.deleted = False
         self.phase: Phase = "open"
         self.archive_id: UUID | None = None
         self.messages = 0

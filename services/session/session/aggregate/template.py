@@ -3,6 +3,8 @@
 from typing import Any, assert_never
 from uuid import UUID
 
+from contracts.messages import Actor
+from contracts.refusals import Code
 from contracts.session.templates import (
     TemplateChanged,
     TemplateCreated,
@@ -16,17 +18,19 @@ from eventing.aggregate import Aggregate
 class SessionTemplate(Aggregate[TemplateFact]):
     """Sessions take their options from it when they are made; what becomes of it later does not touch them."""
 
+    missing = Code.TEMPLATE_NOT_FOUND
+
     now: TemplateCreated | TemplateChanged
     """The fact that says what the template is like now."""
-
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
-        super().__init__(id)
-        self.deleted = False
 
     @property
     def owner(self) -> UUID:
         """Who made it."""
         return self.now.user_id
+
+    def visible_to(self, actor: Actor) -> bool:
+        """Return whether it exists for an actor: a public one does for all."""
+        return self.now.is_public or super().visible_to(actor)
 
     @property
     def sdk_options(self) -> SdkOptions:

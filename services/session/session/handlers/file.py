@@ -9,7 +9,8 @@ from contracts.refusals import Refusal
 from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
 from eventing.handling import Handlers
 
-from session.handlers.loading import Work, look_at_session
+from session.aggregate import Session
+from session.tools import Work
 from session.workspace import Workspace
 
 handles = Handlers()
@@ -42,11 +43,11 @@ async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]
 
     Else another replica has packed or removed them meanwhile, and the change may be lost: it was not made.
     """
-    (await look_at_session(session_id, work)).check_ready()
+    (await work.read_visible(Session, session_id)).check_ready()
     files = work.tools.files(session_id)
     yield files
     try:
-        session = await look_at_session(session_id, work)
+        session = await work.read_visible(Session, session_id)
     except Refusal:
         await work.tools.lasting.do(files.remove)
         raise

@@ -3,7 +3,7 @@
 from contracts.refusals import Code, Refusal
 from contracts.session.values import SdkOptions
 
-from session.handlers.loading import Work
+from session.tools import Work
 
 
 def check_options(options: SdkOptions, work: Work) -> None:

@@ -3,10 +3,9 @@
 from contracts.session.commands import ChangeSession, CreateSession, DeleteSession, PauseSession, ResumeSession
 from eventing.handling import Handlers
 
-from session.aggregate import Session
-from session.handlers.loading import Work, load_session
+from session.aggregate import Session, SessionTemplate
 from session.handlers.options import check_options
-from session.handlers.template import readable
+from session.tools import Work
 
 handles = Handlers()
 
@@ -16,7 +15,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
     """Open a session for the actor."""
     mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
-        template = await readable(command.template_id, work)
+        template = await work.load_visible(SessionTemplate, command.template_id)
         mode, options = command.mode or template.default_mode, template.sdk_options.with_named(options)
     check_options(options, work)
     session = Session(command.session_id)
@@ -27,32 +26,28 @@ async def create_session(command: CreateSession, work: Work) -> None:
 @handles
 async def change_session(command: ChangeSession, work: Work) -> None:
     """Change a session; the next run goes by it."""
-    session = await load_session(command.session_id, work)
-    if command.sdk_options:
-        check_options(command.sdk_options, work)
-    session.change(command.name, command.sdk_options, command.metadata)
-    await work.save(session)
+    async with work.change(Session, command.session_id) as session:
+        if command.sdk_options:
+            check_options(command.sdk_options, work)
+        session.change(command.name, command.sdk_options, command.metadata)
 
 
 @handles
 async def pause_session(command: PauseSession, work: Work) -> None:
     """Let no further run begin."""
-    session = await load_session(command.session_id, work)
-    session.pause()
-    await work.save(session)
+    async with work.change(Session, command.session_id) as session:
+        session.pause()
 
 
 @handles
 async def resume_session(command: ResumeSession, work: Work) -> None:
     """Let runs begin again."""
-    session = await load_session(command.session_id, work)
-    session.resume()
-    await work.save(session)
+    async with work.change(Session, command.session_id) as session:
+        session.resume()
 
 
 @handles
 async def delete_session(command: DeleteSession, work: Work) -> None:
     """End a session for good."""
-    session = await load_session(command.session_id, work)
-    session.delete()
-    await work.save(session)
+    async with work.change(Session, command.session_id) as session:
+        session.delete()

@@ -7,7 +7,8 @@ from contracts.session.archives import ArchiveView, GetArchive, ReadArchive
 from contracts.session.workspace import FilePart
 from eventing.handling import Handlers
 
-from session.queries.visible import Context, visible
+from session.queries.tables import visible
+from session.tools import Context
 from session.workspace import SUFFIX, read_part
 
 answers = Handlers()

@@ -7,7 +7,8 @@ from contracts.refusals import Code, Refusal
 from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
 from eventing.handling import Handlers
 
-from session.queries.visible import Context, visible
+from session.queries.tables import visible
+from session.tools import Context
 from session.workspace import Workspace
 
 answers = Handlers()

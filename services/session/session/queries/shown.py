@@ -1,9 +1,6 @@
 """What of large values a list shows."""
 
-LARGEST_SHOWN = 16 * 1024
-"""Bytes of a value that a list shows; so many of them are below what the bus carries."""
-PREVIEW = 1000
-"""Characters of a value that a list shows of what is larger."""
+from contracts.preview import LARGEST_SHOWN, PREVIEW
 
 
 def shown(column: str) -> str:

@@ -1,0 +1,156 @@
+"""What the queries of services share: one row that the actor may see, and pages of long lists."""
+
+# ruff: noqa: S608
+# Statements are put together here, and only here, from constants of the services; values are always parameters.
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from contracts.messages import Keyset, Message, Order, Page
+from contracts.refusals import Code, Refusal, not_found
+
+from eventing.database import Row
+from eventing.handling import QueryContext
+
+type _Context = QueryContext[Any]
+
+
+class Filters:
+    """Conditions of a WHERE clause; a filter whose value is None is left out."""
+
+    def __init__(self, **equal: object) -> None:
+        self._parts: list[tuple[str, object]] = []
+        for column, value in equal.items():
+            self.add(column + " = {}", value)
+
+    def __and__(self, other: "Filters") -> "Filters":
+        both = Filters()
+        both._parts = self._parts + other._parts
+        return both
+
+    def add(self, condition: str, value: object) -> None:
+        """Add a condition in which `{}` stands for the value."""
+        if value is not None:
+            self._parts.append((condition, value))
+
+    @property
+    def where(self) -> str:
+        """The conditions as SQL, whose parameters are `values`."""
+        numbered = enumerate(self._parts, start=1)
+        return " AND ".join(condition.format(f"${n}") for n, (condition, _) in numbered) or "true"
+
+    @property
+    def values(self) -> list[object]:
+        """The parameters of `where`, in order."""
+        return [value for _, value in self._parts]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a read model. Its rows have an `id`; `key` is the unique column that lists are ordered by.
+
+    A row that does not exist for the actor is refused as `missing`. `readable` says which rows a user may see, `{}`
+    being the user; None if that is decided elsewhere. An admin may see all of them.
+    """
+
+    name: str
+    missing: Code
+    readable: str | None = "user_id = {}"
+    key: str = "id"
+
+    async def fetch(self, columns: str, id: UUID, context: _Context, **within: object) -> Row:  # noqa: A002
+        """Return the row with an id that the actor may see, and whose columns are as in `within`.
+
+        Raises:
+            Refusal: as `missing`. What belongs to another user does not exist: nobody learns more than that.
+        """
+        filters = Filters(id=id, **within)
+        # IS TRUE keeps it from indexes: a planner without statistics might read all rows of a user to find this one.
+        filters.add(f"({self.readable}) IS TRUE", self._user(context))
+        rows = await self._select(columns, filters, context)
+        if not rows:
+            parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
+            raise not_found(self.missing, id, parents)
+        return rows[0]
+
+    async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:
+        """Return those of the ids that are rows which the actor may see."""
+        filters = self.visible(context)
+        filters.add("id = ANY({})", ids)
+        return [row["id"] for row in await self._select("id", filters, context)]
+
+    async def first(
+        self, columns: str, limit: int, filters: Filters, context: _Context, *, skip: int = 0, ascending: bool = True
+    ) -> tuple[list[Row], bool]:
+        """Return the first `limit` rows in the order of the key, after `skip` others, and whether there are more."""
+        order = f"ORDER BY {self.key} {'asc' if ascending else 'desc'} LIMIT {limit + 1:d} OFFSET {skip:d}"
+        rows = await self._select(columns, filters, context, order)
+        return rows[:limit], len(rows) > limit
+
+    def visible(self, context: _Context) -> Filters:
+        """Return the filters for what the actor may see."""
+        filters = Filters()
+        filters.add(self.readable or "true", self._user(context))
+        return filters
+
+    def _user(self, context: _Context) -> UUID | None:
+        return None if self.readable is None or context.actor.role == "admin" else context.actor.user_id
+
+    async def _select(self, columns: str, filters: Filters, context: _Context, order: str = "") -> list[Row]:
+        statement = f"SELECT {columns} FROM {self.name} WHERE {filters.where} {order}"
+        return [dict(row) for row in await context.database.fetch(statement, *filters.values)]
+
+
+@dataclass(frozen=True)
+class Listing[V: Message]:
+    """A long list of rows, each shown as `item`. A filtered list is counted, or summed from a table of `counters`."""
+
+    table: Table
+    columns: str
+    item: Callable[[Row], V]
+    counters: str | None = None
+
+    async def page(
+        self,
+        query: Keyset,
+        context: _Context,
+        filters: Filters,
+        *,
+        within: Filters | None = None,
+        order: Order = "desc",
+        total: int | None = None,
+    ) -> Page[V]:
+        """Return the page that is asked for; `total` is given if it is known without counting.
+
+        A cursor has to be among the rows that the actor may see `within` a parent, not among those that `filters`
+        leave: its item may have changed meanwhile.
+
+        Raises:
+            Refusal: as the table's `missing`; there is no item for the cursor.
+        """
+        visible = self.table.visible(context) & (within or Filters())
+        wanted = visible & filters
+        total = await self._count(wanted, context) if total is None else total
+        backwards = query.before is not None
+        ascending = (order == "asc") != backwards
+        if cursor := query.before or query.after:
+            key = await self._key_of(cursor, visible, context)
+            wanted.add(f"{self.table.key} {'>' if ascending else '<'} {{}}", key)
+        rows, more = await self.table.first(
+            self.columns, query.limit, wanted, context, skip=query.skip, ascending=ascending
+        )
+        return Page(items=[self.item(row) for row in (rows[::-1] if backwards else rows)], total=total, more=more)
+
+    async def _count(self, filters: Filters, context: _Context) -> int:
+        counted = "coalesce(sum(n), 0)::bigint" if self.counters else "count(*)"
+        statement = f"SELECT {counted} FROM {self.counters or self.table.name} WHERE {filters.where}"
+        return await context.database.fetchval(statement, *filters.values)
+
+    async def _key_of(self, cursor: UUID, visible: Filters, context: _Context) -> object:
+        statement = f"SELECT {self.table.key} FROM {self.table.name} WHERE {(visible & Filters(id=cursor)).where}"
+        key = await context.database.fetchval(statement, *visible.values, cursor)
+        if key is None:
+            raise Refusal(self.table.missing, f"There is no item {cursor} in this list to go on from.")
+        return key

@@ -1,0 +1,88 @@
+"""One row that the actor may see, and pages of lists, on a table of jars."""
+
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor, Keyset
+from contracts.refusals import Code, Refusal
+from eventing.database import Database
+from eventing.handling import QueryContext
+from eventing.reading import Filters, Listing, Table
+from eventing.testing.messages import JarView
+from runtime.envelope import Envelope
+
+# The id of a jar plays its owner: the table has no other column of that type.
+JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)")
+ALL_JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
+LISTING = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate)
+
+type Context = QueryContext[None]
+
+
+@pytest.fixture
+async def context(database: Database) -> Context:
+    for number in range(1, 6):
+        await database.execute("INSERT INTO jars VALUES ($1, $2, $3)", UUID(int=number), str(number), number % 2)
+    return as_user(database, 1)
+
+
+def as_user(database: Database, number: int) -> Context:
+    return QueryContext(database, Envelope.begin(actor=Actor(user_id=UUID(int=number), role="user")), None)
+
+
+async def labels(context: Context, query: Keyset, filters: Filters | None = None) -> tuple[list[str], int, bool]:
+    page = await LISTING.page(query, context, filters or Filters())
+    return [jar.label for jar in page.items], page.total, page.more
+
+
+async def test_an_own_row_is_fetched(context: Context) -> None:
+    assert (await JARS.fetch("label", UUID(int=1), context))["label"] == "1"
+
+
+async def test_another_users_row_is_not_found(context: Context) -> None:
+    with pytest.raises(Refusal, match="There is no session 00000000-0000-0000-0000-000000000002"):
+        await JARS.fetch("label", UUID(int=2), context)
+
+
+async def test_an_admin_fetches_every_row(context: Context) -> None:
+    admin = QueryContext(context.database, Envelope.begin(actor=Actor(user_id=UUID(int=1), role="admin")), None)
+    assert (await JARS.fetch("label", UUID(int=2), admin))["label"] == "2"
+
+
+async def test_a_row_of_another_parent_is_not_found(context: Context) -> None:
+    with pytest.raises(Refusal, match="in this marbles"):
+        await JARS.fetch("label", UUID(int=1), context, marbles=0)
+
+
+async def test_only_visible_ids_exist(context: Context) -> None:
+    assert await JARS.existing([UUID(int=1), UUID(int=2), UUID(int=77)], context) == [UUID(int=1)]
+
+
+async def test_a_page_tells_the_total_and_whether_there_is_more(context: Context) -> None:
+    assert await labels(context, Keyset(limit=2)) == (["5", "4"], 5, True)
+
+
+async def test_a_page_goes_on_after_an_item(context: Context) -> None:
+    assert await labels(context, Keyset(limit=2, after=UUID(int=3))) == (["2", "1"], 5, False)
+
+
+async def test_a_page_ends_before_an_item(context: Context) -> None:
+    assert await labels(context, Keyset(limit=2, before=UUID(int=2))) == (["4", "3"], 5, True)
+
+
+async def test_filters_leave_what_matches(context: Context) -> None:
+    assert await labels(context, Keyset(skip=1), Filters(marbles=1)) == (["3", "1"], 3, False)
+
+
+async def test_an_unknown_cursor_is_refused_by_the_table(context: Context) -> None:
+    with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+        await labels(context, Keyset(after=UUID(int=77)))
+
+
+def test_conditions_are_numbered_in_order() -> None:
+    filters = Filters(a=1, left_out=None) & Filters(b=2)
+    assert (filters.where, filters.values) == ("a = $1 AND b = $2", [1, 2])
+
+
+def test_no_condition_leaves_all_rows() -> None:
+    assert Filters(left_out=None).where == "true"

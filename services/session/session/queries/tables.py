@@ -1,0 +1,27 @@
+"""The tables that the session service answers from."""
+
+from uuid import UUID
+
+from contracts.refusals import Code
+from eventing.database import Row
+from eventing.reading import Table
+
+from session.tools import Context
+
+SESSIONS = Table("sessions", Code.SESSION_NOT_FOUND)
+APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)
+TEMPLATES = Table("session_templates", Code.TEMPLATE_NOT_FOUND, readable="(user_id = {} OR is_public)")
+
+# Who may see a session may see what is in it: queries look for the session first, with `visible`.
+RUNS = Table("runs", Code.RUN_NOT_FOUND, readable=None)
+MESSAGES = Table("messages", Code.MESSAGE_NOT_FOUND, readable=None, key="sequence_number")
+TOOL_CALLS = Table("tool_calls", Code.TOOL_CALL_NOT_FOUND, readable=None)
+
+
+async def visible(session_id: UUID, context: Context) -> Row:
+    """Return the row of a session of the actor's, for an admin any.
+
+    Raises:
+        Refusal: SESSION_NOT_FOUND.
+    """
+    return await SESSIONS.fetch("*", session_id, context)
