@@ -115,7 +115,7 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
 def _message(error: Mapping[str, Any]) -> str:
     # Pydantic's own text for it, "Extra inputs are not permitted", does not say what an input is.
     unknown = error["type"] == "extra_forbidden" and error["loc"][0] != "query"
-    return "Unknown field" if unknown else error["msg"]
+    return "Unknown field" if unknown else error["msg"].removeprefix("Value error, ")
 
 
 def _cut(word: str | int) -> str | int:

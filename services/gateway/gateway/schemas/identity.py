@@ -8,7 +8,6 @@ from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
 from contracts.identity.queries import KeysView, TokensView, UserView
 from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
 from runtime import clock
 
 from gateway.schemas.shown import Body, Shown, example
@@ -23,7 +22,7 @@ def _folded(email: str) -> str:
 
 def _username(name: str) -> str:
     if not re.fullmatch(USERNAME, name):
-        raise PydanticCustomError("username", "Use 3 to 50 letters, digits, dots, hyphens or underscores, all ASCII")
+        raise ValueError("Use 3 to 50 letters, digits, dots, hyphens or underscores, all ASCII")
     return name
 
 
