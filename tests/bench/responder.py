@@ -60,6 +60,7 @@ def view(command: CreateSession) -> SessionView:
             "created_at": now,
             "started_at": None,
             "updated_at": now,
+            "metadata": {},
         }
     )
 
