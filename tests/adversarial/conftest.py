@@ -19,7 +19,11 @@ def attacked(request: pytest.FixtureRequest) -> Generator[System]:
     is_root = os.geteuid() == 0
     if request.param == "started by root" and not is_root:
         pytest.skip("the tests do not run as root: the system is started by this account alone")
-    command = ORDINARY if is_root and request.param == "started by another" else [sys.executable, "-m", "onebox"]
+    command = (
+        ORDINARY
+        if is_root and request.param == "started by another"
+        else [sys.executable, "-m", "onebox", "--follow-parent"]
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # As it is by default on most machines, or a little more: agents, which may raise it, exceed it easily.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, soft), hard))

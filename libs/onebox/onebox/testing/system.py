@@ -64,7 +64,7 @@ class System:
     def __init__(
         self,
         environment: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "onebox"),
+        command: Sequence[str] = (sys.executable, "-m", "onebox", "--follow-parent"),
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
         self._folder.chmod(0o755)
