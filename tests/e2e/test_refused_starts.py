@@ -11,11 +11,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 from onebox.children import allowed_environment
-from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.postgres import EmbeddedPostgres
 from onebox.testing.system import System
-from onebox.testing.unrooted import PostgresForTests
+from onebox.testing.unrooted import postgres_in
 
 from tests.e2e.refusing import nats_without_streams, old_nats, old_postgres
 
@@ -50,14 +49,8 @@ def guarded() -> Generator[EmbeddedPostgres]:
     """A real PostgreSQL of the module's own, whose access rules a test may change."""
     with System() as place:  # for a folder that every account can enter
         place.data_dir.mkdir()
-        folder = DataFolder(place.data_dir / "guarded")
-        server = PostgresForTests(folder, options=FORGETFUL)
-        try:
-            server.start()
+        with postgres_in(place.data_dir / "guarded") as server:
             yield server
-        finally:
-            server.stop()
-            folder.close()
 
 
 async def let_in(server: EmbeddedPostgres, rule: str, role: str) -> None:

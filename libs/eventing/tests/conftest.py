@@ -16,11 +16,10 @@ from eventing.testing import eventually
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
-from onebox.testing.unrooted import PostgresForTests
+from onebox.testing.unrooted import postgres_in
 from runtime import bus
 
 
@@ -46,14 +45,8 @@ async def database(databases: Databases) -> AsyncGenerator[Database]:
 @pytest.fixture
 def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
     """Give a PostgreSQL server of the test's own, to stop and to start."""
-    folder = DataFolder(open_folder / "postgres")
-    server = PostgresForTests(folder, options=FORGETFUL)
-    try:
-        server.start()
+    with postgres_in(open_folder / "postgres") as server:
         yield server
-    finally:
-        server.stop()
-        folder.close()
 
 
 @pytest_asyncio.fixture

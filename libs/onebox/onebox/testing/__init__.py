@@ -10,11 +10,11 @@ import pytest_asyncio
 
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.system import System, until
-from onebox.testing.unrooted import PostgresForTests
+from onebox.testing.unrooted import postgres_in
 
 
 @pytest.fixture
@@ -27,14 +27,8 @@ def open_folder() -> Generator[Path]:
 def postgres() -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
     for path in _open_folder():
-        folder = DataFolder(path)
-        server = PostgresForTests(folder, options=FORGETFUL)
-        try:
-            server.start()
+        with postgres_in(path) as server:
             yield server
-        finally:
-            server.stop()
-            folder.close()
 
 
 @pytest.fixture(scope="session")

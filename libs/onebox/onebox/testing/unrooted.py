@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from shlex import join
@@ -12,7 +13,7 @@ from onebox.account import become, find_account, reach
 from onebox.children import end_with_parent
 from onebox.cluster import major_of
 from onebox.folder import DataFolder
-from onebox.postgres import EmbeddedPostgres
+from onebox.postgres import FORGETFUL, EmbeddedPostgres
 from onebox.programs import find_postgres
 
 _SOCKET = "unix_socket_directories="
@@ -24,6 +25,19 @@ class PostgresForTests(EmbeddedPostgres):
     def __init__(self, folder: DataFolder, options: Mapping[str, str] | None = None) -> None:
         bindir = _wrapped(folder) if os.geteuid() == 0 else None
         super().__init__(folder, bindir=bindir, options=options)
+
+
+@contextmanager
+def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
+    """Run a server on a folder while the context is open; it forgets everything in a power cut."""
+    folder = DataFolder(path)
+    server = PostgresForTests(folder, options=FORGETFUL)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        folder.close()
 
 
 def _wrapped(folder: DataFolder) -> Path:
