@@ -163,3 +163,6 @@ class DecisionDelivered(Event):
 
     approval_id: UUID
     run_id: UUID
+
+
+ApprovalFact = ApprovalRequested | ApprovalDecided | DecisionDelivered

@@ -172,3 +172,8 @@ class UnarchiveFailed(Event):
     archive_id: UUID
     error_code: Code
     error_detail: str
+
+
+ArchiveFact = (
+    ArchiveRequested | SessionArchived | ArchiveFailed | UnarchiveRequested | SessionUnarchived | UnarchiveFailed
+)

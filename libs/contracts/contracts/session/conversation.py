@@ -207,3 +207,6 @@ class ToolCallEnded(Event):
     status: Literal["success", "error", "interrupted"]
     tool_output: dict[str, Any] | None
     duration_ms: int | None
+
+
+ConversationFact = MessageRecorded | ToolCallStarted | ToolCallEnded

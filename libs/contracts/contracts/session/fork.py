@@ -74,3 +74,6 @@ class ForkFailed(Event):
 
     error_code: Code
     error_detail: str
+
+
+ForkFact = SessionForked | ForkCompleted | ForkFailed

@@ -282,3 +282,16 @@ class SessionResumed(Event):
 
     subject = "evt.session.resumed"
     sample = {}
+
+
+RunFact = (
+    RunQueued
+    | RunRequested
+    | RunStarted
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | UsageRecorded
+    | SessionPaused
+    | SessionResumed
+)

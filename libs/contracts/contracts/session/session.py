@@ -176,3 +176,6 @@ class SessionDeleted(Event):
     sample = {"user_id": USER}
 
     user_id: UUID
+
+
+LifecycleFact = SessionCreated | SessionChanged | EnvironmentSet | SessionDeleted

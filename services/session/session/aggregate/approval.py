@@ -1,10 +1,18 @@
 """What a Session decides about the tools that its agent may use."""
 
 from datetime import datetime
+from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approval import DecideApproval, DecisionDelivered, RequestApproval
+from contracts.session.approval import (
+    ApprovalDecided,
+    ApprovalFact,
+    ApprovalRequested,
+    DecideApproval,
+    DecisionDelivered,
+    RequestApproval,
+)
 from contracts.session.values import Ruling
 
 from session.aggregate.active_run import Run
@@ -68,3 +76,19 @@ class Approving(State):
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
         return [Ruling(decision=ruling.decision, message=ruling.message) for ruling in decided]
+
+    def apply_approval(self, fact: ApprovalFact) -> None:
+        """Fold one fact of an approval."""
+        run = self._going(fact.run_id)
+        match fact:
+            case ApprovalRequested():
+                run.wait_for(fact)
+            case ApprovalDecided():
+                tool_name = run.settle(fact)
+                self.decided[fact.approval_id] = fact
+                if fact.remember == "session":
+                    self.remembered[tool_name] = Ruling(decision=fact.decision, message=fact.message)
+            case DecisionDelivered():
+                run.hand_over(fact.approval_id)
+            case _:
+                assert_never(fact)

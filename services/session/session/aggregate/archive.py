@@ -1,16 +1,18 @@
-"""What a Session decides about its archive, and about itself as a copy of another one."""
+"""What a Session decides about its archive."""
 
+from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.archive import (
+    ArchiveFact,
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
     SessionUnarchived,
     UnarchiveFailed,
+    UnarchiveRequested,
 )
-from contracts.session.fork import ForkCompleted, ForkFailed
 from contracts.session.values import Compression
 
 from session.aggregate.state import State
@@ -21,16 +23,6 @@ class Archiving(State):
 
     What comes from a worker that was only slow, or is said again, finds the session in another state, and is ignored.
     """
-
-    def complete_fork(self, file_count: int, left_out: int) -> None:
-        """Note that all is copied."""
-        if self.phase == "copying":
-            self.record(ForkCompleted(file_count=file_count, left_out=left_out))
-
-    def fail_fork(self, error_code: Code, error_detail: str) -> None:
-        """Note that there will be no copy."""
-        if self.phase == "copying":
-            self.record(ForkFailed(error_code=error_code, error_detail=error_detail))
 
     def archive(self, archive_id: UUID, compression: Compression) -> None:
         """Close the session, and let its workspace be packed.
@@ -63,3 +55,17 @@ class Archiving(State):
         """Leave the session archived: the archive is still there."""
         if (self.phase, self.archive_id) == ("unpacking", archive_id):
             self.record(UnarchiveFailed(archive_id=archive_id, error_code=error_code, error_detail=error_detail))
+
+    def apply_archive(self, fact: ArchiveFact) -> None:
+        """Fold one fact of the archive."""
+        match fact:
+            case ArchiveRequested():
+                self.phase, self.archive_id = "packing", fact.archive_id
+            case SessionArchived() | UnarchiveFailed():
+                self.phase = "archived"
+            case UnarchiveRequested():
+                self.phase = "unpacking"
+            case ArchiveFailed() | SessionUnarchived():
+                self.phase, self.archive_id = "open", None
+            case _:
+                assert_never(fact)

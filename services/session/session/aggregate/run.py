@@ -1,15 +1,17 @@
 """What a Session decides about its runs: the one that is going, and those that wait."""
 
+from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.archive import UnarchiveRequested
-from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
+    RunFact,
     RunFailed,
     RunQueued,
+    RunRequested,
     RunStarted,
     SessionPaused,
     SessionResumed,
@@ -17,6 +19,7 @@ from contracts.session.run import (
 )
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
+from session.aggregate.active_run import Run
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
 
@@ -66,34 +69,6 @@ class Running(State):
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
-
-    def record_message(self, said: RecordMessage) -> None:
-        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
-
-        Raises:
-            Refusal: RUN_OVER, RUN_TAKEN.
-        """
-        run = self._worked_on(said.run_id, said.attempt)
-        parent = run.tool_calls.get(said.parent_tool_use_id) if said.parent_tool_use_id else None
-        recorded = MessageRecorded(
-            run_id=said.run_id,
-            message_id=said.message_id,
-            sequence_number=self.messages + 1,
-            blocks=said.blocks,
-            model=said.model,
-            parent_tool_call_id=parent,
-        )
-        self.record(recorded)
-        self._record_all(run.calls(said.blocks, parent))
-
-    def record_tool_result(self, result: RecordToolResult) -> None:
-        """Take down how a tool call ended; one that is not under way is ignored.
-
-        Raises:
-            Refusal: RUN_OVER, RUN_TAKEN.
-        """
-        if ended := self._worked_on(result.run_id, result.attempt).returned(result):
-            self.record(ended)
 
     def end_run(
         self,
@@ -183,3 +158,35 @@ class Running(State):
     def _go_on(self) -> None:
         while not self.run and (turn := self.queue.turn(self.messages + 1)):
             self.record(turn)
+
+    def apply_run(self, fact: RunFact) -> None:
+        """Fold one fact of a run, or of the queue."""
+        match fact:
+            case RunQueued():
+                self.queue.join(fact)
+            case RunRequested():
+                self.queue.leave(fact.run_id)
+                self.run = Run(fact.run_id)
+                self._said(fact.sequence_number, fact.message_id)
+            case RunStarted():
+                self._going(fact.run_id).begin(fact.attempt)
+            case RunCompleted() | RunFailed() | RunCancelled():
+                self._ended(fact)
+            case UsageRecorded():
+                del self.unbilled[fact.run_id]
+                self.queue.spent_usd += fact.usage.cost_usd
+            case SessionPaused():
+                self.queue.paused = True
+            case SessionResumed():
+                self.queue.paused = False
+            case _:
+                assert_never(fact)
+
+    def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
+        if self.run and self.run.id == fact.run_id:
+            if self.run.started and fact.usage == Usage():
+                self.unbilled[fact.run_id] = self.run.attempt
+            self.run = None
+        self.queue.leave(fact.run_id)
+        self.queue.spent_usd += fact.usage.cost_usd
+        self.over.add(fact.run_id)

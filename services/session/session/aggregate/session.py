@@ -5,41 +5,25 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session import SessionFact
-from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecisionDelivered
-from contracts.session.archive import (
-    ArchiveFailed,
-    ArchiveRequested,
-    SessionArchived,
-    SessionUnarchived,
-    UnarchiveFailed,
-    UnarchiveRequested,
-)
-from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
-from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
-from contracts.session.run import (
-    RunCancelled,
-    RunCompleted,
-    RunFailed,
-    RunQueued,
-    RunRequested,
-    RunStarted,
-    SessionPaused,
-    SessionResumed,
-    UsageRecorded,
-)
-from contracts.session.session import EnvironmentSet, SessionChanged, SessionCreated, SessionDeleted
-from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
+from contracts.session.approval import ApprovalDecided, ApprovalFact
+from contracts.session.conversation import ConversationFact
+from contracts.session.fork import ForkFact, SessionForked
+from contracts.session.run import RunFact
+from contracts.session.session import EnvironmentSet, LifecycleFact, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, hidden
 from eventing.aggregate import Aggregate
 
 from session.aggregate.active_run import Run
 from session.aggregate.approval import Approving
 from session.aggregate.archive import Archiving
+from session.aggregate.conversation import Conversing
+from session.aggregate.fork import Forking
 from session.aggregate.queue import Queue
 from session.aggregate.run import Running
 from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionFact], Running, Approving, Archiving):
+class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, Archiving):
     """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
     missing = Code.SESSION_NOT_FOUND
@@ -137,21 +121,23 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.allow(sdk_options.max_budget_usd)
 
-    def _said(self, number: int, message_id: UUID) -> None:
-        self.messages = number
-        self.message_ids.append(message_id)
+    def apply(self, fact: SessionFact) -> None:
+        """Fold one fact: each subject folds its own; those of which there are most come first."""
+        if isinstance(fact, ConversationFact):
+            self.apply_conversation(fact)
+        elif isinstance(fact, RunFact):
+            self.apply_run(fact)
+        elif isinstance(fact, ApprovalFact):
+            self.apply_approval(fact)
+        elif isinstance(fact, LifecycleFact):
+            self.apply_lifecycle(fact)
+        elif isinstance(fact, ForkFact):
+            self.apply_fork(fact)
+        else:
+            self.apply_archive(fact)
 
-    def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
-        if self.run and self.run.id == fact.run_id:
-            if self.run.started and fact.usage == Usage():
-                self.unbilled[fact.run_id] = self.run.attempt
-            self.run = None
-        self.queue.leave(fact.run_id)
-        self.queue.spent_usd += fact.usage.cost_usd
-        self.over.add(fact.run_id)
-
-    def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
-        """Fold one fact."""
+    def apply_lifecycle(self, fact: LifecycleFact) -> None:
+        """Fold one fact of the session as a whole."""
         match fact:
             case SessionCreated():
                 self.user_id, self.mode = fact.user_id, fact.mode
@@ -160,52 +146,7 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
                 self._be(fact.name, fact.sdk_options, fact.metadata)
             case EnvironmentSet():
                 self.environment = fact.variables
-            case RunQueued():
-                self.queue.join(fact)
-            case RunRequested():
-                self.queue.leave(fact.run_id)
-                self.run = Run(fact.run_id)
-                self._said(fact.sequence_number, fact.message_id)
-            case RunStarted():
-                self._going(fact.run_id).begin(fact.attempt)
-            case MessageRecorded():
-                self._said(fact.sequence_number, fact.message_id)
-            case ToolCallStarted():
-                self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
-            case ToolCallEnded():
-                self._going(fact.run_id).tool_calls.pop(fact.tool_use_id, None)
-            case ApprovalRequested():
-                self._going(fact.run_id).wait_for(fact)
-            case ApprovalDecided():
-                tool_name = self._going(fact.run_id).settle(fact)
-                self.decided[fact.approval_id] = fact
-                if fact.remember == "session":
-                    self.remembered[tool_name] = Ruling(decision=fact.decision, message=fact.message)
-            case DecisionDelivered():
-                self._going(fact.run_id).hand_over(fact.approval_id)
-            case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(fact)
-            case UsageRecorded():
-                del self.unbilled[fact.run_id]
-                self.queue.spent_usd += fact.usage.cost_usd
-            case SessionPaused():
-                self.queue.paused = True
-            case SessionResumed():
-                self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
-            case SessionForked():
-                self.phase = "copying"
-                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
-            case ForkFailed():
-                self.phase = "broken"
-            case ArchiveRequested():
-                self.phase, self.archive_id = "packing", fact.archive_id
-            case SessionArchived() | UnarchiveFailed():
-                self.phase = "archived"
-            case UnarchiveRequested():
-                self.phase = "unpacking"
-            case ForkCompleted() | ArchiveFailed() | SessionUnarchived():
-                self.phase, self.archive_id = "open", None
             case _:
                 assert_never(fact)

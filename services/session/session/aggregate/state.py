@@ -23,6 +23,7 @@ class State(ABC):
     id: UUID
     user_id: UUID
     messages: int
+    message_ids: list[UUID]
     mode: Mode
     sdk_options: SdkOptions
     phase: Phase
@@ -81,3 +82,7 @@ class State(ABC):
         if run.attempt != attempt:
             raise Refusal(Code.RUN_TAKEN, f"Another worker has run {run_id}.")
         return run
+
+    def _said(self, number: int, message_id: UUID) -> None:
+        self.messages = number
+        self.message_ids.append(message_id)

@@ -1,6 +1,6 @@
 """The read model of templates."""
 
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
@@ -8,18 +8,18 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 
-async def project_template(recorded: Recorded[TemplateFact], db: Connection) -> None:
+async def project_template(fact: TemplateFact, recorded: Recorded[Any], db: Connection) -> None:
     """Write what one fact of a template means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match recorded.fact:
-        case TemplateCreated() as fact:
+    match fact:
+        case TemplateCreated():
             await db.execute(
                 "INSERT INTO session_templates (id, user_id, name, description, category, sdk_options, default_mode, "
                 "is_public, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
                 id, fact.user_id, fact.name, fact.description, fact.category,
                 fact.sdk_options.model_dump(mode="json"), fact.default_mode, fact.is_public, at,
             )  # fmt: skip
-        case TemplateChanged() as fact:
+        case TemplateChanged():
             await db.execute(
                 "UPDATE session_templates SET name = $2, description = $3, category = $4, sdk_options = $5, "
                 "default_mode = $6, is_public = $7, updated_at = $8 WHERE id = $1",
@@ -30,7 +30,7 @@ async def project_template(recorded: Recorded[TemplateFact], db: Connection) -> 
             await db.execute("DELETE FROM template_uses WHERE template_id = $1", id)
             await db.execute("DELETE FROM session_templates WHERE id = $1", id)
         case _:
-            assert_never(recorded.fact)
+            assert_never(fact)
 
 
 async def count_use(template_id: UUID, db: Connection) -> None:

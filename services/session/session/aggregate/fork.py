@@ -1,0 +1,35 @@
+"""What a Session decides about itself as a copy of another one."""
+
+from typing import assert_never
+
+from contracts.refusals import Code
+from contracts.session.fork import ForkCompleted, ForkFact, ForkFailed, SessionForked
+
+from session.aggregate.state import State
+
+
+class Forking(State):
+    """What comes from a worker that was only slow, or is said again, finds a session that is copied, and is ignored."""
+
+    def complete_fork(self, file_count: int, left_out: int) -> None:
+        """Note that all is copied."""
+        if self.phase == "copying":
+            self.record(ForkCompleted(file_count=file_count, left_out=left_out))
+
+    def fail_fork(self, error_code: Code, error_detail: str) -> None:
+        """Note that there will be no copy."""
+        if self.phase == "copying":
+            self.record(ForkFailed(error_code=error_code, error_detail=error_detail))
+
+    def apply_fork(self, fact: ForkFact) -> None:
+        """Fold one fact of the copy."""
+        match fact:
+            case SessionForked():
+                self.phase = "copying"
+                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+            case ForkCompleted():
+                self.phase = "open"
+            case ForkFailed():
+                self.phase = "broken"
+            case _:
+                assert_never(fact)

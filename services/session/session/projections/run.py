@@ -1,0 +1,143 @@
+"""The read model of runs, and what sessions show of them."""
+
+from typing import Any, assert_never
+from uuid import UUID
+
+from contracts.refusals import Code
+from contracts.session.run import (
+    RunCancelled,
+    RunCompleted,
+    RunFact,
+    RunFailed,
+    RunQueued,
+    RunRequested,
+    RunStarted,
+    SessionPaused,
+    SessionResumed,
+    UsageRecorded,
+)
+from contracts.session.values import CancelReason
+from eventing.database import Connection
+from eventing.recording import Recorded
+
+CANCELLED: dict[CancelReason, str] = {
+    "requested": "The run was cancelled.",
+    "interrupted": "The run was interrupted.",
+    "session_deleted": "The session was deleted.",
+}
+RESUME = """
+    UPDATE sessions SET updated_at = $2, status = CASE
+        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
+        WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
+        THEN 'processing' WHEN started_at IS NULL THEN 'created'
+        WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
+    WHERE id = $1"""
+RUN_OVER = """
+    UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
+    WHERE id = $1 AND status <> 'paused'"""
+
+# Whose agent may add to the conversation. Nobody's, once a run was ended by others than its worker.
+TAKE_UP = """
+    INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
+    ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
+TAKE_AWAY = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
+
+
+async def project_run(fact: RunFact, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one fact of a run, or of the queue, means for those who read."""
+    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    match fact:
+        case RunQueued():
+            await db.execute(
+                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
+                fact.run_id, id, fact.message, at,
+            )  # fmt: skip
+        case RunRequested():
+            await _request(fact, recorded, db)
+        case RunStarted():
+            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", fact.run_id, fact.attempt)
+            await db.execute(TAKE_UP, id, fact.run_id, fact.attempt)
+            await go_on_or_wait(id, fact.run_id, db)
+            await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case RunCompleted() | RunFailed() | RunCancelled():
+            await _end(fact, recorded, db)
+        case UsageRecorded():
+            await _charge(fact, recorded, db)
+        case SessionPaused():
+            await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
+        case SessionResumed():
+            await db.execute(RESUME, id, at)
+        case _:
+            assert_never(fact)
+
+
+async def go_on_or_wait(session_id: UUID, run_id: UUID, db: Connection) -> None:
+    """Show whether the run, and so its session, waits for an approval, or goes on."""
+    waits = await db.fetchval(
+        "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", session_id
+    )
+    await db.execute("UPDATE runs SET status = $2 WHERE id = $1", run_id, "waiting_approval" if waits else "running")
+    await db.execute(
+        "UPDATE sessions SET status = $2 WHERE id = $1 AND status <> 'paused'",
+        session_id, "waiting" if waits else "processing",
+    )  # fmt: skip
+
+
+async def _request(fact: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
+    await db.execute(
+        "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
+        "VALUES ($1, $2, $3, 'queued', $4, $4) "
+        "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
+        fact.run_id, recorded.id, fact.message, recorded.at,
+    )  # fmt: skip
+    await db.execute(
+        "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
+        "VALUES ($1, $2, $3, $4, 'user', $5, $6)",
+        recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": fact.message}, recorded.at,
+    )  # fmt: skip
+    await db.execute(
+        "UPDATE sessions SET status = 'processing', total_messages = $2, updated_at = $3 WHERE id = $1",
+        recorded.id, fact.sequence_number, recorded.at,
+    )  # fmt: skip
+
+
+async def _end(fact: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
+    status, code, detail = _outcome(fact)
+    requested = await db.fetchval(
+        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
+        "WHERE id = $1 RETURNING requested_at IS NOT NULL",
+        fact.run_id, status, code, detail, recorded.at,
+        fact.structured_output if isinstance(fact, RunCompleted) else None,
+    )  # fmt: skip
+    if requested:  # one that ends while it waits leaves the session as it is
+        await db.execute(RUN_OVER, recorded.id)
+    if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
+        await db.execute(TAKE_AWAY, recorded.id, fact.run_id)
+    await _charge(fact, recorded, db)
+
+
+async def _charge(
+    fact: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
+) -> None:
+    usage = fact.usage
+    await db.execute(
+        "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
+        fact.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
+    )  # fmt: skip
+    await db.execute(
+        "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
+        "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
+        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
+    )  # fmt: skip
+
+
+def _outcome(fact: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:
+    match fact:
+        case RunCompleted():
+            return "completed", None, None
+        case RunFailed():
+            return "failed", fact.error_code, fact.error_detail
+        case RunCancelled():
+            return "cancelled", Code.RUN_CANCELLED, CANCELLED[fact.reason]
+        case _:
+            assert_never(fact)
