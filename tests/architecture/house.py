@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 ROOT = Path(__file__).parents[2]
 PREFIXES = {"Command": "cmd", "Query": "qry", "Event": "evt"}
@@ -54,11 +55,11 @@ class Handler:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A class `X(Aggregate[Facts])`."""
+    """A class `X(Aggregate[Facts])`, and the methods `apply…` of its room: its own, and those of its bases."""
 
     name: str
     facts: frozenset[str]
-    fold: ast.FunctionDef | None
+    folds: list[ast.FunctionDef]
 
 
 def members(root: Path) -> list[Member]:
@@ -105,13 +106,11 @@ def handlers(service: Member) -> list[Handler]:
 
 def aggregates(root: Path, service: Member) -> list[Aggregate]:
     unions = _unions(root / "libs/contracts/contracts" / service.package)
-    found: list[Aggregate] = []
-    for path in service.room("aggregate"):
-        for node in parse(path).body:
-            if isinstance(node, ast.ClassDef) and (facts := _type_argument(node, "Aggregate")):
-                fold = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "apply"), None)
-                found.append(Aggregate(node.name, frozenset(unions.get(facts, {facts})), fold))
-    return found
+    classes = [n for path in service.room("aggregate") for n in parse(path).body if isinstance(n, ast.ClassDef)]
+    methods = [part for node in classes for part in node.body if isinstance(part, ast.FunctionDef)]
+    folds = [method for method in methods if method.name.startswith("apply")]
+    found = [(node.name, facts) for node in classes if (facts := _type_argument(node, "Aggregate"))]
+    return [Aggregate(name, frozenset(_members(facts, unions)), folds) for name, facts in found]
 
 
 def cases(match: ast.Match) -> set[str]:
@@ -129,6 +128,25 @@ def is_exhaustive(match: ast.Match) -> bool:
 
 def matches(node: ast.AST) -> list[ast.Match]:
     return [part for part in ast.walk(node) if isinstance(part, ast.Match)]
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    yield from (n for n in ast.walk(parse(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def nesting(node: ast.AST) -> int:
+    """How deep branches, loops and `try` lie in each other; an `elif` lies beside its `if`, `with` does not branch."""
+    deepest = 0
+    for field, value in ast.iter_fields(node):
+        parts = cast(list[Any], value if isinstance(value, list) else [value])
+        for part in (part for part in parts if isinstance(part, ast.AST) and not isinstance(part, _OTHERS)):
+            is_elif = isinstance(node, ast.If) and field == "orelse" and len(parts) == 1 and isinstance(part, ast.If)
+            deepest = max(deepest, nesting(part) + (isinstance(part, _NESTING) and not is_elif))
+    return deepest
+
+
+_NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
+_OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 def _message(node: ast.ClassDef, subject: str, service: str) -> Message:
@@ -157,8 +175,16 @@ def _type_argument(node: ast.ClassDef, generic: str) -> str | None:
 
 
 def _unions(package: Path) -> dict[str, set[str]]:
-    aliases = [node for path in package.rglob("*.py") for node in parse(path).body if isinstance(node, ast.TypeAlias)]
-    return {alias.name.id: set(_unparsed(alias.value).split(" | ")) for alias in aliases}
+    """The aliases of a package that are unions, also the plain ones, which `isinstance` takes."""
+    nodes = [node for path in package.rglob("*.py") for node in parse(path).body]
+    pairs = [(_unparsed(node.name), node.value) for node in nodes if isinstance(node, ast.TypeAlias)]
+    pairs += [(_unparsed(node.targets[0]), node.value) for node in nodes if isinstance(node, ast.Assign)]
+    return {name: set(_unparsed(value).split(" | ")) for name, value in pairs if isinstance(value, ast.BinOp)}
+
+
+def _members(name: str, unions: dict[str, set[str]]) -> set[str]:
+    """The classes of a union, also of those that it is made of."""
+    return set[str]().union(*(_members(part, unions) for part in unions[name])) if name in unions else {name}
 
 
 def _unparsed(node: ast.AST | None) -> str:

@@ -53,7 +53,12 @@ class CartPaid(Event):
     subject = "evt.shop.cart_paid"
 
 
-type CartFact = CartOpened | CartPaid
+class CartRefunded(Event):
+    subject = "evt.shop.cart_refunded"
+
+
+PaymentFact = CartPaid | CartRefunded
+type CartFact = CartOpened | PaymentFact
 """,
     QUERIES: """
 class GetCart(Query[CartView]):
@@ -61,20 +66,32 @@ class GetCart(Query[CartView]):
 """,
     f"{SHOP}/app.py": 'service = Service(name="shop")',
     f"{SHOP}/aggregate.py": """
-class Cart(Aggregate[CartFact]):
+class Paying:
+    def apply_payment(self, fact: PaymentFact) -> None:
+        match fact:
+            case CartPaid():
+                self.open = False
+            case CartRefunded():
+                self.open = True
+            case _:
+                assert_never(fact)
+
+
+class Cart(Aggregate[CartFact], Paying):
     def apply(self, fact: CartFact) -> None:
+        if isinstance(fact, PaymentFact):
+            self.apply_payment(fact)
+            return
         match fact:
             case CartOpened():
                 self.open = True
-            case CartPaid():
-                self.open = False
             case _:
                 assert_never(fact)
 """,
     f"{SHOP}/projections.py": """
 async def project(recorded: Recorded[CartFact], db: Connection) -> None:
     match recorded.fact:
-        case CartOpened() | CartPaid():
+        case CartOpened() | CartPaid() | CartRefunded():
             pass
         case _:
             assert_never(recorded.fact)

@@ -131,10 +131,9 @@ class Agent:
                 self._cell,
                 begun=begun,
                 confined=confined,
-                permit=self._permit,
-                complain=self._complain,
                 default_model=next(iter(limits.models), None),
             )
+            wanted = replace(wanted, can_use_tool=self._permit, stderr=self._complain)
             self._frames = Frames(wanted, self._transcript, self._cell.config / PROJECTS, limits, self._give_up)
             self._client = ClaudeSDKClient(wanted, self._frames)
             try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from claude_agent_sdk import CanUseTool, ClaudeAgentOptions
+from claude_agent_sdk import ClaudeAgentOptions
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
 from pydantic import JsonValue
@@ -69,28 +69,22 @@ class Limits:
 
 
 def options(
-    spec: AgentSpec,
-    cell: Cell,
-    *,
-    begun: bool,
-    confined: bool,
-    permit: CanUseTool,
-    complain: Callable[[str], None],
-    default_model: str | None = None,
+    spec: AgentSpec, cell: Cell, *, begun: bool, confined: bool, default_model: str | None = None
 ) -> ClaudeAgentOptions:
-    """Give the SDK's options for an agent in `cell` that begins the conversation, or takes it up if it has `begun`."""
+    """Return the SDK's options for an agent in `cell` that begins the conversation, or continues one that has `begun`.
+
+    The caller adds its callbacks, `can_use_tool` and `stderr`.
+    """
     wanted = spec.options
     return ClaudeAgentOptions(
         resume=str(spec.session_id) if begun else None,
         session_id=None if begun else str(spec.session_id),
         cwd=spec.workspace,
         cli_path=cell.entrance,
-        stderr=complain,
         include_partial_messages=True,
         verbatim_prompts=True,
         setting_sources=[],
         strict_mcp_config=True,
-        can_use_tool=permit,
         tools=TOOLS if confined else [],
         settings=_rules(wanted, cell),
         system_prompt=_system_prompt(wanted.system_prompt, cell),
@@ -100,12 +94,12 @@ def options(
         output_format=_form(wanted.output_format),
         max_turns=wanted.max_turns,
         max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
-        # As arguments: given as options, the SDK warns at each start that `permit` is not asked about them.
+        # As arguments: given as options, the SDK warns at each start that `can_use_tool` is not asked about them.
         extra_args={
             "permission-mode": wanted.permission_mode if confined else "default",
             # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
             "system-prompt-snapshot": "off",
-            # What the SDK adds for a session store and for `permit` where it starts the process itself.
+            # What the SDK adds for a session store and for `can_use_tool` where it starts the process itself.
             "session-mirror": None,
             "permission-prompt-tool": "stdio",
         },

@@ -45,17 +45,21 @@ def walk(top: int, *, whole: bool = False) -> Generator[Entry]:
     stack: list[Level] = [(top, (), _names(top, whole))]
     try:
         while stack:
-            within, steps, names = stack[-1]
-            name = next(names, None)
-            if name is None:
-                _leave(stack)
-            elif entry := _look(within, (*steps, name)):
-                yield entry
-                if stat.S_ISDIR(entry.status.st_mode):
-                    _enter(entry, stack, whole)
+            yield from _step(stack, whole)
     finally:
         while stack:
             _leave(stack)
+
+
+def _step(stack: list[Level], whole: bool) -> Generator[Entry]:
+    within, steps, names = stack[-1]
+    name = next(names, None)
+    if name is None:
+        _leave(stack)
+    elif entry := _look(within, (*steps, name)):
+        yield entry
+        if stat.S_ISDIR(entry.status.st_mode):
+            _enter(entry, stack, whole)
 
 
 def _look(within: int, steps: tuple[str, ...]) -> Entry | None:
