@@ -17,7 +17,8 @@ from runtime.clock import now
 from session.agent.decisions import Decisions
 from session.reactions import approval as approvals
 from session.reactions.approval import Asking
-from session.reactions.time_limit import TimeLimit
+from session.reactions.cancellation import Cancellation
+from session.reactions.deadline import Deadline
 
 ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Bash", input={})
@@ -97,8 +98,8 @@ class Service:
             return None
         return [self.delivered for _ in command.approval_ids]
 
-    def asking(self, limit: TimeLimit, attempt: int = 1) -> Asking:
-        asking = Asking(cast(Any, self), run(attempt), limit)
+    def asking(self, cancellation: Cancellation, attempt: int = 1) -> Asking:
+        asking = Asking(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
         asking.recorded([CALL])
         return asking
 
@@ -107,16 +108,9 @@ async def nothing() -> None:
     """Let what goes on go on."""
 
 
-def limited(seconds: float, ended: asyncio.Event) -> TimeLimit:
-    async def end() -> None:
-        ended.set()
-
-    return TimeLimit(seconds, end)
-
-
 async def asked(service: Service) -> Ruling:
-    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit:
-        return await service.asking(limit).ask("toolu_1", "Bash", {"command": "ls"})
+    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+        return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
 
 
 async def test_what_is_settled_already_is_not_waited_for() -> None:
@@ -146,23 +140,21 @@ async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
     assert isinstance(service.sent[-1], DeliverDecisions)
 
 
-async def test_a_worker_that_lost_the_run_is_ended() -> None:
+async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
-    ended = asyncio.Event()
-    async with asyncio.timeout(10), limited(1000, ended) as limit:
-        asking = service.asking(limit)
+    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         with pytest.raises(Refusal):
-            await asking.ask("toolu_1", "Bash", {})
-        await ended.wait()
-    assert (asking.refusal and asking.refusal.code, limit.expired) == (Code.RUN_TAKEN, False)
+            await service.asking(cancellation).ask("toolu_1", "Bash", {})
+    assert cancellation.refusal
+    assert cancellation.refusal.code is Code.RUN_TAKEN
 
 
 async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
     decided = approval(status="denied")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
-    async with TimeLimit(1000, nothing) as limit:
-        prompt = await service.asking(limit, attempt=2).continuation()
+    async with Cancellation(nothing) as cancellation:
+        prompt = await service.asking(cancellation, attempt=2).continuation()
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
@@ -175,8 +167,8 @@ async def test_a_ruling_whose_answer_got_lost_is_asked_for_again() -> None:
 
 async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
-    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit, asyncio.TaskGroup() as tasks:
-        asking = Asking(cast(Any, service), run(), limit)
+    async with asyncio.timeout(10), Cancellation(nothing) as cancellation, asyncio.TaskGroup() as tasks:
+        asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
         asks = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
         asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
@@ -187,8 +179,8 @@ async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
 
 async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
-    async with asyncio.timeout(10), TimeLimit(1000, nothing) as limit:
-        asking = Service([approval(status="denied")]).asking(limit)
+    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+        asking = Service([approval(status="denied")]).asking(cancellation)
         assert await asking.ask("toolu_9", "Bash", {}) == DENIED
 
 
@@ -196,39 +188,6 @@ async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:
     service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await asked(service)
-
-
-async def test_time_stands_still_while_people_are_waited_for() -> None:
-    ended = asyncio.Event()
-    async with limited(0.05, ended) as limit:
-        with limit.standing(), limit.standing():
-            await asyncio.sleep(0.2)
-        assert (limit.expired, ended.is_set()) == (False, False)
-
-
-async def test_time_goes_on_when_nobody_is_waited_for_any_more() -> None:
-    ended = asyncio.Event()
-    async with asyncio.timeout(10), limited(0.05, ended) as limit:
-        with limit.standing():
-            pass
-        await ended.wait()
-    assert limit.expired
-
-
-async def test_a_limit_can_be_ended_also_while_it_stands() -> None:
-    ended = asyncio.Event()
-    async with asyncio.timeout(10), limited(1000, ended) as limit:
-        with limit.standing(), limit.standing():
-            limit.end()
-            await ended.wait()
-
-
-async def test_a_limit_that_was_left_ends_nothing() -> None:
-    ended = asyncio.Event()
-    async with limited(0.01, ended):
-        pass
-    await asyncio.sleep(0.05)
-    assert not ended.is_set()
 
 
 async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:

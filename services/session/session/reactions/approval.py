@@ -23,7 +23,8 @@ from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
 
-from session.reactions.time_limit import TimeLimit
+from session.reactions.cancellation import Cancellation
+from session.reactions.deadline import Deadline
 from session.tools import Tools
 
 log = get_logger()
@@ -52,11 +53,12 @@ async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[
 
 
 class Asking:
-    """Asks for one worker of a run. Once it is refused, the worker has lost the run: `refusal` says why."""
+    """Asks for one worker of a run. Once it is refused, the worker has lost the run, and its agent is cancelled."""
 
-    def __init__(self, reaction: Reaction[Tools], run: RunSummary, limit: TimeLimit) -> None:
-        self.reaction, self.run, self.limit = reaction, run, limit
-        self.refusal: Refusal | None = None
+    def __init__(
+        self, reaction: Reaction[Tools], run: RunSummary, deadline: Deadline, cancellation: Cancellation
+    ) -> None:
+        self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
         self._calls, self._grown, self._open = set[str](), asyncio.Event(), 0
 
     @property
@@ -73,7 +75,7 @@ class Asking:
         """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
 
         Raises:
-            Refusal: the run is over, or another worker has it; the time is over too then.
+            Refusal: the run is over, or another worker has it; the agent is cancelled for that.
         """
         await self._until_recorded(tool_use_id)
         approval_id = clock.new_id()
@@ -93,8 +95,7 @@ class Asking:
         try:
             ruling = await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
         except Refusal as refusal:
-            self.refusal = refusal
-            self.limit.end()
+            self.cancellation.request(refusal)
             raise
         self._open -= 1
         return ruling
@@ -124,7 +125,7 @@ class Asking:
         deliver = DeliverDecisions(
             session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
         )
-        with self.limit.standing():
+        with self.deadline.paused():
             while True:
                 for approval_id in approval_ids:
                     await self._decided(approval_id)

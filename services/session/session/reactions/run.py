@@ -19,8 +19,9 @@ from runtime.logging import get_logger
 from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
 from session.aggregate.queue import NO_MONEY_LEFT
 from session.reactions.approval import Asking
+from session.reactions.cancellation import Cancellation
+from session.reactions.deadline import Deadline
 from session.reactions.session import forget
-from session.reactions.time_limit import TimeLimit
 from session.tools import Tools
 from session.workspace import NotStored, stored
 
@@ -96,15 +97,17 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
     spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, money)
     seconds = session.sdk_options.timeout_seconds
-    limit = TimeLimit(seconds, lambda: agents.close(session_id, run_id))
-    asking = Asking(reaction, run, limit)
-    async with limit:
-        finished = await _converse(spec, recorded, asking)
+    cancellation = Cancellation(lambda: agents.close(session_id, run_id))
+    deadline = Deadline(seconds, cancellation.request)
+    asking = Asking(reaction, run, deadline, cancellation)
+    async with cancellation:
+        with deadline:
+            finished = await _converse(spec, recorded, asking)
     if asking.tools_used:
         reaction.tools.files(session_id).changed()
-    if asking.refusal and asking.refusal.code not in OVER:
-        raise asking.refusal
-    if limit.expired:
+    if cancellation.refusal and cancellation.refusal.code not in OVER:
+        raise cancellation.refusal
+    if deadline.expired:
         detail = f"The run took longer than {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
     await reaction.send(_ending(run, finished))
@@ -139,13 +142,13 @@ async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Aski
         async for telling in told:
             if isinstance(telling, Finished):
                 return telling
-            # A worker that has lost its run ends its agent; what that still has to tell is what it used.
-            if not asking.limit.over and not await _recorded(asked, telling, asking):
-                asking.limit.end()
+            # A worker that has lost its run cancels its agent; what that still has to tell is what it used.
+            if not asking.cancellation.requested:
+                await _record(asked, telling, asking)
     raise AssertionError("a turn ends with what it used")
 
 
-async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, asking: Asking) -> bool:
+async def _record(asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, asking: Asking) -> None:
     run, reaction = asking.run, asking.reaction
     whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
@@ -173,9 +176,8 @@ async def _recorded(asked: Recorded[RunRequested], telling: Said | ToolReturned 
                 )
             case Delta(text):
                 await reaction.tools.deltas.tell(asked.owner, run.session_id, run.id, text)
-    except Refusal:
-        return False
-    return True
+    except Refusal as refusal:
+        asking.cancellation.request(refusal)
 
 
 def _ending(run: RunSummary, finished: Finished) -> EndRun:

@@ -1,0 +1,51 @@
+"""The time that a run may take."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Self
+
+
+class Deadline:
+    """Calls `on_expiry` when so many seconds are over. The clock is stopped while people are waited for."""
+
+    def __init__(self, seconds: float, on_expiry: Callable[[], None]) -> None:
+        self.expired = False
+        self._left, self._on_expiry, self._pauses = seconds, on_expiry, 0
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        self._pauses += 1  # for good: a pause that ends later starts nothing any more
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Do not count the time until leaving."""
+        self._stop()
+        self._pauses += 1
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if not self._pauses:
+                self._start()
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + self._left
+        self._timer = loop.call_at(self._due, self._expire)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._left = max(0.0, self._due - asyncio.get_running_loop().time())
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._on_expiry()
