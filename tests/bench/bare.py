@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Self
 
 from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
@@ -23,15 +24,8 @@ class BareAgent:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
         self._cell = sandbox.cell(spec.workspace, variables(self._token, spec.options, Limits()))
-        wanted = options(
-            spec,
-            self._cell,
-            begun=False,
-            confined=sandbox.bwrap is not None,
-            permit=_permit,
-            complain=lambda _: None,
-        )
-        self._client = ClaudeSDKClient(wanted)
+        wanted = options(spec, self._cell, begun=False, confined=sandbox.bwrap is not None)
+        self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
         self._started = False
 
     @classmethod
@@ -63,6 +57,10 @@ class BareAgent:
             self._cell.kill()
             await self._client.disconnect()
         self._cell.remove()
+
+
+def _drop(_line: str) -> None:
+    """Take no notice of what the agent complains about."""
 
 
 async def _permit(_name: str, _given: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultAllow:

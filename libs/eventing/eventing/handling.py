@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
@@ -19,14 +19,23 @@ from eventing.store import AnyAggregate, EventStore, Missing, Repeated
 PATIENCE = 1.0
 
 
+class Ask(Protocol):
+    """Answers a query of the service that a message came to."""
+
+    async def __call__[R](self, query: Query[R], envelope: Envelope) -> R:
+        """Return the answer."""
+        ...
+
+
 type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 
 
 class UnitOfWork[T]:
     """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
 
-    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks) -> None:
+    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks, ask: "Ask") -> None:
         self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
+        self._ask = ask
         self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
         self._saved = False
 
@@ -40,6 +49,14 @@ class UnitOfWork[T]:
     def actor(self) -> Actor:
         """On whose behalf; a message that needs one and has none is a fault of the sender."""
         return _required(self.envelope)
+
+    async def ask[R](self, query: Query[R]) -> R:
+        """Return what this service answers the actor to a query, from its read models as they were last committed.
+
+        Raises:
+            Refusal: what is asked for does not exist for the actor.
+        """
+        return await self._ask(query, self.envelope)
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
         """Load an aggregate; inside this process nobody else works on it until this unit of work ends.

@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Query
 from contracts.refusals import Code, Refusal
 from eventing import handling
 from eventing.handling import Handlers, UnitOfWork
@@ -12,7 +12,7 @@ from eventing.memory import MemoryStore
 from eventing.store import Repeated
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, AddMarble, JarOpened, OpenJar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from runtime.envelope import Envelope
 
 OTHER = UUID(int=2)
@@ -35,11 +35,21 @@ def locks() -> Locks:
 
 
 def work_on(store: MemoryStore, locks: Locks, envelope: Envelope | None = None) -> UnitOfWork[None]:
-    return UnitOfWork(store, envelope or Envelope.begin(), None, locks)
+    return UnitOfWork(store, envelope or Envelope.begin(), None, locks, asked)
+
+
+async def asked(query: Query[Any], envelope: Envelope) -> Any:
+    return query, envelope
 
 
 def as_actor(user_id: UUID) -> Envelope:
     return Envelope.begin(actor=Actor(user_id=user_id, role="user"))
+
+
+async def test_a_handler_asks_for_its_own_actor(store: MemoryStore, locks: Locks) -> None:
+    work = work_on(store, locks, as_actor(OTHER))
+    query = GetJar.example()
+    assert await work.ask(query) == (query, work.envelope)
 
 
 async def test_a_handler_is_found_by_the_type_of_its_message() -> None:

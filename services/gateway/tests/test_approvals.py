@@ -46,17 +46,15 @@ async def test_an_approval_is_shown(client: httpx.AsyncClient, services: Service
 
 
 @pytest.mark.parametrize(("word", "decision"), [("approve", "approved"), ("deny", "denied")])
-async def test_a_decision_goes_to_the_session(client: httpx.AsyncClient, services: Services, word: str, decision: str):
-    await services.answer(GetApproval, samples.approval())
+async def test_a_decision_is_one_request(client: httpx.AsyncClient, services: Services, word: str, decision: str):
     await services.answer(DecideApproval, samples.approval(status=decision))
     answer = await client.post(f"{ONE}/{word}", json={"message": "so", "remember": "session"})
-    sent = {"session_id": SESSION, "approval_id": APPROVAL, "decision": decision, "message": "so"}
-    assert services.heard[-1][0] == DecideApproval.model_validate(sent | {"remember": "session"})
+    sent = {"approval_id": APPROVAL, "decision": decision, "message": "so", "remember": "session"}
+    assert services.heard[-1][0] == DecideApproval.model_validate(sent)
     assert (answer.status_code, answer.json()["status"]) == (200, decision)
 
 
 async def test_a_decision_needs_no_body(client: httpx.AsyncClient, services: Services):
-    await services.answer(GetApproval, samples.approval())
     await services.answer(DecideApproval, samples.approval(status="approved"))
     assert (await client.post(f"{ONE}/approve")).status_code == 200
     assert (services.heard[-1][0].message, services.heard[-1][0].remember) == ("", "once")
@@ -68,14 +66,13 @@ async def test_a_decision_that_is_not_valid_is_422(client: httpx.AsyncClient, wr
 
 
 async def test_a_decision_that_comes_second_is_409(client: httpx.AsyncClient, services: Services):
-    await services.answer(GetApproval, samples.approval())
     await services.answer(DecideApproval, Refused(code=Code.APPROVAL_OVER, detail="It was denied already."))
     answer = await client.post(f"{ONE}/approve")
     assert (answer.status_code, answer.json()["detail"]) == (409, "It was denied already.")
 
 
 async def test_an_approval_of_another_is_404(client: httpx.AsyncClient, services: Services):
-    await services.answer(GetApproval, Refused(code=Code.APPROVAL_NOT_FOUND, detail="There is none."))
+    await services.answer(DecideApproval, Refused(code=Code.APPROVAL_NOT_FOUND, detail="There is none."))
     assert (await client.post(f"{ONE}/deny")).status_code == 404
 
 

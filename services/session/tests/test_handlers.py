@@ -2,7 +2,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
 from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
@@ -43,8 +43,11 @@ class Desk:
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
-        async with UnitOfWork[Any](self.store, envelope, None, Locks()) as work:
+        async with UnitOfWork[Any](self.store, envelope, None, Locks(), self.ask) as work:
             return await handles.by_type[type(command)](command, work)
+
+    async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
+        raise AssertionError("nothing is asked here")
 
     async def facts(self) -> list[str]:
         return [fed.recorded.fact.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]

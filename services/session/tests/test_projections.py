@@ -21,7 +21,7 @@ from contracts.session.run import (
 )
 from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
-from services.session.tests.desk import OWNER, Desk
+from services.session.tests.desk import OWNER, STRANGER, Desk
 
 
 async def test_a_created_session_is_answered_at_once(desk: Desk) -> None:
@@ -180,6 +180,16 @@ async def test_a_decided_approval_tells_how_and_the_session_goes_on(asked: Desk)
     assert (approval.status, approval.decided_by, approval.message) == ("denied", UUID(USER), "Not in this folder.")
     assert (approval.remember, approval.delivered) == ("once", False)
     assert await statuses(asked) == ("processing", "running")
+
+
+async def test_an_approval_is_decided_by_its_id_alone(asked: Desk) -> None:
+    decided = DecideApproval(approval_id=UUID(APPROVAL), decision="approved")
+    assert (await asked.send(decided)).status == "approved"
+
+
+async def test_an_approval_of_another_user_is_not_found_by_its_id(asked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
+        await asked.send(DecideApproval(approval_id=UUID(APPROVAL), decision="approved"), STRANGER)
 
 
 async def test_a_delivered_decision_is_told(asked: Desk) -> None:

@@ -78,7 +78,10 @@ class RequestApproval(Command[Ruling | None]):
 
 
 class DecideApproval(Command[ApprovalView]):
-    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session."""
+    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session.
+
+    Given a `session_id`, an approval of another session is not found.
+    """
 
     subject = "cmd.session.decide_approval"
     outcome_query = GetApproval
@@ -89,7 +92,7 @@ class DecideApproval(Command[ApprovalView]):
         "message": "Not in this folder.",
     }
 
-    session_id: UUID
+    session_id: UUID | None = None
     approval_id: UUID
     decision: Literal["approved", "denied"]
     message: str = Field(default="", max_length=10_000)

@@ -13,6 +13,8 @@ type TemplateMode = Literal["interactive", "non_interactive"]
 type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
+"""`completed` is a non-interactive session after its last run. `terminated` is never stored: streams say it of
+a deleted session."""
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]

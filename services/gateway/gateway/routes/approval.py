@@ -72,5 +72,4 @@ async def deny(approval_id: UUID, caller: Caller, body: Decision = NOTHING_SAID)
 async def _decide(
     approval_id: UUID, body: Decision, decision: Literal["approved", "denied"], caller: Caller
 ) -> Response:
-    approval = await caller.ask(GetApproval(approval_id=approval_id))
-    return Approval.of(await caller.ask(body.command(approval, decision))).response()
+    return Approval.of(await caller.ask(body.command(approval_id, decision))).response()

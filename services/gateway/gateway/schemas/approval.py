@@ -22,15 +22,9 @@ class Decision(Body):
         Remember, Field(description="`session` settles this tool for the rest of the session, without asking.")
     ] = "once"
 
-    def command(self, approval: ApprovalView, decision: Literal["approved", "denied"]) -> DecideApproval:
+    def command(self, approval_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
         """Decide so."""
-        return DecideApproval(
-            session_id=approval.session_id,
-            approval_id=approval.id,
-            decision=decision,
-            message=self.message,
-            remember=self.remember,
-        )
+        return DecideApproval(approval_id=approval_id, decision=decision, message=self.message, remember=self.remember)
 
 
 class SpokenDecision(Decision):
