@@ -33,10 +33,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Message:
-    """A class of contracts with a subject. `service` is the package that it lies in, `kind` None if no base says it."""
+    """A class of contracts with a subject. It lies in a `module` of a `service`; `kind` is None if no base says it."""
 
     name: str
     service: str
+    module: str
     subject: str
     kind: str | None
     answer: str
@@ -45,9 +46,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Handler:
-    """A function that is decorated with `@handles` or `@answers`."""
+    """A function that is decorated with `@handles` or `@answers`, in a `module` of its room, or in its only one."""
 
     name: str
+    module: str | None
     decorator: str
     message: str
     answer: str
@@ -86,7 +88,7 @@ def parse(path: Path) -> ast.Module:
 def messages(root: Path) -> list[Message]:
     contracts = root / "libs/contracts/contracts"
     return [
-        _message(node, subject, path.relative_to(contracts).parts[0])
+        _message(node, subject, path.relative_to(contracts))
         for path in sorted(contracts.glob("*/**/*.py"))
         for node in parse(path).body
         if isinstance(node, ast.ClassDef) and (subject := _subject(node))
@@ -95,7 +97,13 @@ def messages(root: Path) -> list[Message]:
 
 def handlers(service: Member) -> list[Handler]:
     return [
-        Handler(node.name, decorator.id, _unparsed(node.args.args[0].annotation), _unparsed(node.returns))
+        Handler(
+            node.name,
+            path.stem if path.parent != service.source else None,
+            decorator.id,
+            _unparsed(node.args.args[0].annotation),
+            _unparsed(node.returns),
+        )
         for path in service.room("handlers") + service.room("queries")
         for node in parse(path).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -149,11 +157,13 @@ _NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
 _OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
-def _message(node: ast.ClassDef, subject: str, service: str) -> Message:
+def _message(node: ast.ClassDef, subject: str, path: Path) -> Message:
     bases = [re.fullmatch(r"(Command|Query|Event)(?:\[(.*)\])?", _unparsed(base)) for base in node.bases]
     base = next(filter(None, bases), None)
     has_outcome = any(_says_outcome(part) for part in node.body)
-    return Message(node.name, service, subject, base and base[1], (base and base[2]) or "", has_outcome)
+    return Message(
+        node.name, path.parts[0], path.stem, subject, base and base[1], (base and base[2]) or "", has_outcome
+    )
 
 
 def _says_outcome(part: ast.stmt) -> bool:

@@ -200,6 +200,14 @@ def handlers_give_what_the_contract_says(root: Path) -> list[str]:
 
 
 @rule
+def handlers_lie_where_their_subject_does(root: Path) -> list[str]:
+    modules = {message.name: message.module for message in house.messages(root)}
+    found = [handler for service in house.event_sourced(root) for handler in house.handlers(service)]
+    strays = [h for h in found if h.module and h.message in modules and h.module != modules[h.message]]
+    return [f"{h.name} lies in {h.module}, its message in {modules[h.message]}" for h in strays]
+
+
+@rule
 def every_event_is_a_fact_of_one_aggregate(root: Path) -> list[str]:
     owners = Counter(
         (service.package, fact)

@@ -3,7 +3,7 @@
 CONTRACTS = "libs/contracts/contracts/shop/__init__.py"
 COMMANDS = "libs/contracts/contracts/shop/commands.py"
 EVENTS = "libs/contracts/contracts/shop/events.py"
-QUERIES = "libs/contracts/contracts/shop/queries.py"
+QUERIES = "libs/contracts/contracts/shop/cart.py"
 REFUSALS = "libs/contracts/contracts/refusals.py"
 SHOP = "services/shop/shop"
 TESTS = "services/shop/tests"
@@ -105,7 +105,8 @@ async def open_cart(command: OpenCart, work: Work) -> None:
 @handles
 async def pay(command: Pay, work: Work) -> Receipt: ...
 """,
-    f"{SHOP}/queries.py": """
+    f"{SHOP}/queries/__init__.py": "",
+    f"{SHOP}/queries/cart.py": """
 @answers
 async def get_cart(query: GetCart, context: Context) -> CartView: ...
 """,
