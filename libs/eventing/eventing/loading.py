@@ -72,7 +72,7 @@ class Loader:
         return aggregate
 
     async def take_snapshots(self) -> None:
-        """Take the snapshots that are wanted; to be run forever."""
+        """Wait until snapshots are wanted, and take them; to be run forever."""
         await self.snapshots.take(self.load)
 
     async def forget(self, aggregate: AnyAggregate, connection: Connection) -> None:

@@ -68,7 +68,7 @@ class Snapshots:
             aggregate.apply(fact)
 
     async def take(self, load: Load) -> None:
-        """Take the snapshots that are wanted; to be run forever."""
+        """Wait until snapshots are wanted, and take them; to be run forever."""
         await self._wanted.wait()
         while self.waiting:
             await self._take(*self.waiting.popitem(), load)
