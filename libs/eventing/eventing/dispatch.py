@@ -61,7 +61,7 @@ class Dispatcher[T]:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
-                async with UnitOfWork(self.store, envelope, self.tools, self.locks) as work:
+                async with UnitOfWork(self.store, envelope, self.tools, self.locks, self.ask) as work:
                     return await handler(command, work)
             except Conflict:
                 if attempt + 1 == ATTEMPTS:

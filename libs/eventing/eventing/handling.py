@@ -19,14 +19,16 @@ from eventing.store import AnyAggregate, EventStore, Missing
 PATIENCE = 1.0
 
 
+type Ask = Callable[[Query[Any], Envelope], Awaitable[Any]]
 type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 
 
 class UnitOfWork[T]:
     """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
 
-    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks) -> None:
+    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks, ask: Ask) -> None:
         self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
+        self._ask = ask
         self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
         self._saved = False
 
@@ -85,6 +87,14 @@ class UnitOfWork[T]:
         aggregate = await self.load_owned(kind, id)
         yield aggregate
         await self.save(aggregate)
+
+    async def ask[R](self, query: Query[R]) -> R:
+        """Answer a query of this service for the actor: for what an aggregate does not keep of its history.
+
+        Raises:
+            Refusal: what is asked for does not exist for the actor.
+        """
+        return await self._ask(query, self.envelope)
 
     async def save(self, *aggregates: AnyAggregate) -> None:
         """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""

@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Query
 from contracts.refusals import Code, Refusal
 from eventing import handling
 from eventing.handling import Handlers, UnitOfWork
@@ -35,7 +35,11 @@ def locks() -> Locks:
 
 
 def work_on(store: MemoryStore, locks: Locks, envelope: Envelope | None = None) -> UnitOfWork[None]:
-    return UnitOfWork(store, envelope or Envelope.begin(), None, locks)
+    return UnitOfWork(store, envelope or Envelope.begin(), None, locks, _nothing_to_ask)
+
+
+async def _nothing_to_ask(query: Query[Any], _envelope: Envelope) -> Any:
+    raise AssertionError(f"nobody answers {query}")
 
 
 def as_actor(user_id: UUID) -> Envelope:

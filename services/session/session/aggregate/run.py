@@ -127,12 +127,10 @@ class Running(State):
         """End a run that waits or goes; the next one follows.
 
         Raises:
-            Refusal: RUN_OVER, RUN_NOT_FOUND.
+            Refusal: RUN_OVER.
         """
-        if run_id in self.over:
-            raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
-        if run_id not in self.queue.waiting and not (self.run and self.run.id == run_id):
-            raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {run_id} in session {self.id}.")
+        if run_id not in self.queue.waiting:
+            self._going(run_id)
         self._cancel(run_id, "requested")
         self._go_on()
 

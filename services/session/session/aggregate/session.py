@@ -38,31 +38,34 @@ from session.aggregate.queue import Queue
 from session.aggregate.run import Running
 from session.aggregate.state import Phase
 
+MOST_UNBILLED = 20
+"""Runs that were ended without their agent, and whose usage is still taken down if it is told; the newest."""
+
 
 class Session(Aggregate[SessionFact], Running, Approving, Archiving):
     """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
     missing = Code.SESSION_NOT_FOUND
+    secrets = {"environment": EnvironmentSet}
 
     name: str
     sdk_options: SdkOptions
     """With the values of `env` hidden; they are in `environment`."""
+    metadata: dict[str, Json]
+    environment: dict[str, str]
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.phase: Phase = "open"
         self.archive_id: UUID | None = None
         self.messages = 0
-        self.message_ids: list[UUID] = []
-        self.metadata: dict[str, Json] = {}
-        self.environment: dict[str, str] = {}
+        self.metadata = {}
+        self.environment = {}
         self.run: Run | None = None
         self.queue = Queue()
-        self.over: set[UUID] = set()
         self.unbilled: dict[UUID, int] = {}
         self.mode: Mode = "interactive"
         self.remembered: dict[str, Ruling] = {}
-        self.decided: dict[UUID, ApprovalDecided] = {}
 
     @property
     def owner(self) -> UUID:
@@ -99,18 +102,14 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
             self.record(after)
         self._set_environment(variables)
 
-    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
-        """Give a new session that knows what this one knows, up to a message if one is named.
+    def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":  # noqa: A002
+        """Return a new session that begins with the first messages of this one, whose ids are given.
 
         Raises:
-            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED, MESSAGE_NOT_FOUND.
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_idle()
-        known = self.message_ids
-        if from_message_id:
-            if from_message_id not in known:
-                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
-            known = known[: known.index(from_message_id) + 1]
+        known = message_ids[: self.messages]  # more may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
         fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
@@ -137,18 +136,15 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.allow(sdk_options.max_budget_usd)
 
-    def _said(self, number: int, message_id: UUID) -> None:
-        self.messages = number
-        self.message_ids.append(message_id)
-
     def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == fact.run_id:
             if self.run.started and fact.usage == Usage():
                 self.unbilled[fact.run_id] = self.run.attempt
+                for forgotten in list(self.unbilled)[:-MOST_UNBILLED]:
+                    del self.unbilled[forgotten]
             self.run = None
         self.queue.leave(fact.run_id)
         self.queue.spent_usd += fact.usage.cost_usd
-        self.over.add(fact.run_id)
 
     def apply(self, fact: SessionFact) -> None:  # noqa: C901  one case a fact
         """Fold one fact."""
@@ -165,11 +161,11 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
             case RunRequested():
                 self.queue.leave(fact.run_id)
                 self.run = Run(fact.run_id)
-                self._said(fact.sequence_number, fact.message_id)
+                self.messages = fact.sequence_number
             case RunStarted():
                 self._going(fact.run_id).begin(fact.attempt)
             case MessageRecorded():
-                self._said(fact.sequence_number, fact.message_id)
+                self.messages = fact.sequence_number
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():
@@ -178,7 +174,6 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
                 self._going(fact.run_id).wait_for(fact)
             case ApprovalDecided():
                 tool_name = self._going(fact.run_id).settle(fact)
-                self.decided[fact.approval_id] = fact
                 if fact.remember == "session":
                     self.remembered[tool_name] = Ruling(decision=fact.decision, message=fact.message)
             case DecisionDelivered():
@@ -186,7 +181,7 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._ended(fact)
             case UsageRecorded():
-                del self.unbilled[fact.run_id]
+                self.unbilled.pop(fact.run_id, None)
                 self.queue.spent_usd += fact.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True
@@ -196,7 +191,7 @@ class Session(Aggregate[SessionFact], Running, Approving, Archiving):
                 self.deleted = True
             case SessionForked():
                 self.phase = "copying"
-                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+                self.messages = len(fact.message_ids)
             case ForkFailed():
                 self.phase = "broken"
             case ArchiveRequested():

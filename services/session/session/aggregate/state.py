@@ -7,7 +7,6 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session import SessionFact
-from contracts.session.approval import ApprovalDecided
 from contracts.session.values import Mode, Ruling, SdkOptions
 
 from session.aggregate.active_run import Run
@@ -29,11 +28,9 @@ class State(ABC):
     archive_id: UUID | None
     run: Run | None
     queue: Queue
-    over: set[UUID]
     unbilled: dict[UUID, int]
     """Runs that were ended without their agent, which may still say what it used; whose it was, by its attempt."""
     remembered: dict[str, Ruling]
-    decided: dict[UUID, ApprovalDecided]
 
     @abstractmethod
     def record(self, fact: SessionFact) -> None:

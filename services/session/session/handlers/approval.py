@@ -1,6 +1,7 @@
 """What is done about approvals."""
 
-from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
+from contracts.refusals import Code, not_found
+from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, RequestApproval
 from contracts.session.values import Ruling
 from eventing.handling import Handlers
 
@@ -21,6 +22,9 @@ async def request_approval(command: RequestApproval, work: Work) -> Ruling | Non
 async def decide_approval(command: DecideApproval, work: Work) -> None:
     """Let the agent use a tool, or not."""
     async with work.change(Session, command.session_id) as session:
+        approval = await work.ask(GetApproval(approval_id=command.approval_id))
+        if approval.session_id != command.session_id:
+            raise not_found(Code.APPROVAL_NOT_FOUND, command.approval_id)
         session.decide_approval(command, work.actor.user_id, work.now)
 
 
