@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, query, relay, sessions, streams
+from tests.bench import append, cpu, create, hops, lists, long, query, relay, sessions, streams
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -19,6 +19,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "hops": ("The path of one command, hop by hop, one client", hops.measure),
     "append": ("Appending facts of new aggregates", append.measure),
     "relay": ("From the commit to the bus", relay.measure),
+    "long": ("A session of 1,000 runs", long.measure),
     "query": ("A query to a warm session", query.measure),
     "streams": ("Following sessions", streams.measure),
     "sessions": (

@@ -10,20 +10,26 @@ from contracts.refusals import Code
 
 
 class Aggregate[F: Event](ABC):
-    """A consistency boundary. A subclass names the union of its facts: `class Session(Aggregate[SessionFact])`."""
+    """A consistency boundary. A subclass names the union of its facts: `class Session(Aggregate[SessionFact])`.
+
+    Its state is what the class annotates (`eventing.state`), and must not grow with its history: it holds what later
+    decisions need, and no more.
+    """
 
     facts: ClassVar[dict[str, type[Event]]] = {}
     missing: ClassVar[Code]
     """The code X_NOT_FOUND with which one is refused that does not exist for the actor."""
+    secrets: ClassVar[dict[str, type[Event]]] = {}
+    """Attributes that no snapshot may hold, each with the event that sets it as a whole."""
 
     id: UUID
     version: int
     modified_on: datetime | None
+    deleted: bool
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         self.id, self.version, self.modified_on = id, 0, None
         self.pending: list[F] = []
-        self.commands: set[UUID] = set()
         self.deleted = False
 
     def __init_subclass__(cls) -> None:

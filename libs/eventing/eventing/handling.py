@@ -14,7 +14,7 @@ from runtime.envelope import Envelope
 
 from eventing.database import Database
 from eventing.locks import Locks
-from eventing.store import AnyAggregate, EventStore, Missing, Repeated
+from eventing.store import AnyAggregate, EventStore, Missing
 
 PATIENCE = 1.0
 
@@ -63,13 +63,10 @@ class UnitOfWork[T]:
 
         Raises:
             Missing: there is none.
-            Repeated: it has this very command behind it.
+            Repeated: this very command was recorded before.
         """
         await self._hold(id)
-        aggregate = await self.store.load(kind, id)
-        if self.envelope.message_id in aggregate.commands:
-            raise Repeated(str(self.envelope.message_id))
-        return aggregate
+        return await self.store.load(kind, id, self.envelope.message_id)
 
     async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
         """Load an aggregate that exists for the actor. Raises as `load` does, but for Missing.
@@ -105,6 +102,14 @@ class UnitOfWork[T]:
         aggregate = await self.load_owned(kind, id)
         yield aggregate
         await self.save(aggregate)
+
+    async def ask[R](self, query: Query[R]) -> R:
+        """Answer a query of this service for the actor: for what an aggregate does not keep of its history.
+
+        Raises:
+            Refusal: what is asked for does not exist for the actor.
+        """
+        return await self._ask(query, self.envelope)
 
     async def save(self, *aggregates: AnyAggregate) -> None:
         """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""

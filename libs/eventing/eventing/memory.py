@@ -29,16 +29,16 @@ class MemoryStore:
     entries: list[_Entry] = field(default_factory=list[_Entry])
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
         """See `EventStore.load`."""
         aggregate = kind(id)
         for entry in self.entries:
             if entry.recorded.id == id and entry.recorded.fact.subject in kind.facts:
                 self._change(entry, kind.facts).fold(aggregate)
-                if entry.command_id:
-                    aggregate.commands.add(entry.command_id)
         if not aggregate.version:
             raise Missing(f"{kind.__name__} {id}")
+        if command_id and self._has(command_id):
+            raise Repeated(str(command_id))
         return aggregate
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
@@ -47,7 +47,7 @@ class MemoryStore:
         recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
         if not recorded:
             return
-        if any(e.command_id == envelope.message_id for e in self.entries):
+        if self._has(envelope.message_id):
             raise Repeated(envelope.message_id)
         stored = {(e.recorded.id, e.recorded.version) for e in self.entries}
         if any((r.id, r.version) in stored for r in recorded):
@@ -74,6 +74,9 @@ class MemoryStore:
         """See `EventStore.feed`."""
         places = enumerate(self.entries, start=1)
         return [Fed((0, n), self._recorded(e)) for n, e in places if (0, n) > after][:limit]
+
+    def _has(self, command_id: UUID) -> bool:
+        return any(entry.command_id == command_id for entry in self.entries)
 
     def _change(self, entry: _Entry, facts: dict[str, type[Event]]) -> Change:
         fact = self.mapper.to_fact(entry.stored.topic, entry.stored.state, facts)

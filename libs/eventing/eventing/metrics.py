@@ -20,3 +20,4 @@ projector_unreadable = Counter(
 reacted = Counter("reactions_total", "Facts reacted to", ["reaction", "outcome"])
 reacting = Gauge("reactions_running", "Facts being reacted to", ["reaction"])
 swept = Counter("work_swept_total", "Unfinished work taken up because nobody gave a sign of life for it", ["reaction"])
+snapshots_unreadable = Counter("snapshots_unreadable_total", "Snapshots passed over because they cannot be read")

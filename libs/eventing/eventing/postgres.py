@@ -11,8 +11,9 @@ from runtime import clock
 from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
+from eventing.loading import Loader
 from eventing.recording import Change, EventNewer, FactMapper, FactUnreadable, Recorded
-from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, Taken, Unreadable, pending
+from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Repeated, Taken, Unreadable, pending
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
@@ -22,9 +23,6 @@ APPEND = """
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[], $5::uuid[])
     WITH ORDINALITY AS e (id, version, topic, state, owner, n)
     ORDER BY n"""
-LOAD = """
-    SELECT originator_version, topic, state, recorded_at, command_id FROM events
-    WHERE originator_id = $1 ORDER BY originator_version"""
 COLUMNS = "tx, position, originator_id, originator_version, topic, state, envelope, recorded_at, owner"
 EVENT = f"SELECT {COLUMNS} FROM events WHERE originator_id = $1 AND originator_version = $2"  # noqa: S608  no input
 LATEST = f"""
@@ -47,20 +45,12 @@ class PostgresStore:
     def __init__(self, database: Database, facts: dict[str, type[Event]], project: Projection) -> None:
         self.database, self.facts, self.project = database, facts, project
         self.mapper = FactMapper()
+        self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
         """See `EventStore.load`."""
-        rows = await self.database.fetch(LOAD, id)
-        if not rows or rows[0]["topic"].partition(";")[0] not in kind.facts:  # an id of something else
-            raise Missing(f"{kind.__name__} {id}")
-        aggregate = kind(id)
-        for row in rows:
-            fact = self.mapper.to_fact(row["topic"], row["state"], kind.facts)
-            Change(id, row["originator_version"], row["recorded_at"], fact).fold(aggregate)
-            if row["command_id"]:
-                aggregate.commands.add(row["command_id"])
-        return aggregate
+        return await self.loader.load(kind, id, command_id)
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
         """See `EventStore.save`."""
@@ -73,6 +63,9 @@ class PostgresStore:
                 await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
                 for entry in recorded:
                     await self.project(entry, connection)
+                for aggregate in aggregates:
+                    if aggregate.deleted:
+                        await self.loader.forget(aggregate, connection)
         except asyncpg.UniqueViolationError as violation:
             raise await self._meaning(violation, envelope) from None
         except asyncpg.DeadlockDetectedError as deadlock:  # with one that writes the same rows the other way round

@@ -115,11 +115,14 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            await self._work(relay, reactor, client, stop)
+            await self._work(store, relay, reactor, client, stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
+    async def _work(
+        self, store: PostgresStore, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:
             endless = [tasks.create_task(bus.as_long_as_connected(client))]
+            endless.append(tasks.create_task(forever("snapshots", store.loader.take_snapshots)))
             endless.append(tasks.create_task(forever("relay", relay.run)))
             endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
             endless += [

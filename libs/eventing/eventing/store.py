@@ -61,11 +61,12 @@ class Unreadable:
 class EventStore(Protocol):
     """Keeps the facts of one service. Each method may raise when its storage is down; nothing is half done then."""
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
-        """Bring an aggregate back from its facts.
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
+        """Return an aggregate as its events made it, to be changed by the command with an id, if one is given.
 
         Raises:
             Missing: there are none.
+            Repeated: this very command was recorded before.
         """
         ...
 

@@ -168,9 +168,9 @@ async def test_two_at_once_in_one_process_do_not_conflict(dispatcher: Dispatcher
     loads: list[UUID] = []
 
     class Counting(PostgresStore):
-        async def load(self, kind: Any, id: UUID) -> Any:  # noqa: A002  the field's name
+        async def load(self, kind: Any, id: UUID, command_id: UUID | None = None) -> Any:  # noqa: A002
             loads.append(id)
-            return await super().load(kind, id)
+            return await super().load(kind, id, command_id)
 
     await send(dispatcher, OPEN)
     dispatcher.store = Counting(dispatcher.database, Jar.facts, jars.project)

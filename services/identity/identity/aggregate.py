@@ -21,6 +21,8 @@ GRACE = timedelta(seconds=30)
 """How long a refresh token that was used is answered anew: its first answer may have got lost, or two tabs hold it."""
 MOST_LIVE = 8
 """Refresh tokens of one family that are good at the same time, the newest; more than one come only of repetitions."""
+MOST_FAMILIES = 100
+"""Logins of a user that last at the same time. One more ends the one that was not refreshed for longest."""
 REMEMBERED = 100
 """How many used refresh tokens of a family are known as such. An older one is told by the secret of its family."""
 
@@ -62,16 +64,16 @@ class Family:
 
 
 class User(Aggregate[UserFact]):
-    """An account. A family that is not in `families` was revoked or never was."""
+    """An account. A family that is not in `families` was revoked or never was; the last one was refreshed last."""
 
     missing = Code.USER_NOT_FOUND
 
     role: Role
-    password_hash: str
+    families: dict[UUID, Family]
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
-        self.families: dict[UUID, Family] = {}
+        self.families = {}
 
     @property
     def owner(self) -> UUID:
@@ -84,9 +86,11 @@ class User(Aggregate[UserFact]):
         self.record(PasswordSet(password_hash=password_hash))
 
     def log_in(self, family_id: UUID, first: RefreshTokenHash, now: datetime) -> None:
-        """Open a family; those that expired are dropped."""
+        """Open a family; those that expired are dropped, and so are others if there are too many."""
         for stale in [known for known, family in self.families.items() if family.expires_at <= now]:
             self.record(TokenFamilyRevoked(family_id=stale, reason="expired"))
+        while len(self.families) >= MOST_FAMILIES:
+            self.log_out(next(iter(self.families)))
         self.record(UserLoggedIn(family_id=family_id))
         self._issue(family_id, first, None, now)
 
@@ -132,12 +136,12 @@ class User(Aggregate[UserFact]):
         match fact:
             case UserRegistered():
                 self.role = fact.role
-            case PasswordSet():
-                self.password_hash = fact.password_hash
-            case UserLoggedIn():
-                pass
+            case PasswordSet() | UserLoggedIn():
+                pass  # nothing is decided by them; passwords are checked against the read model
             case RefreshTokenIssued():
-                self.families.setdefault(fact.family_id, Family()).take(fact)
+                family = self.families.pop(fact.family_id, Family())
+                family.take(fact)
+                self.families[fact.family_id] = family
             case TokenFamilyRevoked():
                 self.families.pop(fact.family_id, None)
             case _:

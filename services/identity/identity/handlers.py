@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.identity.commands import EnsureAdmin, LogIn, LogOut, RefreshTokens, RegisterUser
+from contracts.identity.events import PasswordSet
 from contracts.identity.queries import TokensView
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, UnitOfWork
@@ -55,7 +56,8 @@ async def log_in(command: LogIn, work: Work) -> TokensView:
     # Not from the aggregate: to load that takes the longer the more an account was used, and so tells that it exists.
     password_hash = account.password_hash if account else None
     if account and password_hash is None:  # written by a replica of an earlier release, beside this one
-        password_hash = (await work.store.load(User, account.id)).password_hash
+        recorded = await work.store.latest(PasswordSet, account.id)
+        password_hash = recorded.fact.password_hash if recorded else None
     matches = await work.tools.passwords.matches(command.password, password_hash, command.email, work.envelope)
     if account is None or not matches:
         raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")

@@ -12,9 +12,10 @@ from contracts.identity.events import (
 )
 from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
+from eventing.state import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
-from identity.aggregate import GRACE, MOST_LIVE, REMEMBERED, RefreshTokenHash, User
+from identity.aggregate import GRACE, MOST_FAMILIES, MOST_LIVE, REMEMBERED, RefreshTokenHash, User
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 FAMILY_ID, OTHER = UUID(FAMILY), UUID(SESSION)
@@ -49,6 +50,25 @@ def test_a_login_drops_families_that_expired() -> None:
     user.log_in(OTHER, NEXT, NOW + timedelta(days=8))
     assert user.pending[0] == TokenFamilyRevoked(family_id=FAMILY_ID, reason="expired")
     assert set(user.families) == {OTHER}
+
+
+def test_a_login_too_many_ends_the_one_that_was_not_refreshed_for_longest() -> None:
+    user = after()
+    for number in range(MOST_FAMILIES):
+        user.log_in(UUID(int=number), RefreshTokenHash(f"{number}", NEXT.expires_at), NOW)
+    assert user.refresh(UUID(int=0), "0", NEXT, NOW)
+    user.pending.clear()
+    user.log_in(FAMILY_ID, NEXT, NOW)
+    assert user.pending[0] == TokenFamilyRevoked(family_id=UUID(int=1), reason="logout")
+    assert len(user.families) == MOST_FAMILIES
+
+
+def test_an_account_does_not_grow_with_its_logins() -> None:
+    user, sizes = after(), list[int]()
+    for number in range(3 * MOST_FAMILIES):
+        user.log_in(UUID(int=number), NEXT, NOW)
+        sizes.append(len(codec_of(User).dump(user)))
+    assert sizes[-1] == sizes[2 * MOST_FAMILIES]
 
 
 def following(number: int) -> RefreshTokenHash:
@@ -145,4 +165,7 @@ def test_replay_equals_live(acts: list[tuple[str, int, int]]) -> None:
         elif known and known.expires_at > now:
             good = [token for token, until in known.live.items() if until > now]
             live.refresh(family_id, (good if day % 2 else [*known.used, *good])[0], NEXT, now)
-    assert after(*live.pending).families == live.families
+    again, restored = after(*live.pending), User(live.id)
+    codec_of(User).restore(restored, live.version, NOW, codec_of(User).dump(live))
+    assert again.families == restored.families == live.families
+    assert [*again.families] == [*restored.families] == [*live.families]

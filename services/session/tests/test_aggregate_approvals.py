@@ -17,7 +17,7 @@ from contracts.session.approval import (
     RequestApproval,
 )
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
-from contracts.session.run import RunCancelled, RunFailed, RunQueued, RunRequested, RunStarted
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Ruling, Usage
 from session.aggregate import Session
@@ -112,8 +112,15 @@ def test_who_comes_too_late_is_refused() -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
 
 
-def test_an_unknown_approval_cannot_be_decided() -> None:
-    refused(Code.APPROVAL_NOT_FOUND, lambda: after(*BEGUN).decide_approval(DENY, OTHER, IN_TIME))
+@pytest.mark.parametrize("facts", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
+def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(facts: tuple[SessionFact, ...]) -> None:
+    refused(Code.APPROVAL_OVER, lambda: after(*facts).decide_approval(DENY, OTHER, IN_TIME))
+
+
+def test_an_approval_whose_decision_was_delivered_is_over() -> None:
+    session = after(*BEGUN, ASKED, DENIED, DELIVERED)
+    told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
+    assert f"denied already by user {USER}" in told
 
 
 def test_nothing_is_delivered_while_there_is_time() -> None:
@@ -155,7 +162,8 @@ def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
     session = after(*BEGUN, ASKED)
     session.end_run(RUN_ID, Usage(), Code.RUN_TIMEOUT, "")
     assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed]
-    assert session.decided[ID].decision == "expired"
+    assert isinstance(session.pending[0], ApprovalDecided)
+    assert (session.pending[0].approval_id, session.pending[0].decision) == (ID, "expired")
 
 
 def test_a_deleted_session_lets_its_approvals_expire() -> None:

@@ -5,13 +5,21 @@ import pytest
 from contracts.messages import Actor, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
+from contracts.session.approval import (
+    ApprovalDecided,
+    ApprovalView,
+    DecideApproval,
+    DeliverDecisions,
+    GetApproval,
+    RequestApproval,
+)
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
-from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.conversation import ListMessageIds, RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
 from contracts.session.run import (
     CancelRun,
     EndRun,
+    GetRunSummary,
     InterruptSession,
     PauseSession,
     ResumeSession,
@@ -40,6 +48,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
+
+    async def ask(self, query: Query[Any], _envelope: Envelope) -> Any:
+        """Answer as the read models would that one run and one approval are in, and no message."""
+        approval = ApprovalView.model_construct(session_id=UUID(SESSION))
+        answers: dict[type[Query[Any]], Any] = {GetRunSummary: None, GetApproval: approval, ListMessageIds: []}
+        return answers[type(query)]
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
@@ -177,8 +191,9 @@ async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, ac
     await desk.put(DecideApproval.example(), actor)
     [ruling] = await desk.put(DeliverDecisions.example())
     assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
-    session = await desk.store.load(Session, UUID(SESSION))
-    assert [fact.decided_by for fact in session.decided.values()] == [actor.user_id]
+    decided = await desk.store.latest(ApprovalDecided, UUID(SESSION))
+    assert decided
+    assert decided.fact.decided_by == actor.user_id
 
 
 async def test_a_second_decision_is_refused(desk: Desk) -> None:

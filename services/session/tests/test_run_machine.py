@@ -19,11 +19,12 @@ from contracts.session.approval import (
 from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.values import OnBusy, Remember, Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
+from eventing.state import codec_of
 from eventing.testing.specification import replayed
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from runtime.clock import new_id
+from runtime.clock import new_id, now
 from session.aggregate import Session
 from session.aggregate.queue import LONGEST_QUEUE
 
@@ -169,6 +170,9 @@ class Runs(RuleBasedStateMachine):
                 self.session.end_run(run_id, Usage())
         assert sorted(self.ended) == sorted(self.accepted)
         again = replayed(self.session)
+        restored = Session(again.id)
+        codec_of(Session).restore(restored, again.version, now(), codec_of(Session).dump(again))
+        assert {**vars(restored), "modified_on": again.modified_on} == vars(again)
         for live in (self.session, again):
             live.pending.clear()
         assert {**vars(again), "version": 0} == {**vars(self.session), "version": 0, "modified_on": again.modified_on}

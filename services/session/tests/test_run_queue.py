@@ -105,10 +105,6 @@ def test_a_run_that_is_over_is_not_cancelled(end: SessionFact) -> None:
     session(REQUESTED, end).when(lambda s: s.cancel_run(RUN_ID)).refused(Code.RUN_OVER)
 
 
-def test_a_run_that_never_was_is_not_cancelled() -> None:
-    session(REQUESTED).when(lambda s: s.cancel_run(TWO)).refused(Code.RUN_NOT_FOUND)
-
-
 def test_what_comes_for_a_cancelled_run_is_refused() -> None:
     given = session(REQUESTED, STARTED, cancelled(RUN_ID), requested(TWO))
     given.when(lambda s: s.end_run(RUN_ID, Usage())).refused(Code.RUN_OVER)

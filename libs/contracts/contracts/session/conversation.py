@@ -70,6 +70,16 @@ class GetMessage(Query[MessageView]):
     message_id: UUID
 
 
+class ListMessageIds(Query[list[UUID]]):
+    """Asks for the ids of all of a session's messages in their order, up to one if it is named."""
+
+    subject = "qry.session.list_message_ids"
+    sample = {"session_id": SESSION, "until": MESSAGE}
+
+    session_id: UUID
+    until: UUID | None = None
+
+
 class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
     """Asks for a session's tool calls, oldest first, or newest if `desc`."""
 

@@ -13,6 +13,7 @@ from eventing.recording import Recorded
 from eventing.testing.messages import (
     AddMarble,
     GetJar,
+    JarBroken,
     JarFact,
     JarOpened,
     JarView,
@@ -32,6 +33,11 @@ class Jar(Aggregate[JarFact]):
     """Holds up to 100 marbles."""
 
     missing = Code.SESSION_NOT_FOUND
+    secrets = {"code": LockSet}
+
+    label: str
+    code: str
+    colours: list[str]
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
@@ -52,6 +58,8 @@ class Jar(Aggregate[JarFact]):
                 self.colours.append(fact.colour)
             case LockSet():
                 self.code = fact.code
+            case JarBroken():
+                self.deleted = True
             case _:
                 assert_never(fact)
 
@@ -71,6 +79,8 @@ async def project(recorded: Recorded[JarFact], db: Connection) -> None:
             raise ValueError("nobody can see that one")
         case MarbleAdded():
             await db.execute("UPDATE jars SET marbles = marbles + 1 WHERE id = $1", recorded.id)
+        case JarBroken():
+            await db.execute("DELETE FROM jars WHERE id = $1", recorded.id)
         case LockSet():
             pass
         case _:

@@ -81,4 +81,11 @@ class LockSet(Event):
     code: str
 
 
-type JarFact = JarOpened | MarbleAdded | LockSet
+class JarBroken(Event):
+    """The jar is gone."""
+
+    subject = "evt.jar.broken"
+    sample = {}
+
+
+type JarFact = JarOpened | MarbleAdded | LockSet | JarBroken

@@ -13,6 +13,8 @@ from contracts.session.values import Block, Decision, Remember, ToolUseBlock
 
 ATTEMPTS = 5
 """How many workers a run may lose while it waits for people."""
+MOST_TOLD = 100
+"""How many decisions a worker may ask for again that it was given; the newest."""
 
 
 @dataclass
@@ -107,9 +109,14 @@ class Run:
         """Give the facts of a user's decision about an open approval, and about what waits for the same tool.
 
         Raises:
-            Refusal: APPROVAL_OVER, it is too late.
+            Refusal: APPROVAL_OVER, it is decided, or it is too late.
         """
-        approval = self.approvals[decided.approval_id]
+        approval = self.approvals.get(decided.approval_id) or self.told.get(decided.approval_id)
+        if approval is None:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled.")
+        if over := approval.ruling:
+            who = f" by user {over.decided_by}" if over.decided_by else ""
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was {over.decision} already{who}.")
         if now >= approval.asked.expires_at:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
         alike = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
@@ -181,5 +188,7 @@ class Run:
     def hand_over(self, approval_id: UUID) -> None:
         """Fold: the agent knows. One that was started after it was asked has to make an approved call again."""
         approval = self.told[approval_id] = self.approvals.pop(approval_id)
+        for forgotten in list(self.told)[:-MOST_TOLD]:
+            del self.told[forgotten]
         if approval.ruling and approval.ruling.decision == "approved" and approval.attempt < self.attempt:
             self.granted.append(approval)

@@ -43,13 +43,10 @@ class Approving(State):
         """Settle what the agent asked, in the name of a user.
 
         Raises:
-            Refusal: APPROVAL_NOT_FOUND, or APPROVAL_OVER: someone else was faster, or it is too late.
+            Refusal: APPROVAL_OVER: someone else was faster, or it is too late.
         """
-        if over := self.decided.get(decided.approval_id):
-            who = f" by user {over.decided_by}" if over.decided_by else ""
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was {over.decision} already{who}.")
-        if self.run is None or decided.approval_id not in self.run.approvals:
-            raise Refusal(Code.APPROVAL_NOT_FOUND, f"There is no approval {decided.approval_id}.")
+        if self.run is None:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled: its run is over.")
         self._record_all(self.run.decide(decided, by, now))
 
     def deliver_decisions(
@@ -85,7 +82,6 @@ class Approving(State):
                 run.wait_for(fact)
             case ApprovalDecided():
                 tool_name = run.settle(fact)
-                self.decided[fact.approval_id] = fact
                 if fact.remember == "session":
                     self.remembered[tool_name] = Ruling(decision=fact.decision, message=fact.message)
             case DecisionDelivered():

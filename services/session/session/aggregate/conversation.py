@@ -49,7 +49,7 @@ class Conversing(State):
         """Fold one fact of the conversation."""
         match fact:
             case MessageRecorded():
-                self._said(fact.sequence_number, fact.message_id)
+                self.messages = fact.sequence_number
             case ToolCallStarted():
                 self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
             case ToolCallEnded():

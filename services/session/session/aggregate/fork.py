@@ -26,7 +26,7 @@ class Forking(State):
         match fact:
             case SessionForked():
                 self.phase = "copying"
-                self.messages, self.message_ids = len(fact.message_ids), list(fact.message_ids)
+                self.messages = len(fact.message_ids)
             case ForkCompleted():
                 self.phase = "open"
             case ForkFailed():

@@ -23,6 +23,9 @@ from session.aggregate.active_run import Run
 from session.aggregate.queue import NO_MONEY_LEFT, requested
 from session.aggregate.state import State
 
+MOST_UNBILLED = 20
+"""Runs that were ended without their agent, and whose usage is still recorded if it is reported; the newest."""
+
 
 class Running(State):
     """At most one run goes at a time; what comes for a run that is over is refused.
@@ -102,12 +105,10 @@ class Running(State):
         """End a run that waits or goes; the next one follows.
 
         Raises:
-            Refusal: RUN_OVER, RUN_NOT_FOUND.
+            Refusal: RUN_OVER.
         """
-        if run_id in self.over:
-            raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
-        if run_id not in self.queue.waiting and not (self.run and self.run.id == run_id):
-            raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {run_id} in session {self.id}.")
+        if run_id not in self.queue.waiting:
+            self._going(run_id)
         self._cancel(run_id, "requested")
         self._go_on()
 
@@ -167,13 +168,13 @@ class Running(State):
             case RunRequested():
                 self.queue.leave(fact.run_id)
                 self.run = Run(fact.run_id)
-                self._said(fact.sequence_number, fact.message_id)
+                self.messages = fact.sequence_number
             case RunStarted():
                 self._going(fact.run_id).begin(fact.attempt)
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._ended(fact)
             case UsageRecorded():
-                del self.unbilled[fact.run_id]
+                self.unbilled.pop(fact.run_id, None)
                 self.queue.spent_usd += fact.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True
@@ -186,7 +187,8 @@ class Running(State):
         if self.run and self.run.id == fact.run_id:
             if self.run.started and fact.usage == Usage():
                 self.unbilled[fact.run_id] = self.run.attempt
+                for forgotten in list(self.unbilled)[:-MOST_UNBILLED]:
+                    del self.unbilled[forgotten]
             self.run = None
         self.queue.leave(fact.run_id)
         self.queue.spent_usd += fact.usage.cost_usd
-        self.over.add(fact.run_id)

@@ -27,26 +27,26 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
     """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
     missing = Code.SESSION_NOT_FOUND
+    secrets = {"environment": EnvironmentSet}
 
     name: str
     sdk_options: SdkOptions
     """With the values of `env` hidden; they are in `environment`."""
+    metadata: dict[str, Json]
+    environment: dict[str, str]
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
         self.phase: Phase = "open"
         self.archive_id: UUID | None = None
         self.messages = 0
-        self.message_ids: list[UUID] = []
-        self.metadata: dict[str, Json] = {}
-        self.environment: dict[str, str] = {}
+        self.metadata = {}
+        self.environment = {}
         self.run: Run | None = None
         self.queue = Queue()
-        self.over: set[UUID] = set()
         self.unbilled: dict[UUID, int] = {}
         self.mode: Mode = "interactive"
         self.remembered: dict[str, Ruling] = {}
-        self.decided: dict[UUID, ApprovalDecided] = {}
 
     @property
     def owner(self) -> UUID:
@@ -83,18 +83,14 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
             self.record(after)
         self._set_environment(variables)
 
-    def fork(self, id: UUID, user_id: UUID, name: str, from_message_id: UUID | None) -> "Session":  # noqa: A002
-        """Give a new session that knows what this one knows, up to a message if one is named.
+    def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":  # noqa: A002
+        """Return a new session that begins with the first messages of this one, whose ids are given.
 
         Raises:
-            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED, MESSAGE_NOT_FOUND.
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_idle()
-        known = self.message_ids
-        if from_message_id:
-            if from_message_id not in known:
-                raise Refusal(Code.MESSAGE_NOT_FOUND, f"The session has no message {from_message_id}.")
-            known = known[: known.index(from_message_id) + 1]
+        known = message_ids[: self.messages]  # more may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
         fork.record(SessionForked(parent_session_id=self.id, message_ids=known))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session import SessionFact
-from contracts.session.approval import ApprovalDecided
 from contracts.session.values import Mode, Ruling, SdkOptions
 
 from session.aggregate.active_run import Run
@@ -23,18 +22,15 @@ class State(ABC):
     id: UUID
     user_id: UUID
     messages: int
-    message_ids: list[UUID]
     mode: Mode
     sdk_options: SdkOptions
     phase: Phase
     archive_id: UUID | None
     run: Run | None
     queue: Queue
-    over: set[UUID]
     unbilled: dict[UUID, int]
     """Runs that were ended without their agent, which may still say what it used; whose it was, by its attempt."""
     remembered: dict[str, Ruling]
-    decided: dict[UUID, ApprovalDecided]
 
     @abstractmethod
     def record(self, fact: SessionFact) -> None:
@@ -82,7 +78,3 @@ class State(ABC):
         if run.attempt != attempt:
             raise Refusal(Code.RUN_TAKEN, f"Another worker has run {run_id}.")
         return run
-
-    def _said(self, number: int, message_id: UUID) -> None:
-        self.messages = number
-        self.message_ids.append(message_id)

@@ -15,8 +15,8 @@ class SessionTemplate(Aggregate[TemplateFact]):
 
     missing = Code.TEMPLATE_NOT_FOUND
 
-    now: TemplateCreated | TemplateChanged
-    """The fact that says what the template is like now."""
+    now: TemplateChanged
+    """What the template is like now."""
 
     @property
     def owner(self) -> UUID:
@@ -58,7 +58,7 @@ class SessionTemplate(Aggregate[TemplateFact]):
         """Fold one fact."""
         match fact:
             case TemplateCreated() | TemplateChanged():
-                self.now = fact
+                self.now = TemplateChanged(**dict(fact))
             case TemplateDeleted():
                 self.deleted = True
             case _:

@@ -1,5 +1,6 @@
 """What is done about approvals."""
 
+from contracts.refusals import Code, not_found
 from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, RequestApproval
 from contracts.session.values import Ruling
 from eventing.handling import Handlers
@@ -20,8 +21,10 @@ async def request_approval(command: RequestApproval, work: Work) -> Ruling | Non
 @handles
 async def decide_approval(command: DecideApproval, work: Work) -> None:
     """Let the agent use a tool, or not."""
-    session_id = command.session_id or (await work.ask(GetApproval(approval_id=command.approval_id))).session_id
-    async with work.change(Session, session_id) as session:
+    approval = await work.ask(GetApproval(approval_id=command.approval_id))
+    if command.session_id not in (None, approval.session_id):
+        raise not_found(Code.APPROVAL_NOT_FOUND, command.approval_id)
+    async with work.change(Session, approval.session_id) as session:
         session.decide_approval(command, work.actor.user_id, work.now)
 
 

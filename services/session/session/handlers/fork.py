@@ -1,5 +1,6 @@
 """What is done about forks."""
 
+from contracts.session.conversation import ListMessageIds
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
 from eventing.handling import Handlers
 
@@ -13,7 +14,8 @@ handles = Handlers()
 async def fork_session(command: ForkSession, work: Work) -> None:
     """Open a session that knows what another one knew."""
     parent = await work.load_owned(Session, command.session_id)
-    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, command.from_message_id))
+    known = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
+    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, known))
 
 
 @handles

@@ -3,6 +3,7 @@
 from contracts.session.run import (
     CancelRun,
     EndRun,
+    GetRunSummary,
     InterruptSession,
     PauseSession,
     ResumeSession,
@@ -49,6 +50,7 @@ async def end_run(command: EndRun, work: Work) -> None:
 async def cancel_run(command: CancelRun, work: Work) -> None:
     """End a run before its time."""
     async with work.change(Session, command.session_id) as session:
+        await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # or RUN_NOT_FOUND
         session.cancel_run(command.run_id)
 
 

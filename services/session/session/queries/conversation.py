@@ -1,9 +1,12 @@
 """What is answered about messages and tool calls."""
 
+from uuid import UUID
+
 from contracts.messages import Page
 from contracts.session.conversation import (
     GetMessage,
     GetToolCall,
+    ListMessageIds,
     ListMessages,
     ListToolCalls,
     MessageView,
@@ -40,6 +43,17 @@ async def get_message(query: GetMessage, context: Context) -> MessageView:
     await visible(query.session_id, context)
     row = await MESSAGES.fetch(f"{MESSAGE}, content", query.message_id, context, session_id=query.session_id)
     return MessageView(**row)
+
+
+@answers
+async def list_message_ids(query: ListMessageIds, context: Context) -> list[UUID]:
+    """Return the ids of a session's messages, in their order."""
+    session, within = await visible(query.session_id, context), Filters(session_id=query.session_id)
+    if query.until:
+        last = await MESSAGES.fetch("sequence_number", query.until, context, session_id=query.session_id)
+        within.add("sequence_number <= {}", last["sequence_number"])
+    rows, _ = await MESSAGES.first("id", session["total_messages"], within, context)
+    return [row["id"] for row in rows]
 
 
 @answers

@@ -1,0 +1,123 @@
+"""A session does not grow with its history, and yet knows what is in it."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.samples import APPROVAL, SESSION, USER
+from contracts.session.approval import (
+    ApprovalDecided,
+    ApprovalRequested,
+    DecideApproval,
+    DecisionDelivered,
+    RequestApproval,
+)
+from contracts.session.conversation import ListMessageIds, MessageRecorded
+from contracts.session.fork import ForkSession, SessionForked
+from contracts.session.run import CancelRun, EndRun, RunCancelled, RunRequested, RunStarted, StartRun
+from contracts.session.session import EnvironmentSet, SessionCreated
+from contracts.session.template import TemplateChanged, TemplateCreated
+from contracts.session.values import SdkOptions, Usage
+from eventing.aggregate import Aggregate
+from eventing.state import codec_of
+from runtime.clock import new_id, now
+from session.aggregate import Session, SessionTemplate
+
+from services.session.tests.desk import Desk
+
+
+def restored[A: Aggregate[Any]](aggregate: A) -> A:
+    again = type(aggregate)(aggregate.id)
+    codec_of(type(aggregate)).restore(again, aggregate.version, now(), codec_of(type(aggregate)).dump(aggregate))
+    return again
+
+
+def live(session: Session, runs: int) -> None:
+    """Let runs come and go that leave all that a run can leave."""
+    for _ in range(runs):
+        run_id, approval_id, number = new_id(), new_id(), session.messages
+        asked = ApprovalRequested.example().model_copy(update={"run_id": run_id, "approval_id": approval_id})
+        decided = ApprovalDecided.example().model_copy(update={"run_id": run_id, "approval_id": approval_id})
+        said = MessageRecorded.example().model_copy(update={"run_id": run_id, "sequence_number": number + 2})
+        for fact in (
+            RunRequested(run_id=run_id, message_id=new_id(), sequence_number=number + 1, message="?"),
+            RunStarted(run_id=run_id, attempt=1),
+            said,
+            asked,
+            decided,
+            DecisionDelivered(run_id=run_id, approval_id=approval_id),
+            RunCancelled(run_id=run_id, reason="requested", usage=Usage()),
+        ):
+            session.apply(fact)
+
+
+def test_a_session_does_not_grow_with_its_runs() -> None:
+    session = Session(UUID(SESSION))
+    session.apply(SessionCreated.example())
+    live(session, 100)
+    before = len(codec_of(Session).dump(session))
+    live(session, 800)
+    assert len(codec_of(Session).dump(session)) - before < 10  # the digits of a counter
+
+
+def test_no_variable_of_a_session_is_in_its_snapshots() -> None:
+    session = Session(UUID(SESSION))
+    session.create(UUID(USER), "one", "interactive", SdkOptions(env={"TOKEN": "sesame"}))
+    assert session.environment == {"TOKEN": "sesame"}
+    assert b"sesame" not in codec_of(Session).dump(session, secrets=False)
+    assert Session.secrets == {"environment": EnvironmentSet}
+
+
+@pytest.mark.parametrize("fact", [TemplateCreated.example(), TemplateChanged.example()])
+def test_the_state_of_a_template_is_read_back(fact: TemplateCreated | TemplateChanged) -> None:
+    template = SessionTemplate(new_id())
+    template.apply(fact)
+    assert restored(template).now == template.now
+
+
+async def finished(desk: Desk, session_id: UUID) -> UUID:
+    """Give a run that is over."""
+    run = await desk.submit(session_id)
+    await desk.send(StartRun(session_id=session_id, run_id=run.id))
+    await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1))
+    return run.id
+
+
+async def test_a_run_of_long_ago_is_over(desk: Desk) -> None:
+    session_id = await desk.create()
+    run_id = await finished(desk, session_id)
+    await finished(desk, session_id)
+    with pytest.raises(Refusal, match=Code.RUN_OVER):
+        await desk.send(CancelRun(session_id=session_id, run_id=run_id))
+
+
+async def test_a_run_that_never_was_or_is_of_another_session_is_not_found(desk: Desk) -> None:
+    session_id, other = await desk.create(), await desk.create()
+    for run_id in (new_id(), await finished(desk, other)):
+        with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
+            await desk.send(CancelRun(session_id=session_id, run_id=run_id))
+
+
+async def test_an_approval_that_is_not_of_the_session_is_not_found(talked: Desk) -> None:
+    run = await talked.submit(UUID(SESSION))
+    await talked.send(StartRun(session_id=UUID(SESSION), run_id=run.id))
+    await talked.send(RequestApproval.example().model_copy(update={"run_id": run.id}))
+    other = await talked.create()
+    for session_id, approval_id in ((UUID(SESSION), new_id()), (other, UUID(APPROVAL))):
+        with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
+            await talked.send(DecideApproval(session_id=session_id, approval_id=approval_id, decision="denied"))
+
+
+async def test_a_fork_begins_with_the_messages_up_to_one(talked: Desk) -> None:
+    messages = await talked.ask(ListMessageIds(session_id=UUID(SESSION)))
+    assert len(messages) == 2
+    await talked.send(ForkSession.example().model_copy(update={"from_message_id": messages[0]}))
+    forked = await talked.dispatcher.store.latest(SessionForked, ForkSession.example().fork_id)
+    assert forked
+    assert forked.fact.message_ids == messages[:1]
+
+
+async def test_a_session_is_not_forked_from_a_message_that_it_lacks(talked: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
+        await talked.send(ForkSession.example().model_copy(update={"from_message_id": new_id()}))
