@@ -1,21 +1,20 @@
 """Commands and queries from the bus, one subscription a subject, shared by a service's replicas."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import cache
 from typing import Any
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error
 from runtime.bus import Unavailable, connected
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
+from runtime.responder import Responder
 from runtime.telemetry import span
 
 from eventing import wire
@@ -26,10 +25,8 @@ from eventing.metrics import handled
 
 log = get_logger()
 
-IN_FLIGHT = 64
 CHECK_EVERY, FAILED_CHECKS = 1.0, 3
 """Seconds between two looks at the database, and after how many in vain it counts as away."""
-DRAIN_TIMEOUT = 10.0
 START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
 
@@ -114,86 +111,47 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     async with AsyncExitStack() as stack:
         async with asyncio.timeout(START_TIMEOUT):
             client = await stack.enter_async_context(connected(url, service))
-        answers = _Answers(client, dispatcher)
+        responder, largest = Responder(client), client.max_payload - wire.HEADROOM
         async with asyncio.timeout(START_TIMEOUT):
             for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
-                await answers.subscribe(kind, service)
+                await responder.subscribe(kind.subject, service, _answering(kind, dispatcher, largest))
             await client.flush()  # else who asks at once may be faster than our subscriptions
-        stack.push_async_callback(answers.drain)
+        stack.push_async_callback(responder.drain)
         yield client
 
 
-class _Answers:
-    """The subscriptions to messages of each kind, and the answers under way: at most `IN_FLIGHT` for each kind."""
+def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Callable[[Msg], Awaitable[bytes]]:
+    accepted = Accepted[result_type(kind)]
 
-    def __init__(self, client: Client, dispatcher: Dispatcher[Any]) -> None:
-        self._client, self._dispatcher = client, dispatcher
-        self._largest = client.max_payload - wire.HEADROOM
-        self._subscriptions: list[Subscription] = []
-        self._under_way: set[asyncio.Task[None]] = set()
-
-    async def subscribe(self, kind: Message, queue: str) -> None:
-        free = asyncio.Semaphore(IN_FLIGHT)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._under_way.discard(task)
-            free.release()
-
-        async def take(message: Msg) -> None:
-            await free.acquire()  # meanwhile the messages behind wait in the subscription
-            task = asyncio.create_task(self._answer(kind, message))  # noqa: TID251  a TaskGroup would wrap what is raised
-            self._under_way.add(task)
-            task.add_done_callback(done)
-
-        subscription = await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType]  futures without types
-            kind.subject, queue, take
-        )
-        self._subscriptions.append(subscription)
-
-    async def drain(self) -> None:
-        """Take no new messages, and finish the answers under way."""
-        with suppress(Error, OSError):  # without a server there is nobody to tell
-            async with asyncio.timeout(DRAIN_TIMEOUT):
-                await asyncio.gather(*(subscription.drain() for subscription in self._subscriptions))
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=DRAIN_TIMEOUT)
-
-    async def _answer(self, kind: Message, message: Msg) -> None:
-        reply = await _decide(kind, message, self._dispatcher)
+    async def answer(message: Msg) -> bytes:
+        reply = await decide(message)
         body = reply.model_dump_json().encode()
-        if len(body) > self._largest:
+        if len(body) > largest:
             log.error("an answer is too large for the bus", subject=kind.subject, size=len(body))
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
+        return body
+
+    async def decide(message: Msg) -> Reply[Any]:
         try:
-            await self._client.publish(message.reply, body)
-        except (Error, OSError) as error:
-            log.warning("an answer could not be sent", subject=kind.subject, error=repr(error))
+            envelope = Envelope.read(message.headers)
+            body = kind.model_validate_json(message.data)
+        except ValueError as error:
+            log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
+            return Faulted(detail="The message cannot be read.")
+        if envelope.expired:
+            return Faulted(detail="The message came after its deadline.")
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
+            try:
+                return accepted(result=await _handle(body, envelope, dispatcher))
+            except Refusal as refusal:
+                return Refused(code=refusal.code, detail=refusal.detail)
+            except Exception:
+                log.exception("a message could not be handled", subject=kind.subject)
+                return Faulted(detail="The service could not do it now.")
 
-
-async def _decide(kind: Message, message: Msg, dispatcher: Dispatcher[Any]) -> Reply[Any]:
-    try:
-        envelope = Envelope.read(message.headers)
-        body = kind.model_validate_json(message.data)
-    except ValueError as error:
-        log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
-        return Faulted(detail="The message cannot be read.")
-    if envelope.expired:
-        return Faulted(detail="The message came after its deadline.")
-    with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
-        try:
-            return _accepted(kind)(result=await _handle(body, envelope, dispatcher))
-        except Refusal as refusal:
-            return Refused(code=refusal.code, detail=refusal.detail)
-        except Exception:
-            log.exception("a message could not be handled", subject=kind.subject)
-            return Faulted(detail="The service could not do it now.")
-
-
-@cache
-def _accepted(kind: Message) -> type[Accepted[Any]]:
-    return Accepted[result_type(kind)]
+    return answer
 
 
 async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatcher: Dispatcher[Any]) -> Any:
