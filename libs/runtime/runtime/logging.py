@@ -23,18 +23,20 @@ def set_up(service: str, level: str) -> None:
         structlog.processors.format_exc_info,
         lambda _logger, _method, event: {**event, "service": service},
     ]
-    renderer = structlog.processors.JSONRenderer()
-    # Not through the standard library, which costs as much again for each line.
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
-    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_meta, renderer])
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # `uvicorn.error` tells, below a warning, the whole address of each WebSocket, whose query may hold a token.
