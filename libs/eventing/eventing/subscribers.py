@@ -115,7 +115,10 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         async with asyncio.timeout(START_TIMEOUT):
             for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
                 await responder.subscribe(kind.subject, service, _answering(kind, dispatcher, largest))
-            await client.flush()  # else who asks at once may be faster than our subscriptions
+            # Else who asks at once may be faster than our subscriptions. Twice, as nats-py lets the first ping overtake
+            # what it has not written yet.
+            await client.flush()
+            await client.flush()
         stack.push_async_callback(responder.drain)
         yield client
 
