@@ -57,7 +57,7 @@ async def _over_the_bus(stage: Stage) -> AsyncGenerator[dict[str, Side]]:
         asks, body = bus.Bus(client), new_command().model_dump_json().encode()
         sides = {
             "  NATS alone: request and reply": timed(lambda: client.request(RAW, body, timeout=5)),
-            "  NATS with messages and FastStream": timed(lambda: asks.ask(Echo(command=new_command()), new_envelope())),
+            "  NATS with messages": timed(lambda: asks.ask(Echo(command=new_command()), new_envelope())),
         }
         for side in sides.values():
             await until(responder, lambda side=side: _there(side))

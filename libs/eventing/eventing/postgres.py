@@ -11,6 +11,7 @@ from runtime import clock
 from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
+from eventing.deferred import deferred_transaction
 from eventing.loading import Loader
 from eventing.recording import Change, EventNewer, FactMapper, FactUnreadable, Recorded
 from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Repeated, Taken, Unreadable, pending
@@ -59,7 +60,7 @@ class PostgresStore:
         if not recorded:
             return
         try:
-            async with self.database.transaction() as connection:
+            async with deferred_transaction(self.database) as connection:
                 await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
                 for entry in recorded:
                     await self.project(entry, connection)

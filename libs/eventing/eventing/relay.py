@@ -34,6 +34,8 @@ log = get_logger()
 BATCH = 256
 BATCH_BYTES = 4 * 2**20
 """How much of what is stored is read, and on its way to the bus, at once; one event more than this comes alone."""
+GATHER = 0.002
+"""Seconds until it reads again what is stored while much is: each read costs as much as the publishing of an event."""
 POLL = 0.25
 LOOK = 20  # after so many polls it looks whether database and streams still are as it left them
 STOPPED = 5.0
@@ -101,11 +103,13 @@ class Relay:
         looked = time()
         while True:
             self.store.appended.clear()
-            idle = not await self.once()
+            size = await self.once()
             self.progress.went_on()
-            if idle:
+            if not size:
                 await self._note()
                 await self._appended_or_poll()
+            elif size < BATCH:
+                await asyncio.sleep(GATHER)
             if time() - looked > LOOK * POLL:
                 await self._look()
                 looked = time()

@@ -1,21 +1,20 @@
-"""Commands and queries from the bus, by FastStream: one subscriber a subject, shared by a service's replicas."""
+"""Commands and queries from the bus, one subscription a subject, shared by a service's replicas."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
-from faststream.message import StreamMessage
-from faststream.nats import NatsBroker, NatsResponse
-from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error
-from runtime.bus import FLUSH_TIMEOUT, Unavailable
+from runtime.bus import Unavailable, connected
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
+from runtime.responder import Responder
 from runtime.telemetry import span
 
 from eventing import wire
@@ -26,10 +25,8 @@ from eventing.metrics import handled
 
 log = get_logger()
 
-IN_FLIGHT = 64
 CHECK_EVERY, FAILED_CHECKS = 1.0, 3
 """Seconds between two looks at the database, and after how many in vain it counts as away."""
-DRAIN_TIMEOUT = 10.0
 START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
 
@@ -111,57 +108,25 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     Raises:
         nats.errors.Error, OSError, TimeoutError: the bus cannot be reached.
     """
-    broker = NatsBroker(
-        url,
-        name=service,
-        apply_types=False,
-        logger=None,
-        graceful_timeout=DRAIN_TIMEOUT,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        ping_interval=5,
-        max_outstanding_pings=2,
-        flush_timeout=FLUSH_TIMEOUT,
-    )
-    async with asyncio.timeout(START_TIMEOUT):
-        client = await broker.connect()
-    largest = client.max_payload - wire.HEADROOM
-    for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
-        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
-        subscriber(_answering(kind, dispatcher, largest))
-    try:
+    async with AsyncExitStack() as stack:
         async with asyncio.timeout(START_TIMEOUT):
-            await broker.start()
-            await client.flush()  # else who asks at once may be faster than our subscriptions
+            client = await stack.enter_async_context(connected(url, service))
+        responder, largest = Responder(client), client.max_payload - wire.HEADROOM
+        async with asyncio.timeout(START_TIMEOUT):
+            for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
+                await responder.subscribe(kind.subject, service, _answering(kind, dispatcher, largest))
+            # Else who asks at once may be faster than our subscriptions. Twice, as nats-py lets the first ping overtake
+            # what it has not written yet.
+            await client.flush()
+            await client.flush()
+        stack.push_async_callback(responder.drain)
         yield client
-    finally:
-        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
-            await _hand_over(broker)
-        with suppress(Exception):
-            await broker.stop()
-        with suppress(Exception):
-            await client.close()
 
 
-async def _hand_over(broker: NatsBroker) -> None:
-    # FastStream would go on taking messages until all that is under way is done, and throw them away without an answer.
-    async with asyncio.timeout(DRAIN_TIMEOUT):
-        subscribers = cast(list[CoreSubscriber], broker.subscribers)
-        await asyncio.gather(*(s.subscription.drain() for s in subscribers if s.subscription))
-        for subscriber in subscribers:
-            subscriber.subscription = None
-
-
-async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
-    return message
-
-
-def _answering(
-    kind: Message, dispatcher: Dispatcher[Any], largest: int
-) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
+def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Callable[[Msg], Awaitable[bytes]]:
     accepted = Accepted[result_type(kind)]
 
-    async def answer(message: StreamMessage[Any]) -> NatsResponse:
+    async def answer(message: Msg) -> bytes:
         reply = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > largest:
@@ -169,12 +134,12 @@ def _answering(
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
-        return NatsResponse(body)
+        return body
 
-    async def decide(message: StreamMessage[Any]) -> Reply[Any]:
+    async def decide(message: Msg) -> Reply[Any]:
         try:
             envelope = Envelope.read(message.headers)
-            body = kind.model_validate_json(message.body)
+            body = kind.model_validate_json(message.data)
         except ValueError as error:
             log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
             return Faulted(detail="The message cannot be read.")

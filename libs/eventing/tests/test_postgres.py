@@ -72,7 +72,7 @@ async def test_read_models_written_crosswise_conflict_and_do_not_hang(
 
     async def touch(recorded: Recorded[JarOpened], db: Connection) -> None:
         first, second = recorded.fact.label.split(", ")
-        await db.execute("UPDATE jars SET marbles = 1 WHERE label = $1", first)
+        await db.fetchval("UPDATE jars SET marbles = 1 WHERE label = $1 RETURNING id", first)
         await both.wait()
         await db.execute("UPDATE jars SET marbles = 1 WHERE label = $1", second)
 

@@ -1,0 +1,94 @@
+"""What a transaction does that holds writes back, whether it sends them together or one after the other."""
+
+from typing import Any, cast
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from eventing.database import Database
+from eventing.deferred import deferred_transaction
+
+ADD = "INSERT INTO jars (id, label) VALUES (gen_random_uuid(), $1)"
+COUNT = "UPDATE jars SET marbles = marbles + $1 WHERE label = $2"
+REPLACE = """
+    WITH gone AS (DELETE FROM jars WHERE label = $1)
+    INSERT INTO jars (id, label) VALUES (gen_random_uuid(), $2)"""
+COPY = "INSERT INTO jars (id, label) SELECT id, 'a copy' FROM jars WHERE label = $1"
+JARS = "SELECT label, marbles FROM jars ORDER BY label"
+
+
+@pytest_asyncio.fixture
+async def sent(database: Database) -> list[str]:
+    """Give the statements that are sent; the pool gives out first the connection that came back last."""
+    statements: list[str] = []
+
+    def note(record: Any) -> None:
+        statements.append(record.query)
+
+    async with database.connection() as connection:
+        cast(Any, connection).add_query_logger(note)
+    return statements
+
+
+async def write(database: Database, *writes: tuple[str, str], error: Exception | None = None) -> None:
+    async with deferred_transaction(database) as connection:
+        for statement, label in writes:
+            await connection.execute(statement, label)
+        if error:
+            raise error
+
+
+async def jars(database: Database) -> list[tuple[str, int]]:
+    return [(row["label"], row["marbles"]) for row in await database.fetch(JARS)]
+
+
+@pytest.mark.parametrize("labels", [["one"], ["one", "two"]])
+async def test_one_or_two_writes_are_one_statement(database: Database, sent: list[str], labels: list[str]) -> None:
+    await write(database, *[(ADD, label) for label in labels])
+    assert len(sent) == 1
+    assert await jars(database) == [(label, 0) for label in labels]
+
+
+async def test_more_writes_are_a_transaction_in_their_order(database: Database, sent: list[str]) -> None:
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        await connection.execute(COUNT, 1, "one")
+        await connection.execute(COUNT, 2, "one")
+    assert len(sent) == 5
+    assert await jars(database) == [("one", 3)]
+
+
+async def test_a_read_sees_the_writes_before_it(database: Database) -> None:
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        assert await connection.fetchval("SELECT count(*) FROM jars") == 1
+        assert await connection.fetchrow("SELECT label FROM jars") == ("one",)
+        assert await connection.fetch("SELECT label FROM jars") == [("one",)]
+
+
+async def test_a_second_write_that_cannot_be_merged_is_sent_alone(database: Database) -> None:
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        await connection.execute(REPLACE, "one", "two")
+    assert await jars(database) == [("two", 0)]
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+async def test_nothing_is_written_when_the_block_raises(database: Database, writes: int) -> None:
+    with pytest.raises(LookupError):
+        await write(database, *[(ADD, str(n)) for n in range(writes)], error=LookupError())
+    assert await jars(database) == []
+
+
+@pytest.mark.parametrize("labels", [["one", "one"], ["one", "two", "one"]])
+async def test_nothing_is_written_when_a_write_is_refused(database: Database, labels: list[str]) -> None:
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await write(database, *[(ADD, label) for label in labels])
+    assert await jars(database) == []
+
+
+async def test_of_two_refused_writes_the_first_one_is_raised(database: Database) -> None:
+    await write(database, (ADD, "taken"))
+    with pytest.raises(asyncpg.UniqueViolationError) as violation:
+        await write(database, (ADD, "taken"), (COPY, "taken"))
+    assert violation.value.constraint_name == "jars_label"
