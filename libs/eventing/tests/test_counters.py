@@ -91,15 +91,19 @@ async def test_rows_are_counted_by_several_columns(database: Database):
 
 
 async def test_open_transactions_do_not_wait_for_each_other_to_count(counted: Database):
-    async with counted.transaction() as first:
-        # All slots but one are taken, so that the second has to find the last one.
-        await first.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
-                            "FROM generate_series(0, 62) s")  # fmt: skip
+    async with counted.transaction() as first, counted.transaction() as second:
         await fill(first, 1)
-        async with counted.transaction() as second:
-            await second.execute("SET LOCAL lock_timeout = '1s'")
-            await fill(second, 1)
+        await second.execute("SET LOCAL lock_timeout = '1s'")
+        await fill(second, 1)
     assert await BY_MARBLES.all(counted) == {1: 2}
+
+
+async def test_a_transaction_counts_in_the_slot_that_is_free(counted: Database):
+    async with counted.transaction() as first, counted.transaction() as second:
+        await first.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
+                            "FROM generate_series(0, 63) s WHERE s <> 5")  # fmt: skip
+        await fill(second, 1, 2)
+        assert await second.fetchval("SELECT array_agg(slot) FROM jar_counts") == [5, 5]
 
 
 async def test_counts_are_exact_when_all_slots_are_taken(counted: Database):

@@ -14,7 +14,7 @@ from contracts.session.approval import ApprovalView, DeliverDecisions, ListAppro
 from contracts.session.run import RunView
 from contracts.session.values import Ruling, ToolUseBlock, Usage
 from runtime.clock import now
-from session.agent.decisions import Decisions
+from runtime.waiters import Waiters
 from session.reactions import approval as approvals
 from session.reactions.approval import Asking
 from session.reactions.time_limit import TimeLimit
@@ -75,7 +75,7 @@ class Service:
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     looks: int = 0
     sent: list[Any] = field(default_factory=list[Any])
-    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Decisions(), approval_seconds=600))
+    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
@@ -229,12 +229,3 @@ async def test_a_limit_that_was_left_ends_nothing() -> None:
         pass
     await asyncio.sleep(0.05)
     assert not ended.is_set()
-
-
-async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:
-    decisions = Decisions()
-    with decisions.awaited(ID) as one, decisions.awaited(OTHER) as other:
-        decisions.tell(ID)
-        assert (one.told.is_set(), other.told.is_set()) == (True, False)
-        await one.within(10)
-    decisions.tell(ID)
