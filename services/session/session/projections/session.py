@@ -32,7 +32,8 @@ from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from session.projections.template import count_use
+from session.agent.environments import VARIABLES
+from session.counters import TEMPLATE_USES
 
 CANCELLED: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -75,18 +76,14 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
             )  # fmt: skip
             if fact.template_id:
-                await count_use(fact.template_id, db)
+                await TEMPLATE_USES.add(fact.template_id, db)
         case SessionChanged() as fact:
             await db.execute(
                 "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
                 id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
             )  # fmt: skip
         case EnvironmentSet() as fact:
-            await db.execute(
-                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
-                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
-                id, fact.variables,
-            )  # fmt: skip
+            await VARIABLES.put(id, fact.variables, db)
         case RunQueued() as fact:
             await db.execute(
                 "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
