@@ -1,26 +1,22 @@
 """Files as responses: read from a service part by part, whole or in a range, and only if the client lacks them."""
 
-import mimetypes
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-from contracts.session.workspace import LARGEST_PART, FilePart
+from contracts.files import LARGEST_PART, FilePart, PartWindow
+from contracts.messages import Query
 from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
+from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem, headed
 
-type Read = Callable[[int, int, str | None], Awaitable[FilePart]]
-"""Reads a part from an offset on, so long, of a file in the state that the tag names."""
-
-UNKNOWN = "application/octet-stream"
 STATE = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
-_KINDS = mimetypes.MimeTypes(filenames=())  # not those of this machine
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -39,19 +35,16 @@ def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
     return headed(responses, {200: STATE, 206: (*STATE, "Content-Range"), 304: STATE})
 
 
-def media_type(name: str) -> str:
-    """Give the media type that a file's name stands for."""
-    kind, encoding = _KINDS.guess_type(f"/{name}")
-    return UNKNOWN if encoding or not kind else kind
-
-
 @dataclass(frozen=True)
 class Download:
-    """A file that a client asked for. What an agent wrote is never shown as a page of this site."""
+    """A file that a client asked for, read by a query whose fields are among others those of a `PartWindow`.
 
-    read: Read
+    It comes under its `name` and as an attachment: what an agent wrote is never shown as a page of this site.
+    """
+
+    query: Query[FilePart]
     name: str
-    media_type: str
+    caller: User
 
     async def response(self, asked: Headers) -> Response:
         """Answer with the file, with the part that the header Range names, or with 304.
@@ -60,7 +53,7 @@ class Download:
             Problem: 416; the file has no such part.
             Refusal: the service has no such file, or it changed while it was read.
         """
-        file = await self.read(0, 0, None)
+        file = await self._read(0, 0, None)
         headers = self._headers(file)
         if _has(asked.get("if-none-match", ""), file.etag):
             return Response(status_code=304, headers=headers)
@@ -71,7 +64,11 @@ class Download:
             headers["content-range"] = f"bytes {first}-{last}/{file.size_bytes}"
         parts = self._parts(first, last + 1, file.etag)
         beginning = await anext(parts, b"")  # what fails here is still a problem, not a broken connection
-        return StreamingResponse(_chained(beginning, parts), 206 if window else 200, headers, self.media_type)
+        return StreamingResponse(_chained(beginning, parts), 206 if window else 200, headers, file.content_type)
+
+    async def _read(self, offset: int, length: int, etag: str | None) -> FilePart:
+        window = PartWindow(offset=offset, length=length, etag=etag)
+        return await self.caller.ask(self.query.model_copy(update=dict(window)))
 
     def _headers(self, file: FilePart) -> dict[str, str]:
         return {
@@ -85,7 +82,7 @@ class Download:
 
     async def _parts(self, offset: int, end: int, etag: str) -> AsyncGenerator[bytes]:
         while offset < end:
-            part = await self.read(offset, min(LARGEST_PART, end - offset), etag)
+            part = await self._read(offset, min(LARGEST_PART, end - offset), etag)
             if not part.data:
                 raise Unavailable("a file ended before its end")
             yield part.data

@@ -1,8 +1,7 @@
 """Waiting for runs to end: the bus says which did, and asking now and then catches what the bus did not get to say."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from nats.aio.subscription import Subscription
 from pydantic import BaseModel
 from runtime.bus import Unavailable
 from runtime.logging import get_logger
+from runtime.waiters import Waiter, Waiters
 from starlette.requests import ClientDisconnect
 
 from gateway.auth.callers import Anyone
@@ -36,7 +36,7 @@ class Runs:
 
     def __init__(self, client: Client, *, longest_wait: float) -> None:
         self.client, self.longest_wait = client, longest_wait
-        self.waiting: dict[UUID, asyncio.Event] = {}
+        self.waiting = Waiters[UUID]()
         self._closing = float("inf")
 
     async def listen(self) -> None:
@@ -67,13 +67,11 @@ class Runs:
             ClientDisconnect: the client hung up.
             Refusal: the run was not started.
         """
-        with self._waiter(command.run_id) as ended:
+        with self.waiting.waiting(command.run_id) as waiter:
             run = await self.start(command, caller)
             give_up = _now() + self.longest_wait
             while run.status not in OVER:
-                await self._pause(ended, min(_now() + POLL, give_up), gone)
-                told = ended.is_set()
-                ended.clear()
+                told = await self._woken(waiter, min(_now() + POLL, give_up), gone)
                 run = await look(caller, run, told=told)
                 if run.status not in OVER and _now() >= min(give_up, self._closing):
                     raise _waited_enough(command, closing=_now() >= self._closing)
@@ -93,27 +91,16 @@ class Runs:
             detail = f"Whether the run was started is not known; if it was, it is at {place(command)}."
             raise _going_on(EdgeCode.UNAVAILABLE, detail, command) from None
 
-    async def _pause(self, ended: asyncio.Event, until: float, gone: Callable[[], Awaitable[bool]]) -> None:
-        while not ended.is_set() and _now() < min(until, self._closing):
-            try:
-                async with asyncio.timeout(TICK):
-                    await ended.wait()
-            except TimeoutError:
-                if await gone():
-                    raise ClientDisconnect from None
-
-    @contextmanager
-    def _waiter(self, run_id: UUID) -> Generator[asyncio.Event]:
-        self.waiting[run_id] = ended = asyncio.Event()
-        try:
-            yield ended
-        finally:
-            del self.waiting[run_id]
+    async def _woken(self, waiter: Waiter, until: float, gone: Callable[[], Awaitable[bool]]) -> bool:
+        while _now() < min(until, self._closing):
+            if await waiter.wait(TICK):
+                return True
+            if await gone():
+                raise ClientDisconnect
+        return False
 
     async def _heard(self, message: Msg) -> None:
-        waiter = self.waiting.get(_Ended.model_validate_json(message.data).run_id)
-        if waiter:
-            waiter.set()
+        self.waiting.wake(_Ended.model_validate_json(message.data).run_id)
 
 
 async def look(caller: Anyone, run: RunView, *, told: bool) -> RunView:

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from contracts.files import FilePart
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, SESSION, TIME
@@ -9,7 +10,6 @@ from contracts.session.archive import ArchiveSession, ArchiveView, GetArchive, R
 from contracts.session.run import ResumeSession
 from contracts.session.session import GetSession
 from contracts.session.values import Compression
-from contracts.session.workspace import FilePart
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
@@ -106,7 +106,7 @@ async def test_an_archive_is_downloaded_under_its_name_and_kind(
     client: httpx.AsyncClient, services: Services, compression: Compression, suffix: str, kind: str
 ):
     await services.answer(GetArchive, view(compression=compression, suffix=suffix))
-    await services.answer_with(ReadArchive, part)
+    await services.answer_with(ReadArchive, lambda asked: part(asked, kind))
     answer = await client.get(f"{ONE}/archive/download", headers={"range": "bytes=1-"})
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"ello", kind)
     assert answer.headers["content-disposition"].endswith(f"{ARCHIVE}{suffix}")
@@ -133,7 +133,9 @@ async def test_what_failed_before_does_not_keep_a_session_from_being_resumed(
     assert (await client.post(f"{ONE}/resume")).status_code == 200
 
 
-def part(asked: ReadArchive) -> FilePart:
+def part(asked: ReadArchive, kind: str) -> FilePart:
     data = b"hello"[asked.offset : asked.offset + asked.length]
-    empty = FilePart.model_validate({"size_bytes": 5, "modified_at": TIME, "etag": "e", "data": b""})
+    empty = FilePart.model_validate(
+        {"size_bytes": 5, "modified_at": TIME, "etag": "e", "content_type": kind, "data": b""}
+    )
     return empty.model_copy(update={"data": data})

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from contracts.files import FilePart
 from contracts.identity.commands import LogIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
 from contracts.session.session import CreateSession, GetSession
-from contracts.session.workspace import FilePart, ReadFile
+from contracts.session.workspace import ReadFile
 from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive

@@ -2,9 +2,10 @@
 
 import httpx
 import pytest
+from contracts.files import FilePart
 from contracts.samples import SESSION
 from contracts.session.session import GetSession
-from contracts.session.workspace import FilePart, ReadFile
+from contracts.session.workspace import ReadFile
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

@@ -273,8 +273,8 @@ async def test_many_waits_get_their_own_answers(client: httpx.AsyncClient, servi
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
         await until(lambda: len(services.heard) > 50)
-        for run_id in door.gateway.runs.waiting:
-            await services.end_run(UUID(SESSION), run_id)
+        for command in [message for message, _ in services.heard if isinstance(message, SubmitQuery)]:
+            await services.end_run(UUID(SESSION), command.run_id)
     answers = [task.result().json() for task in asked]
     assert len({answer["run_id"] for answer in answers}) == 50
     assert all(answer["content"]["text"] == answer["run_id"] for answer in answers)

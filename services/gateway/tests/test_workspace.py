@@ -4,13 +4,12 @@ from typing import Any
 
 import httpx
 import pytest
+from contracts.files import LARGEST_PART, FilePart
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
 from contracts.session.workspace import (
-    LARGEST_PART,
     DeleteFile,
-    FilePart,
     FilesPage,
     FileView,
     FileWritten,
@@ -41,7 +40,13 @@ class Store:
 
     def _read(self, asked: ReadFile) -> object:
         data = self.content[asked.offset : asked.offset + asked.length]
-        view = {"size_bytes": len(self.content), "modified_at": TIME, "etag": "e1", "data": b""}
+        view = {
+            "size_bytes": len(self.content),
+            "modified_at": TIME,
+            "etag": "e1",
+            "content_type": "text/html",
+            "data": b"",
+        }
         return FilePart.model_validate(view).model_copy(update={"data": data})
 
 
@@ -62,7 +67,7 @@ async def test_a_file_is_read_whole_part_by_part(client: httpx.AsyncClient, serv
 
 
 @pytest.mark.usefixtures("store")
-async def test_a_file_comes_as_an_attachment_under_its_name(client: httpx.AsyncClient):
+async def test_a_file_comes_as_an_attachment_under_its_name_and_type(client: httpx.AsyncClient):
     headers = (await client.get(f"{FILES}/page ü.html")).headers
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["content-disposition"] == "attachment; filename*=UTF-8''page%20%C3%BC.html"

@@ -1,10 +1,10 @@
 """`python -m session`: the session service."""
 
 from runtime.process import run
+from runtime.scratch import scratch_folder
 
 from session.app import service
-from session.scratch import scratch
 from session.settings import Settings
 
-with scratch():
+with scratch_folder(service.name):
     run(service.name, Settings, service.run)

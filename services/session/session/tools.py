@@ -11,17 +11,18 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from nats.aio.client import Client
 from prometheus_client import Gauge
+from runtime.blocking import BlockingPool
 from runtime.logging import get_logger
+from runtime.waiters import Waiters
 
 from session.agent import Agents, Limits
-from session.agent.decisions import Decisions
 from session.agent.deltas import Deltas
 from session.agent.environments import Environments
 from session.agent.model_proxy import ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.settings import Settings
-from session.workspace import SUFFIX, Lasting, Rooms, Uploads, Workspace
+from session.workspace import SUFFIX, Rooms, Uploads, Workspace
 
 log = get_logger()
 
@@ -32,7 +33,7 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Tools:
     """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
 
-    `models` are those that sessions may name; all if there are none. `lasting` does what blocks for long, `writing`
+    `models` are those that sessions may name; all if there are none. `blocking` does what blocks for long, `writing`
     what may have to measure a workspace first, which `rooms` remembers.
     """
 
@@ -40,14 +41,14 @@ class Tools:
     transcripts: Transcripts
     workspaces: Path
     archives: Path
-    decisions: Decisions
+    decisions: Waiters[UUID]
     deltas: Deltas
     approval_seconds: float
     runs_at_once: int
     environments: Environments
     models: tuple[str, ...]
-    lasting: Lasting
-    writing: Lasting
+    blocking: BlockingPool
+    writing: BlockingPool
     rooms: Rooms
 
     def workspace(self, session_id: UUID) -> Path:
@@ -85,8 +86,8 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     )
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
-        Lasting.open() as lasting,
-        Lasting.open() as writing,
+        BlockingPool.open() as blocking,
+        BlockingPool.open() as writing,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Agents(sandbox, proxy, transcripts := Transcripts(database, copying), limits) as agents,
     ):
@@ -96,13 +97,13 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
             transcripts,
             workspaces,
             settings.archives_dir or workspaces / ".archives",
-            decisions=Decisions(),
+            decisions=Waiters(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
             runs_at_once=settings.runs_at_once,
             environments=Environments(database),
             models=settings.offered_models,
-            lasting=lasting,
+            blocking=blocking,
             writing=writing,
             rooms=Rooms(),
         )

@@ -21,12 +21,12 @@ from contracts.session.values import SdkOptions, TextBlock
 from eventing.database import Database
 from eventing.migrating import migrate
 from onebox.testing.databases import Databases
+from runtime.blocking import BlockingPool
 from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 from session.app import service
-from session.workspace import Lasting
 from simulator.app import create_app
 
 from services.session.tests.desk import Desk
@@ -216,9 +216,14 @@ async def talked(desk: Desk) -> Desk:
 
 
 @pytest_asyncio.fixture
-async def hands(talked: Desk, tmp_path: Path) -> AsyncGenerator[Hands]:
-    async with Lasting.open() as lasting:
-        yield Hands(talked, tmp_path, lasting)
+async def blocking() -> AsyncGenerator[BlockingPool]:
+    async with BlockingPool.open() as pool:
+        yield pool
+
+
+@pytest.fixture
+def hands(talked: Desk, tmp_path: Path, blocking: BlockingPool) -> Hands:
+    return Hands(talked, tmp_path, blocking)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from contracts.session.run import ResumeSession
 from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
+from runtime.blocking import BlockingPool
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
@@ -21,7 +22,7 @@ from session.reactions.archive import pack_workspace, unpack_workspace
 from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
-from session.workspace import Lasting, Rooms
+from session.workspace import Rooms
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -46,7 +47,7 @@ async def killed() -> None:
 class Hands:
     """The reactions, by hand. `meanwhile` names what happens before messages of these kinds arrive, in this order."""
 
-    def __init__(self, desk: Desk, root: Path, lasting: Lasting) -> None:
+    def __init__(self, desk: Desk, root: Path, blocking: BlockingPool) -> None:
         self.desk, self.root = desk, root
         nothing = cast(Any, None)
         self.tools = Tools(
@@ -55,8 +56,8 @@ class Hands:
             root / "workspaces",
             root / "archives",
             *(nothing, nothing, 1, 1, nothing, nothing),
-            lasting=lasting,
-            writing=lasting,
+            blocking=blocking,
+            writing=blocking,
             rooms=Rooms(),
         )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []

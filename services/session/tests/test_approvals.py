@@ -14,7 +14,7 @@ from contracts.session.approval import ApprovalView, DeliverDecisions, ListAppro
 from contracts.session.run import RunView
 from contracts.session.values import Ruling, ToolUseBlock, Usage
 from runtime.clock import now
-from session.agent.decisions import Decisions
+from runtime.waiters import Waiters
 from session.reactions import approval as approvals
 from session.reactions.approval import Asking
 from session.reactions.cancellation import Cancellation
@@ -76,7 +76,7 @@ class Service:
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     looks: int = 0
     sent: list[Any] = field(default_factory=list[Any])
-    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Decisions(), approval_seconds=600))
+    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
@@ -188,12 +188,3 @@ async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:
     service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await asked(service)
-
-
-async def test_who_waits_is_woken_by_the_decision_and_no_other() -> None:
-    decisions = Decisions()
-    with decisions.awaited(ID) as one, decisions.awaited(OTHER) as other:
-        decisions.tell(ID)
-        assert (one.told.is_set(), other.told.is_set()) == (True, False)
-        await one.within(10)
-    decisions.tell(ID)

@@ -15,6 +15,7 @@ from contracts.session.session import (
     GetSession,
 )
 from contracts.session.values import SdkOptions, ToolUseBlock
+from eventing.counters import Counters
 from eventing.database import Database
 from eventing.migrating import migrate
 from onebox.testing.databases import Databases
@@ -24,6 +25,10 @@ from session.queries import run as run_queries
 from services.session.tests.desk import STRANGER, Desk
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+ADD = (
+    "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+    "VALUES ($1, gen_random_uuid(), 'x', 'interactive', $2, '{}', now(), now())"
+)
 
 
 async def working_alone(desk: Desk) -> UUID:
@@ -112,23 +117,6 @@ async def test_totals_take_few_rows_however_many_users_there_are(desk: Desk) -> 
     assert await database.fetchval("SELECT count(*) FROM session_totals") == 1
 
 
-async def test_users_whose_transactions_are_open_do_not_wait_for_each_other_to_be_counted(desk: Desk) -> None:
-    database = desk.dispatcher.database
-    made = (
-        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
-        "VALUES ($1, gen_random_uuid(), 'x', 'interactive', 'created', '{}', now(), now())"
-    )
-    async with database.transaction() as first:
-        await first.execute("SELECT pg_advisory_xact_lock('session_totals'::regclass::oid::int, slot) "
-                            "FROM generate_series(0, 62) slot")  # fmt: skip
-        await first.execute(made, new_id())
-        async with database.transaction() as second:
-            await second.execute("SET LOCAL lock_timeout = '1s'")
-            await second.execute(made, new_id())
-    assert await desk.ask(CountSessions()) == {"created": 2}
-    assert await database.fetchval("SELECT count(*) FROM session_totals") == 2
-
-
 async def test_what_was_there_before_is_counted_and_completed_by_the_migration(
     databases: Databases, tmp_path: Path
 ) -> None:
@@ -146,3 +134,17 @@ async def test_what_was_there_before_is_counted_and_completed_by_the_migration(
         await migrate(database, MIGRATIONS)
         rows = await database.fetch("SELECT status, sum(n)::int AS n FROM session_totals GROUP BY status")
     assert {row["status"]: row["n"] for row in rows} == {"active": 1, "completed": 1}
+
+
+async def test_an_upgrade_counts_the_sessions_that_are_there(databases: Databases, tmp_path: Path) -> None:
+    for path in [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0011"]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    async with databases.fresh() as url, Database.open(url, "session") as database:
+        await migrate(database, tmp_path)
+        for status in ("created", "active", "active"):
+            await database.execute(ADD, new_id(), status)
+        await migrate(database, MIGRATIONS)
+        await database.execute(ADD, new_id(), "active")
+        await database.execute("UPDATE sessions SET status = 'paused' WHERE status = 'created'")
+        for counters in ("session_counts", "session_totals"):
+            assert await Counters(counters, "status").all(database) == {"created": 0, "paused": 1, "active": 3}

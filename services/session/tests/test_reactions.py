@@ -24,8 +24,8 @@ from eventing.recording import Recorded
 from eventing.testing import eventually
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
+from runtime.waiters import Waiters
 from session.agent import AgentSpec, Ask, Finished, Said, Told
-from session.agent.decisions import Decisions
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
@@ -75,9 +75,9 @@ class Worker:
         fact = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
-        tools = SimpleNamespace(agents=agents, decisions=Decisions(), approval_seconds=600)
+        tools = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
         tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
-        tools.lasting = tools.writing = SimpleNamespace(do=asyncio.to_thread)
+        tools.blocking = tools.writing = SimpleNamespace(run=asyncio.to_thread)
         tools.workspace, tools.files, tools.environments = (
             str,
             self.files,

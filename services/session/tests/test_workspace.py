@@ -10,13 +10,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from contracts.files import PartWindow
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from runtime.files.paths import FOLDER, opened
 from session import workspace as module
 from session.workspace import Uploads, Workspace, room
-from session.workspace.paths import FOLDER, opened
 from session.workspace.walking import Entry
 
 UPLOAD = UUID(MESSAGE)
@@ -38,7 +39,7 @@ def write(files: Workspace, path: str, data: bytes = b"hello") -> bool:
 
 
 def read(files: Workspace, path: str) -> bytes:
-    return files.read(path, 0, 1000, None).data
+    return files.read(path, PartWindow()).data
 
 
 def refused(code: Code, act: Callable[[], object]) -> None:
@@ -62,18 +63,6 @@ def test_a_file_is_replaced_and_stays_executable(files: Workspace) -> None:
     (files.root / "run").chmod(0o755)
     assert not write(files, "run", b"new")
     assert (read(files, "run"), (files.root / "run").stat().st_mode & 0o777) == (b"new", 0o755)
-
-
-def test_a_part_is_read(files: Workspace) -> None:
-    write(files, "a", b"0123456789")
-    assert files.read("a", 3, 4, None).data == b"3456"
-
-
-def test_a_file_that_changed_is_not_read_on(files: Workspace) -> None:
-    write(files, "a")
-    etag = files.read("a", 0, 1, None).etag
-    write(files, "a", b"other")
-    refused(Code.FILE_CHANGED, lambda: files.read("a", 1, 1, etag))
 
 
 def test_all_is_listed_in_the_order_of_paths(files: Workspace) -> None:

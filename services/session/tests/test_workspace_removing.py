@@ -1,14 +1,25 @@
 """What is removed from a workspace: out of the agent's reach at once, and erased though somebody adds to it."""
 
+import asyncio
 import itertools
 import os
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from contracts.refusals import Code, Refusal
+from contracts.samples import SESSION
+from contracts.session.session import DeleteSession
+from contracts.session.workspace import DeleteFile
+from runtime.blocking import BlockingPool
+from runtime.files import erasing
+from runtime.files.paths import FOLDER, opened
 from session import workspace as module
-from session.workspace import Uploads, Workspace, erasing, room
-from session.workspace.paths import FOLDER, opened
+from session.workspace import Uploads, Workspace
+
+from services.session.tests.desk import Desk
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def test_a_folder_that_somebody_goes_on_adding_to_is_removed(files: Workspace, m
     write(files, "a/b")
     unlink, added = os.unlink, itertools.count()
 
-    monkeypatch.setattr(room, "MOST", 10)
+    monkeypatch.setattr(erasing, "MAX_ENTRIES", 40)
     with opened(files.root / "a", FOLDER) as standing, monkeypatch.context() as meanwhile:
 
         def unlink_and_add(name: str, *, dir_fd: int) -> None:
@@ -80,18 +91,40 @@ def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
 def test_what_a_removal_left_goes_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(room, "MOST", 0)
+        meanwhile.setattr(erasing, "MAX_ENTRIES", 0)
         files.delete("a")
     files.remove()
     assert aside(files) == []
 
 
-def test_a_folder_wider_than_what_is_looked_at_at_once_is_removed(
-    files: Workspace, monkeypatch: pytest.MonkeyPatch
+class Slow(Workspace):
+    """Files that take long to remove."""
+
+    def __init__(self, root: Path, over: threading.Event) -> None:
+        super().__init__(root / SESSION, Uploads(root / "uploads"))
+        self.begun, self.over = threading.Event(), over
+
+    def delete(self, path: str) -> None:
+        self.begun.set()
+        self.over.wait()
+
+
+async def test_a_session_is_deleted_while_a_folder_of_it_is_removed(
+    talked: Desk, blocking: BlockingPool, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(erasing, "AT_A_TIME", 2)
-    for name in "abcde":
-        write(files, f"x/{name}")
-        write(files, f"x/y/{name}")
-    files.delete("x")
-    assert aside(files) == []
+    over = threading.Event()
+    files = Slow(tmp_path, over)
+    files.root.mkdir()
+    tools = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
+    talked.dispatcher.tools = tools
+
+    async def remove() -> None:
+        with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
+            await talked.send(DeleteFile.example())
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(remove())
+        await asyncio.to_thread(files.begun.wait)
+        await talked.send(DeleteSession(session_id=UUID(SESSION)))
+        over.set()
+    assert not files.root.exists()

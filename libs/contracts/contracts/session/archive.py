@@ -4,13 +4,19 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
-
+from contracts.files import FilePart, PartWindow
 from contracts.messages import Command, Event, Message, Query
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
-from contracts.session.workspace import LARGEST_PART, FilePart
+
+CONTENT_TYPES: dict[Compression, str] = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "zstd": "application/zstd",
+    "none": "application/x-tar",
+}
 
 
 class ArchiveView(Message):
@@ -36,16 +42,13 @@ class GetArchive(Query[ArchiveView]):
     session_id: UUID
 
 
-class ReadArchive(Query[FilePart]):
+class ReadArchive(PartWindow, Query[FilePart]):
     """Asks for a part of the archive of a session; with `etag`, only if it is still the same one."""
 
     subject = "qry.session.read_archive"
     sample = {"session_id": SESSION, "offset": 0, "length": 1024}
 
     session_id: UUID
-    offset: int = Field(default=0, ge=0, le=2**62)
-    length: int = Field(default=LARGEST_PART, ge=0, le=LARGEST_PART)
-    etag: str | None = None
 
 
 class ArchiveSession(Command[ArchiveView]):

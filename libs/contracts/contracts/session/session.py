@@ -148,7 +148,7 @@ class SessionCreated(Event):
 
 
 class SessionChanged(Event):
-    """A session is another now: as this fact says, in all these fields. The values of `env` are hidden."""
+    """A session is another now: as this fact says, in all these fields. The values of `env` are masked."""
 
     subject = "evt.session.changed"
     sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}

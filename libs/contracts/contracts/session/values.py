@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue, PlainSerializer, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from contracts.messages import Message
+from contracts.secrets import masked
 
 type Mode = Literal["interactive", "non_interactive", "forked"]
 type TemplateMode = Literal["interactive", "non_interactive"]
@@ -27,9 +28,6 @@ type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypa
 
 type Json = JsonValue
 type Effort = Literal["low", "medium", "high", "xhigh", "max"]
-
-HIDDEN = "***"
-"""Stands for the value of a secret; given as a value, for the one that is there already."""
 
 
 class SdkOptions(Message):
@@ -62,10 +60,9 @@ class SdkOptions(Message):
         """Give these options, but for those that `named` names: there the latter win, also with a null."""
         return self.model_copy(update={name: getattr(named, name) for name in named.model_fields_set})
 
-
-def hidden(options: SdkOptions) -> SdkOptions:
-    """Give the options without the values of `env`, as others than the agent may see them."""
-    return options.model_copy(update={"env": dict.fromkeys(options.env, HIDDEN)}) if options.env else options
+    def masked(self) -> "SdkOptions":
+        """Return these options with the values of `env` masked, as others than the agent may see them."""
+        return self.model_copy(update={"env": masked(self.env)}) if self.env else self
 
 
 def _only_named(options: SdkOptions) -> dict[str, Any]:

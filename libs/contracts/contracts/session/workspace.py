@@ -1,18 +1,17 @@
-"""The files of a session's workspace: they travel in bounded parts, so that no message grows with a file."""
+"""The files of a session's workspace."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
+from contracts.files import FilePart, Part, PartWindow
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
 
-LARGEST_PART = 512 * 1024
 LARGEST_UPLOAD = 5 * 1024 * 1024
 
-type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]
 type FileType = Literal["file", "directory", "symlink", "other"]
 
 
@@ -31,17 +30,6 @@ class FilesPage(Page[FileView]):
     truncated: bool = False
 
 
-class FilePart(Message):
-    """Bytes of a file from an offset on. `etag` names the state that the file was read in."""
-
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-    size_bytes: int
-    modified_at: datetime
-    etag: str
-    data: Part
-
-
 class FileWritten(Message):
     """A file was stored; `created` when there was none."""
 
@@ -58,7 +46,7 @@ class ListFiles(Window, Query[FilesPage]):
     session_id: UUID
 
 
-class ReadFile(Query[FilePart]):
+class ReadFile(PartWindow, Query[FilePart]):
     """Asks for a part of a file; with `etag`, only if the file is still in that state."""
 
     subject = "qry.session.read_file"
@@ -66,9 +54,6 @@ class ReadFile(Query[FilePart]):
 
     session_id: UUID
     path: str
-    offset: int = Field(default=0, ge=0, le=2**62)
-    length: int = Field(default=LARGEST_PART, ge=0, le=LARGEST_PART)
-    etag: str | None = None
 
 
 class UploadPart(Command[None]):

@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.archive import GetArchive, ReadArchive
+from contracts.session.archive import CONTENT_TYPES, GetArchive, ReadArchive
 from contracts.session.session import GetSession
-from contracts.session.workspace import FilePart
 from fastapi import APIRouter, Request, Response
 
 from gateway.auth.bearer import Caller
@@ -18,13 +17,6 @@ from gateway.waits import settled
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 NOTHING_SAID = NewArchive()
-MEDIA_TYPES = {
-    "gzip": "application/gzip",
-    "bzip2": "application/x-bzip2",
-    "xz": "application/x-xz",
-    "zstd": "application/zstd",
-    "none": "application/x-tar",
-}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], route_class=JsonRoute)
 
@@ -78,17 +70,14 @@ async def show(session_id: UUID, caller: Caller) -> Response:
     summary="Download the archive of a session",
     response_class=Response,
     responses=headed(
-        given(*MEDIA_TYPES.values())
+        given(*CONTENT_TYPES.values())
         | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
         {416: ("Content-Range",)},
     ),
 )
 async def download(session_id: UUID, caller: Caller, request: Request) -> Response:
     """`Range`, `If-Range` and `If-None-Match` are understood."""
-
-    async def part(offset: int, length: int, etag: str | None) -> FilePart:
-        return await caller.ask(ReadArchive(session_id=session_id, offset=offset, length=length, etag=etag))
-
     view = await caller.ask(GetArchive(session_id=session_id))
     name = view.archive_path.rpartition("/")[2]
-    return await Download(part, name, MEDIA_TYPES[view.compression]).response(request.headers)
+    query = ReadArchive(session_id=session_id)
+    return await Download(query, name, caller).response(request.headers)

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
+from contracts.files import LARGEST_PART
 from contracts.refusals import Code
 from contracts.session.workspace import (
-    LARGEST_PART,
     DeleteFile,
-    FilePart,
     ListFiles,
     ReadFile,
     UploadPart,
@@ -19,7 +18,7 @@ from runtime import clock
 
 from gateway.auth.bearer import Caller
 from gateway.auth.callers import User
-from gateway.downloads import Download, content, given, media_type
+from gateway.downloads import Download, content, given
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
@@ -63,12 +62,9 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
 )
 async def read(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
     """The bytes as they are, always as an attachment. `Range`, `If-Range` and `If-None-Match` are understood."""
-
-    async def part(offset: int, length: int, etag: str | None) -> FilePart:
-        return await caller.ask(ReadFile(session_id=session_id, path=path, offset=offset, length=length, etag=etag))
-
     name = path.rpartition("/")[2]
-    return await Download(part, name, media_type(name)).response(request.headers)
+    query = ReadFile(session_id=session_id, path=path)
+    return await Download(query, name, caller).response(request.headers)
 
 
 @router.put(

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 
-from contracts.session.values import HIDDEN
+from contracts.secrets import MASK
 
 
 def hider(values: Iterable[str]) -> Callable[[str], str]:
@@ -17,4 +17,4 @@ def hider(values: Iterable[str]) -> Callable[[str], str]:
     if not written:
         return str
     pattern = re.compile("|".join(map(re.escape, sorted(written, key=len, reverse=True))))
-    return lambda text: pattern.sub(HIDDEN, text)
+    return lambda text: pattern.sub(MASK, text)

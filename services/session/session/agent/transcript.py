@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from eventing.patience import patiently
+from runtime.waiters import Waiters
 
 CONVERSATION_BYTES = 128 * 2**20
 """How large a conversation may become, with those of its subagents, as JSON."""
@@ -135,7 +135,7 @@ class Transcript:
         self._database, self.session = database, session
         self._seen = 0
         self._run: tuple[UUID | None, int] = (None, 0)
-        self._calls, self._grown = set[str](), asyncio.Event()
+        self._calls, self._storing = set[str](), Waiters[str]()
 
     def works_for(self, run_id: UUID | None, attempt: int) -> None:
         """Add what comes from now on in the name of this run, and of its worker with this `attempt`."""
@@ -162,16 +162,15 @@ class Transcript:
         if stored["bytes"] > CONVERSATION_BYTES:
             raise Refusal(Code.CONVERSATION_FULL, f"A conversation holds {CONVERSATION_BYTES} bytes at most.")
         self._seen = max(self._seen, stored["last"])
-        self._calls.update(call for entry in entries for call in _calls(entry))
-        self._grown.set()
+        for call in (call for entry in entries for call in _calls(entry)):
+            self._calls.add(call)
+            self._storing.wake(call)
 
     async def holds(self, tool_use_id: str, seconds: float) -> None:
         """Wait until the agent's message with this tool call is stored, at most so long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while tool_use_id not in self._calls:
-                    self._grown.clear()
-                    await self._grown.wait()
+        with self._storing.waiting(tool_use_id) as waiter:
+            if tool_use_id not in self._calls:
+                await waiter.wait(seconds)
 
     async def portions(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Give all entries in their order, about `PORTION_BYTES` at a time; each with its `type` and its text."""

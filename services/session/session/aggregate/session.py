@@ -4,13 +4,14 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.secrets import unmasked
 from contracts.session import SessionFact
 from contracts.session.approval import ApprovalDecided, ApprovalFact
 from contracts.session.conversation import ConversationFact
 from contracts.session.fork import ForkFact, SessionForked
 from contracts.session.run import RunFact
 from contracts.session.session import EnvironmentSet, LifecycleFact, SessionChanged, SessionCreated, SessionDeleted
-from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, hidden
+from contracts.session.values import Json, Mode, Ruling, SdkOptions
 from eventing.aggregate import Aggregate
 
 from session.aggregate.active_run import Run
@@ -31,7 +32,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
 
     name: str
     sdk_options: SdkOptions
-    """With the values of `env` hidden; they are in `environment`."""
+    """With the values of `env` masked; they are in `environment`."""
     metadata: dict[str, Json]
     environment: dict[str, str]
 
@@ -61,7 +62,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
-        variables, shown = self._variables(sdk_options), hidden(sdk_options)
+        variables, shown = self._variables(sdk_options), sdk_options.masked()
         self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
         self._set_environment(variables)
 
@@ -76,7 +77,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         after = SessionChanged(
             user_id=self.user_id,
             name=self.name if name is None else name,
-            sdk_options=hidden(options),
+            sdk_options=options.masked(),
             metadata=self.metadata if metadata is None else metadata,
         )
         if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
@@ -103,11 +104,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         self.record(SessionDeleted(user_id=self.user_id))
 
     def _variables(self, options: SdkOptions) -> dict[str, str]:
-        named = options.env or {}
-        for name in (name for name, value in named.items() if value == HIDDEN and name not in self.environment):
-            what = f"sdk_options.env: {name} has no value that {HIDDEN} could stand for."
-            raise Refusal(Code.VARIABLE_NOT_SET, what)
-        return {name: self.environment[name] if value == HIDDEN else value for name, value in named.items()}
+        return unmasked(options.env or {}, self.environment, Code.VARIABLE_NOT_SET, "sdk_options.env")
 
     def _set_environment(self, variables: dict[str, str]) -> None:
         if variables != self.environment:

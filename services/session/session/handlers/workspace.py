@@ -27,14 +27,14 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
     """Write a file into the workspace."""
     async with _open_files(command.session_id, work) as files:
-        return await work.tools.writing.do(files.write, command.path, command.upload_id, command.size)
+        return await work.tools.writing.run(files.write, command.path, command.upload_id, command.size)
 
 
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Remove a file from the workspace."""
     async with _open_files(command.session_id, work) as files:
-        await work.tools.lasting.do(files.delete, command.path)
+        await work.tools.blocking.run(files.delete, command.path)
 
 
 @asynccontextmanager
@@ -49,6 +49,6 @@ async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]
     try:
         session = await work.read_visible(Session, session_id)
     except Refusal:
-        await work.tools.lasting.do(files.remove)
+        await work.tools.blocking.run(files.remove)
         raise
     session.check_ready()

@@ -6,7 +6,8 @@ from contracts.session.session import EnvironmentSet, LifecycleFact, SessionChan
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from session.projections.template import count_use
+from session.agent.environments import VARIABLES
+from session.counters import TEMPLATE_USES
 
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 
@@ -22,18 +23,14 @@ async def project_lifecycle(fact: LifecycleFact, recorded: Recorded[Any], db: Co
                 id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
             )  # fmt: skip
             if fact.template_id:
-                await count_use(fact.template_id, db)
+                await TEMPLATE_USES.add(fact.template_id, db)
         case SessionChanged():
             await db.execute(
                 "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
                 id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
             )  # fmt: skip
         case EnvironmentSet():
-            await db.execute(
-                "INSERT INTO session_environments (session_id, variables) VALUES ($1, $2) "
-                "ON CONFLICT (session_id) DO UPDATE SET variables = excluded.variables",
-                id, fact.variables,
-            )  # fmt: skip
+            await VARIABLES.put(id, fact.variables, db)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:

@@ -1,11 +1,12 @@
 """The read model of templates."""
 
 from typing import Any, assert_never
-from uuid import UUID
 
 from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
 from eventing.database import Connection
 from eventing.recording import Recorded
+
+from session.counters import TEMPLATE_USES
 
 
 async def project_template(fact: TemplateFact, recorded: Recorded[Any], db: Connection) -> None:
@@ -27,16 +28,7 @@ async def project_template(fact: TemplateFact, recorded: Recorded[Any], db: Conn
                 fact.default_mode, fact.is_public, at,
             )  # fmt: skip
         case TemplateDeleted():
-            await db.execute("DELETE FROM template_uses WHERE template_id = $1", id)
+            await TEMPLATE_USES.remove(id, db)
             await db.execute("DELETE FROM session_templates WHERE id = $1", id)
         case _:
             assert_never(fact)
-
-
-async def count_use(template_id: UUID, db: Connection) -> None:
-    """Count a session that was made from the template."""
-    await db.execute(
-        "INSERT INTO template_uses AS u (template_id, slot, n) VALUES ($1, pg_backend_pid() % 64, 1) "
-        "ON CONFLICT (template_id, slot) DO UPDATE SET n = u.n + 1",
-        template_id,
-    )

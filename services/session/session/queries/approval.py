@@ -2,16 +2,23 @@
 
 from contracts.messages import Page
 from contracts.session.approval import ApprovalView, GetApproval, ListApprovals
+from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
-from session.queries.shown import shown
+from session.queries.shown import TOOL_INPUT
 from session.queries.tables import APPROVALS
 from session.tools import Context
 
 COLUMNS = ", ".join(ApprovalView.model_fields)
-LISTED = ", ".join(shown(name) if name == "tool_input" else name for name in ApprovalView.model_fields)
-LISTING = Listing(APPROVALS, LISTED, ApprovalView.model_validate)
+LISTED = ", ".join(TOOL_INPUT.sql if name == "tool_input" else name for name in ApprovalView.model_fields)
+
+
+def _listed(row: Row) -> ApprovalView:
+    return ApprovalView.model_validate(TOOL_INPUT.shown(row))
+
+
+LISTING = Listing(APPROVALS, LISTED, _listed)
 
 answers = Handlers()
 

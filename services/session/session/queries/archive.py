@@ -2,14 +2,18 @@
 
 import asyncio
 
+from contracts.files import FilePart
 from contracts.refusals import Code, Refusal
-from contracts.session.archive import ArchiveView, GetArchive, ReadArchive
-from contracts.session.workspace import FilePart
+from contracts.session.archive import CONTENT_TYPES, ArchiveView, GetArchive, ReadArchive
 from eventing.handling import Handlers
+from eventing.reading import Filters
+from runtime.files.parts import read_part
 
-from session.queries.tables import visible
+from session.queries.tables import ARCHIVES, visible
 from session.tools import Context
-from session.workspace import SUFFIX, read_part
+from session.workspace import SUFFIX
+
+COLUMNS = ", ".join(name for name in ArchiveView.model_fields if name != "archive_path")
 
 answers = Handlers()
 
@@ -18,15 +22,11 @@ answers = Handlers()
 async def get_archive(query: GetArchive, context: Context) -> ArchiveView:
     """Give the archive of a session."""
     await visible(query.session_id, context)
-    row = await context.database.fetchrow(
-        "SELECT session_id, archive_id, status, compression, archive_size_bytes, file_count, left_out, created_at "
-        "FROM archives WHERE session_id = $1",
-        query.session_id,
-    )
-    if row is None:
+    rows, _ = await ARCHIVES.first(COLUMNS, 1, Filters(session_id=query.session_id), context)
+    if not rows:
         raise Refusal(Code.ARCHIVE_NOT_FOUND, f"Session {query.session_id} has no archive.")
-    path = f"/archives/{row['archive_id']}{SUFFIX[row['compression']]}"
-    return ArchiveView.model_validate({**row, "archive_path": path})
+    path = f"/archives/{rows[0]['archive_id']}{SUFFIX[rows[0]['compression']]}"
+    return ArchiveView.model_validate({**rows[0], "archive_path": path})
 
 
 @answers
@@ -36,4 +36,4 @@ async def read_archive(query: ReadArchive, context: Context) -> FilePart:
     if archive.status != "ready":
         raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")
     path = context.tools.archive(query.session_id, archive.archive_id, archive.compression)
-    return await asyncio.to_thread(read_part, path, query.offset, query.length, query.etag)
+    return await asyncio.to_thread(read_part, path, query, CONTENT_TYPES[archive.compression])

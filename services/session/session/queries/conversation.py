@@ -12,18 +12,29 @@ from contracts.session.conversation import (
     MessageView,
     ToolCallView,
 )
+from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
-from session.queries.shown import TOOL_USE, shown, shown_content
+from session.queries.shown import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
 from session.queries.tables import MESSAGES, TOOL_CALLS, visible
 from session.tools import Context
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, parent_tool_call_id, created_at"
-TOOL_CALL_LISTED = f"{TOOL_USE}, run_id, duration_ms, parent_tool_call_id, created_at, {shown('tool_output')}"
-MESSAGE_LISTING = Listing(MESSAGES, f"{MESSAGE}, {shown_content('content')}", MessageView.model_validate)
-TOOL_CALL_LISTING = Listing(TOOL_CALLS, TOOL_CALL_LISTED, ToolCallView.model_validate)
+TOOL_CALL_LISTED = f"{TOOL_USE}, run_id, duration_ms, parent_tool_call_id, created_at, {TOOL_OUTPUT.sql}"
+
+
+def _message(row: Row) -> MessageView:
+    return MessageView.model_validate(CONTENT.shown(row))
+
+
+def _tool_call(row: Row) -> ToolCallView:
+    return ToolCallView.model_validate(TOOL_INPUT.shown(TOOL_OUTPUT.shown(row)))
+
+
+MESSAGE_LISTING = Listing(MESSAGES, f"{MESSAGE}, {CONTENT.sql}", _message)
+TOOL_CALL_LISTING = Listing(TOOL_CALLS, TOOL_CALL_LISTED, _tool_call)
 
 answers = Handlers()
 

@@ -10,7 +10,7 @@ from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
-from session.queries.shown import TOOL_USE
+from session.queries.shown import TOOL_INPUT, TOOL_USE
 from session.queries.tables import RUNS, TOOL_CALLS, visible
 from session.tools import Context
 
@@ -55,7 +55,9 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
     calls, more = await TOOL_CALLS.first(TOOL_USE, MOST_SHOWN, Filters(run_id=query.run_id), context)
-    return RunView.model_validate({**_with_usage(row), "tool_calls": calls, "more_tool_calls": more})
+    return RunView.model_validate(
+        {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
+    )
 
 
 @answers

@@ -17,6 +17,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 from runtime.health import Health
 
+from session.counters import SESSIONS_BY_STATUS
 from session.queries.tables import SESSIONS, visible
 from session.tools import Context
 
@@ -54,8 +55,7 @@ async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSu
 @answers
 async def count_sessions(_query: CountSessions, context: Context) -> dict[str, int]:
     """Give how many sessions are in each status."""
-    rows = await context.database.fetch("SELECT status, sum(n)::bigint AS n FROM session_totals GROUP BY status")
-    return {row["status"]: row["n"] for row in rows}
+    return await SESSIONS_BY_STATUS.all(context.database)
 
 
 @answers

@@ -15,6 +15,7 @@ TEMPLATES = Table("session_templates", Code.TEMPLATE_NOT_FOUND, readable="(user_
 # Who may see a session may see what is in it: queries look for the session first, with `visible`.
 RUNS = Table("runs", Code.RUN_NOT_FOUND, readable=None)
 MESSAGES = Table("messages", Code.MESSAGE_NOT_FOUND, readable=None, key="sequence_number")
+ARCHIVES = Table("archives", Code.ARCHIVE_NOT_FOUND, readable=None, key="session_id")
 TOOL_CALLS = Table("tool_calls", Code.TOOL_CALL_NOT_FOUND, readable=None)
 
 

@@ -5,10 +5,11 @@ from contracts.session.template import GetTemplate, ListTemplates, TemplateSumma
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
+from session.counters import TEMPLATE_USES
 from session.queries.tables import TEMPLATES
 from session.tools import Context
 
-USES = "(SELECT coalesce(sum(n), 0)::bigint FROM template_uses WHERE template_id = session_templates.id)"
+USES = TEMPLATE_USES.count_of("session_templates.id")
 SUMMARY = ", ".join(
     f"{USES} AS usage_count" if name == "usage_count" else name for name in TemplateSummary.model_fields
 )

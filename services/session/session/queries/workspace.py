@@ -3,8 +3,9 @@
 import asyncio
 from uuid import UUID
 
+from contracts.files import FilePart
 from contracts.refusals import Code, Refusal
-from contracts.session.workspace import FilePart, FilesPage, ListFiles, ReadFile
+from contracts.session.workspace import FilesPage, ListFiles, ReadFile
 from eventing.handling import Handlers
 
 from session.queries.tables import visible
@@ -25,7 +26,7 @@ async def list_files(query: ListFiles, context: Context) -> FilesPage:
 async def read_file(query: ReadFile, context: Context) -> FilePart:
     """Give a part of a file of the workspace."""
     files = await _files(query.session_id, context)
-    return await asyncio.to_thread(files.read, query.path, query.offset, query.length, query.etag)
+    return await asyncio.to_thread(files.read, query.path, query)
 
 
 async def _files(session_id: UUID, context: Context) -> Workspace:

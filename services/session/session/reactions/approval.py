@@ -1,8 +1,6 @@
 """Asking people whether the agent may use a tool, and waiting for what they decide."""
 
-import asyncio
 import json
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +20,7 @@ from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
+from runtime.waiters import Waiters
 
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
@@ -49,7 +48,7 @@ reactions = Reactions()
 @reactions.everywhere
 async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
     """Wake the worker whose agent waits for this decision, in whichever replica it is."""
-    reaction.tools.decisions.tell(recorded.fact.approval_id)
+    reaction.tools.decisions.wake(recorded.fact.approval_id)
 
 
 class Asking:
@@ -59,7 +58,7 @@ class Asking:
         self, reaction: Reaction[Tools], run: RunSummary, deadline: Deadline, cancellation: Cancellation
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
-        self._calls, self._grown, self._open = set[str](), asyncio.Event(), 0
+        self._calls, self._recording, self._open = set[str](), Waiters[str](), 0
 
     @property
     def tools_used(self) -> bool:
@@ -68,8 +67,9 @@ class Asking:
 
     def recorded(self, blocks: list[Block]) -> None:
         """Note that this is recorded of what the agent said."""
-        self._calls.update(block.id for block in blocks if isinstance(block, ToolUseBlock))
-        self._grown.set()
+        for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
+            self._calls.add(call)
+            self._recording.wake(call)
 
     async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> Ruling:
         """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
@@ -114,11 +114,9 @@ class Asking:
         return "\n".join([RESTARTED, *map(_told, views, await self._answers(ids))])
 
     async def _until_recorded(self, tool_use_id: str) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RECORDED_WITHIN):
-                while tool_use_id not in self._calls:
-                    self._grown.clear()
-                    await self._grown.wait()
+        with self._recording.waiting(tool_use_id) as waiter:
+            if tool_use_id not in self._calls:
+                await waiter.wait(RECORDED_WITHIN)
 
     async def _answers(self, approval_ids: list[UUID]) -> list[Ruling]:
         run = self.run
@@ -135,13 +133,13 @@ class Asking:
                     return rulings
 
     async def _decided(self, approval_id: UUID) -> None:
-        with self.reaction.tools.decisions.awaited(approval_id) as told:
+        with self.reaction.tools.decisions.waiting(approval_id) as waiter:
             while True:
                 view = await self._look(approval_id)
                 if view and (view.status != "pending" or view.expires_at <= clock.now()):
                     return
                 left = (view.expires_at - clock.now()).total_seconds() if view else POLL
-                await told.within(min(POLL, left))
+                await waiter.wait(min(POLL, left))
 
     async def _look(self, approval_id: UUID) -> ApprovalView | None:
         try:

@@ -62,9 +62,9 @@ async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: React
         except (FileNotFoundError, NotADirectoryError):
             await _fail_archive(session_id, fact.archive_id, Code.STORAGE_FAILED, LOST, reaction)
             return
-        packed = await stored(tools.lasting.do(described, path))
+        packed = await stored(tools.blocking.run(described, path))
         with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
-            await stored(tools.lasting.do(tools.files(session_id).remove))
+            await stored(tools.blocking.run(tools.files(session_id).remove))
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
     except Refusal as refusal:
         await forget_if_deleted(refusal, session_id, tools)
@@ -80,14 +80,14 @@ async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reactio
             return
         await tools.agents.close(session_id)
         try:
-            packed = await stored(tools.lasting.do(files.pack, path, fact.compression))
+            packed = await stored(tools.blocking.run(files.pack, path, fact.compression))
         except NotStored as failure:
             await _fail_archive(session_id, fact.archive_id, failure.code, failure.detail, reaction)
             return
         if not await _stands(session_id, fact.archive_id, "packing", reaction):
             return
         size_bytes = path.stat().st_size
-        await tools.lasting.do(files.remove)
+        await tools.blocking.run(files.remove)
         await _complete_archive(session_id, fact.archive_id, size_bytes, packed, reaction)
     except Refusal as refusal:
         await forget_if_deleted(refusal, session_id, tools)
@@ -131,11 +131,11 @@ async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Rea
             return
         path = tools.archive(session_id, archive_id, archive.compression)
         try:
-            unpacked = await stored(tools.lasting.do(files.unpack, path))
+            unpacked = await stored(tools.blocking.run(files.unpack, path))
             if not await _stands(session_id, archive_id, "unpacking", reaction):
-                await tools.lasting.do(files.tidy)
+                await tools.blocking.run(files.tidy)
                 return
-            await stored(tools.lasting.do(files.replace, unpacked))
+            await stored(tools.blocking.run(files.replace, unpacked))
         except NotStored as failure:
             await _fail_unarchive(session_id, archive_id, failure.code, failure.detail, reaction)
             return

@@ -36,7 +36,7 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
         await forget_if_deleted(refusal, fork_id, reaction.tools)
         return
     with suppress(NotStored):
-        await stored(reaction.tools.lasting.do(reaction.tools.files(fork_id).remove))
+        await stored(reaction.tools.blocking.run(reaction.tools.files(fork_id).remove))
     await reaction.tools.transcripts.delete_session(fork_id)
 
 
@@ -52,12 +52,12 @@ async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tool
             return
         await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
         try:
-            copied = await stored(tools.lasting.do(parent.copy_to, fork))
+            copied = await stored(tools.blocking.run(parent.copy_to, fork))
             await _check_whole(fact.parent_session_id, reaction)
         except NotStored as failure:
             await reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
             if not (await reaction.ask(show)).ready:  # else another worker was faster, and all is well
-                await tools.lasting.do(fork.remove)
+                await tools.blocking.run(fork.remove)
         else:
             await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
     except Refusal as refusal:

@@ -116,7 +116,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
 async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
     """End a run whose agent would begin in a workspace that is full."""
     try:
-        await stored(reaction.tools.writing.do(reaction.tools.files(run.session_id).check_room))
+        await stored(reaction.tools.writing.run(reaction.tools.files(run.session_id).check_room))
     except NotStored as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False

@@ -6,9 +6,9 @@ from contracts.refusals import Code, Refusal
 from contracts.session.session import SessionDeleted
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
+from runtime.files.erasing import erase
 
 from session.tools import Tools
-from session.workspace import erase
 
 reactions = Reactions()
 
@@ -39,6 +39,6 @@ async def forget_if_deleted(refusal: Refusal, session_id: UUID, tools: Tools) ->
 async def forget(session_id: UUID, tools: Tools) -> None:
     """Remove all that a deleted session has left; a worker that was late does so again."""
     await tools.agents.close(session_id)
-    await tools.lasting.do(tools.files(session_id).remove)
-    await tools.lasting.do(erase, tools.archives / str(session_id))
+    await tools.blocking.run(tools.files(session_id).remove)
+    await tools.blocking.run(erase, tools.archives / str(session_id))
     await tools.transcripts.delete_session(session_id)

@@ -4,21 +4,21 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
+from contracts.files import FilePart, PartWindow
 from contracts.refusals import Code, Refusal
 from contracts.session.values import Compression
-from contracts.session.workspace import FilePart, FilesPage, FileType, FileView, FileWritten
+from contracts.session.workspace import FilesPage, FileType, FileView, FileWritten
+from runtime.files.erasing import erase
+from runtime.files.parts import modified_at, read_part_within
+from runtime.files.paths import FOLDER, grant_owner, opened, opened_folder, os_errors_as_refusals, split_path
 from runtime.logging import get_logger
 
 from session.workspace.copying import Copied, copy
-from session.workspace.erasing import erase
-from session.workspace.lasting import Lasting
 from session.workspace.packing import SUFFIX, described, pack, unpack
-from session.workspace.paths import FILE, FOLDER, folder, let_owner, meaning, names, opened
 from session.workspace.room import Room, Rooms
 from session.workspace.storing import NotStored, stored
 from session.workspace.uploads import Uploads
@@ -27,14 +27,11 @@ from session.workspace.walking import walk
 __all__ = [
     "SUFFIX",
     "Copied",
-    "Lasting",
     "NotStored",
     "Rooms",
     "Uploads",
     "Workspace",
     "described",
-    "erase",
-    "read_part",
     "stored",
 ]
 
@@ -53,22 +50,21 @@ class Workspace:
     def listing(self, skip: int, limit: int) -> FilesPage:
         """Give a page of all that is there, in the order of paths."""
         try:
-            with folder(self.root, []) as top:
+            with opened_folder(self.root, []) as top:
                 found = [_view(entry.path, entry.status) for entry in islice(walk(top), MOST_LISTED + 1)]
         except FileNotFoundError:  # no agent has worked here yet
             found = []
         listed = found[:MOST_LISTED]
         return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
 
-    def read(self, path: str, offset: int, length: int, etag: str | None) -> FilePart:
-        """Give a part of a file; past its end, no bytes.
+    def read(self, path: str, window: PartWindow) -> FilePart:
+        """Return a part of a file; past its end, no bytes.
 
         Raises:
-            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that `etag` names.
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that the window's
+                `etag` names.
         """
-        *above, name = names(path)
-        with meaning(path), folder(self.root, above) as within, opened(name, FILE, within) as place:
-            return _part(place, offset, length, etag)
+        return read_part_within(self.root, path, window)
 
     def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
         """Make an upload a file, in folders that are made if need be; what was there is replaced.
@@ -77,9 +73,9 @@ class Workspace:
             Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is thrown away.
         """
         try:
-            *above, name = names(path)
+            *above, name = split_path(path)
             uploaded = self.uploads.finish(upload_id, size)
-            with meaning(path), folder(self.root, above, make=True) as within:
+            with os_errors_as_refusals(path), opened_folder(self.root, above, make=True) as within:
                 before = _status(name, within)
                 self.check_room(size - (before.st_size if before else 0))
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
@@ -99,12 +95,12 @@ class Workspace:
         Raises:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
         """
-        *above, name = names(path)
+        *above, name = split_path(path)
         removed = self._copies.with_name(f"{self.root.name}{REMOVED}{os.urandom(8).hex()}")
-        with meaning(path), folder(self.root, above) as within:
+        with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
             if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
                 removed.parent.mkdir(mode=0o700, exist_ok=True)
-                let_owner(name, within)  # who moves a folder writes in it
+                grant_owner(name, within)  # who moves a folder writes in it
                 os.rename(name, removed, src_dir_fd=within)
             else:
                 os.unlink(name, dir_fd=within)
@@ -129,7 +125,7 @@ class Workspace:
 
     def _measure(self) -> Room:
         room = Room()
-        with suppress(FileNotFoundError), folder(self.root, []) as top:  # no agent may have worked here yet
+        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have worked here yet
             room.take_all(entry.status for entry in walk(top, whole=True))
         return room
 
@@ -146,7 +142,7 @@ class Workspace:
             return Copied()
         with other.aside() as place:
             try:
-                with folder(self.root, []) as top:
+                with opened_folder(self.root, []) as top:
                     copied = copy(top, place)
                 os.sync()  # a fork that is ready is safe
                 place.rename(other.root)
@@ -169,7 +165,7 @@ class Workspace:
             return described(to)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            with folder(self.root, []) as top:
+            with opened_folder(self.root, []) as top:
                 return pack(top, to, compression)
         except OSError:
             if to.exists():  # another worker was faster
@@ -238,23 +234,6 @@ def _keep(root: Path) -> None:
         os.fsync(within)
 
 
-def read_part(path: Path, offset: int, length: int, etag: str | None) -> FilePart:
-    """Give a part of a file of the service's own. Raises as `Workspace.read` does."""
-    with meaning(path.name), opened(path, FILE) as place:
-        return _part(place, offset, length, etag)
-
-
-def _part(place: int, offset: int, length: int, etag: str | None) -> FilePart:
-    status = os.fstat(place)
-    if not stat.S_ISREG(status.st_mode):
-        raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")
-    now = _etag(status)
-    if etag not in (None, now):
-        raise Refusal(Code.FILE_CHANGED, "The file has changed meanwhile.")
-    data = os.pread(place, length, offset)
-    return FilePart(size_bytes=status.st_size, modified_at=_time(status), etag=now, data=data)
-
-
 def _status(name: str, within: int) -> os.stat_result | None:
     try:
         status = os.stat(name, dir_fd=within, follow_symlinks=False)
@@ -266,7 +245,7 @@ def _status(name: str, within: int) -> os.stat_result | None:
 
 
 def _view(path: str, status: os.stat_result) -> FileView:
-    return FileView(path=path, type=_type(status.st_mode), size_bytes=status.st_size, modified_at=_time(status))
+    return FileView(path=path, type=_type(status.st_mode), size_bytes=status.st_size, modified_at=modified_at(status))
 
 
 def _type(mode: int) -> FileType:
@@ -275,15 +254,3 @@ def _type(mode: int) -> FileType:
     if stat.S_ISDIR(mode):
         return "directory"
     return "symlink" if stat.S_ISLNK(mode) else "other"
-
-
-def _etag(status: os.stat_result) -> str:
-    # Whoever changes a file can set its other times back, not this one.
-    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
-
-
-def _time(status: os.stat_result) -> datetime:
-    try:
-        return datetime.fromtimestamp(status.st_mtime, UTC)
-    except (ValueError, OverflowError, OSError):  # an agent may set it to what no calendar knows
-        return datetime.fromtimestamp(0, UTC)

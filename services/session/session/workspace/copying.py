@@ -5,7 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from session.workspace.paths import FILE, is_gone, opened
+from runtime.files.paths import FILE, is_gone, opened
+
 from session.workspace.placing import place_file, place_folder, place_link
 from session.workspace.room import Room
 from session.workspace.walking import Entry, walk

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import IO
 
 from contracts.session.values import Compression
+from runtime.files.paths import FILE, FOLDER, is_gone, open_entry, opened
 
 from session.workspace.copying import Copied
-from session.workspace.paths import FILE, FOLDER, is_gone, open_place, opened
 from session.workspace.placing import place_file, place_folder, place_link
 from session.workspace.room import Room
 from session.workspace.walking import Entry, walk
@@ -131,7 +131,7 @@ def _add(archive: tarfile.TarFile, entry: Entry, packed: Copied, room: Room) -> 
 
 def _add_file(archive: tarfile.TarFile, info: tarfile.TarInfo, entry: Entry, room: Room) -> bool:
     try:
-        place = open_place(entry.name, FILE, entry.within)
+        place = open_entry(entry.name, FILE, entry.within)
     except OSError as error:
         if not is_gone(error):
             raise

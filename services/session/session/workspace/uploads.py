@@ -8,8 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.workspace import LARGEST_UPLOAD
-
-from session.workspace.paths import meaning
+from runtime.files.paths import os_errors_as_refusals
 
 MOST, MOST_BYTES = 32, 32 * LARGEST_UPLOAD
 LONGEST_SECONDS = 3600.0
@@ -27,7 +26,7 @@ class Uploads:
         Raises:
             Refusal: WORKSPACE_FULL, newer files took its place; STORAGE_FAILED, the disk is full.
         """
-        with meaning("the upload"):
+        with os_errors_as_refusals("the upload"):
             self._put(upload_id, offset, data)
 
     def _put(self, upload_id: UUID, offset: int, data: bytes) -> None:

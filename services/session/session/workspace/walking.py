@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from contracts.refusals import Code, Refusal
-
-from session.workspace.paths import DEEPEST, FOLDER, is_gone, open_place
+from runtime.files.paths import DEEPEST, FOLDER, is_gone, open_entry
 
 WIDEST = 100_000
 
@@ -75,7 +74,7 @@ def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
             raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {DEEPEST} folders deep.")
         return
     try:
-        below = open_place(entry.name, FOLDER, entry.within)
+        below = open_entry(entry.name, FOLDER, entry.within)
     except OSError as error:
         if not is_gone(error):
             raise

@@ -11,9 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from runtime.files.erasing import erase
 from runtime.logging import get_logger
-
-from session.workspace.erasing import erase
 
 log = get_logger()
 

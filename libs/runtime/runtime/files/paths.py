@@ -1,7 +1,7 @@
-"""From a path of a client to an open place in a workspace, step by step, so that nothing leads out of it.
+"""From a path that a client names to an open file below a folder, step by step, so that no path leads out of it.
 
-The agent may change any folder while it is walked through. So each step is opened in the one before, and never over a
-symlink: a folder that was moved meanwhile still lies in the workspace, because an agent's walls end there.
+Whoever can write in the folder, such as an agent in its workspace, may change it meanwhile. So each step is opened in
+the one before, and never over a symlink: a folder that was moved meanwhile still lies where its writer can reach.
 """
 
 import errno
@@ -19,7 +19,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 LONGEST_PATH, LONGEST_NAME, DEEPEST = 4096, 255, 64
 
-_MEANING = {
+_REFUSALS = {
     errno.ENOENT: (Code.FILE_NOT_FOUND, "There is nothing at {}."),
     errno.ENAMETOOLONG: (Code.INVALID_PATH, "The path {} is too long."),
     errno.ENOTDIR: (Code.NOT_A_FILE, "The path {} leads over something that is no folder."),
@@ -27,15 +27,15 @@ _MEANING = {
     errno.EISDIR: (Code.NOT_A_FILE, "{} is a folder."),
     errno.ENOTEMPTY: (Code.NOT_A_FILE, "{} is a folder."),
     errno.ENXIO: (Code.NOT_A_FILE, "{} is neither a file nor a folder."),
-    errno.EACCES: (Code.NOT_A_FILE, "The agent has closed {}."),
+    errno.EACCES: (Code.NOT_A_FILE, "There is no permission to open {}."),
     errno.ENOSPC: (Code.STORAGE_FAILED, "There is no room left for {}."),
     errno.EFBIG: (Code.STORAGE_FAILED, "There is no room left for {}."),
     errno.EDQUOT: (Code.STORAGE_FAILED, "There is no room left for {}."),
 }
 
 
-def names(path: str) -> list[str]:
-    """Give the names that a path is made of, seen from the workspace.
+def split_path(path: str) -> list[str]:
+    """Return the names that a relative path is made of.
 
     Raises:
         Refusal: INVALID_PATH; it is absolute or empty, or could mean something outside.
@@ -53,84 +53,84 @@ def names(path: str) -> list[str]:
 
 
 @contextmanager
-def meaning(path: str) -> Generator[None]:
-    """Let what the system says no to be a refusal; what is a fault stays one."""
+def os_errors_as_refusals(path: str) -> Generator[None]:
+    """Turn an OSError that says what is wrong with a path into a refusal; other errors stay what they are."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _MEANING:
+        if error.errno not in _REFUSALS:
             raise
-        code, detail = _MEANING[error.errno]
+        code, detail = _REFUSALS[error.errno]
         raise Refusal(code, detail.format(repr(path))) from None
 
 
 @contextmanager
 def opened(name: str | Path, flags: int, within: int | None = None) -> Generator[int]:
-    """Open something, also what the agent closed to its own account, and close it in the end."""
-    place = open_place(name, flags, within)
+    """Open a file or a folder as `open_entry` does, and close it in the end."""
+    descriptor = open_entry(name, flags, within)
     try:
-        yield place
+        yield descriptor
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
-def open_place(name: str | Path, flags: int, within: int | None = None) -> int:
-    """Open something as its owner can, whatever its mode says."""
+def open_entry(name: str | Path, flags: int, within: int | None = None) -> int:
+    """Return the descriptor of a file or a folder, opened as its owner can, whatever its mode says."""
     try:
-        place = os.open(name, flags, dir_fd=within)
+        descriptor = os.open(name, flags, dir_fd=within)
     except PermissionError:
-        let_owner(name, within)
-        place = os.open(name, flags, dir_fd=within)
+        grant_owner(name, within)
+        descriptor = os.open(name, flags, dir_fd=within)
     if flags & os.O_DIRECTORY:
-        _let_owner(place, stat.S_IRUSR | stat.S_IXUSR)
-    return place
+        _grant(descriptor, stat.S_IRUSR | stat.S_IXUSR)
+    return descriptor
 
 
-def let_owner(name: str | Path, within: int | None = None) -> None:
-    """Let the owner of a file or a folder do all with it; a symlink is left alone."""
-    place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
+def grant_owner(name: str | Path, within: int | None = None) -> None:
+    """Give the owner of a file or a folder all permissions for it; a symlink is left alone."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
     try:
-        _let_owner(place, stat.S_IRWXU)
+        _grant(descriptor, stat.S_IRWXU)
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
-def _let_owner(place: int, wanted: int) -> None:
-    mode = os.fstat(place).st_mode
+def _grant(descriptor: int, wanted: int) -> None:
+    mode = os.fstat(descriptor).st_mode
     if (stat.S_ISDIR(mode) or stat.S_ISREG(mode)) and mode & wanted != wanted:
-        Path(f"/proc/self/fd/{place}").chmod(stat.S_IMODE(mode) | wanted)
+        Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IMODE(mode) | wanted)
 
 
 def is_gone(error: OSError) -> bool:
-    """Whether something is not there any more, or is something else now."""
+    """Return whether an error says that something is not there any more, or is something else now."""
     return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 @contextmanager
-def folder(root: Path, steps: Sequence[str], *, make: bool = False) -> Generator[int]:
-    """Open the folder that the steps lead to; `make` those that are missing.
+def opened_folder(root: Path, steps: Sequence[str], *, make: bool = False) -> Generator[int]:
+    """Open the folder below `root` that the steps lead to, and close it in the end; `make` those that are missing.
 
     Raises:
         OSError: a step is missing, or no folder.
     """
     if make:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = open_place(root, FOLDER)
+    descriptor = open_entry(root, FOLDER)
     try:
         for step in steps:
             if make:
-                _made(step, place)
-            below = open_place(step, FOLDER, place)
-            os.close(place)
-            place = below
-        yield place
+                _make(step, descriptor)
+            below = open_entry(step, FOLDER, descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
     finally:
-        os.close(place)
+        os.close(descriptor)
 
 
-def _made(step: str, place: int) -> None:
+def _make(step: str, descriptor: int) -> None:
     try:
-        os.mkdir(step, 0o755, dir_fd=place)
+        os.mkdir(step, 0o755, dir_fd=descriptor)
     except FileExistsError:
         return
-    os.fsync(place)
+    os.fsync(descriptor)

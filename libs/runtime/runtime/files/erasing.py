@@ -1,4 +1,4 @@
-"""A folder removed with all that is in it: however deep it is, and whatever its owner closed."""
+"""Erasing a folder with all that is in it, however deep it is, and whatever its owner closed."""
 
 import errno
 import os
@@ -7,20 +7,19 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from session.workspace import room
-from session.workspace.paths import FOLDER, let_owner, opened
+from runtime.files.paths import FOLDER, grant_owner, opened
 
 RANDOM = 16
 AT_A_TIME = 100_000
-TIMES = 4
-"""How often as much as a workspace holds is removed, before it is somebody who adds to it as fast."""
+MAX_ENTRIES = 4_000_000
+"""After so many files, folders and links, somebody adds to the folder as fast as they are removed."""
 
 
 class _Left:
     """How much may still be looked at: a process that stands in a folder adds to it wherever the folder is now."""
 
     def __init__(self) -> None:
-        self.entries = TIMES * room.MOST
+        self.entries = MAX_ENTRIES
 
     def take(self) -> None:
         self.entries -= 1
@@ -54,7 +53,7 @@ def erase_within(name: str, within: int) -> None:
     if not _is_folder(name, within):
         os.unlink(name, dir_fd=within)
         return
-    let_owner(name, within)
+    grant_owner(name, within)
     with opened(name, FOLDER, within) as top:
         left = _Left()
         while names := _names(top):
@@ -78,19 +77,19 @@ def _remove(name: str, top: int, left: _Left) -> None:
 
 
 def _empty(name: str, top: int, left: _Left) -> None:
-    let_owner(name, top)
+    grant_owner(name, top)
     with opened(name, FOLDER, top) as within:
         for below in _names(within):
             left.take()
             if _is_folder(below, within):
-                let_owner(below, within)  # who moves a folder writes in it
+                grant_owner(below, within)  # who moves a folder writes in it
                 os.rename(below, os.urandom(RANDOM).hex(), src_dir_fd=within, dst_dir_fd=top)
             else:
                 os.unlink(below, dir_fd=within)
 
 
-def _names(place: int) -> list[str]:
-    with os.scandir(place) as found:
+def _names(descriptor: int) -> list[str]:
+    with os.scandir(descriptor) as found:
         return [entry.name for entry in islice(found, AT_A_TIME)]
 
 

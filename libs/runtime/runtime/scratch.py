@@ -1,4 +1,4 @@
-"""A place for what lives as long as this process does: the papers of its agents, and what the SDK unpacks."""
+"""A folder for what lives as long as this process does, such as the files that libraries unpack."""
 
 import os
 import tempfile
@@ -7,27 +7,24 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runtime.files.erasing import erase
 from runtime.logging import get_logger
-
-from session.workspace import erase
 
 log = get_logger()
 
-NAME = "agentapi-session-"
-
 
 @contextmanager
-def scratch() -> Generator[Path]:
-    """Let temporary files go to a folder of this process, and remove it in the end.
+def scratch_folder(service: str) -> Generator[Path]:
+    """Let temporary files go to a folder of this process, and erase it in the end.
 
-    Folders of processes that were killed are removed meanwhile: they hold conversations. All lie under the system's
-    folder for temporary files, because the path of a unix socket has at most 108 bytes.
+    Folders of processes that were killed are erased meanwhile: they may hold conversations, or documents of users. All
+    lie under the system's folder for temporary files, because the path of a unix socket has at most 108 bytes.
     """
-    root = Path(tempfile.gettempdir())
-    left = [path for path in root.glob(f"{NAME}*") if _is_left(path)]
+    root, prefix = Path(tempfile.gettempdir()), f"agentapi-{service}-"
+    left = [path for path in root.glob(f"{prefix}*") if _is_left(path, path.name.removeprefix(prefix))]
     # Nobody waits for it: it may be much. What is not done when this process ends is found by the next one.
     threading.Thread(target=_erase_all, args=(left,), name="scratch", daemon=True).start()
-    own = Path(tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-"))
+    own = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
     tempfile.tempdir = str(own)
     try:
         yield own
@@ -44,19 +41,19 @@ def _erase_all(folders: list[Path]) -> None:
             log.warning("temporary files are not all erased", folder=str(folder), error=repr(error))
 
 
-def _is_left(folder: Path) -> bool:
+def _is_left(folder: Path, name: str) -> bool:
     try:
         own = folder.stat().st_uid == os.geteuid()
     except FileNotFoundError:  # another process has just removed it
         return False
-    pid = folder.name.removeprefix(NAME).partition("-")[0]
+    pid = name.partition("-")[0]
     # In a container each process may get the number of the one before.
-    return own and (pid == str(os.getpid()) or not _lives(pid))
+    return own and pid.isdecimal() and (int(pid) == os.getpid() or not _lives(int(pid)))
 
 
-def _lives(pid: str) -> bool:
+def _lives(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, PermissionError, ValueError):  # the folder is ours, so another's process is not its
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):  # the folder is ours, so another's process is not its
         return False
     return True

@@ -1,0 +1,33 @@
+"""Files travel in bounded parts, so that no message grows with a file."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from contracts.messages import Message
+
+LARGEST_PART = 512 * 1024
+UNKNOWN_CONTENT = "application/octet-stream"
+
+type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]
+
+
+class PartWindow(Message):
+    """Which part of a file is asked for; with `etag`, only if the file is still in that state."""
+
+    offset: int = Field(default=0, ge=0, le=2**62)
+    length: int = Field(default=LARGEST_PART, ge=0, le=LARGEST_PART)
+    etag: str | None = None
+
+
+class FilePart(Message):
+    """Bytes of a file from an offset on. `etag` names the state that the file was read in."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    size_bytes: int
+    modified_at: datetime
+    etag: str
+    content_type: str = UNKNOWN_CONTENT
+    data: Part

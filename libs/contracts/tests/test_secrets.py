@@ -1,0 +1,29 @@
+"""Masked secrets: what clients see, and what they mean when they send it back."""
+
+import pytest
+from contracts.refusals import Code, Refusal
+from contracts.secrets import MASK, masked, unmasked
+
+FIELD = "sdk_options.env"
+
+
+def test_masked_values_keep_their_names_only() -> None:
+    assert masked({"TOKEN": "s3cr3t", "KEY": ""}) == {"TOKEN": MASK, "KEY": MASK}
+
+
+def test_a_mask_stands_for_the_stored_value() -> None:
+    sent = {"TOKEN": MASK, "KEY": "new"}
+    assert unmasked(sent, {"TOKEN": "s3cr3t", "KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD) == {
+        "TOKEN": "s3cr3t",
+        "KEY": "new",
+    }
+
+
+def test_a_stored_value_that_is_not_sent_is_left_out() -> None:
+    assert unmasked({}, {"TOKEN": "s3cr3t"}, Code.VARIABLE_NOT_SET, FIELD) == {}
+
+
+def test_a_mask_without_a_stored_value_is_refused() -> None:
+    with pytest.raises(Refusal, match=r"sdk_options\.env: TOKEN has no value") as refused:
+        unmasked({"TOKEN": MASK}, {"KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD)
+    assert refused.value.code is Code.VARIABLE_NOT_SET

@@ -1,0 +1,38 @@
+"""Large JSON columns in lists: the database gives a bounded beginning of each, and clients are shown a preview."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.preview import LARGEST_SHOWN, PREVIEW, shown_json
+
+from eventing.database import Row
+
+
+@dataclass(frozen=True)
+class PreviewedColumn:
+    """A column of JSON. The preview of a large value begins as its JSON does, or as the text `text` in it does."""
+
+    name: str
+    text: str | None = None
+
+    @property
+    def sql(self) -> str:
+        """The columns to select: the first 16 Ki characters of the JSON, its size in bytes, the beginning of `text`."""
+        bounded = (
+            f"left({self.name}::text, {LARGEST_SHOWN}) AS {self.name}, octet_length({self.name}::text) AS {self._size}"
+        )
+        return f"{bounded}, left({self.name} ->> '{self.text}', {PREVIEW}) AS {self._text}" if self.text else bounded
+
+    def shown(self, row: Row) -> Row:
+        """Return a row with the value, or with its preview, in place of what was selected."""
+        json, beginning = row[self.name], row.get(self._text)
+        value: Any = None if json is None else shown_json(json, row[self._size], self.text or "preview", beginning)
+        return {name: each for name, each in row.items() if name not in (self._size, self._text)} | {self.name: value}
+
+    @property
+    def _size(self) -> str:
+        return f"{self.name}_size"
+
+    @property
+    def _text(self) -> str:
+        return f"{self.name}_text"

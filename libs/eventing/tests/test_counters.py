@@ -1,0 +1,139 @@
+"""Counts of rows and of uses are exact, and no transaction waits for another one to count."""
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import pytest
+from contracts.refusals import Code
+from eventing.counters import Counters
+from eventing.database import Connection, Database
+from eventing.handling import QueryContext
+from eventing.reading import Filters, Table
+from eventing.testing import eventually
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+BY_MARBLES = Counters("jar_counts", "marbles")
+JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
+USES = Counters("jar_uses", "label")
+DECLARED = "SELECT count_rows('jars', 'jar_counts', '{marbles}')"
+
+
+@pytest.fixture
+async def counted(database: Database) -> Database:
+    await database.execute(DECLARED)
+    return database
+
+
+@pytest.fixture
+async def used(database: Database) -> Database:
+    await database.execute("CREATE TABLE jar_uses (label text, slot int, n bigint, PRIMARY KEY (label, slot))")
+    return database
+
+
+async def fill(connection: Connection | Database, *marbles: int) -> None:
+    for number in marbles:
+        await connection.execute("INSERT INTO jars VALUES ($1, $2, $3)", new_id(), str(new_id()), number)
+
+
+async def test_rows_are_counted_by_their_key(counted: Database):
+    await fill(counted, 1, 1, 2)
+    assert await BY_MARBLES.all(counted) == {1: 2, 2: 1}
+
+
+async def test_a_changed_key_moves_its_count(counted: Database):
+    await fill(counted, 1, 1)
+    await counted.execute("UPDATE jars SET marbles = 3 WHERE id = (SELECT id FROM jars LIMIT 1)")
+    await counted.execute("UPDATE jars SET label = label || '!', marbles = marbles")
+    assert await BY_MARBLES.all(counted) == {1: 1, 3: 1}
+
+
+async def test_a_deleted_row_is_counted_no_more(counted: Database):
+    await fill(counted, 1, 2)
+    await counted.execute("DELETE FROM jars WHERE marbles = 1")
+    assert await BY_MARBLES.all(counted) == {1: 0, 2: 1}
+
+
+async def test_a_transaction_that_is_rolled_back_counts_nothing(counted: Database):
+    with suppress(asyncpg.UniqueViolationError):
+        async with counted.transaction() as connection:
+            await fill(connection, 1)
+            await connection.execute("INSERT INTO jars SELECT * FROM jars")
+    assert await BY_MARBLES.all(counted) == {}
+
+
+async def test_rows_that_were_there_before_are_counted(database: Database):
+    await fill(database, 1, 1, 2)
+    await database.execute(DECLARED)
+    await fill(database, 2)
+    assert await BY_MARBLES.all(database) == {1: 2, 2: 2}
+
+
+async def test_rows_written_while_counting_begins_are_counted_once(database: Database):
+    async with asyncio.TaskGroup() as tasks, database.transaction() as declaring:
+        await fill(declaring, 1)
+        await declaring.execute(DECLARED)
+        tasks.create_task(fill(database, 1))
+        await eventually(
+            lambda: declaring.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'jars'::regclass AND NOT granted)"
+            )
+        )
+    assert await BY_MARBLES.all(database) == {1: 2}
+
+
+async def test_rows_are_counted_by_several_columns(database: Database):
+    await database.execute("SELECT count_rows('jars', 'jar_counts', '{label, marbles}')")
+    await database.execute("INSERT INTO jars VALUES ($1, 'a', 1), ($2, 'b', 1)", new_id(), new_id())
+    rows = await database.fetch("SELECT label, marbles, sum(n)::int AS n FROM jar_counts GROUP BY 1, 2 ORDER BY 1")
+    assert [tuple(row.values()) for row in rows] == [("a", 1, 1), ("b", 1, 1)]
+
+
+async def test_open_transactions_do_not_wait_for_each_other_to_count(counted: Database):
+    async with counted.transaction() as first, counted.transaction() as second:
+        await fill(first, 1)
+        await second.execute("SET LOCAL lock_timeout = '1s'")
+        await fill(second, 1)
+    assert await BY_MARBLES.all(counted) == {1: 2}
+
+
+async def test_a_transaction_counts_in_the_slot_that_is_free(counted: Database):
+    async with counted.transaction() as first, counted.transaction() as second:
+        await first.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
+                            "FROM generate_series(0, 63) s WHERE s <> 5")  # fmt: skip
+        await fill(second, 1, 2)
+        assert await second.fetchval("SELECT array_agg(slot) FROM jar_counts") == [5, 5]
+
+
+async def test_counts_are_exact_when_all_slots_are_taken(counted: Database):
+    async with counted.transaction() as holding:
+        await holding.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
+                              "FROM generate_series(0, 63) s")  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                tasks.create_task(fill(counted, 1, 1))
+    assert await BY_MARBLES.all(counted) == {1: 10}
+
+
+async def test_uses_are_counted_one_by_one(used: Database):
+    for label in ("a", "b", "a"):
+        async with used.transaction() as connection:
+            await USES.add(label, connection)
+    assert await USES.all(used) == {"a": 2, "b": 1}
+
+
+async def test_the_count_of_a_removed_key_is_forgotten(used: Database):
+    async with used.transaction() as connection:
+        await USES.add("a", connection)
+        await USES.remove("a", connection)
+    assert await USES.all(used) == {}
+
+
+async def test_a_count_can_be_read_beside_a_row(used: Database):
+    await used.execute("INSERT INTO jars VALUES ($1, 'a', 1), ($2, 'b', 1)", new_id(), new_id())
+    async with used.transaction() as connection:
+        await USES.add("a", connection)
+    columns = f"label, {USES.count_of('jars.label')} AS uses"
+    rows, _ = await JARS.first(columns, 10, Filters(), QueryContext(used, Envelope.begin(), None))
+    assert {row["label"]: row["uses"] for row in rows} == {"a": 1, "b": 0}

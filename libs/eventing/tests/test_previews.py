@@ -1,0 +1,47 @@
+"""JSON columns are read whole where they are small, and never much of them where they are large."""
+
+from typing import Any
+
+import pytest
+from contracts.preview import LARGEST_SHOWN, preview, shown_value
+from contracts.refusals import Code
+from eventing.database import Database, Row
+from eventing.handling import QueryContext
+from eventing.previews import PreviewedColumn
+from eventing.reading import Filters, Table
+from runtime.envelope import Envelope
+
+VALUE, WORDS = PreviewedColumn("value"), PreviewedColumn("value", text="words")
+BOXES = Table("boxes", Code.SESSION_NOT_FOUND, readable=None)
+EURO = "\N{EURO SIGN}"
+
+
+async def read(database: Database, value: Any, column: PreviewedColumn = VALUE) -> Row:
+    await database.execute("CREATE TABLE boxes (id int, value jsonb)")
+    await database.execute("INSERT INTO boxes VALUES (1, $1)", value)
+    [row], _ = await BOXES.first(f"id, {column.sql}", 1, Filters(), QueryContext(database, Envelope.begin(), None))
+    return row
+
+
+@pytest.mark.parametrize("value", [{"a": EURO}, {"a": "x" * LARGEST_SHOWN}, {"a": EURO * LARGEST_SHOWN}])
+async def test_a_stored_value_is_shown_as_in_a_stream(database: Database, value: Any):
+    assert VALUE.shown(await read(database, value)) == {"id": 1, "value": shown_value(value)}
+
+
+async def test_a_value_that_is_not_there_stays_away(database: Database):
+    assert VALUE.shown(await read(database, None)) == {"id": 1, "value": None}
+
+
+async def test_only_the_beginning_of_a_large_value_leaves_the_database(database: Database):
+    row = await read(database, {"a": "x" * 2**20})
+    assert (len(row["value"]), row["value_size"]) == (LARGEST_SHOWN, 2**20 + len('{"a": ""}'))
+
+
+async def test_a_preview_may_begin_with_a_text_of_the_value(database: Database):
+    words = EURO * LARGEST_SHOWN
+    shown = WORDS.shown(await read(database, {"words": words, "first": 1}, WORDS))["value"]
+    assert shown == preview(words, shown["size_bytes"], "words")
+
+
+async def test_a_small_value_with_a_text_is_shown_whole(database: Database):
+    assert WORDS.shown(await read(database, {"words": EURO}, WORDS)) == {"id": 1, "value": {"words": EURO}}
