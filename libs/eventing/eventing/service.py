@@ -123,9 +123,10 @@ class Service[S: ServiceSettings, T]:
             endless.append(tasks.create_task(forever("relay", relay.run)))
             endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
             endless += [
-                tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
+                tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r)))
+                for r in self.reactions.delivered("broadcast")
             ]
-            drained = [tasks.create_task(reactor.work(r, stop)) for r in self.reactions.shared]
+            drained = [tasks.create_task(reactor.work(r, stop)) for r in self.reactions.delivered("shared")]
             await stop.wait()
             log.info("draining")
             if drained:

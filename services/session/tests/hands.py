@@ -88,7 +88,7 @@ class Hands:
         await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
 
     async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
-        await self.react(next(listed.lost for listed in service.reactions.shared if listed.name == name), id, fact)
+        await self.react(service.reactions.by_name[name].on_dead_letter, id, fact)
 
     async def pack(self) -> None:
         await self.react(pack_workspace, PARENT, PACKING)
