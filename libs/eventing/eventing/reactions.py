@@ -20,6 +20,7 @@ from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from runtime import ordered
+from runtime.bus import NoResponders
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
@@ -35,6 +36,7 @@ from eventing.patience import until_back
 from eventing.reaction import Reaction
 from eventing.recording import EventNewer, Recorded
 from eventing.registration import AtOnce, React, Reactions, Registration
+from eventing.routing import Router
 from eventing.streams import jetstream
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
@@ -59,7 +61,7 @@ class Reactor[T]:
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
-        self.consumers = Consumers(self.js, service)
+        self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
         self.failures, self.waits = Failures(), Waits(service, dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
@@ -118,19 +120,20 @@ class Reactor[T]:
 
     async def _take_up(self, registration: Registration, unfinished: Unfinished, orphan: Orphan) -> None:
         try:
-            recorded = await self.dispatcher.store.latest(registration.fact, orphan.aggregate)
-            if recorded is None or unfinished.work_of(recorded) != orphan.work:
+            stored = await self.dispatcher.store.latest(registration.fact, orphan.aggregate)
+            if stored is None or unfinished.work_of(stored) != orphan.work:
                 return
+            recorded = wire.published(stored)
             log.warning("unfinished work without a sign of life", reaction=registration.name, work=str(orphan.work))
             metrics.swept.labels(registration.name).inc()
             try:
-                await self._do(registration, wire.published(recorded))
+                await self._do(registration, recorded)
             except Failed as failed:
                 log.exception("a reaction failed", reaction=registration.name, delivery=failed.tries)
                 if failed.tries >= DELIVERIES and registration.on_dead_letter:
                     await self._act(registration.name, registration.on_dead_letter, recorded)
-        except EventNewer as newer:
-            log.info("waits for a newer release", reaction=registration.name, reason=str(newer))
+        except (EventNewer, NoResponders) as reason:
+            log.info("unfinished work waits", reaction=registration.name, reason=str(reason))
         except Exception:  # it is seen again at the next look
             log.exception("unfinished work could not be taken up", reaction=registration.name)
 
@@ -158,7 +161,7 @@ class Reactor[T]:
 
     async def _deliver(self, registration: Registration, hold: Hold, delivery: int) -> None:
         message = hold.message
-        if delivery > DELIVERIES and not registration.unfinished:  # a lease counts its tries itself
+        if delivery >= DELIVERIES and not registration.unfinished:  # a lease counts its tries itself
             delivery -= await self.waits.count(registration.name, message)
         if delivery > DELIVERIES and not registration.unfinished:
             await self._bury(registration, message, "the service went down at each delivery")
@@ -166,7 +169,7 @@ class Reactor[T]:
         try:
             with metrics.reacting.labels(registration.name).track_inprogress():
                 await self._react(registration, message)
-        except (EventNewer, Gone, TakenOver) as reason:
+        except (EventNewer, Gone, NoResponders, TakenOver) as reason:
             await self._leave(registration, hold, reason)
         except Exception as error:
             tries = error.tries if isinstance(error, Failed) else delivery
@@ -183,8 +186,9 @@ class Reactor[T]:
 
     async def _leave(self, registration: Registration, hold: Hold, reason: Exception) -> None:
         match reason:
-            case EventNewer():  # the event, or one of what it is about
-                outcome = "waits for a newer release"
+            case EventNewer() | NoResponders():  # the event, or one of what it is about; or the service to command
+                awaited = "a newer release" if isinstance(reason, EventNewer) else "another service"
+                outcome = f"waits for {awaited}"
                 waited = await self.waits.note(registration.name, hold.message, reason)
                 await hold.give_back(_delay(waited))
             case Gone():
@@ -240,7 +244,7 @@ class Reactor[T]:
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
         with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
-            await react(recorded, Reaction(self.dispatcher.tools, self.dispatcher, envelope))
+            await react(recorded, Reaction(self.dispatcher.tools, self.router, recorded, name))
 
     async def _lose(self, registration: Registration, message: Msg) -> None:
         """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""

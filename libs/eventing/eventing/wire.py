@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from contracts.messages import Event
+from contracts.messages import Addressed, Event
 from runtime.envelope import Envelope
 
 from eventing.recording import Recorded, current
@@ -45,8 +45,8 @@ def work_subjects(kind: type[Event]) -> str:
     return f"work.{subjects(kind).removeprefix('evt.')}"
 
 
-def service_of(kind: type[Event]) -> str:
-    """Return the name of the service that records events of a kind."""
+def service_of(kind: type[Addressed]) -> str:
+    """Return the name of the service that records events of a kind, or handles such commands and queries."""
     return kind.subject.split(".")[1]
 
 

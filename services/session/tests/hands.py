@@ -17,8 +17,8 @@ from contracts.session.commands import DeleteSession, ResumeSession
 from contracts.session.events import SessionDeleted
 from contracts.session.forks import ForkSession, SessionForked
 from contracts.session.queries import GetSession, SessionView
-from eventing.reactions import Reaction
 from eventing.recording import Recorded
+from eventing.testing.reacting import reaction_to
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
@@ -85,7 +85,7 @@ class Hands:
     async def react(self, react: Any, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(id, 1, now(), fact, envelope, UUID(USER))
-        await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
+        await react(recorded, reaction_to(recorded, self.tools, cast(Any, self), service.name))
 
     async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
         await self.react(service.reactions.by_name[name].on_dead_letter, id, fact)

@@ -14,6 +14,7 @@ from eventing.handling import Handlers
 from eventing.memory import MemoryStore
 from eventing.reactions import AtOnce, Reaction, Reactor, Registration, Unfinished
 from eventing.recording import Recorded
+from eventing.routing import Router
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
 
@@ -71,6 +72,11 @@ def replica(
     there = cast(Database, database or Away())
     dispatcher = Dispatcher(MemoryStore(Jar.facts), there, "a tool", commands or Handlers(), Handlers())
     return Reactor(service, client, dispatcher)
+
+
+def reaction_to[T](event: Recorded[Any], tools: T, dispatcher: Dispatcher[T], service: str) -> Reaction[T]:
+    """Return what a reaction of a service without a bus works with: it reaches its own service alone."""
+    return Reaction(tools, Router(service, dispatcher, cast(Client, None)), event, "tested")
 
 
 def working(*pairs: tuple[Reactor[str], Acting]) -> AbstractAsyncContextManager[object]:
