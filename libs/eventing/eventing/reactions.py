@@ -257,7 +257,7 @@ class Reactor[T]:
 
     async def _bury(self, registration: Registration, message: Msg, reason: str) -> None:
         await self._lose(registration, message)
-        await dead_letters.publish(self.js, f"dead.{self.service}.{registration.name}", message, reason)
+        await dead_letters.publish(self.js, wire.dead_subject(self.service, registration.name), message, reason)
         log.error("dead-lettered", reaction=registration.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(registration.name, "dead-lettered").inc()
         await message.term()

@@ -25,6 +25,8 @@ from eventing.handling import Handlers
 from eventing.leases import Leases
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore, Projection
+from eventing.projector import Projector
+from eventing.projectors import Projectors
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
@@ -60,7 +62,11 @@ class ServiceSettings(ProcessSettings):
 
 @dataclass(frozen=True)
 class Service[S: ServiceSettings, T]:
-    """What is different from service to service."""
+    """What is different from service to service.
+
+    `project` writes the read models of its own events, in the transaction that stores them; `projectors` keep those of
+    other services' events.
+    """
 
     name: str
     aggregates: list[type[AnyAggregate]]
@@ -70,8 +76,19 @@ class Service[S: ServiceSettings, T]:
     migrations: Path
     tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
+    projectors: list[Projector] = field(default_factory=list[Projector])
     taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+
+    def __post_init__(self) -> None:
+        """Make sure that each name stands for one thing.
+
+        Raises:
+            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters.
+        """
+        names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two reactions or projectors of {self.name} have one name: {sorted(doubled)}")
 
     @property
     def facts(self) -> dict[str, type[Event]]:
@@ -111,17 +128,23 @@ class Service[S: ServiceSettings, T]:
             reactor = Reactor(self.name, client, dispatcher, Leases(signs))
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
+            projectors = Projectors(self.projectors, database, js)
+            if self.projectors:
+                checks.checks["projectors"] = projectors.check
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            await self._work(relay, reactor, client, stop)
+            await self._work(relay, reactor, projectors, client, stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
+    async def _work(
+        self, relay: Relay, reactor: Reactor[T], projectors: Projectors, client: Client, stop: asyncio.Event
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:
             endless = [tasks.create_task(bus.as_long_as_connected(client))]
             endless.append(tasks.create_task(forever("relay", relay.run)))
             endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
+            endless.append(tasks.create_task(projectors.run()))
             endless += [
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r)))
                 for r in self.reactions.delivered("broadcast")

@@ -25,6 +25,11 @@ def work_stream_of(service: str) -> str:
     return f"WORK_{service.upper()}"
 
 
+def dead_subject(service: str, reader: str) -> str:
+    """Return the subject under which a reaction or projector of a service dead-letters what it gives up."""
+    return f"dead.{service}.{reader}"
+
+
 def subject(recorded: Recorded[Any]) -> str:
     """Give the subject: `evt.session.created.<owner's user id>.<session id>`."""
     return f"{recorded.fact.subject}.{recorded.owner}.{recorded.id}"
