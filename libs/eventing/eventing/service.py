@@ -9,6 +9,7 @@ from pathlib import Path
 from contracts.messages import Event
 from contracts.refusals import Refusal
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from pydantic import Field
 from runtime import bus, health
 from runtime.bus_start import bus_ready
@@ -113,10 +114,8 @@ class Service[S: ServiceSettings, T]:
             check_size(client)
             js = jetstream(client)
             largest, replicas = settings.stream_max_bytes, settings.stream_replicas
-            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
-            await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
-            if work := self.reactions.work_of(self.name):
-                await provision_work(js, self.name, replicas=replicas)
+            work = self.reactions.work_of(self.name)
+            await self._provision(js, settings)
             tools = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
@@ -126,16 +125,22 @@ class Service[S: ServiceSettings, T]:
             # With connections of their own: whoever uses up the others must not make workers look dead.
             signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
             reactor = Reactor(self.name, client, dispatcher, Leases(signs))
+            projectors = Projectors(self.projectors, database, js)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
-            projectors = Projectors(self.projectors, database, js)
-            if self.projectors:
-                checks.checks["projectors"] = projectors.check
+            checks.checks |= {"projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
             await self._work(relay, reactor, projectors, client, stop)
+
+    async def _provision(self, js: JetStreamContext, settings: S) -> None:
+        largest, replicas = settings.stream_max_bytes, settings.stream_replicas
+        await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
+        await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
+        if self.reactions.work_of(self.name):
+            await provision_work(js, self.name, replicas=replicas)
 
     async def _work(
         self, relay: Relay, reactor: Reactor[T], projectors: Projectors, client: Client, stop: asyncio.Event

@@ -196,7 +196,7 @@ async def test_readiness_is_told_over_http(settings: ServiceSettings) -> None:
             stop.set()
     assert answer.json() == {
         "status": "ready",
-        "checks": dict.fromkeys(("database", "bus", "relay", "reactions"), "ok"),
+        "checks": dict.fromkeys(("database", "bus", "relay", "reactions", "projectors"), "ok"),
     }
 
 
