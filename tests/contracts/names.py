@@ -32,8 +32,7 @@ def services() -> list[AnyService]:
 
 def names_of(service: AnyService) -> Names:
     """Return what a service's names are derived from, and the names."""
-    consumers, readers = Consumers(cast(Any, None), service.name), [*service.reactions.by_name.values()]
-    shared = service.reactions.delivered("shared")
+    consumers, shared = Consumers(cast(Any, None), service.name), service.reactions.delivered("shared")
     works = bool(service.reactions.work_of(service.name))
     return {
         "schema": service.name,
@@ -42,10 +41,10 @@ def names_of(service: AnyService) -> Names:
             durable(service.name, one.name): f"{consumers.stream(one.fact)} {consumers.subjects(one.fact)}"
             for one in shared
         },
-        "leases": [one.name for one in shared if one.unfinished],
-        "broadcasts": {one.name: wire.subjects(one.fact) for one in readers if one not in shared},
+        "leases": sorted(one.name for one in shared if one.unfinished),
+        "broadcasts": {one.name: wire.subjects(one.fact) for one in service.reactions.delivered("broadcast")},
         "projectors": {one.name: one.stream for one in service.projectors},
-        "dead_letters": [wire.dead_subject(service.name, one.name) for one in (*shared, *service.projectors)],
+        "dead_letters": sorted(wire.dead_subject(service.name, one.name) for one in (*shared, *service.projectors)),
     }
 
 
@@ -58,7 +57,7 @@ def document(all_services: Sequence[AnyService]) -> str:
     """Return the names of these services, and those that they share, as they stand in the file."""
     shared = {"streams": [DEAD_LETTERS], "buckets": buckets([*_sources()])}
     whole = {"shared": shared, "services": {service.name: names_of(service) for service in all_services}}
-    return json.dumps(whole, indent=2) + "\n"
+    return json.dumps(whole, indent=2, sort_keys=True) + "\n"
 
 
 def _sources() -> Iterator[tuple[ModuleType, str]]:
