@@ -28,23 +28,29 @@ class Reaction[T]:
     async def send[R](self, command: Command[R], *, key: str | None = None, on_behalf_of: UUID | None = None) -> R:
         """Send a command because of the event, to the service that its subject names.
 
-        While that service, or the database, is away it is sent again, for half a minute; then the reaction fails, and
-        the event comes again. A command to another service has an id that derives from the event, the reaction and the
-        command's content, so the other side recognises the same command when the reaction is done again: it is carried
-        out once. What differs between two deliveries (a new id, the time, something read meanwhile) makes it another
-        command; so does failing on the way to the second of two equal ones. Then, and wherever one is to be sent once
-        whatever it says, give it a `key` of its own in the reaction.
+        While that service or the database is away it is sent again, for about half a minute; then the reaction fails,
+        and the event is delivered again.
 
-        Within the service the id is new each time unless there is a `key`: a worker that takes work up sends the same
-        command as the one before it, and both are to be decided on (`StartRun`).
+        The id of a command to another service derives from the event, the reaction and the command's content, so that
+        service recognises it at a redelivery and carries it out once. Equal commands in one reaction are numbered:
+        send all of them at each delivery. A command whose content may differ from one delivery to the next (a new id,
+        the time, a value read meanwhile), or that is sent again after a caught failure, needs a `key`, unique in the
+        reaction, which takes the place of content and number.
 
-        `on_behalf_of` acts for a user with the role that they have now, instead of the actor of the event.
+        A command to the own service has a new id unless it has a `key`: the worker that takes over a run sends the
+        same `StartRun` as the one before it, and each has to be decided.
 
-        The answer of a command that was carried out before and has no `outcome` is lost: it is None then.
+        Args:
+            command: what is to be done.
+            key: what identifies the command within this reaction.
+            on_behalf_of: the user for whom it is done, with the role that they have now, instead of the event's actor.
+
+        Returns:
+            The command's result; None when it was carried out before and has no `outcome`: that answer is lost.
 
         Raises:
             Refusal: the domain says no; or the user is gone (USER_NOT_FOUND) or disabled (USER_INACTIVE).
-            NoResponders, Unavailable: the other service, or identity, is away for longer. Of the last try.
+            NoResponders, Unavailable: the other service, or identity, is still away.
             Exception: as `Dispatcher.send` does.
         """
         envelope = self.event.envelope.follow(self._message_id(command, key))
