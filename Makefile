@@ -40,7 +40,7 @@ dependencies: environment
 	done; test -z "$$failed"
 
 goldens: environment
-	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_openapi.py
+	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py
 
 format: environment ## Put the code into its form, and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
@@ -49,8 +49,9 @@ format: environment ## Put the code into its form, and mend what ruff can mend
 test: environment ## Run all tests, on real PostgreSQL and NATS, on all cores
 	@.venv/bin/pytest -n auto
 
-golden: environment ## Write the goldens of messages and API anew; the diff is the review
+golden: environment ## Write the goldens of messages, names and API anew; the diff is the review
 	@.venv/bin/python -m tests.contracts.goldens
+	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.openapi
 
 bench: environment ## Measure side by side; nothing is asserted

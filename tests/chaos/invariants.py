@@ -55,7 +55,7 @@ async def outcomes(database_url: str) -> Counter[str]:
 
 
 async def _stuck(database: Database) -> list[str]:
-    statements = [listed.unfinished.statement for listed in session.reactions.shared if listed.unfinished]
+    statements = [one.unfinished.statement for one in session.reactions.by_name.values() if one.unfinished]
 
     async def quiet() -> bool:
         waiting = await database.fetchval(WAITING)

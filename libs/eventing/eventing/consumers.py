@@ -32,11 +32,15 @@ class Consumers:
         """Return the stream that events of a kind come from."""
         return wire.work_stream_of(self.service) if self.is_own(kind) else wire.stream_of(wire.service_of(kind))
 
+    def subjects(self, kind: type[Event]) -> str:
+        """Return the filter for events of a kind in that stream."""
+        return wire.work_subjects(kind) if self.is_own(kind) else wire.subjects(kind)
+
     async def make(self, reaction: str, kind: type[Event], ack_wait: float) -> None:
         """Create the consumer of a reaction, if it is not there; it hands a message out again after `ack_wait` s."""
         config = ConsumerConfig(
             durable_name=durable(self.service, reaction),
-            filter_subject=wire.work_subjects(kind) if self.is_own(kind) else wire.subjects(kind),
+            filter_subject=self.subjects(kind),
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ack_wait,
             max_deliver=-1,  # the reactor counts, so that a crash loop ends in the dead letters too

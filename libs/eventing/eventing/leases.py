@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from runtime import clock
+from runtime.bus import NoResponders
 
 from eventing.database import AWAY, Database
 from eventing.recording import EventNewer, Recorded
@@ -109,15 +110,15 @@ class Leases:
     async def kept(self, lease: Lease, delay: float) -> AsyncGenerator[None]:
         """End a lease when what is done inside is done; when that fails, let others have it after `delay` seconds.
 
-        What is taken over, waits for a newer release, or is cancelled has not failed: it is given back at once, and
-        the try does not count.
+        What is taken over, waits for a newer release or another service, or is cancelled has not failed: it is given
+        back at once, and the try does not count.
 
         Raises:
-            Failed: because of what was raised inside, unless that is TakenOver or EventNewer.
+            Failed: because of what was raised inside, unless that is TakenOver, EventNewer or NoResponders.
         """
         try:
             yield
-        except (TakenOver, EventNewer, asyncio.CancelledError):
+        except (TakenOver, EventNewer, NoResponders, asyncio.CancelledError):
             await self._give_back(lease, 0.0, lease.tries - 1)
             raise
         except Exception as error:

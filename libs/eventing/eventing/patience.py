@@ -1,7 +1,9 @@
-"""Trying again what the database could not do just now."""
+"""Trying again what the database, or another service, could not do just now."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+
+from runtime.bus import Unavailable
 
 from eventing.database import AWAY, Database
 from eventing.store import Conflict
@@ -10,14 +12,14 @@ PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 
 
 async def patiently[R](act: Callable[[], Awaitable[R]]) -> R:
-    """Do something; while the database is away, or others are always faster, again for half a minute.
+    """Do something; while the database or a service is away, or others are always faster, again for half a minute.
 
     `act` may be done twice, for its answer may be what got lost. Raises what the last try raised.
     """
     for pause in PAUSES:
         try:
             return await act()
-        except (*AWAY, Conflict):
+        except (*AWAY, Conflict, Unavailable):
             await asyncio.sleep(pause)
     return await act()
 

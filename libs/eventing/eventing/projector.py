@@ -156,7 +156,7 @@ class Projector:
                 try:
                     behind = reached.behind(message)
                     if not reached.repeats(message):
-                        await self._take(js, f"dead.{database.schema}.{self.name}", message, connection)
+                        await self._take(js, wire.dead_subject(database.schema, self.name), message, connection)
                 except (EventNewer, Stopped) as reason:
                     stopped = reason
                     break

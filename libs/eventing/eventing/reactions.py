@@ -1,9 +1,9 @@
-"""What a service does when it hears a fact: it sends a command, or calls the world outside.
+"""What a service does when it hears an event: it sends a command, or calls the world outside.
 
-`once`: one replica acts on each fact, with heartbeats while it works; a failure is tried again later and in the end
-dead-lettered, after `lost` has acted on that; what only a newer release can read waits for it. A service's own facts
-come by its work stream, with their ids alone, and are read from its store. `everywhere`: every replica hears each fact
-that comes while it is up, once, whatever becomes of it.
+`shared`: one replica acts on each event, with heartbeats while it works. A failure is tried again later and in the end
+dead-lettered, after `on_dead_letter` has acted on the event; one that only a newer release can read waits for it. A
+service's own events come by its work stream, with their ids alone, and are read from its store. `broadcast`: every
+replica hears each event that comes while it is up, once, whatever becomes of it.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -20,6 +20,7 @@ from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
 from nats.js import JetStreamContext
 from runtime import ordered
+from runtime.bus import NoResponders
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
@@ -31,15 +32,16 @@ from eventing.dispatch import Dispatcher
 from eventing.failures import Failures
 from eventing.hold import Hold
 from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
-from eventing.listed import AtOnce, Listed, React, Reactions
 from eventing.patience import until_back
 from eventing.reaction import Reaction
 from eventing.recording import EventNewer, Recorded
+from eventing.registration import AtOnce, React, Reactions, Registration
+from eventing.routing import Router
 from eventing.streams import jetstream
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
 
-__all__ = ["AtOnce", "Gone", "Listed", "Reaction", "Reactions", "Reactor", "TakenOver", "Unfinished"]
+__all__ = ["AtOnce", "Gone", "Reaction", "Reactions", "Reactor", "Registration", "TakenOver", "Unfinished"]
 
 log = get_logger()
 
@@ -59,201 +61,205 @@ class Reactor[T]:
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
-        self.consumers = Consumers(self.js, service)
+        self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
         self.failures, self.waits = Failures(), Waits(service, dispatcher.database)
         self.in_hand: set[tuple[str, int]] = set()
         self.heard: dict[str, int] = {}
 
-    async def work(self, listed: Listed, draining: asyncio.Event) -> None:
+    async def work(self, registration: Registration, draining: asyncio.Event) -> None:
         """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
-        slots = asyncio.Semaphore(listed.slots(self.dispatcher.tools))
+        slots = asyncio.Semaphore(registration.slots(self.dispatcher.tools))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
-            take = lambda: self.failures.noted(listed.name, self._take(listed, slots, tasks))  # noqa: E731
-            taking = [tasks.create_task(forever(listed.name, take))]
-            if listed.unfinished:
-                sweep = partial(self._sweep, listed, listed.unfinished, slots, tasks)
-                taking.append(tasks.create_task(forever(f"{listed.name} sweep", sweep)))
+            take = lambda: self.failures.noted(registration.name, self._take(registration, slots, tasks))  # noqa: E731
+            taking = [tasks.create_task(forever(registration.name, take))]
+            if registration.unfinished:
+                sweep = partial(self._sweep, registration, registration.unfinished, slots, tasks)
+                taking.append(tasks.create_task(forever(f"{registration.name} sweep", sweep)))
             await draining.wait()
             for task in taking:
                 task.cancel()
 
-    async def _take(self, listed: Listed, slots: Slots, tasks: asyncio.TaskGroup) -> None:
-        await self._make_consumer(listed)
+    async def _take(self, registration: Registration, slots: Slots, tasks: asyncio.TaskGroup) -> None:
+        await self._make_consumer(registration)
         facts = await self.js.pull_subscribe_bind(
-            durable(self.service, listed.name), self.consumers.stream(listed.fact)
+            durable(self.service, registration.name), self.consumers.stream(registration.fact)
         )
         try:
             while True:
                 await slots.acquire()
                 try:
-                    message = await self._next(listed, facts)
+                    message = await self._next(registration, facts)
                 except BaseException:
                     slots.release()
                     raise
                 if message is None:  # the place is offered to the sweep, which may wait for one
                     slots.release()
                     continue
-                tasks.create_task(self._settle(listed, message)).add_done_callback(lambda _: slots.release())
+                tasks.create_task(self._settle(registration, message)).add_done_callback(lambda _: slots.release())
         finally:
             await facts.unsubscribe()
 
-    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg | None:
+    async def _next(self, registration: Registration, facts: JetStreamContext.PullSubscription) -> Msg | None:
         with suppress(NothingThere):
             [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
             return message
-        await self._make_consumer(listed)  # one that was deleted says nothing either
+        await self._make_consumer(registration)  # one that was deleted says nothing either
         return None
 
-    async def _sweep(self, listed: Listed, unfinished: Unfinished, slots: Slots, tasks: asyncio.TaskGroup) -> None:
-        async with aclosing(self.leases.sweep(listed.name, unfinished)) as orphans:
+    async def _sweep(
+        self, registration: Registration, unfinished: Unfinished, slots: Slots, tasks: asyncio.TaskGroup
+    ) -> None:
+        async with aclosing(self.leases.sweep(registration.name, unfinished)) as orphans:
             async for orphan, first in orphans:
                 if not first and slots.locked():  # most only wait in the bus for a place, and get it there
                     continue
                 await slots.acquire()
-                taken_up = tasks.create_task(self._take_up(listed, unfinished, orphan))
+                taken_up = tasks.create_task(self._take_up(registration, unfinished, orphan))
                 taken_up.add_done_callback(lambda _: slots.release())
 
-    async def _take_up(self, listed: Listed, unfinished: Unfinished, orphan: Orphan) -> None:
+    async def _take_up(self, registration: Registration, unfinished: Unfinished, orphan: Orphan) -> None:
         try:
-            recorded = await self.dispatcher.store.latest(listed.fact, orphan.aggregate)
-            if recorded is None or unfinished.work_of(recorded) != orphan.work:
+            stored = await self.dispatcher.store.latest(registration.fact, orphan.aggregate)
+            if stored is None or unfinished.work_of(stored) != orphan.work:
                 return
-            log.warning("unfinished work without a sign of life", reaction=listed.name, work=str(orphan.work))
-            metrics.swept.labels(listed.name).inc()
+            recorded = wire.published(stored)
+            log.warning("unfinished work without a sign of life", reaction=registration.name, work=str(orphan.work))
+            metrics.swept.labels(registration.name).inc()
             try:
-                await self._do(listed, wire.published(recorded))
+                await self._do(registration, recorded)
             except Failed as failed:
-                log.exception("a reaction failed", reaction=listed.name, delivery=failed.tries)
-                if failed.tries >= DELIVERIES and listed.lost:
-                    await self._act(listed.name, listed.lost, recorded)
-        except EventNewer as newer:
-            log.info("waits for a newer release", reaction=listed.name, reason=str(newer))
+                log.exception("a reaction failed", reaction=registration.name, delivery=failed.tries)
+                if failed.tries >= DELIVERIES and registration.on_dead_letter:
+                    await self._act(registration.name, registration.on_dead_letter, recorded)
+        except (EventNewer, NoResponders) as reason:
+            log.info("unfinished work waits", reaction=registration.name, reason=str(reason))
         except Exception:  # it is seen again at the next look
-            log.exception("unfinished work could not be taken up", reaction=listed.name)
+            log.exception("unfinished work could not be taken up", reaction=registration.name)
 
-    async def _make_consumer(self, listed: Listed) -> None:
-        await self.consumers.make(listed.name, listed.fact, ACK_WAIT)
+    async def _make_consumer(self, registration: Registration) -> None:
+        await self.consumers.make(registration.name, registration.fact, ACK_WAIT)
 
-    async def _settle(self, listed: Listed, message: Msg) -> None:
-        place = (listed.name, message.metadata.sequence.stream)
+    async def _settle(self, registration: Registration, message: Msg) -> None:
+        place = (registration.name, message.metadata.sequence.stream)
         if place in self.in_hand:  # the bus was away longer than the ack wait; the first delivery will be acknowledged
             return
         self.in_hand.add(place)
         hold = Hold(self.client, message, HEARTBEAT, ACK_WAIT)
         try:
             async with hold.kept():
-                await self._deliver(listed, hold, message.metadata.num_delivered or 1)
+                await self._deliver(registration, hold, message.metadata.num_delivered or 1)
         except asyncio.CancelledError:
             with suppress(Error, OSError):  # else it comes again after the ack wait
                 await hold.give_back()
             raise
         except Exception:
             # The bus did not take what became of it, so the fact comes again. The work of the others goes on.
-            log.exception("a fact could not be settled", reaction=listed.name)
+            log.exception("a fact could not be settled", reaction=registration.name)
         finally:
             self.in_hand.discard(place)
 
-    async def _deliver(self, listed: Listed, hold: Hold, delivery: int) -> None:
+    async def _deliver(self, registration: Registration, hold: Hold, delivery: int) -> None:
         message = hold.message
-        if delivery > DELIVERIES and not listed.unfinished:  # a lease counts its tries itself
-            delivery -= await self.waits.count(listed.name, message)
-        if delivery > DELIVERIES and not listed.unfinished:
-            await self._bury(listed, message, "the service went down at each delivery")
+        if delivery >= DELIVERIES and not registration.unfinished:  # a lease counts its tries itself
+            delivery -= await self.waits.count(registration.name, message)
+        if delivery > DELIVERIES and not registration.unfinished:
+            await self._bury(registration, message, "the service went down at each delivery")
             return
         try:
-            with metrics.reacting.labels(listed.name).track_inprogress():
-                await self._react(listed, message)
-        except (EventNewer, Gone, TakenOver) as reason:
-            await self._leave(listed, hold, reason)
+            with metrics.reacting.labels(registration.name).track_inprogress():
+                await self._react(registration, message)
+        except (EventNewer, Gone, NoResponders, TakenOver) as reason:
+            await self._leave(registration, hold, reason)
         except Exception as error:
             tries = error.tries if isinstance(error, Failed) else delivery
-            log.exception("a reaction failed", reaction=listed.name, delivery=tries)
+            log.exception("a reaction failed", reaction=registration.name, delivery=tries)
             await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
-            metrics.reacted.labels(listed.name, "failed").inc()
-            if tries >= DELIVERIES and not (listed.unfinished and isinstance(error, AWAY)):
-                await self._bury(listed, message, str(error) if isinstance(error, Failed) else repr(error))
+            metrics.reacted.labels(registration.name, "failed").inc()
+            if tries >= DELIVERIES and not (registration.unfinished and isinstance(error, AWAY)):
+                await self._bury(registration, message, str(error) if isinstance(error, Failed) else repr(error))
             else:
                 await hold.give_back(_delay(tries))
         else:
-            metrics.reacted.labels(listed.name, "done").inc()
+            metrics.reacted.labels(registration.name, "done").inc()
             await message.ack()
 
-    async def _leave(self, listed: Listed, hold: Hold, reason: Exception) -> None:
+    async def _leave(self, registration: Registration, hold: Hold, reason: Exception) -> None:
         match reason:
-            case EventNewer():  # the event, or one of what it is about
-                outcome = "waits for a newer release"
-                waited = await self.waits.note(listed.name, hold.message, reason)
+            case EventNewer() | NoResponders():  # the event, or one of what it is about; or the service to command
+                awaited = "a newer release" if isinstance(reason, EventNewer) else "another service"
+                outcome = f"waits for {awaited}"
+                waited = await self.waits.note(registration.name, hold.message, reason)
                 await hold.give_back(_delay(waited))
             case Gone():
                 outcome = "gone"
-                log.warning("nobody acts on an event that is gone", reaction=listed.name, reason=str(reason))
+                log.warning("nobody acts on an event that is gone", reaction=registration.name, reason=str(reason))
                 await hold.message.term()
             case _:
                 outcome = "taken over"
-                log.info("another replica has it", reaction=listed.name)
-        metrics.reacted.labels(listed.name, outcome).inc()
+                log.info("another replica has it", reaction=registration.name)
+        metrics.reacted.labels(registration.name, outcome).inc()
 
-    async def hear(self, listed: Listed) -> None:
+    async def hear(self, registration: Registration) -> None:
         """Listen in every replica until cancelled or something fails; started again, it goes on where it was."""
-        await self.failures.noted(listed.name, self._follow(listed))
+        await self.failures.noted(registration.name, self._follow(registration))
 
-    async def _follow(self, listed: Listed) -> None:
+    async def _follow(self, registration: Registration) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = wire.stream_of(wire.service_of(listed.fact))
-        if listed.name not in self.heard:
-            self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
-        facts = ordered.messages(self.js, stream, self.heard[listed.name], wire.subjects(listed.fact))
+        stream = wire.stream_of(wire.service_of(registration.fact))
+        if registration.name not in self.heard:
+            self.heard[registration.name] = (await self.js.stream_info(stream)).state.last_seq
+        facts = ordered.messages(self.js, stream, self.heard[registration.name], wire.subjects(registration.fact))
         async with aclosing(facts) as batches:
             async for batch in batches:
                 for message in batch:
-                    self.heard[listed.name] = message.metadata.sequence.stream
-                    await self._hear(listed, message)
+                    self.heard[registration.name] = message.metadata.sequence.stream
+                    await self._hear(registration, message)
 
-    async def _hear(self, listed: Listed, message: Msg) -> None:
+    async def _hear(self, registration: Registration, message: Msg) -> None:
         try:
-            recorded = wire.read(listed.fact, message.headers or {}, message.data)
-            await self._act(listed.name, listed.react, recorded)
+            recorded = wire.read(registration.fact, message.headers or {}, message.data)
+            await self._act(registration.name, registration.react, recorded)
         except Exception:
-            log.exception("a reaction failed", reaction=listed.name)
+            log.exception("a reaction failed", reaction=registration.name)
 
-    async def _react(self, listed: Listed, message: Msg) -> None:
-        await self._do(listed, await self._read(listed, message))
+    async def _react(self, registration: Registration, message: Msg) -> None:
+        await self._do(registration, await self._read(registration, message))
 
-    async def _do(self, listed: Listed, recorded: Recorded[Any]) -> None:
-        if listed.unfinished is None:
-            await self._act(listed.name, listed.react, recorded)
-        elif lease := await self.leases.take(listed.name, listed.unfinished, recorded):
+    async def _do(self, registration: Registration, recorded: Recorded[Any]) -> None:
+        if registration.unfinished is None:
+            await self._act(registration.name, registration.react, recorded)
+        elif lease := await self.leases.take(registration.name, registration.unfinished, recorded):
             async with self.leases.kept(lease, _delay(lease.tries)):
                 if lease.tries > DELIVERIES:
                     raise RuntimeError("the service went down at each try")
-                await self._act(listed.name, listed.react, recorded)
+                await self._act(registration.name, registration.react, recorded)
 
-    async def _read(self, listed: Listed, message: Msg) -> Recorded[Any]:
-        if self.consumers.is_own(listed.fact):
+    async def _read(self, registration: Registration, message: Msg) -> Recorded[Any]:
+        if self.consumers.is_own(registration.fact):
             return await stored_event(self.dispatcher.store, message.headers or {})
-        return wire.read(listed.fact, message.headers or {}, message.data)
+        return wire.read(registration.fact, message.headers or {}, message.data)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
         with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
-            await react(recorded, Reaction(self.dispatcher.tools, self.dispatcher, envelope))
+            await react(recorded, Reaction(self.dispatcher.tools, self.router, recorded, name))
 
-    async def _lose(self, listed: Listed, message: Msg) -> None:
+    async def _lose(self, registration: Registration, message: Msg) -> None:
         """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""
         try:
-            recorded = await self._read(listed, message)
+            recorded = await self._read(registration, message)
         except (KeyError, ValueError, Gone):  # nobody can say what was lost
             return
-        if listed.lost:
-            await self._act(listed.name, listed.lost, recorded)
+        if registration.on_dead_letter:
+            await self._act(registration.name, registration.on_dead_letter, recorded)
 
-    async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
-        await self._lose(listed, message)
-        await dead_letters.publish(self.js, f"dead.{self.service}.{listed.name}", message, reason)
-        log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
-        metrics.reacted.labels(listed.name, "dead-lettered").inc()
+    async def _bury(self, registration: Registration, message: Msg, reason: str) -> None:
+        await self._lose(registration, message)
+        await dead_letters.publish(self.js, wire.dead_subject(self.service, registration.name), message, reason)
+        log.error("dead-lettered", reaction=registration.name, subject=message.subject, reason=reason)
+        metrics.reacted.labels(registration.name, "dead-lettered").inc()
         await message.term()
 
 

@@ -1,14 +1,17 @@
 """A service out of its rooms: connects, migrates, and runs subscribers, relay and reactions until told to stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from contracts.messages import Event
 from contracts.refusals import Refusal
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from pydantic import Field
 from runtime import bus, health
 from runtime.bus_start import bus_ready
@@ -25,6 +28,8 @@ from eventing.handling import Handlers
 from eventing.leases import Leases
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore, Projection
+from eventing.projector import Projector
+from eventing.projectors import Projectors
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
@@ -39,6 +44,8 @@ from eventing.streams import (
 )
 
 log = get_logger()
+
+type Task = Callable[[], Coroutine[Any, Any, None]]
 
 DRAIN_TIMEOUT = 10.0
 
@@ -60,7 +67,11 @@ class ServiceSettings(ProcessSettings):
 
 @dataclass(frozen=True)
 class Service[S: ServiceSettings, T]:
-    """What is different from service to service."""
+    """What is different from service to service.
+
+    `project` writes the read models of its own events, in the transaction that stores them; `projectors` keep those of
+    other services' events.
+    """
 
     name: str
     aggregates: list[type[AnyAggregate]]
@@ -70,8 +81,19 @@ class Service[S: ServiceSettings, T]:
     migrations: Path
     tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
+    projectors: list[Projector] = field(default_factory=list[Projector])
     taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+
+    def __post_init__(self) -> None:
+        """Make sure that each name stands for one thing.
+
+        Raises:
+            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters.
+        """
+        names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two reactions or projectors of {self.name} have one name: {sorted(doubled)}")
 
     @property
     def facts(self) -> dict[str, type[Event]]:
@@ -96,10 +118,8 @@ class Service[S: ServiceSettings, T]:
             check_size(client)
             js = jetstream(client)
             largest, replicas = settings.stream_max_bytes, settings.stream_replicas
-            await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
-            await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
-            if work := self.reactions.work_of(self.name):
-                await provision_work(js, self.name, replicas=replicas)
+            work = self.reactions.work_of(self.name)
+            await self._provision(js, settings)
             tools = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
             dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
@@ -109,31 +129,42 @@ class Service[S: ServiceSettings, T]:
             # With connections of their own: whoever uses up the others must not make workers look dead.
             signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
             reactor = Reactor(self.name, client, dispatcher, Leases(signs))
+            projectors = Projectors(self.projectors, database, js)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
+            checks.checks |= {"projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            await self._work(store, relay, reactor, client, stop)
-
-    async def _work(
-        self, store: PostgresStore, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event
-    ) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            endless = [tasks.create_task(bus.as_long_as_connected(client))]
-            endless.append(tasks.create_task(forever("snapshots", store.loader.take_snapshots)))
-            endless.append(tasks.create_task(forever("relay", relay.run)))
-            endless.append(tasks.create_task(forever("leases", reactor.leases.renew)))
-            endless += [
-                tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
+            always: list[Task] = [
+                partial(bus.as_long_as_connected, client),
+                partial(forever, "snapshots", store.loader.take_snapshots),
+                partial(forever, "relay", relay.run),
+                partial(forever, "leases", reactor.leases.renew),
+                projectors.run,
+                *(partial(forever, r.name, partial(reactor.hear, r)) for r in self.reactions.delivered("broadcast")),
             ]
-            drained = [tasks.create_task(reactor.work(r, stop)) for r in self.reactions.shared]
-            await stop.wait()
-            log.info("draining")
-            if drained:
-                await asyncio.wait(drained, timeout=DRAIN_TIMEOUT)
-            await _end({*drained, *endless})
+            await _work(always, [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")], stop)
+
+    async def _provision(self, js: JetStreamContext, settings: S) -> None:
+        largest, replicas = settings.stream_max_bytes, settings.stream_replicas
+        await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
+        await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
+        if self.reactions.work_of(self.name):
+            await provision_work(js, self.name, replicas=replicas)
+
+
+async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event) -> None:
+    """Run all until `stop` is set; then wait for those that end by themselves (10 s), and cancel the others."""
+    async with asyncio.TaskGroup() as tasks:
+        endless = [tasks.create_task(task()) for task in always]
+        drained = [tasks.create_task(task()) for task in until_stopped]
+        await stop.wait()
+        log.info("draining")
+        if drained:
+            await asyncio.wait(drained, timeout=DRAIN_TIMEOUT)
+        await _end({*drained, *endless})
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

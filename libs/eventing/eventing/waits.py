@@ -1,4 +1,4 @@
-"""Events that only a newer release can read: they wait for it, and their deliveries count for no failure."""
+"""Events that wait for a newer release that can read them, or for another service: such deliveries are no failures."""
 
 # pyright: reportUnknownMemberType=false
 # nats-py leaves the keyword parameters of its methods without types.
@@ -37,7 +37,7 @@ class Waits:
         """
         if time.monotonic() - self._told.get(reaction, -TOLD_EVERY) >= TOLD_EVERY:
             self._told[reaction] = time.monotonic()
-            log.warning("events wait for a newer release", reaction=reaction, reason=str(error))
+            log.warning("events wait", reaction=reaction, reason=str(error))
         waited: int = await self.database.fetchval(NOTE, *self._place(reaction, message))
         if waited == 1:
             await self.database.execute(FORGET)

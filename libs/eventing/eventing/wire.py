@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from contracts.messages import Event
+from contracts.messages import Addressed, Event
 from runtime.envelope import Envelope
 
 from eventing.recording import Recorded, current
@@ -23,6 +23,11 @@ def stream_of(service: str) -> str:
 def work_stream_of(service: str) -> str:
     """Return the name of the stream that holds what a service's workers have to do."""
     return f"WORK_{service.upper()}"
+
+
+def dead_subject(service: str, reader: str) -> str:
+    """Return the subject under which a reaction or projector of a service dead-letters what it gives up."""
+    return f"dead.{service}.{reader}"
 
 
 def subject(recorded: Recorded[Any]) -> str:
@@ -45,8 +50,8 @@ def work_subjects(kind: type[Event]) -> str:
     return f"work.{subjects(kind).removeprefix('evt.')}"
 
 
-def service_of(kind: type[Event]) -> str:
-    """Return the name of the service that records events of a kind."""
+def service_of(kind: type[Addressed]) -> str:
+    """Return the name of the service that records events of a kind, or handles such commands and queries."""
     return kind.subject.split(".")[1]
 
 

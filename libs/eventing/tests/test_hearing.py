@@ -39,8 +39,8 @@ async def hearing(js: JetStreamContext, *pairs: tuple[Client, Acting]) -> AsyncG
 
 
 async def _hear(client: Client, acting: Acting) -> None:
-    reactor, listed = replica(client), acting.listed()
-    await forever("hearing", lambda: reactor.hear(listed))
+    reactor, registration = replica(client), acting.registration()
+    await forever("hearing", lambda: reactor.hear(registration))
 
 
 async def _consumers(js: JetStreamContext, number: int) -> bool:

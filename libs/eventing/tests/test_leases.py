@@ -14,6 +14,7 @@ from eventing.recording import EventNewer, Recorded
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
+from runtime.bus import NoResponders
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.testing import background
@@ -143,7 +144,7 @@ async def test_work_that_is_given_back_is_taken_at_once(database: Database, open
     assert await Leases(database).take("fill", EMPTY, opened)
 
 
-@pytest.mark.parametrize("reason", [TakenOver(), EventNewer(), asyncio.CancelledError()])
+@pytest.mark.parametrize("reason", [TakenOver(), EventNewer(), NoResponders(), asyncio.CancelledError()])
 async def test_work_that_has_not_failed_counts_no_try(
     database: Database, opened: Recorded[Any], reason: BaseException
 ) -> None:

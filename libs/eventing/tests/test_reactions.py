@@ -10,7 +10,7 @@ from contracts.messages import Actor
 from eventing import patience
 from eventing import reactions as module
 from eventing.hold import Hold
-from eventing.reactions import Listed, Reaction, Reactions, TakenOver
+from eventing.reactions import Reaction, Reactions, Registration, TakenOver
 from eventing.recording import Recorded
 from eventing.streams import DEAD_LETTERS, provision
 from eventing.testing import eventually
@@ -52,23 +52,23 @@ async def dead(js: JetStreamContext) -> int:
 def test_a_reaction_is_listed_under_its_name_for_the_fact_that_it_takes() -> None:
     reactions = Reactions()
 
-    @reactions.once(at_once=3)
+    @reactions.shared("open_it", at_once=3)
     async def open_it(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
 
-    @reactions.everywhere
+    @reactions.broadcast("tell_all")
     async def tell_all(recorded: Recorded[MarbleAdded], reaction: Reaction[None]) -> None: ...
 
-    assert reactions.shared == [Listed("open_it", JarOpened, open_it, 3)]
-    assert reactions.broadcast == [Listed("tell_all", MarbleAdded, tell_all, 1)]
+    assert reactions.delivered("shared") == [Registration("open_it", JarOpened, open_it, 3)]
+    assert reactions.delivered("broadcast") == [Registration("tell_all", MarbleAdded, tell_all, delivery="broadcast")]
 
 
 def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
     reactions = Reactions()
 
-    @reactions.once()
+    @reactions.shared("one")
     async def one(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
 
-    @reactions.once()
+    @reactions.shared("other")
     async def other(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
 
     assert reactions.work_of("shelf") == {}
@@ -222,7 +222,7 @@ async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_
             raise LookupError
 
     acting = Acting(fail)
-    acting.lost = lose
+    acting.on_dead_letter = lose
     fact = await publish(js, OPENED)
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))
@@ -235,7 +235,25 @@ async def test_a_fact_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
     acting = Acting()
-    acting.lost = fail
+    acting.on_dead_letter = fail
     await js.publish(f"evt.jar.opened.{JAR}.{JAR}", b"no json")
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))
+
+
+def test_two_reactions_of_one_name_are_refused() -> None:
+    reactions = Reactions()
+    reactions.broadcast("tidy")(one_way)
+    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+        reactions.shared("tidy")(one_way)
+
+
+def test_two_rooms_with_reactions_of_one_name_are_refused() -> None:
+    one, other = Reactions(), Reactions()
+    one.shared("tidy")(one_way)
+    other.shared("tidy")(one_way)
+    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+        Reactions.together(one, other)
+
+
+async def one_way(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...

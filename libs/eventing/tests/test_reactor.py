@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
-from eventing.reactions import AtOnce, Listed, Reactor
+from eventing.reactions import AtOnce, Reactor, Registration
 from eventing.streams import jetstream, provision
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened
@@ -45,7 +45,9 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
     acting, never = Acting.waiting(), asyncio.Event()
     await publish(js, OPENED)
-    async with background(*(replica(one).work(acting.listed(at_once=1), never) for one in (client, other_client))):
+    async with background(
+        *(replica(one).work(acting.registration(at_once=1), never) for one in (client, other_client))
+    ):
         await eventually(lambda: acting.seen)
         await asyncio.sleep(1.2)  # three times as long as the bus waits for a sign of life
         acting.go.set()
@@ -99,7 +101,7 @@ async def test_being_cancelled_gives_the_fact_to_another_at_once(
 async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client: Client, js: JetStreamContext) -> None:
     acting, draining = Acting.waiting(), asyncio.Event()
     await publish(js, OPENED)
-    async with background(replica(client).work(acting.listed(), draining)) as [work]:
+    async with background(replica(client).work(acting.registration(), draining)) as [work]:
         await eventually(lambda: acting.seen)
         draining.set()
         await asyncio.sleep(0)
@@ -119,7 +121,7 @@ async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamC
     acting = Acting.waiting()
     for _ in range(5):
         await publish(js, OPENED)
-    async with background(replica(client).work(acting.listed(at_once), asyncio.Event())):
+    async with background(replica(client).work(acting.registration(at_once), asyncio.Event())):
         await eventually(lambda: len(acting.seen) == 2)
         await asyncio.sleep(0.05)
         assert len(acting.seen) == 2
@@ -162,12 +164,12 @@ async def test_waiting_for_facts_leaves_no_subscriptions_behind(
     client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)
-    made: list[Listed] = []
+    made: list[Registration] = []
 
     class Counting(Reactor[str]):
-        async def _make_consumer(self, listed: Listed) -> None:
-            made.append(listed)
-            await super()._make_consumer(listed)
+        async def _make_consumer(self, registration: Registration) -> None:
+            made.append(registration)
+            await super()._make_consumer(registration)
 
     async with working((Counting("shelf", client, replica(client).dispatcher), Acting())):
         await eventually(lambda: len(made) > 10)

@@ -4,7 +4,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Command, Query
 from eventing import patience
 from eventing import reactions as module
 from eventing.dispatch import ATTEMPTS
@@ -15,7 +15,7 @@ from eventing.store import START, Conflict
 from eventing.streams import DEAD_LETTERS
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, OpenJar
+from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica, working
 from nats.aio.client import Client
@@ -25,6 +25,16 @@ from runtime.envelope import Envelope
 
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
+
+
+class Tidy(Command[int]):
+    subject = "cmd.shelf.tidy"
+    sample = {}
+
+
+class Weigh(Query[int]):
+    subject = "qry.shelf.weigh"
+    sample = {}
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +64,12 @@ async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
     commands = Handlers()
 
     @commands
-    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+    async def add(_: Tidy, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
         envelopes.append(work.envelope)
         return len(work.tools)
 
     async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        assert await reaction.send(AddMarble.example()) == len("a tool")
+        assert await reaction.send(Tidy()) == len("a tool")
 
     fact = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
     async with working((replica(client, commands), Acting(send))):
@@ -74,11 +84,11 @@ async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_ou
     commands, tries = Handlers(), list[int]()
 
     @commands
-    async def open_it(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+    async def open_it(_: Tidy, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
         tries.append(1)
         if len(tries) < 3:
             raise ConnectionRefusedError
-        jar = Jar(command.jar_id)
+        jar = Jar(JAR)
         jar.record(OPENED)
         await work.save(jar)
         if len(tries) == 3:
@@ -94,14 +104,14 @@ async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_ou
 
 
 async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
-    await reaction.send(AddMarble.example())
+    await reaction.send(Tidy())
 
 
 async def test_an_unknown_command_of_a_reaction_fails_it(
     client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        await reaction.send(OpenJar.example())
+        await reaction.send(Tidy())
 
     monkeypatch.setattr(module, "DELIVERIES", 1)
     await publish(js, OPENED)
@@ -115,7 +125,7 @@ async def test_a_command_that_others_were_always_faster_than_is_sent_again(
     commands, tries = Handlers(), list[int]()
 
     @commands
-    async def add(command: AddMarble, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
+    async def add(_: Tidy, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
         tries.append(1)
         if len(tries) <= ATTEMPTS:
             raise Conflict
@@ -132,14 +142,14 @@ async def test_a_query_is_asked_again_while_the_database_is_away(client: Client,
     answers, tries = Handlers(), list[int]()
 
     @answers
-    async def get(query: GetJar, _: QueryContext[str]) -> JarView:  # pyright: ignore[reportUnusedFunction]
+    async def get(_: Weigh, __: QueryContext[str]) -> int:  # pyright: ignore[reportUnusedFunction]
         tries.append(1)
         if len(tries) < 3:
             raise asyncpg.TooManyConnectionsError
-        return JarView(id=query.jar_id, label="", marbles=0)
+        return 0
 
     async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        await reaction.ask(GetJar.example())
+        await reaction.ask(Weigh())
 
     acting, reactor = Acting(ask), replica(client)
     reactor.dispatcher.queries = answers

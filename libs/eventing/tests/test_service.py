@@ -39,13 +39,13 @@ class Jars:
         self.go.set()
         reactions = Reactions()
 
-        @reactions.once(unfinished=EMPTY)
+        @reactions.shared("put_one_in", unfinished=EMPTY)
         async def put_one_in(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
             self.began.set()
             await self.go.wait()
             await reaction.send(AddMarble(jar_id=recorded.id, colour="red"))
 
-        @reactions.everywhere
+        @reactions.broadcast("hear")
         async def hear(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
             self.heard.append(recorded)
 
@@ -196,7 +196,7 @@ async def test_readiness_is_told_over_http(settings: ServiceSettings) -> None:
             stop.set()
     assert answer.json() == {
         "status": "ready",
-        "checks": dict.fromkeys(("database", "bus", "relay", "reactions"), "ok"),
+        "checks": dict.fromkeys(("database", "bus", "relay", "reactions", "projectors"), "ok"),
     }
 
 

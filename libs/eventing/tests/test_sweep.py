@@ -16,7 +16,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.leases import Unfinished
 from eventing.postgres import PostgresStore
-from eventing.reactions import Listed, Reaction, Reactor
+from eventing.reactions import Reaction, Reactor, Registration
 from eventing.recording import EventNewer, Recorded
 from eventing.relay import Relay
 from eventing.testing import background, eventually
@@ -84,9 +84,9 @@ async def relayed(postgres_store: PostgresStore, js: JetStreamContext) -> None:
     await eventually(relay.once)
 
 
-def working(listed: Listed, *replicas: Reactor[str]) -> Any:
+def working(registration: Registration, *replicas: Reactor[str]) -> Any:
     never = asyncio.Event()
-    work = [replica.work(listed, never) for replica in replicas]
+    work = [replica.work(registration, never) for replica in replicas]
     return background(*work, *(replica.leases.renew() for replica in replicas))
 
 
@@ -105,7 +105,7 @@ async def test_work_whose_event_the_bus_has_dropped_is_done(
     replica = new_replica(client)
     await open_jars(replica, 3)
     await js.purge_stream("EVT_JAR")
-    async with working(filling.listed(at_once, EMPTY), replica):
+    async with working(filling.registration(at_once, EMPTY), replica):
         await eventually(filling.done)
     assert len(filling.seen) == 3
 
@@ -116,7 +116,7 @@ async def test_work_that_a_live_replica_does_is_not_swept_by_another(
     one, two = new_replica(client), new_replica(other_client)
     filling.go.clear()
     await open_jars(one)
-    async with working(filling.listed(16, EMPTY), one, two):
+    async with working(filling.registration(16, EMPTY), one, two):
         [first] = await eventually(lambda: filling.seen)
         filling.held = first.id
         filling.go.set()
@@ -137,7 +137,7 @@ async def test_work_whose_worker_is_gone_is_done_by_another(
     await open_jars(gone)
     [recorded] = [fed.recorded for fed in await gone.dispatcher.store.feed((0, 0), 1)]
     assert await gone.leases.take("open", EMPTY, recorded)  # and never renewed
-    async with working(filling.listed(16, EMPTY), other):
+    async with working(filling.registration(16, EMPTY), other):
         await eventually(filling.done)
     assert len(filling.seen) == 1
 
@@ -149,9 +149,9 @@ async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_al
     monkeypatch.setattr(module, "ACK_WAIT", 0.05)
     replica, lost = new_replica(client), Acting()
     filling.go.clear()
-    filling.lost = lost.react
+    filling.on_dead_letter = lost.react
     await open_jars(replica)
-    async with working(filling.listed(16, EMPTY), replica):
+    async with working(filling.registration(16, EMPTY), replica):
         await eventually(lambda: filling.seen)  # swept: the bus has not been told yet
         await relayed(postgres_store, js)
         await eventually(lambda: _handed_out(js, 2 * module.DELIVERIES))
@@ -173,7 +173,7 @@ async def test_a_bus_that_hands_out_all_there_ever_was_repeats_nothing(
     await open_jars(replica, 30)
     await database.execute("UPDATE jars SET marbles = 1")
     await relayed(postgres_store, js)
-    async with working(filling.listed(16, EMPTY), replica):
+    async with working(filling.registration(16, EMPTY), replica):
         await eventually(lambda: settled(js))
     assert filling.seen == []
 
@@ -185,7 +185,7 @@ async def test_work_that_only_waits_in_the_bus_for_a_place_is_done_once(
     filling.go.clear()
     await open_jars(replica, 6)
     await relayed(postgres_store, js)
-    async with working(filling.listed(2, EMPTY), replica):
+    async with working(filling.registration(2, EMPTY), replica):
         await eventually(lambda: len(filling.seen) == 2)
         filling.go.set()
         await eventually(filling.done)
@@ -197,9 +197,9 @@ async def test_swept_work_that_fails_each_time_is_lost_in_the_end(
     client: Client, js: JetStreamContext, new_replica: NewReplica, filling: Filling
 ) -> None:
     replica, tries = new_replica(client), Acting(_fail)
-    tries.lost = filling.react
+    tries.on_dead_letter = filling.react
     await open_jars(replica)
-    async with working(tries.listed(16, EMPTY), replica):
+    async with working(tries.registration(16, EMPTY), replica):
         await eventually(filling.done)
     assert len(tries.seen) == module.DELIVERIES
 
@@ -219,11 +219,11 @@ async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
         await filling.react(recorded, reaction)
 
     replica, acting, lost = new_replica(client), Acting(wait), Acting()
-    acting.lost = lost.react
+    acting.on_dead_letter = lost.react
     await open_jars(replica)
     if by_the_bus:
         await relayed(postgres_store, js)
-    async with working(acting.listed(16, EMPTY), replica):
+    async with working(acting.registration(16, EMPTY), replica):
         await eventually(filling.done)
     assert not lost.seen
 
@@ -237,7 +237,7 @@ async def test_work_that_was_given_back_at_the_end_is_taken_up_at_once(
     one, waiting = new_replica(client), Acting.waiting()
     await open_jars(one)
     await relayed(postgres_store, js)
-    async with working(waiting.listed(16, EMPTY), one):
+    async with working(waiting.registration(16, EMPTY), one):
         await eventually(lambda: waiting.seen)
-    async with working(filling.listed(16, EMPTY), new_replica(other_client)):
+    async with working(filling.registration(16, EMPTY), new_replica(other_client)):
         await eventually(filling.done)

@@ -30,6 +30,10 @@ class Unavailable(Exception):
     """Nobody answered, or the answer was a fault."""
 
 
+class NoResponders(Unavailable):
+    """No replica of the service was there to take the message, so nothing was done."""
+
+
 class OutcomeUnknown(Unavailable):
     """It was a command, and may have been carried out all the same: to send it anew may do it twice."""
 
@@ -101,14 +105,17 @@ class Bus:
         Raises:
             Refusal: the service said no.
             OutcomeUnknown: it did not answer a command within the timeout, or failed at it.
-            Unavailable: it did so with a query, or nobody was there to take the message.
+            NoResponders: nobody was there to take the message.
+            Unavailable: it did not answer a query, or failed at it; or the message is too large.
         """
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
             async with asyncio.timeout(self.timeout):  # sending takes part of the time
                 reply = await (self._twice(ask) if isinstance(message, Query) else ask())
-        except (nats.errors.NoRespondersError, nats.errors.MaxPayloadError) as error:
-            raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
+        except nats.errors.NoRespondersError:
+            raise NoResponders(f"{message.subject}: NoRespondersError") from None
+        except nats.errors.MaxPayloadError:
+            raise Unavailable(f"{message.subject}: MaxPayloadError") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise _failed(type(message), type(error).__name__) from None
         match reply:

@@ -1,7 +1,7 @@
 """What every message on the bus carries besides its body. Its headers are written and read here alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -27,10 +27,10 @@ class Envelope:
         message_id = clock.new_id()
         return cls(message_id, correlation_id or str(message_id), None, actor, telemetry.traceparent())
 
-    def follow(self) -> "Envelope":
-        """Address a message that this one caused."""
+    def follow(self, message_id: UUID | None = None) -> "Envelope":
+        """Address a message that this one caused; with an id of its own unless it has to have a certain one."""
         return Envelope(
-            clock.new_id(),
+            message_id or clock.new_id(),
             self.correlation_id,
             self.message_id,
             self.actor,
@@ -39,14 +39,11 @@ class Envelope:
 
     def within(self, seconds: float) -> "Envelope":
         """Give the message a deadline: after it, nobody waits for the answer."""
-        return Envelope(
-            self.message_id,
-            self.correlation_id,
-            self.causation_id,
-            self.actor,
-            self.traceparent,
-            clock.now() + timedelta(seconds=seconds),
-        )
+        return replace(self, deadline=clock.now() + timedelta(seconds=seconds))
+
+    def on_behalf_of(self, actor: Actor) -> "Envelope":
+        """Return the same message, sent on behalf of another actor."""
+        return replace(self, actor=actor)
 
     @property
     def expired(self) -> bool:

@@ -79,6 +79,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TOO_MANY_LOGINS: (503, "Too many logins at once"),
     Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
     Code.USERNAME_TAKEN: (409, "The user name is taken"),
+    Code.USER_INACTIVE: (403, "The account is disabled"),
     Code.USER_NOT_FOUND: (404, "There is no such user"),
     Code.VARIABLE_NOT_SET: (422, "The variable has no value yet"),
     Code.WORKSPACE_FULL: (409, "The workspace is full"),

@@ -1,7 +1,8 @@
 """What the identity service answers."""
 
-from contracts.identity.queries import CheckIdentity, GetKeys, GetUser, KeysView, UserView
-from contracts.refusals import Code
+from contracts.identity.queries import CheckIdentity, GetActor, GetKeys, GetUser, KeysView, UserView
+from contracts.messages import Actor
+from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, QueryContext
 from eventing.reading import Table
 from runtime.health import Health
@@ -20,6 +21,15 @@ type Context = QueryContext[Tools]
 async def get_user(query: GetUser, context: Context) -> UserView:
     """Give one account."""
     return UserView(**await USERS.fetch(", ".join(UserView.model_fields), query.user_id, context))
+
+
+@answers
+async def get_actor(query: GetActor, context: Context) -> Actor:
+    """Return what a user may act as now."""
+    user = await USERS.fetch("role, is_active", query.user_id, context)
+    if not user["is_active"]:
+        raise Refusal(Code.USER_INACTIVE, f"User {query.user_id} is disabled.")
+    return Actor(user_id=query.user_id, role=user["role"])
 
 
 @answers

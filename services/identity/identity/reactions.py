@@ -9,7 +9,7 @@ from identity.tools import Tools
 reactions = Reactions()
 
 
-@reactions.once()
+@reactions.shared("tell_gateways")
 async def tell_gateways(recorded: Recorded[TokenFamilyRevoked], reaction: Reaction[Tools]) -> None:
     """Let every gateway refuse the access tokens of a revoked family."""
     await reaction.tools.revocations.add(recorded.fact.family_id, recorded.fact.reason)

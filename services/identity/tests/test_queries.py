@@ -1,7 +1,8 @@
 """What identity answers."""
 
 import pytest
-from contracts.identity.queries import GetKeys, GetUser
+from contracts.identity.queries import GetActor, GetKeys, GetUser
+from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from runtime.clock import new_id
 
@@ -20,3 +21,20 @@ async def test_an_unknown_user_is_refused(desk: Desk) -> None:
 
 async def test_the_keys_are_told(desk: Desk) -> None:
     assert [key["kid"] for key in (await desk.ask(GetKeys())).keys] == ["one"]
+
+
+async def test_a_user_acts_with_their_role(desk: Desk) -> None:
+    user_id = await desk.register()
+    assert await desk.ask(GetActor(user_id=user_id)) == Actor(user_id=user_id, role="user")
+
+
+async def test_nobody_acts_for_an_unknown_user(desk: Desk) -> None:
+    with pytest.raises(Refusal, match=Code.USER_NOT_FOUND):
+        await desk.ask(GetActor(user_id=new_id()))
+
+
+async def test_nobody_acts_for_a_disabled_user(desk: Desk) -> None:
+    user_id = await desk.register()
+    await desk.database.execute("UPDATE users SET is_active = false WHERE id = $1", user_id)
+    with pytest.raises(Refusal, match=Code.USER_INACTIVE):
+        await desk.ask(GetActor(user_id=user_id))

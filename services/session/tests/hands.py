@@ -12,9 +12,9 @@ from contracts.session.archive import ArchiveRequested, ArchiveSession, Unarchiv
 from contracts.session.fork import ForkSession, SessionForked
 from contracts.session.run import ResumeSession
 from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
-from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from runtime.blocking import BlockingPool
+from eventing.testing.reacting import reaction_to
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
@@ -81,10 +81,10 @@ class Hands:
     async def react(self, react: Any, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(id, 1, now(), fact, envelope, UUID(USER))
-        await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
+        await react(recorded, reaction_to(recorded, self.tools, cast(Any, self), service.name))
 
     async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
-        await self.react(next(listed.lost for listed in service.reactions.shared if listed.name == name), id, fact)
+        await self.react(service.reactions.by_name[name].on_dead_letter, id, fact)
 
     async def pack(self) -> None:
         await self.react(pack_workspace, PARENT, PACKING)

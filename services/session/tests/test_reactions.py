@@ -22,10 +22,12 @@ from eventing.dispatch import Dispatcher
 from eventing.reactions import Reaction, TakenOver
 from eventing.recording import Recorded
 from eventing.testing import eventually
+from eventing.testing.reacting import reaction_to
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
 from runtime.waiters import Waiters
 from session.agent import AgentSpec, Ask, Finished, Said, Told
+from session.app import service
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
@@ -83,7 +85,7 @@ class Worker:
             self.files,
             SimpleNamespace(revealed=as_they_are),
         )
-        return recorded, Reaction(tools, self.dispatcher, envelope)
+        return recorded, reaction_to(recorded, tools, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:
         return await self.desk.send(StartRun(session_id=self.run.session_id, run_id=self.run.id))

@@ -34,10 +34,10 @@ __all__ = ["box"]
 async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:
     """Give what is to be done, by the reaction that does it."""
     found: list[tuple[str, UUID]] = []
-    for listed in service.reactions.shared:
-        if listed.unfinished:
-            rows = await desk.dispatcher.database.fetch(listed.unfinished.statement)
-            found += [(listed.name, row["aggregate"]) for row in rows]
+    for name, reaction in service.reactions.by_name.items():
+        if reaction.unfinished:
+            rows = await desk.dispatcher.database.fetch(reaction.unfinished.statement)
+            found += [(name, row["aggregate"]) for row in rows]
     return found
 
 
@@ -90,10 +90,10 @@ async def test_a_fork_that_is_told_again_while_it_is_archived_is_not_copied_agai
     await talked.send(FORKED)
     await talked.send(CompleteFork.example())
     await talked.send(ARCHIVE.model_copy(update={"session_id": COPY}))
-    [listed] = [listed for listed in service.reactions.shared if listed.name == "copy_parent"]
+    copying = service.reactions.by_name["copy_parent"]
     told_again = Recorded(COPY, 1, now(), COPYING, Envelope.begin(actor=OWNER), OWNER.user_id)
-    assert listed.unfinished
-    assert await Leases(talked.dispatcher.database).take(listed.name, listed.unfinished, told_again) is None
+    assert copying.unfinished
+    assert await Leases(talked.dispatcher.database).take(copying.name, copying.unfinished, told_again) is None
 
 
 async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(hands: Hands) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.identity.values import Role
-from contracts.messages import Message, Query
+from contracts.messages import Actor, Message, Query
 from contracts.samples import USER
 
 
@@ -41,6 +41,15 @@ class GetUser(Query[UserView]):
     """Asks for one account."""
 
     subject = "qry.identity.get_user"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+class GetActor(Query[Actor]):
+    """Asks with which role a user acts at present; refused when the user is gone or disabled. For other services."""
+
+    subject = "qry.identity.get_actor"
     sample = {"user_id": USER}
 
     user_id: UUID

@@ -12,8 +12,9 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
 from eventing.memory import MemoryStore
-from eventing.reactions import AtOnce, Listed, Reaction, Reactor, Unfinished
+from eventing.reactions import AtOnce, Reaction, Reactor, Registration, Unfinished
 from eventing.recording import Recorded
+from eventing.routing import Router
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
 
@@ -25,7 +26,7 @@ class Acting:
 
     def __init__(self, act: Act | None = None) -> None:
         self.act, self.seen, self.go = act, list[Recorded[Any]](), asyncio.Event()
-        self.lost: Act | None = None
+        self.on_dead_letter: Act | None = None
 
     @classmethod
     def waiting(cls) -> "Acting":
@@ -43,9 +44,9 @@ class Acting:
         if self.act:
             await self.act(recorded, reaction)
 
-    def listed(self, at_once: AtOnce = 16, unfinished: Unfinished | None = None) -> Listed:
-        """List it as the reaction `open`."""
-        return Listed("open", JarOpened, self.react, at_once, self.lost, unfinished)
+    def registration(self, at_once: AtOnce = 16, unfinished: Unfinished | None = None) -> Registration:
+        """Register it as the reaction `open`."""
+        return Registration("open", JarOpened, self.react, at_once, self.on_dead_letter, unfinished)
 
 
 class Away:
@@ -73,7 +74,12 @@ def replica(
     return Reactor(service, client, dispatcher)
 
 
+def reaction_to[T](event: Recorded[Any], tools: T, dispatcher: Dispatcher[T], service: str) -> Reaction[T]:
+    """Return what a reaction of a service without a bus works with: it reaches its own service alone."""
+    return Reaction(tools, Router(service, dispatcher, cast(Client, None)), event, "tested")
+
+
 def working(*pairs: tuple[Reactor[str], Acting]) -> AbstractAsyncContextManager[object]:
     """Let replicas work as long as the context is open."""
     never = asyncio.Event()
-    return background(*(reactor.work(acting.listed(), never) for reactor, acting in pairs))
+    return background(*(reactor.work(acting.registration(), never) for reactor, acting in pairs))

@@ -45,7 +45,7 @@ RESTARTED = (
 reactions = Reactions()
 
 
-@reactions.everywhere
+@reactions.broadcast("tell_decision")
 async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
     """Wake the worker whose agent waits for this decision, in whichever replica it is."""
     reaction.tools.decisions.wake(recorded.fact.approval_id)

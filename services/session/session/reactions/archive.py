@@ -36,7 +36,7 @@ def _archive_id(recorded: Recorded[ArchiveRequested | UnarchiveRequested]) -> UU
     return recorded.fact.archive_id
 
 
-@reactions.everywhere
+@reactions.broadcast("end_archived_agent")
 async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
     """End the agent of an archived session, in whichever replica it lives.
 
@@ -70,7 +70,12 @@ async def end_lost_packing(recorded: Recorded[ArchiveRequested], reaction: React
         await forget_if_deleted(refusal, session_id, tools)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE, lost=end_lost_packing, unfinished=Unfinished(PACKING, _archive_id))
+@reactions.shared(
+    "pack_workspace",
+    at_once=PACKED_AT_ONCE,
+    on_dead_letter=end_lost_packing,
+    unfinished=Unfinished(PACKING, _archive_id),
+)
 async def pack_workspace(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
     """Pack the workspace of an archived session, then remove it; done again, it changes nothing."""
     session_id, fact, tools = recorded.id, recorded.fact, reaction.tools
@@ -120,7 +125,12 @@ async def fail_lost_unpacking(recorded: Recorded[UnarchiveRequested], reaction: 
         await forget_if_deleted(refusal, recorded.id, reaction.tools)
 
 
-@reactions.once(at_once=PACKED_AT_ONCE, lost=fail_lost_unpacking, unfinished=Unfinished(UNPACKING, _archive_id))
+@reactions.shared(
+    "unpack_workspace",
+    at_once=PACKED_AT_ONCE,
+    on_dead_letter=fail_lost_unpacking,
+    unfinished=Unfinished(UNPACKING, _archive_id),
+)
 async def unpack_workspace(recorded: Recorded[UnarchiveRequested], reaction: Reaction[Tools]) -> None:
     """Unpack the workspace of a session, then remove the archive; done again, it changes nothing."""
     session_id, archive_id, tools = recorded.id, recorded.fact.archive_id, reaction.tools

@@ -40,7 +40,9 @@ async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[T
     await reaction.tools.transcripts.delete_session(fork_id)
 
 
-@reactions.once(at_once=COPIES_AT_ONCE, lost=fail_lost_copy, unfinished=Unfinished(UNFINISHED, _fork_id))
+@reactions.shared(
+    "copy_parent", at_once=COPIES_AT_ONCE, on_dead_letter=fail_lost_copy, unfinished=Unfinished(UNFINISHED, _fork_id)
+)
 async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
     """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
     fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools

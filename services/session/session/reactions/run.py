@@ -60,7 +60,7 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tool
             raise
 
 
-@reactions.once(at_once=_slots, lost=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id))
+@reactions.shared("run_agent", at_once=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id))
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
@@ -198,20 +198,20 @@ def _ending(run: RunSummary, finished: Finished) -> EndRun:
     )
 
 
-@reactions.everywhere
+@reactions.broadcast("end_turn")
 async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
     """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
     reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
 
 
-@reactions.everywhere
+@reactions.broadcast("end_late_turn")
 async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
     if recorded.fact.error_code is Code.RUN_INTERRUPTED:
         reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
 
 
-@reactions.everywhere
+@reactions.broadcast("end_idle_agent")
 async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Tools]) -> None:
     """End the agent of a paused session, as soon as it idles."""
     reaction.tools.agents.let_go(recorded.id)

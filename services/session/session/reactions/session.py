@@ -13,13 +13,13 @@ from session.tools import Tools
 reactions = Reactions()
 
 
-@reactions.everywhere
+@reactions.broadcast("end_agent")
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """End the agent of a deleted session, in whichever replica it lives."""
     reaction.tools.agents.call_off(recorded.id)
 
 
-@reactions.once()
+@reactions.shared("remove_traces")
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
     await forget(recorded.id, reaction.tools)

@@ -1,0 +1,82 @@
+"""A second service to test with: an order on a shelf puts a marble into a jar, and the shelf knows of all marbles."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from nats.aio.client import Client
+
+from eventing.database import Connection, Database
+from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.projector import Projector
+from eventing.reactions import Reaction, Reactions
+from eventing.recording import Recorded
+from eventing.service import Service, ServiceSettings
+from eventing.testing.messages import AddMarble, MarbleAdded
+from eventing.testing.shelf.messages import ListMarbles, OrderPlaced, PlaceOrder
+from eventing.testing.shelf.order import Order
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+handles, answers, reactions = Handlers(), Handlers(), Reactions()
+
+
+class ShelfSettings(ServiceSettings):
+    """`acknowledges` is false for one that stands still when it has commanded, and so is there to be killed."""
+
+    acknowledges: bool = True
+
+
+@handles
+async def place_order(command: PlaceOrder, work: UnitOfWork[asyncio.Event]) -> None:
+    """Place an order."""
+    order = Order(command.order_id)
+    order.record(OrderPlaced(jar_id=command.jar_id, colour=command.colour))
+    await work.save(order)
+
+
+@answers
+async def list_marbles(_: ListMarbles, context: QueryContext[asyncio.Event]) -> list[str]:
+    """Return the colours of all marbles that were put into any jar, as far as the shelf has heard."""
+    return [row["colour"] for row in await context.database.fetch("SELECT colour FROM marbles ORDER BY n")]
+
+
+@reactions.shared("fill_order")
+async def fill_order(recorded: Recorded[OrderPlaced], reaction: Reaction[asyncio.Event]) -> None:
+    """Have the ordered marble put into its jar."""
+    await reaction.send(AddMarble(jar_id=recorded.fact.jar_id, colour=recorded.fact.colour))
+    await reaction.tools.wait()
+
+
+async def project(recorded: Recorded[OrderPlaced], db: Connection) -> None:
+    """Write nothing: nobody reads orders."""
+
+
+async def note_marble(recorded: Recorded[MarbleAdded], db: Connection) -> None:
+    """Write down a marble of the other service."""
+    await db.execute("INSERT INTO marbles (colour) VALUES ($1)", recorded.fact.colour)
+
+
+@asynccontextmanager
+async def tools(settings: ShelfSettings, _: Database, __: Client) -> AsyncGenerator[asyncio.Event]:
+    """Make what is set when reactions may end."""
+    may_end = asyncio.Event()
+    if settings.acknowledges:
+        may_end.set()
+    yield may_end
+
+
+def shelf() -> Service[ShelfSettings, asyncio.Event]:
+    """Return the service, with a projector of its own."""
+    return Service(
+        name="shelf",
+        aggregates=[Order],
+        commands=handles,
+        queries=answers,
+        project=project,
+        migrations=MIGRATIONS,
+        tools=tools,
+        reactions=reactions,
+        projectors=[Projector("marbles", "jar", [MarbleAdded], note_marble)],
+    )

@@ -1,0 +1,35 @@
+"""What the service of shelves takes, answers and tells."""
+
+from uuid import UUID
+
+from contracts.messages import Command, Event, Query
+
+from eventing.testing.messages import JAR
+
+
+class PlaceOrder(Command[None]):
+    """Orders a marble to be put into a jar."""
+
+    subject = "cmd.shelf.place_order"
+    sample = {"order_id": str(UUID(int=1)), "jar_id": str(JAR), "colour": "blue"}
+
+    order_id: UUID
+    jar_id: UUID
+    colour: str
+
+
+class ListMarbles(Query[list[str]]):
+    """Asks for the colours of all marbles in jars, in the order in which they were put there."""
+
+    subject = "qry.shelf.list_marbles"
+    sample = {}
+
+
+class OrderPlaced(Event):
+    """Somebody wants a marble in a jar."""
+
+    subject = "evt.shelf.order_placed"
+    sample = {"jar_id": str(JAR), "colour": "blue"}
+
+    jar_id: UUID
+    colour: str

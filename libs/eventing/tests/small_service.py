@@ -1,0 +1,59 @@
+"""`python small_service.py shelf|jar`: a process that a test can kill. A jar that is told to hang never answers."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from eventing.database import Database
+from eventing.handling import Handlers, UnitOfWork
+from eventing.service import Service, ServiceSettings
+from eventing.testing import jars
+from eventing.testing.messages import AddMarble
+from eventing.testing.shelf import ShelfSettings, shelf
+from nats.aio.client import Client
+from runtime.process import run
+
+
+class JarSettings(ServiceSettings):
+    hangs: bool = False
+
+
+@asynccontextmanager
+async def tools(settings: JarSettings, _: Database, __: Client) -> AsyncGenerator[bool]:
+    yield settings.hangs
+
+
+async def add_marble(command: AddMarble, work: UnitOfWork[bool]) -> int:
+    """Put the marble in, and then answer or hang."""
+    marbles = await jars.add_marble(command, work)
+    if work.tools:
+        await asyncio.Event().wait()
+    return marbles
+
+
+def commands() -> Handlers:
+    handles = Handlers()
+    for handler in (jars.open_jar, add_marble):
+        handles(handler)
+    return handles
+
+
+def jar() -> Service[JarSettings, bool]:
+    return Service(
+        name="jar",
+        aggregates=[jars.Jar],
+        commands=commands(),
+        queries=jars.answers,
+        project=jars.project,
+        migrations=jars.MIGRATIONS,
+        tools=tools,
+        taken=jars.TAKEN,
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "jar":
+        run("jar", JarSettings, jar().run)
+    else:
+        run("shelf", ShelfSettings, shelf().run)

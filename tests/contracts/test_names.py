@@ -1,0 +1,47 @@
+from dataclasses import replace
+from difflib import unified_diff
+from types import ModuleType
+
+import pytest
+from eventing.projector import Projector
+from eventing.reactions import Reactions
+from eventing.testing.messages import MarbleAdded
+from eventing.testing.shelf import fill_order, note_marble, shelf
+
+from tests.contracts.names import FILE, AnyService, buckets, document, names_of, services
+
+
+def difference(*all_services: AnyService) -> str:
+    both = FILE.read_text().splitlines(), document(all_services).splitlines()
+    return "\n".join(unified_diff(*both, FILE.name, "the code", lineterm=""))
+
+
+def test_the_names_that_outlive_a_process_are_as_reviewed() -> None:
+    told = difference(*services())
+    assert not told, f"Names on the wire and in databases stay. A new one: `make golden`, and review the diff.\n{told}"
+
+
+def test_a_service_that_is_missing_is_shown() -> None:
+    assert '-    "identity": {' in difference(*(one for one in services() if one.name != "identity"))
+
+
+def test_a_renamed_reaction_is_shown() -> None:
+    renamed = Reactions()
+    renamed.shared("fill")(fill_order)
+    names = names_of(replace(shelf(), reactions=renamed))
+    assert names["durables"] == {"shelf-fill": "WORK_SHELF work.shelf.order_placed.*.*"}
+    assert names["dead_letters"] == ["dead.shelf.fill", "dead.shelf.marbles"]
+
+
+def test_a_renamed_projector_is_shown() -> None:
+    renamed = replace(shelf(), projectors=[Projector("beads", "jar", [MarbleAdded], note_marble)])
+    assert names_of(renamed)["projectors"] == {"beads": "EVT_JAR"}
+
+
+@pytest.mark.parametrize(
+    "text", ["KeyValueConfig(bucket=BUCKET)", "js.key_value(BUCKET)", 'KeyValueConfig(bucket="B")']
+)
+def test_a_bucket_is_found_where_it_is_created_or_opened(text: str) -> None:
+    module = ModuleType("revocations")
+    vars(module)["BUCKET"] = "B"
+    assert buckets([(module, text)]) == ["B"]
