@@ -1,7 +1,7 @@
 """A service out of its rooms: connects, migrates, and runs subscribers, relay and reactions until told to stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ from eventing import subscribers, wire
 from eventing.database import Database
 from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
+from eventing.due import DueKind
+from eventing.due_times import DueTimes
 from eventing.handling import Handlers
 from eventing.leases import Leases
 from eventing.migrating import migrate
@@ -70,6 +72,7 @@ class Service[S: ServiceSettings, T]:
     migrations: Path
     tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
+    due: Sequence[DueKind] = ()
     taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
@@ -109,15 +112,19 @@ class Service[S: ServiceSettings, T]:
             # With connections of their own: whoever uses up the others must not make workers look dead.
             signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
             reactor = Reactor(self.name, client, dispatcher, Leases(signs))
+            due_times = DueTimes(self.due, dispatcher)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
+            checks.checks |= {"due_times": due_times.failures.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            await self._work(relay, reactor, client, stop)
+            await self._work(relay, reactor, due_times, client, stop)
 
-    async def _work(self, relay: Relay, reactor: Reactor[T], client: Client, stop: asyncio.Event) -> None:
+    async def _work(
+        self, relay: Relay, reactor: Reactor[T], due_times: DueTimes[T], client: Client, stop: asyncio.Event
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:
             endless = [tasks.create_task(bus.as_long_as_connected(client))]
             endless.append(tasks.create_task(forever("relay", relay.run)))
@@ -126,6 +133,8 @@ class Service[S: ServiceSettings, T]:
                 tasks.create_task(forever(r.name, lambda r=r: reactor.hear(r))) for r in self.reactions.broadcast
             ]
             drained = [tasks.create_task(reactor.work(r, stop)) for r in self.reactions.shared]
+            if self.due:
+                drained.append(tasks.create_task(due_times.work(stop)))
             await stop.wait()
             log.info("draining")
             if drained:
