@@ -12,13 +12,11 @@ from contracts.session.archive import ArchiveRequested, ArchiveSession, Unarchiv
 from contracts.session.fork import ForkSession, SessionForked
 from contracts.session.run import ResumeSession
 from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
-from eventing.reactions import Reaction
+from eventing.reactions import Listed, Reaction
 from eventing.recording import Recorded
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
-from session.reactions.archive import pack_workspace, unpack_workspace
-from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
 from session.workspace import Lasting, Rooms
@@ -41,6 +39,10 @@ class Killed(Exception):
 
 async def killed() -> None:
     raise Killed
+
+
+class WantedCheck:
+    """The question whether a job is still wanted."""
 
 
 class Hands:
@@ -71,6 +73,15 @@ class Hands:
         await self._before(query)
         return await self.desk.dispatcher.ask(query, envelope)
 
+    @property
+    def database(self) -> "Hands":
+        return self
+
+    async def fetchval(self, statement: str, *args: object) -> Any:
+        """Answer whether a job is still wanted."""
+        await self._before(WantedCheck())
+        return await self.desk.dispatcher.database.fetchval(statement, *args)
+
     async def _before(self, message: Any) -> None:
         if self.meanwhile and isinstance(message, self.meanwhile[0][0]):
             _, act = self.meanwhile.pop(0)
@@ -83,16 +94,16 @@ class Hands:
         await react(recorded, Reaction(self.tools, cast(Any, self), envelope))
 
     async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
-        await self.react(next(listed.lost for listed in service.reactions.shared if listed.name == name), id, fact)
+        await self.react(_listed(name).lost, id, fact)
 
     async def pack(self) -> None:
-        await self.react(pack_workspace, PARENT, PACKING)
+        await self.react(_listed("pack_workspace").react, PARENT, PACKING)
 
     async def unpack(self) -> None:
-        await self.react(unpack_workspace, PARENT, UNPACKING)
+        await self.react(_listed("unpack_workspace").react, PARENT, UNPACKING)
 
     async def copy(self) -> None:
-        await self.react(copy_parent, COPY, COPYING)
+        await self.react(_listed("copy_parent").react, COPY, COPYING)
 
     async def delete(self) -> None:
         session = await self.session()
@@ -104,6 +115,10 @@ class Hands:
 
     def all(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+def _listed(name: str) -> Listed:
+    return next(listed for listed in service.reactions.shared if listed.name == name)
 
 
 async def archived(hands: Hands) -> None:
