@@ -5,7 +5,7 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
+from contracts.session.approval import DecideApproval, DeliverDecisions, ExpireApproval, RequestApproval
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
@@ -98,6 +98,7 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         RequestApproval.example(),
         DecideApproval.example(),
         DeliverDecisions.example(),
+        ExpireApproval.example(),
         EndRun.example(),
         CancelRun.example(),
         InterruptSession.example(),

@@ -32,6 +32,7 @@ from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from session.projections.approval import APPROVAL_EXPIRY
 from session.projections.template import count_use
 
 CANCELLED: dict[CancelReason, str] = {
@@ -134,6 +135,7 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 fact.approval_id, id, fact.run_id, fact.tool_call_id, fact.tool_name, fact.tool_input,
                 fact.expires_at, at,
             )  # fmt: skip
+            await APPROVAL_EXPIRY.set(recorded, fact.approval_id, fact.expires_at, db)
             await _go_on_or_wait(id, fact.run_id, db)
         case ApprovalDecided() as fact:
             await db.execute(
@@ -141,6 +143,7 @@ async def project(recorded: Recorded[SessionFact], db: Connection) -> None:  # n
                 "WHERE id = $1",
                 fact.approval_id, fact.decision, fact.decided_by, fact.message, fact.remember, at,
             )  # fmt: skip
+            await APPROVAL_EXPIRY.cancel(fact.approval_id, db)
             await _go_on_or_wait(id, fact.run_id, db)
         case DecisionDelivered() as fact:
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)
