@@ -16,6 +16,13 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Failure(Message):
+    """Why something could not be done: a code for programs, a detail for people."""
+
+    error_code: Code
+    error_detail: str
+
+
 class Addressed(Message):
     """A message with a place on the bus: `subject` is its name on the wire, whatever the class is called."""
 

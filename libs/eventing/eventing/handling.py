@@ -33,7 +33,7 @@ type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 class UnitOfWork[T]:
     """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
 
-    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks, ask: "Ask") -> None:
+    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks, ask: Ask) -> None:
         self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
         self._ask = ask
         self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
@@ -52,6 +52,8 @@ class UnitOfWork[T]:
 
     async def ask[R](self, query: Query[R]) -> R:
         """Return what this service answers the actor to a query, from its read models as they were last committed.
+
+        It is for what an aggregate does not keep of its history.
 
         Raises:
             Refusal: what is asked for does not exist for the actor.
@@ -102,14 +104,6 @@ class UnitOfWork[T]:
         aggregate = await self.load_owned(kind, id)
         yield aggregate
         await self.save(aggregate)
-
-    async def ask[R](self, query: Query[R]) -> R:
-        """Answer a query of this service for the actor: for what an aggregate does not keep of its history.
-
-        Raises:
-            Refusal: what is asked for does not exist for the actor.
-        """
-        return await self._ask(query, self.envelope)
 
     async def save(self, *aggregates: AnyAggregate) -> None:
         """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""

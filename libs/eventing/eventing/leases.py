@@ -35,6 +35,7 @@ TAKE = """
         RETURNING tries
     )
     SELECT EXISTS (SELECT FROM unfinished) AS unfinished, (SELECT tries FROM taken) AS tries"""
+SHOWS = "SELECT EXISTS (SELECT FROM ({statement}) AS u WHERE u.aggregate = $1 AND u.work = $2)"
 FIND = """
     SELECT u.aggregate, u.work FROM ({statement}) AS u
     LEFT JOIN leases AS l ON l.reaction = $1 AND l.work = u.work
@@ -64,6 +65,11 @@ class Unfinished:
 
     statement: str
     work_of: Callable[[Recorded[Any]], UUID]
+
+    async def shows(self, recorded: Recorded[Any], database: Database) -> bool:
+        """Return whether the work that an event asks for is still to be done."""
+        statement = SHOWS.format(statement=self.statement)
+        return bool(await database.fetchval(statement, recorded.id, self.work_of(recorded)))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What the event-sourcing side of a service counts."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 handled = Counter("messages_handled_total", "Commands and queries answered", ["subject", "reply"])
 relayed = Counter("facts_relayed_total", "Facts published to the bus")
@@ -21,3 +21,10 @@ reacted = Counter("reactions_total", "Facts reacted to", ["reaction", "outcome"]
 reacting = Gauge("reactions_running", "Facts being reacted to", ["reaction"])
 swept = Counter("work_swept_total", "Unfinished work taken up because nobody gave a sign of life for it", ["reaction"])
 snapshots_unreadable = Counter("snapshots_unreadable_total", "Snapshots passed over because they cannot be read")
+due = Counter("due_total", "Due times acted on", ["kind", "outcome"])
+due_lateness = Histogram(
+    "due_lateness_seconds",
+    "How long after its time something due was done",
+    ["kind"],
+    buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)

@@ -55,7 +55,7 @@ class Reactions:
         whole = cls()
         for part in parts:
             for registration in part.by_name.values():
-                whole._add(registration)
+                whole.add(registration)
         return whole
 
     def shared[R: React](
@@ -77,7 +77,7 @@ class Reactions:
         """
 
         def register(react: R) -> R:
-            self._add(Registration(name, _kind(react), react, at_once, on_dead_letter, unfinished))
+            self.add(Registration(name, _kind(react), react, at_once, on_dead_letter, unfinished))
             return react
 
         return register
@@ -90,7 +90,7 @@ class Reactions:
         """
 
         def register(react: R) -> R:
-            self._add(Registration(name, _kind(react), react, delivery="broadcast"))
+            self.add(Registration(name, _kind(react), react, delivery="broadcast"))
             return react
 
         return register
@@ -111,7 +111,12 @@ class Reactions:
             raise ValueError(f"two shared reactions of {service} are for one kind of event")
         return work
 
-    def _add(self, registration: Registration) -> None:
+    def add(self, registration: Registration) -> None:
+        """Add a reaction.
+
+        Raises:
+            ValueError: another reaction has the name.
+        """
         if registration.name in self.by_name:
             raise ValueError(f"two reactions have the name {registration.name}")
         self.by_name[registration.name] = registration

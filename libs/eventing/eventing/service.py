@@ -1,7 +1,7 @@
 """A service out of its rooms: connects, migrates, and runs subscribers, relay and reactions until told to stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,8 @@ from eventing import subscribers, wire
 from eventing.database import Database
 from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
+from eventing.due import DueKind
+from eventing.due_times import DueTimes
 from eventing.handling import Handlers
 from eventing.leases import Leases
 from eventing.migrating import migrate
@@ -82,6 +84,7 @@ class Service[S: ServiceSettings, T]:
     tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
+    due: Sequence[DueKind] = ()
     taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
@@ -129,10 +132,11 @@ class Service[S: ServiceSettings, T]:
             # With connections of their own: whoever uses up the others must not make workers look dead.
             signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
             reactor = Reactor(self.name, client, dispatcher, Leases(signs))
+            due_times = DueTimes(self.due, dispatcher)
             projectors = Projectors(self.projectors, database, js)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
-            checks.checks |= {"projectors": projectors.check}
+            checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
@@ -145,7 +149,10 @@ class Service[S: ServiceSettings, T]:
                 projectors.run,
                 *(partial(forever, r.name, partial(reactor.hear, r)) for r in self.reactions.delivered("broadcast")),
             ]
-            await _work(always, [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")], stop)
+            until_stopped: list[Task] = [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")]
+            if self.due:
+                until_stopped.append(partial(due_times.work, stop))
+            await _work(always, until_stopped, stop)
 
     async def _provision(self, js: JetStreamContext, settings: S) -> None:
         largest, replicas = settings.stream_max_bytes, settings.stream_replicas

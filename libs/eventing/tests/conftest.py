@@ -13,6 +13,7 @@ from eventing.postgres import PostgresStore
 from eventing.store import EventStore
 from eventing.streams import jetstream, provision
 from eventing.testing import eventually
+from eventing.testing.closing import Closing, StoppedClock
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -20,7 +21,7 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
-from runtime import bus
+from runtime import bus, clock
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -104,3 +105,17 @@ async def js(client: Client) -> JetStreamContext:
     await provision(context, "EVT_JAR", ["evt.jar.>"])
     await provision(context, "DEAD_LETTERS", ["dead.>"])
     return context
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
+    """Give the clock that the test sets."""
+    stopped = StoppedClock()
+    monkeypatch.setattr(clock, "now", stopped.now)
+    return stopped
+
+
+@pytest.fixture
+def closing(database: Database) -> Closing:
+    """Give a replica that closes jars when they are due."""
+    return Closing(database)

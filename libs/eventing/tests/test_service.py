@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,8 +18,9 @@ from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
+from eventing.testing.closing import CLOSING, LONG_AGO, project_due
 from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, project
-from eventing.testing.messages import AddMarble, GetJar, JarOpened, OpenJar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from nats.aio.client import Client
 from onebox.ports import ReservedPort
 from runtime import ordered
@@ -101,9 +103,9 @@ async def marbles(bus: Bus) -> int | None:
         return None
 
 
-async def opened(bus: Bus) -> Any:
+async def opened(bus: Bus, open_jar: OpenJar | None = None) -> Any:
     try:
-        return await bus.ask(OpenJar.example(), Envelope.begin())
+        return await bus.ask(open_jar or OpenJar.example(), Envelope.begin())
     except Unavailable:
         return None
 
@@ -117,6 +119,16 @@ async def test_a_command_becomes_a_fact_and_the_fact_is_reacted_to(settings: Ser
         await eventually(run.done)
 
 
+async def test_a_service_sends_the_commands_of_due_times(settings: ServiceSettings, bus: Bus) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    jars.service = replace(jars.service, project=project_due, due=[CLOSING])
+    open_jar = OpenJar(jar_id=JAR, label=LONG_AGO.isoformat())
+    async with running(jars, settings, stop):
+        await eventually(lambda: opened(bus, open_jar))
+        assert await eventually(lambda: _full(bus, 2))  # one is what the reaction puts in
+        stop.set()
+
+
 async def test_its_facts_take_as_much_of_the_bus_as_it_was_told(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings.model_copy(update={"stream_max_bytes": 2**25}), stop):
@@ -127,7 +139,11 @@ async def test_its_facts_take_as_much_of_the_bus_as_it_was_told(settings: Servic
 
 
 async def _has_one(bus: Bus) -> bool:
-    return await marbles(bus) == 1
+    return await _full(bus, 1)
+
+
+async def _full(bus: Bus, number: int) -> bool:
+    return await marbles(bus) == number
 
 
 async def test_a_fact_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
@@ -196,7 +212,7 @@ async def test_readiness_is_told_over_http(settings: ServiceSettings) -> None:
             stop.set()
     assert answer.json() == {
         "status": "ready",
-        "checks": dict.fromkeys(("database", "bus", "relay", "reactions", "projectors"), "ok"),
+        "checks": dict.fromkeys(("database", "bus", "relay", "reactions", "due_times", "projectors"), "ok"),
     }
 
 

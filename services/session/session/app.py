@@ -7,6 +7,7 @@ from eventing.service import Service
 from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 from session.projections import project
+from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
 from session.reactions import reactions
 from session.settings import Settings
@@ -21,4 +22,5 @@ service: Service[Settings, Tools] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     tools=tools,
     reactions=reactions,
+    due=[APPROVAL_EXPIRY],
 )

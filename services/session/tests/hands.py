@@ -13,13 +13,11 @@ from contracts.session.fork import ForkSession, SessionForked
 from contracts.session.run import ResumeSession
 from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
 from eventing.recording import Recorded
-from runtime.blocking import BlockingPool
 from eventing.testing.reacting import reaction_to
+from runtime.blocking import BlockingPool
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
-from session.reactions.archive import pack_workspace, unpack_workspace
-from session.reactions.fork import copy_parent
 from session.reactions.session import remove_traces
 from session.tools import Tools
 from session.workspace import Rooms
@@ -42,6 +40,10 @@ class Killed(Exception):
 
 async def killed() -> None:
     raise Killed
+
+
+class WantedCheck:
+    """The question whether a job is still wanted."""
 
 
 class Hands:
@@ -72,6 +74,15 @@ class Hands:
         await self._before(query)
         return await self.desk.dispatcher.ask(query, envelope)
 
+    @property
+    def database(self) -> "Hands":
+        return self
+
+    async def fetchval(self, statement: str, *args: object) -> Any:
+        """Answer whether a job is still wanted."""
+        await self._before(WantedCheck())
+        return await self.desk.dispatcher.database.fetchval(statement, *args)
+
     async def _before(self, message: Any) -> None:
         if self.meanwhile and isinstance(message, self.meanwhile[0][0]):
             _, act = self.meanwhile.pop(0)
@@ -87,13 +98,13 @@ class Hands:
         await self.react(service.reactions.by_name[name].on_dead_letter, id, fact)
 
     async def pack(self) -> None:
-        await self.react(pack_workspace, PARENT, PACKING)
+        await self.react(service.reactions.by_name["pack_workspace"].react, PARENT, PACKING)
 
     async def unpack(self) -> None:
-        await self.react(unpack_workspace, PARENT, UNPACKING)
+        await self.react(service.reactions.by_name["unpack_workspace"].react, PARENT, UNPACKING)
 
     async def copy(self) -> None:
-        await self.react(copy_parent, COPY, COPYING)
+        await self.react(service.reactions.by_name["copy_parent"].react, COPY, COPYING)
 
     async def delete(self) -> None:
         session = await self.session()

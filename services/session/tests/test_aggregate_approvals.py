@@ -123,35 +123,44 @@ def test_an_approval_whose_decision_was_delivered_is_over() -> None:
     assert f"denied already by user {USER}" in told
 
 
-def test_nothing_is_delivered_while_there_is_time() -> None:
+def test_nothing_is_delivered_while_an_approval_is_pending() -> None:
     session = after(*BEGUN, ASKED)
-    assert (session.deliver_decisions(RUN_ID, 1, [ID], IN_TIME), session.pending) == (None, [])
+    assert (session.deliver_decisions(RUN_ID, 1, [ID]), session.pending) == (None, [])
 
 
 def test_a_decision_is_delivered_once() -> None:
     session = after(*BEGUN, ASKED, DENIED)
     for _ in range(2):  # the worker may not have heard the answer
-        rulings = session.deliver_decisions(RUN_ID, 1, [ID], IN_TIME)
+        rulings = session.deliver_decisions(RUN_ID, 1, [ID])
         assert rulings == [Ruling(decision="denied", message=DENIED.message)]
     assert session.pending == [DELIVERED]
 
 
 def test_a_decision_that_was_delivered_to_a_worker_before_is_not_delivered_again() -> None:
     session = after(*BEGUN, ASKED, DENIED, DELIVERED, AGAIN)
-    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decisions(RUN_ID, 2, [ID], IN_TIME))
+    refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decisions(RUN_ID, 2, [ID]))
 
 
 def test_decisions_are_delivered_together_or_not_at_all() -> None:
     session = after(*BEGUN, ASKED, DENIED, ASKED.model_copy(update={"approval_id": OTHER}))
-    assert (session.deliver_decisions(RUN_ID, 1, [OTHER, ID], IN_TIME), session.pending) == (None, [])
-    rulings = session.deliver_decisions(RUN_ID, 1, [OTHER, ID], TOO_LATE)
+    assert (session.deliver_decisions(RUN_ID, 1, [OTHER, ID]), session.pending) == (None, [])
+    session.expire_approval(OTHER)
+    rulings = session.deliver_decisions(RUN_ID, 1, [OTHER, ID])
     assert [ruling.decision for ruling in rulings or []] == ["expired", "denied"]
     assert [type(f) for f in session.pending] == [ApprovalDecided, DecisionDelivered, DecisionDelivered]
 
 
-def test_out_of_time_it_expires_and_that_is_delivered() -> None:
+@pytest.mark.parametrize("facts", [[*BEGUN, ASKED, DENIED], [*BEGUN]])
+def test_only_a_pending_approval_expires(facts: list[SessionFact]) -> None:
+    session = after(*facts)
+    session.expire_approval(ID)
+    assert session.pending == []
+
+
+def test_an_expired_approval_is_delivered() -> None:
     session = after(*BEGUN, ASKED)
-    rulings = session.deliver_decisions(RUN_ID, 1, [ID], TOO_LATE)
+    session.expire_approval(ID)
+    rulings = session.deliver_decisions(RUN_ID, 1, [ID])
     expired, delivered = session.pending
     assert isinstance(expired, ApprovalDecided)
     assert rulings == [Ruling(decision="expired", message=expired.message)]
@@ -230,7 +239,7 @@ def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
 
 LATE: list[Callable[[Session], object]] = [
     lambda s: s.request_approval(wanted(approval_id=MESSAGE)),
-    lambda s: s.deliver_decisions(RUN_ID, 1, [ID], IN_TIME),
+    lambda s: s.deliver_decisions(RUN_ID, 1, [ID]),
 ]
 
 
@@ -244,7 +253,7 @@ def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> N
     ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
     assert ruling == Ruling(decision="approved")
     assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
-    assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)], IN_TIME) == [ruling]
+    assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)]) == [ruling]
     assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
 
 

@@ -134,12 +134,6 @@ async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyP
     assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
 
 
-async def test_an_approval_out_of_time_is_taken_to_the_session() -> None:
-    service = Service([approval(expires_at=TIME)])
-    assert await asked(service) == DENIED
-    assert isinstance(service.sent[-1], DeliverDecisions)
-
-
 async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:

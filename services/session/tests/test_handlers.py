@@ -10,6 +10,7 @@ from contracts.session.approval import (
     ApprovalView,
     DecideApproval,
     DeliverDecisions,
+    ExpireApproval,
     GetApproval,
     RequestApproval,
 )
@@ -59,9 +60,6 @@ class Desk:
         envelope = Envelope.begin(actor=actor)
         async with UnitOfWork[Any](self.store, envelope, None, Locks(), self.ask) as work:
             return await handles.by_type[type(command)](command, work)
-
-    async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
-        raise AssertionError("nothing is asked here")
 
     async def facts(self) -> list[str]:
         return [fed.recorded.fact.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
@@ -115,6 +113,7 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         RequestApproval.example(),
         DecideApproval.example(),
         DeliverDecisions.example(),
+        ExpireApproval.example(),
         EndRun.example(),
         CancelRun.example(),
         InterruptSession.example(),

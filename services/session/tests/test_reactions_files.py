@@ -18,6 +18,7 @@ from services.session.tests.hands import (
     RESUME,
     Hands,
     Killed,
+    WantedCheck,
     archived,
     killed,
 )
@@ -35,7 +36,7 @@ async def test_a_worker_that_is_killed_before_it_tells_has_packed_for_the_next(h
 
 async def test_a_session_that_is_deleted_while_it_is_packed_leaves_nothing(hands: Hands) -> None:
     await hands.desk.send(ARCHIVE)
-    hands.meanwhile = [(GetArchive, None), (GetArchive, hands.delete)]
+    hands.meanwhile = [(WantedCheck, None), (WantedCheck, hands.delete)]
     await hands.pack()
     assert hands.all() == []
 
@@ -63,7 +64,7 @@ async def test_a_slow_worker_does_not_take_away_what_was_unpacked(hands: Hands) 
         await hands.unpack()
 
     await hands.desk.send(ARCHIVE)
-    hands.meanwhile = [(GetArchive, None), (GetArchive, others)]
+    hands.meanwhile = [(WantedCheck, None), (WantedCheck, others)]
     await hands.pack()
     assert (await hands.session()).status == "active"
     assert PLAIN in hands.all()

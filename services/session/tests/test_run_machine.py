@@ -89,7 +89,7 @@ class Runs(RuleBasedStateMachine):
 
     def deliver(self, run_id: UUID, attempt: int, ids: list[UUID]) -> list[Ruling] | None:
         given: list[list[Ruling] | None] = []
-        self.work(run_id, attempt, lambda: given.append(self.session.deliver_decisions(run_id, attempt, ids, IN_TIME)))
+        self.work(run_id, attempt, lambda: given.append(self.session.deliver_decisions(run_id, attempt, ids)))
         return given[0] if given else None
 
     @rule(some=SOME, remember=st.sampled_from(["once", "once", "once", "session"]))
@@ -99,6 +99,12 @@ class Runs(RuleBasedStateMachine):
             changed = {"approval_id": asked.approval_id, "decision": "approved", "remember": remember}
             decided = DecideApproval.example().model_copy(update=changed)
             self.attempt(lambda: self.session.decide_approval(decided, UUID(USER), IN_TIME))
+
+    @rule(some=SOME)
+    def expire(self, some: int) -> None:
+        asked = self.one_asked(some)
+        if asked:
+            self.attempt(lambda: self.session.expire_approval(asked.approval_id))
 
     @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]), attempt=st.none() | ATTEMPT)
     def end(self, some: int, cost: Decimal, code: Code | None, attempt: int | None) -> None:

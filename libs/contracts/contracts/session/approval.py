@@ -102,7 +102,7 @@ class DecideApproval(Command[ApprovalView]):
 class DeliverDecisions(Command[list[Ruling] | None]):
     """The worker takes what was decided to its agent, all at once; None while one is not decided.
 
-    An approval out of time expires here. The same worker may ask again.
+    The same worker may ask again.
     """
 
     subject = "cmd.session.deliver_decisions"
@@ -112,6 +112,16 @@ class DeliverDecisions(Command[list[Ruling] | None]):
     run_id: UUID
     attempt: int
     approval_ids: list[UUID]
+
+
+class ExpireApproval(Command[None]):
+    """Expires an approval that nobody has decided in time; one that was decided stays as it is."""
+
+    subject = "cmd.session.expire_approval"
+    sample = {"session_id": SESSION, "approval_id": APPROVAL}
+
+    session_id: UUID
+    approval_id: UUID
 
 
 class ApprovalRequested(Event):

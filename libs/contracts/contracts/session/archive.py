@@ -5,8 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.files import FilePart, PartWindow
-from contracts.messages import Command, Event, Message, Query
-from contracts.refusals import Code
+from contracts.messages import Command, Event, Failure, Message, Query
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
 
@@ -76,7 +75,7 @@ class CompleteArchive(Command[None]):
     left_out: int
 
 
-class FailArchive(Command[None]):
+class FailArchive(Failure, Command[None]):
     """The workspace cannot be packed, and is as it was."""
 
     subject = "cmd.session.fail_archive"
@@ -89,8 +88,6 @@ class FailArchive(Command[None]):
 
     session_id: UUID
     archive_id: UUID
-    error_code: Code
-    error_detail: str
 
 
 class CompleteUnarchive(Command[None]):
@@ -103,7 +100,7 @@ class CompleteUnarchive(Command[None]):
     archive_id: UUID
 
 
-class FailUnarchive(Command[None]):
+class FailUnarchive(Failure, Command[None]):
     """The workspace cannot be unpacked, and the archive is as it was."""
 
     subject = "cmd.session.fail_unarchive"
@@ -111,8 +108,6 @@ class FailUnarchive(Command[None]):
 
     session_id: UUID
     archive_id: UUID
-    error_code: Code
-    error_detail: str
 
 
 class ArchiveRequested(Event):
@@ -137,15 +132,13 @@ class SessionArchived(Event):
     left_out: int
 
 
-class ArchiveFailed(Event):
+class ArchiveFailed(Failure, Event):
     """The workspace could not be packed; the session is open, as it was."""
 
     subject = "evt.session.archive_failed"
     sample = {"archive_id": ARCHIVE, "error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
 
     archive_id: UUID
-    error_code: Code
-    error_detail: str
 
 
 class UnarchiveRequested(Event):
@@ -166,15 +159,13 @@ class SessionUnarchived(Event):
     archive_id: UUID
 
 
-class UnarchiveFailed(Event):
+class UnarchiveFailed(Failure, Event):
     """The workspace could not be unpacked; the session is archived, as it was."""
 
     subject = "evt.session.unarchive_failed"
     sample = ArchiveFailed.sample
 
     archive_id: UUID
-    error_code: Code
-    error_detail: str
 
 
 ArchiveFact = (

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from contracts.messages import Command, Event
-from contracts.refusals import Code
+from contracts.messages import Command, Event, Failure
 from contracts.samples import FORK, MESSAGE, SESSION
 from contracts.session.session import GetSession, SessionView
 
@@ -35,15 +34,13 @@ class CompleteFork(Command[None]):
     left_out: int
 
 
-class FailFork(Command[None]):
+class FailFork(Failure, Command[None]):
     """What a fork was to get from its parent cannot be copied."""
 
     subject = "cmd.session.fail_fork"
     sample = {"session_id": FORK, "error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
 
     session_id: UUID
-    error_code: Code
-    error_detail: str
 
 
 class SessionForked(Event):
@@ -66,14 +63,11 @@ class ForkCompleted(Event):
     left_out: int
 
 
-class ForkFailed(Event):
+class ForkFailed(Failure, Event):
     """The copy could not be made; the session is of no use."""
 
     subject = "evt.session.fork_failed"
     sample = {"error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
-
-    error_code: Code
-    error_detail: str
 
 
 ForkFact = SessionForked | ForkCompleted | ForkFailed

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, Failure, Keyset, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.session import GetSession, SessionView
@@ -232,7 +232,7 @@ class RunCompleted(Event):
     structured_output: JsonValue = None
 
 
-class RunFailed(Event):
+class RunFailed(Failure, Event):
     """The run ended without an answer; what was said before stays."""
 
     subject = "evt.session.run_failed"
@@ -244,8 +244,6 @@ class RunFailed(Event):
     }
 
     run_id: UUID
-    error_code: Code
-    error_detail: str
     usage: Usage
 
 

@@ -49,10 +49,14 @@ class Approving(State):
             raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled: its run is over.")
         self._record_all(self.run.decide(decided, by, now))
 
-    def deliver_decisions(
-        self, run_id: UUID, attempt: int, approval_ids: list[UUID], now: datetime
-    ) -> list[Ruling] | None:
-        """Give the worker what was decided, all or nothing; None if one is not decided, and there is still time.
+    def expire_approval(self, approval_id: UUID) -> None:
+        """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
+        approval = self.run.approvals.get(approval_id) if self.run else None
+        if approval and approval.ruling is None:
+            self.record(approval.expired("Nobody answered in time."))
+
+    def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[Ruling] | None:
+        """Give the worker what was decided, all or nothing; None if one is not decided.
 
         A worker that did not hear the answer is given the same again.
 
@@ -60,9 +64,6 @@ class Approving(State):
             Refusal: RUN_OVER, RUN_TAKEN, or APPROVAL_NOT_FOUND.
         """
         run = self._worked_on(run_id, attempt)
-        for approval in [run.awaited(approval_id) for approval_id in approval_ids]:
-            if approval.ruling is None and now >= approval.asked.expires_at:
-                self.record(approval.expired("Nobody answered in time."))
         return self._deliver(run, approval_ids)
 
     def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[Ruling] | None:

@@ -3,10 +3,10 @@
 from typing import assert_never
 from uuid import UUID
 
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from contracts.secrets import unmasked
 from contracts.session import SessionFact
-from contracts.session.approval import ApprovalDecided, ApprovalFact
+from contracts.session.approval import ApprovalFact
 from contracts.session.conversation import ConversationFact
 from contracts.session.fork import ForkFact, SessionForked
 from contracts.session.run import RunFact

@@ -1,7 +1,7 @@
 """What is done about approvals."""
 
 from contracts.refusals import Code, not_found
-from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, RequestApproval
+from contracts.session.approval import DecideApproval, DeliverDecisions, ExpireApproval, GetApproval, RequestApproval
 from contracts.session.values import Ruling
 from eventing.handling import Handlers
 
@@ -29,7 +29,14 @@ async def decide_approval(command: DecideApproval, work: Work) -> None:
 
 
 @handles
+async def expire_approval(command: ExpireApproval, work: Work) -> None:
+    """Expire an approval that nobody has decided in time."""
+    async with work.change(Session, command.session_id) as session:
+        session.expire_approval(command.approval_id)
+
+
+@handles
 async def deliver_decisions(command: DeliverDecisions, work: Work) -> list[Ruling] | None:
     """Give a worker what its agent waits for."""
     async with work.change(Session, command.session_id) as session:
-        return session.deliver_decisions(command.run_id, command.attempt, command.approval_ids, work.now)
+        return session.deliver_decisions(command.run_id, command.attempt, command.approval_ids)

@@ -2,11 +2,20 @@
 
 from typing import Any, assert_never
 
-from contracts.session.approval import ApprovalDecided, ApprovalFact, ApprovalRequested, DecisionDelivered
+from contracts.session.approval import (
+    ApprovalDecided,
+    ApprovalFact,
+    ApprovalRequested,
+    DecisionDelivered,
+    ExpireApproval,
+)
 from eventing.database import Connection
+from eventing.due import DueKind
 from eventing.recording import Recorded
 
 from session.projections.run import go_on_or_wait
+
+APPROVAL_EXPIRY = DueKind("approval_expiry", lambda due: ExpireApproval(session_id=due.aggregate, approval_id=due.id))
 
 
 async def project_approval(fact: ApprovalFact, recorded: Recorded[Any], db: Connection) -> None:
@@ -20,6 +29,7 @@ async def project_approval(fact: ApprovalFact, recorded: Recorded[Any], db: Conn
                 fact.approval_id, id, fact.run_id, fact.tool_call_id, fact.tool_name, fact.tool_input,
                 fact.expires_at, at,
             )  # fmt: skip
+            await APPROVAL_EXPIRY.set(recorded, fact.approval_id, fact.expires_at, db)
             await go_on_or_wait(id, fact.run_id, db)
         case ApprovalDecided():
             await db.execute(
@@ -27,6 +37,7 @@ async def project_approval(fact: ApprovalFact, recorded: Recorded[Any], db: Conn
                 "WHERE id = $1",
                 fact.approval_id, fact.decision, fact.decided_by, fact.message, fact.remember, at,
             )  # fmt: skip
+            await APPROVAL_EXPIRY.cancel(fact.approval_id, db)
             await go_on_or_wait(id, fact.run_id, db)
         case DecisionDelivered():
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", fact.approval_id)

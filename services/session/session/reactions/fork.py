@@ -1,76 +1,53 @@
-"""Makes a fork what it is to be."""
+"""Copies to a fork what it takes over from its parent."""
 
 from contextlib import suppress
-from uuid import UUID
+from typing import ClassVar
 
 from contracts.refusals import Code, Refusal
 from contracts.session.fork import CompleteFork, FailFork, SessionForked
 from contracts.session.session import GetSession
-from eventing.reactions import Reaction, Reactions, Unfinished
-from eventing.recording import Recorded
+from eventing.jobs import JobFailed, job
+from eventing.reactions import Reactions, Unfinished
 
 from session.agent.transcript import COPIES_AT_ONCE
-from session.reactions.archive import LOST
-from session.reactions.session import forget_if_deleted
-from session.tools import Tools
+from session.reactions.session import SessionJob
 from session.workspace import NotStored, stored
 
 UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready AND status = 'created'"
-"""Only a fork that is being copied is so; one that is archived later is not ready either, and has another status."""
+"""Only a fork that is being copied matches: one that is archived later is not ready either, and has another status."""
 
 reactions = Reactions()
 
 
-def _fork_id(recorded: Recorded[SessionForked]) -> UUID:
-    return recorded.id
+@job(reactions, "copy_parent", at_once=COPIES_AT_ONCE)
+class CopyParent(SessionJob[SessionForked]):
+    """Copies the conversation and the workspace that a fork begins with."""
 
+    unfinished: ClassVar = Unfinished(UNFINISHED, lambda recorded: recorded.id)
 
-async def fail_lost_copy(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
-    """Fail a fork at which worker after worker failed; files that cannot be removed stay until it is deleted."""
-    fork_id = recorded.id
-    try:
-        await reaction.send(FailFork(session_id=fork_id, error_code=Code.STORAGE_FAILED, error_detail=LOST))
-        if (await reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
+    async def work(self) -> None:
+        """Copy them from the parent."""
+        parent_id, fork_id, tools = self.event.parent_session_id, self.session_id, self.tools
+        await tools.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
+        copied = await stored(tools.blocking.run(tools.files(parent_id).copy_to, self.files))
+        await self._check_parent()
+        await self.reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
+
+    async def fail(self, failure: JobFailed) -> None:
+        """Fail the fork; files that cannot be removed stay until it is deleted."""
+        fork_id, tools = self.session_id, self.tools
+        await self.reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
+        if (await self.reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
             return
-    except Refusal as refusal:
-        await forget_if_deleted(refusal, fork_id, reaction.tools)
-        return
-    with suppress(NotStored):
-        await stored(reaction.tools.blocking.run(reaction.tools.files(fork_id).remove))
-    await reaction.tools.transcripts.delete_session(fork_id)
+        with suppress(NotStored):
+            await stored(tools.blocking.run(self.files.remove))
+        await tools.transcripts.delete_session(fork_id)
 
-
-@reactions.shared(
-    "copy_parent", at_once=COPIES_AT_ONCE, on_dead_letter=fail_lost_copy, unfinished=Unfinished(UNFINISHED, _fork_id)
-)
-async def copy_parent(recorded: Recorded[SessionForked], reaction: Reaction[Tools]) -> None:
-    """Copy the conversation and the workspace that a fork begins with; done again, it changes nothing."""
-    fork_id, fact, tools = recorded.id, recorded.fact, reaction.tools
-    parent, fork = tools.files(fact.parent_session_id), tools.files(fork_id)
-    show = GetSession(session_id=fork_id)
-    try:
-        session = await reaction.ask(show)
-        if session.ready or session.error_code:
-            return
-        await tools.transcripts.copy(fact.parent_session_id, fork_id, len(fact.message_ids))
+    async def _check_parent(self) -> None:
+        """Make sure that nobody removed the parent's files while they were copied."""
         try:
-            copied = await stored(tools.blocking.run(parent.copy_to, fork))
-            await _check_whole(fact.parent_session_id, reaction)
-        except NotStored as failure:
-            await reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
-            if not (await reaction.ask(show)).ready:  # else another worker was faster, and all is well
-                await tools.blocking.run(fork.remove)
-        else:
-            await reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
-    except Refusal as refusal:
-        await forget_if_deleted(refusal, fork_id, tools)
-
-
-async def _check_whole(parent_id: UUID, reaction: Reaction[Tools]) -> None:
-    """Make sure that nobody took the parent's files away while they were copied."""
-    try:
-        parent = await reaction.ask(GetSession(session_id=parent_id))
-    except Refusal as refusal:
-        raise NotStored(refusal.code, "The session was deleted before it was copied.") from refusal
-    if parent.status == "archived":
-        raise NotStored(Code.SESSION_ARCHIVED, "The session was archived before it was copied.")
+            parent = await self.reaction.ask(GetSession(session_id=self.event.parent_session_id))
+        except Refusal as refusal:
+            raise JobFailed(refusal.code, "The session was deleted before it was copied.") from refusal
+        if parent.status == "archived":
+            raise JobFailed(Code.SESSION_ARCHIVED, "The session was archived before it was copied.")

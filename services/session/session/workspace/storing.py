@@ -3,17 +3,14 @@
 from collections.abc import Awaitable
 
 from contracts.refusals import Code, Refusal
+from eventing.jobs import JobFailed
 from runtime.logging import get_logger
 
 log = get_logger()
 
 
-class NotStored(Exception):
+class NotStored(JobFailed):
     """Files could not be copied, packed or unpacked; all is as it was before."""
-
-    def __init__(self, code: Code, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
 
 
 async def stored[R](work: Awaitable[R]) -> R:

@@ -1,0 +1,60 @@
+"""Due times: a command that a service sends to itself at a time that one of its events has set.
+
+A projection sets, moves and cancels due times in the transaction that stores the event, so they survive every replica.
+`eventing.due_times` sends the commands.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from contracts.messages import Command
+
+from eventing.database import Connection
+from eventing.recording import Recorded
+
+NAMESPACE = UUID("6f1c7b1e-6f0e-5f0b-9d53-3a0a3f6f2c11")
+
+SET = """
+    INSERT INTO due (kind, id, aggregate, at, try_at, envelope) VALUES ($1, $2, $3, $4, $4, $5)
+    ON CONFLICT (kind, id) DO UPDATE
+    SET at = excluded.at, try_at = excluded.at, attempts = 0, envelope = excluded.envelope"""
+CANCEL = "DELETE FROM due WHERE kind = $1 AND id = $2"
+
+
+@dataclass(frozen=True)
+class DueTime:
+    """A due time that was reached: `id` identifies what is due, which belongs to the aggregate."""
+
+    id: UUID
+    aggregate: UUID
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DueKind:
+    """A kind of due time, stored under its `name`; `command` creates the command to send when one is reached.
+
+    The command may arrive late, and even just after the due time was cancelled: its handler checks the state.
+    """
+
+    name: str
+    command: Callable[[DueTime], Command[Any]]
+
+    async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:  # noqa: A002
+        """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
+
+        The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
+        setting a time again that was reached before has no effect.
+        """
+        await db.execute(SET, self.name, id, recorded.id, at, recorded.envelope.headers())
+
+    async def cancel(self, id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
+        """Cancel the due time of `id`, if there is one."""
+        await db.execute(CANCEL, self.name, id)
+
+    def command_id(self, due: DueTime) -> UUID:
+        """Return the id of the command for a due time: the same in every replica and at every attempt."""
+        return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")

@@ -1,0 +1,94 @@
+"""Jars that are to be closed at a time: their due times, as a replica looks after them, and the clock that it has."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+from eventing.database import Connection, Database
+from eventing.dispatch import Dispatcher
+from eventing.due import DueKind
+from eventing.due_times import DueTimes
+from eventing.handling import Handlers, UnitOfWork
+from eventing.postgres import PostgresStore
+from eventing.recording import Recorded
+from eventing.testing.jars import Jar, answers, handles, project
+from eventing.testing.messages import AddMarble, JarOpened, MarbleAdded
+
+CLOSING = DueKind("closing", lambda due: AddMarble(jar_id=due.aggregate, colour="due"))
+"""A jar that is closed gets a last marble."""
+LONG_AGO, OPENED = datetime(2000, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+SOON, LATER = OPENED.replace(minute=1), OPENED.replace(hour=1)
+
+
+class StoppedClock:
+    """The clock of a machine; it stands still at `time`."""
+
+    def __init__(self) -> None:
+        self.time = OPENED
+
+    def now(self) -> datetime:
+        """Return the time that it shows."""
+        return self.time
+
+
+async def project_due(recorded: Recorded[Any], db: Connection) -> None:
+    """Set the due time that a jar has on its label; a marble `later` moves it, and a white one cancels it."""
+    await project(recorded, db)
+    match recorded.fact:
+        case JarOpened(label=label):
+            await CLOSING.set(recorded, recorded.id, datetime.fromisoformat(label.partition(" ")[0]), db)
+        case MarbleAdded(colour="later"):
+            await CLOSING.set(recorded, recorded.id, LATER, db)
+        case MarbleAdded(colour="white"):
+            await CLOSING.cancel(recorded.id, db)
+        case _:
+            pass
+
+
+class Closing(DueTimes[None]):
+    """A replica that closes jars."""
+
+    def __init__(self, database: Database, commands: Handlers = handles, kinds: Sequence[DueKind] = (CLOSING,)) -> None:
+        store = PostgresStore(database, Jar.facts, project_due)
+        super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
+
+    async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:
+        """Open a jar that is to be closed at a time, with a marble in it if a colour is given; return its id."""
+        jar = Jar(new_id())
+        jar.record(JarOpened(label=f"{at.isoformat()} {jar.id}"))
+        if colour:
+            jar.add(colour)
+        await self.dispatcher.store.save((jar,), envelope or Envelope.begin())
+        return jar.id
+
+    async def add(self, jar_id: UUID, colour: str) -> None:
+        """Put a marble in."""
+        await self.dispatcher.send(AddMarble(jar_id=jar_id, colour=colour), Envelope.begin())
+
+    async def colours(self, jar_id: UUID) -> list[str]:
+        """Return the colours of the marbles in a jar."""
+        return (await self.dispatcher.store.load(Jar, jar_id)).colours
+
+    async def count(self) -> int:
+        """Return how many due times there are."""
+        return await self.database.fetchval("SELECT count(*) FROM due")
+
+    async def is_done(self) -> bool:
+        """Return whether there is no due time any more."""
+        return not await self.count()
+
+
+def failing_with(error: Exception) -> tuple[Handlers, list[UnitOfWork[Any]]]:
+    """Return handlers that fail, and each call of them."""
+    calls, failing = list[UnitOfWork[Any]](), Handlers()
+
+    @failing
+    async def add_marble(_: AddMarble, work: UnitOfWork[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        calls.append(work)
+        raise error
+
+    return failing, calls

@@ -1,0 +1,145 @@
+"""Each due time has its effect once, whatever happens to replicas, commands and the database."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from contracts.messages import Command
+from contracts.refusals import Code, Refusal
+from eventing import due_times as module
+from eventing.database import Database
+from eventing.due import DueKind, DueTime
+from eventing.handling import Handlers, UnitOfWork
+from eventing.patience import until_back
+from eventing.postgres import PostgresStore
+from eventing.testing import background, eventually
+from eventing.testing.closing import CLOSING, LONG_AGO, OPENED, Closing, StoppedClock, failing_with
+from eventing.testing.messages import AddMarble
+from onebox.postgres import EmbeddedPostgres
+from prometheus_client import REGISTRY
+from runtime import clock
+
+
+async def test_two_replicas_send_each_command_once(closing: Closing, database: Database) -> None:
+    jars = [await closing.open_jar(LONG_AGO) for _ in range(3 * module.BATCH_SIZE)]
+    other = Closing(database)
+    async with background(closing.work(asyncio.Event()), other.work(asyncio.Event())):
+        await eventually(closing.is_done)
+    assert [await closing.colours(jar_id) for jar_id in jars] == [["due"]] * len(jars)
+
+
+async def test_a_command_that_two_replicas_send_is_carried_out_once(
+    closing: Closing, stopped_clock: StoppedClock
+) -> None:
+    jar_id = await closing.open_jar(OPENED)
+    await closing.send_batch()
+    again = await closing.dispatcher.store.event(jar_id, 1)
+    assert again
+    async with closing.database.transaction() as connection:  # as if the other one had read it before
+        await CLOSING.set(again, jar_id, OPENED, connection)
+    await closing.send_batch()
+    assert (await closing.colours(jar_id), await closing.count()) == (["due"], 0)
+
+
+async def test_a_crash_between_send_and_delete_repeats_nothing(
+    closing: Closing, stopped_clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jar_id = await closing.open_jar(OPENED)
+    with monkeypatch.context() as dying:
+        dying.setattr(module, "DELETE", "SELECT dies($1, $2, $3)")
+        await closing.send_batch()
+    assert (await closing.colours(jar_id), await closing.count()) == (["due"], 1)
+    stopped_clock.time += timedelta(seconds=module.MIN_RETRY_SECONDS)
+    assert await closing.send_batch() == 1
+    assert (await closing.colours(jar_id), await closing.count()) == (["due"], 0)
+
+
+async def test_the_claim_of_a_crashed_replica_expires(closing: Closing, stopped_clock: StoppedClock) -> None:
+    jar_id = await closing.open_jar(OPENED)
+    limits = module.BATCH_SIZE, module.MAX_ATTEMPTS, module.MIN_RETRY_SECONDS, module.MAX_RETRY_SECONDS
+    assert await closing.database.fetch(module.CLAIM, OPENED, ["closing"], *limits)
+    assert await closing.send_batch() == 0
+    stopped_clock.time += timedelta(seconds=module.MIN_RETRY_SECONDS)
+    await closing.send_batch()
+    assert await closing.colours(jar_id) == ["due"]
+
+
+async def test_a_due_time_reached_during_an_outage_is_processed_after_it(
+    store_apart: PostgresStore, own_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PAUSE_SECONDS", 0.05)
+    closing = Closing(store_apart.database)
+    at = clock.now() + timedelta(seconds=1)
+    jar_id = await closing.open_jar(at)
+    async with background(closing.work(asyncio.Event())):
+        own_server.child.ask_to_stop()
+        own_server.child.finish()
+        await eventually(lambda: clock.now() > at)
+        await asyncio.to_thread(own_server.start)
+        await until_back(closing.database)
+        await eventually(lambda: closing.colours(jar_id))
+
+
+async def test_a_failing_command_is_retried_with_back_off_then_given_up(
+    closing: Closing, database: Database, stopped_clock: StoppedClock
+) -> None:
+    failing, calls = failing_with(ValueError("too slippery"))
+    given_up, again = _counted("given up"), Closing(database, failing)
+    await closing.open_jar(OPENED)
+    delays = list[float]()
+    while (following := await database.fetchval("SELECT min(try_at) FROM due WHERE try_at < 'infinity'")) is not None:
+        delays.append((following - stopped_clock.time).total_seconds())
+        stopped_clock.time = following
+        assert await again.send_batch() == 1
+    assert delays[1:4] == [20, 40, 80]
+    assert max(delays) == module.MAX_RETRY_SECONDS
+    assert (len(calls), _counted("given up") - given_up, await closing.count()) == (module.MAX_ATTEMPTS, 1, 1)
+
+
+def _counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("due_total", {"kind": "closing", "outcome": outcome}) or 0.0
+
+
+async def test_a_failing_command_does_not_hold_up_others(closing: Closing, database: Database) -> None:
+    def command(due: DueTime) -> Command[Any]:
+        if due.aggregate == first:
+            raise ValueError("too slippery")
+        return CLOSING.command(due)
+
+    first, second = await closing.open_jar(LONG_AGO), await closing.open_jar(LONG_AGO)
+    await Closing(database, kinds=[DueKind("closing", command)]).send_batch()
+    assert [await closing.colours(jar_id) for jar_id in (first, second)] == [[], ["due"]]
+
+
+async def test_a_refused_command_is_not_retried(closing: Closing, database: Database) -> None:
+    failing, calls = failing_with(Refusal(Code.BUDGET_EXCEEDED, "The jar is full."))
+    await closing.open_jar(LONG_AGO)
+    await Closing(database, failing).send_batch()
+    assert (len(calls), await closing.count()) == (1, 0)
+
+
+async def test_the_lateness_is_measured(closing: Closing, stopped_clock: StoppedClock) -> None:
+    name, labels = "due_lateness_seconds_sum", {"kind": "closing"}
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    await closing.open_jar(OPENED - timedelta(seconds=7))
+    await closing.send_batch()
+    assert (REGISTRY.get_sample_value(name, labels) or 0.0) - before == 7
+
+
+async def test_a_draining_replica_finishes_its_batch(closing: Closing, database: Database) -> None:
+    began, go, commands = asyncio.Event(), asyncio.Event(), Handlers()
+
+    @commands
+    async def add_slowly(_: AddMarble, __: UnitOfWork[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        began.set()
+        await go.wait()
+
+    await closing.open_jar(LONG_AGO)
+    draining, slow = asyncio.Event(), Closing(database, commands)
+    async with background(slow.work(draining)) as [work]:
+        await began.wait()
+        draining.set()
+        go.set()
+        await work
+    assert await closing.count() == 0

@@ -1,0 +1,239 @@
+"""Jobs: done once, whatever happens to workers; ended by a command; discarded when nobody wants them any more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code, Refusal
+from eventing import leases as leases_module
+from eventing import reactions as reactions_module
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.jobs import GIVEN_UP, Job, JobFailed, job
+from eventing.leases import Unfinished
+from eventing.postgres import PostgresStore
+from eventing.reactions import Reactions, Reactor
+from eventing.testing import background, eventually
+from eventing.testing.jars import answers, handles
+from eventing.testing.messages import AddMarble, JarOpened, OpenJar
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+EMPTY = "SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0"
+
+
+class Script:
+    """What the workers of a test do between their two steps, and what they did."""
+
+    def __init__(self) -> None:
+        self.meanwhile: list[Callable[[UUID], Awaitable[object]]] = []
+        self.begun, self.discarded = list[UUID](), list[UUID]()
+
+    async def step(self, jar_id: UUID) -> None:
+        """Note that a job is begun, and do what comes next."""
+        self.begun.append(jar_id)
+        if self.meanwhile:
+            await self.meanwhile.pop(0)(jar_id)
+
+
+reactions = Reactions()
+
+
+@job(reactions, "fill")
+class FillJar(Job[Script, JarOpened]):
+    """Puts a marble into a jar: a blue one when that works, else one of the colour of the failure."""
+
+    unfinished: ClassVar = Unfinished(EMPTY, lambda recorded: recorded.id)
+    given_up: ClassVar = Code.STORAGE_FAILED
+
+    async def work(self) -> None:
+        await self.tools.step(self.recorded.id)
+        await self.check_wanted()
+        await self.reaction.send(AddMarble(jar_id=self.recorded.id, colour="blue"))
+
+    async def fail(self, failure: JobFailed) -> None:
+        colour = f"{failure.code}: {failure.detail}"
+        await self.reaction.send(AddMarble(jar_id=self.recorded.id, colour=colour))
+
+    async def discard(self) -> None:
+        self.tools.discarded.append(self.recorded.id)
+
+
+class Shelf:
+    """Replicas of a service of jars with one job."""
+
+    def __init__(self, database: Database, store: PostgresStore) -> None:
+        self.database, self.store, self.script = database, store, Script()
+
+    def replica(self, client: Client) -> Reactor[Script]:
+        dispatcher = Dispatcher(self.store, self.database, self.script, handles, answers)
+        return Reactor("cupboard", client, dispatcher)
+
+    def working(self, *clients: Client) -> Any:
+        never, [fill] = asyncio.Event(), reactions.delivered("shared")
+        replicas = [self.replica(client) for client in clients]
+        renewing = [replica.leases.renew() for replica in replicas]
+        return background(*(replica.work(fill, never) for replica in replicas), *renewing)
+
+    async def open_jar(self, client: Client) -> UUID:
+        jar_id = new_id()
+        await self.replica(client).dispatcher.send(OpenJar(jar_id=jar_id, label=str(jar_id)), Envelope.begin())
+        return jar_id
+
+    async def colours(self) -> list[str]:
+        fed = await self.store.feed((0, 0), 1000)
+        return [entry.recorded.fact.colour for entry in fed if not isinstance(entry.recorded.fact, JarOpened)]
+
+    async def delete(self, jar_id: UUID) -> None:
+        await self.database.execute("DELETE FROM jars WHERE id = $1", jar_id)
+
+    async def add(self, jar_id: UUID) -> None:
+        dispatcher = Dispatcher(self.store, self.database, self.script, handles, answers)
+        await dispatcher.send(AddMarble(jar_id=jar_id, colour="of another"), Envelope.begin())
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(leases_module, "LOOK", 0.05)
+    monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
+
+
+@pytest.fixture
+def shelf(database: Database, postgres_store: PostgresStore, js: JetStreamContext) -> Shelf:
+    return Shelf(database, postgres_store)
+
+
+async def fails(jar_id: UUID) -> None:
+    raise OSError("not just now")
+
+
+async def cannot_succeed(_: UUID) -> None:
+    raise JobFailed(Code.WORKSPACE_FULL, "too much")
+
+
+async def waits(_: UUID) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_job_is_done_once_by_two_replicas(shelf: Shelf, client: Client, other_client: Client) -> None:
+    jars = [await shelf.open_jar(client) for _ in range(10)]
+    async with shelf.working(client, other_client):
+        await eventually(lambda: _done(shelf, len(jars)))
+    assert sorted(shelf.script.begun) == sorted(jars)
+
+
+async def _done(shelf: Shelf, jobs: int = 1) -> bool:
+    return len(await shelf.colours()) == jobs
+
+
+async def test_a_job_whose_worker_was_killed_is_done_by_another(
+    shelf: Shelf, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    await shelf.open_jar(client)
+    [opened] = [fed.recorded for fed in await shelf.store.feed((0, 0), 1)]
+    assert await shelf.replica(client).leases.take("fill", FillJar.unfinished, opened)  # and never renewed
+    async with shelf.working(client):
+        await eventually(lambda: _done(shelf))
+    assert await shelf.colours() == ["blue"]
+
+
+async def test_a_job_that_fails_for_a_passing_reason_is_retried(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [fails, fails]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: _done(shelf))
+    assert (len(shelf.script.begun), await shelf.colours()) == (3, ["blue"])
+
+
+async def test_a_job_that_cannot_succeed_fails_at_once(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [cannot_succeed]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: _done(shelf))
+    assert (len(shelf.script.begun), await shelf.colours()) == (1, ["WORKSPACE_FULL: too much"])
+
+
+async def test_a_job_that_fails_at_every_attempt_is_given_up(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [fails] * 100
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: _done(shelf))
+    assert len(shelf.script.begun) == reactions_module.DELIVERIES
+    assert await shelf.colours() == [f"STORAGE_FAILED: {GIVEN_UP}"]
+
+
+async def test_a_job_that_is_deleted_meanwhile_is_discarded(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [shelf.delete]
+    jar_id = await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: shelf.script.discarded)
+    assert (shelf.script.discarded, await shelf.colours()) == ([jar_id], [])
+
+
+async def test_a_job_that_another_worker_ended_meanwhile_is_not_ended_again(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [shelf.add]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: shelf.script.discarded)
+    assert await shelf.colours() == ["of another"]
+
+
+async def test_a_refusal_of_a_job_that_nobody_wants_any_more_ends_it(shelf: Shelf, client: Client) -> None:
+    async def delete_and_refuse(jar_id: UUID) -> None:
+        await shelf.delete(jar_id)
+        raise Refusal(Code.SESSION_NOT_FOUND, "There is no such jar.")
+
+    shelf.script.meanwhile = [delete_and_refuse]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: shelf.script.discarded)
+    assert len(shelf.script.begun) == 1
+
+
+async def test_a_refusal_of_a_job_that_is_still_wanted_is_retried(shelf: Shelf, client: Client) -> None:
+    async def refuse(_: UUID) -> None:
+        raise Refusal(Code.SESSION_BUSY, "Not now.")
+
+    shelf.script.meanwhile = [refuse]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: _done(shelf))
+    assert (len(shelf.script.begun), shelf.script.discarded) == (2, [])
+
+
+async def test_a_job_that_is_no_longer_wanted_is_not_given_up(shelf: Shelf, client: Client) -> None:
+    async def delete_and_fail(jar_id: UUID) -> None:
+        await shelf.delete(jar_id)
+        raise OSError("not just now")
+
+    shelf.script.meanwhile = [*[fails] * (reactions_module.DELIVERIES - 1), delete_and_fail]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: shelf.script.discarded)
+    assert await shelf.colours() == []
+
+
+async def test_a_worker_that_leaves_gives_its_job_back(
+    shelf: Shelf, client: Client, other_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
+    shelf.script.meanwhile = [waits]
+    await shelf.open_jar(client)
+    async with shelf.working(client):
+        await eventually(lambda: shelf.script.begun)
+    async with shelf.working(other_client):
+        await eventually(lambda: _done(shelf))
+
+
+async def test_a_replica_does_as_many_jobs_at_the_same_time_as_it_may() -> None:
+    small = Reactions()
+    job(small, "fill", at_once=2)(FillJar)
+    [fill] = small.delivered("shared")
+    assert (fill.fact, fill.slots(None)) == (JarOpened, 2)

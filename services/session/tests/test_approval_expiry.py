@@ -1,0 +1,71 @@
+"""Approvals expire at their due time, also when no worker waits for them."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from contracts.messages import Command
+from contracts.samples import APPROVAL, SESSION
+from contracts.session.approval import DecideApproval, GetApproval, RequestApproval
+from contracts.session.conversation import RecordMessage
+from contracts.session.run import CancelRun, StartRun, SubmitQuery
+from contracts.session.session import CreateSession, DeleteSession, GetSession
+from eventing.due_times import DueTimes
+from runtime import clock
+from session.app import service
+
+from services.session.tests.desk import Desk
+
+BACKFILL = service.migrations / "0012_due_approvals.sql"
+
+
+@pytest_asyncio.fixture
+async def asked(desk: Desk) -> Desk:
+    """A session whose agent waits for an approval that nobody may decide any more."""
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    await desk.send(RequestApproval.example().model_copy(update={"expires_at": clock.now()}))
+    return desk
+
+
+def due_times(desk: Desk) -> DueTimes[Any]:
+    return DueTimes(service.due, desk.dispatcher)
+
+
+async def status(desk: Desk) -> tuple[str, str]:
+    approval = await desk.ask(GetApproval(approval_id=UUID(APPROVAL)))
+    return approval.status, (await desk.ask(GetSession(session_id=UUID(SESSION)))).status
+
+
+async def test_an_approval_without_a_worker_expires(asked: Desk) -> None:
+    assert await due_times(asked).send_batch() == 1
+    assert await status(asked) == ("expired", "processing")
+
+
+async def test_an_expired_approval_has_no_due_time_any_more(asked: Desk) -> None:
+    await due_times(asked).send_batch()
+    assert await asked.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
+
+
+@pytest.mark.parametrize("ending", [CancelRun.example(), DeleteSession.example()])
+async def test_an_approval_that_is_over_does_not_expire(asked: Desk, ending: Command[Any]) -> None:
+    await asked.send(ending)
+    assert await due_times(asked).send_batch() == 0
+
+
+async def test_a_decided_approval_does_not_expire(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
+        await desk.send(command.example())
+    later = clock.now().replace(year=2999)
+    await desk.send(RequestApproval.example().model_copy(update={"expires_at": later}))
+    await desk.send(DecideApproval.example())
+    assert await desk.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
+
+
+async def test_an_approval_of_an_earlier_release_expires(asked: Desk) -> None:
+    database = asked.dispatcher.database
+    await database.execute("DELETE FROM due")
+    await database.execute(BACKFILL.read_text())
+    await due_times(asked).send_batch()
+    assert await status(asked) == ("expired", "processing")
