@@ -50,7 +50,7 @@ class Desk:
     def __init__(self) -> None:
         self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
 
-    async def ask(self, query: Query[Any], _envelope: Envelope) -> Any:
+    async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
         """Answer as the read models would that one run and one approval are in, and no message."""
         approval = ApprovalView.model_construct(session_id=UUID(SESSION))
         answers: dict[type[Query[Any]], Any] = {GetRunSummary: None, GetApproval: approval, ListMessageIds: []}
