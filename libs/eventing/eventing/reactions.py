@@ -6,21 +6,19 @@ come by its work stream, with their ids alone, and are read from its store. `eve
 that comes while it is up, once, whatever becomes of it.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
-from nats.aio.client import Client
+from contracts.wire import dead_letter_subject, event_stream
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
-from nats.js import JetStreamContext
 from runtime import ordered
+from runtime.bus import Client
 from runtime.forever import forever
+from runtime.jetstream import PullSubscription, jetstream
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
@@ -35,7 +33,6 @@ from eventing.listed import AtOnce, Listed, React, Reactions
 from eventing.patience import until_back
 from eventing.reaction import Reaction
 from eventing.recording import EventNewer, Recorded
-from eventing.streams import jetstream
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
 
@@ -98,7 +95,7 @@ class Reactor[T]:
         finally:
             await facts.unsubscribe()
 
-    async def _next(self, listed: Listed, facts: JetStreamContext.PullSubscription) -> Msg | None:
+    async def _next(self, listed: Listed, facts: PullSubscription) -> Msg | None:
         with suppress(NothingThere):
             [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
             return message
@@ -201,7 +198,7 @@ class Reactor[T]:
     async def _follow(self, listed: Listed) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = wire.stream_of(wire.service_of(listed.fact))
+        stream = event_stream(wire.service_of(listed.fact))
         if listed.name not in self.heard:
             self.heard[listed.name] = (await self.js.stream_info(stream)).state.last_seq
         facts = ordered.messages(self.js, stream, self.heard[listed.name], wire.subjects(listed.fact))
@@ -251,7 +248,7 @@ class Reactor[T]:
 
     async def _bury(self, listed: Listed, message: Msg, reason: str) -> None:
         await self._lose(listed, message)
-        await dead_letters.publish(self.js, f"dead.{self.service}.{listed.name}", message, reason)
+        await dead_letters.publish(self.js, dead_letter_subject(self.service, listed.name), message, reason)
         log.error("dead-lettered", reaction=listed.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(listed.name, "dead-lettered").inc()
         await message.term()

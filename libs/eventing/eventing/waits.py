@@ -1,8 +1,5 @@
 """Events that only a newer release can read: they wait for it, and their deliveries count for no failure."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import time
 
 from nats.aio.msg import Msg

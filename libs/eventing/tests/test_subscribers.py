@@ -15,9 +15,8 @@ from eventing.postgres import PostgresStore
 from eventing.testing import eventually, jars
 from eventing.testing.jars import TAKEN
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
-from nats.aio.client import Client
 from onebox.nats import EmbeddedNats
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from structlog.testing import capture_logs
 

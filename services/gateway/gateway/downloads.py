@@ -8,7 +8,8 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-from contracts.session.workspace import LARGEST_PART, FilePart
+from contracts.session.workspace import FilePart
+from contracts.wire import LARGEST_PART
 from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse

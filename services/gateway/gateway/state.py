@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from nats.aio.client import Client
-from runtime.bus import Bus
+from runtime.bus import Bus, Client
 from starlette.requests import HTTPConnection
 
 from gateway.auth.keys import Keys

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from contracts.preview import LARGEST_SHOWN, PREVIEW
 from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, ToolCallEnded, ToolCallStarted
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 from gateway.streams.shown import shown
 
 LONG = "\N{EURO SIGN}" * (LARGEST_SHOWN // 3 + 1)

@@ -8,7 +8,6 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
 from contracts.session.workspace import (
-    LARGEST_PART,
     DeleteFile,
     FilePart,
     FilesPage,
@@ -19,7 +18,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from gateway.edge import LARGEST_UPLOAD
+from contracts.wire import LARGEST_PART, LARGEST_UPLOAD
 
 from services.gateway.tests.conftest import Services
 

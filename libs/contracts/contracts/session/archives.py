@@ -10,7 +10,8 @@ from contracts.messages import Command, Event, Message, Query
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
-from contracts.session.workspace import LARGEST_PART, FilePart
+from contracts.session.workspace import FilePart
+from contracts.wire import LARGEST_PART
 
 
 class ArchiveView(Message):

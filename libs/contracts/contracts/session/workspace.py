@@ -8,9 +8,7 @@ from pydantic import ConfigDict, Field
 
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
-
-LARGEST_PART = 512 * 1024
-LARGEST_UPLOAD = 5 * 1024 * 1024
+from contracts.wire import LARGEST_PART, LARGEST_UPLOAD
 
 type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]
 type FileType = Literal["file", "directory", "symlink", "other"]

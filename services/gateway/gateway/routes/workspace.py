@@ -6,7 +6,6 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.workspace import (
-    LARGEST_PART,
     DeleteFile,
     FilePart,
     ListFiles,
@@ -14,6 +13,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
+from contracts.wire import LARGEST_PART
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 

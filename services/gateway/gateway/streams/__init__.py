@@ -1,23 +1,19 @@
 """What happens, told to clients as it does: one reader of each service's facts, fanned out to all who listen."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from contracts.session.deltas import DELTAS, TextDelta
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error
-from runtime.bus import Bus, Unavailable
+from runtime.bus import BUS_ERRORS, Bus, Client, Unavailable
 from runtime.forever import forever
 from runtime.logging import get_logger
 from runtime.ordered import Lost, Purged
+from runtime.pubsub import subscribed
+from runtime.stream_reader import StreamMessage
 
 from gateway.auth.tokens import Tokens
 from gateway.problems import EdgeCode, Problem
@@ -54,8 +50,7 @@ class Streams:
 
     def __init__(self, client: Client, bus: Bus, tokens: Tokens, limits: Limits) -> None:
         self.client, self.tokens, self.limits = client, tokens, limits
-        js = client.jetstream()
-        self.feeds = {service: Feed(js, service, self._take, self._lose(service)) for service in SERVICES}
+        self.feeds = {service: Feed(client, service, self._take, self._lose(service)) for service in SERVICES}
         self.open: set[Listener] = set()
         self._by_key = defaultdict[str, set[Listener]](set)
         self._some, self._none, self._deltas = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -150,7 +145,7 @@ class Streams:
                         return
         except Purged:
             yield Gap(str(listener.place), "expired")
-        except (Lost, Unavailable, Error, OSError, TimeoutError) as error:
+        except (Lost, Unavailable, *BUS_ERRORS) as error:
             log.warning("a stream could not catch up", error=repr(error))
             yield End(EdgeCode.UNAVAILABLE, "The facts cannot be read now. Connect again to resume.")
 
@@ -177,7 +172,7 @@ class Streams:
         if not self._by_key[listener.key]:
             del self._by_key[listener.key]
 
-    def _take(self, message: Msg) -> None:
+    def _take(self, message: StreamMessage) -> None:
         *_, owner, resource = message.subject.split(".")
         name = named(message)
         if listeners := [listener for listener in self._about(owner, resource) if listener.wants(name)]:
@@ -198,22 +193,19 @@ class Streams:
         return set[Listener]().union(*(self._by_key.get(key, ()) for key in keys))
 
     async def _hear_deltas(self) -> None:
-        async def take(message: Msg) -> None:
-            *_, owner, session = message.subject.split(".")
+        async def take(subject: str, body: bytes) -> None:
+            *_, owner, session = subject.split(".")
             if listeners := self._about(owner, session):
-                delta = Delta(session, TextDelta.model_validate_json(message.data))
+                delta = Delta(session, TextDelta.model_validate_json(body))
                 for listener in listeners:
                     listener.offer(delta)
 
-        subscription = await cast(Any, self.client).subscribe(DELTAS, cb=take)
         try:
-            await self.client.flush()
-            self._deltas.set()
-            await asyncio.Event().wait()
+            async with subscribed(self.client, [DELTAS], take):
+                self._deltas.set()
+                await asyncio.Event().wait()
         finally:
             self._deltas.clear()
-            with suppress(Error, OSError):
-                await subscription.unsubscribe()
 
     async def _check_tokens(self) -> None:
         for listener in self.open:

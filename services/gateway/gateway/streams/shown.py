@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from contracts.preview import LARGEST_SHOWN, PREVIEW
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 
 VALUES = ("tool_input", "tool_output", "structured_output")
 

@@ -1,6 +1,6 @@
 """What of large values a list shows."""
 
-from contracts.preview import LARGEST_SHOWN, PREVIEW
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 
 
 def shown(column: str) -> str:
