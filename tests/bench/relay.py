@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from statistics import median, quantiles
 from uuid import UUID
 
-from contracts.session.events import SessionCreated
+from contracts.session.session import SessionCreated
 from contracts.wire import event_filter, event_stream
 from eventing import wire
 from eventing.postgres import PostgresStore

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCancelled, RunCompleted, RunFailed
-from contracts.session.queries import GetRun, GetRunSummary, RunView
+from contracts.session.run import GetRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
 from pydantic import BaseModel
 from runtime.bus import Client, Unavailable
 from runtime.logging import get_logger

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, ToolCallEnded, ToolCallStarted
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.run import RunCompleted, RunRequested
 from contracts.wire import LARGEST_SHOWN, PREVIEW
 from gateway.streams.shown import shown
 

@@ -11,7 +11,7 @@ from contracts.samples import RUN, SESSION, USER
 from contracts.session.deltas import DELTAS, TextDelta
 from runtime.bus import Client, connected
 from runtime.pubsub import subscribe
-from session.deltas import Deltas
+from session.agent.deltas import Deltas
 
 PLACE = UUID(USER), UUID(SESSION), UUID(RUN)
 

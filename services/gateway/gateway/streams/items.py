@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from contracts.refusals import Code
+from contracts.session import SessionFact
 from contracts.session.deltas import TextDelta
-from contracts.session.events import SessionDeleted, SessionFact
+from contracts.session.session import SessionDeleted
 from contracts.wire import event_name
 from runtime.stream_reader import StreamMessage
 

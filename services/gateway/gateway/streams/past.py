@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from uuid import UUID
 
-from contracts.session.queries import FindSessions
+from contracts.session.session import FindSessions
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 from runtime.stream_reader import Bounds, StreamMessage

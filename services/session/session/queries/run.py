@@ -4,7 +4,7 @@ from typing import Any
 
 from contracts.messages import Page
 from contracts.refusals import Code
-from contracts.session.queries import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
 from contracts.wire import PREVIEW
 from eventing.database import Row
 from eventing.handling import Handlers
