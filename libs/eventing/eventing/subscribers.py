@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_of, result_type
 from contracts.refusals import Refusal
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
@@ -14,7 +15,7 @@ from nats.aio.client import Client
 from nats.errors import Error
 from runtime.bus import FLUSH_TIMEOUT, Unavailable
 from runtime.envelope import Envelope
-from runtime.health import CHECK_TIMEOUT
+from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
@@ -34,6 +35,7 @@ START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
 
 type Message = type[Command[Any] | Query[Any]]
+type Handle = Callable[[Any, Envelope], Awaitable[Any]]
 
 
 @asynccontextmanager
@@ -126,9 +128,11 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     async with asyncio.timeout(START_TIMEOUT):
         client = await broker.connect()
     largest = client.max_payload - wire.HEADROOM
-    for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
+    kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
+    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_of(service): partial(_pong, dispatcher)}
+    for kind, handle in handlers.items():
         subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
-        subscriber(_answering(kind, dispatcher, largest))
+        subscriber(_answering(kind, handle, largest))
     try:
         async with asyncio.timeout(START_TIMEOUT):
             await broker.start()
@@ -156,9 +160,7 @@ async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
     return message
 
 
-def _answering(
-    kind: Message, dispatcher: Dispatcher[Any], largest: int
-) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
+def _answering(kind: Message, handle: Handle, largest: int) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
@@ -182,7 +184,7 @@ def _answering(
             return Faulted(detail="The message came after its deadline.")
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                return accepted(result=await _handle(body, envelope, dispatcher))
+                return accepted(result=await handle(body, envelope))
             except Refusal as refusal:
                 return Refused(code=refusal.code, detail=refusal.detail)
             except Exception:
@@ -192,7 +194,11 @@ def _answering(
     return answer
 
 
-async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatcher: Dispatcher[Any]) -> Any:
+async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Any:
     if isinstance(body, Command):
         return await dispatcher.send(body, envelope)
     return await dispatcher.ask(body, envelope)
+
+
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> dict[str, str]:
+    return await Health({"database": dispatcher.database.check}).report()

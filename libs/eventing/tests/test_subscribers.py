@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from contracts.messages import Command, Query
+from contracts.messages import Command, Query, ping_of
 from contracts.refusals import Code, Refusal
 from eventing import subscribers
 from eventing.database import Database
@@ -85,6 +85,11 @@ async def test_a_command_and_a_query_are_answered(bus: Bus) -> None:
     opened: JarView = await bus.ask(OpenJar.example(), Envelope.begin())
     assert await bus.ask(AddMarble.example(), Envelope.begin()) == 1
     assert await bus.ask(GetJar.example(), ENVELOPE) == opened.model_copy(update={"marbles": 1})
+
+
+@pytest.mark.usefixtures("serving")
+async def test_every_service_answers_how_its_database_is(bus: Bus) -> None:
+    assert await bus.ask(ping_of("jar")(), Envelope.begin()) == {"database": "ok"}
 
 
 @pytest.mark.usefixtures("serving")

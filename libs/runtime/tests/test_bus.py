@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from datetime import timedelta
 from typing import Any
 
+import nats.aio.client
 import pytest
 import pytest_asyncio
 from contracts.messages import Accepted, Command, Faulted, Message, Query, Refused
@@ -161,7 +162,7 @@ async def test_a_question_too_large_means_not_now_and_the_connection_stays(clien
 
 
 async def test_a_connection_that_the_server_ended_is_noticed(client: Client) -> None:
-    await Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
+    await nats.aio.client.Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
     with pytest.raises(Unavailable, match="maximum payload violation"):
         await bus.as_long_as_connected(client)
     with pytest.raises(Unavailable, match="ConnectionClosed"):

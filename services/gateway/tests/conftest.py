@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 import jwt
 import pytest
+from contracts.catalogue import SERVICES
 from contracts.identity.queries import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.samples import FAMILY, RUN, SESSION, USER
@@ -22,7 +23,6 @@ from gateway.app import create_app
 from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
-from gateway.streams import SERVICES
 from jwt.algorithms import OKPAlgorithm
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription

@@ -1,10 +1,9 @@
 """What the identity service answers."""
 
-from contracts.identity.queries import CheckIdentity, GetKeys, GetUser, KeysView, UserView
+from contracts.identity.queries import GetKeys, GetUser, KeysView, UserView
 from contracts.refusals import Code
 from eventing.handling import Handlers, QueryContext
 from eventing.reading import Table
-from runtime.health import Health
 
 from identity.tools import Tools
 
@@ -20,12 +19,6 @@ type Context = QueryContext[Tools]
 async def get_user(query: GetUser, context: Context) -> UserView:
     """Give one account."""
     return UserView(**await USERS.fetch(", ".join(UserView.model_fields), query.user_id, context))
-
-
-@answers
-async def check_identity(_query: CheckIdentity, context: Context) -> dict[str, str]:
-    """Return what this service depends on, and how that is."""
-    return await Health({"database": context.database.check}).report()
 
 
 @answers

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
+from contracts.catalogue import SERVICES
 from contracts.refusals import Code
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
@@ -12,7 +13,6 @@ from gateway.auth.bearer import Caller
 from gateway.preferences import takes_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.state import gateway_of
-from gateway.streams import SERVICES
 from gateway.streams.events import EventStream, followed
 from gateway.streams.listener import Listener
 from gateway.streams.socket import converse

@@ -7,6 +7,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.catalogue import SERVICES
 from contracts.session.deltas import DELTAS, TextDelta
 from runtime.bus import BUS_ERRORS, Bus, Client, Unavailable
 from runtime.forever import forever
@@ -25,8 +26,6 @@ from gateway.streams.places import Place
 
 log = get_logger()
 
-SERVICES = ("identity", "session")
-"""The services that record facts."""
 TICK = 1.0
 """How soon a token that is no longer good ends its streams."""
 CLOSING = 2.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.refusals import Code
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
+from contracts.wire import event_name
 from runtime import clock
 
 from gateway.auth.callers import User
@@ -19,7 +20,7 @@ from gateway.streams.events import EventStream, connected, event, written
 from gateway.streams.items import Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
-ENDS = frozenset(fact.subject.removeprefix("evt.") for fact in (RunCompleted, RunFailed, RunCancelled))
+ENDS = frozenset(event_name(fact.subject) for fact in (RunCompleted, RunFailed, RunCancelled))
 TRIES, PAUSE = 10, 0.5
 
 

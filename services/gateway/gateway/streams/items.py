@@ -2,8 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
+from contracts.catalogue import events_of
 from contracts.refusals import Code
 from contracts.session import SessionFact
 from contracts.session.deltas import TextDelta
@@ -16,7 +17,7 @@ from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
 DELETED = event_name(SessionDeleted.subject)
-SESSION_FACTS = frozenset(event_name(fact.subject) for fact in get_args(SessionFact.__value__))
+SESSION_FACTS = frozenset(event_name(event.subject) for event in events_of(SessionFact))
 
 type Reason = Literal["slow", "expired"]
 
