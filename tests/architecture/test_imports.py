@@ -51,6 +51,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{GATEWAY}/problems.py", "import gateway.state"),
         (f"{GATEWAY}/stray.py", "x = 1"),
     ],
+    "gateway-goes-one-way": [(f"{GATEWAY}/auth/keys.py", "import gateway.streams.feed")],
     "identity-rooms": [
         (f"{IDENTITY}/handlers.py", "import identity.queries"),
         (f"{IDENTITY}/keys.py", "import identity.aggregate"),

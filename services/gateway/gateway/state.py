@@ -12,7 +12,7 @@ from gateway.auth.tokens import Tokens
 from gateway.metrics import SessionTotals
 from gateway.runs import Runs
 from gateway.settings import Settings
-from gateway.streams import Limits, Streams
+from gateway.streams.fan_out import Limits, Streams
 
 
 @dataclass(frozen=True)

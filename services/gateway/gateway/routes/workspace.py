@@ -17,8 +17,8 @@ from contracts.wire import LARGEST_PART
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
-from gateway.auth.bearer import Caller
 from gateway.auth.callers import User
+from gateway.authentication import Caller
 from gateway.downloads import Download, content, given, media_type
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window

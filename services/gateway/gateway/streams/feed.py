@@ -1,21 +1,21 @@
 """The facts of one service as they come, read once for all clients of this gateway."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from contracts.wire import EVENT, event_stream
 from runtime.bus import Client
 from runtime.stream_reader import Bounds, StreamMessage, StreamReader
 
-type Take = Callable[[StreamMessage], None]
+from gateway.streams.audience import Audience
 
 
 class Feed:
-    """Follows a service's stream. `live` is set while everything behind `position` is, or will be, handed to `take`."""
+    """Follows a service's stream. `live` is set while all behind `position` is, or will be, offered to the audience."""
 
-    def __init__(self, client: Client, service: str, take: Take, lost: Callable[[], None]) -> None:
-        self.service, self._take, self._lost = service, take, lost
+    def __init__(self, client: Client, service: str, audience: Audience) -> None:
+        self.service, self.audience = service, audience
         self.reader = StreamReader(client, event_stream(service))
         self.position: int | None = None
         self.live = asyncio.Event()
@@ -24,7 +24,7 @@ class Feed:
         """Hand facts out until cancelled or something fails; started again, it goes on where it was."""
         newest = (await self.bounds()).last
         if self.position is not None and self.position > newest:  # the bus lost what it had
-            self._lost()
+            self.audience.lose(self.service)
         if self.position is None or self.position > newest:
             self.position = newest
         self.live.set()
@@ -32,7 +32,7 @@ class Feed:
             async for batch in batches:
                 for message in batch:
                     self.position = message.sequence
-                    self._take(message)
+                    self.audience.hear(message)
 
     def forget(self) -> None:
         """Begin at the newest fact when it is followed again."""

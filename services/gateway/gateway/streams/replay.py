@@ -1,7 +1,7 @@
 """The stored facts that a client has not seen: read for many clients at once, within bounds."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from runtime.bus import Bus
 from runtime.envelope import Envelope
 from runtime.stream_reader import Bounds, StreamMessage
 
+from gateway.streams.audience import Audience
 from gateway.streams.feed import Feed
 from gateway.streams.items import DELETED, SESSION_FACTS, Beat, Fact, Gap, named
 from gateway.streams.listener import Listener
@@ -21,17 +22,15 @@ READERS = 8
 """How many batches are read at once, whatever the number of clients that resume."""
 
 
-class Past:
+class Replay:
     """Reads what the streams of the `feeds` hold; a client that gets nothing for `pause` seconds gets a beat."""
 
-    def __init__(self, feeds: Mapping[str, Feed], bus: Bus, *, pause: float) -> None:
-        self.feeds, self.bus, self.pause = feeds, bus, pause
+    def __init__(self, feeds: Mapping[str, Feed], bus: Bus, audience: Audience, *, pause: float) -> None:
+        self.feeds, self.bus, self.audience, self.pause = feeds, bus, audience, pause
         self.readers = asyncio.Semaphore(READERS)
 
-    async def behind(
-        self, listener: Listener, join: Callable[[Listener], None]
-    ) -> AsyncGenerator[Fact | Beat | Gap | None]:
-        """Give what the client has not seen, and let it `join` those who hear what comes; a beat now and then.
+    async def behind(self, listener: Listener) -> AsyncGenerator[Fact | Beat | Gap | None]:
+        """Yield what the client has not seen, and let it join those who hear what comes; a beat now and then.
 
         Raises as `ordered.messages` and `Bus.ask` do.
         """
@@ -45,7 +44,7 @@ class Past:
                     async for fact in facts:
                         yield fact
                 listener.reach(service, bounds.last)
-            join(listener)
+            self.audience.join(listener)
 
     async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[Fact | Beat | None]:
         now = asyncio.get_running_loop().time
