@@ -12,12 +12,10 @@ from runtime.bus import BUS_ERRORS, Client
 type Take = Callable[[str, bytes], Awaitable[None]]
 
 
-async def subscribe(
-    client: Client, subject: str, take: Callable[[Msg], Awaitable[None]] | None = None, queue: str = ""
-) -> Subscription:
+async def subscribe(client: Client, subject: str, take: Callable[[Msg], Awaitable[None]] | None = None) -> Subscription:
     """Subscribe to a subject; without `take`, messages are read from the subscription."""
     # nats-py leaves one of its parameters without a type
-    return await cast(Any, client).subscribe(subject, queue=queue, cb=take)
+    return await cast(Any, client).subscribe(subject, cb=take)
 
 
 @asynccontextmanager
