@@ -60,6 +60,30 @@ def every_service_has_the_same_rooms(root: Path) -> list[str]:
 
 
 @rule
+def every_part_of_a_room_is_put_together(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        for room in ("handlers", "queries", "reactions"):
+            wrong += _forgotten(root, service.source / room, service.source / room / "__init__.py")
+    gateway = root / "services/gateway/gateway"
+    return wrong + _forgotten(root, gateway / "routes", gateway / "app.py")
+
+
+@rule
+def the_box_knows_every_service(root: Path) -> list[str]:
+    box, catalogue = root / "libs/onebox", root / "libs/contracts/contracts/catalogue.py"
+    needed = tomllib.loads((box / "pyproject.toml").read_text())["project"]["dependencies"]
+    table, known = (box / "onebox/services.py").read_text(), catalogue.read_text()
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        name = service.package
+        wrong += [] if f'"{name}": events_of(' in known else [f"{name} is not in contracts/catalogue.py"]
+        wrong += [] if f"agentapi-{service.folder.name}" in needed else [f"onebox does not depend on {name}"]
+        wrong += [] if f'_behind("{name}"' in table else [f"onebox/services.py does not start {name}"]
+    return wrong
+
+
+@rule
 def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
@@ -249,6 +273,15 @@ def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
     known = re.findall(r"^    ([A-Z_]+) =", (contracts / "contracts/refusals.py").read_text(), re.MULTILINE)
     wrong = [f"nobody says {code}" for code in known if code not in said]
     return wrong + [f"the gateway does not know {code}" for code in known if code not in answered]
+
+
+def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
+    text, wrong = together.read_text() if together.exists() else "", list[str]()
+    for path in sorted(room.glob("*.py")):
+        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions|APIRouter)\(", path.read_text(), re.MULTILINE)
+        forgotten = [part for part in parts if path != together and not re.search(rf"\b{path.stem}\.{part}\b", text)]
+        wrong += [f"{path.relative_to(root)}: `{part}` is not in {together.relative_to(root)}" for part in forgotten]
+    return wrong
 
 
 def _is_module(path: Path) -> bool:

@@ -8,25 +8,34 @@ REFUSALS = "libs/contracts/contracts/refusals.py"
 SHOP = "services/shop/shop"
 TESTS = "services/shop/tests"
 GATEWAY = "services/gateway/gateway"
+CATALOGUE = "libs/contracts/contracts/catalogue.py"
+BOX, BOX_TABLE = "libs/onebox/pyproject.toml", "libs/onebox/onebox/services.py"
 
 FILES = {
     **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "tools")},
     **{f"{TESTS}/test_{room}.py": "" for room in ("aggregate", "handlers", "projections", "queries", "service")},
-    **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "app", "settings", "auth")},
+    **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "auth")},
+    f"{GATEWAY}/app.py": "ROUTERS = (shop.router,)",
     f"{GATEWAY}/problems.py": "STATUS = {Code.CART_EXISTS: 409}",
     f"{GATEWAY}/routes/__init__.py": "",
-    f"{GATEWAY}/routes/shop.py": "",
+    f"{GATEWAY}/routes/shop.py": "router = APIRouter()",
     "services/shop/migrations/0001_carts.sql": "",
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
+    BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
+    BOX_TABLE: 'services = [_behind("shop", told)]',
+    "libs/onebox/onebox/__init__.py": "",
+    CATALOGUE: 'EVENTS = {"shop": events_of(CartFact)}',
+    f"{SHOP}/reactions/__init__.py": "reactions = Reactions.together(cart.reactions)",
+    f"{SHOP}/reactions/cart.py": "reactions = Reactions()",
     "libs/contracts/pyproject.toml": '[project]\nname = "agentapi-contracts"',
     "libs/contracts/contracts/__init__.py": "",
     CONTRACTS: "",
     "pyproject.toml": """
 [tool.importlinter]
-root_packages = ["contracts", "gateway", "shop"]
+root_packages = ["contracts", "gateway", "onebox", "shop"]
 contracts = [
-    { id = "members", layers = ["gateway | shop", "contracts"] },
+    { id = "members", layers = ["gateway | onebox | shop", "contracts"] },
     { id = "gateway-rooms", exhaustive = true },
     { id = "shop-rooms", exhaustive = true },
 ]

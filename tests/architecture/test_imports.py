@@ -36,6 +36,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{IDENTITY}/tools.py", "import asyncpg"),
         ("libs/onebox/onebox/launcher.py", "import asyncpg"),
     ],
+    "one-bus-library": [(f"{GATEWAY}/streams/feed.py", "from nats.aio.msg import Msg")],
     "contracts-are-values": [
         ("libs/contracts/contracts/session/values.py", "import httpx"),
         ("libs/contracts/contracts/session/values.py", "import os"),
@@ -50,6 +51,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{GATEWAY}/problems.py", "import gateway.state"),
         (f"{GATEWAY}/stray.py", "x = 1"),
     ],
+    "gateway-goes-one-way": [(f"{GATEWAY}/auth/keys.py", "import gateway.streams.feed")],
     "identity-rooms": [
         (f"{IDENTITY}/handlers.py", "import identity.queries"),
         (f"{IDENTITY}/keys.py", "import identity.aggregate"),

@@ -7,6 +7,9 @@ import pytest
 from tests.architecture import house, rules
 from tests.architecture.rules import RULES, Rule
 from tests.architecture.small_house import (
+    BOX,
+    BOX_TABLE,
+    CATALOGUE,
     COMMANDS,
     CONTRACTS,
     EVENTS,
@@ -47,6 +50,17 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (removed(f"{GATEWAY}/routes/shop.py"), "routes/shop is missing"),
         (removed(CONTRACTS), "contracts/shop is missing"),
         (removed(f"{TESTS}/test_handlers.py"), "test_handlers is missing"),
+    ],
+    rules.every_part_of_a_room_is_put_together: [
+        (changed(f"{SHOP}/reactions/__init__.py", "cart.reactions", ""), "shop/reactions/cart.py: `reactions` is not"),
+        (changed(f"{GATEWAY}/app.py", "shop.router,", ""), "routes/shop.py: `router` is not"),
+        (added(f"{GATEWAY}/routes/shop.py", "\nadmin = APIRouter()"), "routes/shop.py: `admin` is not"),
+        (added(f"{SHOP}/reactions/till.py", "reactions: Reactions = Reactions()"), "till.py: `reactions` is not"),
+    ],
+    rules.the_box_knows_every_service: [
+        (changed(CATALOGUE, "shop", "store"), "shop is not in contracts/catalogue.py"),
+        (changed(BOX, "agentapi-shop", ""), "onebox does not depend on shop"),
+        (changed(BOX_TABLE, "shop", ""), "services.py does not start shop"),
     ],
     rules.migrations_are_numbered_without_a_gap: [
         (added("services/shop/migrations/0003_more.sql"), "shop/migrations is not"),

@@ -8,12 +8,13 @@ from statistics import median, quantiles
 from uuid import UUID
 
 from contracts.session.session import SessionCreated
+from contracts.wire import event_filter, event_stream
 from eventing import wire
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
-from eventing.streams import jetstream, provision
-from nats.js import JetStreamContext
+from eventing.streams import provision
 from runtime import bus, ordered
+from runtime.jetstream import JetStream, jetstream
 from session.app import service
 
 from tests.bench.report import Line, milliseconds, rate
@@ -22,7 +23,7 @@ from tests.bench.stage import Stage
 
 BACKLOG, AT_ONCE = 5000, 50
 COMMITS, PAUSE = 500, 0.005
-STREAM = wire.stream_of(service.name)
+STREAM = event_stream(service.name)
 
 
 async def measure(stage: Stage) -> list[Line]:
@@ -40,10 +41,10 @@ async def measure(stage: Stage) -> list[Line]:
 
 
 @asynccontextmanager
-async def _stream(stage: Stage) -> AsyncGenerator[JetStreamContext]:
+async def _stream(stage: Stage) -> AsyncGenerator[JetStream]:
     async with bus.connected(stage.quiet_nats.url, "bench") as client:
         js = jetstream(client)
-        await provision(js, STREAM, [f"evt.{service.name}.>"])
+        await provision(js, STREAM, [event_filter(service.name)])
         yield js
 
 
@@ -57,7 +58,7 @@ async def _work_off(store: PostgresStore, relay: Relay) -> float:
     return BACKLOG / (time.perf_counter() - began)
 
 
-async def _follow(store: PostgresStore, relay: Relay, js: JetStreamContext) -> list[float]:
+async def _follow(store: PostgresStore, relay: Relay, js: JetStream) -> list[float]:
     committed, came = dict[UUID, float](), dict[UUID, float]()
     async with asyncio.TaskGroup() as tasks:
         relaying = tasks.create_task(relay.run())
@@ -75,7 +76,7 @@ async def _follow(store: PostgresStore, relay: Relay, js: JetStreamContext) -> l
     return [came[session] - at for session, at in committed.items()]
 
 
-async def _hear(js: JetStreamContext, after: int, came: dict[UUID, float]) -> None:
+async def _hear(js: JetStream, after: int, came: dict[UUID, float]) -> None:
     async with aclosing(ordered.messages(js, STREAM, after, wire.subjects(SessionCreated))) as batches:
         async for batch in batches:
             at = time.perf_counter()

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from contracts.messages import Event
-from eventing import wire
+from contracts.wire import event_stream
 from eventing.database import Database, Row
-from eventing.streams import jetstream
 from identity.app import service as identity
 from runtime import bus, ordered
+from runtime.jetstream import jetstream
 from runtime.testing import eventually
 from session.app import service as session
 
@@ -191,7 +191,7 @@ async def _bus(database: Database, nats_url: str, kinds: dict[str, type[Event]])
     stored = [(str(row["originator_id"]), row["originator_version"]) for row in rows]
     relayed: list[tuple[str, int]] = []
     async with bus.connected(nats_url, "chaos") as client:
-        js, stream = jetstream(client), wire.stream_of(database.schema)
+        js, stream = jetstream(client), event_stream(database.schema)
         await eventually(lambda: _arrived(js, stream, len(stored)), within=QUIET_SECONDS)
         async with aclosing(ordered.messages(js, stream, 0, stored=True)) as batches:
             async for batch in batches:

@@ -1,14 +1,12 @@
 from dataclasses import replace
 from difflib import unified_diff
-from types import ModuleType
 
-import pytest
 from eventing.projector import Projector
 from eventing.reactions import Reactions
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.shelf import fill_order, note_marble, shelf
 
-from tests.contracts.names import FILE, AnyService, buckets, document, names_of, services
+from tests.contracts.names import FILE, AnyService, document, names_of, services
 
 
 def difference(*all_services: AnyService) -> str:
@@ -36,12 +34,3 @@ def test_a_renamed_reaction_is_shown() -> None:
 def test_a_renamed_projector_is_shown() -> None:
     renamed = replace(shelf(), projectors=[Projector("beads", "jar", [MarbleAdded], note_marble)])
     assert names_of(renamed)["projectors"] == {"beads": "EVT_JAR"}
-
-
-@pytest.mark.parametrize(
-    "text", ["KeyValueConfig(bucket=BUCKET)", "js.key_value(BUCKET)", 'KeyValueConfig(bucket="B")']
-)
-def test_a_bucket_is_found_where_it_is_created_or_opened(text: str) -> None:
-    module = ModuleType("revocations")
-    vars(module)["BUCKET"] = "B"
-    assert buckets([(module, text)]) == ["B"]

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from contracts.messages import Message
+from contracts.wire import LARGEST_PART
 
-LARGEST_PART = 512 * 1024
 UNKNOWN_CONTENT = "application/octet-stream"
 
 type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]

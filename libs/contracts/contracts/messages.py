@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.refusals import Code
+from contracts.wire import ping_subject
 
 type Order = Literal["asc", "desc"]
 
@@ -123,6 +124,16 @@ class Page[T](Message):
     items: list[T]
     total: int = Field(ge=0)
     more: bool = False
+
+
+def ping_of(service: str) -> type[Query[dict[str, str]]]:
+    """Return the query that every service answers with what it depends on, and `ok` or what is wrong with each."""
+
+    class Ping(Query[dict[str, str]]):
+        subject = ping_subject(service)
+        sample = {}
+
+    return Ping
 
 
 def result_type(message: type[Command[Any] | Query[Any]]) -> Any:

@@ -3,10 +3,7 @@
 import json
 from typing import Any
 
-LARGEST_SHOWN = 16 * 1024
-"""Bytes of a value that is shown whole; a page of such values is below what the bus carries."""
-PREVIEW = 1000
-"""Characters that are shown of a value that is larger."""
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 
 
 def preview(beginning: str, size: int, name: str = "preview") -> dict[str, Any]:

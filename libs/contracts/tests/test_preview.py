@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from contracts.preview import LARGEST_SHOWN, PREVIEW, preview, shown_json, shown_text, shown_value
+from contracts.preview import preview, shown_json, shown_text, shown_value
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 
 EURO = "\N{EURO SIGN}"
 """Three bytes: sizes count bytes, previews characters."""

@@ -4,11 +4,11 @@ import asyncio
 import sys
 
 from runtime import bus, logging
+from runtime.jetstream import jetstream
 from runtime.settings import Settings, WrongSettings, load
 
 from eventing.database import Database
 from eventing.reread import Busy, Strange, reread
-from eventing.streams import jetstream
 
 USAGE = "usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>"
 

@@ -1,11 +1,9 @@
 """The durable consumers from which the replicas of a service take what to react to."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from contracts.messages import Event
-from nats.js import JetStreamContext
+from contracts.wire import event_stream, work_stream
 from nats.js.api import AckPolicy, ConsumerConfig
+from runtime.jetstream import JetStream
 
 from eventing import wire
 
@@ -21,7 +19,7 @@ def durable(service: str, reaction: str) -> str:
 class Consumers:
     """The consumers of one service: its own events come from its work stream, others' from theirs, body included."""
 
-    def __init__(self, js: JetStreamContext, service: str) -> None:
+    def __init__(self, js: JetStream, service: str) -> None:
         self.js, self.service = js, service
 
     def is_own(self, kind: type[Event]) -> bool:
@@ -30,7 +28,7 @@ class Consumers:
 
     def stream(self, kind: type[Event]) -> str:
         """Return the stream that events of a kind come from."""
-        return wire.work_stream_of(self.service) if self.is_own(kind) else wire.stream_of(wire.service_of(kind))
+        return work_stream(self.service) if self.is_own(kind) else event_stream(wire.service_of(kind))
 
     def subjects(self, kind: type[Event]) -> str:
         """Return the filter for events of a kind in that stream."""

@@ -1,17 +1,13 @@
 """Messages that are given up."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from typing import Any, cast
 
+from contracts.wire import DEAD_LETTERS
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-
-from eventing.streams import DEAD_LETTERS
+from runtime.jetstream import JetStream
 
 
-async def publish(js: JetStreamContext, subject: str, message: Msg, reason: str) -> None:
+async def publish(js: JetStream, subject: str, message: Msg, reason: str) -> None:
     """Publish a message of a stream under `subject`, with the reason and its own subject in its headers, once."""
     headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
     headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}

@@ -1,15 +1,12 @@
 """Holding a message of the bus while it is worked on."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
+from runtime.bus import Client
 
 
 class Hold:

@@ -4,17 +4,14 @@ A failover to a standby that was a little behind, or a restore, takes events bac
 transactions to others: what is stored with such a number would lie behind the relay's cursor, and never be published.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import asyncpg
-from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
+from runtime.jetstream import JetStream, headers_of
 
 from eventing import wire
 from eventing.database import Row
@@ -128,20 +125,20 @@ def created(stream: StreamInfo) -> str:
     return str(stream.created)
 
 
-async def last_message(js: JetStreamContext, stream: StreamInfo) -> dict[str, str] | None:
+async def last_message(js: JetStream, stream: StreamInfo) -> Mapping[str, str] | None:
     """Return the headers of a stream's last message; None when it is gone, or there never was one."""
     if not stream.state.last_seq:
         return None
     return await headers_at(js, str(stream.config.name), stream.state.last_seq)
 
 
-async def headers_at(js: JetStreamContext, stream: str, sequence: int) -> dict[str, str] | None:
+async def headers_at(js: JetStream, stream: str, sequence: int) -> Mapping[str, str] | None:
     """Return the headers of one message; None when it is gone."""
     try:
         message = await js.get_msg(stream, seq=sequence)
     except NotFoundError:
         return None
-    return cast(dict[str, str], message.headers or {})
+    return headers_of(message)
 
 
 async def find(reader: Reader, head: Mapping[str, str]) -> Cursor | None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.preview import LARGEST_SHOWN, PREVIEW, shown_json
+from contracts.preview import shown_json
+from contracts.wire import LARGEST_SHOWN, PREVIEW
 
 from eventing.database import Row
 

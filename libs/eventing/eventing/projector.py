@@ -4,9 +4,6 @@ The messages come from the checkpoint on, and the checkpoint moves in the transa
 consumer would lose facts here: after a crash it redelivers out of order.)
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -14,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.messages import Event
+from contracts.wire import dead_letter_subject, event_stream
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from runtime import ordered
 from runtime.health import NotReady
+from runtime.jetstream import JetStream
 from runtime.logging import get_logger
 
 from eventing import dead_letters, metrics, places, wire
@@ -83,11 +81,11 @@ class Projector:
     """Projects the facts `kinds` of the service `source` with `project`, under the checkpoint `name`."""
 
     def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project) -> None:
-        self.name, self.stream, self.project = name, wire.stream_of(source), project
+        self.name, self.stream, self.project = name, event_stream(source), project
         self.kinds = {kind.subject: kind for kind in kinds}
         self.stopped: str | None = None
 
-    async def run(self, database: Database, js: JetStreamContext) -> None:
+    async def run(self, database: Database, js: JetStream) -> None:
         """Project until cancelled or something fails; start it again then. Waits while another replica does it.
 
         It stands still, and looks again every 5 s, before an event that only a newer release can read, and where the
@@ -123,7 +121,7 @@ class Projector:
         self.stopped = None
         metrics.projector_stopped.labels(self.name).set(0)
 
-    async def _project(self, database: Database, js: JetStreamContext) -> None:
+    async def _project(self, database: Database, js: JetStream) -> None:
         done = await self._resume(database, await js.stream_info(self.stream))
         async with aclosing(ordered.messages(js, self.stream, done.sequence)) as batches:
             async for batch in batches:
@@ -147,16 +145,14 @@ class Projector:
             await self._move(connection, done, anew)
         return anew
 
-    async def _apply(
-        self, database: Database, js: JetStreamContext, messages: list[Msg], done: _Checkpoint
-    ) -> _Checkpoint:
+    async def _apply(self, database: Database, js: JetStream, messages: list[Msg], done: _Checkpoint) -> _Checkpoint:
         reached, stopped = done, None
         async with database.transaction() as connection:
             for message in messages:
                 try:
                     behind = reached.behind(message)
                     if not reached.repeats(message):
-                        await self._take(js, wire.dead_subject(database.schema, self.name), message, connection)
+                        await self._take(js, dead_letter_subject(database.schema, self.name), message, connection)
                 except (EventNewer, Stopped) as reason:
                     stopped = reason
                     break
@@ -171,7 +167,7 @@ class Projector:
         if await connection.execute(MOVE, self.name, done.sequence, *place) != "UPDATE 1":
             raise Overtaken(self.name)
 
-    async def _take(self, js: JetStreamContext, dead: str, message: Msg, connection: Connection) -> None:
+    async def _take(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
         headers = message.headers or {}
         kind = self.kinds.get(headers.get("ce-type", ""))
         if kind is None:

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from nats.js import JetStreamContext
 from runtime.forever import forever
+from runtime.jetstream import JetStream
 
 from eventing.database import Database
 from eventing.failures import Failures
@@ -14,7 +14,7 @@ from eventing.projector import Projector
 class Projectors:
     """Runs the projectors of one replica; of all replicas, one at a time does the work of each."""
 
-    def __init__(self, projectors: Sequence[Projector], database: Database, js: JetStreamContext) -> None:
+    def __init__(self, projectors: Sequence[Projector], database: Database, js: JetStream) -> None:
         self.projectors, self.database, self.js = projectors, database, js
         self.failures = Failures()
 

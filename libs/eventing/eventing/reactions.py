@@ -6,22 +6,19 @@ service's own events come by its work stream, with their ids alone, and are read
 replica hears each event that comes while it is up, once, whatever becomes of it.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
-from nats.aio.client import Client
+from contracts.wire import dead_letter_subject, event_stream
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
-from nats.js import JetStreamContext
 from runtime import ordered
-from runtime.bus import NoResponders
+from runtime.bus import Client, NoResponders
 from runtime.forever import forever
+from runtime.jetstream import PullSubscription, jetstream
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
@@ -37,7 +34,6 @@ from eventing.reaction import Reaction
 from eventing.recording import EventNewer, Recorded
 from eventing.registration import AtOnce, React, Reactions, Registration
 from eventing.routing import Router
-from eventing.streams import jetstream
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
 
@@ -100,7 +96,7 @@ class Reactor[T]:
         finally:
             await facts.unsubscribe()
 
-    async def _next(self, registration: Registration, facts: JetStreamContext.PullSubscription) -> Msg | None:
+    async def _next(self, registration: Registration, facts: PullSubscription) -> Msg | None:
         with suppress(NothingThere):
             [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
             return message
@@ -207,7 +203,7 @@ class Reactor[T]:
     async def _follow(self, registration: Registration) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = wire.stream_of(wire.service_of(registration.fact))
+        stream = event_stream(wire.service_of(registration.fact))
         if registration.name not in self.heard:
             self.heard[registration.name] = (await self.js.stream_info(stream)).state.last_seq
         facts = ordered.messages(self.js, stream, self.heard[registration.name], wire.subjects(registration.fact))
@@ -257,7 +253,7 @@ class Reactor[T]:
 
     async def _bury(self, registration: Registration, message: Msg, reason: str) -> None:
         await self._lose(registration, message)
-        await dead_letters.publish(self.js, wire.dead_subject(self.service, registration.name), message, reason)
+        await dead_letters.publish(self.js, dead_letter_subject(self.service, registration.name), message, reason)
         log.error("dead-lettered", reaction=registration.name, subject=message.subject, reason=reason)
         metrics.reacted.labels(registration.name, "dead-lettered").inc()
         await message.term()

@@ -5,9 +5,6 @@ publish says which sequence number it expects to follow, so of two relays one is
 spares that work. What workers have to do goes to a stream of its own first (`eventing.work`).
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 import json
 import sys
@@ -15,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from contracts.messages import Event
-from nats.js import JetStreamContext
+from contracts.wire import DEAD_LETTERS, dead_letter_subject, event_filter, event_stream
 from nats.js.api import PubAck, StreamInfo
 from nats.js.errors import APIError
+from runtime.jetstream import JetStream
 from runtime.logging import get_logger
 
 from eventing import metrics, places, wire
@@ -26,7 +24,7 @@ from eventing.lag import Progress
 from eventing.places import CURSOR, WORK_SEQUENCE, Diverged, Note, Reader
 from eventing.postgres import PostgresStore
 from eventing.store import START, Cursor, Fed, Unreadable
-from eventing.streams import DEAD_LETTERS, LARGEST_STREAM, provision, provision_work
+from eventing.streams import LARGEST_STREAM, provision, provision_work
 from eventing.work import Work
 
 log = get_logger()
@@ -51,7 +49,7 @@ class Relay:
     def __init__(
         self,
         store: PostgresStore,
-        js: JetStreamContext,
+        js: JetStream,
         service: str,
         *,
         work: Mapping[type[Event], str] | None = None,
@@ -59,7 +57,7 @@ class Relay:
         replicas: int = 1,
     ) -> None:
         self.store, self.js, self.service, self.largest, self.replicas = store, js, service, largest, replicas
-        self.stream = wire.stream_of(service)
+        self.stream = event_stream(service)
         self.work = Work(js, service, work or {})
         self.progress = Progress()
         self.sequence, self.created = 0, ""
@@ -95,7 +93,7 @@ class Relay:
             self._connection = None
 
     async def _relay(self) -> None:
-        await provision(self.js, self.stream, [f"evt.{self.service}.>"], self.largest, replicas=self.replicas)
+        await provision(self.js, self.stream, [event_filter(self.service)], self.largest, replicas=self.replicas)
         if self.work.durables:
             await provision_work(self.js, self.service, replicas=self.replicas)
         await self.resume()
@@ -211,7 +209,7 @@ class Relay:
             "version": place.version,
             "topic": place.topic,
         }
-        subject = f"dead.{self.service}.relay"
+        subject = dead_letter_subject(self.service, "relay")
         headers = {"dead-reason": place.reason[:1000], "Nats-Msg-Id": f"{subject}.{place.id}.{place.version}"}
         await self.js.publish(subject, json.dumps(told).encode(), timeout=5, stream=DEAD_LETTERS, headers=headers)
         log.error("a stored fact that cannot be read is passed over", reason=place.reason, **told)

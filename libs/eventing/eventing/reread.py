@@ -7,15 +7,13 @@ A database that was restored from a dump counts its transactions anew, and the e
 Those get numbers below all that a cluster gives: 0 for what is done, 1 for what was published, 2 for all else.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from dataclasses import dataclass
 
-from nats.js import JetStreamContext
+from contracts.wire import event_stream
 from nats.js.api import StreamInfo
+from runtime.jetstream import JetStream
 
-from eventing import places, wire
+from eventing import places
 from eventing.database import Connection, Database
 from eventing.places import Note, Server
 from eventing.store import START, Cursor
@@ -63,7 +61,7 @@ class Reread:
         return text
 
 
-async def reread(database: Database, js: JetStreamContext, service: str) -> Reread:
+async def reread(database: Database, js: JetStream, service: str) -> Reread:
     """Let the relay of a service go on from where the stream and the database part. Done again, it changes nothing.
 
     Raises:
@@ -73,7 +71,7 @@ async def reread(database: Database, js: JetStreamContext, service: str) -> Rere
     async with database.holding(f"relay:{service}") as connection:
         if connection is None:
             raise Busy(f"a relay of {service} is at work: its stream and its database agree")
-        stream = await js.stream_info(wire.stream_of(service))
+        stream = await js.stream_info(event_stream(service))
         note = await Note.read(connection) or Note(START)
         sequence, point = await _point(connection, js, stream, note)
         async with database.transaction() as changing:
@@ -96,7 +94,7 @@ async def _renumber(connection: Connection, floor: Cursor, point: Cursor) -> int
     return int((await connection.execute(RENUMBER, *bounds, timeout=LONGEST)).removeprefix("UPDATE "))
 
 
-async def _point(connection: Connection, js: JetStreamContext, stream: StreamInfo, note: Note) -> tuple[int, Cursor]:
+async def _point(connection: Connection, js: JetStream, stream: StreamInfo, note: Note) -> tuple[int, Cursor]:
     """Return the last message whose event the database has, and where in the feed that is."""
     state, found = stream.state, _Found(connection, js, str(stream.config.name))
     if not state.messages:
@@ -122,7 +120,7 @@ async def _point(connection: Connection, js: JetStreamContext, stream: StreamInf
 class _Found:
     """Finds the events of messages in the database."""
 
-    def __init__(self, connection: Connection, js: JetStreamContext, stream: str) -> None:
+    def __init__(self, connection: Connection, js: JetStream, stream: str) -> None:
         self.connection, self.js, self.stream = connection, js, stream
 
     async def at(self, sequence: int) -> Cursor | None:

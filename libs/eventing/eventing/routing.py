@@ -1,8 +1,7 @@
 """Commands and queries to whichever service they are for: the first word of the subject behind its kind names it."""
 
 from contracts.messages import Command, Query
-from nats.aio.client import Client
-from runtime.bus import Bus
+from runtime.bus import Bus, Client
 from runtime.envelope import Envelope
 
 from eventing import wire

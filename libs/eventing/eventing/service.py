@@ -10,17 +10,18 @@ from typing import Any
 
 from contracts.messages import Event
 from contracts.refusals import Refusal
-from nats.aio.client import Client
-from nats.js import JetStreamContext
+from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, event_filter, event_stream
 from pydantic import Field
 from runtime import bus, health
+from runtime.bus import Client
 from runtime.bus_start import bus_ready
 from runtime.forever import forever
+from runtime.jetstream import JetStream, jetstream
 from runtime.logging import get_logger
 from runtime.process import ProcessSettings
 from runtime.starting import check_port
 
-from eventing import subscribers, wire
+from eventing import subscribers
 from eventing.database import Database
 from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
@@ -36,11 +37,9 @@ from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
 from eventing.streams import (
-    DEAD_LETTERS,
     LARGEST_STREAM,
     SMALLEST_STREAM,
     check_size,
-    jetstream,
     provision,
     provision_work,
 )
@@ -154,10 +153,10 @@ class Service[S: ServiceSettings, T]:
                 until_stopped.append(partial(due_times.work, stop))
             await _work(always, until_stopped, stop)
 
-    async def _provision(self, js: JetStreamContext, settings: S) -> None:
+    async def _provision(self, js: JetStream, settings: S) -> None:
         largest, replicas = settings.stream_max_bytes, settings.stream_replicas
-        await provision(js, wire.stream_of(self.name), [f"evt.{self.name}.>"], largest, replicas=replicas)
-        await provision(js, DEAD_LETTERS, ["dead.>"], replicas=replicas)
+        await provision(js, event_stream(self.name), [event_filter(self.name)], largest, replicas=replicas)
+        await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
         if self.reactions.work_of(self.name):
             await provision_work(js, self.name, replicas=replicas)
 

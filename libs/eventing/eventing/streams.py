@@ -1,15 +1,13 @@
 """The streams on JetStream, as they must be; PostgreSQL is the truth, they can be filled again."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import json
 from typing import Any, cast
 
-from nats.aio.client import Client
-from nats.js import JetStreamContext
+from contracts.wire import work_filter, work_stream
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, BadRequestError
+from runtime.bus import Client
+from runtime.jetstream import JetStream, client_of
 from runtime.starting import CannotStart
 
 from eventing import wire
@@ -23,7 +21,6 @@ MONTH = 30 * 24 * 3600.0
 REMEMBERED = 120.0
 """Seconds for which the server knows the ids of what was published, to refuse it a second time."""
 REMEMBERED_WORK = 3600.0
-DEAD_LETTERS = "DEAD_LETTERS"
 
 
 class BusTooOld(CannotStart):
@@ -44,13 +41,8 @@ def check_size(client: Client) -> None:
         raise BusTooSmall(f"nats-server carries messages of {client.max_payload} bytes: set its max_payload to 8MB")
 
 
-def jetstream(client: Client) -> JetStreamContext:
-    """Give JetStream with a bound on how long anything may take."""
-    return client.jetstream(timeout=5)
-
-
 async def provision(
-    js: JetStreamContext, name: str, subjects: list[str], largest: int = LARGEST_STREAM, *, replicas: int = 1
+    js: JetStream, name: str, subjects: list[str], largest: int = LARGEST_STREAM, *, replicas: int = 1
 ) -> None:
     """Create a stream of events: they stay there for 30 days, the newest `largest` bytes of them.
 
@@ -72,14 +64,14 @@ async def provision(
     await _provision(js, config)
 
 
-async def provision_work(js: JetStreamContext, service: str, *, replicas: int = 1) -> None:
+async def provision_work(js: JetStream, service: str, *, replicas: int = 1) -> None:
     """Create the work stream of a service: each message stays until a worker has acknowledged it.
 
     Full, it takes no more, and the relay waits: nobody's work is dropped for that of others. Else as `provision`.
     """
     config = StreamConfig(
-        name=wire.work_stream_of(service),
-        subjects=[f"work.{service}.>"],
+        name=work_stream(service),
+        subjects=[work_filter(service)],
         storage=StorageType.FILE,
         num_replicas=replicas,
         retention=RetentionPolicy.WORK_QUEUE,
@@ -90,7 +82,7 @@ async def provision_work(js: JetStreamContext, service: str, *, replicas: int = 
     await _provision(js, config)
 
 
-async def _provision(js: JetStreamContext, config: StreamConfig) -> None:
+async def _provision(js: JetStream, config: StreamConfig) -> None:
     level = (await js.account_info()).api.level or 0
     if level < API_LEVEL:
         raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
@@ -100,7 +92,7 @@ async def _provision(js: JetStreamContext, config: StreamConfig) -> None:
         await _adjust(js, config)
 
 
-async def _adjust(js: JetStreamContext, wanted: StreamConfig) -> None:
+async def _adjust(js: JetStream, wanted: StreamConfig) -> None:
     # Not through nats-py's classes, which leave out the settings that they do not know.
     there = (await _request(js, f"STREAM.INFO.{wanted.name}"))["config"]
     least = wanted.as_dict()
@@ -112,10 +104,9 @@ async def _adjust(js: JetStreamContext, wanted: StreamConfig) -> None:
         await _request(js, f"STREAM.UPDATE.{wanted.name}", changed)
 
 
-async def _request(js: JetStreamContext, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    client: Client = cast(Any, js)._nc  # noqa: SLF001  the connection, which it does not show
+async def _request(js: JetStream, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     payload = json.dumps(body).encode() if body else b""
-    answer: dict[str, Any] = json.loads((await client.request(f"$JS.API.{call}", payload, timeout=5)).data)
+    answer: dict[str, Any] = json.loads((await client_of(js).request(f"$JS.API.{call}", payload, timeout=5)).data)
     if "error" in answer:
         APIError.from_error(answer["error"])
     return answer

@@ -1,20 +1,21 @@
-"""Commands and queries from the bus, one subscription a subject, shared by a service's replicas."""
+"""Commands and queries from the bus, by FastStream: one subscriber a subject, shared by a service's replicas."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_of, result_type
 from contracts.refusals import Refusal
-from nats.aio.client import Client
-from nats.aio.msg import Msg
+from faststream.message import StreamMessage
+from faststream.nats import NatsBroker, NatsResponse
+from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.errors import Error
-from runtime.bus import Unavailable, connected
+from runtime.bus import FLUSH_TIMEOUT, Client, Unavailable
 from runtime.envelope import Envelope
-from runtime.health import CHECK_TIMEOUT
+from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
-from runtime.responder import Responder
 from runtime.telemetry import span
 
 from eventing import wire
@@ -25,12 +26,15 @@ from eventing.metrics import handled
 
 log = get_logger()
 
+IN_FLIGHT = 64
 CHECK_EVERY, FAILED_CHECKS = 1.0, 3
 """Seconds between two looks at the database, and after how many in vain it counts as away."""
+DRAIN_TIMEOUT = 10.0
 START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
 
 type Message = type[Command[Any] | Query[Any]]
+type Handle = Callable[[Any, Envelope], Awaitable[Any]]
 
 
 @asynccontextmanager
@@ -108,25 +112,57 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     Raises:
         nats.errors.Error, OSError, TimeoutError: the bus cannot be reached.
     """
-    async with AsyncExitStack() as stack:
+    broker = NatsBroker(
+        url,
+        name=service,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=DRAIN_TIMEOUT,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        flush_timeout=FLUSH_TIMEOUT,
+    )
+    async with asyncio.timeout(START_TIMEOUT):
+        client = await broker.connect()
+    largest = client.max_payload - wire.HEADROOM
+    kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
+    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_of(service): partial(_pong, dispatcher)}
+    for kind, handle in handlers.items():
+        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
+        subscriber(_answering(kind, handle, largest))
+    try:
         async with asyncio.timeout(START_TIMEOUT):
-            client = await stack.enter_async_context(connected(url, service))
-        responder, largest = Responder(client), client.max_payload - wire.HEADROOM
-        async with asyncio.timeout(START_TIMEOUT):
-            for kind in (*dispatcher.commands.by_type, *dispatcher.queries.by_type):
-                await responder.subscribe(kind.subject, service, _answering(kind, dispatcher, largest))
-            # Else who asks at once may be faster than our subscriptions. Twice, as nats-py lets the first ping overtake
-            # what it has not written yet.
-            await client.flush()
-            await client.flush()
-        stack.push_async_callback(responder.drain)
+            await broker.start()
+            await client.flush()  # else who asks at once may be faster than our subscriptions
         yield client
+    finally:
+        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
+            await _hand_over(broker)
+        with suppress(Exception):
+            await broker.stop()
+        with suppress(Exception):
+            await client.close()
 
 
-def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Callable[[Msg], Awaitable[bytes]]:
+async def _hand_over(broker: NatsBroker) -> None:
+    # FastStream would go on taking messages until all that is under way is done, and throw them away without an answer.
+    async with asyncio.timeout(DRAIN_TIMEOUT):
+        subscribers = cast(list[CoreSubscriber], broker.subscribers)
+        await asyncio.gather(*(s.subscription.drain() for s in subscribers if s.subscription))
+        for subscriber in subscribers:
+            subscriber.subscription = None
+
+
+async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
+    return message
+
+
+def _answering(kind: Message, handle: Handle, largest: int) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
     accepted = Accepted[result_type(kind)]
 
-    async def answer(message: Msg) -> bytes:
+    async def answer(message: StreamMessage[Any]) -> NatsResponse:
         reply = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > largest:
@@ -134,12 +170,12 @@ def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Call
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
-        return body
+        return NatsResponse(body)
 
-    async def decide(message: Msg) -> Reply[Any]:
+    async def decide(message: StreamMessage[Any]) -> Reply[Any]:
         try:
             envelope = Envelope.read(message.headers)
-            body = kind.model_validate_json(message.data)
+            body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
             return Faulted(detail="The message cannot be read.")
@@ -147,7 +183,7 @@ def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Call
             return Faulted(detail="The message came after its deadline.")
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                return accepted(result=await _handle(body, envelope, dispatcher))
+                return accepted(result=await handle(body, envelope))
             except Refusal as refusal:
                 return Refused(code=refusal.code, detail=refusal.detail)
             except Exception:
@@ -157,7 +193,11 @@ def _answering(kind: Message, dispatcher: Dispatcher[Any], largest: int) -> Call
     return answer
 
 
-async def _handle(body: Command[Any] | Query[Any], envelope: Envelope, dispatcher: Dispatcher[Any]) -> Any:
+async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Any:
     if isinstance(body, Command):
         return await dispatcher.send(body, envelope)
     return await dispatcher.ask(body, envelope)
+
+
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> dict[str, str]:
+    return await Health({"database": dispatcher.database.check}).report()

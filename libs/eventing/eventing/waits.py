@@ -1,8 +1,5 @@
 """Events that wait for a newer release that can read them, or for another service: such deliveries are no failures."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import time
 
 from nats.aio.msg import Msg

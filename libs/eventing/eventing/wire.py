@@ -7,27 +7,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from contracts.messages import Addressed, Event
+from contracts.wire import to_work_subject
 from runtime.envelope import Envelope
 
 from eventing.recording import Recorded, current
 
 HEADROOM = 16 * 1024
 """What the headers of a message may take of the size that the bus allows."""
-
-
-def stream_of(service: str) -> str:
-    """Give the name of the stream that holds a service's facts."""
-    return f"EVT_{service.upper()}"
-
-
-def work_stream_of(service: str) -> str:
-    """Return the name of the stream that holds what a service's workers have to do."""
-    return f"WORK_{service.upper()}"
-
-
-def dead_subject(service: str, reader: str) -> str:
-    """Return the subject under which a reaction or projector of a service dead-letters what it gives up."""
-    return f"dead.{service}.{reader}"
 
 
 def subject(recorded: Recorded[Any]) -> str:
@@ -42,12 +28,12 @@ def subjects(kind: type[Event]) -> str:
 
 def work_subject(recorded: Recorded[Any]) -> str:
     """Return the subject in the work stream: `work.session.run_requested.<owner's user id>.<session id>`."""
-    return f"work.{subject(recorded).removeprefix('evt.')}"
+    return to_work_subject(subject(recorded))
 
 
 def work_subjects(kind: type[Event]) -> str:
     """Return the filter for all work that events of a kind make."""
-    return f"work.{subjects(kind).removeprefix('evt.')}"
+    return to_work_subject(subjects(kind))
 
 
 def service_of(kind: type[Addressed]) -> str:

@@ -4,18 +4,16 @@ A message stays until a worker acknowledged it, and the stream takes no more whe
 work of others out of it with large events, as the stream of all events allows.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
 from contracts.messages import Event
-from nats.js import JetStreamContext
+from contracts.wire import to_work_subject, work_stream
 from nats.js.errors import NotFoundError
 from runtime import ordered
+from runtime.jetstream import JetStream
 from runtime.logging import get_logger
 
 from eventing import wire
@@ -52,9 +50,9 @@ async def stored_event(store: EventStore, headers: Mapping[str, str]) -> Recorde
 class Work:
     """The work stream of a service. `durables` says what an earlier release called the consumer of a kind of event."""
 
-    def __init__(self, js: JetStreamContext, service: str, durables: Mapping[type[Event], str]) -> None:
+    def __init__(self, js: JetStream, service: str, durables: Mapping[type[Event], str]) -> None:
         self.js, self.service, self.durables = js, service, durables
-        self.stream = wire.work_stream_of(service)
+        self.stream = work_stream(service)
         self.sequence = 0
 
     async def hand_over(self, events: Sequence[Fed]) -> None:
@@ -127,4 +125,4 @@ class Work:
                 await reader.fetchval("SELECT 1")
                 for message in batch:
                     headers = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
-                    self.sequence = await self._send(f"work.{message.subject.removeprefix('evt.')}", headers)
+                    self.sequence = await self._send(to_work_subject(message.subject), headers)

@@ -11,17 +11,17 @@ from eventing.memory import MemoryStore
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
 from eventing.store import EventStore
-from eventing.streams import jetstream, provision
+from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
 from eventing.testing.jars import MIGRATIONS, Jar, project
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
 from runtime import bus, clock
+from runtime.bus import Client
+from runtime.jetstream import JetStream, jetstream
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,7 +99,7 @@ def cut_off(nats_server: EmbeddedNats, client: Client) -> Callable[[], Coroutine
 
 
 @pytest_asyncio.fixture
-async def js(client: Client) -> JetStreamContext:
+async def js(client: Client) -> JetStream:
     """Give JetStream, with the stream of the jars and that of the dead letters."""
     context = jetstream(client)
     await provision(context, "EVT_JAR", ["evt.jar.>"])

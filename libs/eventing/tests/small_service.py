@@ -11,7 +11,7 @@ from eventing.service import Service, ServiceSettings
 from eventing.testing import jars
 from eventing.testing.messages import AddMarble
 from eventing.testing.shelf import ShelfSettings, shelf
-from nats.aio.client import Client
+from runtime.bus import Client
 from runtime.process import run
 
 

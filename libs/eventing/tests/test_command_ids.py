@@ -11,7 +11,7 @@ from eventing.reaction import Reaction
 from eventing.recording import Recorded
 from eventing.routing import Router
 from eventing.testing.messages import JAR, AddMarble, JarOpened, MarbleAdded, OpenJar
-from nats.aio.client import Client
+from runtime.bus import Client
 from runtime.clock import now
 from runtime.envelope import Envelope
 

@@ -11,6 +11,7 @@ from contracts.identity.queries import GetActor
 from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
+from contracts.wire import DEAD_LETTERS
 from eventing import actors, patience
 from eventing import reactions as module
 from eventing.actors import Actors
@@ -21,7 +22,6 @@ from eventing.memory import MemoryStore
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
-from eventing.streams import DEAD_LETTERS
 from eventing.subscribers import serving
 from eventing.testing import eventually
 from eventing.testing import jars as jars_module
@@ -29,10 +29,10 @@ from eventing.testing.jars import add_marble, answers, open_jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica, working
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 ADD = AddMarble.example()
@@ -43,7 +43,7 @@ type React = Callable[[Reaction[Any]], Awaitable[object]]
 class Shelf:
     """The service that commands: it does what the test wants when a jar was opened."""
 
-    def __init__(self, client: Client, js: JetStreamContext, database: Database) -> None:
+    def __init__(self, client: Client, js: JetStream, database: Database) -> None:
         self.client, self.js, self.database = client, js, database
         self.deliveries, self.failures, self.refusals = 0, 0, list[Code]()
 
@@ -109,7 +109,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shelf(client: Client, js: JetStreamContext, database: Database) -> Shelf:
+def shelf(client: Client, js: JetStream, database: Database) -> Shelf:
     return Shelf(client, js, database)
 
 

@@ -1,8 +1,5 @@
 """A database that is not the one the stream was filled from: nothing is published until somebody says how to go on."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from io import BytesIO
 
@@ -19,8 +16,8 @@ from eventing.reread import Busy, Strange, reread
 from eventing.testing import eventually
 from eventing.testing.jars import Jar, project
 from eventing.testing.relaying import WORK, marbles, relay_until, reread_when_free, running, stopped, told
-from nats.js import JetStreamContext
 from onebox.postgres import EmbeddedPostgres
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +28,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_events_that_vanish_under_a_running_relay_stop_it(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres
 ) -> None:
     await marbles(store_apart, 1, 2)
     async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
@@ -44,7 +41,7 @@ async def test_events_that_vanish_under_a_running_relay_stop_it(
 
 
 async def test_a_dump_in_another_cluster_goes_on_where_it_was_and_loses_nothing(
-    store_apart: PostgresStore, js: JetStreamContext, database: Database
+    store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
     there = PostgresStore(database, Jar.facts, project)
     async with there.database.connection() as connection:
@@ -65,7 +62,7 @@ async def test_a_dump_in_another_cluster_goes_on_where_it_was_and_loses_nothing(
 
 
 async def test_a_dump_is_noticed_where_the_cluster_may_not_be_asked_for_its_identifier(
-    store_apart: PostgresStore, js: JetStreamContext, database: Database
+    store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
     there = PostgresStore(database, Jar.facts, project)
     await marbles(there, 1, 2)
@@ -98,7 +95,7 @@ async def _restore(from_: Database, to: Database) -> None:
 
 
 async def test_a_restored_database_with_an_empty_bus_is_published_from_its_start(
-    store_apart: PostgresStore, js: JetStreamContext, database: Database
+    store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
     there = PostgresStore(database, Jar.facts, project)
     await marbles(there, 1, 2)
@@ -114,7 +111,7 @@ async def test_a_restored_database_with_an_empty_bus_is_published_from_its_start
 
 
 async def test_the_stream_of_another_system_is_not_written_to(
-    store_apart: PostgresStore, js: JetStreamContext, database: Database
+    store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
     await marbles(PostgresStore(database, Jar.facts, project), 1, 2)
     await relay_until(PostgresStore(database, Jar.facts, project), js, 1, 2)
@@ -128,9 +125,7 @@ async def test_the_stream_of_another_system_is_not_written_to(
     await relay_until(store_apart, js, 10)
 
 
-async def test_reading_again_is_refused_while_a_relay_is_at_work(
-    store_apart: PostgresStore, js: JetStreamContext
-) -> None:
+async def test_reading_again_is_refused_while_a_relay_is_at_work(store_apart: PostgresStore, js: JetStream) -> None:
     async with running(Relay(store_apart, js, "jar", work=WORK)):
         await marbles(store_apart, 1)
         await told(js, 1)
@@ -140,7 +135,7 @@ async def test_reading_again_is_refused_while_a_relay_is_at_work(
 
 async def test_the_command_says_what_it_did(
     store_apart: PostgresStore,
-    js: JetStreamContext,
+    js: JetStream,
     nats_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -155,7 +150,7 @@ async def test_the_command_says_what_it_did(
 
 
 async def test_an_ordinary_role_may_ask_all_of_it_and_the_identifier_is_left_out_where_it_may_not(
-    store_apart: PostgresStore, js: JetStreamContext
+    store_apart: PostgresStore, js: JetStream
 ) -> None:
     await marbles(store_apart, 1)
     async with store_apart.database.connection() as connection:

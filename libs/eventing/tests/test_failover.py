@@ -1,8 +1,5 @@
 """A failover to a standby that was a little behind: what it does to the relay."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import os
 import shutil
 from pathlib import Path
@@ -16,10 +13,10 @@ from eventing.reread import reread
 from eventing.testing import eventually
 from eventing.testing.following import headers
 from eventing.testing.relaying import WORK, marbles, relay_until, reread_when_free, running, stopped, told
-from nats.js import JetStreamContext
 from onebox.postgres import EmbeddedPostgres
 from prometheus_client import REGISTRY
 from runtime.health import NotReady
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +69,7 @@ async def _append(store: PostgresStore, size: int) -> bool:
 
 
 async def test_after_a_failover_that_lost_events_nothing_is_published_until_it_is_read_again(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres, standby: Path
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres, standby: Path
 ) -> None:
     await marbles(store_apart, 1, 2)
     await relay_until(store_apart, js, 1, 2)
@@ -97,7 +94,7 @@ async def test_after_a_failover_that_lost_events_nothing_is_published_until_it_i
 
 
 async def test_another_event_in_the_place_of_one_that_was_lost_is_no_duplicate(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres, standby: Path
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres, standby: Path
 ) -> None:
     await marbles(store_apart, 1)
     await relay_until(store_apart, js, 1)
@@ -113,7 +110,7 @@ async def test_another_event_in_the_place_of_one_that_was_lost_is_no_duplicate(
 
 
 async def test_a_failover_that_lost_nothing_needs_nobody(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres, standby: Path
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres, standby: Path
 ) -> None:
     await marbles(store_apart, 1, 2)
     await relay_until(store_apart, js, 1, 2)
@@ -124,7 +121,7 @@ async def test_a_failover_that_lost_nothing_needs_nobody(
 
 
 async def test_a_failover_under_a_running_relay_is_noticed_before_anything_is_published(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres, standby: Path
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres, standby: Path
 ) -> None:
     await marbles(store_apart, 1)
     async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
@@ -140,7 +137,7 @@ async def test_a_failover_under_a_running_relay_is_noticed_before_anything_is_pu
 
 
 async def test_reading_again_twice_publishes_nothing_twice(
-    store_apart: PostgresStore, js: JetStreamContext, own_server: EmbeddedPostgres, standby: Path
+    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres, standby: Path
 ) -> None:
     await marbles(store_apart, *range(10))
     await relay_until(store_apart, js, *range(10))

@@ -1,8 +1,5 @@
 """Reactions that every replica has."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,16 +7,16 @@ from typing import Any
 
 import pytest
 from eventing.recording import Recorded
-from eventing.streams import jetstream, provision
+from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import APIError
 from runtime import ordered
+from runtime.bus import Client
 from runtime.forever import forever
+from runtime.jetstream import JetStream, jetstream
 
 OPENED = JarOpened.example()
 
@@ -32,7 +29,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def hearing(js: JetStreamContext, *pairs: tuple[Client, Acting]) -> AsyncGenerator[None]:
+async def hearing(js: JetStream, *pairs: tuple[Client, Acting]) -> AsyncGenerator[None]:
     async with background(*(_hear(client, acting) for client, acting in pairs)):
         await eventually(lambda: _consumers(js, len(pairs)))
         yield
@@ -43,7 +40,7 @@ async def _hear(client: Client, acting: Acting) -> None:
     await forever("hearing", lambda: reactor.hear(registration))
 
 
-async def _consumers(js: JetStreamContext, number: int) -> bool:
+async def _consumers(js: JetStream, number: int) -> bool:
     return (await js.stream_info("EVT_JAR")).state.consumer_count == number
 
 
@@ -51,7 +48,7 @@ def labels(acting: Acting) -> list[str]:
     return [recorded.fact.label for recorded in acting.seen]
 
 
-async def test_every_replica_hears_each_fact(client: Client, other_client: Client, js: JetStreamContext) -> None:
+async def test_every_replica_hears_each_fact(client: Client, other_client: Client, js: JetStream) -> None:
     one, two = Acting(), Acting()
     async with hearing(js, (client, one), (other_client, two)):
         sent = [await publish(js, OPENED) for _ in range(10)]
@@ -59,7 +56,7 @@ async def test_every_replica_hears_each_fact(client: Client, other_client: Clien
     assert one.seen == two.seen == sent
 
 
-async def test_what_was_before_and_what_is_other_is_not_heard(client: Client, js: JetStreamContext) -> None:
+async def test_what_was_before_and_what_is_other_is_not_heard(client: Client, js: JetStream) -> None:
     acting = Acting()
     await publish(js, JarOpened(label="before"))
     async with hearing(js, (client, acting)):
@@ -69,9 +66,7 @@ async def test_what_was_before_and_what_is_other_is_not_heard(client: Client, js
     assert labels(acting) == ["after"]
 
 
-async def test_a_reaction_that_fails_is_not_repeated_and_the_next_fact_is_heard(
-    client: Client, js: JetStreamContext
-) -> None:
+async def test_a_reaction_that_fails_is_not_repeated_and_the_next_fact_is_heard(client: Client, js: JetStream) -> None:
     async def fail(recorded: Recorded[Any], _: object) -> None:
         if recorded.fact.label == "bad":
             raise LookupError
@@ -84,7 +79,7 @@ async def test_a_reaction_that_fails_is_not_repeated_and_the_next_fact_is_heard(
     assert labels(acting) == ["bad", "good"]
 
 
-async def test_what_the_stream_refused_is_not_heard(client: Client, js: JetStreamContext) -> None:
+async def test_what_the_stream_refused_is_not_heard(client: Client, js: JetStream) -> None:
     acting = Acting()
     async with hearing(js, (client, acting)):
         with pytest.raises(APIError):
@@ -95,7 +90,7 @@ async def test_what_the_stream_refused_is_not_heard(client: Client, js: JetStrea
 
 
 async def test_what_came_while_the_replica_was_cut_off_is_heard_once_and_nothing_twice(
-    client: Client, js: JetStreamContext, cut_off: CutOff
+    client: Client, js: JetStream, cut_off: CutOff
 ) -> None:
     acting = Acting()
     async with hearing(js, (client, acting)):
@@ -108,7 +103,7 @@ async def test_what_came_while_the_replica_was_cut_off_is_heard_once_and_nothing
 
 
 async def test_before_the_first_fact_a_cut_off_replica_does_not_hear_the_past(
-    client: Client, js: JetStreamContext, cut_off: CutOff
+    client: Client, js: JetStream, cut_off: CutOff
 ) -> None:
     acting = Acting()
     await publish(js, JarOpened(label="past"))

@@ -6,8 +6,9 @@ from eventing.hold import Hold
 from eventing.testing import eventually
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
-from nats.aio.client import Client
-from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig
+from runtime.bus import Client
+from runtime.jetstream import JetStream
 
 
 class Bus:
@@ -54,9 +55,10 @@ async def test_a_sign_of_life_that_came_too_late_does_not_bring_it_back() -> Non
     assert bus.given_back == []
 
 
-async def test_the_bus_says_that_it_took_a_sign_of_life(client: Client, js: JetStreamContext) -> None:
+async def test_the_bus_says_that_it_took_a_sign_of_life(client: Client, js: JetStream) -> None:
     await publish(js, JarOpened.example())
-    [message] = await (await js.pull_subscribe("evt.jar.>", "one", "EVT_JAR")).fetch(1)
+    await js.add_consumer("EVT_JAR", ConsumerConfig(durable_name="one", ack_policy=AckPolicy.EXPLICIT))
+    [message] = await (await js.pull_subscribe_bind("one", "EVT_JAR")).fetch(1)
     hold = Hold(client, message, every=0.05, patience=60.0)
     async with hold.kept():
         before = hold.heard

@@ -19,8 +19,8 @@ from eventing.reactions import Reactions, Reactor
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import AddMarble, JarOpened, OpenJar
-from nats.aio.client import Client
 from nats.js import JetStreamContext
+from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 

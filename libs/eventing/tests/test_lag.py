@@ -15,11 +15,11 @@ from eventing.store import Fed
 from eventing.testing import background, eventually
 from eventing.testing.following import append, messages
 from eventing.testing.messages import JarOpened, MarbleAdded
-from nats.js import JetStreamContext
 from onebox.testing.databases import Databases
 from prometheus_client import REGISTRY
 from runtime.forever import forever
 from runtime.health import Health, NotReady
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ async def reason(relay: Relay) -> str:
 
 
 async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_named(
-    postgres_store: PostgresStore, js: JetStreamContext, databases: Databases, monkeypatch: pytest.MonkeyPatch
+    postgres_store: PostgresStore, js: JetStream, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lag, "LATE", 0.0)
     relay = Relay(postgres_store, js, "jar")
@@ -66,7 +66,7 @@ async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_na
 
 
 async def test_a_relay_that_fails_again_and_again_is_not_ready(
-    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lag, "PATIENCE", 0.0)
     relay = Relay(postgres_store, js, "jar")
@@ -110,7 +110,7 @@ async def test_work_that_fails_for_long_is_not_ready_and_is_when_it_goes_on(monk
 
 
 async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
-    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way = list[int]()
 
@@ -132,7 +132,7 @@ async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
 
 
 async def test_a_relay_that_hangs_is_replaced(
-    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HUNG", 0.5)
     hanging, other, stuck = Relay(postgres_store, js, "jar"), Relay(postgres_store, js, "jar"), asyncio.Event()

@@ -1,27 +1,24 @@
 """Events that only a newer release can read, as there are after one was rolled back: they wait for it."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from typing import Any, ClassVar
 
 import pytest
 from contracts.messages import Event
+from contracts.wire import DEAD_LETTERS
 from eventing import reactions as module
 from eventing.database import Database
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction
 from eventing.recording import EventNewer, FactMapper, FactUnreadable, Recorded
-from eventing.streams import DEAD_LETTERS
 from eventing.testing import eventually
 from eventing.testing.following import append
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica, working
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
+from runtime.bus import Client
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +33,12 @@ async def waits() -> float:
     return REGISTRY.get_sample_value("reactions_total", outcome) or 0
 
 
-async def dead(js: JetStreamContext) -> int:
+async def dead(js: JetStream) -> int:
     return (await js.stream_info(DEAD_LETTERS)).state.messages
 
 
 async def test_an_event_of_a_newer_version_waits_until_a_release_runs_that_reads_it(
-    client: Client, js: JetStreamContext, database: Database, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acting, before = Acting(), await waits()
     monkeypatch.setattr(JarOpened, "version", 2)
@@ -65,7 +62,7 @@ async def _more(number: float) -> bool:
 
 
 async def test_after_it_waited_an_event_may_fail_as_often_as_any(
-    client: Client, js: JetStreamContext, database: Database, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise LookupError
@@ -84,7 +81,7 @@ async def test_after_it_waited_an_event_may_fail_as_often_as_any(
 
 
 async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_release(
-    client: Client, js: JetStreamContext, postgres_store: PostgresStore
+    client: Client, js: JetStream, postgres_store: PostgresStore
 ) -> None:
     async def load(recorded: Recorded[Any], _: Reaction[Any]) -> None:
         await postgres_store.load(Jar, recorded.id)
@@ -102,7 +99,7 @@ async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_relea
     assert await dead(js) == 0
 
 
-async def _settled(js: JetStreamContext) -> bool:
+async def _settled(js: JetStream) -> bool:
     info = await js.consumer_info("EVT_JAR", "shelf-open")
     return not info.num_pending and not info.num_ack_pending
 

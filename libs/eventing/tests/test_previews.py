@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from contracts.preview import LARGEST_SHOWN, preview, shown_value
+from contracts.preview import preview, shown_value
 from contracts.refusals import Code
+from contracts.wire import LARGEST_SHOWN
 from eventing.database import Database, Row
 from eventing.handling import QueryContext
 from eventing.previews import PreviewedColumn

@@ -20,11 +20,10 @@ from eventing.testing.messages import MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.shelf import ShelfSettings, note_marble, shelf
 from eventing.testing.shelf.messages import ListMarbles
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
 from runtime import ordered
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import NotReady
 

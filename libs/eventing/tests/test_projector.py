@@ -1,8 +1,5 @@
 """Facts of another service in a read model: in order, each once, whatever happens."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,9 +13,9 @@ from eventing.recording import Recorded
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
-from nats.js import JetStreamContext
 from runtime import ordered
 from runtime.forever import forever
+from runtime.jetstream import JetStream
 
 type CutOff = Callable[[], Awaitable[None]]
 
@@ -57,9 +54,7 @@ def projector(project: Any = write) -> Projector:
     return Projector("jars", "jar", [JarOpened], project)
 
 
-def running(
-    database: Database, js: JetStreamContext, one: Projector | None = None
-) -> AbstractAsyncContextManager[object]:
+def running(database: Database, js: JetStream, one: Projector | None = None) -> AbstractAsyncContextManager[object]:
     projecting = one or projector()
     return background(forever("projector", lambda: projecting.run(database, js)))
 
@@ -68,7 +63,7 @@ async def labels(database: Database) -> list[str]:
     return [row["label"] for row in await database.fetch("SELECT label FROM told ORDER BY n")]
 
 
-async def tell(js: JetStreamContext, *numbers: int) -> None:
+async def tell(js: JetStream, *numbers: int) -> None:
     for n in numbers:
         await publish(js, JarOpened(label=str(n)))
 
@@ -83,14 +78,14 @@ async def _enough(database: Database, count: int) -> bool:
     return await database.fetchval("SELECT count(*) FROM told") >= count
 
 
-async def test_facts_are_projected_in_order(tables: Database, js: JetStreamContext) -> None:
+async def test_facts_are_projected_in_order(tables: Database, js: JetStream) -> None:
     await tell(js, *range(5))
     async with running(tables, js):
         await tell(js, *range(5, 10))
         await told(tables, 10)
 
 
-async def test_facts_of_other_kinds_are_passed_over(tables: Database, js: JetStreamContext) -> None:
+async def test_facts_of_other_kinds_are_passed_over(tables: Database, js: JetStream) -> None:
     await publish(js, MarbleAdded.example())
     await tell(js, 0)
     async with running(tables, js):
@@ -98,16 +93,14 @@ async def test_facts_of_other_kinds_are_passed_over(tables: Database, js: JetStr
     assert await tables.fetchval("SELECT sequence FROM checkpoints WHERE name = 'jars'") == 2
 
 
-async def test_a_projector_goes_on_where_the_last_one_stopped(tables: Database, js: JetStreamContext) -> None:
+async def test_a_projector_goes_on_where_the_last_one_stopped(tables: Database, js: JetStream) -> None:
     for n in range(3):
         await tell(js, n)
         async with running(tables, js):
             await told(tables, n + 1)
 
 
-async def test_a_projector_killed_in_the_middle_leaves_nothing_half_done(
-    tables: Database, js: JetStreamContext
-) -> None:
+async def test_a_projector_killed_in_the_middle_leaves_nothing_half_done(tables: Database, js: JetStream) -> None:
     stumbling = Stumbling()
     stumbling.at = "2"
     await tell(js, *range(4))
@@ -117,7 +110,7 @@ async def test_a_projector_killed_in_the_middle_leaves_nothing_half_done(
         await told(tables, 4)
 
 
-async def test_a_fact_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStreamContext) -> None:
+async def test_a_fact_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStream) -> None:
     stumbling = Stumbling()
     stumbling.at, stumbling.fails = "1", True
     await tell(js, *range(3))
@@ -127,16 +120,14 @@ async def test_a_fact_that_cannot_be_projected_is_not_passed_over(tables: Databa
         await told(tables, 3)
 
 
-async def test_while_another_one_projects_it_waits(tables: Database, js: JetStreamContext) -> None:
+async def test_while_another_one_projects_it_waits(tables: Database, js: JetStream) -> None:
     await tell(js, 0)
     async with tables.holding("projector:jars"):
         await projector().run(tables, js)
     assert await labels(tables) == []
 
 
-async def test_one_that_lost_its_lock_without_noticing_projects_nothing_twice(
-    tables: Database, js: JetStreamContext
-) -> None:
+async def test_one_that_lost_its_lock_without_noticing_projects_nothing_twice(tables: Database, js: JetStream) -> None:
     async with running(tables, js):
         await tell(js, 0)
         await told(tables, 1)
@@ -148,7 +139,7 @@ async def test_one_that_lost_its_lock_without_noticing_projects_nothing_twice(
 
 
 async def test_a_bus_that_was_away_before_the_first_fact_does_not_bring_the_past_again(
-    tables: Database, js: JetStreamContext, cut_off: CutOff
+    tables: Database, js: JetStream, cut_off: CutOff
 ) -> None:
     await tell(js, 0)
     async with running(tables, js):
@@ -160,7 +151,7 @@ async def test_a_bus_that_was_away_before_the_first_fact_does_not_bring_the_past
         await told(tables, 2)
 
 
-async def test_a_consumer_that_is_deleted_is_made_again(tables: Database, js: JetStreamContext) -> None:
+async def test_a_consumer_that_is_deleted_is_made_again(tables: Database, js: JetStream) -> None:
     await tell(js, 0)
     async with running(tables, js):
         await told(tables, 1)
@@ -170,7 +161,7 @@ async def test_a_consumer_that_is_deleted_is_made_again(tables: Database, js: Je
         await told(tables, 2)
 
 
-async def test_messages_that_did_not_arrive_are_asked_for_again(tables: Database, js: JetStreamContext) -> None:
+async def test_messages_that_did_not_arrive_are_asked_for_again(tables: Database, js: JetStream) -> None:
     await tell(js, 0)
     async with running(tables, js):
         await told(tables, 1)
@@ -182,5 +173,5 @@ async def test_messages_that_did_not_arrive_are_asked_for_again(tables: Database
         await told(tables, 7)
 
 
-async def _consumers(js: JetStreamContext) -> int:
+async def _consumers(js: JetStream) -> int:
     return (await js.stream_info("EVT_JAR")).state.consumer_count

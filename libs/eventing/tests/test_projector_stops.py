@@ -1,27 +1,25 @@
 """What a projector does when the stream is not as it left it, or holds what it cannot read."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from contracts.wire import DEAD_LETTERS
 from eventing import projector as module
 from eventing.database import Connection, Database
 from eventing.projector import Projector
 from eventing.recording import Recorded
-from eventing.streams import DEAD_LETTERS, provision
+from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.following import messages
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
-from nats.js import JetStreamContext
 from prometheus_client import REGISTRY
 from runtime import ordered
 from runtime.forever import forever
 from runtime.health import NotReady
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +43,11 @@ def projector() -> Projector:
     return Projector("jars", "jar", [JarOpened], write)
 
 
-def running(database: Database, js: JetStreamContext, one: Projector) -> AbstractAsyncContextManager[object]:
+def running(database: Database, js: JetStream, one: Projector) -> AbstractAsyncContextManager[object]:
     return background(forever("projector", lambda: one.run(database, js)))
 
 
-async def tell(js: JetStreamContext, *numbers: int) -> None:
+async def tell(js: JetStream, *numbers: int) -> None:
     """Publish events as the relay does, each with its place in the feed."""
     for n in numbers:
         await publish(js, JarOpened(label=str(n)), feed_cursor=f"{1000 + n}:{n}")
@@ -78,7 +76,7 @@ async def told(database: Database, *numbers: int) -> None:
 
 
 async def test_a_stream_that_was_made_anew_is_read_and_nothing_is_projected_twice(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     for _ in range(5):  # so that the numbers in the new stream are others
         await publish(js, MarbleAdded.example())
@@ -95,7 +93,7 @@ async def test_a_stream_that_was_made_anew_is_read_and_nothing_is_projected_twic
 
 
 async def test_a_stream_that_is_made_anew_under_a_running_projector_is_read(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     for _ in range(5):
         await publish(js, MarbleAdded.example())
@@ -110,7 +108,7 @@ async def test_a_stream_that_is_made_anew_under_a_running_projector_is_read(
 
 
 async def test_events_that_the_stream_dropped_before_they_were_projected_stop_it(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     await tell(js, 0)
     async with running(tables, js, projector):
@@ -130,7 +128,7 @@ async def test_events_that_the_stream_dropped_before_they_were_projected_stop_it
 
 
 async def test_a_new_projector_begins_with_what_the_stream_still_has(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     await tell(js, 0, 1, 2)
     await js.purge_stream("EVT_JAR", seq=2)
@@ -139,7 +137,7 @@ async def test_a_new_projector_begins_with_what_the_stream_still_has(
 
 
 async def test_an_event_of_a_newer_release_stops_it_behind_what_it_can_read(
-    tables: Database, js: JetStreamContext, projector: Projector, monkeypatch: pytest.MonkeyPatch
+    tables: Database, js: JetStream, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tell(js, 0)
     monkeypatch.setattr(JarOpened, "version", 2)
@@ -155,7 +153,7 @@ async def test_an_event_of_a_newer_release_stops_it_behind_what_it_can_read(
 
 
 async def test_an_event_that_nobody_can_read_is_dead_lettered_and_passed_over(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     await tell(js, 0)
     await js.publish(f"evt.jar.opened.{JAR}.{JAR}", b"no json", headers={"ce-type": "evt.jar.opened"})
@@ -167,7 +165,7 @@ async def test_an_event_that_nobody_can_read_is_dead_lettered_and_passed_over(
 
 
 async def test_the_checkpoint_of_an_earlier_release_goes_on(
-    tables: Database, js: JetStreamContext, projector: Projector
+    tables: Database, js: JetStream, projector: Projector
 ) -> None:
     await tell(js, 0, 1, 2)
     await tables.execute("INSERT INTO checkpoints VALUES ('jars', 2)")

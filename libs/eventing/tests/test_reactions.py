@@ -1,25 +1,23 @@
 """Reactions that one replica acts on: what becomes of a fact."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from contracts.messages import Actor
+from contracts.wire import DEAD_LETTERS
 from eventing import patience
 from eventing import reactions as module
 from eventing.hold import Hold
 from eventing.reactions import Reaction, Reactions, Registration, TakenOver
 from eventing.recording import Recorded
-from eventing.streams import DEAD_LETTERS, provision
+from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, Away, replica, working
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
+from runtime.jetstream import JetStream, headers_of
 
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
@@ -36,7 +34,7 @@ async def fail(*_: object) -> None:
     raise LookupError("no marbles left")
 
 
-async def settled(js: JetStreamContext) -> bool:
+async def settled(js: JetStream) -> bool:
     """Whether nothing is left to act on."""
     try:
         info = await js.consumer_info("EVT_JAR", "shelf-open")
@@ -45,7 +43,7 @@ async def settled(js: JetStreamContext) -> bool:
     return not info.num_pending and not info.num_ack_pending
 
 
-async def dead(js: JetStreamContext) -> int:
+async def dead(js: JetStream) -> int:
     return (await js.stream_info(DEAD_LETTERS)).state.messages
 
 
@@ -77,7 +75,7 @@ def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
 
 
 async def test_each_fact_is_acted_on_once_over_two_replicas(
-    client: Client, other_client: Client, js: JetStreamContext
+    client: Client, other_client: Client, js: JetStream
 ) -> None:
     acting = Acting()
     sent = [await publish(js, OPENED) for _ in range(20)]
@@ -88,7 +86,7 @@ async def test_each_fact_is_acted_on_once_over_two_replicas(
     assert sorted(acting.seen, key=lambda r: r.id) == sorted(sent, key=lambda r: r.id)
 
 
-async def test_other_facts_are_not_its_business(client: Client, js: JetStreamContext) -> None:
+async def test_other_facts_are_not_its_business(client: Client, js: JetStream) -> None:
     acting = Acting()
     await publish(js, MarbleAdded.example())
     sent = await publish(js, OPENED)
@@ -98,7 +96,7 @@ async def test_other_facts_are_not_its_business(client: Client, js: JetStreamCon
 
 
 async def test_while_the_database_is_away_a_fact_that_failed_is_kept_in_hand(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
     database, acting = Away(checks=10**6), Acting(fail)
@@ -110,7 +108,7 @@ async def test_while_the_database_is_away_a_fact_that_failed_is_kept_in_hand(
         await eventually(lambda: len(acting.seen) == 2)
 
 
-async def test_what_failed_is_tried_again(client: Client, js: JetStreamContext) -> None:
+async def test_what_failed_is_tried_again(client: Client, js: JetStream) -> None:
     async def fail_at_first(*_: object) -> None:
         if len(acting.seen) < 3:
             raise LookupError
@@ -124,7 +122,7 @@ async def test_what_failed_is_tried_again(client: Client, js: JetStreamContext) 
 
 
 async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 3)
     acting = Acting(fail)
@@ -134,7 +132,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
         await eventually(lambda: settled(js))
     letter = await js.get_msg(DEAD_LETTERS, seq=1)
     assert (letter.subject, letter.data) == ("dead.shelf.open", OPENED.model_dump_json().encode())
-    headers = cast(dict[str, str], letter.headers)
+    headers = headers_of(letter)
     assert headers["dead-reason"] == "LookupError('no marbles left')"
     assert headers["dead-subject"] == f"evt.jar.opened.{JAR}.{JAR}"
     assert headers["ce-id"] == str(fact.envelope.message_id)
@@ -142,7 +140,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
 
 
 async def test_a_fact_at_which_the_service_goes_down_every_time_is_dead_lettered(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
     acting = Acting.waiting()
@@ -155,7 +153,7 @@ async def test_a_fact_at_which_the_service_goes_down_every_time_is_dead_lettered
 
 
 async def test_a_fact_that_cannot_be_read_is_dead_lettered(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
     acting = Acting()
@@ -168,7 +166,7 @@ async def test_a_fact_that_cannot_be_read_is_dead_lettered(
 
 
 async def test_while_dead_letters_cannot_be_stored_the_work_on_others_goes_on(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
@@ -189,7 +187,7 @@ async def test_while_dead_letters_cannot_be_stored_the_work_on_others_goes_on(
 
 
 async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_back(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back: list[Hold] = []
 
@@ -210,7 +208,7 @@ async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_ba
 
 
 async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
@@ -231,7 +229,7 @@ async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_
 
 
 async def test_a_fact_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
     acting = Acting()

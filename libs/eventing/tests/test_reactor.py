@@ -1,22 +1,19 @@
 """The life of those who react: other replicas, long work, a bus that goes away, and the end."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
 from eventing.reactions import AtOnce, Reactor, Registration
-from eventing.streams import jetstream, provision
+from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica, working
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
+from runtime.jetstream import JetStream, jetstream
 
 OPENED = JarOpened.example()
 
@@ -29,7 +26,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
 
 
-async def settled(js: JetStreamContext) -> bool:
+async def settled(js: JetStream) -> bool:
     """Whether nothing is left to act on."""
     try:
         info = await js.consumer_info("EVT_JAR", "shelf-open")
@@ -39,7 +36,7 @@ async def settled(js: JetStreamContext) -> bool:
 
 
 async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
-    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.4)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
@@ -56,7 +53,7 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
 
 
 async def test_without_a_sign_of_life_a_fact_is_handed_to_another(
-    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
@@ -67,7 +64,7 @@ async def test_without_a_sign_of_life_a_fact_is_handed_to_another(
 
 
 async def test_a_fact_that_comes_again_while_it_is_in_hand_is_acted_on_once(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.1)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
@@ -81,13 +78,13 @@ async def test_a_fact_that_comes_again_while_it_is_in_hand_is_acted_on_once(
     assert len(acting.seen) == 1
 
 
-async def _redelivered(js: JetStreamContext) -> bool:
+async def _redelivered(js: JetStream) -> bool:
     info = await js.consumer_info("EVT_JAR", "shelf-open")
     return (info.delivered.consumer_seq if info.delivered else 0) >= 3
 
 
 async def test_being_cancelled_gives_the_fact_to_another_at_once(
-    client: Client, other_client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
     first, second = Acting.waiting(), Acting()
@@ -98,7 +95,7 @@ async def test_being_cancelled_gives_the_fact_to_another_at_once(
         await eventually(lambda: second.seen)
 
 
-async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client: Client, js: JetStreamContext) -> None:
+async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client: Client, js: JetStream) -> None:
     acting, draining = Acting.waiting(), asyncio.Event()
     await publish(js, OPENED)
     async with background(replica(client).work(acting.registration(), draining)) as [work]:
@@ -117,7 +114,7 @@ def two_of(tools: str) -> int:
 
 
 @pytest.mark.parametrize("at_once", [2, two_of])
-async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamContext, at_once: AtOnce) -> None:
+async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStream, at_once: AtOnce) -> None:
     acting = Acting.waiting()
     for _ in range(5):
         await publish(js, OPENED)
@@ -129,7 +126,7 @@ async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStreamC
         await eventually(lambda: len(acting.seen) == 5)
 
 
-async def test_a_durable_consumer_that_was_deleted_is_made_again(client: Client, js: JetStreamContext) -> None:
+async def test_a_durable_consumer_that_was_deleted_is_made_again(client: Client, js: JetStream) -> None:
     acting = Acting()
     async with working((replica(client), acting)):
         await eventually(lambda: settled(js))
@@ -148,7 +145,7 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(client: Client) -> N
 
 
 async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
-    client: Client, js: JetStreamContext, cut_off: CutOff
+    client: Client, js: JetStream, cut_off: CutOff
 ) -> None:
     acting = Acting.waiting()
     await publish(js, OPENED)
@@ -161,7 +158,7 @@ async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
 
 
 async def test_waiting_for_facts_leaves_no_subscriptions_behind(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)
     made: list[Registration] = []

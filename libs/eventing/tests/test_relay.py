@@ -1,12 +1,11 @@
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import json
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
+from contracts.wire import DEAD_LETTERS
 from eventing import relay as module
 from eventing import wire
 from eventing.database import Database
@@ -15,25 +14,24 @@ from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.relay import Relay
 from eventing.store import START
-from eventing.streams import DEAD_LETTERS, jetstream
 from eventing.testing import background, eventually
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
 from eventsourcing.persistence import MapperDeserialisationError
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from prometheus_client import REGISTRY
+from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.forever import forever
+from runtime.jetstream import JetStream, headers_of, jetstream
 
 ADDED = MarbleAdded.example()
 
 
 @pytest.fixture
-def relay(postgres_store: PostgresStore, js: JetStreamContext) -> Relay:
+def relay(postgres_store: PostgresStore, js: JetStream) -> Relay:
     return Relay(postgres_store, js, "jar")
 
 
@@ -55,7 +53,7 @@ async def record(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
     await store.save((jar,), Envelope.begin())
 
 
-async def published(js: JetStreamContext) -> list[Recorded[Any]]:
+async def published(js: JetStream) -> list[Recorded[Any]]:
     try:
         state = (await js.stream_info("EVT_JAR")).state
     except NotFoundError:
@@ -63,18 +61,18 @@ async def published(js: JetStreamContext) -> list[Recorded[Any]]:
     if not state.messages:
         return []
     messages = [await js.get_msg("EVT_JAR", seq=seq) for seq in range(state.first_seq, state.last_seq + 1)]
-    return [_read(cast(dict[str, str], message.headers), message.data or b"") for message in messages]
+    return [_read(headers_of(message), message.data or b"") for message in messages]
 
 
-def _read(head: dict[str, str], body: bytes) -> Recorded[Any]:
+def _read(head: Mapping[str, str], body: bytes) -> Recorded[Any]:
     return wire.read(Jar.facts[head["ce-type"]], head, body)
 
 
-async def facts(js: JetStreamContext) -> list[JarFact]:
+async def facts(js: JetStream) -> list[JarFact]:
     return [recorded.fact for recorded in await published(js)]
 
 
-async def told(js: JetStreamContext, *expected: JarFact) -> None:
+async def told(js: JetStream, *expected: JarFact) -> None:
     """Wait until exactly this is in the stream."""
     last: list[JarFact] = []
 
@@ -95,7 +93,7 @@ async def drain(relay: Relay) -> None:
 
 
 async def test_facts_are_published_in_order_as_they_were_recorded(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED)
     await record(postgres_store, JarOpened(label="two"), at=UUID(int=2))
@@ -108,7 +106,7 @@ async def test_facts_are_published_in_order_as_they_were_recorded(
 
 
 async def test_a_readers_filter_finds_the_facts_of_one_owner_or_one_aggregate(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"))
     await drain(relay)
@@ -116,9 +114,7 @@ async def test_a_readers_filter_finds_the_facts_of_one_owner_or_one_aggregate(
         assert (await js.get_last_msg("EVT_JAR", subject)).subject == f"evt.jar.opened.{JAR}.{JAR}"
 
 
-async def test_unpublished_facts_stay_at_home(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
-) -> None:
+async def test_unpublished_facts_stay_at_home(relay: Relay, postgres_store: PostgresStore, js: JetStream) -> None:
     await record(postgres_store, JarOpened(label="one"), LockSet.example(), ADDED, LockSet.example())
     await drain(relay)
     assert await facts(js) == [JarOpened(label="one"), ADDED]
@@ -129,7 +125,7 @@ async def spoil(database: Database, version: int, change: str) -> None:
 
 
 async def test_a_fact_that_nobody_can_read_is_passed_over(
-    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
     await spoil(database, 2, "state = convert_to(repeat('[', 201), 'UTF8')")
@@ -141,7 +137,7 @@ async def test_a_fact_that_nobody_can_read_is_passed_over(
 
 
 async def test_the_place_of_a_fact_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
-    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, LockSet.example())
     [fed] = await postgres_store.feed(START, 1)
@@ -151,12 +147,12 @@ async def test_the_place_of_a_fact_that_nobody_can_read_is_dead_lettered_but_not
     place = {"cursor": "{}:{}".format(*fed.cursor), "id": str(JAR), "version": 1, "topic": "evt.jar.lock_set;1"}
     assert json.loads(letter.data or b"") == place
     assert "sesame" not in str(letter)
-    assert "cannot be read" in (letter.headers or {})["dead-reason"]
+    assert "cannot be read" in headers_of(letter)["dead-reason"]
 
 
 @pytest.mark.parametrize("topic", ["evt.jar.later;1", "evt.jar.marble_added;9"])
 async def test_a_fact_of_another_release_is_not_passed_over(
-    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStreamContext, topic: str
+    relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream, topic: str
 ) -> None:
     await record(postgres_store, ADDED, ADDED)
     await spoil(database, 1, f"topic = '{topic}'")
@@ -168,7 +164,7 @@ async def test_a_fact_of_another_release_is_not_passed_over(
 
 
 async def test_more_than_a_batch_is_published_in_order(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 3)
     marbles = [MarbleAdded(colour="blue", size=n) for n in range(10)]
@@ -178,7 +174,7 @@ async def test_more_than_a_batch_is_published_in_order(
 
 
 async def test_a_relay_goes_on_where_the_last_one_stopped(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"))
     await drain(relay)
@@ -188,7 +184,7 @@ async def test_a_relay_goes_on_where_the_last_one_stopped(
 
 
 async def test_a_relay_that_another_one_overtook_is_refused_and_publishes_nothing(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"))
     await drain(relay)
@@ -202,7 +198,7 @@ async def test_a_relay_that_another_one_overtook_is_refused_and_publishes_nothin
 
 
 async def test_a_running_relay_publishes_what_is_appended_without_waiting(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL", 3600)
     async with running(relay):
@@ -211,9 +207,7 @@ async def test_a_running_relay_publishes_what_is_appended_without_waiting(
         await told(js, JarOpened(label="one"))
 
 
-async def test_a_running_relay_publishes_what_others_append(
-    relay: Relay, database: Database, js: JetStreamContext
-) -> None:
+async def test_a_running_relay_publishes_what_others_append(relay: Relay, database: Database, js: JetStream) -> None:
     async with running(relay):
         await record(PostgresStore(database, Jar.facts, project), JarOpened(label="one"))
         await told(js, JarOpened(label="one"))
@@ -227,7 +221,7 @@ async def test_while_another_one_relays_it_waits(relay: Relay, postgres_store: P
 
 
 async def test_a_stream_that_retention_emptied_is_not_filled_again(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), LockSet.example())
     async with running(relay):
@@ -239,7 +233,7 @@ async def test_a_stream_that_retention_emptied_is_not_filled_again(
 
 
 async def test_a_stream_that_was_lost_is_made_and_filled_again(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED)
     async with running(relay):
@@ -249,7 +243,7 @@ async def test_a_stream_that_was_lost_is_made_and_filled_again(
 
 
 async def test_while_the_bus_is_away_facts_wait_and_are_published_when_it_is_back(
-    relay: Relay, postgres_store: PostgresStore, js: JetStreamContext, client: Client, nats_server: EmbeddedNats
+    relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, nats_server: EmbeddedNats
 ) -> None:
     async with running(relay):
         await eventually(lambda: relay.noted)
@@ -263,7 +257,7 @@ async def test_while_the_bus_is_away_facts_wait_and_are_published_when_it_is_bac
 
 
 async def test_when_the_database_was_away_it_goes_on(
-    own_server: EmbeddedPostgres, js: JetStreamContext, client: Client
+    own_server: EmbeddedPostgres, js: JetStream, client: Client
 ) -> None:
     async with Database.open(own_server.url, "jar") as database:
         await migrate(database, MIGRATIONS)

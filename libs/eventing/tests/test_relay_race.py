@@ -1,27 +1,22 @@
 """Two relays without a lock, cancelled at any moment, and slow transactions: each fact once, in order."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import cast
 
 from eventing.database import Database
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.store import START
-from eventing.streams import jetstream
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
-from nats.aio.client import Client
 from nats.errors import Error
-from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
+from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream, headers_of, jetstream
 
 WRITERS, JARS = 4, 25
 
@@ -82,8 +77,8 @@ async def catch_up(store: PostgresStore, relay: Relay) -> None:
         await race(relay)
 
 
-async def stream(js: JetStreamContext) -> list[tuple[str, str]]:
+async def stream(js: JetStream) -> list[tuple[str, str]]:
     last = (await js.stream_info("EVT_JAR")).state.last_seq
     messages = [await js.get_msg("EVT_JAR", seq=seq) for seq in range(1, last + 1)]
-    heads = [cast(dict[str, str], message.headers) for message in messages]
+    heads = list(map(headers_of, messages))
     return [(head["ce-subject"], head["aggregate-version"]) for head in heads]

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 from contracts.messages import Actor, Command, Query
+from contracts.wire import DEAD_LETTERS
 from eventing import patience
 from eventing import reactions as module
 from eventing.dispatch import ATTEMPTS
@@ -12,16 +13,15 @@ from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.store import START, Conflict
-from eventing.streams import DEAD_LETTERS
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import Acting, replica, working
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream
 
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
@@ -44,7 +44,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
 
 
-async def settled(js: JetStreamContext) -> bool:
+async def settled(js: JetStream) -> bool:
     """Whether nothing is left to act on."""
     try:
         info = await js.consumer_info("EVT_JAR", "shelf-open")
@@ -53,13 +53,11 @@ async def settled(js: JetStreamContext) -> bool:
     return not info.num_pending and not info.num_ack_pending
 
 
-async def dead(js: JetStreamContext) -> int:
+async def dead(js: JetStream) -> int:
     return (await js.stream_info(DEAD_LETTERS)).state.messages
 
 
-async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
-    client: Client, js: JetStreamContext
-) -> None:
+async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(client: Client, js: JetStream) -> None:
     envelopes: list[Envelope] = []
     commands = Handlers()
 
@@ -79,7 +77,7 @@ async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(
 
 
 async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_out_once(
-    client: Client, js: JetStreamContext
+    client: Client, js: JetStream
 ) -> None:
     commands, tries = Handlers(), list[int]()
 
@@ -108,7 +106,7 @@ async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
 
 
 async def test_an_unknown_command_of_a_reaction_fails_it(
-    client: Client, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
         await reaction.send(Tidy())
@@ -119,9 +117,7 @@ async def test_an_unknown_command_of_a_reaction_fails_it(
         await eventually(lambda: dead(js))
 
 
-async def test_a_command_that_others_were_always_faster_than_is_sent_again(
-    client: Client, js: JetStreamContext
-) -> None:
+async def test_a_command_that_others_were_always_faster_than_is_sent_again(client: Client, js: JetStream) -> None:
     commands, tries = Handlers(), list[int]()
 
     @commands
@@ -138,7 +134,7 @@ async def test_a_command_that_others_were_always_faster_than_is_sent_again(
     assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
 
 
-async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStreamContext) -> None:
+async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStream) -> None:
     answers, tries = Handlers(), list[int]()
 
     @answers

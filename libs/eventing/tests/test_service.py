@@ -1,8 +1,5 @@
 """A whole service: what it does together, and how it begins and ends."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -21,11 +18,11 @@ from eventing.testing import background, eventually
 from eventing.testing.closing import CLOSING, LONG_AGO, project_due
 from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, project
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
-from nats.aio.client import Client
 from onebox.ports import ReservedPort
 from runtime import ordered
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
+from runtime.jetstream import jetstream
 
 EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
@@ -134,7 +131,7 @@ async def test_its_facts_take_as_much_of_the_bus_as_it_was_told(settings: Servic
     async with running(jars, settings.model_copy(update={"stream_max_bytes": 2**25}), stop):
         await eventually(lambda: opened(bus))
         await eventually(lambda: _has_one(bus))  # its relay has made sure of the stream, too
-        assert (await bus.client.jetstream().stream_info("EVT_JAR")).config.max_bytes == 2**25
+        assert (await jetstream(bus.client).stream_info("EVT_JAR")).config.max_bytes == 2**25
         stop.set()
 
 
@@ -158,7 +155,7 @@ async def test_a_fact_is_heard_by_each_replica(settings: ServiceSettings, bus: B
 
 async def _consumers(bus: Bus) -> bool:
     try:
-        state = (await bus.client.jetstream().stream_info("EVT_JAR")).state
+        state = (await jetstream(bus.client).stream_info("EVT_JAR")).state
     except Exception:  # noqa: BLE001  not yet
         return False
     return state.consumer_count == 2

@@ -1,18 +1,17 @@
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 import json
 from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, jetstream, provision, provision_work
+from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, provision, provision_work
 from eventing.testing import eventually
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import APIError
+from runtime.bus import Client
+from runtime.jetstream import jetstream
+from runtime.pubsub import subscribe
 
 
 async def test_a_stream_is_made_as_it_must_be(client: Client) -> None:
@@ -67,7 +66,7 @@ async def test_adjusting_a_stream_keeps_what_nats_py_does_not_know(client: Clien
     async def note(message: Msg) -> None:
         sent.append(message.data)
 
-    await client.subscribe("$JS.API.STREAM.UPDATE.EVT_JAR", cb=note)
+    await subscribe(client, "$JS.API.STREAM.UPDATE.EVT_JAR", note)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     await eventually(lambda: sent)
     assert json.loads(sent[0]) == config | {"subjects": ["evt.jar.>"]}

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from contracts.messages import Command, Query
+from contracts.messages import Command, Query, ping_of
 from contracts.refusals import Code, Refusal
 from eventing import subscribers
 from eventing.database import Database
@@ -15,9 +15,8 @@ from eventing.postgres import PostgresStore
 from eventing.testing import eventually, jars
 from eventing.testing.jars import TAKEN
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
-from nats.aio.client import Client
 from onebox.nats import EmbeddedNats
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from structlog.testing import capture_logs
 
@@ -86,6 +85,11 @@ async def test_a_command_and_a_query_are_answered(bus: Bus) -> None:
     opened: JarView = await bus.ask(OpenJar.example(), Envelope.begin())
     assert await bus.ask(AddMarble.example(), Envelope.begin()) == 1
     assert await bus.ask(GetJar.example(), ENVELOPE) == opened.model_copy(update={"marbles": 1})
+
+
+@pytest.mark.usefixtures("serving")
+async def test_every_service_answers_how_its_database_is(bus: Bus) -> None:
+    assert await bus.ask(ping_of("jar")(), Envelope.begin()) == {"database": "ok"}
 
 
 @pytest.mark.usefixtures("serving")

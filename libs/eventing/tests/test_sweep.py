@@ -1,8 +1,5 @@
 """Work that the bus has dropped, hands out again, or holds for others: it is done, once."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,11 +20,11 @@ from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
 from eventing.testing.reacting import Acting
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream
 
 EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
@@ -77,7 +74,7 @@ async def open_jars(replica: Reactor[str], jars: int = 1) -> None:
         await replica.dispatcher.send(OpenJar(jar_id=new_id(), label=str(new_id())), Envelope.begin())
 
 
-async def relayed(postgres_store: PostgresStore, js: JetStreamContext) -> None:
+async def relayed(postgres_store: PostgresStore, js: JetStream) -> None:
     """Bring all that is stored to the bus, once more if it has been there."""
     relay = Relay(postgres_store, js, "jar")
     relay.sequence = (await js.stream_info(relay.stream)).state.last_seq
@@ -90,7 +87,7 @@ def working(registration: Registration, *replicas: Reactor[str]) -> Any:
     return background(*work, *(replica.leases.renew() for replica in replicas))
 
 
-async def settled(js: JetStreamContext) -> bool:
+async def settled(js: JetStream) -> bool:
     try:
         info = await js.consumer_info("EVT_JAR", "cupboard-open")
     except NotFoundError:
@@ -100,7 +97,7 @@ async def settled(js: JetStreamContext) -> bool:
 
 @pytest.mark.parametrize("at_once", [1, 16])
 async def test_work_whose_event_the_bus_has_dropped_is_done(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, filling: Filling, at_once: int
+    client: Client, js: JetStream, new_replica: NewReplica, filling: Filling, at_once: int
 ) -> None:
     replica = new_replica(client)
     await open_jars(replica, 3)
@@ -111,7 +108,7 @@ async def test_work_whose_event_the_bus_has_dropped_is_done(
 
 
 async def test_work_that_a_live_replica_does_is_not_swept_by_another(
-    client: Client, other_client: Client, js: JetStreamContext, new_replica: NewReplica, filling: Filling
+    client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
     one, two = new_replica(client), new_replica(other_client)
     filling.go.clear()
@@ -129,7 +126,7 @@ async def test_work_that_a_live_replica_does_is_not_swept_by_another(
 
 
 async def test_work_whose_worker_is_gone_is_done_by_another(
-    client: Client, other_client: Client, js: JetStreamContext, new_replica: NewReplica, filling: Filling,
+    client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
@@ -143,7 +140,7 @@ async def test_work_whose_worker_is_gone_is_done_by_another(
 
 
 async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_alone_however_often(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
+    client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(module, "ACK_WAIT", 0.05)
@@ -160,13 +157,13 @@ async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_al
     assert (len(filling.seen), lost.seen) == (1, [])
 
 
-async def _handed_out(js: JetStreamContext, times: int) -> bool:
+async def _handed_out(js: JetStream, times: int) -> bool:
     info = await js.consumer_info("EVT_JAR", "cupboard-open")
     return bool(info.delivered and info.delivered.consumer_seq >= times)
 
 
 async def test_a_bus_that_hands_out_all_there_ever_was_repeats_nothing(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, postgres_store: PostgresStore, database: Database,
+    client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, database: Database,
     filling: Filling,
 ) -> None:  # fmt: skip
     replica = new_replica(client)
@@ -179,7 +176,7 @@ async def test_a_bus_that_hands_out_all_there_ever_was_repeats_nothing(
 
 
 async def test_work_that_only_waits_in_the_bus_for_a_place_is_done_once(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling
+    client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling
 ) -> None:
     replica = new_replica(client)
     filling.go.clear()
@@ -194,7 +191,7 @@ async def test_work_that_only_waits_in_the_bus_for_a_place_is_done_once(
 
 
 async def test_swept_work_that_fails_each_time_is_lost_in_the_end(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, filling: Filling
+    client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
     replica, tries = new_replica(client), Acting(_fail)
     tries.on_dead_letter = filling.react
@@ -210,7 +207,7 @@ async def _fail(*_: object) -> None:
 
 @pytest.mark.parametrize("by_the_bus", [True, False])
 async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
-    client: Client, js: JetStreamContext, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
+    client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
     by_the_bus: bool,
 ) -> None:  # fmt: skip
     async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
@@ -229,7 +226,7 @@ async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
 
 
 async def test_work_that_was_given_back_at_the_end_is_taken_up_at_once(
-    client: Client, other_client: Client, js: JetStreamContext, new_replica: NewReplica,
+    client: Client, other_client: Client, js: JetStream, new_replica: NewReplica,
     postgres_store: PostgresStore, filling: Filling, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))

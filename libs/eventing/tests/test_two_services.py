@@ -15,8 +15,7 @@ from contracts.messages import Command, Query
 from eventing.testing import eventually
 from eventing.testing.messages import JAR, GetJar, OpenJar
 from eventing.testing.shelf.messages import ListMarbles, PlaceOrder
-from nats.aio.client import Client
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 
 PROGRAM = Path(__file__).with_name("small_service.py")

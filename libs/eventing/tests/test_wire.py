@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from contracts.wire import event_stream
 from eventing import wire
 from eventing.recording import Recorded
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
@@ -18,7 +19,7 @@ BODY = RECORDED.fact.model_dump_json().encode()
 
 
 def test_the_stream_of_a_service_bears_its_name() -> None:
-    assert wire.stream_of("task_scheduler") == "EVT_TASK_SCHEDULER"
+    assert event_stream("task_scheduler") == "EVT_TASK_SCHEDULER"
 
 
 def test_a_fact_has_a_subject_of_its_kind_its_owner_and_its_aggregate() -> None:

@@ -1,25 +1,24 @@
 """The work stream: what workers have to do is neither lost nor done again, whatever becomes of the stream of events."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from uuid import UUID
 
 import pytest
+from contracts.wire import DEAD_LETTERS
 from eventing import reactions as reactions_module
 from eventing import relay as module
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
-from eventing.streams import DEAD_LETTERS, jetstream, provision_work
+from eventing.streams import provision_work
 from eventing.testing import background, eventually
 from eventing.testing.following import append, headers, messages
 from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
 from eventing.testing.reacting import Acting, replica, working
 from eventing.testing.relaying import WORK, count, labels, open_jars, relayed, relaying, replica_of, settled
-from nats.aio.client import Client
-from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+from runtime.bus import Client
 from runtime.forever import forever
+from runtime.jetstream import JetStream, jetstream
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +29,11 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
 
 
-async def waiting(js: JetStreamContext) -> list[str]:
+async def waiting(js: JetStream) -> list[str]:
     return [message.subject or "" for message in await messages(js, "WORK_JAR")]
 
 
-async def test_work_is_handed_over_by_its_ids_alone(postgres_store: PostgresStore, js: JetStreamContext) -> None:
+async def test_work_is_handed_over_by_its_ids_alone(postgres_store: PostgresStore, js: JetStream) -> None:
     async with relaying(postgres_store, js) as relay:
         await append(postgres_store, JarOpened(label="one"), MarbleAdded.example(), LockSet.example(), at=UUID(int=1))
         await eventually(lambda: waiting(js))
@@ -47,7 +46,7 @@ async def test_work_is_handed_over_by_its_ids_alone(postgres_store: PostgresStor
 
 
 async def test_a_reaction_gets_the_event_from_the_store_as_it_is_on_the_bus(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting, heard = Acting(), Acting()
     async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
@@ -60,10 +59,10 @@ async def test_a_reaction_gets_the_event_from_the_store_as_it_is_on_the_bus(
 
 
 async def test_large_events_of_others_do_not_push_work_out(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     await js.delete_stream("EVT_JAR")
-    await js.add_stream(name="EVT_JAR", subjects=["evt.jar.>"], max_bytes=2**20)
+    await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.>"], max_bytes=2**20))
     acting, relay = Acting(), Relay(postgres_store, js, "jar", work=WORK, largest=2**20)
     async with background(forever("relay", relay.run)):
         await open_jars(postgres_store, 1)
@@ -75,12 +74,12 @@ async def test_large_events_of_others_do_not_push_work_out(
     assert labels(acting) == [1]
 
 
-async def _begins_behind(js: JetStreamContext, sequence: int) -> bool:
+async def _begins_behind(js: JetStream, sequence: int) -> bool:
     return (await js.stream_info("EVT_JAR")).state.first_seq > sequence
 
 
 async def test_a_stream_of_events_that_is_filled_anew_hands_out_no_work_again(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
@@ -96,7 +95,7 @@ async def test_a_stream_of_events_that_is_filled_anew_hands_out_no_work_again(
 
 
 async def test_when_the_bus_lost_everything_only_what_is_not_done_is_handed_out(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js) as relay:
@@ -125,7 +124,7 @@ async def _floor_is_before(store: PostgresStore, relay: Relay, number: int) -> b
 
 
 async def test_work_that_the_bus_lost_alone_is_handed_out_again(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js) as relay:
@@ -140,7 +139,7 @@ async def test_work_that_the_bus_lost_alone_is_handed_out_again(
 
 
 async def test_a_new_consumer_gets_only_what_is_not_done(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
@@ -154,7 +153,7 @@ async def test_a_new_consumer_gets_only_what_is_not_done(
 
 
 async def test_work_on_an_event_that_a_failover_lost_is_dropped(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js):
@@ -168,7 +167,7 @@ async def test_work_on_an_event_that_a_failover_lost_is_dropped(
 
 
 async def test_two_relays_that_race_hand_each_work_over_once(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client, other_client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client, other_client: Client
 ) -> None:
     await provision_work(js, "jar")
     relays = [Relay(postgres_store, jetstream(one), "jar", work=WORK) for one in (client, other_client)]

@@ -1,8 +1,5 @@
 """Work that an earlier release, which took it from the stream of all events, has left."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from contextlib import suppress
 from typing import Any, cast
@@ -19,11 +16,11 @@ from eventing.testing import background, eventually
 from eventing.testing.reacting import Acting, working
 from eventing.testing.relaying import WORK, count, labels, open_jars, relayed, relaying, replica_of, settled
 from eventing.work import EarlierRelease
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime import ordered
+from runtime.bus import Client
 from runtime.forever import forever
+from runtime.jetstream import JetStream
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +31,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
 
 
-async def earlier_release(postgres_store: PostgresStore, js: JetStreamContext, done: int, taken: int, all_: int) -> Any:
+async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: int, taken: int, all_: int) -> Any:
     """Leave what the release before leaves: a consumer of the stream of events, with some of its work done."""
     async with background(forever("relay", Relay(postgres_store, js, "jar").run)):
         await open_jars(postgres_store, *range(1, all_ + 1))
@@ -52,7 +49,7 @@ async def earlier_release(postgres_store: PostgresStore, js: JetStreamContext, d
 
 
 async def test_what_an_earlier_release_has_not_finished_is_handed_over_and_nothing_else(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     await (await earlier_release(postgres_store, js, done=3, taken=5, all_=7)).unsubscribe()
     acting = Acting()
@@ -65,7 +62,7 @@ async def test_what_an_earlier_release_has_not_finished_is_handed_over_and_nothi
 
 
 async def test_what_a_relay_of_an_earlier_release_published_in_between_is_handed_over(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     acting = Acting()
     async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
@@ -81,12 +78,12 @@ async def test_what_a_relay_of_an_earlier_release_published_in_between_is_handed
     assert set(labels(acting)) == {1, 2}
 
 
-async def _gone(js: JetStreamContext) -> bool:
+async def _gone(js: JetStream) -> bool:
     return [info.name for info in await js.consumers_info("EVT_JAR")] == []
 
 
 async def test_of_an_earlier_release_that_had_finished_all_nothing_is_handed_over(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     await (await earlier_release(postgres_store, js, done=4, taken=4, all_=4)).unsubscribe()
     acting = Acting()
@@ -98,7 +95,7 @@ async def test_of_an_earlier_release_that_had_finished_all_nothing_is_handed_ove
 
 
 async def test_work_is_handed_over_also_when_that_takes_longer_than_a_relay_may_hang(
-    postgres_store: PostgresStore, js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+    postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HUNG", 1)
     monkeypatch.setattr(ordered, "BATCH", 1)
@@ -116,7 +113,7 @@ async def test_work_is_handed_over_also_when_that_takes_longer_than_a_relay_may_
 
 
 async def test_while_an_earlier_release_works_its_work_is_left_to_it(
-    postgres_store: PostgresStore, js: JetStreamContext, client: Client
+    postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     taking = await earlier_release(postgres_store, js, done=2, taken=2, all_=2)
     await provision_work(js, "jar")
@@ -131,5 +128,5 @@ async def _take_one(taking: Any) -> None:
         await taking.fetch(1, timeout=10)
 
 
-async def _waits(js: JetStreamContext) -> bool:
+async def _waits(js: JetStream) -> bool:
     return bool((await js.consumer_info("EVT_JAR", "jar-open")).num_waiting)

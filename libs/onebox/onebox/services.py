@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.catalogue import SERVICES
+
 from onebox.children import Program
 from onebox.folder import DataFolder
 from onebox.keys import new_key_ring
 from onebox.settings import BoxSettings
 
 # Nobody asks for what is gone: the door closes first, the agents lose their model last, the stores outlive all.
-STOP_ORDER = (("gateway",), ("session", "identity"), ("simulator",), ("nats",), ("postgres",))
+STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Any, cast
 
+import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
 from contracts.refusals import Refusal
-from nats.aio.client import Client
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.envelope import Envelope
@@ -17,6 +17,8 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
+BUS_ERRORS = (nats.errors.Error, OSError)
+"""What anything that goes over the bus may raise while that is away; a timeout is an OSError."""
 CONNECT_TIMEOUT = 30.0
 FLUSH_TIMEOUT = 5.0
 """For a publish that finds its buffer full; without it, nats-py waits for ever when the connection is closed then."""
@@ -38,10 +40,17 @@ class OutcomeUnknown(Unavailable):
     """It was a command, and may have been carried out all the same: to send it anew may do it twice."""
 
 
-class _Client(Client):
+class Client(nats.aio.client.Client):
+    """A connection to the bus."""
+
     async def publish(
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
+        """Publish a message.
+
+        Raises:
+            MaxPayloadError: the server would not take it.
+        """
         # The server counts the headers too, and nats-py does not: it would be thrown out, and never connect again.
         lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
         if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
@@ -60,7 +69,7 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
     async def note(error: Exception) -> None:
         log.warning("bus error", error=repr(error))
 
-    client = _Client()
+    client = Client()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             await client.connect(  # pyright: ignore[reportUnknownMemberType]  its callbacks have no types

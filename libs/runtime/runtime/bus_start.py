@@ -1,8 +1,5 @@
 """Whether NATS can be used, looked into before a process starts to work with it."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from contextlib import suppress
 
@@ -10,6 +7,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import ServiceUnavailableError
 
+from runtime.jetstream import jetstream
 from runtime.starting import Away, CannotStart, because, named, reach
 
 OLDEST = (2, 12)
@@ -61,7 +59,7 @@ async def _check(client: Client, where: str) -> None:
             "needed. Upgrade it, or set NATS_URL to a newer one."
         )
     try:
-        await client.jetstream(timeout=2).account_info()
+        await jetstream(client, timeout=2).account_info()
     except ServiceUnavailableError:
         advice = "Enable it: `nats-server -js`, or `jetstream {}` in its configuration."
         raise Away("JetStream is not enabled there", advice) from None

@@ -5,9 +5,6 @@ came, and notices only after 20 seconds. This one ends when anything is odd; its
 It pulls on its own, since nats-py's `fetch` cannot say how many bytes it is ready for.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 import json
 from collections.abc import AsyncGenerator
@@ -18,10 +15,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NothingThere
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 
 from runtime import clock
+from runtime.jetstream import JetStream, client_of
 
 BATCH = 100
 BATCH_BYTES = 1024 * 1024
@@ -40,7 +37,7 @@ class Purged(Lost):
 
 
 async def messages(
-    js: JetStreamContext, stream: str, after: int, subject: str = ">", *, stored: bool = False
+    js: JetStream, stream: str, after: int, subject: str = ">", *, stored: bool = False
 ) -> AsyncGenerator[list[Msg]]:
     """Give, in batches, what is in a stream behind the sequence number `after`, and what will be; close it in the end.
 
@@ -61,7 +58,7 @@ async def messages(
         num_replicas=1,
         inactive_threshold=INACTIVE,
     )
-    puller = _Puller(cast(Any, js)._nc, stream, name, wait=not stored)  # noqa: SLF001  the connection, which it does not show
+    puller = _Puller(client_of(js), stream, name, wait=not stored)
     creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
     try:
         there = (await asyncio.shield(creating)).num_pending or 0
@@ -91,7 +88,7 @@ _tidying = set[asyncio.Task[None]]()
 """The loop itself does not keep its tasks. Each of these takes a few requests, and so ends within seconds."""
 
 
-async def _tidy_up(js: JetStreamContext, puller: "_Puller", creating: "asyncio.Task[ConsumerInfo]") -> None:
+async def _tidy_up(js: JetStream, puller: "_Puller", creating: "asyncio.Task[ConsumerInfo]") -> None:
     """Remove a consumer, once it is certain to be there; should that fail, it goes when it was inactive for a while."""
     with suppress(Error, OSError):
         await puller.close()

@@ -1,23 +1,21 @@
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from datetime import timedelta
 from typing import Any
 
+import nats.aio.client
 import pytest
 import pytest_asyncio
 from contracts.messages import Accepted, Command, Faulted, Message, Query, Refused
 from contracts.refusals import Code, Refusal
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import MaxPayloadError
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
-from runtime.bus import Bus, OutcomeUnknown, Unavailable
+from runtime.bus import Bus, Client, OutcomeUnknown, Unavailable
 from runtime.envelope import Envelope
+from runtime.pubsub import subscribe
 from runtime.testing import background, eventually
 
 type Answering = Callable[..., Awaitable[None]]
@@ -58,7 +56,7 @@ def respond(client: Client, heard: list[Msg]) -> Respond:
             heard.append(message)
             await message.respond(reply.model_dump_json().encode())
 
-        await client.subscribe(CountCups.subject, cb=answer)
+        await subscribe(client, CountCups.subject, answer)
 
     return with_
 
@@ -104,7 +102,7 @@ def answering(client: Client, heard: list[Msg]) -> Answering:
             if reply := replies[len(heard) - 1]:
                 await message.respond(reply.model_dump_json().encode())
 
-        await client.subscribe(kind.subject, cb=answer)
+        await subscribe(client, kind.subject, answer)
 
     return with_
 
@@ -123,7 +121,7 @@ async def test_the_first_answer_counts_also_when_it_is_late(client: Client, hear
         if len(heard) == 2:
             await heard[0].respond(Accepted[int](result=7).model_dump_json().encode())
 
-    await client.subscribe(CountCups.subject, cb=answer)
+    await subscribe(client, CountCups.subject, answer)
     assert await ask(client, within=1) == 7
 
 
@@ -151,7 +149,7 @@ async def test_nobody_there_means_not_now_at_once(client: Client) -> None:
 
 
 async def test_silence_means_not_now_when_the_time_is_over(client: Client) -> None:
-    await client.subscribe(CountCups.subject)
+    await subscribe(client, CountCups.subject)
     with pytest.raises(Unavailable, match="Timeout"):
         await ask(client, within=0.05)
 
@@ -164,7 +162,7 @@ async def test_a_question_too_large_means_not_now_and_the_connection_stays(clien
 
 
 async def test_a_connection_that_the_server_ended_is_noticed(client: Client) -> None:
-    await Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
+    await nats.aio.client.Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
     with pytest.raises(Unavailable, match="maximum payload violation"):
         await bus.as_long_as_connected(client)
     with pytest.raises(Unavailable, match="ConnectionClosed"):
@@ -201,7 +199,7 @@ async def test_a_bus_that_stands_still_does_not_hold_up_whoever_publishes(client
 async def test_the_largest_message_gets_through_and_a_larger_one_is_not_sent(
     client: Client, headers: dict[str, str] | None, size: int
 ) -> None:
-    subscription, largest = await client.subscribe("large"), client.max_payload - size
+    subscription, largest = await subscribe(client, "large"), client.max_payload - size
     await client.publish("large", b"x" * largest, headers=headers)
     assert len((await subscription.next_msg(5)).data) == largest
     with pytest.raises(MaxPayloadError):
@@ -222,7 +220,7 @@ async def test_the_service_learns_the_question_the_envelope_and_the_deadline(
 
 @pytest.mark.parametrize("correlation_id", ["Grüße", "a b", "x\r\nactor: 0197a1f0-0000-7000-8000-000000000001 admin"])
 async def test_a_correlation_id_cannot_disturb_the_other_headers(client: Client, correlation_id: str) -> None:
-    subscription = await client.subscribe("anything")
+    subscription = await subscribe(client, "anything")
     headers: dict[str, Any] = Envelope.begin(correlation_id=correlation_id).headers()
     await client.publish("anything", headers=headers)
     got = Envelope.read((await subscription.next_msg(5)).headers)

@@ -1,69 +1,67 @@
 """Reading a stream in order, from a place on."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
-from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
 from runtime import ordered
 from runtime.bus import connected
+from runtime.jetstream import JetStream, jetstream
 
 
 @pytest_asyncio.fixture
-async def js(nats_url: str) -> AsyncGenerator[JetStreamContext]:
+async def js(nats_url: str) -> AsyncGenerator[JetStream]:
     async with connected(nats_url, "test") as client:
-        js = client.jetstream()
-        await js.add_stream(name="NUMBERS", subjects=["number.*"])
+        js = jetstream(client)
+        await js.add_stream(StreamConfig(name="NUMBERS", subjects=["number.*"]))
         for number in range(250):
             await js.publish(f"number.{'even' if number % 2 == 0 else 'odd'}", str(number).encode())
         yield js
 
 
-async def read(js: JetStreamContext, after: int, subject: str = ">") -> list[str]:
+async def read(js: JetStream, after: int, subject: str = ">") -> list[str]:
     async with aclosing(ordered.messages(js, "NUMBERS", after, subject, stored=True)) as batches:
         return [message.data.decode() async for batch in batches for message in batch]
 
 
-async def gone(js: JetStreamContext) -> None:
+async def gone(js: JetStream) -> None:
     """Wait until the stream has no consumer, far sooner than the server gives up one that is not used."""
     async with asyncio.timeout(10):
         while (await js.stream_info("NUMBERS")).state.consumer_count:  # noqa: ASYNC110  only the server knows
             await asyncio.sleep(0.05)
 
 
-async def test_what_is_stored_comes_in_order_and_ends(js: JetStreamContext) -> None:
+async def test_what_is_stored_comes_in_order_and_ends(js: JetStream) -> None:
     assert await read(js, 0) == [str(number) for number in range(250)]
 
 
-async def test_it_begins_behind_a_number_and_takes_a_filter(js: JetStreamContext) -> None:
+async def test_it_begins_behind_a_number_and_takes_a_filter(js: JetStream) -> None:
     assert await read(js, 244, "number.odd") == ["245", "247", "249"]
 
 
-async def test_nothing_stored_ends_at_once(js: JetStreamContext, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_stored_ends_at_once(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)
     async with asyncio.timeout(5):
         assert await read(js, 250) == []
 
 
-async def test_what_comes_is_given_at_once(js: JetStreamContext, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_comes_is_given_at_once(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)  # which a batch that waits to be full would take
     async with asyncio.timeout(5), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
         await js.publish("number.even", b"250")
         assert [message.data async for message in _first(batches)] == [b"250"]
 
 
-async def test_a_reader_leaves_no_consumer_behind(js: JetStreamContext) -> None:
+async def test_a_reader_leaves_no_consumer_behind(js: JetStream) -> None:
     await read(js, 0)
     await gone(js)
 
 
 @pytest.mark.parametrize("stored", [True, False])
-async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: JetStreamContext, stored: bool) -> None:
+async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: JetStream, stored: bool) -> None:
     async def read() -> None:
         async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=stored)) as batches:
             async for _ in batches:
@@ -80,7 +78,7 @@ async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: Jet
     await gone(js)
 
 
-async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetStreamContext) -> None:
+async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetStream) -> None:
     sizes = [300_000] * 8 + [3_000_000, 10]
     for size in sizes:
         await js.publish("number.large", b"x" * size)
@@ -89,7 +87,7 @@ async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetSt
     assert read == [[300_000] * 3, [300_000] * 3, [300_000] * 2, [3_000_000], [10]]
 
 
-async def test_what_goes_before_it_is_read_is_noticed(js: JetStreamContext) -> None:
+async def test_what_goes_before_it_is_read_is_noticed(js: JetStream) -> None:
     async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
         assert len(await anext(batches)) == 100
         await js.purge_stream("NUMBERS", seq=150)
@@ -97,7 +95,7 @@ async def test_what_goes_before_it_is_read_is_noticed(js: JetStreamContext) -> N
             assert [len(batch) async for batch in batches] == [100]
 
 
-async def test_what_goes_is_noticed_when_as_much_came_in_its_place(js: JetStreamContext) -> None:
+async def test_what_goes_is_noticed_when_as_much_came_in_its_place(js: JetStream) -> None:
     async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
         assert len(await anext(batches)) == 100
         await js.purge_stream("NUMBERS", seq=150)

@@ -7,8 +7,9 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-from contracts.files import LARGEST_PART, FilePart, PartWindow
+from contracts.files import FilePart, PartWindow
 from contracts.messages import Query
+from contracts.wire import LARGEST_PART
 from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse

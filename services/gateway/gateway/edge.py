@@ -3,6 +3,7 @@
 import re
 import time
 
+from contracts.wire import LARGEST_UPLOAD
 from opentelemetry import trace
 from runtime import clock, telemetry
 from runtime.logging import bound_contextvars, get_logger
@@ -19,7 +20,6 @@ from gateway.problems import EdgeCode, Problem
 log = get_logger()
 
 LARGEST_BODY = 1024 * 1024
-LARGEST_UPLOAD = 5 * 1024 * 1024
 _UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL)
 CLIENT_GONE = 499
 """What nginx calls it, in metrics and logs: nobody is there to read a response."""

@@ -2,17 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.run import GetRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from pydantic import BaseModel
-from runtime.bus import Unavailable
+from runtime.bus import Client, Unavailable
 from runtime.logging import get_logger
+from runtime.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
 from starlette.requests import ClientDisconnect
 
@@ -42,13 +39,8 @@ class Runs:
     async def listen(self) -> None:
         """Wake waiters by what the bus says, until cancelled."""
         subjects = [f"{fact.subject}.*.*" for fact in (RunCompleted, RunFailed, RunCancelled)]
-        subscribe = cast(Any, self.client).subscribe  # nats-py leaves one of its parameters without a type
-        subscriptions: list[Subscription] = [await subscribe(subject, cb=self._heard) for subject in subjects]
-        try:
+        async with subscribed(self.client, subjects, self._heard):
             await asyncio.Event().wait()
-        finally:
-            for subscription in subscriptions:
-                await subscription.unsubscribe()
 
     def close(self, within: float) -> None:
         """Let the waits that are under way end within some seconds; their runs go on."""
@@ -99,8 +91,8 @@ class Runs:
                 raise ClientDisconnect
         return False
 
-    async def _heard(self, message: Msg) -> None:
-        self.waiting.wake(_Ended.model_validate_json(message.data).run_id)
+    async def _heard(self, _: str, body: bytes) -> None:
+        self.waiting.wake(_Ended.model_validate_json(body).run_id)
 
 
 async def look(caller: Anyone, run: RunView, *, told: bool) -> RunView:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from nats.aio.client import Client
-from runtime.bus import Bus
+from runtime.bus import Bus, Client
 from starlette.requests import HTTPConnection
 
 from gateway.auth.keys import Keys
@@ -13,7 +12,7 @@ from gateway.auth.tokens import Tokens
 from gateway.metrics import SessionTotals
 from gateway.runs import Runs
 from gateway.settings import Settings
-from gateway.streams import Limits, Streams
+from gateway.streams.fan_out import Limits, Streams
 
 
 @dataclass(frozen=True)

@@ -4,34 +4,36 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import httpx
 import jwt
 import pytest
+from contracts.catalogue import SERVICES
 from contracts.identity.queries import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.run import RunCompleted
 from contracts.session.session import FindSessions
+from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
-from gateway.auth.revocations import BUCKET, COMPLETE
 from gateway.hosts import Hosts
 from gateway.settings import Settings
 from gateway.state import Gateway
-from gateway.streams import SERVICES
 from jwt.algorithms import OKPAlgorithm
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js.api import KeyValueConfig
-from runtime.bus import connected
+from nats.js.api import StreamConfig
+from runtime.bus import Client, connected
 from runtime.envelope import Envelope
 from runtime.forever import forever
 from runtime.health import serving
+from runtime.jetstream import jetstream
+from runtime.key_value import Bucket
+from runtime.pubsub import subscribe
 
 type Message = type[Command[Any] | Query[Any]]
 
@@ -42,7 +44,7 @@ class Services:
     """Stands in for the services: answers what it was told to, and keeps what it heard."""
 
     def __init__(self, client: Client) -> None:
-        self.client, self.js = client, cast(Any, client).jetstream()
+        self.client, self.js = client, jetstream(client)
         self.heard: list[tuple[Any, Envelope]] = []
         self.keys = [Ed25519PrivateKey.generate()]
         self._answering: dict[Message, Subscription] = {}
@@ -76,7 +78,7 @@ class Services:
     async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
         if before := self._answering.pop(kind, None):
             await before.unsubscribe()
-        self._answering[kind] = await cast(Any, self.client).subscribe(kind.subject, cb=take)
+        self._answering[kind] = await subscribe(self.client, kind.subject, take)
         await self.client.flush()
         await self.client.flush()  # the first may overtake the subscription
 
@@ -106,21 +108,21 @@ class Services:
 
     async def publish_revocations(self, *families: str, complete: bool = True) -> None:
         """Make the bucket of revoked families as identity does."""
-        bucket = await self.js.create_key_value(KeyValueConfig(bucket=BUCKET, ttl=2 * 3600.0, history=1))
+        bucket = await Bucket.ensure(self.client, REVOCATIONS, seconds=2 * 3600.0)
         for family in families:
             await bucket.put(family, b"logout")
         if complete:
-            await bucket.put(COMPLETE, b"2026-11-25T09:00:00+00:00")
+            await bucket.put(REVOCATIONS_COMPLETE, b"2026-11-25T09:00:00+00:00")
 
     async def open_streams(self) -> None:
         """Make the streams of facts that the services would make."""
         for service in SERVICES:
-            await self.js.add_stream(name=f"EVT_{service.upper()}", subjects=[f"evt.{service}.>"])
+            await self.js.add_stream(StreamConfig(name=event_stream(service), subjects=[event_filter(service)]))
 
     async def record(self, fact: Event, *, owner: str = USER, at: str = SESSION) -> int:
         """Tell a fact as its service's relay would; give its number."""
         body, head = fact.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
-        return (await self.js.publish(f"{fact.subject}.{owner}.{at}", body, headers=cast(Any, head))).seq
+        return (await self.js.publish(f"{fact.subject}.{owner}.{at}", body, headers=head)).seq
 
     async def say(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
         """Tell words that an agent is just saying."""

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from contracts.samples import SESSION
-from gateway.preferences import prefers_events, takes_events
+from gateway.prefer import prefers_events, takes_events
 from starlette.requests import Request
 
 

@@ -11,7 +11,7 @@ from contracts.samples import APPROVAL, RUN, SESSION
 from contracts.session.approval import DecideApproval
 from contracts.session.run import InterruptSession, RunStarted, SubmitQuery
 from contracts.session.session import GetSession
-from gateway.streams import past
+from gateway.streams import replay
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services
@@ -52,13 +52,13 @@ async def test_a_name_that_cannot_be_is_an_error(client: Client, name: object):
 
 async def test_a_ping_is_answered_while_the_past_has_to_wait(base_url: str, services: Services, door: Door):
     await services.record(RunStarted.example())
-    for _ in range(past.READERS):
-        await door.gateway.streams.past.readers.acquire()
+    for _ in range(replay.READERS):
+        await door.gateway.streams.replay.readers.acquire()
     async with talking(base_url, services.token(), "?after=0") as client:
         await client.next()
         assert await client.say("ping") == ("pong", {})
-        for _ in range(past.READERS):
-            door.gateway.streams.past.readers.release()
+        for _ in range(replay.READERS):
+            door.gateway.streams.replay.readers.release()
 
 
 async def test_text_with_a_nul_character_is_an_error(client: Client):

@@ -6,8 +6,9 @@ import httpx
 import pytest
 from contracts.identity.queries import GetUser
 from contracts.samples import FAMILY
+from contracts.wire import REVOCATIONS
 from gateway.auth import revocations
-from gateway.auth.revocations import BUCKET, Revocations
+from gateway.auth.revocations import Revocations
 from gateway.settings import Settings
 from onebox.nats import EmbeddedNats
 from runtime.bus import connected
@@ -55,7 +56,7 @@ async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_agai
 ):
     monkeypatch.setattr(revocations, "QUIET", 0.1)
     await services.answer(GetUser, samples.user())
-    await services.js.delete_key_value(BUCKET)
+    await services.js.delete_key_value(REVOCATIONS)
     await until(lambda: not door.gateway.revocations.known)
     await revoke(services)  # told before the rest is there again
     await until(lambda: len(door.gateway.revocations.families) == 1)
@@ -67,7 +68,7 @@ async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_agai
 
 
 async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(services: Services, settings: Settings):
-    await services.js.delete_key_value(BUCKET)
+    await services.js.delete_key_value(REVOCATIONS)
     async with working(settings) as gateway:
         await until(lambda: gateway.keys.published is not None)
         await revoke(services)

@@ -23,7 +23,7 @@ from contracts.session.run import (
 )
 from contracts.session.session import GetSession, SessionCreated, SessionDeleted
 from gateway.schemas.run import Answer
-from gateway.streams import Limits
+from gateway.streams.fan_out import Limits
 from runtime.testing import eventually
 from websockets.typing import Subprotocol
 

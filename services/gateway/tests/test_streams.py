@@ -135,7 +135,7 @@ async def test_a_stream_without_a_token_is_refused(stranger: httpx.AsyncClient):
 async def test_facts_that_cannot_be_followed_are_unavailable(
     client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.streams.READY", 0.1)
+    monkeypatch.setattr("gateway.streams.fan_out.READY", 0.1)
     await services.js.delete_stream("EVT_SESSION")
     answer = await client.get(EVENTS)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
@@ -251,6 +251,10 @@ async def test_streams_go_on_where_they_were_when_the_reader_of_facts_fails(
 )
 def test_types_are_names_with_stars(types: str | None, name: str, comes: bool):
     assert wanted(types, "*.*")(name) is comes
+
+
+def test_the_events_of_templates_can_be_asked_for():
+    assert wanted("session.template_created", "*.*")("session.template_created")
 
 
 async def test_types_that_match_no_event_are_explained(client: httpx.AsyncClient):

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.files import LARGEST_PART, FilePart
+from contracts.files import FilePart
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
@@ -18,7 +18,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from gateway.edge import LARGEST_UPLOAD
+from contracts.wire import LARGEST_PART, LARGEST_UPLOAD
 
 from services.gateway.tests.conftest import Services
 

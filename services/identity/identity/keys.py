@@ -10,8 +10,8 @@ from uuid import UUID
 import jwt
 from contracts.identity.queries import KeysView
 from contracts.identity.values import Role
+from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 
-ISSUER = AUDIENCE = "agentapi"
 ACCESS = timedelta(minutes=60)
 
 
@@ -43,8 +43,8 @@ class KeyRing:
     def access_token(self, user_id: UUID, role: Role, family_id: UUID, token_id: UUID, now: datetime) -> str:
         """Sign an access token: `sid` is the family, so that one revocation ends all of a login's tokens."""
         claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
+            "iss": TOKEN_ISSUER,
+            "aud": TOKEN_AUDIENCE,
             "sub": str(user_id),
             "sid": str(family_id),
             "jti": str(token_id),
@@ -52,12 +52,12 @@ class KeyRing:
             "exp": now + ACCESS,
             "role": role,
         }
-        key = self.keys[0]
-        return jwt.encode(claims, jwt.PyJWK(dict(key), algorithm="EdDSA").key, "EdDSA", {"kid": key["kid"]})
+        key = jwt.PyJWK(dict(self.keys[0]), TOKEN_ALGORITHM).key
+        return jwt.encode(claims, key, TOKEN_ALGORITHM, {"kid": self.keys[0]["kid"]})
 
     def public(self) -> KeysView:
         """Give the halves that verify."""
         shown = ("kty", "crv", "x", "kid")
         return KeysView(
-            keys=[{name: key[name] for name in shown} | {"alg": "EdDSA", "use": "sig"} for key in self.keys]
+            keys=[{name: key[name] for name in shown} | {"alg": TOKEN_ALGORITHM, "use": "sig"} for key in self.keys]
         )

@@ -1,11 +1,10 @@
 """What the identity service answers."""
 
-from contracts.identity.queries import CheckIdentity, GetActor, GetKeys, GetUser, KeysView, UserView
+from contracts.identity.queries import GetActor, GetKeys, GetUser, KeysView, UserView
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, QueryContext
 from eventing.reading import Table
-from runtime.health import Health
 
 from identity.tools import Tools
 
@@ -30,12 +29,6 @@ async def get_actor(query: GetActor, context: Context) -> Actor:
     if not user["is_active"]:
         raise Refusal(Code.USER_INACTIVE, f"User {query.user_id} is disabled.")
     return Actor(user_id=query.user_id, role=user["role"])
-
-
-@answers
-async def check_identity(_query: CheckIdentity, context: Context) -> dict[str, str]:
-    """Return what this service depends on, and how that is."""
-    return await Health({"database": context.database.check}).report()
 
 
 @answers

@@ -4,26 +4,20 @@ The bus may lose the bucket; the database does not lose what it held. An entry o
 complete: gateways believe no bucket without it.
 """
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE
 from eventing.database import Database
-from nats.js import JetStreamContext
-from nats.js.api import KeyValueConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError
-from nats.js.kv import KeyValue
 from runtime import clock
+from runtime.bus import Client
+from runtime.key_value import Bucket, Entry
 
-BUCKET = "REVOCATIONS"
 # Twice the life of an access token: after that there is nothing left to revoke.
 LIFETIME = timedelta(hours=2)
-COMPLETE = "complete"
-"""The entry that says that all revocations are there. It goes as they do, and is written anew long before."""
 RENEWED_AFTER = LIFETIME / 4
+"""The entry that says that the bucket is complete goes as all others do, and is written anew long before."""
 TICK = 1.0
 """Seconds after which a loss is noticed."""
 
@@ -31,8 +25,8 @@ TICK = 1.0
 class Revocations:
     """The bucket, written."""
 
-    def __init__(self, js: JetStreamContext, database: Database) -> None:
-        self.js, self.database = js, database
+    def __init__(self, client: Client, database: Database) -> None:
+        self.client, self.database = client, database
 
     async def add(self, family_id: UUID, reason: str) -> None:
         """Tell that no token of the family is good any more."""
@@ -41,13 +35,11 @@ class Revocations:
     async def keep(self) -> None:
         """Fill the bucket again when it was lost; to be run forever."""
         bucket = await self._bucket()
-        try:
-            entry = await bucket.get(COMPLETE)
-        except KeyNotFoundError:
+        entry = await bucket.get(REVOCATIONS_COMPLETE)
+        if entry is None:
             await self.fill()
-        else:
-            if clock.now() - _written(entry) > RENEWED_AFTER:
-                await bucket.update(COMPLETE, _now(), entry.revision)  # not in a bucket that took its place
+        elif clock.now() - _written(entry) > RENEWED_AFTER:
+            await bucket.update(REVOCATIONS_COMPLETE, _now(), entry)  # not in a bucket that took its place
         await asyncio.sleep(TICK)
 
     async def fill(self) -> None:
@@ -58,19 +50,15 @@ class Revocations:
         bucket = await self._bucket()
         for row in revoked:
             await bucket.put(str(row["family_id"]), row["reason"].encode())
-        await bucket.put(COMPLETE, _now())
+        await bucket.put(REVOCATIONS_COMPLETE, _now())
 
-    async def _bucket(self) -> KeyValue:
-        try:
-            return await self.js.key_value(BUCKET)
-        except BucketNotFoundError:
-            config = KeyValueConfig(bucket=BUCKET, ttl=LIFETIME.total_seconds(), history=1)
-            return await self.js.create_key_value(config)
+    async def _bucket(self) -> Bucket:
+        return await Bucket.ensure(self.client, REVOCATIONS, seconds=LIFETIME.total_seconds())
 
 
 def _now() -> bytes:
     return clock.now().isoformat().encode()
 
 
-def _written(entry: KeyValue.Entry) -> datetime:
-    return datetime.fromisoformat((entry.value or b"").decode())
+def _written(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.value.decode())

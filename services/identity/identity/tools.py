@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from eventing.database import Database
-from eventing.streams import jetstream
-from nats.aio.client import Client
+from runtime.bus import Client
 from runtime.forever import forever
 
 from identity.keys import KeyRing
@@ -56,7 +55,7 @@ class Directory:
 async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
     """Make the tools; a broken key ring ends the start."""
     keys = KeyRing.read(settings.key_ring_file)
-    revocations = Revocations(jetstream(client), database)
+    revocations = Revocations(client, database)
     await revocations.fill()
     # Not in a TaskGroup, which would wrap what is raised inside the context.
     keeping = asyncio.get_running_loop().create_task(forever("revocations", revocations.keep))

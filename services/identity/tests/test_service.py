@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,17 @@ import pytest
 from contracts.identity.commands import LogIn, LogOut, RegisterUser
 from contracts.identity.queries import GetKeys, GetUser, TokensView
 from contracts.messages import Actor, Command, Query
+from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_stream
 from eventing.testing import eventually
 from identity.app import service
 from identity.settings import Settings
-from nats.aio.client import Client
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
-from runtime.bus import Bus, Unavailable, connected
+from nats.js.errors import BucketNotFoundError, NoKeysError
+from runtime import ordered
+from runtime.bus import Bus, Client, Unavailable, connected
 from runtime.clock import new_id
 from runtime.envelope import Envelope
+from runtime.jetstream import jetstream
+from runtime.key_value import Bucket
 
 PASSWORD = "analytical engine"
 
@@ -82,12 +85,11 @@ async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
-    bucket = await remote.client.jetstream().key_value("REVOCATIONS")  # pyright: ignore[reportUnknownMemberType]
+    bucket = await Bucket.ensure(remote.client, REVOCATIONS, seconds=3600)
 
     async def told() -> bytes | None:
-        with suppress(KeyNotFoundError):
-            return (await bucket.get(claims["sid"])).value
-        return None
+        entry = await bucket.get(claims["sid"])
+        return entry and entry.value
 
     assert await eventually(told) == b"logout"
 
@@ -96,31 +98,31 @@ async def test_what_the_bus_forgot_of_revocations_is_told_again(remote: Remote) 
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
-    js = remote.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
+    js = jetstream(remote.client)
 
     async def keys() -> list[str]:
         with suppress(BucketNotFoundError, NoKeysError):
-            return await (await js.key_value("REVOCATIONS")).keys()  # pyright: ignore[reportUnknownMemberType]
+            return await (await js.key_value(REVOCATIONS)).keys()  # pyright: ignore[reportUnknownMemberType]
         return []
 
     async def told() -> bool:
-        return {claims["sid"], "complete"} <= {*await keys()}
+        return {claims["sid"], REVOCATIONS_COMPLETE} <= {*await keys()}
 
     await eventually(told)
-    await js.delete_key_value("REVOCATIONS")
+    await js.delete_key_value(REVOCATIONS)
     await eventually(told)
-    await (await js.key_value("REVOCATIONS")).purge("complete")  # pyright: ignore[reportUnknownMemberType]
+    await (await js.key_value(REVOCATIONS)).purge(REVOCATIONS_COMPLETE)  # pyright: ignore[reportUnknownMemberType]
     await eventually(told)
 
 
 async def test_no_hash_leaves_the_service(remote: Remote) -> None:
     await remote.register()
     await remote.log_in()
-    js = remote.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
-    facts = await js.subscribe("evt.identity.>", ordered_consumer=True)  # pyright: ignore[reportUnknownMemberType]
+    js = jetstream(remote.client)
     seen = b""
-    while b"family_id" not in seen:
-        seen += (await facts.next_msg(timeout=10)).data
+    async with aclosing(ordered.messages(js, event_stream("identity"), 0)) as batches:
+        while b"family_id" not in seen:
+            seen += b"".join(message.data for message in await anext(batches))
     assert b"argon2" not in seen
     assert b"token_hash" not in seen
 

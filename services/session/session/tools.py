@@ -9,9 +9,9 @@ from uuid import UUID
 from contracts.session.values import Compression
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
-from nats.aio.client import Client
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
+from runtime.bus import Client
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
 

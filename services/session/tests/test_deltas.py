@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
@@ -10,8 +9,8 @@ import pytest
 import pytest_asyncio
 from contracts.samples import RUN, SESSION, USER
 from contracts.session.deltas import DELTAS, TextDelta
-from nats.aio.client import Client
-from runtime.bus import connected
+from runtime.bus import Client, connected
+from runtime.pubsub import subscribe
 from session.agent.deltas import Deltas
 
 PLACE = UUID(USER), UUID(SESSION), UUID(RUN)
@@ -24,7 +23,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
 
 
 async def test_words_are_told_under_their_owner_and_session(client: Client) -> None:
-    heard = await cast(Any, client).subscribe(DELTAS)
+    heard = await subscribe(client, DELTAS)
     await Deltas(client).tell(*PLACE, "Hel")
     message = await heard.next_msg(5)
     assert message.subject == f"delta.session.{USER}.{SESSION}"

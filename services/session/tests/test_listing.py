@@ -7,7 +7,6 @@ from contracts.samples import MESSAGE, RUN, SESSION, USER
 from contracts.session.conversation import RecordMessage
 from contracts.session.run import CancelRun, EndRun, GetRun, PauseSession, ResumeSession, StartRun, SubmitQuery
 from contracts.session.session import (
-    CheckSession,
     CountSessions,
     CreateSession,
     DeleteSession,
@@ -92,10 +91,6 @@ async def test_only_sessions_that_exist_for_the_actor_are_found(desk: Desk) -> N
     mine, gone, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
     await desk.send(DeleteSession(session_id=gone))
     assert await desk.ask(FindSessions(session_ids=[mine, gone, theirs, new_id()])) == [mine]
-
-
-async def test_the_service_tells_how_its_database_is(desk: Desk) -> None:
-    assert await desk.ask(CheckSession()) == {"database": "ok"}
 
 
 async def test_totals_follow_statuses_and_deletions_whoever_writes(desk: Desk) -> None:

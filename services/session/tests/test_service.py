@@ -19,8 +19,7 @@ from contracts.session.session import CountSessions, CreateSession, DeleteSessio
 from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing import reactions
 from eventing.testing import eventually
-from nats.aio.client import Client
-from runtime.bus import Bus, Unavailable, connected
+from runtime.bus import Bus, Client, Unavailable, connected
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.app import service

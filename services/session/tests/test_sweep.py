@@ -17,10 +17,10 @@ from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.relay import Relay
-from eventing.streams import jetstream
 from eventing.testing import background, eventually
 from runtime.clock import now
 from runtime.envelope import Envelope
+from runtime.jetstream import jetstream
 from session.app import service
 from session.reactions.archive import end_archived_agent
 

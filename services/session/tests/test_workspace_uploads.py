@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from contracts.session.workspace import LARGEST_UPLOAD
+from contracts.wire import LARGEST_UPLOAD
 from session.workspace import Uploads, Workspace, uploads
 
 UPLOAD = UUID(MESSAGE)

@@ -55,13 +55,6 @@ class GetActor(Query[Actor]):
     user_id: UUID
 
 
-class CheckIdentity(Query[dict[str, str]]):
-    """Asks what the service depends on, and how that is: `ok`, or what is wrong."""
-
-    subject = "qry.identity.check"
-    sample = {}
-
-
 class GetKeys(Query[KeysView]):
     """Asks for the keys that verify access tokens."""
 

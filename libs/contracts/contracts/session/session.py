@@ -76,13 +76,6 @@ class FindSessions(Query[list[UUID]]):
     session_ids: list[UUID] = Field(max_length=1000)
 
 
-class CheckSession(Query[dict[str, str]]):
-    """Asks what the service depends on, and how that is: `ok`, or what is wrong."""
-
-    subject = "qry.session.check"
-    sample = {}
-
-
 class CountSessions(Query[dict[str, int]]):
     """Asks how many sessions of all users are in each status."""
 

@@ -9,8 +9,7 @@ from pydantic import ConfigDict, Field
 from contracts.files import FilePart, Part, PartWindow
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
-
-LARGEST_UPLOAD = 5 * 1024 * 1024
+from contracts.wire import LARGEST_UPLOAD
 
 type FileType = Literal["file", "directory", "symlink", "other"]
 

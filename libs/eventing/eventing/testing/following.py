@@ -1,16 +1,13 @@
 """What is in a stream, and what stores of jars put there."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
 from uuid import UUID
 
-from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream, headers_of
 
 from eventing.postgres import PostgresStore
 from eventing.testing.jars import Jar
@@ -26,7 +23,7 @@ async def append(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
     await store.save((jar,), Envelope.begin())
 
 
-async def messages(js: JetStreamContext, stream: str) -> list[RawStreamMsg]:
+async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
     """Return all that is in a stream, in order; nothing when there is none."""
     found = list[RawStreamMsg]()
     with suppress(NotFoundError):
@@ -37,6 +34,6 @@ async def messages(js: JetStreamContext, stream: str) -> list[RawStreamMsg]:
     return found
 
 
-async def headers(js: JetStreamContext, stream: str) -> list[dict[str, str]]:
+async def headers(js: JetStream, stream: str) -> list[Mapping[str, str]]:
     """Return the headers of all that is in a stream, in order."""
-    return [cast(dict[str, str], message.headers or {}) for message in await messages(js, stream)]
+    return [headers_of(message) for message in await messages(js, stream)]

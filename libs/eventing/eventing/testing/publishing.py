@@ -1,22 +1,19 @@
 """Facts on the bus without a service that records them."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from typing import Any, cast
 from uuid import UUID
 
 from contracts.messages import Event
-from nats.js import JetStreamContext
 from runtime import clock
 from runtime.envelope import Envelope
+from runtime.jetstream import JetStream
 
 from eventing import wire
 from eventing.recording import Recorded
 
 
 async def publish(
-    js: JetStreamContext, fact: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
+    js: JetStream, fact: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
 ) -> Recorded[Any]:
     """Publish a fact as the relay of its service would, as the first one of an aggregate; give what it is now."""
     place = at or clock.new_id()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
-from nats.aio.client import Client
+from runtime.bus import Client
 from runtime.testing import background
 
 from eventing.database import Database

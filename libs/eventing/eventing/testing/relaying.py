@@ -1,17 +1,14 @@
 """A relay that publishes marbles, whose sizes tell one from the other, and hands over the opening of jars as work."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
 from contracts.messages import Event
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
 from runtime.forever import forever
+from runtime.jetstream import JetStream
 from runtime.testing import background, eventually
 
 from eventing.postgres import PostgresStore
@@ -36,7 +33,7 @@ async def marbles(store: PostgresStore, *sizes: int) -> None:
         await append(store, MarbleAdded(colour="blue", size=size))
 
 
-async def told(js: JetStreamContext, *expected: int) -> None:
+async def told(js: JetStream, *expected: int) -> None:
     """Wait until exactly the marbles of these sizes are in the stream."""
     last: list[int] = []
 
@@ -51,7 +48,7 @@ async def told(js: JetStreamContext, *expected: int) -> None:
         raise AssertionError(f"in the stream: {last}") from None
 
 
-async def relay_until(store: PostgresStore, js: JetStreamContext, *expected: int) -> None:
+async def relay_until(store: PostgresStore, js: JetStream, *expected: int) -> None:
     """Let a relay run until exactly the marbles of these sizes are in the stream, and it has noted that."""
     async with running(relay := Relay(store, js, "jar", work=WORK)):
         await told(js, *expected)
@@ -63,7 +60,7 @@ async def stopped(relay: Relay) -> str:
     return await eventually(lambda: relay.progress.stopped)
 
 
-async def reread_when_free(store: PostgresStore, js: JetStreamContext) -> Reread | None:
+async def reread_when_free(store: PostgresStore, js: JetStream) -> Reread | None:
     """Let the relay go on, unless it is just looking whether it can."""
     try:
         return await reread(store.database, js, "jar")
@@ -72,7 +69,7 @@ async def reread_when_free(store: PostgresStore, js: JetStreamContext) -> Reread
 
 
 @asynccontextmanager
-async def relaying(store: PostgresStore, js: JetStreamContext) -> AsyncGenerator[Relay]:
+async def relaying(store: PostgresStore, js: JetStream) -> AsyncGenerator[Relay]:
     """Let a relay run that hands work over."""
     relay = Relay(store, js, "jar", work=WORK)
     async with background(forever("relay", relay.run)):
@@ -102,12 +99,12 @@ async def relayed(relay: Relay) -> None:
     await eventually(lambda: relay.noted and relay.noted.cursor == relay.cursor)
 
 
-async def settled(js: JetStreamContext) -> bool:
+async def settled(js: JetStream) -> bool:
     """Whether nothing is left to do."""
     return (await js.stream_info("WORK_JAR")).state.messages == 0
 
 
-async def count(js: JetStreamContext, stream: str, number: int) -> bool:
+async def count(js: JetStream, stream: str, number: int) -> bool:
     """Whether a stream holds so many messages."""
     try:
         return (await js.stream_info(stream)).state.messages == number

@@ -5,10 +5,10 @@ import time
 
 import jwt
 from contracts.identity.queries import GetKeys, KeysView
+from contracts.wire import TOKEN_ALGORITHM
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 
-ALGORITHM = "EdDSA"
 FRESH_FOR = 60.0
 SHORTEST_PAUSE = 10.0
 
@@ -31,7 +31,7 @@ class Keys:
         """
         published = await self.bus.ask(GetKeys(), Envelope.begin())
         ours = [key for key in published.keys if key.get("crv") == "Ed25519" and "kid" in key]
-        self.by_id = {key["kid"]: jwt.PyJWK(key, ALGORITHM) for key in ours}
+        self.by_id = {key["kid"]: jwt.PyJWK(key, TOKEN_ALGORITHM) for key in ours}
         self.published = published
 
     async def stay_fresh(self) -> None:

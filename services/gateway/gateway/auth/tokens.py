@@ -8,14 +8,14 @@ from uuid import UUID
 import jwt
 from contracts.identity.values import Role
 from contracts.messages import Actor
+from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 
-from gateway.auth.keys import ALGORITHM, Keys
+from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.problems import EdgeCode, Problem
 
-ISSUER = AUDIENCE = "agentapi"
 REMEMBERED = 10_000
 LONGEST = 4096
 
@@ -97,9 +97,9 @@ class Tokens:
         payload = jwt.decode(
             encoded,
             key,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
+            algorithms=[TOKEN_ALGORITHM],
+            audience=TOKEN_AUDIENCE,
+            issuer=TOKEN_ISSUER,
             options={"require": ["sub", "jti", "iat", "exp", "role", "sid"], "verify_iat": False},
         )
         claims = _Claims.model_validate(payload)

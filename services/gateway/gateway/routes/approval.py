@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.approval import GetApproval, ListApprovals
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision

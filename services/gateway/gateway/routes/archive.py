@@ -7,12 +7,12 @@ from contracts.session.archive import CONTENT_TYPES, GetArchive, ReadArchive
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.downloads import Download, given
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archive import Archive, NewArchive
-from gateway.waits import settled
+from gateway.session_ready import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)

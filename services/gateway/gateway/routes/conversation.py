@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.conversation import ConversationWindow, Message, MessagePage, ToolCall, ToolCallPage
 

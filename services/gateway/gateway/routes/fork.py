@@ -5,12 +5,12 @@ from uuid import UUID
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
-from gateway.waits import settled
+from gateway.session_ready import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)

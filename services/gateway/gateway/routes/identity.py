@@ -6,7 +6,7 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
-from gateway.auth.bearer import AnyClient, TokenHolder
+from gateway.authentication import AnyClient, TokenHolder
 from gateway.bodies import SmallJsonRoute
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User

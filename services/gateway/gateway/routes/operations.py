@@ -3,9 +3,8 @@
 import asyncio
 from importlib.metadata import version
 
-from contracts.identity.queries import CheckIdentity
-from contracts.messages import Query
-from contracts.session.session import CheckSession
+from contracts.catalogue import SERVICES
+from contracts.messages import ping_of
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -19,8 +18,8 @@ from gateway.state import Gateway, gateway_of
 
 SERVICE = "AI-Agent-API-Service"
 VERSION = version("agentapi-gateway")
-ASKED: dict[str, Query[dict[str, str]]] = {"identity": CheckIdentity(), "session": CheckSession()}
-"""Each service, and what is asked of it to learn how it is."""
+PINGS = {service: ping_of(service)() for service in SERVICES}
+"""What is asked of each service to learn how it is."""
 
 router = APIRouter(tags=["Monitoring"])
 
@@ -114,7 +113,7 @@ def _checks(gateway: Gateway) -> Health:
 
 async def _of_services(gateway: Gateway) -> dict[str, str]:
     """Return how each service is, and how it finds what it depends on itself."""
-    reports = await asyncio.gather(*(_of_service(name, gateway) for name in ASKED))
+    reports = await asyncio.gather(*(_of_service(name, gateway) for name in PINGS))
     return {name: result for report in reports for name, result in report.items()}
 
 
@@ -122,7 +121,7 @@ async def _of_service(name: str, gateway: Gateway) -> dict[str, str]:
     found: dict[str, str] = {}
 
     async def ask() -> None:
-        found.update(await gateway.bus.ask(ASKED[name], Envelope.begin()))
+        found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
 
     report = await Health({name: ask}).report()
     return report | {f"{name}_{dependency}": result for dependency, result in found.items()}

@@ -7,11 +7,11 @@ from contracts.refusals import Code
 from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns, PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.problems import EdgeCode, documented
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
-from gateway.waits import settled
+from gateway.session_ready import settled
 
 READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
 WRITE = (*READ, EdgeCode.FORBIDDEN)

@@ -7,14 +7,14 @@ from contracts.refusals import Code
 from contracts.session.session import DeleteSession, GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.preferences import EVENTS, preferred, prefers_events
+from gateway.prefer import EVENTS, preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
 from gateway.state import gateway_of
-from gateway.streams.asking import RunEvents
+from gateway.streams.query_stream import RunEvents
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -157,7 +157,8 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         detail = f"Nothing was asked. To go on behind this event, GET /api/v1/sessions/{session_id}/events with it."
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
     if prefers_events(request):
-        return RunEvents(gateway_of(request), caller, body.command(session_id), request.url.path)
+        gateway, command = gateway_of(request), body.command(session_id)
+        return RunEvents(gateway.streams, gateway.runs, caller, command, request.url.path)
     if preferred(request, "respond-async"):
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
         told = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}

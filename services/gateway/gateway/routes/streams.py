@@ -4,15 +4,15 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
+from contracts.catalogue import SERVICES
 from contracts.refusals import Code
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
-from gateway.auth.bearer import Caller
-from gateway.preferences import takes_events
+from gateway.authentication import Caller, user_of
+from gateway.prefer import takes_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.state import gateway_of
-from gateway.streams import SERVICES
 from gateway.streams.events import EventStream, followed
 from gateway.streams.listener import Listener
 from gateway.streams.socket import converse
@@ -88,4 +88,5 @@ def _check_accepted(request: Request) -> None:
 @router.websocket("/sessions/{session_id}/stream")
 async def stream(socket: WebSocket, session_id: str) -> None:
     """The session in both directions; see docs/guides/streams.md."""
-    await converse(socket, session_id)
+    gateway = gateway_of(socket)
+    await converse(socket, session_id, user_of, gateway.streams, gateway.runs)

@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.template import DeleteTemplate, GetTemplate, ListTemplates
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.auth.bearer import Caller
+from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow

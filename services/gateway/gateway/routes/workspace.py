@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
-from contracts.files import LARGEST_PART
 from contracts.refusals import Code
 from contracts.session.workspace import (
     DeleteFile,
@@ -13,11 +12,12 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
+from contracts.wire import LARGEST_PART
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
-from gateway.auth.bearer import Caller
 from gateway.auth.callers import User
+from gateway.authentication import Caller
 from gateway.downloads import Download, content, given
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window

@@ -21,7 +21,7 @@ from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
 from gateway.schemas.approval import SpokenDecision
 from gateway.schemas.run import NewQuery
-from gateway.streams.spoken import STATUS_CHANGE, status_of
+from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
 
 LONGEST_ID = 200
 UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'

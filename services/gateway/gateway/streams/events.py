@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway import translation
-from gateway.streams import Streams, Told
+from gateway.streams.fan_out import Streams, Told
 from gateway.streams.items import GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 

@@ -1,55 +1,51 @@
 """The facts of one service as they come, read once for all clients of this gateway."""
 
-# pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
-
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.api import StreamState
-from runtime import ordered
+from contracts.wire import EVENT, event_stream
+from runtime.bus import Client
+from runtime.stream_reader import Bounds, StreamMessage, StreamReader
 
-type Take = Callable[[Msg], None]
+from gateway.streams.audience import Audience
 
 
 class Feed:
-    """Follows a service's stream. `live` is set while everything behind `position` is, or will be, handed to `take`."""
+    """Follows a service's stream. `live` is set while all behind `position` is, or will be, offered to the audience."""
 
-    def __init__(self, js: JetStreamContext, service: str, take: Take, lost: Callable[[], None]) -> None:
-        self.js, self.service, self._take, self._lost = js, service, take, lost
-        self.stream = f"EVT_{service.upper()}"
+    def __init__(self, client: Client, service: str, audience: Audience) -> None:
+        self.service, self.audience = service, audience
+        self.reader = StreamReader(client, event_stream(service))
         self.position: int | None = None
         self.live = asyncio.Event()
 
     async def follow(self) -> None:
         """Hand facts out until cancelled or something fails; started again, it goes on where it was."""
-        newest = (await self.state()).last_seq
+        newest = (await self.bounds()).last
         if self.position is not None and self.position > newest:  # the bus lost what it had
-            self._lost()
+            self.audience.lose(self.service)
         if self.position is None or self.position > newest:
             self.position = newest
         self.live.set()
-        async with aclosing(ordered.messages(self.js, self.stream, self.position)) as batches:
+        async with aclosing(self.reader.messages(self.position)) as batches:
             async for batch in batches:
                 for message in batch:
-                    self.position = message.metadata.sequence.stream
-                    self._take(message)
+                    self.position = message.sequence
+                    self.audience.hear(message)
 
     def forget(self) -> None:
         """Begin at the newest fact when it is followed again."""
         self.position = None
         self.live.clear()
 
-    async def state(self) -> StreamState:
-        """Ask which facts the stream has."""
-        return (await self.js.stream_info(self.stream)).state
+    async def bounds(self) -> Bounds:
+        """Return which facts the stream has."""
+        return await self.reader.bounds()
 
-    def stored(self, after: int, about: str) -> AsyncGenerator[list[Msg]]:
+    def stored(self, after: int, about: str) -> AsyncGenerator[list[StreamMessage]]:
         """Give, in batches, the facts behind a number that are there now; `about` is `<owner>.<resource>`, either `*`.
 
         Raises as `ordered.messages` does.
         """
-        return ordered.messages(self.js, self.stream, after, f"evt.{self.service}.*.{about}", stored=True)
+        return self.reader.messages(after, f"{EVENT}.{self.service}.*.{about}", stored=True)

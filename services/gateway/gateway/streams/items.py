@@ -2,20 +2,22 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
+from contracts.catalogue import events_of
 from contracts.refusals import Code
 from contracts.session import SessionFact
 from contracts.session.deltas import TextDelta
 from contracts.session.session import SessionDeleted
-from nats.aio.msg import Msg
+from contracts.wire import event_name
+from runtime.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
-DELETED = SessionDeleted.subject.removeprefix("evt.")
-SESSION_FACTS = frozenset(fact.subject.removeprefix("evt.") for fact in get_args(SessionFact.__value__))
+DELETED = event_name(SessionDeleted.subject)
+SESSION_FACTS = frozenset(event_name(event.subject) for event in events_of(SessionFact))
 
 type Reason = Literal["slow", "expired"]
 
@@ -35,16 +37,16 @@ class Fact:
     text: str
 
     @classmethod
-    def read(cls, message: Msg) -> Self:
+    def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
         _, service, _, _, resource = message.subject.split(".")
-        sequence, name, data = message.metadata.sequence.stream, named(message), shown(json.loads(message.data))
+        sequence, name, data = message.sequence, named(message), shown(json.loads(message.data))
         payload = {
             "type": name,
             "session_id": resource if name in SESSION_FACTS else None,
             "resource_id": resource,
             "sequence": sequence,
-            "at": (message.headers or {}).get("ce-time", "").replace("+00:00", "Z"),
+            "at": message.headers.get("ce-time", "").replace("+00:00", "Z"),
             "data": data,
         }
         if name == DELETED:
@@ -62,7 +64,7 @@ class Fact:
         return len(self.text)
 
 
-def named(message: Msg) -> str:
+def named(message: StreamMessage) -> str:
     """Give the name of the fact that a message is: `session.created`."""
     _, service, name, _, _ = message.subject.split(".")
     return f"{service}.{name}"

@@ -72,8 +72,11 @@ class Listener:
             self._missed = "slow"
         self._news.set()
 
-    def miss(self) -> None:
-        """Let the stream end with a gap, behind what waits: facts are no longer where they were."""
+    def lose(self, service: str) -> None:
+        """Let the stream end with a gap, behind what waits, if it follows this service: the bus has lost its events."""
+        if service not in self.services:
+            return
+        self.place.seen[service] = 0
         self._missed = "expired"
         self._news.set()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,13 @@ from gateway import translation
 from gateway.auth.callers import User
 from gateway.parameters import unknown_parameter
 from gateway.problems import EdgeCode, Problem
-from gateway.state import gateway_of
-from gateway.streams import Told
+from gateway.runs import Runs
 from gateway.streams.commands import Commands
 from gateway.streams.events import PATIENCE, PIECE
+from gateway.streams.fan_out import Streams, Told
 from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
-from gateway.streams.spoken import called, spoken
+from gateway.streams.websocket_payloads import called, spoken
 
 NORMAL, GOING_AWAY, POLICY, FAULT, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
 CLOSED_WITH: dict[Code | EdgeCode, int] = {
@@ -35,14 +35,18 @@ CLOSED_WITH: dict[Code | EdgeCode, int] = {
 BEARER = "bearer."
 PARAMETERS = {"token", "after", "types"}
 
+type Authenticate = Callable[[WebSocket, str], Awaitable[User]]
 
-async def converse(socket: WebSocket, session_id: str) -> None:
+
+async def converse(
+    socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, runs: Runs
+) -> None:
     """Serve one client until it leaves, the server ends, or its token does."""
     await socket.accept(_protocol(socket))
     try:
-        user = await _user(socket)
+        user = await authenticate(socket, _presented(socket))
         _check_parameters(socket)
-        await _Conversation(socket, user, _known(session_id)).hold()
+        await _Conversation(socket, user, _known(session_id), streams, runs).hold()
     except (Problem, Refusal, RequestValidationError, Unavailable) as error:
         await _end(socket, End.of(translation.of(error)))
     except WebSocketDisconnect:
@@ -50,9 +54,9 @@ async def converse(socket: WebSocket, session_id: str) -> None:
 
 
 class _Conversation:
-    def __init__(self, socket: WebSocket, user: User, session_id: UUID) -> None:
+    def __init__(self, socket: WebSocket, user: User, session_id: UUID, streams: Streams, runs: Runs) -> None:
         self.socket, self.user, self.session_id = socket, user, session_id
-        self.streams = gateway_of(socket).streams
+        self.streams, self.runs = streams, runs
         self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), called)
 
     async def hold(self) -> None:
@@ -95,7 +99,7 @@ class _Conversation:
                 await _end(self.socket, item)
 
     async def _read(self) -> None:
-        commands = Commands(self.user, self.session_id, gateway_of(self.socket).runs)
+        commands = Commands(self.user, self.session_id, self.runs)
         # Answered here and at once, beside what is told: a client that does not read its answers is not read either.
         with suppress(TimeoutError, OSError, WebSocketDisconnect):
             while (message := await self.socket.receive())["type"] != "websocket.disconnect":
@@ -103,13 +107,6 @@ class _Conversation:
                 with suppress(RuntimeError):  # it was closed meanwhile
                     await _send(self.socket, reply.name, reply.data, reply.to)
         self.listener.leave()
-
-
-async def _user(socket: WebSocket) -> User:
-    gateway = gateway_of(socket)
-    token = await gateway.tokens.verify(_presented(socket))
-    socket.scope["user_id"] = str(token.actor.user_id)
-    return User(gateway.bus, socket.scope["request_id"], token)
 
 
 def _check_parameters(socket: WebSocket) -> None:

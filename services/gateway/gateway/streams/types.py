@@ -2,21 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import get_args
 
-from contracts.identity.events import UserFact
-from contracts.session import SessionFact
+from contracts.catalogue import PUBLISHED
+from contracts.wire import event_name
 
 from gateway.problems import EdgeCode, Problem
 
 _PATTERN = re.compile(r"[a-z_*]{1,64}(\.[a-z_*]{1,64})?")
 MOST = 32
-FACTS = frozenset(
-    fact.subject.removeprefix("evt.")
-    for facts in (SessionFact, UserFact)
-    for fact in get_args(facts.__value__)
-    if fact.published
-)
+FACTS = frozenset(event_name(event.subject) for event in PUBLISHED)
 KNOWN = frozenset(name.partition(".")[0] for name in FACTS)
 """The services all of whose facts are known; of others, patterns may say anything."""
 OTHERS = frozenset({"text_delta", "connected", "heartbeat", "gap", "error"})

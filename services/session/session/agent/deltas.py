@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.session.deltas import TextDelta, delta_subject
-from nats.aio.client import Client
-from nats.errors import Error
+from runtime.bus import BUS_ERRORS, Client
 
 PATIENCE = 0.1
 SILENCE = 1.0
@@ -27,7 +26,7 @@ class Deltas:
         if not self.client.is_connected or loop.time() < self._told_again:
             return
         body = TextDelta(run_id=run_id, text=text).model_dump_json()
-        with suppress(Error, OSError):
+        with suppress(*BUS_ERRORS):
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self.client.publish(delta_subject(owner, session_id), body.encode())

@@ -3,9 +3,9 @@
 from typing import Any
 
 from contracts.messages import Page
-from contracts.preview import PREVIEW
 from contracts.refusals import Code
 from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
+from contracts.wire import PREVIEW
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.session.session import (
-    CheckSession,
     CountSessions,
     FindSessions,
     GetSession,
@@ -15,7 +14,6 @@ from contracts.session.session import (
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
-from runtime.health import Health
 
 from session.counters import SESSIONS_BY_STATUS
 from session.queries.tables import SESSIONS, visible
@@ -62,9 +60,3 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
 async def find_sessions(query: FindSessions, context: Context) -> list[UUID]:
     """Return those of the ids that are sessions which the actor may see."""
     return await SESSIONS.existing(query.session_ids, context)
-
-
-@answers
-async def check_session(_query: CheckSession, context: Context) -> dict[str, str]:
-    """Return what this service depends on, and how that is."""
-    return await Health({"database": context.database.check}).report()

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.workspace import LARGEST_UPLOAD
+from contracts.wire import LARGEST_UPLOAD
 from runtime.files.paths import os_errors_as_refusals
 
 MOST, MOST_BYTES = 32, 32 * LARGEST_UPLOAD

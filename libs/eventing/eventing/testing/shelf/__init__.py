@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from nats.aio.client import Client
+from runtime.bus import Client
 
 from eventing.database import Connection, Database
 from eventing.handling import Handlers, QueryContext, UnitOfWork

@@ -10,7 +10,7 @@ from contracts.samples import SESSION
 from contracts.session.run import RunCompleted, RunStarted
 from contracts.session.session import GetSession
 from gateway.settings import Settings
-from gateway.streams import past
+from gateway.streams import replay
 from gateway.streams.items import Gap
 from gateway.streams.listener import Listener
 
@@ -77,7 +77,7 @@ async def test_a_quiet_stream_tells_from_where_to_resume_when_the_facts_of_other
 async def test_a_long_past_of_which_nothing_is_wanted_has_heartbeats(
     base_url: str, token: str, services: Services, door: Door
 ):
-    door.gateway.streams.past.pause = 0
+    door.gateway.streams.replay.pause = 0
     for _ in range(150):
         await services.record(RunStarted.example())
     async with following(base_url, token, params={"after": "0", "types": "session.run_completed"}) as follower:
@@ -88,8 +88,8 @@ async def test_a_client_whose_turn_to_resume_has_not_come_has_heartbeats(
     base_url: str, token: str, services: Services, door: Door
 ):
     await record_three(services)
-    readers = door.gateway.streams.past.readers
-    for _ in range(past.READERS):
+    readers = door.gateway.streams.replay.readers
+    for _ in range(replay.READERS):
         await readers.acquire()
     async with (
         asyncio.timeout(10),
@@ -117,5 +117,5 @@ async def test_facts_that_go_while_a_client_reads_its_past_are_a_gap(door: Door,
 async def test_a_client_whose_bus_lost_the_facts_gets_a_gap(door: Door, services: Services):
     client = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
     client.place.seen = {"session": 0}
-    client.miss()
+    client.lose("session")
     assert [item async for item in client.heard(1)] == [Gap("0", "expired")]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
 
 from gateway.auth.callers import Anyone, User
 from gateway.problems import EdgeCode, Problem
@@ -22,12 +23,18 @@ class _Bearer(SecurityBase):
         self.viewers_write = viewers_write
 
     async def __call__(self, request: Request) -> User:
-        gateway = gateway_of(request)
-        token = await gateway.tokens.verify(_presented(request))
-        request.scope["user_id"] = str(token.actor.user_id)
-        if token.actor.role == "viewer" and request.method not in READS and not self.viewers_write:
+        user = await user_of(request, _presented(request))
+        if user.actor.role == "viewer" and request.method not in READS and not self.viewers_write:
             raise Problem(EdgeCode.FORBIDDEN, "A viewer may only read.")
-        return User(gateway.bus, request.scope["request_id"], token)
+        return user
+
+
+async def user_of(connection: HTTPConnection, presented: str) -> User:
+    """Return the client that presents an access token. Raises as `Tokens.verify` does."""
+    gateway = gateway_of(connection)
+    token = await gateway.tokens.verify(presented)
+    connection.scope["user_id"] = str(token.actor.user_id)
+    return User(gateway.bus, connection.scope["request_id"], token)
 
 
 def _presented(request: Request) -> str:

@@ -1,16 +1,16 @@
 """The stored facts that a client has not seen: read for many clients at once, within bounds."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from uuid import UUID
 
 from contracts.session.session import FindSessions
-from nats.aio.msg import Msg
-from nats.js.api import StreamState
 from runtime.bus import Bus
 from runtime.envelope import Envelope
+from runtime.stream_reader import Bounds, StreamMessage
 
+from gateway.streams.audience import Audience
 from gateway.streams.feed import Feed
 from gateway.streams.items import DELETED, SESSION_FACTS, Beat, Fact, Gap, named
 from gateway.streams.listener import Listener
@@ -22,31 +22,29 @@ READERS = 8
 """How many batches are read at once, whatever the number of clients that resume."""
 
 
-class Past:
+class Replay:
     """Reads what the streams of the `feeds` hold; a client that gets nothing for `pause` seconds gets a beat."""
 
-    def __init__(self, feeds: Mapping[str, Feed], bus: Bus, *, pause: float) -> None:
-        self.feeds, self.bus, self.pause = feeds, bus, pause
+    def __init__(self, feeds: Mapping[str, Feed], bus: Bus, audience: Audience, *, pause: float) -> None:
+        self.feeds, self.bus, self.audience, self.pause = feeds, bus, audience, pause
         self.readers = asyncio.Semaphore(READERS)
 
-    async def behind(
-        self, listener: Listener, join: Callable[[Listener], None]
-    ) -> AsyncGenerator[Fact | Beat | Gap | None]:
-        """Give what the client has not seen, and let it `join` those who hear what comes; a beat now and then.
+    async def behind(self, listener: Listener) -> AsyncGenerator[Fact | Beat | Gap | None]:
+        """Yield what the client has not seen, and let it join those who hear what comes; a beat now and then.
 
         Raises as `ordered.messages` and `Bus.ask` do.
         """
         for _ in range(2):  # much, perhaps; then what came meanwhile
-            newest = {service: await self.feeds[service].state() for service in listener.services}
+            newest = {service: await self.feeds[service].bounds() for service in listener.services}
             if gap := _out_of_reach(listener.place, newest):
                 yield gap
                 return
-            for service, state in newest.items():
+            for service, bounds in newest.items():
                 async with aclosing(self._stored(listener, service)) as facts:
                     async for fact in facts:
                         yield fact
-                listener.reach(service, state.last_seq)
-            join(listener)
+                listener.reach(service, bounds.last)
+            self.audience.join(listener)
 
     async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[Fact | Beat | None]:
         now = asyncio.get_running_loop().time
@@ -57,13 +55,13 @@ class Past:
                     yield listener.beat()
                     continue
                 try:
-                    batch = await anext(batches, list[Msg]())
+                    batch = await anext(batches, list[StreamMessage]())
                     if not batch:
                         return
                     facts = await self._shown(batch, listener)
                 finally:
                     self.readers.release()
-                reached = batch[-1].metadata.sequence.stream
+                reached = batch[-1].sequence
                 batch.clear()  # `stored` has the list too: who reads slowly holds what it is shown, not what was read
                 for fact in facts:
                     if listener.last is None and listener.fresh(fact):
@@ -74,7 +72,7 @@ class Past:
                     yield listener.beat()
                     told = now()
 
-    async def _shown(self, batch: list[Msg], listener: Listener) -> list[Fact]:
+    async def _shown(self, batch: list[StreamMessage], listener: Listener) -> list[Fact]:
         facts = [Fact.read(message) for message in batch if listener.takes(named(message))]
         asked = list({UUID(fact.resource) for fact in facts if fact.name in OF_LIVING})
         if not asked:
@@ -91,10 +89,10 @@ class Past:
             return False
 
 
-def _out_of_reach(place: Place, states: Mapping[str, StreamState]) -> Gap | None:
+def _out_of_reach(place: Place, there: Mapping[str, Bounds]) -> Gap | None:
     near = dict(place.seen)
-    for service, state in states.items():
-        seen, oldest = place.seen[service], max(state.first_seq - 1, 0)
-        if seen > state.last_seq or 0 < seen < oldest:
-            near[service] = min(max(seen, oldest), state.last_seq)
+    for service, bounds in there.items():
+        seen, oldest = place.seen[service], max(bounds.first - 1, 0)
+        if seen > bounds.last or 0 < seen < oldest:
+            near[service] = min(max(seen, oldest), bounds.last)
     return Gap(str(Place.at(near)), "expired") if near != place.seen else None

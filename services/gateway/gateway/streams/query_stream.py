@@ -7,37 +7,36 @@ from typing import Any
 
 from contracts.refusals import Code
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
+from contracts.wire import event_name
 from runtime import clock
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
-from gateway.runs import OVER, look, place
+from gateway.runs import OVER, Runs, look, place
 from gateway.schemas.run import Answer
-from gateway.state import Gateway
-from gateway.streams import Told
 from gateway.streams.events import EventStream, connected, event, written
+from gateway.streams.fan_out import Streams, Told
 from gateway.streams.items import Beat, Delta, End, Fact, Gap
 from gateway.streams.listener import Listener
 
-ENDS = frozenset(fact.subject.removeprefix("evt.") for fact in (RunCompleted, RunFailed, RunCancelled))
+ENDS = frozenset(event_name(fact.subject) for fact in (RunCompleted, RunFailed, RunCancelled))
 TRIES, PAUSE = 10, 0.5
 
 
 class RunEvents(EventStream):
     """The facts and words of one run, then a `result`."""
 
-    def __init__(self, gateway: Gateway, caller: User, command: SubmitQuery, path: str) -> None:
+    def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
         super().__init__(listener, self._asked(), location=place(command))
-        self.gateway, self.caller, self.command, self.path = gateway, caller, command, path
+        self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 
     async def _asked(self) -> AsyncGenerator[bytes]:
-        streams = self.gateway.streams
-        with streams.listening(self.listener):
-            await streams.start(self.listener, None)  # before the run is: nothing of it is missed
-            run = await self.gateway.runs.start(self.command, self.caller)
+        with self.streams.listening(self.listener):
+            await self.streams.start(self.listener, None)  # before the run is: nothing of it is missed
+            run = await self.runs.start(self.command, self.caller)
             yield connected(self.listener, run_id=str(self.command.run_id))
-            async with aclosing(streams.told(self.listener)) as told:
+            async with aclosing(self.streams.told(self.listener)) as told:
                 async for item in told:
                     if self._is_of_run(item):
                         yield written(item, self.listener)

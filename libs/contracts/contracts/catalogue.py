@@ -1,0 +1,23 @@
+"""The services behind the bus and the events that each records: whoever lists services takes them from here."""
+
+from typing import Any, get_args
+
+from contracts.identity.events import UserFact
+from contracts.messages import Event
+from contracts.session import SessionFact
+from contracts.session.template import TemplateFact
+
+
+def events_of(*unions: Any) -> tuple[type[Event], ...]:
+    """Return the classes of unions of events."""
+    return tuple(event for union in unions for event in get_args(union.__value__) or (union.__value__,))
+
+
+EVENTS: dict[str, tuple[type[Event], ...]] = {
+    "identity": events_of(UserFact),
+    "session": events_of(SessionFact, TemplateFact),
+}
+"""The events of each service, by its name."""
+SERVICES = tuple(EVENTS)
+PUBLISHED = tuple(event for events in EVENTS.values() for event in events if event.published)
+"""The events that leave their service, as streams and other services see them."""

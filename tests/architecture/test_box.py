@@ -1,0 +1,32 @@
+"""Whatever a service can be told, the one-box launcher tells it or lets it through."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from contracts.catalogue import SERVICES
+from onebox import services
+from onebox.children import SERVICE_SETTINGS
+from pydantic import BaseModel
+
+TOLD = Path(services.__file__).read_text()
+INTERNAL = {"OPS_HOST"}
+"""What is right for a process on this machine as it is."""
+
+
+def untold(settings: type[BaseModel]) -> list[str]:
+    names = {name.upper() for name in settings.model_fields} - {*SERVICE_SETTINGS} - INTERNAL
+    return sorted(name for name in names if f'"{name}"' not in TOLD)
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "gateway", "simulator"])
+def test_every_setting_of_a_service_can_be_set_in_the_box(service: str) -> None:
+    assert untold(importlib.import_module(f"{service}.settings").Settings) == []
+
+
+def test_a_setting_that_the_box_forgets_is_noticed() -> None:
+    class Settings(BaseModel):
+        warm_agents: int
+        shelf_size: int
+
+    assert untold(Settings) == ["SHELF_SIZE"]

@@ -1,0 +1,17 @@
+"""The catalogue of services knows all that `contracts` holds."""
+
+import pytest
+from contracts.catalogue import EVENTS, SERVICES
+from contracts.messages import Event, ping_of
+
+from tests.contracts.catalog import messages
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
+    found = {kind for kind in messages() if issubclass(kind, Event) and kind.__module__.split(".")[1] == service}
+    assert set(EVENTS[service]) == found
+
+
+def test_each_service_has_a_ping_of_its_own() -> None:
+    assert [ping_of(service).subject for service in SERVICES] == ["qry.identity.ping", "qry.session.ping"]
