@@ -11,8 +11,9 @@ from contracts.refusals import Refusal
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
+from nats.aio.client import Client
 from nats.errors import Error
-from runtime.bus import FLUSH_TIMEOUT, Client, Unavailable
+from runtime.bus import FLUSH_TIMEOUT, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
