@@ -1,11 +1,14 @@
 # nats-py leaves its options untyped
 # pyright: reportUnknownMemberType=false
 
+from pathlib import Path
+
 import asyncpg
 import nats
 from onebox.nats import EmbeddedNats
 from onebox.testing.buses import ACCOUNTS, Buses
 from onebox.testing.databases import Databases
+from onebox.testing.folders import usable
 
 
 async def _make_table(url: str) -> None:
@@ -89,3 +92,11 @@ async def test_there_is_no_last_bus() -> None:
 
 def test_the_bus_of_a_test_with_a_server_is_on_that(nats_url: str, nats_server: EmbeddedNats) -> None:
     assert nats_url == nats_server.url
+
+
+def test_a_folder_that_runs_no_programs_holds_no_servers() -> None:
+    assert not usable(Path("/proc"))
+
+
+def test_a_folder_that_is_not_there_holds_no_servers(tmp_path: Path) -> None:
+    assert not usable(tmp_path / "none")

@@ -1,7 +1,5 @@
 """Fixtures on real servers: put `pytest_plugins = ["onebox.testing"]` into the root `conftest.py`."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
+from onebox.testing.folders import temporary_folder
 from onebox.testing.system import System, until
 from onebox.testing.unrooted import postgres_in
 
@@ -20,21 +19,22 @@ from onebox.testing.unrooted import postgres_in
 @pytest.fixture
 def open_folder() -> Generator[Path]:
     """Give an empty folder that every account can enter (PostgreSQL's, when the tests run as root)."""
-    yield from _open_folder()
+    with temporary_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
-    for path in _open_folder():
-        with postgres_in(path) as server:
-            yield server
+    with temporary_folder() as path, postgres_in(path) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: EmbeddedPostgres) -> Databases:
+def databases(postgres: EmbeddedPostgres) -> Generator[Databases]:
     """Give the maker of databases: empty ones, or copies of a template that is filled once."""
-    return Databases(postgres)
+    with Databases(postgres) as databases:
+        yield databases
 
 
 @pytest_asyncio.fixture
@@ -94,12 +94,3 @@ def spare_system(_spare: System) -> System:
         _spare.start()
     until(_spare.ready, 60)
     return _spare
-
-
-def _open_folder() -> Generator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
