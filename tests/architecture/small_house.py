@@ -1,5 +1,6 @@
 """A house with one service, that keeps every rule; the counter-examples change one thing each."""
 
+CONTRACTS = "libs/contracts/contracts/shop/__init__.py"
 COMMANDS = "libs/contracts/contracts/shop/commands.py"
 EVENTS = "libs/contracts/contracts/shop/events.py"
 QUERIES = "libs/contracts/contracts/shop/queries.py"
@@ -20,6 +21,7 @@ FILES = {
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     "libs/contracts/pyproject.toml": '[project]\nname = "agentapi-contracts"',
     "libs/contracts/contracts/__init__.py": "",
+    CONTRACTS: "",
     "pyproject.toml": """
 [tool.importlinter]
 root_packages = ["contracts", "gateway", "shop"]

@@ -57,9 +57,10 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     ],
     "session-rooms": [
         (f"{SESSION}/aggregate.py", "import session.settings"),
-        (f"{SESSION}/transcript.py", "import session.agent"),
+        (f"{SESSION}/agent/transcript.py", "import session.tools"),
         (f"{SESSION}/stray/__init__.py", "x = 1"),
     ],
+    "session-agent-rooms": [(f"{SESSION}/agent/transcript.py", "import session.agent.live")],
 }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from contracts.session.events import SessionCreated
+from contracts.session.session import SessionCreated
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded

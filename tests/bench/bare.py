@@ -7,9 +7,9 @@ from typing import Any, Self
 from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
+from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Limits, options, variables
-from session.model_proxy import Access, ModelProxy
-from session.sandbox import Sandbox
+from session.agent.sandbox import Sandbox
 
 from tests.bench.stage import Stage
 

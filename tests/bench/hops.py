@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.session.queries import GetSession
+from contracts.session.session import GetSession
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from statistics import median, quantiles
 from uuid import UUID
 
-from contracts.session.events import SessionCreated
+from contracts.session.session import SessionCreated
 from eventing import wire
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay

@@ -4,8 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from contracts.messages import Command
-from contracts.session.commands import CreateSession
-from contracts.session.queries import SessionView
+from contracts.session.session import CreateSession, SessionView
 from eventing import subscribers
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, UnitOfWork

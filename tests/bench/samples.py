@@ -1,7 +1,7 @@
 """What all benchmarks make: sessions of one size, for one user."""
 
 from contracts.messages import Actor
-from contracts.session.commands import CreateSession
+from contracts.session.session import CreateSession
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from session.aggregate import Session

@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 from contracts.messages import Event
 from contracts.samples import RUN, SESSION
-from contracts.session.events import MessageRecorded, RunCompleted, RunFailed
+from contracts.session.conversation import MessageRecorded
+from contracts.session.run import RunCompleted, RunFailed
 from eventing.recording import LARGEST_FACT, Change, FactMapper, FactTooLarge, FactUnreadable
 from eventing.testing.messages import LockSet
 

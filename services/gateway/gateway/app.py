@@ -13,14 +13,15 @@ from gateway.hosts import Hosts
 from gateway.openapi import Api
 from gateway.parameters import only_known
 from gateway.routes import (
-    approvals,
-    archives,
+    approval,
+    archive,
     console,
     conversation,
     documentation,
+    fork,
     identity,
     operations,
-    runs,
+    run,
     session,
     streams,
     template,
@@ -29,8 +30,8 @@ from gateway.routes import (
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, conversation.router, runs.router, template.router),
-    *(approvals.router, streams.router, workspace.router, archives.router),
+    *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
+    *(approval.router, streams.router, workspace.router, archive.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."

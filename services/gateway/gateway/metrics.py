@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 
 from contracts.refusals import Refusal
-from contracts.session.queries import CountSessions
+from contracts.session.session import CountSessions
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector

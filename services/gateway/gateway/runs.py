@@ -7,9 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCancelled, RunCompleted, RunFailed
-from contracts.session.queries import GetRun, GetRunSummary, RunView
+from contracts.session.run import GetRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription

@@ -3,7 +3,7 @@
 import asyncio
 
 from contracts.refusals import Refusal
-from contracts.session.queries import GetSession, SessionView
+from contracts.session.session import GetSession, SessionView
 from runtime.bus import Unavailable
 from starlette.requests import ClientDisconnect, Request
 

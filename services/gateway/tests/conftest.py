@@ -14,8 +14,8 @@ from contracts.identity.queries import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
-from contracts.session.events import RunCompleted
-from contracts.session.queries import FindSessions
+from contracts.session.run import RunCompleted
+from contracts.session.session import FindSessions
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.app import create_app
 from gateway.auth.revocations import BUCKET, COMPLETE

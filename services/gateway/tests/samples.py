@@ -4,9 +4,11 @@ from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TIME, TOOL_CALL, USER
-from contracts.session.approvals import ApprovalView
-from contracts.session.queries import MessageView, RunSummary, RunView, SessionView, ToolCallView
-from contracts.session.templates import CreateTemplate, TemplateView
+from contracts.session.approval import ApprovalView
+from contracts.session.conversation import MessageView, ToolCallView
+from contracts.session.run import RunSummary, RunView
+from contracts.session.session import SessionView
+from contracts.session.template import CreateTemplate, TemplateView
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 

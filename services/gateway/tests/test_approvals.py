@@ -7,7 +7,7 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import APPROVAL, SESSION
-from contracts.session.approvals import DecideApproval, GetApproval, ListApprovals
+from contracts.session.approval import DecideApproval, GetApproval, ListApprovals
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Door, Services

@@ -5,9 +5,9 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, SESSION, TIME
-from contracts.session.archives import ArchiveSession, ArchiveView, GetArchive, ReadArchive
-from contracts.session.commands import ResumeSession
-from contracts.session.queries import GetSession
+from contracts.session.archive import ArchiveSession, ArchiveView, GetArchive, ReadArchive
+from contracts.session.run import ResumeSession
+from contracts.session.session import GetSession
 from contracts.session.values import Compression
 from contracts.session.workspace import FilePart
 

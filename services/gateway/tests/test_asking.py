@@ -5,9 +5,16 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
-from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
-from contracts.session.queries import GetRun, GetRunSummary
+from contracts.session.run import (
+    GetRun,
+    GetRunSummary,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunRequested,
+    RunStarted,
+    SubmitQuery,
+)
 from gateway.settings import Settings
 from httpx_sse import aconnect_sse
 

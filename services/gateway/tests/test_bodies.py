@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from contracts.session.commands import CreateSession
+from contracts.session.session import CreateSession
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Services

@@ -8,12 +8,9 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import APPROVAL, RUN, SESSION
-from contracts.session.approvals import DecideApproval
-from contracts.session.commands import InterruptSession, SubmitQuery
-from contracts.session.events import (
-    RunStarted,
-)
-from contracts.session.queries import GetSession
+from contracts.session.approval import DecideApproval
+from contracts.session.run import InterruptSession, RunStarted, SubmitQuery
+from contracts.session.session import GetSession
 from gateway.streams import past
 
 from services.gateway.tests import samples

@@ -11,14 +11,14 @@ from contracts.identity.commands import LogIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
-from contracts.session.commands import CreateSession
-from contracts.session.queries import GetSession
+from contracts.session.session import CreateSession, GetSession
 from contracts.session.workspace import FilePart, ReadFile
 from fastapi import Body, FastAPI
-from gateway.schemas.approvals import Decision
-from gateway.schemas.archives import NewArchive
-from gateway.schemas.conversation import NewQuery
-from gateway.schemas.session import NewFork, NewSession, SessionChange
+from gateway.schemas.approval import Decision
+from gateway.schemas.archive import NewArchive
+from gateway.schemas.fork import NewFork
+from gateway.schemas.run import NewQuery
+from gateway.schemas.session import NewSession, SessionChange
 from gateway.schemas.template import NewTemplate, TemplateChange
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from contracts.messages import Page
 from contracts.samples import SESSION, USER
-from contracts.session.queries import GetSession, ListSessions
+from contracts.session.session import GetSession, ListSessions
 from prometheus_client import REGISTRY
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.session.events import RunRequested, RunStarted, SessionCreated, SessionDeleted
-from contracts.session.queries import FindSessions, GetSession
+from contracts.session.run import RunRequested, RunStarted
+from contracts.session.session import FindSessions, GetSession, SessionCreated, SessionDeleted
 from gateway.settings import Settings
 from runtime.testing import eventually
 

@@ -5,8 +5,8 @@ import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
-from contracts.session.forks import ForkSession
-from contracts.session.queries import GetSession
+from contracts.session.fork import ForkSession
+from contracts.session.session import GetSession
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from contracts.samples import SESSION
-from contracts.session.queries import GetSession
+from contracts.session.session import GetSession
 from gateway.settings import Settings
 
 from services.gateway.tests import samples

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from contracts.samples import SESSION
-from contracts.session.queries import GetSession
+from contracts.session.session import GetSession
 from contracts.session.workspace import FilePart, ReadFile
 from runtime.testing import eventually
 

@@ -7,7 +7,8 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.queries import ListMessages, ListSessions
+from contracts.session.conversation import ListMessages
+from contracts.session.session import ListSessions
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Services

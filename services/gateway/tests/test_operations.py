@@ -5,7 +5,7 @@ import time
 
 import httpx
 from contracts.identity.queries import CheckIdentity
-from contracts.session.queries import CheckSession, CountSessions
+from contracts.session.session import CheckSession, CountSessions
 from gateway.routes.operations import VERSION
 
 from services.gateway.tests.conftest import Door, Services

@@ -7,7 +7,7 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
-from contracts.session.commands import ChangeSession, CreateSession
+from contracts.session.session import ChangeSession, CreateSession
 from contracts.session.values import SdkOptions
 
 from services.gateway.tests import samples

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 from contracts.samples import SESSION
-from contracts.session.events import RunCompleted, RunStarted
-from contracts.session.queries import GetSession
+from contracts.session.run import RunCompleted, RunStarted
+from contracts.session.session import GetSession
 from gateway.settings import Settings
 from gateway.streams import past
 from gateway.streams.items import Gap

@@ -10,8 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
-from contracts.session.commands import SubmitQuery
-from contracts.session.queries import GetRun
+from contracts.session.run import GetRun, SubmitQuery
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Services

@@ -11,9 +11,7 @@ import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TOOL_CALL
-from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCancelled
-from contracts.session.queries import GetRun, GetRunSummary
+from contracts.session.run import GetRun, GetRunSummary, RunCancelled, SubmitQuery
 from gateway import runs
 
 from services.gateway.tests import samples

@@ -7,8 +7,7 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
-from contracts.session.commands import CancelRun, InterruptSession, PauseSession, ResumeSession
-from contracts.session.queries import ListRuns
+from contracts.session.run import CancelRun, InterruptSession, ListRuns, PauseSession, ResumeSession
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Door, Services

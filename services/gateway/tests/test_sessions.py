@@ -7,8 +7,9 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TIME, USER
-from contracts.session.commands import CreateSession, DeleteSession
-from contracts.session.queries import GetMessage, GetRun, GetSession, ListMessages, ListSessions, ListToolCalls
+from contracts.session.conversation import GetMessage, ListMessages, ListToolCalls
+from contracts.session.run import GetRun
+from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import OTHER, Services

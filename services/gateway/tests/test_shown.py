@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from contracts.preview import LARGEST_SHOWN, PREVIEW
-from contracts.session.events import MessageRecorded, RunCompleted, RunRequested, ToolCallEnded, ToolCallStarted
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.run import RunCompleted, RunRequested
 from gateway.streams.shown import shown
 
 LONG = "\N{EURO SIGN}" * (LARGEST_SHOWN // 3 + 1)

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 from contracts.samples import SESSION
-from contracts.session.events import MessageRecorded
-from contracts.session.queries import GetSession
+from contracts.session.conversation import MessageRecorded
+from contracts.session.session import GetSession
 from gateway.settings import Settings
 from gateway.streams import events, listener
 from gateway.streams.items import Fact, Gap

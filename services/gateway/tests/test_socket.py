@@ -8,23 +8,21 @@ import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import FAMILY, MESSAGE, RUN, SESSION
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested
-from contracts.session.events import (
-    MessageRecorded,
+from contracts.session.approval import ApprovalDecided, ApprovalRequested
+from contracts.session.conversation import MessageRecorded, MessageView, ToolCallEnded
+from contracts.session.run import (
+    GetRun,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionCreated,
-    SessionDeleted,
     SessionPaused,
     SessionResumed,
-    ToolCallEnded,
 )
-from contracts.session.queries import GetRun, GetSession, MessageView
-from gateway.schemas.conversation import Answer
+from contracts.session.session import GetSession, SessionCreated, SessionDeleted
+from gateway.schemas.run import Answer
 from gateway.streams import Limits
 from runtime.testing import eventually
 from websockets.typing import Subprotocol

@@ -12,8 +12,8 @@ from contracts.identity.events import UserLoggedIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import FAMILY, RUN, SESSION, USER
-from contracts.session.events import RunCompleted, RunRequested, RunStarted, SessionCreated
-from contracts.session.queries import GetSession
+from contracts.session.run import RunCompleted, RunRequested, RunStarted
+from contracts.session.session import GetSession, SessionCreated
 from gateway.settings import Settings
 from gateway.streams.types import wanted
 from runtime import ordered

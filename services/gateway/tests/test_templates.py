@@ -7,13 +7,7 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import TEMPLATE
-from contracts.session.templates import (
-    ChangeTemplate,
-    CreateTemplate,
-    DeleteTemplate,
-    GetTemplate,
-    ListTemplates,
-)
+from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Services

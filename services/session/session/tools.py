@@ -14,13 +14,13 @@ from prometheus_client import Gauge
 from runtime.logging import get_logger
 
 from session.agent import Agents, Limits
-from session.decisions import Decisions
-from session.deltas import Deltas
-from session.environments import Environments
-from session.model_proxy import ModelProxy
-from session.sandbox import Sandbox
+from session.agent.decisions import Decisions
+from session.agent.deltas import Deltas
+from session.agent.environments import Environments
+from session.agent.model_proxy import ModelProxy
+from session.agent.sandbox import Sandbox
+from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.settings import Settings
-from session.transcript import COPIES_AT_ONCE, Transcripts
 from session.workspace import SUFFIX, Lasting, Rooms, Uploads, Workspace
 
 log = get_logger()

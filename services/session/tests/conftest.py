@@ -14,16 +14,18 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from contracts.session.commands import CreateSession, EndRun, RecordMessage, RecordToolResult, StartRun, SubmitQuery
+from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.run import EndRun, StartRun, SubmitQuery
+from contracts.session.session import CreateSession
 from contracts.session.values import SdkOptions, TextBlock
 from eventing.database import Database
 from eventing.migrating import migrate
 from onebox.testing.databases import Databases
 from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
+from session.agent.model_proxy import BODY_LIMIT, ModelProxy
+from session.agent.sandbox import Sandbox
+from session.agent.transcript import Transcripts
 from session.app import service
-from session.model_proxy import BODY_LIMIT, ModelProxy
-from session.sandbox import Sandbox
-from session.transcript import Transcripts
 from session.workspace import Lasting
 from simulator.app import create_app
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
 from contracts.samples import SESSION, USER
-from contracts.session.commands import CreateSession, SubmitQuery
-from contracts.session.queries import ListSessions, RunView
+from contracts.session.run import RunView, SubmitQuery
+from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
 from eventing.dispatch import Dispatcher

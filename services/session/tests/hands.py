@@ -8,15 +8,10 @@ from uuid import UUID
 
 from contracts.messages import Event
 from contracts.samples import FORK, SESSION, USER
-from contracts.session.archives import (
-    ArchiveRequested,
-    ArchiveSession,
-    UnarchiveRequested,
-)
-from contracts.session.commands import DeleteSession, ResumeSession
-from contracts.session.events import SessionDeleted
-from contracts.session.forks import ForkSession, SessionForked
-from contracts.session.queries import GetSession, SessionView
+from contracts.session.archive import ArchiveRequested, ArchiveSession, UnarchiveRequested
+from contracts.session.fork import ForkSession, SessionForked
+from contracts.session.run import ResumeSession
+from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from runtime.clock import now

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from eventing.database import Database
 from session.agent import Agents
-from session.model_proxy import ModelProxy
-from session.sandbox import Sandbox
-from session.transcript import Transcripts
+from session.agent.model_proxy import ModelProxy
+from session.agent.sandbox import Sandbox
+from session.agent.transcript import Transcripts
 
 from services.session.tests.conftest import Replica
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, web
-from session.model_proxy import Access, ModelProxy
+from session.agent.model_proxy import Access, ModelProxy
 
 TOKEN, KEY = "token-of-the-run", "key-of-the-provider"
 BODY = b'{"model": "m"}'

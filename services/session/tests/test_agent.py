@@ -10,8 +10,8 @@ from contracts.session.values import Ruling, ToolUseBlock
 from runtime import nesting
 from session.agent import Delta, Limits, Said, ToolReturned
 from session.agent.hiding import hider
+from session.agent.sandbox import Sandbox
 from session.agent.telling import CUT
-from session.sandbox import Sandbox
 from structlog.testing import capture_logs
 
 from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted

@@ -15,7 +15,7 @@ from contracts.refusals import Code
 from eventing.testing import eventually
 from session.agent import Finished, Limits, Told
 from session.agent.live import Agent
-from session.transcript import Transcripts
+from session.agent.transcript import Transcripts
 
 from services.session.tests.conftest import SESSIONS, NewReplica, Replica, agents_of, bash, running, scripted, until
 

@@ -7,20 +7,16 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
-from contracts.session.commands import RecordMessage, RecordToolResult
-from contracts.session.events import (
+from contracts.session import SessionFact
+from contracts.session.conversation import (
     MessageRecorded,
-    RunCancelled,
-    RunCompleted,
-    RunFailed,
-    RunRequested,
-    RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
+    RecordMessage,
+    RecordToolResult,
     ToolCallEnded,
     ToolCallStarted,
 )
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
+from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Block, SdkOptions, TextBlock, ToolUseBlock, Usage
 from hypothesis import given
 from hypothesis import strategies as st

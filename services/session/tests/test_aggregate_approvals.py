@@ -8,29 +8,20 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
-from contracts.session.approvals import (
+from contracts.session import SessionFact
+from contracts.session.approval import (
     ApprovalDecided,
     ApprovalRequested,
     DecideApproval,
     DecisionDelivered,
     RequestApproval,
 )
-from contracts.session.events import (
-    MessageRecorded,
-    RunCancelled,
-    RunFailed,
-    RunQueued,
-    RunRequested,
-    RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
-    ToolCallEnded,
-    ToolCallStarted,
-)
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.run import RunCancelled, RunFailed, RunQueued, RunRequested, RunStarted
+from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Ruling, Usage
 from session.aggregate import Session
-from session.aggregate.run import ATTEMPTS
+from session.aggregate.active_run import ATTEMPTS
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 BEGUN = (CREATED, REQUESTED, STARTED)

@@ -6,8 +6,9 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import ARCHIVE, FORK, RUN, SESSION, USER
-from contracts.session.approvals import ApprovalRequested
-from contracts.session.archives import (
+from contracts.session import SessionFact
+from contracts.session.approval import ApprovalRequested
+from contracts.session.archive import (
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
@@ -15,18 +16,10 @@ from contracts.session.archives import (
     UnarchiveFailed,
     UnarchiveRequested,
 )
-from contracts.session.events import (
-    MessageRecorded,
-    RunCompleted,
-    RunQueued,
-    RunRequested,
-    RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
-    SessionPaused,
-)
-from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.conversation import MessageRecorded
+from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted, SessionPaused
+from contracts.session.session import SessionCreated, SessionDeleted
 from session.aggregate import Session
 
 RUN_ID = UUID(RUN)

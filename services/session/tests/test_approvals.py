@@ -10,13 +10,14 @@ import pytest
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
-from contracts.session.approvals import ApprovalView, DeliverDecisions, ListApprovals
-from contracts.session.queries import RunView
+from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
+from contracts.session.run import RunView
 from contracts.session.values import Ruling, ToolUseBlock, Usage
 from runtime.clock import now
-from session import approvals
-from session.approvals import Asking, TimeLimit
-from session.decisions import Decisions
+from session.agent.decisions import Decisions
+from session.reactions import approval as approvals
+from session.reactions.approval import Asking
+from session.reactions.time_limit import TimeLimit
 
 ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Bash", input={})

@@ -9,19 +9,26 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, USER
-from contracts.session.commands import ChangeSession, CreateSession, EndRun, StartRun, SubmitQuery
-from contracts.session.events import EnvironmentSet, RunRequested, SessionChanged, SessionCreated
-from contracts.session.forks import ForkSession
-from contracts.session.queries import GetRun, GetSession, ListSessions
+from contracts.session.fork import ForkSession
+from contracts.session.run import EndRun, GetRun, RunRequested, StartRun, SubmitQuery
+from contracts.session.session import (
+    ChangeSession,
+    CreateSession,
+    EnvironmentSet,
+    GetSession,
+    ListSessions,
+    SessionChanged,
+    SessionCreated,
+)
 from contracts.session.values import SdkOptions, Usage
 from eventing.dispatch import Dispatcher
 from eventing.postgres import PostgresStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
+from session.agent.environments import Environments
 from session.aggregate import Session
 from session.app import service
-from session.environments import Environments
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, Offer
 

@@ -6,8 +6,16 @@ import pytest
 from contracts.messages import Order
 from contracts.refusals import Code, Refusal
 from contracts.samples import RUN, SESSION
-from contracts.session.commands import CreateSession, RecordMessage, RecordToolResult, StartRun, SubmitQuery
-from contracts.session.queries import GetMessage, GetRun, GetToolCall, ListMessages, ListToolCalls
+from contracts.session.conversation import (
+    GetMessage,
+    GetToolCall,
+    ListMessages,
+    ListToolCalls,
+    RecordMessage,
+    RecordToolResult,
+)
+from contracts.session.run import GetRun, StartRun, SubmitQuery
+from contracts.session.session import CreateSession
 from contracts.session.values import Block, TextBlock, ToolUseBlock
 from runtime.clock import new_id
 

@@ -12,7 +12,7 @@ from contracts.samples import RUN, SESSION, USER
 from contracts.session.deltas import DELTAS, TextDelta
 from nats.aio.client import Client
 from runtime.bus import connected
-from session.deltas import Deltas
+from session.agent.deltas import Deltas
 
 PLACE = UUID(USER), UUID(SESSION), UUID(RUN)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import session.sandbox
+import session.agent.sandbox
 from contracts.session.values import SdkOptions
-from session.sandbox import Sandbox
+from session.agent.sandbox import Sandbox
 
 from services.session.tests.conftest import NewReplica, Replica
 
@@ -59,7 +59,7 @@ def standin(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     program = tmp_path / "claude"
     program.write_text(STANDIN)
     program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    monkeypatch.setattr(session.sandbox, "AGENT", program)
+    monkeypatch.setattr(session.agent.sandbox, "AGENT", program)
 
 
 async def told(replica: Replica, **options: Any) -> list[str]:

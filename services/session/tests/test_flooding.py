@@ -15,7 +15,7 @@ from session.agent import Ask, Limits, Said, ToolReturned
 from session.agent import pending as module
 from session.agent.options import nobody
 from session.agent.pending import Pending
-from session.sandbox.walls import PYTHON
+from session.agent.sandbox.walls import PYTHON
 
 from services.session.tests.conftest import NewReplica, Replica, Telling, agents_of, bash, scripted, until
 
@@ -57,7 +57,7 @@ async def test_an_agent_that_writes_many_short_lines_is_ended(new_replica: NewRe
 
 
 async def test_an_agent_that_fills_its_conversation_is_ended(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session.transcript.CONVERSATION_BYTES", 2**17)
+    monkeypatch.setattr("session.agent.transcript.CONVERSATION_BYTES", 2**17)
     telling = await flood(replica, mirrored(replica, content="x" * 10_000))
     assert telling.end.error_code is Code.CONVERSATION_FULL
     assert await replica.database.fetchval(SIZE) <= 2**17

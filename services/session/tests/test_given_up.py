@@ -4,10 +4,7 @@ import pytest
 from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import FORK
-from contracts.session.archives import (
-    CompleteArchive,
-    GetArchive,
-)
+from contracts.session.archive import CompleteArchive, GetArchive
 from session.reactions.archive import LOST
 
 from services.session.tests.hands import (

@@ -5,22 +5,20 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approvals import DecideApproval, DeliverDecisions, RequestApproval
-from contracts.session.archives import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
-from contracts.session.commands import (
+from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
+from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
+from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.fork import CompleteFork, FailFork, ForkSession
+from contracts.session.run import (
     CancelRun,
-    CreateSession,
-    DeleteSession,
     EndRun,
     InterruptSession,
     PauseSession,
-    RecordMessage,
-    RecordToolResult,
     ResumeSession,
     StartRun,
     SubmitQuery,
 )
-from contracts.session.forks import CompleteFork, FailFork, ForkSession
+from contracts.session.session import CreateSession, DeleteSession
 from contracts.session.values import SdkOptions
 from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork

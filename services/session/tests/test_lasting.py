@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
-from contracts.session.commands import DeleteSession
+from contracts.session.session import DeleteSession
 from contracts.session.workspace import DeleteFile
 from session.workspace import Lasting, Uploads, Workspace
 from session.workspace.lasting import AT_ONCE

@@ -4,18 +4,16 @@ from pathlib import Path
 from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, USER
-from contracts.session.commands import (
-    CancelRun,
+from contracts.session.conversation import RecordMessage
+from contracts.session.run import CancelRun, EndRun, GetRun, PauseSession, ResumeSession, StartRun, SubmitQuery
+from contracts.session.session import (
+    CheckSession,
+    CountSessions,
     CreateSession,
     DeleteSession,
-    EndRun,
-    PauseSession,
-    RecordMessage,
-    ResumeSession,
-    StartRun,
-    SubmitQuery,
+    FindSessions,
+    GetSession,
 )
-from contracts.session.queries import CheckSession, CountSessions, FindSessions, GetRun, GetSession
 from contracts.session.values import SdkOptions, ToolUseBlock
 from eventing.database import Database
 from eventing.migrating import migrate

@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from session.agent import AgentSpec, Limits
-from session.model_proxy import usage
-from session.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
-from session.sandbox.walls import PYTHON
+from session.agent.model_proxy import usage
+from session.agent.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
+from session.agent.sandbox.walls import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn

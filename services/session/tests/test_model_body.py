@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from session.model_proxy.body import STEPS, NotReadable, models
+from session.agent.model_proxy.body import STEPS, NotReadable, models
 
 HOSTILE = [
     b"",

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from aiohttp import ClientError, ClientPayloadError
 from eventing.testing import eventually
-from session.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
-from session.model_proxy.door import CONNECTIONS
+from session.agent.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
+from session.agent.model_proxy.door import CONNECTIONS
 
 from services.session.tests.conftest import until
 from services.session.tests.provider import BODY, Agent, Provider, error, served

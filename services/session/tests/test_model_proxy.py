@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 from aiohttp import ClientError, ClientPayloadError
-from session.model_proxy import BODY_LIMIT, Access, ModelProxy
+from session.agent.model_proxy import BODY_LIMIT, Access, ModelProxy
 from structlog.testing import capture_logs
 
 from services.session.tests.provider import BODY, KEY, STREAM, TOKEN, Agent, Provider, error, events, served

@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
-from contracts.session.tools import KNOWN_TOOLS
+from contracts.session.values import KNOWN_TOOLS
 from session.agent import Delta, Finished, Said
 from session.agent.options import TOOLS
+from session.agent.sandbox import Sandbox
 from session.agent.telling import LARGEST_OUTPUT, Teller
-from session.sandbox import Sandbox
 from simulator.app import create_app
 
 from services.session.tests.conftest import NewReplica, Replica, bash, calling, scripted

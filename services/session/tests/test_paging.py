@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
-from contracts.session.approvals import ListApprovals
-from contracts.session.queries import ListMessages, ListRuns, ListSessions, ListToolCalls
-from contracts.session.templates import ListTemplates
+from contracts.session.approval import ListApprovals
+from contracts.session.conversation import ListMessages, ListToolCalls
+from contracts.session.run import ListRuns
+from contracts.session.session import ListSessions
+from contracts.session.template import ListTemplates
 from runtime.clock import new_id
 
 from services.session.tests.desk import STRANGER, Desk

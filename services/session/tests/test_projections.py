@@ -6,20 +6,20 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
-from contracts.session.approvals import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
-from contracts.session.commands import (
+from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
+from contracts.session.conversation import ListMessages, ListToolCalls, RecordMessage
+from contracts.session.run import (
     CancelRun,
-    CreateSession,
-    DeleteSession,
     EndRun,
+    GetRun,
     InterruptSession,
     PauseSession,
-    RecordMessage,
     ResumeSession,
+    RunView,
     StartRun,
     SubmitQuery,
 )
-from contracts.session.queries import GetRun, GetSession, ListMessages, ListSessions, ListToolCalls, RunView
+from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.session.tests.desk import OWNER, Desk
 

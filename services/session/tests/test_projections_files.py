@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import FORK, SESSION
-from contracts.session.archives import (
+from contracts.session.archive import (
     ArchiveSession,
     CompleteArchive,
     CompleteUnarchive,
@@ -13,12 +13,10 @@ from contracts.session.archives import (
     FailUnarchive,
     GetArchive,
 )
-from contracts.session.commands import (
-    PauseSession,
-    ResumeSession,
-)
-from contracts.session.forks import CompleteFork, FailFork, ForkSession
-from contracts.session.queries import GetSession, ListMessages
+from contracts.session.conversation import ListMessages
+from contracts.session.fork import CompleteFork, FailFork, ForkSession
+from contracts.session.run import PauseSession, ResumeSession
+from contracts.session.session import GetSession
 
 from services.session.tests.desk import Desk
 

@@ -6,28 +6,12 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, SESSION
-from contracts.session.approvals import GetApproval, ListApprovals, RequestApproval
-from contracts.session.archives import ArchiveSession, GetArchive, ReadArchive
-from contracts.session.commands import (
-    CreateSession,
-    PauseSession,
-    StartRun,
-    SubmitQuery,
-)
-from contracts.session.forks import ForkSession
-from contracts.session.queries import (
-    CountSessions,
-    GetMessage,
-    GetRun,
-    GetRunSummary,
-    GetSession,
-    GetToolCall,
-    ListMessages,
-    ListRuns,
-    ListSessions,
-    ListToolCalls,
-    RunSummary,
-)
+from contracts.session.approval import GetApproval, ListApprovals, RequestApproval
+from contracts.session.archive import ArchiveSession, GetArchive, ReadArchive
+from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
+from contracts.session.fork import ForkSession
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, PauseSession, RunSummary, StartRun, SubmitQuery
+from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope

@@ -13,10 +13,9 @@ from uuid import UUID
 import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
-from contracts.session.commands import CancelRun, ChangeSession, DeleteSession, EndRun, StartRun
-from contracts.session.events import RunRequested
-from contracts.session.queries import GetRun, RunSummary, RunView
+from contracts.session.approval import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
+from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunSummary, RunView, StartRun
+from contracts.session.session import ChangeSession, DeleteSession
 from contracts.session.values import Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing import patience
 from eventing.dispatch import Dispatcher
@@ -26,7 +25,7 @@ from eventing.testing import eventually
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
 from session.agent import AgentSpec, Ask, Finished, Said, Told
-from session.decisions import Decisions
+from session.agent.decisions import Decisions
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
@@ -161,7 +160,7 @@ async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_wha
 async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.approvals.MOST_OPEN", 2)
+    monkeypatch.setattr("session.reactions.approval.MOST_OPEN", 2)
     rulings: list[Ruling] = []
 
     async def turn(ask: Ask) -> AsyncGenerator[Told]:

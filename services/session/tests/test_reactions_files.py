@@ -3,14 +3,9 @@
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import FORK, SESSION
-from contracts.session.archives import (
-    CompleteArchive,
-    CompleteUnarchive,
-    FailArchive,
-    GetArchive,
-)
-from contracts.session.commands import DeleteSession
-from contracts.session.forks import CompleteFork, FailFork
+from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailArchive, GetArchive
+from contracts.session.fork import CompleteFork, FailFork
+from contracts.session.session import DeleteSession
 
 from services.session.tests.hands import (
     ARCHIVE,

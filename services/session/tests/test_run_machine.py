@@ -8,24 +8,16 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session.approvals import (
+from contracts.session import SessionFact
+from contracts.session.approval import (
     ApprovalDecided,
     ApprovalRequested,
     DecideApproval,
     DecisionDelivered,
     RequestApproval,
 )
-from contracts.session.commands import RecordMessage, RecordToolResult
-from contracts.session.events import (
-    MessageRecorded,
-    RunCancelled,
-    RunCompleted,
-    RunFailed,
-    RunQueued,
-    RunRequested,
-    RunStarted,
-    SessionFact,
-)
+from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.values import OnBusy, Remember, Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.testing.specification import replayed
 from hypothesis import settings

@@ -7,25 +7,22 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, USER
-from contracts.session.archives import ArchiveRequested
-from contracts.session.events import (
-    MessageRecorded,
+from contracts.session import SessionFact
+from contracts.session.archive import ArchiveRequested
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.fork import SessionForked
+from contracts.session.run import (
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
     SessionPaused,
     SessionResumed,
-    ToolCallEnded,
-    ToolCallStarted,
     UsageRecorded,
 )
-from contracts.session.forks import SessionForked
+from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
 from runtime.clock import new_id

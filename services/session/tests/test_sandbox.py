@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from contracts.refusals import Code
 from runtime.clock import new_id
-from session.sandbox import Sandbox
-from session.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
+from session.agent.sandbox import Sandbox
+from session.agent.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
 from session.workspace import Uploads, Workspace
 
 from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted, until

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from session.sandbox.seccomp import DENIED, FAMILIES, MACHINES, MODES, OPENAT2, SOCKETS, program
+from session.agent.sandbox.seccomp import DENIED, FAMILIES, MACHINES, MODES, OPENAT2, SOCKETS, program
 
 ALLOWED, KILLED = "allowed", "killed"
 HEADERS = {

@@ -13,16 +13,9 @@ import pytest
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
-from contracts.session.commands import (
-    CancelRun,
-    CreateSession,
-    DeleteSession,
-    PauseSession,
-    ResumeSession,
-    StartRun,
-    SubmitQuery,
-)
-from contracts.session.queries import CountSessions, GetRun, GetSession, ListMessages, ListToolCalls, RunView
+from contracts.session.conversation import ListMessages, ListToolCalls
+from contracts.session.run import CancelRun, GetRun, PauseSession, ResumeSession, RunView, StartRun, SubmitQuery
+from contracts.session.session import CountSessions, CreateSession, DeleteSession, GetSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing import reactions
 from eventing.testing import eventually

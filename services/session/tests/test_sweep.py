@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.archives import CompleteArchive, CompleteUnarchive, FailUnarchive
-from contracts.session.commands import CancelRun, DeleteSession, EndRun, StartRun
-from contracts.session.forks import CompleteFork, FailFork
-from contracts.session.queries import RunView
+from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailUnarchive
+from contracts.session.fork import CompleteFork, FailFork
+from contracts.session.run import CancelRun, EndRun, RunView, StartRun
+from contracts.session.session import DeleteSession
 from eventing import leases
 from eventing.database import Database
 from eventing.leases import Leases

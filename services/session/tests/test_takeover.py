@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.commands import CancelRun
+from contracts.session.run import CancelRun
 from eventing.testing import eventually
 from runtime.bus import connected
 from session.settings import Settings

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 from contracts.samples import TEMPLATE
-from contracts.session.templates import TemplateChanged, TemplateCreated
+from contracts.session.template import TemplateChanged, TemplateCreated
 from contracts.session.values import SdkOptions
 from session.aggregate import SessionTemplate
 

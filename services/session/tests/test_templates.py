@@ -7,15 +7,8 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TEMPLATE
-from contracts.session.commands import CreateSession, DeleteSession
-from contracts.session.queries import GetSession, SessionView
-from contracts.session.templates import (
-    ChangeTemplate,
-    CreateTemplate,
-    DeleteTemplate,
-    GetTemplate,
-    ListTemplates,
-)
+from contracts.session.session import CreateSession, DeleteSession, GetSession, SessionView
+from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
 

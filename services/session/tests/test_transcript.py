@@ -14,7 +14,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.values import ToolUseBlock
 from eventing import patience
 from runtime.clock import new_id
-from session.transcript import Transcript, Transcripts
+from session.agent.transcript import Transcript, Transcripts
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 STORES = count()
@@ -128,7 +128,7 @@ async def test_a_deleted_session_leaves_nothing(transcripts: Transcripts) -> Non
 async def test_a_conversation_has_a_limit_and_what_goes_beyond_is_not_kept(
     transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.transcript.CONVERSATION_BYTES", 100)
+    monkeypatch.setattr("session.agent.transcript.CONVERSATION_BYTES", 100)
     transcript = transcripts.open(ONE)
     await transcript.append("", [entry("a")])
     with pytest.raises(Refusal, match=Code.CONVERSATION_FULL):
@@ -152,7 +152,7 @@ async def test_what_is_no_entry_is_refused(transcripts: Transcripts, odd: Any) -
 async def test_a_large_conversation_is_read_in_portions(
     transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.transcript.PORTION_BYTES", 100)
+    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 100)
     transcript, names = transcripts.open(ONE), [f"{n:04}" for n in range(100)]
     await transcript.append("", [entry(name) for name in names])
     portions = [[json.loads(row["entry"])["uuid"] for row in rows] async for rows in transcript.portions()]

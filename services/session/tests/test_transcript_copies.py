@@ -5,11 +5,12 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from contracts.session.commands import CreateSession, EndRun, StartRun, SubmitQuery
-from contracts.session.forks import ForkSession
+from contracts.session.fork import ForkSession
+from contracts.session.run import EndRun, StartRun, SubmitQuery
+from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing import eventually
-from session.transcript import BOUNDARY, COPY, FORKED, Transcripts
+from session.agent.transcript import BOUNDARY, COPY, FORKED, Transcripts
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import load
@@ -62,7 +63,7 @@ async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> N
 
 async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts, database = await a_conversation(desk), desk.dispatcher.database
-    monkeypatch.setattr("session.transcript.PORTION_BYTES", 1)
+    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
     await database.execute(FORKED, FORK)
     for _ in range(2):  # a note about the queue, and the first message
         await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 2), 1)
@@ -72,7 +73,7 @@ async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monke
 
 async def test_two_workers_that_copy_at_once_copy_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts = await a_conversation(desk)
-    monkeypatch.setattr("session.transcript.PORTION_BYTES", 1)
+    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
     await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
     names = [entry.get("uuid") for entry in await load(transcripts.open(FORK)) or []]
     assert names == [str(HELLO), "s", str(AGAIN), "a"]

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.session.approvals import RequestApproval
-from contracts.session.commands import CancelRun, DeleteSession, EndRun, RecordMessage, StartRun
-from contracts.session.queries import RunSummary
+from contracts.session.approval import RequestApproval
+from contracts.session.conversation import RecordMessage
+from contracts.session.run import CancelRun, EndRun, RunSummary, StartRun
+from contracts.session.session import DeleteSession
 from contracts.session.values import ToolUseBlock
 from eventing.testing import eventually
 from runtime.clock import new_id, now
-from session.transcript import APPEND, Replaced, Transcript, Transcripts
+from session.agent.transcript import APPEND, Replaced, Transcript, Transcripts
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import entry, load

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.queries import GetMessage, GetToolCall, ListMessages, ListToolCalls
+from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from contracts.identity.queries import CheckIdentity
 from contracts.messages import Query
-from contracts.session.queries import CheckSession
+from contracts.session.session import CheckSession
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST

@@ -4,27 +4,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.commands import DeleteSession
-from contracts.session.queries import GetSession, ListSessions
+from contracts.session.session import DeleteSession, GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.preferences import EVENTS, preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented, headed
-from gateway.schemas.conversation import Answer, Metrics, NewQuery, Run
-from gateway.schemas.session import (
-    NewFork,
-    NewSession,
-    Session,
-    SessionChange,
-    SessionListed,
-    SessionPage,
-    SessionWindow,
-)
+from gateway.schemas.run import Answer, Metrics, NewQuery, Run
+from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
 from gateway.state import gateway_of
 from gateway.streams.asking import RunEvents
-from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
@@ -35,7 +25,6 @@ PREFER: dict[str, Any] = {
     "description": "`respond-async`: do not wait for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
-NOTHING_SAID = NewFork()
 OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 QUERY_RESPONSES = headed(
@@ -178,37 +167,3 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         code = run.error_code or Code.RUN_CANCELLED
         raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
     return Answer.to(run).response()
-
-
-@router.post(
-    "/{session_id}/fork",
-    operation_id="forkSession",
-    summary="Fork a session",
-    status_code=201,
-    response_model=Session,
-    responses=headed(
-        documented(
-            *TOKEN,
-            *BODY,
-            EdgeCode.FORBIDDEN,
-            Code.SESSION_NOT_FOUND,
-            Code.MESSAGE_NOT_FOUND,
-            Code.SESSION_BUSY,
-            Code.SESSION_NOT_READY,
-            Code.SESSION_ARCHIVED,
-            Code.WORKSPACE_FULL,
-            Code.STORAGE_FAILED,
-        ),
-        {201: ("Location",)},
-    ),
-)
-async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NOTHING_SAID) -> Response:
-    """A new session with a copy of the conversation and the files; the two go on independently.
-
-    `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep
-    their ids and numbers; tool calls, runs and costs stay with the parent. While `ready` is false, the files are still
-    being copied, and queries are refused with 409 `SESSION_NOT_READY`; most often that is over before this answer. When
-    they cannot be copied, the fork is `failed`, and tells why in `error_code` and `error_detail`.
-    """
-    view = await settled(await caller.ask(body.command(session_id)), caller, request)
-    return Session.of(view).response(201, {"Location": f"/api/v1/sessions/{view.id}"})

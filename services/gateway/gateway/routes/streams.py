@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.queries import GetSession
+from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
 from gateway.auth.bearer import Caller

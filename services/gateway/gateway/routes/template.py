@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.templates import DeleteTemplate, GetTemplate, ListTemplates
+from contracts.session.template import DeleteTemplate, GetTemplate, ListTemplates
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller

@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Self
 
-from contracts.session.tools import KNOWN_TOOLS
-from contracts.session.values import SdkOptions
+from contracts.session.values import KNOWN_TOOLS, SdkOptions
 from pydantic import (
     AfterValidator,
     BeforeValidator,

@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.samples import SESSION, TIME, USER
-from contracts.session.commands import ChangeSession, CreateSession
-from contracts.session.forks import ForkSession
-from contracts.session.queries import SessionSummary, SessionView
+from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 from runtime import clock
@@ -56,21 +54,6 @@ class SessionChange(Body):
         """Ask for the change."""
         return ChangeSession(
             session_id=session_id, name=self.name, sdk_options=self.sdk_options, metadata=self.metadata
-        )
-
-
-class NewFork(Body):
-    """A session to be made from another one."""
-
-    model_config = example({"name": "Forked Session"})
-
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Forked session"
-    from_message_id: Annotated[UUID | None, Field(description="The last message that the fork knows.")] = None
-
-    def command(self, session_id: UUID) -> ForkSession:
-        """Ask for the fork."""
-        return ForkSession(
-            session_id=session_id, fork_id=clock.new_id(), name=self.name, from_message_id=self.from_message_id
         )
 
 

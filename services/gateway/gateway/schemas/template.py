@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.samples import TEMPLATE, TIME, USER
-from contracts.session.templates import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
+from contracts.session.template import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
 from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock

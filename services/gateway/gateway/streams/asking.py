@@ -6,15 +6,13 @@ from contextlib import aclosing
 from typing import Any
 
 from contracts.refusals import Code
-from contracts.session.commands import SubmitQuery
-from contracts.session.events import RunCancelled, RunCompleted, RunFailed
-from contracts.session.queries import RunView
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
 from runtime import clock
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import OVER, look, place
-from gateway.schemas.conversation import Answer
+from gateway.schemas.run import Answer
 from gateway.state import Gateway
 from gateway.streams import Told
 from gateway.streams.events import EventStream, connected, event, written

@@ -8,9 +8,9 @@ from typing import Any, cast
 from uuid import UUID
 
 from contracts.refusals import Refusal
-from contracts.session.approvals import ApprovalView, DecideApproval
-from contracts.session.commands import InterruptSession, SubmitQuery
-from contracts.session.queries import RunView, SessionView
+from contracts.session.approval import ApprovalView, DecideApproval
+from contracts.session.run import InterruptSession, RunView, SubmitQuery
+from contracts.session.session import SessionView
 from pydantic import ValidationError
 from runtime.bus import Unavailable
 
@@ -19,8 +19,8 @@ from gateway.auth.callers import User
 from gateway.bodies import unfit
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
-from gateway.schemas.approvals import SpokenDecision
-from gateway.schemas.conversation import NewQuery
+from gateway.schemas.approval import SpokenDecision
+from gateway.schemas.run import NewQuery
 from gateway.streams.spoken import STATUS_CHANGE, status_of
 
 LONGEST_ID = 200

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from contracts.refusals import Code
+from contracts.session import SessionFact
 from contracts.session.deltas import TextDelta
-from contracts.session.events import SessionDeleted, SessionFact
+from contracts.session.session import SessionDeleted
 from nats.aio.msg import Msg
 
 from gateway.problems import EdgeCode, Problem

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from uuid import UUID
 
-from contracts.session.queries import FindSessions
+from contracts.session.session import FindSessions
 from nats.aio.msg import Msg
 from nats.js.api import StreamState
 from runtime.bus import Bus

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.queries import GetSession
+from contracts.session.session import GetSession
 from fastapi.exceptions import RequestValidationError
 from runtime.bus import Unavailable
 from starlette.websockets import WebSocket, WebSocketDisconnect

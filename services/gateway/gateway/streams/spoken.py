@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.queries import GetRun, GetSession, RunView
+from contracts.session.run import GetRun, RunView
+from contracts.session.session import GetSession
 from runtime.bus import Unavailable
 
 from gateway.auth.callers import User
-from gateway.schemas.conversation import Answer
+from gateway.schemas.run import Answer
 from gateway.streams.items import Fact
 
 STATUS_CHANGE = "status_change"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from contracts.identity.events import UserFact
-from contracts.session.events import SessionFact
+from contracts.session import SessionFact
 
 from gateway.problems import EdgeCode, Problem
 

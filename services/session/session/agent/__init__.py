@@ -14,11 +14,11 @@ from runtime.logging import get_logger
 
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent, Surroundings
+from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, nobody
+from session.agent.sandbox import Sandbox
 from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
-from session.model_proxy import ModelProxy
-from session.sandbox import Sandbox
-from session.transcript import Transcripts
+from session.agent.transcript import Transcripts
 
 __all__ = ["AgentSpec", "Agents", "Ask", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from contracts.refusals import Code
 
+from session.agent.model_proxy import Access
 from session.agent.telling import COST_PLACES, NO_MONEY, Finished
-from session.model_proxy import Access
 
 
 def counted(finished: Finished, access: Access) -> Finished:

@@ -23,7 +23,7 @@ from runtime.logging import get_logger
 
 from session.agent.options import Limits
 from session.agent.pending import Pending
-from session.transcript import Replaced, Transcript
+from session.agent.transcript import Replaced, Transcript
 
 log = get_logger()
 

@@ -25,12 +25,12 @@ from runtime.logging import get_logger
 from session.agent.counting import counted
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.hiding import hider
+from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
 from session.agent.permission import permission
+from session.agent.sandbox import Sandbox
 from session.agent.telling import Finished, Teller, Told
-from session.model_proxy import Access, ModelProxy
-from session.sandbox import Sandbox
-from session.transcript import NoRoom, Transcripts
+from session.agent.transcript import NoRoom, Transcripts
 
 log = get_logger()
 

@@ -14,8 +14,8 @@ from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.session.values import Ruling, SdkOptions
 from pydantic import JsonValue
 
-from session.model_proxy import FAMILIES, LONG_CONTEXT
-from session.sandbox import Cell
+from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
+from session.agent.sandbox import Cell
 
 # Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
 TOOLS = [

@@ -10,7 +10,7 @@ from runtime.nesting import too_deep
 from session.agent.frames import STOPPED
 from session.agent.options import Ask
 from session.agent.telling import CUT, clean
-from session.transcript import Transcript
+from session.agent.transcript import Transcript
 
 log = get_logger()
 

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import DEEPEST, too_deep
 
-from session.model_proxy import Tokens
+from session.agent.model_proxy import Tokens
 
 # The agent's own notices, of an API error say, come as messages of this model.
 NOTICE = "<synthetic>"

@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.events import RunFailed, RunQueued, RunRequested
+from contracts.session.run import RunFailed, RunQueued, RunRequested
 from contracts.session.values import Usage
 
 LONGEST_QUEUE = 20

@@ -1,186 +1,185 @@
-"""A run that is going: its tool calls, and the approvals that its agent waits for."""
+"""What a Session decides about its runs: the one that is going, and those that wait."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
-from contracts.session.commands import RecordToolResult
-from contracts.session.events import ToolCallEnded, ToolCallStarted
-from contracts.session.values import Block, Decision, Remember, ToolUseBlock
+from contracts.session.archive import UnarchiveRequested
+from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
+from contracts.session.run import (
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    RunStarted,
+    SessionPaused,
+    SessionResumed,
+    UsageRecorded,
+)
+from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
-ATTEMPTS = 5
-"""How many workers a run may lose while it waits for people."""
-
-
-@dataclass
-class Approval:
-    """A tool call that waits for a person, or, given a `ruling`, for the worker that takes it to the agent."""
-
-    asked: ApprovalRequested
-    attempt: int
-    ruling: ApprovalDecided | None = None
-
-    def decided(self, decision: Decision, by: UUID | None, message: str, remember: Remember) -> ApprovalDecided:
-        """Give the fact that settles it."""
-        return ApprovalDecided(
-            approval_id=self.asked.approval_id,
-            run_id=self.asked.run_id,
-            decision=decision,
-            decided_by=by,
-            message=message,
-            remember=remember,
-        )
-
-    def expired(self, why: str) -> ApprovalDecided:
-        """Give the fact that nobody settled it."""
-        return self.decided("expired", None, why, "once")
+from session.aggregate.queue import NO_MONEY_LEFT, requested
+from session.aggregate.state import State
 
 
-@dataclass
-class Run:
-    """The run that is going. `tool_calls` are those under way: the model's name for the call, and ours.
+class Running(State):
+    """At most one run goes at a time; what comes for a run that is over is refused.
 
-    `approvals` are those whose end the agent does not know; `told` those that the worker of now took to it; `granted`
-    those that it was told in a new process, where it has to make the call again.
+    A run that ends lets its open approvals expire and the next run begin in the same breath: between two commands runs
+    wait only behind one that is going, or in a session that is paused.
     """
 
-    id: UUID
-    started: bool = False
-    attempt: int = 0
-    tool_calls: dict[str, UUID] = field(default_factory=dict[str, UUID])
-    approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
-    told: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
-    granted: list[Approval] = field(default_factory=list[Approval])
-
-    @property
-    def only_waits(self) -> bool:
-        """Whether the agent was doing nothing but waiting for approvals, so that another can go on for it.
-
-        Calls are recorded in their order. Where one was asked about before it was recorded, others may be missing.
-        """
-        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
-        recorded = all(approval.asked.tool_call_id for approval in self.approvals.values())
-        return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < ATTEMPTS
-
-    def awaited(self, approval_id: UUID) -> Approval:
-        """Give an approval that the agent waits for, or that this worker has told it of.
+    def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
+        """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
 
         Raises:
-            Refusal: APPROVAL_NOT_FOUND.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
+                is going, QUEUE_FULL.
         """
-        approval = self.approvals.get(approval_id) or self.told.get(approval_id)
-        if approval is None:
-            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
-        return approval
+        self.check_ready()
+        if self.queue.money_used_up:
+            raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
+        query = RunQueued(run_id=run_id, message_id=message_id, message=message)
+        if on_busy == "enqueue" and (self.run or self.queue.paused):
+            self.record(self.queue.take(query))
+            return
+        if self.queue.paused:
+            raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
+        if self.run and on_busy == "reject":
+            how = 'Wait for it, or send "on_busy": "enqueue" or "interrupt".'
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}. {how}")
+        if self.run:
+            self._cancel(self.run.id, "interrupted")
+        self.record(requested(query, self.messages + 1))
 
-    def open_for(self, tool_name: str, now: datetime) -> list[Approval]:
-        """Give the approvals of a tool that nobody has settled, and still can."""
-        unsettled = [a for a in self.approvals.values() if a.ruling is None and a.asked.tool_name == tool_name]
-        return [approval for approval in unsettled if now < approval.asked.expires_at]
+    def start_run(self, run_id: UUID) -> None:
+        """Let a worker take the run up.
 
-    def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
-        """Give the approval of this very call that came before the agent was started again."""
-        same = (a for a in self.granted if (a.asked.tool_name, a.asked.tool_input) == (tool_name, tool_input))
-        return next(same, None)
-
-    def request(self, wanted: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
-        """Give the facts that it is asked for, and, if this very call was approved before, that it is decided."""
-        asked = ApprovalRequested(
-            approval_id=wanted.approval_id,
-            run_id=self.id,
-            tool_call_id=self.tool_calls.get(wanted.tool_use_id),
-            tool_use_id=wanted.tool_use_id,
-            tool_name=wanted.tool_name,
-            tool_input=wanted.tool_input,
-            expires_at=wanted.expires_at,
-        )
-        granted = self.grant(wanted.tool_name, wanted.tool_input)
-        if granted is None or granted.ruling is None:
-            return [asked]
-        before, again = granted.ruling, Approval(asked, self.attempt)
-        return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
-
-    def decide(self, decided: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
-        """Give the facts of a user's decision about an open approval, and about what waits for the same tool.
+        A run that was started before is failed: a run is handed out again only when its worker is gone, and what its
+        agent did outside cannot be undone by doing it twice. One whose agent only waited for approvals goes on.
 
         Raises:
-            Refusal: APPROVAL_OVER, it is too late.
+            Refusal: RUN_OVER.
         """
-        approval = self.approvals[decided.approval_id]
-        if now >= approval.asked.expires_at:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
-        alike = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
-        return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
+        run = self._going(run_id)
+        if run.started and not run.only_waits:
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
+            return
+        self._record_all(run.interrupted_calls())
+        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
 
-    def calls(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
-        """Give the facts that the agent calls the tools in what it said."""
-        return [
-            ToolCallStarted(
-                run_id=self.id,
-                tool_call_id=block.tool_call_id,
-                tool_use_id=block.id,
-                tool_name=block.name,
-                tool_input=block.input,
-                parent_tool_call_id=parent,
-            )
-            for block in blocks
-            if isinstance(block, ToolUseBlock)
-        ]
+    def record_message(self, said: RecordMessage) -> None:
+        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
 
-    def returned(self, result: RecordToolResult) -> ToolCallEnded | None:
-        """Give the fact that a tool call ended; None if it is not under way."""
-        tool_call_id = self.tool_calls.get(result.tool_use_id)
-        return tool_call_id and ToolCallEnded(
-            run_id=self.id,
-            tool_call_id=tool_call_id,
-            tool_use_id=result.tool_use_id,
-            status="error" if result.is_error else "success",
-            tool_output=result.output,
-            duration_ms=result.duration_ms,
+        Raises:
+            Refusal: RUN_OVER, RUN_TAKEN.
+        """
+        run = self._worked_on(said.run_id, said.attempt)
+        parent = run.tool_calls.get(said.parent_tool_use_id) if said.parent_tool_use_id else None
+        recorded = MessageRecorded(
+            run_id=said.run_id,
+            message_id=said.message_id,
+            sequence_number=self.messages + 1,
+            blocks=said.blocks,
+            model=said.model,
+            parent_tool_call_id=parent,
         )
+        self.record(recorded)
+        self._record_all(run.calls(said.blocks, parent))
 
-    def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
-        """Give the facts that go before its end: open approvals expire, tool calls under way are interrupted."""
-        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.ruling is None]
-        return [*expired, *self.interrupted_calls()]
+    def record_tool_result(self, result: RecordToolResult) -> None:
+        """Take down how a tool call ended; one that is not under way is ignored.
 
-    def interrupted_calls(self) -> list[ToolCallEnded]:
-        """Give the facts that end the tool calls under way, because their agent is gone."""
-        return [
-            ToolCallEnded(
-                run_id=self.id,
-                tool_call_id=tool_call_id,
-                tool_use_id=tool_use_id,
-                status="interrupted",
-                tool_output=None,
-                duration_ms=None,
-            )
-            for tool_use_id, tool_call_id in self.tool_calls.items()
-        ]
+        Raises:
+            Refusal: RUN_OVER, RUN_TAKEN.
+        """
+        if ended := self._worked_on(result.run_id, result.attempt).returned(result):
+            self.record(ended)
 
-    def begin(self, attempt: int) -> None:
-        """Fold: a worker has it; what the one before told its agent, this one has not."""
-        self.started, self.attempt = True, attempt
-        self.told.clear()
+    def end_run(
+        self,
+        run_id: UUID,
+        usage: Usage,
+        error_code: Code | None = None,
+        error_detail: str = "",
+        structured_output: Json = None,
+        attempt: int | None = None,
+    ) -> None:
+        """End the run, with an answer or with an error, and what was open in it; the next one follows.
 
-    def wait_for(self, fact: ApprovalRequested) -> None:
-        """Fold: the agent waits; what was granted to this call is used up by it."""
-        if granted := self.grant(fact.tool_name, fact.tool_input):
-            self.granted.remove(granted)
-        self.approvals[fact.approval_id] = Approval(fact, self.attempt)
+        Of a run that was ended without its agent, only what that used is taken down. `attempt` is that of the worker
+        which ends it; without, whoever has the run has lost it.
 
-    def settle(self, fact: ApprovalDecided) -> str:
-        """Fold: it is decided; give the name of the tool."""
-        approval = self.approvals[fact.approval_id]
-        approval.ruling = fact
-        return approval.asked.tool_name
+        Raises:
+            Refusal: RUN_OVER, RUN_TAKEN.
+        """
+        if attempt and self.unbilled.get(run_id) == attempt and usage != Usage():
+            self.record(UsageRecorded(run_id=run_id, usage=usage))
+            return
+        run = self._going(run_id) if attempt is None else self._worked_on(run_id, attempt)
+        self._record_all(run.ending())
+        if error_code is None:
+            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
+        else:
+            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
+        self._go_on()
 
-    def hand_over(self, approval_id: UUID) -> None:
-        """Fold: the agent knows. One that was started after it was asked has to make an approved call again."""
-        approval = self.told[approval_id] = self.approvals.pop(approval_id)
-        if approval.ruling and approval.ruling.decision == "approved" and approval.attempt < self.attempt:
-            self.granted.append(approval)
+    def cancel_run(self, run_id: UUID) -> None:
+        """End a run that waits or goes; the next one follows.
+
+        Raises:
+            Refusal: RUN_OVER, RUN_NOT_FOUND.
+        """
+        if run_id in self.over:
+            raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
+        if run_id not in self.queue.waiting and not (self.run and self.run.id == run_id):
+            raise Refusal(Code.RUN_NOT_FOUND, f"There is no run {run_id} in session {self.id}.")
+        self._cancel(run_id, "requested")
+        self._go_on()
+
+    def interrupt(self) -> None:
+        """End the run that is going; the next one follows.
+
+        Raises:
+            Refusal: NOTHING_TO_INTERRUPT.
+        """
+        if self.run is None:
+            raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
+        self._cancel(self.run.id, "interrupted")
+        self._go_on()
+
+    def pause(self) -> None:
+        """Let no further run begin; nothing happens when that is so already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
+        if not self.queue.paused:
+            self.record(SessionPaused())
+
+    def resume(self) -> None:
+        """Let runs begin again, those that wait first; let the workspace of an archived session be unpacked.
+
+        Nothing happens when the session is neither paused nor archived, or is being unpacked already.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED while it is still being packed.
+        """
+        if self.phase == "unpacking":
+            return
+        if self.phase == "archived" and self.archive_id:
+            self.record(UnarchiveRequested(archive_id=self.archive_id))
+            return
+        self.check_ready()
+        if self.queue.paused:
+            self.record(SessionResumed())
+            self._go_on()
+
+    def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
+        if self.run and self.run.id == run_id:
+            self._record_all(self.run.ending())
+        self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
+
+    def _go_on(self) -> None:
+        while not self.run and (turn := self.queue.turn(self.messages + 1)):
+            self.record(turn)

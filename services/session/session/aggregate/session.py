@@ -4,8 +4,9 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
-from contracts.session.archives import (
+from contracts.session import SessionFact
+from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archive import (
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
@@ -13,34 +14,28 @@ from contracts.session.archives import (
     UnarchiveFailed,
     UnarchiveRequested,
 )
-from contracts.session.events import (
-    EnvironmentSet,
-    MessageRecorded,
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.run import (
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionChanged,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
     SessionPaused,
     SessionResumed,
-    ToolCallEnded,
-    ToolCallStarted,
     UsageRecorded,
 )
-from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.session import EnvironmentSet, SessionChanged, SessionCreated, SessionDeleted
 from contracts.session.values import HIDDEN, Json, Mode, Ruling, SdkOptions, Usage, hidden
 from eventing.aggregate import Aggregate
 
-from session.aggregate.approving import Approving
-from session.aggregate.archiving import Archiving
+from session.aggregate.active_run import Run
+from session.aggregate.approval import Approving
+from session.aggregate.archive import Archiving
 from session.aggregate.queue import Queue
-from session.aggregate.run import Run
-from session.aggregate.running import Running
+from session.aggregate.run import Running
 from session.aggregate.state import Phase
 
 

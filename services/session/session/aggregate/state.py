@@ -6,12 +6,12 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import ApprovalDecided
-from contracts.session.events import SessionFact
+from contracts.session import SessionFact
+from contracts.session.approval import ApprovalDecided
 from contracts.session.values import Mode, Ruling, SdkOptions
 
+from session.aggregate.active_run import Run
 from session.aggregate.queue import Queue
-from session.aggregate.run import Run
 
 type Phase = Literal["open", "copying", "broken", "packing", "archived", "unpacking"]
 """What becomes of its files: `copying` is a fork that is made, `broken` one that could not be."""

@@ -5,12 +5,7 @@ from uuid import UUID
 
 from contracts.messages import Actor
 from contracts.refusals import Code
-from contracts.session.templates import (
-    TemplateChanged,
-    TemplateCreated,
-    TemplateDeleted,
-    TemplateFact,
-)
+from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
 from contracts.session.values import SdkOptions, TemplateMode
 from eventing.aggregate import Aggregate
 

@@ -2,8 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.handlers import approval, archive, file, fork, run, session, template
+from session.handlers import approval, archive, conversation, fork, run, session, template, workspace
 
 handles = Handlers.together(
-    *(session.handles, run.handles, approval.handles, fork.handles, archive.handles, file.handles, template.handles)
+    *(session.handles, run.handles, conversation.handles, approval.handles, fork.handles, archive.handles),
+    *(workspace.handles, template.handles),
 )

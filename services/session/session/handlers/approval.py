@@ -1,6 +1,6 @@
 """What is done about approvals."""
 
-from contracts.session.approvals import DecideApproval, DeliverDecisions, RequestApproval
+from contracts.session.approval import DecideApproval, DeliverDecisions, RequestApproval
 from contracts.session.values import Ruling
 from eventing.handling import Handlers
 

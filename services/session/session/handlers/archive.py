@@ -1,12 +1,6 @@
 """What is done about archives; one is opened by resuming its session."""
 
-from contracts.session.archives import (
-    ArchiveSession,
-    CompleteArchive,
-    CompleteUnarchive,
-    FailArchive,
-    FailUnarchive,
-)
+from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from eventing.handling import Handlers
 
 from session.aggregate import Session

@@ -1,6 +1,6 @@
 """What is done about forks."""
 
-from contracts.session.forks import CompleteFork, FailFork, ForkSession
+from contracts.session.fork import CompleteFork, FailFork, ForkSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session

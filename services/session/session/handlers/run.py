@@ -1,11 +1,11 @@
 """What is done about runs."""
 
-from contracts.session.commands import (
+from contracts.session.run import (
     CancelRun,
     EndRun,
     InterruptSession,
-    RecordMessage,
-    RecordToolResult,
+    PauseSession,
+    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -29,20 +29,6 @@ async def start_run(command: StartRun, work: Work) -> None:
     """Take a run up."""
     async with work.change(Session, command.session_id) as session:
         session.start_run(command.run_id)
-
-
-@handles
-async def record_message(command: RecordMessage, work: Work) -> None:
-    """Take down what the agent said."""
-    async with work.change(Session, command.session_id) as session:
-        session.record_message(command)
-
-
-@handles
-async def record_tool_result(command: RecordToolResult, work: Work) -> None:
-    """Take down how a tool call ended."""
-    async with work.change(Session, command.session_id) as session:
-        session.record_tool_result(command)
 
 
 @handles
@@ -71,3 +57,17 @@ async def interrupt_session(command: InterruptSession, work: Work) -> None:
     """End the run that is going."""
     async with work.change(Session, command.session_id) as session:
         session.interrupt()
+
+
+@handles
+async def pause_session(command: PauseSession, work: Work) -> None:
+    """Let no further run begin."""
+    async with work.change(Session, command.session_id) as session:
+        session.pause()
+
+
+@handles
+async def resume_session(command: ResumeSession, work: Work) -> None:
+    """Let runs begin again."""
+    async with work.change(Session, command.session_id) as session:
+        session.resume()

@@ -1,6 +1,6 @@
 """What is done about sessions."""
 
-from contracts.session.commands import ChangeSession, CreateSession, DeleteSession, PauseSession, ResumeSession
+from contracts.session.session import ChangeSession, CreateSession, DeleteSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
@@ -30,20 +30,6 @@ async def change_session(command: ChangeSession, work: Work) -> None:
         if command.sdk_options:
             check_options(command.sdk_options, work)
         session.change(command.name, command.sdk_options, command.metadata)
-
-
-@handles
-async def pause_session(command: PauseSession, work: Work) -> None:
-    """Let no further run begin."""
-    async with work.change(Session, command.session_id) as session:
-        session.pause()
-
-
-@handles
-async def resume_session(command: ResumeSession, work: Work) -> None:
-    """Let runs begin again."""
-    async with work.change(Session, command.session_id) as session:
-        session.resume()
 
 
 @handles

@@ -1,11 +1,6 @@
 """What is done about templates."""
 
-from contracts.session.templates import (
-    ChangeTemplate,
-    CreateTemplate,
-    DeleteTemplate,
-    TemplateCreated,
-)
+from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, TemplateCreated
 from eventing.handling import Handlers
 
 from session.aggregate import SessionTemplate

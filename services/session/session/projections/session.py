@@ -4,8 +4,9 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.approvals import ApprovalDecided, ApprovalRequested, DecisionDelivered
-from contracts.session.archives import (
+from contracts.session import SessionFact
+from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecisionDelivered
+from contracts.session.archive import (
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
@@ -13,26 +14,20 @@ from contracts.session.archives import (
     UnarchiveFailed,
     UnarchiveRequested,
 )
-from contracts.session.events import (
-    EnvironmentSet,
-    MessageRecorded,
+from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.run import (
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionChanged,
-    SessionCreated,
-    SessionDeleted,
-    SessionFact,
     SessionPaused,
     SessionResumed,
-    ToolCallEnded,
-    ToolCallStarted,
     UsageRecorded,
 )
-from contracts.session.forks import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.session import EnvironmentSet, SessionChanged, SessionCreated, SessionDeleted
 from contracts.session.values import CancelReason, TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded

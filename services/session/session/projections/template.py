@@ -3,12 +3,7 @@
 from typing import assert_never
 from uuid import UUID
 
-from contracts.session.templates import (
-    TemplateChanged,
-    TemplateCreated,
-    TemplateDeleted,
-    TemplateFact,
-)
+from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
 from eventing.database import Connection
 from eventing.recording import Recorded
 

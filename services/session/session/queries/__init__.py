@@ -2,9 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, archive, conversation, file, run, session, template
+from session.queries import approval, archive, conversation, run, session, template, workspace
 
 answers = Handlers.together(
-    *(session.answers, conversation.answers, run.answers, approval.answers, file.answers, archive.answers),
+    *(session.answers, conversation.answers, run.answers, approval.answers, workspace.answers, archive.answers),
     template.answers,
 )

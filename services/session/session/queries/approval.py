@@ -1,7 +1,7 @@
 """What is answered about approvals."""
 
 from contracts.messages import Page
-from contracts.session.approvals import ApprovalView, GetApproval, ListApprovals
+from contracts.session.approval import ApprovalView, GetApproval, ListApprovals
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 

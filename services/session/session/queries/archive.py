@@ -3,7 +3,7 @@
 import asyncio
 
 from contracts.refusals import Code, Refusal
-from contracts.session.archives import ArchiveView, GetArchive, ReadArchive
+from contracts.session.archive import ArchiveView, GetArchive, ReadArchive
 from contracts.session.workspace import FilePart
 from eventing.handling import Handlers
 

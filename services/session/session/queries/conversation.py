@@ -1,7 +1,14 @@
 """What is answered about messages and tool calls."""
 
 from contracts.messages import Page
-from contracts.session.queries import GetMessage, GetToolCall, ListMessages, ListToolCalls, MessageView, ToolCallView
+from contracts.session.conversation import (
+    GetMessage,
+    GetToolCall,
+    ListMessages,
+    ListToolCalls,
+    MessageView,
+    ToolCallView,
+)
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 

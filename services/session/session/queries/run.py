@@ -5,7 +5,7 @@ from typing import Any
 from contracts.messages import Page
 from contracts.preview import PREVIEW
 from contracts.refusals import Code
-from contracts.session.queries import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from contracts.messages import Page
-from contracts.session.queries import (
+from contracts.session.session import (
     CheckSession,
     CountSessions,
     FindSessions,

@@ -1,7 +1,7 @@
 """What is answered about templates."""
 
 from contracts.messages import Page
-from contracts.session.templates import GetTemplate, ListTemplates, TemplateSummary, TemplateView
+from contracts.session.template import GetTemplate, ListTemplates, TemplateSummary, TemplateView
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 

@@ -2,6 +2,8 @@
 
 from eventing.reactions import Reactions
 
-from session.reactions import archive, fork, run, session
+from session.reactions import approval, archive, fork, run, session
 
-reactions = Reactions.together(run.reactions, session.reactions, fork.reactions, archive.reactions)
+reactions = Reactions.together(
+    *(run.reactions, session.reactions, approval.reactions, fork.reactions, archive.reactions)
+)

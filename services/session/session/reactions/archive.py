@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.archives import (
+from contracts.session.archive import (
     ArchiveRequested,
     ArchiveView,
     CompleteArchive,

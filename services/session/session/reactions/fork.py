@@ -4,15 +4,15 @@ from contextlib import suppress
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.forks import CompleteFork, FailFork, SessionForked
-from contracts.session.queries import GetSession
+from contracts.session.fork import CompleteFork, FailFork, SessionForked
+from contracts.session.session import GetSession
 from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 
+from session.agent.transcript import COPIES_AT_ONCE
 from session.reactions.archive import LOST
 from session.reactions.session import forget_if_deleted
 from session.tools import Tools
-from session.transcript import COPIES_AT_ONCE
 from session.workspace import NotStored, stored
 
 UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready AND status = 'created'"

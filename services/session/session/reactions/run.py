@@ -7,10 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import ApprovalDecided
-from contracts.session.commands import EndRun, RecordMessage, RecordToolResult, StartRun
-from contracts.session.events import RunCancelled, RunFailed, RunRequested, SessionPaused
-from contracts.session.queries import GetSession, RunSummary, SessionView
+from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, SessionPaused, StartRun
+from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, Unfinished
 from eventing.recording import Recorded
@@ -19,8 +18,9 @@ from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
 from session.aggregate.queue import NO_MONEY_LEFT
-from session.approvals import Asking, TimeLimit
+from session.reactions.approval import Asking
 from session.reactions.session import forget
+from session.reactions.time_limit import TimeLimit
 from session.tools import Tools
 from session.workspace import NotStored, stored
 
@@ -213,9 +213,3 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]
 async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Tools]) -> None:
     """End the agent of a paused session, as soon as it idles."""
     reaction.tools.agents.let_go(recorded.id)
-
-
-@reactions.everywhere
-async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
-    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
-    reaction.tools.decisions.tell(recorded.fact.approval_id)

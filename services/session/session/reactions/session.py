@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.events import SessionDeleted
+from contracts.session.session import SessionDeleted
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 

@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approvals import DecideApproval, DecisionDelivered, RequestApproval
+from contracts.session.approval import DecideApproval, DecisionDelivered, RequestApproval
 from contracts.session.values import Ruling
 
-from session.aggregate.run import Run
+from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
 NOBODY_TO_ASK = "Nobody is asked in a session that is not interactive."

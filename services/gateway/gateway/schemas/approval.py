@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.approvals import ApprovalView, DecideApproval
+from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
 from pydantic import Field
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
-from session.model_proxy.usage import Meter
+from session.agent.model_proxy.usage import Meter
 
 AT_ONCE = 8
 """So many requests of one agent are with the provider; more wait for their turn."""

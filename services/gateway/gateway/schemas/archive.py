@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.samples import ARCHIVE, SESSION, TIME
-from contracts.session.archives import ArchiveSession, ArchiveView
+from contracts.session.archive import ArchiveSession, ArchiveView
 from contracts.session.values import Compression
 from runtime import clock
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from contracts.messages import Command, Event
 from contracts.refusals import Code
 from contracts.samples import FORK, MESSAGE, SESSION
-from contracts.session.queries import GetSession, SessionView
+from contracts.session.session import GetSession, SessionView
 
 
 class ForkSession(Command[SessionView]):

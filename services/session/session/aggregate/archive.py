@@ -3,14 +3,14 @@
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.archives import (
+from contracts.session.archive import (
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
     SessionUnarchived,
     UnarchiveFailed,
 )
-from contracts.session.forks import ForkCompleted, ForkFailed
+from contracts.session.fork import ForkCompleted, ForkFailed
 from contracts.session.values import Compression
 
 from session.aggregate.state import State

@@ -9,10 +9,10 @@ from typing import Self, cast
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from runtime.logging import get_logger
 
-from session.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
-from session.model_proxy.body import NotReadable, models
-from session.model_proxy.door import Door, faults
-from session.model_proxy.usage import Counted, Tokens
+from session.agent.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
+from session.agent.model_proxy.body import NotReadable, models
+from session.agent.model_proxy.door import Door, faults
+from session.agent.model_proxy.usage import Counted, Tokens
 
 __all__ = ["FAMILIES", "LONG_CONTEXT", "Access", "ModelProxy", "Tokens"]
 

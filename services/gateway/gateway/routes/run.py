@@ -4,13 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.commands import CancelRun, InterruptSession, PauseSession, ResumeSession
-from contracts.session.queries import GetRun, ListRuns
+from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns, PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.problems import EdgeCode, documented
-from gateway.schemas.conversation import Metrics, Run, RunListed, RunPage, RunWindow
+from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
 from gateway.waits import settled
 

@@ -12,9 +12,9 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.sandbox.cell import CONFIG, Cell
-from session.sandbox.seccomp import MACHINES, program
-from session.sandbox.walls import PYTHON, WORKSPACE, walls
+from session.agent.sandbox.cell import CONFIG, Cell
+from session.agent.sandbox.seccomp import MACHINES, program
+from session.agent.sandbox.walls import PYTHON, WORKSPACE, walls
 
 __all__ = ["Cell", "Sandbox"]
 

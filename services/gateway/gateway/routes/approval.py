@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.approvals import GetApproval, ListApprovals
+from contracts.session.approval import GetApproval, ListApprovals
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented
-from gateway.schemas.approvals import Approval, ApprovalPage, ApprovalWindow, Decision
+from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
 BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)

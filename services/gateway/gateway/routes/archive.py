@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.archives import GetArchive, ReadArchive
-from contracts.session.queries import GetSession
+from contracts.session.archive import GetArchive, ReadArchive
+from contracts.session.session import GetSession
 from contracts.session.workspace import FilePart
 from fastapi import APIRouter, Request, Response
 
@@ -12,7 +12,7 @@ from gateway.auth.bearer import Caller
 from gateway.bodies import JsonRoute
 from gateway.downloads import Download, given
 from gateway.problems import EdgeCode, Problem, documented, headed
-from gateway.schemas.archives import Archive, NewArchive
+from gateway.schemas.archive import Archive, NewArchive
 from gateway.waits import settled
 
 TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)

@@ -1,0 +1,178 @@
+"""Sessions: every message about one as a whole."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.refusals import Code
+from contracts.samples import SESSION, USER
+from contracts.session.values import (
+    Mode,
+    NamedOptions,
+    SdkOptions,
+    SessionStatus,
+)
+
+
+class SessionSummary(Message):
+    """A session as a list of sessions shows it."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    mode: Mode
+    status: SessionStatus
+    working_directory_path: str
+    parent_session_id: UUID | None
+    is_fork: bool
+    ready: bool = True
+    error_code: Code | None = None
+    error_detail: str | None = None
+    total_messages: int
+    total_tool_calls: int
+    total_cost_usd: Decimal
+    api_input_tokens: int
+    api_output_tokens: int
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+
+
+class SessionView(SessionSummary):
+    """A session as its owner sees it."""
+
+    sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
+
+
+class GetSession(Query[SessionView]):
+    """Asks for one session."""
+
+    subject = "qry.session.get"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
+class ListSessions(Keyset, Query[Page[SessionSummary]]):
+    """Asks for the actor's sessions, newest first."""
+
+    subject = "qry.session.list"
+    sample = {"status": "active", "limit": 20}
+
+    status: SessionStatus | None = None
+    mode: Mode | None = None
+
+
+class FindSessions(Query[list[UUID]]):
+    """Asks which of these sessions exist for the actor."""
+
+    subject = "qry.session.find"
+    sample = {"session_ids": [SESSION]}
+
+    session_ids: list[UUID] = Field(max_length=1000)
+
+
+class CheckSession(Query[dict[str, str]]):
+    """Asks what the service depends on, and how that is: `ok`, or what is wrong."""
+
+    subject = "qry.session.check"
+    sample = {}
+
+
+class CountSessions(Query[dict[str, int]]):
+    """Asks how many sessions of all users are in each status."""
+
+    subject = "qry.session.count"
+    sample = {}
+
+
+class CreateSession(Command[SessionView]):
+    """Opens a session for the actor.
+
+    What it does not name (`sdk_options`), or leaves at None (`mode`), is as the template has it.
+    """
+
+    subject = "cmd.session.create"
+    outcome_query = GetSession
+    sample = {
+        "session_id": SESSION,
+        "name": "My Investigation Session",
+        "mode": "interactive",
+        "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"]},
+    }
+
+    session_id: UUID
+    name: str
+    mode: Mode | None = None
+    sdk_options: NamedOptions
+    template_id: UUID | None = None
+
+
+class ChangeSession(Command[SessionView]):
+    """Changes what is not None in a session; of the options, those that are named."""
+
+    subject = "cmd.session.change"
+    outcome_query = GetSession
+    sample = {"session_id": SESSION, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    session_id: UUID
+    name: str | None = None
+    sdk_options: NamedOptions | None = None
+    metadata: dict[str, JsonValue] | None = None
+
+
+class DeleteSession(Command[None]):
+    """Ends and removes a session."""
+
+    subject = "cmd.session.delete"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
+class SessionCreated(Event):
+    """A session exists."""
+
+    subject = "evt.session.created"
+    sample = {"user_id": USER, "name": "My Investigation Session", "mode": "interactive", "sdk_options": {}}
+
+    user_id: UUID
+    name: str
+    mode: Mode
+    sdk_options: SdkOptions
+    template_id: UUID | None = None
+
+
+class SessionChanged(Event):
+    """A session is another now: as this fact says, in all these fields. The values of `env` are hidden."""
+
+    subject = "evt.session.changed"
+    sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
+
+    user_id: UUID
+    name: str
+    sdk_options: SdkOptions
+    metadata: dict[str, JsonValue]
+
+
+class EnvironmentSet(Event):
+    """The session's agent has these variables from now on. Their values are secrets."""
+
+    subject = "evt.session.environment_set"
+    published = False
+    sample = {"variables": {"TOKEN": "secret"}}
+
+    variables: dict[str, str] = Field(repr=False)
+
+
+class SessionDeleted(Event):
+    """The session is gone for its users."""
+
+    subject = "evt.session.deleted"
+    sample = {"user_id": USER}
+
+    user_id: UUID

@@ -1,0 +1,185 @@
+"""A run that is going: its tool calls, and the approvals that its agent waits for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.refusals import Code, Refusal
+from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
+from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
+from contracts.session.values import Block, Decision, Remember, ToolUseBlock
+
+ATTEMPTS = 5
+"""How many workers a run may lose while it waits for people."""
+
+
+@dataclass
+class Approval:
+    """A tool call that waits for a person, or, given a `ruling`, for the worker that takes it to the agent."""
+
+    asked: ApprovalRequested
+    attempt: int
+    ruling: ApprovalDecided | None = None
+
+    def decided(self, decision: Decision, by: UUID | None, message: str, remember: Remember) -> ApprovalDecided:
+        """Give the fact that settles it."""
+        return ApprovalDecided(
+            approval_id=self.asked.approval_id,
+            run_id=self.asked.run_id,
+            decision=decision,
+            decided_by=by,
+            message=message,
+            remember=remember,
+        )
+
+    def expired(self, why: str) -> ApprovalDecided:
+        """Give the fact that nobody settled it."""
+        return self.decided("expired", None, why, "once")
+
+
+@dataclass
+class Run:
+    """The run that is going. `tool_calls` are those under way: the model's name for the call, and ours.
+
+    `approvals` are those whose end the agent does not know; `told` those that the worker of now took to it; `granted`
+    those that it was told in a new process, where it has to make the call again.
+    """
+
+    id: UUID
+    started: bool = False
+    attempt: int = 0
+    tool_calls: dict[str, UUID] = field(default_factory=dict[str, UUID])
+    approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
+    told: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
+    granted: list[Approval] = field(default_factory=list[Approval])
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether the agent was doing nothing but waiting for approvals, so that another can go on for it.
+
+        Calls are recorded in their order. Where one was asked about before it was recorded, others may be missing.
+        """
+        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
+        recorded = all(approval.asked.tool_call_id for approval in self.approvals.values())
+        return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < ATTEMPTS
+
+    def awaited(self, approval_id: UUID) -> Approval:
+        """Give an approval that the agent waits for, or that this worker has told it of.
+
+        Raises:
+            Refusal: APPROVAL_NOT_FOUND.
+        """
+        approval = self.approvals.get(approval_id) or self.told.get(approval_id)
+        if approval is None:
+            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
+        return approval
+
+    def open_for(self, tool_name: str, now: datetime) -> list[Approval]:
+        """Give the approvals of a tool that nobody has settled, and still can."""
+        unsettled = [a for a in self.approvals.values() if a.ruling is None and a.asked.tool_name == tool_name]
+        return [approval for approval in unsettled if now < approval.asked.expires_at]
+
+    def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
+        """Give the approval of this very call that came before the agent was started again."""
+        same = (a for a in self.granted if (a.asked.tool_name, a.asked.tool_input) == (tool_name, tool_input))
+        return next(same, None)
+
+    def request(self, wanted: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
+        """Give the facts that it is asked for, and, if this very call was approved before, that it is decided."""
+        asked = ApprovalRequested(
+            approval_id=wanted.approval_id,
+            run_id=self.id,
+            tool_call_id=self.tool_calls.get(wanted.tool_use_id),
+            tool_use_id=wanted.tool_use_id,
+            tool_name=wanted.tool_name,
+            tool_input=wanted.tool_input,
+            expires_at=wanted.expires_at,
+        )
+        granted = self.grant(wanted.tool_name, wanted.tool_input)
+        if granted is None or granted.ruling is None:
+            return [asked]
+        before, again = granted.ruling, Approval(asked, self.attempt)
+        return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
+
+    def decide(self, decided: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
+        """Give the facts of a user's decision about an open approval, and about what waits for the same tool.
+
+        Raises:
+            Refusal: APPROVAL_OVER, it is too late.
+        """
+        approval = self.approvals[decided.approval_id]
+        if now >= approval.asked.expires_at:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
+        alike = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
+        return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
+
+    def calls(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
+        """Give the facts that the agent calls the tools in what it said."""
+        return [
+            ToolCallStarted(
+                run_id=self.id,
+                tool_call_id=block.tool_call_id,
+                tool_use_id=block.id,
+                tool_name=block.name,
+                tool_input=block.input,
+                parent_tool_call_id=parent,
+            )
+            for block in blocks
+            if isinstance(block, ToolUseBlock)
+        ]
+
+    def returned(self, result: RecordToolResult) -> ToolCallEnded | None:
+        """Give the fact that a tool call ended; None if it is not under way."""
+        tool_call_id = self.tool_calls.get(result.tool_use_id)
+        return tool_call_id and ToolCallEnded(
+            run_id=self.id,
+            tool_call_id=tool_call_id,
+            tool_use_id=result.tool_use_id,
+            status="error" if result.is_error else "success",
+            tool_output=result.output,
+            duration_ms=result.duration_ms,
+        )
+
+    def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
+        """Give the facts that go before its end: open approvals expire, tool calls under way are interrupted."""
+        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.ruling is None]
+        return [*expired, *self.interrupted_calls()]
+
+    def interrupted_calls(self) -> list[ToolCallEnded]:
+        """Give the facts that end the tool calls under way, because their agent is gone."""
+        return [
+            ToolCallEnded(
+                run_id=self.id,
+                tool_call_id=tool_call_id,
+                tool_use_id=tool_use_id,
+                status="interrupted",
+                tool_output=None,
+                duration_ms=None,
+            )
+            for tool_use_id, tool_call_id in self.tool_calls.items()
+        ]
+
+    def begin(self, attempt: int) -> None:
+        """Fold: a worker has it; what the one before told its agent, this one has not."""
+        self.started, self.attempt = True, attempt
+        self.told.clear()
+
+    def wait_for(self, fact: ApprovalRequested) -> None:
+        """Fold: the agent waits; what was granted to this call is used up by it."""
+        if granted := self.grant(fact.tool_name, fact.tool_input):
+            self.granted.remove(granted)
+        self.approvals[fact.approval_id] = Approval(fact, self.attempt)
+
+    def settle(self, fact: ApprovalDecided) -> str:
+        """Fold: it is decided; give the name of the tool."""
+        approval = self.approvals[fact.approval_id]
+        approval.ruling = fact
+        return approval.asked.tool_name
+
+    def hand_over(self, approval_id: UUID) -> None:
+        """Fold: the agent knows. One that was started after it was asked has to make an approved call again."""
+        approval = self.told[approval_id] = self.approvals.pop(approval_id)
+        if approval.ruling and approval.ruling.decision == "approved" and approval.attempt < self.attempt:
+            self.granted.append(approval)

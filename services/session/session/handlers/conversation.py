@@ -1,0 +1,23 @@
+"""What is done about messages and tool calls."""
+
+from contracts.session.conversation import RecordMessage, RecordToolResult
+from eventing.handling import Handlers
+
+from session.aggregate import Session
+from session.tools import Work
+
+handles = Handlers()
+
+
+@handles
+async def record_message(command: RecordMessage, work: Work) -> None:
+    """Take down what the agent said."""
+    async with work.change(Session, command.session_id) as session:
+        session.record_message(command)
+
+
+@handles
+async def record_tool_result(command: RecordToolResult, work: Work) -> None:
+    """Take down how a tool call ended."""
+    async with work.change(Session, command.session_id) as session:
+        session.record_tool_result(command)
