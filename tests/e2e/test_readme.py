@@ -21,6 +21,7 @@ from simulator import settings as simulator
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SETTINGS = (ROOT / "docs" / "guides" / "settings.md").read_text()
 GUIDES = [README, *(guide.read_text() for guide in (ROOT / "docs" / "guides").glob("*.md"))]
 
 
@@ -36,18 +37,18 @@ def named(command: str) -> str:
     return command.rpartition("-m ")[2].split()[0]
 
 
-def test_the_lines_of_curl_lead_to_an_answer_and_a_tool_call(spare_system: System) -> None:
+def test_the_first_session_runs_as_documented(spare_system: System) -> None:
     [script] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
     script = script.replace("http://127.0.0.1:8000", spare_system.base_url)
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
     assert '"tool_name":"Write"' in ran.stdout
-    assert "notes.txt" in ran.stdout
+    assert ran.stdout.endswith("hello, please")
 
 
-def test_every_visible_place_of_the_root_is_on_the_map() -> None:
+def test_every_root_entry_is_described() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     visible = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}
-    the_map = README.partition("## The map")[2]
+    the_map = README.partition("## Repository")[2]
     assert [place for place in sorted(visible - {"README.md"}) if place not in the_map] == []
     assert len(visible) <= 16  # deploy/ and docker-compose.yml follow with the images
 
@@ -55,7 +56,7 @@ def test_every_visible_place_of_the_root_is_on_the_map() -> None:
 def test_every_setting_is_in_the_table() -> None:
     kinds = (BoxSettings, DemoSettings, identity.Settings, session.Settings, gateway.Settings, simulator.Settings)
     known = {name.upper() for kind in kinds for name in kind.model_fields} | set(SERVICE_SETTINGS)
-    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*)(?: ¹)? \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"[A-Z_]+", row)} == known
 
 
