@@ -13,6 +13,7 @@ from eventing.postgres import PostgresStore
 from eventing.store import EventStore
 from eventing.streams import jetstream, provision
 from eventing.testing import eventually
+from eventing.testing.desk import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -29,16 +30,10 @@ def plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
-async def _fill(url: str) -> None:
-    async with Database.open(url, "jar") as database:
-        await migrate(database, MIGRATIONS)
-
-
 @pytest_asyncio.fixture
 async def database(databases: Databases) -> AsyncGenerator[Database]:
     """Give an open, migrated database of the test's own."""
-    template = await databases.template("jar", _fill)
-    async with databases.fresh(template) as url, Database.open(url, "jar") as database:
+    async with migrated(databases, "jar", MIGRATIONS) as database:
         yield database
 
 

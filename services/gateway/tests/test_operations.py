@@ -8,7 +8,8 @@ from contracts.identity.queries import CheckIdentity
 from contracts.session.session import CheckSession, CountSessions
 from gateway.routes.operations import VERSION
 
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 
 async def test_health_says_what_runs_here(stranger: httpx.AsyncClient):

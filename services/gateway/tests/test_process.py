@@ -13,7 +13,7 @@ import httpx
 from contracts.session.run import GetRun, SubmitQuery
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.talking import talking
 from services.gateway.tests.test_queries import BODY, QUERY
 

@@ -7,10 +7,11 @@ import pytest
 import pytest_asyncio
 from onebox.testing.system import System
 from playwright.async_api import Route, expect
+from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
 from tests.e2e.console.wire import Wire
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
