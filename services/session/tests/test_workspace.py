@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +11,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
+from eventing.testing import refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session import workspace as module
@@ -39,12 +39,6 @@ def write(files: Workspace, path: str, data: bytes = b"hello") -> bool:
 
 def read(files: Workspace, path: str) -> bytes:
     return files.read(path, 0, 1000, None).data
-
-
-def refused(code: Code, act: Callable[[], object]) -> None:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
 
 
 def test_what_is_written_is_read(files: Workspace) -> None:
