@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
+from onebox.testing import SERVER
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
 from runtime import bus
@@ -38,7 +39,7 @@ async def database(databases: Databases) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture
-def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
+def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
     """Give a PostgreSQL server of the test's own, to stop and to start."""
     with postgres_in(open_folder / "postgres") as server:
         yield server
@@ -58,7 +59,7 @@ def postgres_store(database: Database) -> PostgresStore:
     return PostgresStore(database, Jar.facts, project)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=getattr(pytest.mark, SERVER))])
 def store(request: pytest.FixtureRequest) -> EventStore:
     """Give each of the stores in turn."""
     return MemoryStore(Jar.facts) if request.param == "memory" else request.getfixturevalue("postgres_store")

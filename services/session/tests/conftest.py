@@ -66,7 +66,7 @@ async def model_url() -> AsyncGenerator[str]:
 
 
 @pytest_asyncio.fixture
-async def sandbox() -> Sandbox:
+async def sandbox(servers: None) -> Sandbox:
     sandbox, reason = await Sandbox.find()
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")

@@ -15,6 +15,27 @@ from onebox.testing.folders import temporary_folder
 from onebox.testing.system import System, until
 from onebox.testing.unrooted import postgres_in
 
+SERVER, _SERVERS = "server", "servers"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker of tests that need a server known."""
+    config.addinivalue_line("markers", f"{SERVER}: needs a server, a browser or an agent; derived from its fixtures")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses the fixture `servers`, itself or through others."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SERVERS in item.fixturenames:
+            item.add_marker(SERVER)
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> None:
+    """Mark a test as one that needs a server, a browser or an agent; whatever starts one uses this."""
+    if pytestconfig.option.markexpr == f"not {SERVER}":
+        pytest.fail(f"This test needs a server and is not marked: it asks for one while it runs. Mark it `{SERVER}`.")
+
 
 @pytest.fixture
 def open_folder() -> Generator[Path]:
@@ -24,7 +45,7 @@ def open_folder() -> Generator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Generator[EmbeddedPostgres]:
+def postgres(servers: None) -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
     with temporary_folder() as path, postgres_in(path) as server:
         yield server
@@ -45,7 +66,7 @@ async def database_url(databases: Databases) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
+def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
     """Give a NATS server of the test's own, with an empty JetStream."""
     folder = DataFolder(open_folder / "nats")
     server = EmbeddedNats(folder)
@@ -58,7 +79,7 @@ def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
 
 
 @pytest.fixture(scope="session")
-def buses() -> Generator[Buses]:
+def buses(servers: None) -> Generator[Buses]:
     """Give the maker of buses."""
     with Buses() as buses:
         yield buses
@@ -74,7 +95,7 @@ def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
 
 
 @pytest.fixture(scope="session")
-def system() -> Generator[System]:
+def system(servers: None) -> Generator[System]:
     """Give the whole system, started once in this test process; leave it running and sane."""
     with System() as running:
         running.start()
@@ -82,7 +103,7 @@ def system() -> Generator[System]:
 
 
 @pytest.fixture(scope="module")
-def _spare() -> Generator[System]:
+def _spare(servers: None) -> Generator[System]:
     with System() as system:
         yield system
 
