@@ -13,7 +13,7 @@ from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import temporary_folder
 from onebox.testing.system import System, until
-from onebox.testing.unrooted import postgres_in
+from onebox.testing.unrooted import copy_cluster, postgres_in
 
 SERVER, _SERVERS = "server", "servers"
 
@@ -47,8 +47,10 @@ def open_folder() -> Generator[Path]:
 @pytest.fixture(scope="session")
 def postgres(servers: None) -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
-    with temporary_folder() as path, postgres_in(path) as server:
-        yield server
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres")
+        with postgres_in(path) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from onebox.postgres import EmbeddedPostgres
 class Databases:
     """Creates and drops databases on one server; use as a context.
 
-    A thread does it over one connection that is kept, and creates the next copy of a template while a test still uses
-    the last one.
+    A thread holds the connection that does it, which outlives the event loops of tests. Nothing is done while a test
+    runs: it would be an open transaction, behind which stores read no further.
 
     ```python
     @pytest_asyncio.fixture
@@ -33,21 +33,17 @@ class Databases:
         self._server = server
         self._numbers = count(1)
         self._templates: dict[str, str] = {}
-        self._next: dict[str, Future[str]] = {}
-        self._drops: list[Future[None]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="databases", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._admin, self._free = self._do(self._connect()).result()
+        self._admin = self._do(self._connect()).result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for done in (*self._next.values(), *self._drops):
-            done.result()
         self._do(self._admin.close()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -56,18 +52,16 @@ class Databases:
     @asynccontextmanager
     async def fresh(self, template: str = "template1") -> AsyncGenerator[str]:
         """Create a database, yield its address, and drop it in the end, whoever is still connected."""
-        created = self._next.pop(template, None) or self._do(self._create(template))
-        name = await asyncio.wrap_future(created)
-        self._next[template] = self._do(self._create(template))
+        name = await self._create(template)
         try:
             yield self._server.url_of(name)
         finally:
-            self._drops.append(self._do(self._run(f"DROP DATABASE {name} WITH (FORCE)")))
+            await self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
         """Return a database to copy; `fill(url)` is called the first time, and has to close its connections."""
         if name not in self._templates:
-            database = await asyncio.wrap_future(self._do(self._create("template1")))
+            database = await self._create("template1")
             await fill(self._server.url_of(database))
             self._templates[name] = database
         return self._templates[name]
@@ -75,8 +69,8 @@ class Databases:
     def _do[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _connect(self) -> tuple[asyncpg.Connection, asyncio.Lock]:
-        return await asyncpg.connect(self._server.url), asyncio.Lock()
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self._server.url)
 
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
@@ -85,5 +79,4 @@ class Databases:
         return name
 
     async def _run(self, statement: str) -> None:
-        async with self._free:
-            await self._admin.execute(statement)
+        await asyncio.wrap_future(self._do(self._admin.execute(statement)))

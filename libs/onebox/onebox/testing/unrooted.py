@@ -33,9 +33,8 @@ class PostgresForTests(EmbeddedPostgres):
 
 @contextmanager
 def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
-    """Run a server on an empty folder while the context is open; it forgets everything in a power cut."""
+    """Run a server on a folder while the context is open; it forgets everything in a power cut."""
     folder = DataFolder(path)
-    copy_cluster(folder.path / "postgres")
     server = PostgresForTests(folder, options=FORGETFUL)
     try:
         server.start()
@@ -46,7 +45,10 @@ def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
 
 
 def copy_cluster(data: Path) -> None:
-    """Put the files of an empty server where there are none yet: initdb, which makes them, takes two seconds."""
+    """Put the files of an empty server where there are none yet: initdb, which makes them, takes two seconds.
+
+    Copies are one cluster to whoever asks for its identifier.
+    """
     words = ["cp", "-a", "--", str(_cluster()), str(data)]
     subprocess.run(words, check=True)  # noqa: S603  our own folders
 
