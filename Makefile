@@ -1,7 +1,7 @@
 # Every task of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test golden bench chaos
+.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden bench chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,7 +49,10 @@ format: environment ## Put the code into its form, and mend what ruff can mend
 test: environment ## Run all tests, on real PostgreSQL and NATS, on all cores
 	@.venv/bin/pytest -n auto
 
-golden: environment ## Write the goldens of messages, names and API anew; the diff is the review
+quick: environment ## Run the tests that need no server, browser or agent
+	@.venv/bin/pytest -q -n auto -m "not server"
+
+golden: environment ## Write the goldens of messages, names and API; the diff is the review
 	@.venv/bin/python -m tests.contracts.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.openapi

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.user import User, bash, scripted
+from simulator.testing import bash, scripted
+
+from tests.e2e.user import User
 
 PYTHON = Path(sys.executable).resolve()  # the agents see it, wherever it lies
 # Numbers of system calls by the kind of machine; all of the architectures since 5.1 share those above 424.

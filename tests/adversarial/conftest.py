@@ -14,7 +14,7 @@ ORDINARY = [sys.executable, str(Path(__file__).with_name("ordinary.py"))]
 
 
 @pytest.fixture(scope="package", params=["started by root", "started by another"])
-def attacked(request: pytest.FixtureRequest) -> Generator[System]:
+def attacked(request: pytest.FixtureRequest, servers: None) -> Generator[System]:
     """A whole system, started by root, and then by an ordinary account."""
     is_root = os.geteuid() == 0
     if request.param == "started by root" and not is_root:

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,19 +68,36 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
 }
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Give a copy of the house without its tests."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the house without its tests; leave it as it is."""
+    copy = tmp_path_factory.mktemp("house")
+    shutil.copy(ROOT / "pyproject.toml", copy)
     for part in (*(member.source.relative_to(ROOT) for member in members(ROOT)), "tests/architecture"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@contextmanager
+def added(line: str, module: Path) -> Generator[None]:
+    """Add a line to a module, which is made if need be, and take it away again."""
+    before = module.read_text() if module.exists() else None
+    new_folder = not module.parent.exists()
+    module.parent.mkdir(exist_ok=True)
+    module.write_text(f"{before or ''}\n{line}\n")
+    yield
+    if before is not None:
+        module.write_text(before)
+    elif new_folder:
+        shutil.rmtree(module.parent)
+    else:
+        module.unlink()
 
 
 def lint(tree: Path, *arguments: str) -> tuple[int, str]:
     """Run import-linter on a tree, whose packages go before the installed ones."""
     folders = ":".join(str(folder) for top in ("libs", "services") for folder in (tree / top).iterdir())
-    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo", *arguments]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", *arguments]
     environment = os.environ | {"PYTHONPATH": folders, "COLUMNS": "200"}  # noqa: TID251  for a child
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
@@ -93,8 +112,6 @@ def test_the_house_keeps_its_import_contracts(copy: Path) -> None:
     ("contract", "path", "line"), [(contract, *seed) for contract in NAMES for seed in FORBIDDEN[contract]]
 )
 def test_the_contract_notices(contract: str, path: str, line: str, copy: Path) -> None:
-    (copy / path).parent.mkdir(exist_ok=True)
-    with (copy / path).open("a") as module:
-        module.write(f"\n{line}\n")
-    code, told = lint(copy, "--contract", contract)
+    with added(line, copy / path):
+        code, told = lint(copy, "--contract", contract)
     assert (code, f"{NAMES[contract]} BROKEN" in told) == (1, True), told

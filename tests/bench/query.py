@@ -1,11 +1,12 @@
 """A query to a warm session, over the API, against the same words put to a Claude Code of our own by the SDK."""
 
+from simulator.testing import scripted
+
 from tests.bench.bare import TOOLS, BareAgent
 from tests.bench.http import Connection, Request
 from tests.bench.report import Aim, Line, milliseconds
 from tests.bench.rounds import Side, interleaved, timed
 from tests.bench.stage import Stage
-from tests.e2e.user import scripted
 
 ROUNDS, WARMING = 60, 5
 PROMPT = scripted({"text": "Nothing unusual is in the logs."})

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median, quantiles
 
+from simulator.testing import scripted
+
 from tests.bench import cpu, memory
 from tests.bench.bare import TOOLS, BareAgent
 from tests.bench.http import Connection, Request
@@ -14,7 +16,7 @@ from tests.bench.memory import megabytes
 from tests.bench.report import Aim, Line, milliseconds
 from tests.bench.rounds import interleaved, timed
 from tests.bench.stage import Stage
-from tests.e2e.user import User, scripted
+from tests.e2e.user import User
 
 SESSIONS, ROUNDS = 50, 5
 IDEAL = 1.0

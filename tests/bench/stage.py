@@ -66,7 +66,7 @@ class Stage:
 
     @cached_property
     def databases(self) -> Databases:
-        return Databases(self.postgres)
+        return self.hold(Databases(self.postgres))
 
     @cached_property
     def nats(self) -> EmbeddedNats:

@@ -11,10 +11,11 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from onebox.testing.system import System
+from simulator.testing import scripted
 
 from tests.bench.report import Aim, Line, milliseconds
 from tests.bench.stage import Stage
-from tests.e2e.user import User, newcomer, scripted
+from tests.e2e.user import User, newcomer
 
 IDLE, ROUNDS, WARMING = 500, 40, 3
 WORDS = b"text_delta"

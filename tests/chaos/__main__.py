@@ -13,7 +13,7 @@ from runtime import logging
 
 from tests.chaos import invariants
 from tests.chaos.cluster import Cluster
-from tests.chaos.faults import Faults, plan
+from tests.chaos.faults import Fault, Faults, plan
 from tests.chaos.users import Crowd
 
 FAULTS, SECONDS, USERS = 120, 3600, 4
@@ -49,13 +49,13 @@ class Outcome:
         ])  # fmt: skip
 
 
-def chaos(seed: int, faults: int, seconds: float, logs: Path | None = None) -> Outcome:
+def chaos(seed: int, planned: list[Fault], seconds: float, logs: Path | None = None) -> Outcome:
     """Bring faults over a system that users keep busy, mend it, and look what became of it."""
     with Cluster() as cluster:
         cluster.start()
         crowd, harm = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
         with crowd.busy():
-            harm.bring(plan(seed, faults), seconds)
+            harm.bring(planned, seconds)
         cluster.wait_until_ready()
         outcome = Outcome(seed, harm.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
         asyncio.run(_judge(cluster, crowd, outcome))
@@ -81,13 +81,14 @@ def main() -> int:
     wanted.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="which faults come when")
     wanted.add_argument("--faults", type=int, default=FAULTS)
     wanted.add_argument("--seconds", type=float, default=SECONDS, help="no fault comes later")
+    wanted.add_argument("--pace", type=float, default=1.0, help="how many times as fast faults come and go")
     wanted.add_argument("--logs", type=Path, help="a folder that gets what the processes have logged")
     given = wanted.parse_args()
     logging.set_up("chaos", "ERROR")
     sys.stdout.write(f"seed: {given.seed}\n")
     sys.stdout.flush()
     began = time.monotonic()
-    outcome = chaos(given.seed, given.faults, given.seconds, given.logs)
+    outcome = chaos(given.seed, plan(given.seed, given.faults, given.pace), given.seconds, given.logs)
     sys.stdout.write(f"{outcome}\nafter {time.monotonic() - began:.0f} s\n")
     return 1 if outcome.violations else 0
 

@@ -22,14 +22,18 @@ class Fault:
     lasting: float
 
 
-def plan(seed: int, faults: int) -> list[Fault]:
-    """Return so many faults; every kind comes to every target before any comes again."""
+def plan(seed: int, faults: int, pace: float = 1.0) -> list[Fault]:
+    """Return so many faults; every kind comes to every target before any comes again.
+
+    All durations are divided by `pace`.
+    """
     random = Random(seed)  # noqa: S311  a seed is the point
     planned: list[Fault] = []
     while len(planned) < faults:
         for kind, target in random.sample(PAIRS, len(PAIRS)):
             longest = LONGEST_STOP if kind == "SIGSTOP" else LONGEST_DOWN
-            planned.append(Fault(kind, target, random.uniform(0.2, LONGEST_PAUSE), random.uniform(0.1, longest)))
+            after, lasting = random.uniform(0.2, LONGEST_PAUSE), random.uniform(0.1, longest)
+            planned.append(Fault(kind, target, after / pace, lasting / pace))
     return planned[:faults]
 
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.chaos.cluster import PAIRS
 from tests.chaos.faults import plan
 
@@ -10,8 +12,9 @@ LONGEST = 170
 """Seconds; most of them pass in waiting for what was harmed."""
 
 
+@pytest.mark.usefixtures("servers")
 def test_what_has_to_hold_holds_after_faults_of_every_kind() -> None:
-    command = [sys.executable, "-m", "tests.chaos", "--seed", "10", "--faults", "8", "--seconds", "30"]
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "10", "--faults", "8", "--pace", "4"]
     harmed = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert harmed.returncode == 0, f"{harmed.stdout}\n{harmed.stderr}"
 

@@ -6,6 +6,11 @@ from onebox.testing.system import System
 from tests.e2e.user import User, newcomer
 
 
+@pytest.fixture(autouse=True)
+def _servers(servers: None) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Every test here uses a whole system, or starts one."""
+
+
 @pytest.fixture
 def user(system: System) -> Generator[User]:
     """Someone new, on the system that tests share."""

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from onebox.testing.system import System, until
+from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, bash, newcomer, scripted
+from tests.e2e.user import User, newcomer
 
 TOUCH = bash("touch made")
 

@@ -4,8 +4,9 @@ from datetime import datetime
 
 import httpx
 import pytest
+from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 
 def test_a_session_is_created_with_the_fields_of_the_specification(user: User) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 from onebox.testing.system import System, gone, until
+from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 
 def test_all_acknowledged_sessions_are_there_after_everything_was_killed(

@@ -10,8 +10,9 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.system import System, until
 from onebox.testing.unrooted import PostgresForTests
+from simulator.testing import scripted
 
-from tests.e2e.user import User, newcomer, scripted
+from tests.e2e.user import User, newcomer
 
 type Server = EmbeddedPostgres | EmbeddedNats
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 from onebox.testing.system import System, until
+from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 UNTIL_GO = bash("until [ -e go ]; do sleep 0.1; done")
 HELD = scripted(UNTIL_GO, {"text": "at last"})

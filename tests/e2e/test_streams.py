@@ -15,10 +15,11 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 from onebox.testing.system import System, until
+from simulator.testing import bash, scripted
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
-from tests.e2e.user import User, bash, newcomer, scripted
+from tests.e2e.user import User, newcomer
 
 ONE_RUN = [
     "session.run_requested",

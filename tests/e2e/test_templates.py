@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from httpx_sse import connect_sse
 from onebox.testing.system import System, until
+from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, bash, newcomer, scripted
+from tests.e2e.user import User, newcomer
 
 TEMPLATE = {
     "name": "DevOps Investigation Template",

@@ -1,12 +1,12 @@
 """A user of the whole system, over HTTP and nothing else."""
 
-import json
 import secrets
 from collections.abc import Generator
 from typing import Any
 
 import httpx
 from onebox.testing.system import System, until
+from simulator.testing import bash, scripted
 
 PASSWORD = "analytical engine"
 
@@ -61,16 +61,6 @@ class User:
 
     def status(self, session_id: str) -> str:
         return self.http.get(f"/sessions/{session_id}").raise_for_status().json()["status"]
-
-
-def scripted(*turns: dict[str, Any]) -> str:
-    """Write a prompt that the simulated model answers with these turns."""
-    return f"Go on. [[simulate {json.dumps({'turns': turns})}]]"
-
-
-def bash(command: str) -> dict[str, Any]:
-    """Script a turn in which the model calls Bash."""
-    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "a test"}}]}
 
 
 def newcomer(system: System) -> Generator[User]:

@@ -14,9 +14,11 @@ from eventing.store import EventStore
 from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
+from eventing.testing.desk import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
+from onebox.testing import SERVER
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
 from runtime import bus, clock
@@ -30,21 +32,15 @@ def plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
-async def _fill(url: str) -> None:
-    async with Database.open(url, "jar") as database:
-        await migrate(database, MIGRATIONS)
-
-
 @pytest_asyncio.fixture
 async def database(databases: Databases) -> AsyncGenerator[Database]:
     """Give an open, migrated database of the test's own."""
-    template = await databases.template("jar", _fill)
-    async with databases.fresh(template) as url, Database.open(url, "jar") as database:
+    async with migrated(databases, "jar", MIGRATIONS) as database:
         yield database
 
 
 @pytest.fixture
-def own_server(open_folder: Path) -> Generator[EmbeddedPostgres]:
+def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
     """Give a PostgreSQL server of the test's own, to stop and to start."""
     with postgres_in(open_folder / "postgres") as server:
         yield server
@@ -64,7 +60,7 @@ def postgres_store(database: Database) -> PostgresStore:
     return PostgresStore(database, Jar.facts, project)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=getattr(pytest.mark, SERVER))])
 def store(request: pytest.FixtureRequest) -> EventStore:
     """Give each of the stores in turn."""
     return MemoryStore(Jar.facts) if request.param == "memory" else request.getfixturevalue("postgres_store")

@@ -55,8 +55,9 @@ def change_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None
     become(account)
     if "TMPDIR" in _environment and not os.access(_environment["TMPDIR"], os.W_OK | os.X_OK):
         del _environment["TMPDIR"]
+    _environment["DATA_DIR"] = str(data_dir)
     # The account may not write beside the code, where Python keeps what it has compiled.
-    _environment.update(DATA_DIR=str(data_dir), PYTHONPYCACHEPREFIX=str(data_dir / "pycache"))
+    _environment.setdefault("PYTHONPYCACHEPREFIX", str(data_dir / "pycache"))
 
 
 def find_account() -> pwd.struct_passwd:

@@ -15,7 +15,10 @@ from onebox.folder import DataFolder
 from onebox.testing.system import System
 from onebox.trouble import CannotStart
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an ordinary user is no other account's")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an ordinary user is no other account's"),
+    pytest.mark.usefixtures("servers"),
+]
 # Reaches the first argument as the account of the system, and then carries out the second.
 ENTER = """
 import sys

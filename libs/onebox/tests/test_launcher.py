@@ -18,7 +18,7 @@ def command(*behaviour: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def running() -> Generator[System]:
+def running(servers: None) -> Generator[System]:
     """One system of stand-ins that nobody harms."""
     with System(command=command()) as system:
         system.start()
@@ -26,7 +26,7 @@ def running() -> Generator[System]:
 
 
 @pytest.fixture
-def box() -> Generator[Box]:
+def box(servers: None) -> Generator[Box]:
     """Make a system of stand-ins: `box("session=fail", PORT="80")`."""
     with ExitStack() as held:
         yield lambda *behaviour, **environment: held.enter_context(System(environment, command(*behaviour)))

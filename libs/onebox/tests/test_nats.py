@@ -12,6 +12,8 @@ from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.trouble import CannotStart
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 
 async def test_it_keeps_messages_in_a_stream(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)

@@ -15,6 +15,7 @@ from onebox.testing.system import gone, until
 from onebox.testing.unrooted import PostgresForTests
 from onebox.trouble import CannotStart
 
+pytestmark = pytest.mark.usefixtures("servers")
 PARENT = """
 import sys, time
 from pathlib import Path

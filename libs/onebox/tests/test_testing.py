@@ -1,11 +1,18 @@
 # nats-py leaves its options untyped
 # pyright: reportUnknownMemberType=false
 
+import subprocess
+import sys
+from pathlib import Path
+
 import asyncpg
 import nats
+import pytest
 from onebox.nats import EmbeddedNats
+from onebox.testing import SERVER
 from onebox.testing.buses import ACCOUNTS, Buses
 from onebox.testing.databases import Databases
+from onebox.testing.folders import usable
 
 
 async def _make_table(url: str) -> None:
@@ -89,3 +96,34 @@ async def test_there_is_no_last_bus() -> None:
 
 def test_the_bus_of_a_test_with_a_server_is_on_that(nats_url: str, nats_server: EmbeddedNats) -> None:
     assert nats_url == nats_server.url
+
+
+def test_a_folder_that_runs_no_programs_holds_no_servers() -> None:
+    assert not usable(Path("/proc"))
+
+
+def test_a_folder_that_is_not_there_holds_no_servers(tmp_path: Path) -> None:
+    assert not usable(tmp_path / "none")
+
+
+async def test_a_test_that_uses_a_server_through_a_fixture_is_marked(
+    request: pytest.FixtureRequest, database_url: str
+) -> None:
+    assert request.node.get_closest_marker(SERVER)
+
+
+def test_a_test_without_a_server_is_not_marked(request: pytest.FixtureRequest) -> None:
+    assert not request.node.get_closest_marker(SERVER)
+
+
+UNMARKED = """
+def test_one(request):
+    request.getfixturevalue("nats_url")
+"""
+
+
+def test_an_unmarked_test_gets_no_server(tmp_path: Path) -> None:
+    (tmp_path / "test_unmarked.py").write_text(UNMARKED)
+    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing", "-m", f"not {SERVER}", "--rootdir", ".", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  our own
+    assert "This test needs a server and is not marked" in ran.stdout

@@ -11,8 +11,10 @@ from typing import Any, overload
 async def eventually[T](condition: Callable[[], Awaitable[T | None]], *, within: float = ...) -> T: ...
 @overload
 async def eventually[T](condition: Callable[[], T | None], *, within: float = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
-    """Ask a condition, a plain or an asynchronous function, until it gives something true, and give that.
+async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
+    """Ask a condition, a plain or an asynchronous function, until it gives something true, and return that.
+
+    It only has to end before the test does, whose limit is 180 s: nobody waits so long unless something is broken.
 
     Raises:
         TimeoutError: it gave nothing true for `within` seconds; what it gave last is told.

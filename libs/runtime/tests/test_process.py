@@ -15,7 +15,7 @@ type Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start() -> Generator[Start]:
+def start(servers: None) -> Generator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(**environment: str) -> subprocess.Popen[str]:

@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from claude_agent_sdk import AssistantMessage, ClaudeAgentOptions, ResultMessage, ToolUseBlock, query
+
+pytestmark = pytest.mark.usefixtures("servers")
 
 type Client = TestClient[web.Request, web.Application]
 

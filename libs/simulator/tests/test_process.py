@@ -10,6 +10,7 @@ import pytest
 from simulator.prompt import scripted
 from simulator.script import Turn
 
+pytestmark = pytest.mark.usefixtures("servers")
 PATIENCE = 20
 
 

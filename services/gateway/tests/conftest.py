@@ -1,153 +1,17 @@
 """A real bus, stand-ins for the services behind it, and the gateway in front."""
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
-from uuid import UUID
+from collections.abc import AsyncGenerator
 
 import httpx
-import jwt
 import pytest
-from contracts.catalogue import SERVICES
-from contracts.identity.queries import GetKeys, KeysView
-from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
-from contracts.samples import FAMILY, RUN, SESSION, USER
-from contracts.session.deltas import TextDelta, delta_subject
-from contracts.session.run import RunCompleted
 from contracts.session.session import FindSessions
-from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.app import create_app
-from gateway.hosts import Hosts
 from gateway.settings import Settings
-from gateway.state import Gateway
-from jwt.algorithms import OKPAlgorithm
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.js.api import StreamConfig
-from runtime.bus import Client, connected
-from runtime.envelope import Envelope
-from runtime.forever import forever
+from runtime.bus import connected
 from runtime.health import serving
-from runtime.jetstream import jetstream
-from runtime.key_value import Bucket
-from runtime.pubsub import subscribe
+from runtime.testing import eventually
 
-type Message = type[Command[Any] | Query[Any]]
-
-OTHER = UUID("0197a1f0-0000-7000-8000-0000000000ff")
-
-
-class Services:
-    """Stands in for the services: answers what it was told to, and keeps what it heard."""
-
-    def __init__(self, client: Client) -> None:
-        self.client, self.js = client, jetstream(client)
-        self.heard: list[tuple[Any, Envelope]] = []
-        self.keys = [Ed25519PrivateKey.generate()]
-        self._answering: dict[Message, Subscription] = {}
-
-    async def answer(self, kind: Message, reply: object) -> None:
-        """Answer messages of a kind from now on: with a result, a refusal or a fault."""
-        await self.answer_with(kind, lambda _: reply)
-
-    async def answer_with(self, kind: Message, make: Callable[[Any], object]) -> None:
-        """Answer messages of a kind from now on, each with a reply of its own."""
-        accepted = Accepted[result_type(kind)]
-
-        async def take(message: Msg) -> None:
-            body = kind.model_validate_json(message.data)
-            self.heard.append((body, Envelope.read(message.headers)))
-            reply = make(body)
-            if not isinstance(reply, Refused | Faulted):
-                reply = accepted(result=reply)
-            await message.respond(reply.model_dump_json().encode())
-
-        await self._subscribe(kind, take)
-
-    async def hear(self, kind: Message) -> None:
-        """Take messages of a kind from now on, and never answer."""
-
-        async def take(message: Msg) -> None:
-            self.heard.append((kind.model_validate_json(message.data), Envelope.read(message.headers)))
-
-        await self._subscribe(kind, take)
-
-    async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
-        if before := self._answering.pop(kind, None):
-            await before.unsubscribe()
-        self._answering[kind] = await subscribe(self.client, kind.subject, take)
-        await self.client.flush()
-        await self.client.flush()  # the first may overtake the subscription
-
-    async def publish_keys(self) -> None:
-        """Answer `GetKeys` with the public halves of `keys`."""
-        await self.answer_with(GetKeys, lambda _: KeysView(keys=list(map(self._public, self.keys))))
-
-    def token(self, key: int = 0, header: dict[str, Any] | None = None, **claims: Any) -> str:
-        """Sign an access token, with claims of one's own."""
-        body = {
-            "iss": "agentapi",
-            "aud": "agentapi",
-            "sub": USER,
-            "sid": FAMILY,
-            "jti": str(OTHER),
-            "role": "user",
-            "iat": int(time.time()),
-            "exp": int(time.time()) + 3600,
-        } | claims
-        body = {name: value for name, value in body.items() if value is not None}
-        return jwt.encode(body, self.keys[key], "EdDSA", headers={"kid": f"key-{key}"} | (header or {}))
-
-    async def end_run(self, session_id: UUID, run_id: UUID, kind: type[Event] = RunCompleted) -> None:
-        """Tell that a run is over."""
-        fact = kind.model_validate(kind.sample | {"run_id": run_id})
-        await self.client.publish(f"{fact.subject}.{USER}.{session_id}", fact.model_dump_json().encode())
-
-    async def publish_revocations(self, *families: str, complete: bool = True) -> None:
-        """Make the bucket of revoked families as identity does."""
-        bucket = await Bucket.ensure(self.client, REVOCATIONS, seconds=2 * 3600.0)
-        for family in families:
-            await bucket.put(family, b"logout")
-        if complete:
-            await bucket.put(REVOCATIONS_COMPLETE, b"2026-11-25T09:00:00+00:00")
-
-    async def open_streams(self) -> None:
-        """Make the streams of facts that the services would make."""
-        for service in SERVICES:
-            await self.js.add_stream(StreamConfig(name=event_stream(service), subjects=[event_filter(service)]))
-
-    async def record(self, fact: Event, *, owner: str = USER, at: str = SESSION) -> int:
-        """Tell a fact as its service's relay would; give its number."""
-        body, head = fact.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
-        return (await self.js.publish(f"{fact.subject}.{owner}.{at}", body, headers=head)).seq
-
-    async def say(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
-        """Tell words that an agent is just saying."""
-        told = TextDelta(run_id=UUID(run_id), text=text).model_dump_json().encode()
-        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), told)
-
-    def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:
-        shown = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        return shown | {"kid": f"key-{self.keys.index(key)}", "alg": "EdDSA", "use": "sig"}
-
-
-class Door:
-    """The gateway as clients see it, and its parts."""
-
-    def __init__(self, gateway: Gateway, services: Services) -> None:
-        self.gateway, self.services = gateway, services
-        settings = gateway.settings
-        self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
-
-    def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
-        """Give a client with a token of this role; None for no token."""
-        if role:
-            headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+from services.gateway.tests.door import Door, working
+from services.gateway.tests.stand_ins import Services
 
 
 @pytest.fixture
@@ -160,25 +24,6 @@ async def services(nats_url: str) -> AsyncGenerator[Services]:
         yield services
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  what changes it cannot tell
-            await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def working(settings: Settings) -> AsyncGenerator[Gateway]:
-    """Give a gateway whose background work goes on."""
-    async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
-        gateway = Gateway.on(client, settings)
-        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen, gateway.streams.run)
-        running = [tasks.create_task(forever(work.__name__, work)) for work in works]
-        yield gateway
-        for task in running:
-            task.cancel()
-
-
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
     return Settings(nats_url=nats_url, ask_timeout_seconds=0.5)
@@ -187,7 +32,7 @@ def settings(nats_url: str) -> Settings:
 @pytest.fixture
 async def door(settings: Settings, services: Services) -> AsyncGenerator[Door]:
     async with working(settings) as gateway:
-        await until(lambda: gateway.revocations.known and gateway.keys.published is not None)
+        await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
         yield Door(gateway, services)
 
 

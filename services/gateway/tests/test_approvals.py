@@ -10,7 +10,8 @@ from contracts.samples import APPROVAL, SESSION
 from contracts.session.approval import DecideApproval, GetApproval, ListApprovals
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import OTHER, Services
 
 APPROVALS = "/api/v1/approvals"
 ONE = f"{APPROVALS}/{APPROVAL}"

@@ -1,4 +1,4 @@
-"""Archives over HTTP: the answer waits until all is packed."""
+"""Archives over HTTP: the answer waits eventually all is packed."""
 
 import httpx
 import pytest
@@ -12,7 +12,8 @@ from contracts.session.session import GetSession
 from contracts.session.values import Compression
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 ONE = f"/api/v1/sessions/{SESSION}"
 

@@ -8,7 +8,7 @@ import pytest
 from contracts.session.session import CreateSession
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 
 SESSIONS = "/api/v1/sessions"
 JSON = {"content-type": "application/json"}

@@ -14,7 +14,8 @@ from contracts.session.session import GetSession
 from gateway.streams import replay
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.talking import Client, talking
 
 

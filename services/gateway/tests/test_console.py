@@ -7,7 +7,7 @@ import httpx
 import pytest
 from gateway.routes.console import FILES, PAGE, TYPES
 
-from services.gateway.tests.conftest import Door
+from services.gateway.tests.door import Door
 
 
 @pytest.mark.parametrize("path", ["/", "/console"])

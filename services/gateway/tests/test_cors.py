@@ -5,7 +5,7 @@ import pytest
 from gateway.settings import Settings
 from runtime.settings import WrongSettings, load
 
-from services.gateway.tests.conftest import Door
+from services.gateway.tests.door import Door
 
 PAGE, OTHER = "https://app.example.com", "https://other.example.com"
 ASKED = {

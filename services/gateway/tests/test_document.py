@@ -26,7 +26,8 @@ from pydantic import BaseModel
 from runtime import clock
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.test_documentation import document, operations
 
 __all__ = ["document"]

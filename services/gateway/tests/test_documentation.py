@@ -10,7 +10,7 @@ from contracts.refusals import Code
 from gateway.problems import EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
 
-from services.gateway.tests.conftest import Door
+from services.gateway.tests.door import Door
 
 OPENAPI = "/api/v1/openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -10,11 +10,12 @@ from contracts.messages import Page
 from contracts.samples import SESSION, USER
 from contracts.session.session import GetSession, ListSessions
 from prometheus_client import REGISTRY
+from runtime.testing import eventually
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services, until
+from services.gateway.tests.stand_ins import Services
 
 ONE = f"/api/v1/sessions/{SESSION}"
 
@@ -109,7 +110,7 @@ async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str, s
         writer.write(f"POST /api/v1/sessions HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
         await writer.drain()
         writer.close()
-        await until(lambda: REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1)
+        await eventually(lambda: REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1)
     assert [(line["event"], line["status"]) for line in logged] == [("request", 499)]
 
 

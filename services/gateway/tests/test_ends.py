@@ -13,8 +13,9 @@ from gateway.settings import Settings
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import EVENTS, following
+from services.gateway.tests.stand_ins import OTHER, Services
 from services.gateway.tests.talking import talking
 
 MINE = "/api/v1/events"

@@ -1,4 +1,4 @@
-"""Forks over HTTP: the answer waits until all is copied."""
+"""Forks over HTTP: the answer waits eventually all is copied."""
 
 import httpx
 import pytest
@@ -9,7 +9,8 @@ from contracts.session.fork import ForkSession
 from contracts.session.session import GetSession
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 FORK = f"/api/v1/sessions/{SESSION}/fork"
 COPYING = samples.session(mode="forked", ready=False)

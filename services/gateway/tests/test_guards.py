@@ -7,7 +7,7 @@ from contracts.session.session import GetSession
 from gateway.settings import Settings
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.test_cors import ASKED, PAGE
 
 STRICT = "default-src 'none'; frame-ancestors 'none'"

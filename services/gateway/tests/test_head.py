@@ -9,7 +9,8 @@ from contracts.session.workspace import ReadFile
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 ONE = f"/api/v1/sessions/{SESSION}"
 OF_THIS_ANSWER = {"date", "x-request-id", "x-response-time"}

@@ -11,7 +11,8 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, TIME, USER
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 AUTH = "/api/v1/auth"
 

@@ -11,7 +11,7 @@ from contracts.session.conversation import ListMessages
 from contracts.session.session import ListSessions
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Services
+from services.gateway.tests.stand_ins import OTHER, Services
 
 SESSIONS = "/api/v1/sessions"
 MESSAGES = f"{SESSIONS}/{SESSION}/messages"

@@ -9,7 +9,8 @@ from contracts.messages import ping_of
 from contracts.session.session import CountSessions
 from gateway.routes.operations import VERSION
 
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 
 async def test_health_says_what_runs_here(stranger: httpx.AsyncClient):

@@ -11,7 +11,7 @@ from contracts.session.session import ChangeSession, CreateSession
 from contracts.session.values import SdkOptions
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"

@@ -16,7 +16,8 @@ from gateway import translation
 from gateway.problems import TABLE, EdgeCode
 from structlog.testing import capture_logs
 
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 PATH = f"/api/v1/sessions/{SESSION}"
 

@@ -10,12 +10,15 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
+import pytest
 from contracts.session.run import GetRun, SubmitQuery
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.talking import talking
 from services.gateway.tests.test_queries import BODY, QUERY
+
+pytestmark = pytest.mark.usefixtures("servers")
 
 
 def free_port() -> int:

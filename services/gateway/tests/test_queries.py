@@ -1,4 +1,4 @@
-"""Asking the agent: the request waits until the run is over."""
+"""Asking the agent: the request waits eventually the run is over."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,9 +13,11 @@ from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TOOL_CALL
 from contracts.session.run import GetRun, GetRunSummary, RunCancelled, SubmitQuery
 from gateway import runs
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services, until
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 QUERY = f"/api/v1/sessions/{SESSION}/query"
 BODY = {"message": "Hello"}
@@ -272,7 +274,7 @@ async def test_many_waits_get_their_own_answers(client: httpx.AsyncClient, servi
     await services.answer_with(GetRun, lambda query: samples.run(id=query.run_id, text=str(query.run_id)))
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
-        await until(lambda: len(services.heard) > 50)
+        await eventually(lambda: len(services.heard) > 50)
         for command in [message for message, _ in services.heard if isinstance(message, SubmitQuery)]:
             await services.end_run(UUID(SESSION), command.run_id)
     answers = [task.result().json() for task in asked]
@@ -287,4 +289,4 @@ async def test_a_client_that_hangs_up_leaves_no_waiter(door: Door, session: Sess
     async with httpx.AsyncClient(base_url=base_url, headers=token) as client, asking(client, session) as asked:
         assert len(door.gateway.runs.waiting) == 1
         asked.cancel()
-    await until(lambda: not door.gateway.runs.waiting)
+    await eventually(lambda: not door.gateway.runs.waiting)

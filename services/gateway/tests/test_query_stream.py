@@ -19,8 +19,9 @@ from gateway.settings import Settings
 from httpx_sse import aconnect_sse
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import following
+from services.gateway.tests.stand_ins import Services
 from services.gateway.tests.test_queries import BODY, QUERY
 
 ACCEPT = {"accept": "text/event-stream"}

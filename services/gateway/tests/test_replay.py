@@ -15,8 +15,9 @@ from gateway.streams.items import Gap
 from gateway.streams.listener import Listener
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import EVENTS, following
+from services.gateway.tests.stand_ins import OTHER, Services
 from services.gateway.tests.test_streams import NAMES, first, record_three
 
 

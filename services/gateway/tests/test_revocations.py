@@ -12,9 +12,11 @@ from gateway.auth.revocations import Revocations
 from gateway.settings import Settings
 from onebox.nats import EmbeddedNats
 from runtime.bus import connected
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services, until, working
+from services.gateway.tests.door import Door, working
+from services.gateway.tests.stand_ins import OTHER, Services
 
 ME = "/api/v1/auth/me"
 
@@ -27,7 +29,7 @@ async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, se
     await services.answer(GetUser, samples.user())
     assert (await client.get(ME)).status_code == 200
     await revoke(services)
-    await until(lambda: len(door.gateway.revocations.families) == 1)
+    await eventually(lambda: len(door.gateway.revocations.families) == 1)
     answer = await client.get(ME)
     assert (answer.status_code, answer.json()["detail"]) == (401, "The access token was revoked.")
 
@@ -35,14 +37,14 @@ async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, se
 async def test_other_families_stay(client: httpx.AsyncClient, door: Door, services: Services):
     await services.answer(GetUser, samples.user())
     await revoke(services, str(OTHER))
-    await until(lambda: OTHER in door.gateway.revocations)
+    await eventually(lambda: OTHER in door.gateway.revocations)
     assert (await client.get(ME)).status_code == 200
 
 
 async def test_what_was_revoked_before_the_start_is_known(services: Services, settings: Settings):
     await revoke(services, str(OTHER))
     async with working(settings) as gateway:
-        await until(lambda: gateway.revocations.known)
+        await eventually(lambda: gateway.revocations.known)
         assert OTHER in gateway.revocations
 
 
@@ -57,25 +59,25 @@ async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_agai
     monkeypatch.setattr(revocations, "QUIET", 0.1)
     await services.answer(GetUser, samples.user())
     await services.js.delete_key_value(REVOCATIONS)
-    await until(lambda: not door.gateway.revocations.known)
+    await eventually(lambda: not door.gateway.revocations.known)
     await revoke(services)  # told before the rest is there again
-    await until(lambda: len(door.gateway.revocations.families) == 1)
+    await eventually(lambda: len(door.gateway.revocations.families) == 1)
     assert (await client.get(ME)).status_code == 503
     assert (await client.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
     await services.publish_revocations()
-    await until(lambda: door.gateway.revocations.known)
+    await eventually(lambda: door.gateway.revocations.known)
     assert (await client.get(ME)).status_code == 401
 
 
 async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(services: Services, settings: Settings):
     await services.js.delete_key_value(REVOCATIONS)
     async with working(settings) as gateway:
-        await until(lambda: gateway.keys.published is not None)
+        await eventually(lambda: gateway.keys.published is not None)
         await revoke(services)
-        await until(lambda: len(gateway.revocations.families) == 1)
+        await eventually(lambda: len(gateway.revocations.families) == 1)
         assert not gateway.revocations.known
         await services.publish_revocations()
-        await until(lambda: gateway.revocations.known)
+        await eventually(lambda: gateway.revocations.known)
 
 
 async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
@@ -93,9 +95,9 @@ async def test_a_revocation_after_a_restart_of_the_bus_is_known(
     door: Door, services: Services, nats_server: EmbeddedNats
 ):
     await asyncio.to_thread(restart, nats_server)
-    await until(lambda: services.client.is_connected and door.gateway.bus.client.is_connected)
+    await eventually(lambda: services.client.is_connected and door.gateway.bus.client.is_connected)
     await revoke(services, str(OTHER))
-    await until(lambda: OTHER in door.gateway.revocations)
+    await eventually(lambda: OTHER in door.gateway.revocations)
 
 
 def restart(server: EmbeddedNats) -> None:

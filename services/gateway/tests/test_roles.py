@@ -8,7 +8,7 @@ import pytest
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TOOL_CALL
 from gateway.app import ROUTERS
 
-from services.gateway.tests.conftest import Door
+from services.gateway.tests.door import Door
 
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 

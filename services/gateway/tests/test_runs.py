@@ -10,7 +10,8 @@ from contracts.samples import RUN, SESSION
 from contracts.session.run import CancelRun, InterruptSession, ListRuns, PauseSession, ResumeSession
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
+from services.gateway.tests.stand_ins import Services
 
 ONE = f"/api/v1/sessions/{SESSION}"
 RUNS = f"{ONE}/runs"

@@ -12,7 +12,7 @@ from contracts.session.run import GetRun
 from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Services
+from services.gateway.tests.stand_ins import OTHER, Services
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"

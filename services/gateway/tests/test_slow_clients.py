@@ -17,8 +17,9 @@ from runtime.testing import eventually
 from starlette.types import Message
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import EVENTS
+from services.gateway.tests.stand_ins import Services
 
 
 @pytest.fixture

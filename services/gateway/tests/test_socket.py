@@ -28,8 +28,9 @@ from runtime.testing import eventually
 from websockets.typing import Subprotocol
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import following
+from services.gateway.tests.stand_ins import OTHER, Services
 from services.gateway.tests.talking import Client, talking
 
 

@@ -20,8 +20,9 @@ from runtime import ordered
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import OTHER, Door, Services
+from services.gateway.tests.door import Door
 from services.gateway.tests.following import EVENTS, following
+from services.gateway.tests.stand_ins import OTHER, Services
 
 USED = {"duration_ms": 3250, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
 MINE = "/api/v1/events"

@@ -10,7 +10,7 @@ from contracts.samples import TEMPLATE
 from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 
 from services.gateway.tests import samples
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 
 TEMPLATES = "/api/v1/session-templates"
 ONE = f"{TEMPLATES}/{TEMPLATE}"

@@ -20,7 +20,7 @@ from contracts.session.workspace import (
 )
 from contracts.wire import LARGEST_PART, LARGEST_UPLOAD
 
-from services.gateway.tests.conftest import Services
+from services.gateway.tests.stand_ins import Services
 
 FILES = f"/api/v1/sessions/{SESSION}/workspace"
 CONTENT = bytes(range(256)) * 5000

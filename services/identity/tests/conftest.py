@@ -7,8 +7,7 @@ import pytest
 import pytest_asyncio
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eventing.database import Database
-from eventing.migrating import migrate
+from eventing.testing.desk import migrated
 from identity import passwords
 from identity.app import service
 from jwt.algorithms import OKPAlgorithm
@@ -32,13 +31,7 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
 
 
-async def _migrate(url: str) -> None:
-    async with Database.open(url, service.name) as database:
-        await migrate(database, service.migrations)
-
-
 @pytest_asyncio.fixture
 async def desk(databases: Databases, key_ring_file: Path, quick_passwords: None) -> AsyncGenerator[Desk]:
-    template = await databases.template(service.name, _migrate)
-    async with databases.fresh(template) as url, Database.open(url, service.name) as database:
+    async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database, key_ring_file)

@@ -1,14 +1,10 @@
 """What the tests of the agents need: a simulated model, a database, this machine's sandbox."""
 
-import asyncio
-import json
-import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
-from uuid import NAMESPACE_OID, UUID, uuid5
+from typing import cast
+from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
@@ -17,21 +13,24 @@ from aiohttp.test_utils import TestServer
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
-from contracts.session.values import SdkOptions, TextBlock
 from eventing.database import Database
-from eventing.migrating import migrate
+from eventing.testing.desk import migrated
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
-from session.agent import Agents, AgentSpec, Finished, Limits, Said, Told, ToolReturned
+from runtime.bus import connected
+from session.agent import Agents, Limits
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 from session.app import service
+from session.settings import Settings
 from simulator.app import create_app
 
+from services.session.tests.box import Box, Remote
 from services.session.tests.desk import Desk
 from services.session.tests.hands import Hands
 from services.session.tests.provider import Agent, Provider, served
+from services.session.tests.replica import PROVIDER_KEY, SESSIONS, NewReplica, Replica
 
 MIGRATIONS = [
     Path(__file__).parent.parent / "migrations" / name for name in ("0002_transcript.sql", "0008_conversations.sql")
@@ -43,106 +42,6 @@ OTHERS = """
 EXISTING = (
     "WITH one AS (INSERT INTO sessions VALUES ($1)) INSERT INTO conversations (session_id, attempt) VALUES ($1, 0)"
 )
-WORKS_FOR = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
-PROVIDER_KEY = "sk-key-of-the-provider"
-SESSIONS = uuid5(NAMESPACE_OID, str(os.getpid()))
-"""Of this test process alone: others run at the same time, and agents are found by the ids of their sessions."""
-
-
-class Telling(list[Told]):
-    """What a turn told."""
-
-    @property
-    def words(self) -> str:
-        """What the model said."""
-        said = [told for told in self if isinstance(told, Said)]
-        return " ".join(block.text for told in said for block in told.blocks if isinstance(block, TextBlock))
-
-    @property
-    def outputs(self) -> list[str]:
-        """What the tools gave."""
-        return [told.output["content"] for told in self if isinstance(told, ToolReturned)]
-
-    @property
-    def end(self) -> Finished:
-        """How the turn ended."""
-        last = self[-1]
-        assert isinstance(last, Finished)
-        return last
-
-
-class Replica:
-    """The agents of one replica; sessions go by names here."""
-
-    def __init__(self, agents: Agents, workspaces: Path, database: Database, sessions: UUID = SESSIONS) -> None:
-        self.agents, self.workspaces, self.database, self.sessions = agents, workspaces, database, sessions
-
-    def spec(self, session: str = "one", **options: Any) -> AgentSpec:
-        """Give the spec of a session whose tools are all allowed."""
-        wanted = SdkOptions.model_validate({"permission_mode": "bypassPermissions", **options})
-        return AgentSpec(uuid5(self.sessions, session), self.workspaces / session, wanted)
-
-    async def for_run(self, run_id: UUID) -> AgentSpec:
-        """Give the spec of an agent of session `one` that works for a run, which is started."""
-        spec = replace(self.spec(), run_id=run_id)
-        await self.database.execute(WORKS_FOR, spec.session_id, run_id)
-        return spec
-
-    def begin(self, prompt: str, session: str = "one", **options: Any) -> AsyncGenerator[Told]:
-        """Begin a turn."""
-        return self.agents.turn(self.spec(session, **options), prompt)
-
-    async def ask(self, prompt: str, session: str = "one", **options: Any) -> Telling:
-        """Give all that a turn tells."""
-        return Telling([told async for told in self.begin(prompt, session, **options)])
-
-    async def bash(self, command: str, session: str = "one", **options: Any) -> str:
-        """Let the agent run a command, and give what that wrote."""
-        return (await self.ask(bash(command), session, **options)).outputs[0]
-
-
-type NewReplica = Callable[..., AbstractAsyncContextManager[Replica]]
-
-
-def scripted(words: str, *turns: dict[str, Any]) -> str:
-    """Write a prompt that the simulated model answers with `turns`."""
-    return f"{words} [[simulate {json.dumps({'turns': turns})}]]"
-
-
-def calling(*tools: tuple[str, dict[str, Any]], words: str = "Do it.") -> str:
-    """Write a prompt on which the agent calls tools."""
-    calls = [{"name": name, "input": given} for name, given in tools]
-    return scripted(words, {"tools": calls}, {"text": "Done."})
-
-
-def bash(command: str) -> str:
-    """Write a prompt on which the agent runs a command."""
-    return calling(("Bash", {"command": command, "description": "a test"}), words="Run it.")
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something to be so."""
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110  processes and files send no events
-            await asyncio.sleep(0.02)
-
-
-def running(*words: str) -> list[int]:
-    """Give the processes of this machine whose command line has these words."""
-    found: list[int] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if set(words) <= set(line):
-            found.append(int(path.parent.name))
-    return found
-
-
-def agents_of(session_id: UUID) -> list[int]:
-    """Return the agents of a session on this machine: their command lines name it, and nothing else of it."""
-    return [*running(f"--session-id={session_id}"), *running(f"--resume={session_id}")]
 
 
 @pytest_asyncio.fixture
@@ -167,7 +66,7 @@ async def model_url() -> AsyncGenerator[str]:
 
 
 @pytest_asyncio.fixture
-async def sandbox() -> Sandbox:
+async def sandbox(servers: None) -> Sandbox:
     sandbox, reason = await Sandbox.find()
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")
@@ -195,15 +94,9 @@ async def replica(new_replica: NewReplica) -> AsyncGenerator[Replica]:
         yield replica
 
 
-async def _migrate(url: str) -> None:
-    async with Database.open(url, service.name) as database:
-        await migrate(database, service.migrations)
-
-
 @pytest_asyncio.fixture
 async def desk(databases: Databases) -> AsyncGenerator[Desk]:
-    template = await databases.template(service.name, _migrate)
-    async with databases.fresh(template) as url, Database.open(url, service.name) as database:
+    async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database)
 
 
@@ -251,3 +144,17 @@ async def agent(idle: Agent) -> AsyncGenerator[Agent]:
     """Give an agent in a turn."""
     with idle.access.turn(None):
         yield idle
+
+
+@pytest.fixture
+async def box(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Box]:
+    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
+    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
+    async with connected(nats_url, "test") as client:
+        yield Box(settings, client)
+
+
+@pytest.fixture
+async def remote(box: Box) -> AsyncGenerator[Remote]:
+    async with box.replica():
+        yield box.remote

@@ -1,19 +1,16 @@
 """The session service's handlers, projections and queries on a database of their own."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from contracts.messages import Actor, Command, Query
+from contracts.messages import Actor
 from contracts.samples import SESSION, USER
 from contracts.session.run import RunView, SubmitQuery
 from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.testing import desk
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.app import service
 
 OWNER = Actor(user_id=UUID(USER), role="user")
@@ -28,18 +25,13 @@ class Offer:
     models: tuple[str, ...] = ()
 
 
-class Desk:
-    """The session service's handlers and queries on a database of their own."""
+class Desk(desk.Desk):
+    """The session service's handlers and queries, for a user."""
+
+    actor = OWNER
 
     def __init__(self, database: Database) -> None:
-        store = PostgresStore(database, service.facts, service.project)
-        self.dispatcher = Dispatcher[Any](store, database, Offer(), service.commands, service.queries)
-
-    async def send[R](self, command: Command[R], actor: Actor = OWNER) -> R:
-        return await self.dispatcher.send(command, Envelope.begin(actor=actor))
-
-    async def ask[R](self, query: Query[R], actor: Actor = OWNER) -> R:
-        return await self.dispatcher.ask(query, Envelope.begin(actor=actor))
+        super().__init__(service, database, Offer())
 
     async def create(self, name: str = "one", actor: Actor = OWNER) -> UUID:
         command = CreateSession(session_id=new_id(), name=name, mode="interactive", sdk_options=SdkOptions())

@@ -11,7 +11,7 @@ from session.agent.model_proxy import ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 
-from services.session.tests.conftest import Replica
+from services.session.tests.replica import Replica
 
 
 async def hold(database_url: str, model_url: str, workspaces: str, prompt: str, sessions: str) -> None:

@@ -12,28 +12,29 @@ from session.agent import Delta, Limits, Said, ToolReturned
 from session.agent.hiding import hider
 from session.agent.sandbox import Sandbox
 from session.agent.telling import CUT
+from simulator.testing import bash_prompt, scripted, tools_prompt
 from structlog.testing import capture_logs
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted
+from services.session.tests.replica import NewReplica, Replica, Telling
 
-SLOW = bash("touch begun; sleep 60; echo again >> repeated")
+SLOW = bash_prompt("touch begun; sleep 60; echo again >> repeated")
 
 
 async def test_an_agent_answers(replica: Replica) -> None:
-    telling = await replica.ask(scripted("Hi.", {"text": "Hello."}))
+    telling = await replica.ask(scripted({"text": "Hello."}))
     assert telling.words == "Hello."
     assert telling.end.error_code is None
 
 
 async def test_words_come_as_they_are_spoken(replica: Replica) -> None:
-    telling = await replica.ask(scripted("Hi.", {"text": "Hello there.", "chunks": 3}))
+    telling = await replica.ask(scripted({"text": "Hello there.", "chunks": 3}))
     deltas = [told.text for told in telling if isinstance(told, Delta)]
     assert len(deltas) == 3
     assert "".join(deltas) == "Hello there."
 
 
 async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> None:
-    telling = await replica.ask(bash("sleep 0.1; echo out; exit 3"))
+    telling = await replica.ask(bash_prompt("sleep 0.1; echo out; exit 3"))
     calls = [block for told in telling if isinstance(told, Said) for block in told.blocks]
     returned = next(told for told in telling if isinstance(told, ToolReturned))
     assert isinstance(calls[0], ToolUseBlock)
@@ -46,9 +47,7 @@ async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> Non
 async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> None:
     tool = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
     all_at_once = {"thinking": "Hm.", "text": "Let me see.", "tools": [tool, tool]}
-    said = [
-        told for told in await replica.ask(scripted("Go.", all_at_once, {"text": "Done."})) if isinstance(told, Said)
-    ]
+    said = [told for told in await replica.ask(scripted(all_at_once, {"text": "Done."})) if isinstance(told, Said)]
     assert [[block.type for block in told.blocks] for told in said] == [
         ["thinking", "text", "tool_use", "tool_use"],
         ["text"],
@@ -56,8 +55,8 @@ async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> N
 
 
 async def test_what_a_subagent_says_names_the_call_that_started_it(replica: Replica) -> None:
-    inner = {"prompt": bash("true"), "description": "a test", "subagent_type": "general-purpose"}
-    said = [told for told in await replica.ask(calling(("Task", inner))) if isinstance(told, Said)]
+    inner = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
+    said = [told for told in await replica.ask(tools_prompt(("Task", inner))) if isinstance(told, Said)]
     [task] = said[0].blocks
     assert isinstance(task, ToolUseBlock)
     assert {told.parent_tool_use_id for told in said[1:-1]} == {task.id}
@@ -65,18 +64,18 @@ async def test_what_a_subagent_says_names_the_call_that_started_it(replica: Repl
 
 
 async def test_a_file_that_is_written_is_in_the_workspace(replica: Replica) -> None:
-    await replica.ask(calling(("Write", {"file_path": "/workspace/note", "content": "words"})))
+    await replica.ask(tools_prompt(("Write", {"file_path": "/workspace/note", "content": "words"})))
     assert (replica.workspaces / "one" / "note").read_text() == "words"
 
 
 async def test_files_are_searched(replica: Replica) -> None:
     await replica.bash("echo needle > hay")
-    telling = await replica.ask(calling(("Glob", {"pattern": "*"}), ("Grep", {"pattern": "needle"})))
+    telling = await replica.ask(tools_prompt(("Glob", {"pattern": "*"}), ("Grep", {"pattern": "needle"})))
     assert all("hay" in output for output in telling.outputs)
 
 
 async def test_usage_and_cost_are_those_of_the_turn(replica: Replica) -> None:
-    prompt = scripted("Hi.", {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
+    prompt = scripted({"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
     first, second = (await replica.ask(prompt)).end, (await replica.ask(prompt)).end
     assert (first.input_tokens, first.output_tokens) == (1000, 100)
     assert first.cost_usd == second.cost_usd > 0
@@ -102,7 +101,7 @@ async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
         return Ruling(decision="approved")
 
     spec = replica.spec(permission_mode="default")
-    async for _ in replica.agents.turn(spec, bash("touch made"), yes):
+    async for _ in replica.agents.turn(spec, bash_prompt("touch made"), yes):
         pass
     assert asked == [("Bash", "touch made")]
     assert (replica.workspaces / "one" / "made").exists()
@@ -113,7 +112,7 @@ async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
         pytest.fail(f"{name} was asked for")
 
     spec = replica.spec(permission_mode="dontAsk")
-    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), never)])
+    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
     assert "Permission to use Bash" in told.outputs[0]
 
 
@@ -122,7 +121,7 @@ async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubl
         raise OSError("the address of a database")
 
     spec = replica.spec(permission_mode="default")
-    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), fail)])
+    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), fail)])
     assert told.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
 
 
@@ -134,7 +133,7 @@ async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unask
 
     monkeypatch.setattr(nesting, "DEEPEST", 0)  # the agent's own tools take nothing that is deep
     spec = replica.spec(permission_mode="default")
-    told = Telling([each async for each in replica.agents.turn(spec, bash("touch made"), never)])
+    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
     assert told.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
     assert not (replica.workspaces / "one" / "made").exists()
 
@@ -149,27 +148,27 @@ async def test_a_tool_that_is_forbidden_does_not_exist(replica: Replica) -> None
 
 
 async def test_a_long_system_prompt_reaches_the_model(replica: Replica) -> None:
-    telling = await replica.ask(scripted("Hi.", {"text": "Hello."}), system_prompt="ř" * 100_000)
+    telling = await replica.ask(scripted({"text": "Hello."}), system_prompt="ř" * 100_000)
     assert telling.words == "Hello."
     assert telling.end.input_tokens > 50_000
 
 
 async def test_a_model_that_refuses_is_a_model_error(replica: Replica) -> None:
-    end = (await replica.ask(scripted("Hi.", {"status": 400}))).end
+    end = (await replica.ask(scripted({"status": 400}))).end
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400: simulated 400")
 
 
 async def test_a_model_error_is_not_what_the_model_said(replica: Replica) -> None:
-    assert (await replica.ask(scripted("Hi.", {"status": 400}))).words == ""
+    assert (await replica.ask(scripted({"status": 400}))).words == ""
 
 
 async def test_after_a_model_error_the_agent_goes_on(replica: Replica) -> None:
-    await replica.ask(scripted("Hi.", {"status": 400}))
-    assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+    await replica.ask(scripted({"status": 400}))
+    assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
 
 
 async def test_an_overloaded_model_is_asked_again(replica: Replica) -> None:
-    telling = await replica.ask(scripted("Hi.", {"status": 529, "times": 1, "then": {"text": "Hello."}}))
+    telling = await replica.ask(scripted({"status": 529, "times": 1, "then": {"text": "Hello."}}))
     assert telling.words == "Hello."
 
 
@@ -181,13 +180,13 @@ async def test_a_model_that_cannot_be_reached_is_a_model_error(new_replica: NewR
 
 async def test_a_model_that_breaks_off_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0)) as replica:
-        end = (await replica.ask(scripted("Hi.", {"text": "Hello there.", "chunks": 4, "cut": True}))).end
+        end = (await replica.ask(scripted({"text": "Hello there.", "chunks": 4, "cut": True}))).end
     assert end.error_code is Code.MODEL_ERROR
 
 
 async def test_a_model_that_says_nothing_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0, model_answer_seconds=1)) as replica:
-        end = (await replica.ask(scripted("Hi.", {"text": "Hello.", "hang": 60}))).end
+        end = (await replica.ask(scripted({"text": "Hello.", "hang": 60}))).end
     assert end.error_code is Code.MODEL_ERROR
 
 
@@ -199,7 +198,7 @@ async def test_a_wrong_script_of_the_simulator_is_told_with_its_place(replica: R
 
 async def test_a_rejected_key_is_told_plainly(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0)) as replica:
-        end = (await replica.ask(scripted("Hi.", {"status": 401}))).end
+        end = (await replica.ask(scripted({"status": 401}))).end
     rejected = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, rejected)
 
@@ -211,7 +210,7 @@ async def test_a_rejected_key_is_told_plainly(new_replica: NewReplica) -> None:
 async def test_a_limit_that_is_reached_has_a_code_of_its_own(
     replica: Replica, limit: dict[str, Any], code: Code
 ) -> None:
-    end = (await replica.ask(bash("echo 1"), **limit)).end
+    end = (await replica.ask(bash_prompt("echo 1"), **limit)).end
     assert end.error_code is code
 
 
@@ -256,20 +255,20 @@ def test_values_are_hidden(values: list[str], text: str, hidden: str) -> None:
 
 
 async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:
-    end = (await replica.ask(bash("kill -9 2; sleep 60"))).end
+    end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent broke down before its turn was over.")
 
 
 async def test_a_second_turn_ends_the_first(replica: Replica) -> None:
     async with aclosing(replica.begin(SLOW)) as first:
         await anext(first)
-        assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+        assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
         rest = [told async for told in first]
     assert Telling(rest).end.error_code is Code.AGENT_FAILED
 
 
 async def test_without_a_sandbox_there_are_no_tools(new_replica: NewReplica) -> None:
     async with new_replica(sandbox=Sandbox(None)) as replica:
-        telling = await replica.ask(bash("touch made"))
+        telling = await replica.ask(bash_prompt("touch made"))
     assert "No such tool" in telling.outputs[0]
     assert telling.words == "Done."

@@ -9,12 +9,15 @@ import pytest
 from claude_agent_sdk import ClaudeSDKClient
 from contracts.refusals import Code
 from runtime.clock import new_id
+from runtime.testing import eventually
 from session.agent import Agents, AgentSpec, Finished, Limits, ToolReturned
+from simulator.testing import bash_prompt, scripted, tools_prompt
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, agents_of, bash, calling, scripted, until
+from services.session.tests.processes import agents_of
+from services.session.tests.replica import NewReplica, Replica, Telling
 
 STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
-WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
+WORKING = bash_prompt("touch begun; until [ -e go ]; do sleep 0.05; done")
 DEAR = {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100}
 
 
@@ -30,8 +33,8 @@ async def test_calling_a_run_off_ends_its_turn(replica: Replica) -> None:
 async def test_a_turn_that_is_called_off_tells_what_it_used(replica: Replica) -> None:
     spec = await replica.for_run(new_id())
     async with asyncio.TaskGroup() as tasks:
-        asking = tasks.create_task(_ask(replica.agents, spec, scripted("Go.", DEAR | {"tools": [WAITING]})))
-        await until((spec.workspace / "begun").exists)
+        asking = tasks.create_task(_ask(replica.agents, spec, scripted(DEAR | {"tools": [WAITING]})))
+        await eventually((spec.workspace / "begun").exists)
         await replica.agents.close(spec.session_id, spec.run_id)
     end = asking.result().end
     assert (end.error_code, end.input_tokens, end.cost_usd > 0) == (Code.AGENT_FAILED, 1000, True)
@@ -49,7 +52,7 @@ async def test_calling_a_run_off_leaves_the_turn_of_the_one_that_follows(replica
 
 async def test_an_agent_that_goes_on_works_for_the_run_of_its_last_turn(replica: Replica) -> None:
     first = await replica.for_run(new_id())
-    await _ask(replica.agents, first, scripted("Hi.", {"text": "Hello."}))
+    await _ask(replica.agents, first, scripted({"text": "Hello."}))
     second = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(second, WORKING)) as turn:
         await anext(turn)
@@ -74,7 +77,7 @@ async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(repli
         replica.agents.call_off(spec.session_id, spec.run_id)
         telling = Telling([told async for told in turn])
     assert telling.end.error_detail == STOPPED.error_detail
-    await until(lambda: not agents_of(spec.session_id))
+    await eventually(lambda: not agents_of(spec.session_id))
 
 
 async def test_an_agent_that_does_not_get_started_can_be_called_off(
@@ -97,7 +100,7 @@ async def test_an_agent_that_does_not_get_started_can_be_called_off(
 
 async def test_a_command_that_takes_too_long_is_ended_and_the_agent_goes_on(new_replica: NewReplica) -> None:
     async with new_replica(Limits(tool_seconds=1)) as replica:
-        telling = await replica.ask(bash("sleep 300"))
+        telling = await replica.ask(bash_prompt("sleep 300"))
     [returned] = [told for told in telling if isinstance(told, ToolReturned)]
     assert returned.is_error
     assert telling.words == "Done."
@@ -106,22 +109,22 @@ async def test_a_command_that_takes_too_long_is_ended_and_the_agent_goes_on(new_
 async def test_an_agent_cannot_give_its_command_more_time_than_there_is(new_replica: NewReplica) -> None:
     patient = {"command": "sleep 300", "description": "a test", "timeout": 250_000}
     async with new_replica(Limits(tool_seconds=1)) as replica:
-        telling = await replica.ask(calling(("Bash", patient)))
+        telling = await replica.ask(tools_prompt(("Bash", patient)))
     assert telling.words == "Done."
 
 
 async def test_an_agent_counts_what_it_spent_in_earlier_turns(replica: Replica) -> None:
-    cost = (await replica.ask(scripted("Hi.", DEAR), "other")).end.cost_usd
+    cost = (await replica.ask(scripted(DEAR), "other")).end.cost_usd
     limit = float(cost * Decimal("1.5"))
-    first = await replica.ask(scripted("Hi.", DEAR), max_budget_usd=limit)
-    second = await replica.ask(scripted("Go.", DEAR | {"tools": [TRUE]}, {"text": "No."}), max_budget_usd=limit)
+    first = await replica.ask(scripted(DEAR), max_budget_usd=limit)
+    second = await replica.ask(scripted(DEAR | {"tools": [TRUE]}, {"text": "No."}), max_budget_usd=limit)
     assert (first.end.error_code, second.end.error_code) == (None, Code.BUDGET_EXCEEDED)
     assert second.end.cost_usd == cost
 
 
 async def test_an_agent_that_starts_may_spend_what_is_left(replica: Replica) -> None:
     spec = replace(replica.spec(max_budget_usd=100), budget_usd=Decimal("0.000001"))
-    telling = await _ask(replica.agents, spec, bash("true"))
+    telling = await _ask(replica.agents, spec, bash_prompt("true"))
     assert telling.end.error_code is Code.BUDGET_EXCEEDED
 
 

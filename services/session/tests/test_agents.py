@@ -16,19 +16,21 @@ from eventing.testing import eventually
 from session.agent import Finished, Limits, Told
 from session.agent.live import Agent
 from session.agent.transcript import Transcripts
+from simulator.testing import bash_prompt, scripted
 
-from services.session.tests.conftest import SESSIONS, NewReplica, Replica, agents_of, bash, running, scripted, until
+from services.session.tests.processes import agents_of, running
+from services.session.tests.replica import SESSIONS, NewReplica, Replica
 
-NAME, WHO = scripted("My name is Ada.", {"text": "Hello Ada."}), scripted("Who am I?", {"recall": True})
+NAME, WHO = scripted({"text": "Hello Ada."}, words="My name is Ada."), scripted({"recall": True}, words="Who am I?")
 MARK = "/tmp/mark"
 # Of this test process alone: others may run at the same time.
 NAP = str(100_000 + os.getpid())
-SLOW = bash(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
+SLOW = bash_prompt(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
 
 
 async def begun(turn: AsyncGenerator[Told], replica: Replica) -> None:
     await anext(turn)
-    await until((replica.workspaces / "one" / "begun").exists)
+    await eventually((replica.workspaces / "one" / "begun").exists)
 
 
 async def test_the_next_turn_finds_the_process_of_the_one_before(replica: Replica) -> None:
@@ -91,14 +93,14 @@ async def test_closing_a_session_that_waits_for_its_start_ends_it(new_replica: N
 async def test_an_agent_that_idles_too_long_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(idle_seconds=0.2)) as replica:
         await replica.bash(f"setsid sleep {NAP} & disown")
-        await until(lambda: bool(running("sleep", NAP)))
-        await until(lambda: not running("sleep", NAP))
+        await eventually(lambda: bool(running("sleep", NAP)))
+        await eventually(lambda: not running("sleep", NAP))
 
 
 async def test_nothing_outlives_a_replica_that_ends(new_replica: NewReplica) -> None:
     async with new_replica() as replica:
         await replica.bash(f"setsid sleep {NAP} & disown")
-        await until(lambda: bool(running("sleep", NAP)))
+        await eventually(lambda: bool(running("sleep", NAP)))
     assert not running("sleep", NAP)
 
 
@@ -111,7 +113,7 @@ async def test_another_replica_takes_the_conversation_up(new_replica: NewReplica
 
 async def test_a_replica_hears_what_was_said_at_another(new_replica: NewReplica) -> None:
     async with new_replica() as first, new_replica() as second:
-        await first.ask(scripted("Hi.", {"text": "Hello."}))
+        await first.ask(scripted({"text": "Hello."}))
         await second.ask(NAME)
         assert "Ada" in (await first.ask(WHO)).words
 
@@ -120,7 +122,7 @@ async def test_a_turn_costs_the_same_in_a_new_process(new_replica: NewReplica) -
     costs: list[Decimal] = []
     for _ in range(2):
         async with new_replica() as replica:
-            prompt = scripted("Hi.", {"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
+            prompt = scripted({"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
             costs.append((await replica.ask(prompt)).end.cost_usd)
     assert costs[0] == costs[1] > 0
 
@@ -134,7 +136,7 @@ async def test_who_leaves_a_turn_ends_all_that_it_started(replica: Replica) -> N
 async def test_who_is_cancelled_in_a_turn_ends_all_that_it_started(replica: Replica) -> None:
     async with asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(replica.ask(SLOW))
-        await until((replica.workspaces / "one" / "begun").exists)
+        await eventually((replica.workspaces / "one" / "begun").exists)
         asking.cancel()
     assert not running("sleep", NAP)
 
@@ -166,15 +168,15 @@ async def test_closing_twice_does_nothing(replica: Replica) -> None:
 async def test_a_call_cut_short_by_a_crash_is_not_repeated(new_replica: NewReplica) -> None:
     async with new_replica() as first:
         await first.ask(NAME)
-        await first.ask(bash("echo run >> runs; kill -9 2; sleep 60"))
+        await first.ask(bash_prompt("echo run >> runs; kill -9 2; sleep 60"))
     async with new_replica() as second:
         assert "Ada" in (await second.ask(WHO)).words
         assert (second.workspaces / "one" / "runs").read_text() == "run\n"
 
 
 async def test_nothing_outlives_a_replica_that_is_killed(killed: Path) -> None:
-    await until(lambda: not running("sleep", NAP))
-    await until(lambda: not agents_of(uuid5(SESSIONS, "one")))
+    await eventually(lambda: not running("sleep", NAP))
+    await eventually(lambda: not agents_of(uuid5(SESSIONS, "one")))
 
 
 async def test_another_replica_goes_on_for_one_that_is_killed(killed: Path, replica: Replica) -> None:
@@ -191,8 +193,8 @@ async def killed(transcripts: Transcripts, database_url: str, model_url: str, tm
         *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS)),
     )
     try:
-        await until((workspaces / "one" / "begun").exists)
-        await until(lambda: bool(running("sleep", NAP)))
+        await eventually((workspaces / "one" / "begun").exists)
+        await eventually(lambda: bool(running("sleep", NAP)))
         await eventually(transcripts.open(uuid5(SESSIONS, "one")).begun, within=60)
     finally:
         holder.kill()

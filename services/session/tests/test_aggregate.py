@@ -18,6 +18,7 @@ from contracts.session.conversation import (
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Block, SdkOptions, TextBlock, ToolUseBlock, Usage
+from eventing.testing import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from session.aggregate import Session
@@ -40,12 +41,6 @@ def said(*blocks: Block, **changed: Any) -> RecordMessage:
 
 def result(**changed: Any) -> RecordToolResult:
     return RecordToolResult.model_validate(RecordToolResult.sample | changed)
-
-
-def refused(code: Code, act: Callable[[], None]) -> None:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
 
 
 def test_a_session_is_created_for_its_user() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
 from contracts.session import SessionFact
 from contracts.session.approval import (
@@ -20,6 +20,7 @@ from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolC
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Ruling, Usage
+from eventing.testing import refused
 from session.aggregate import Session
 from session.aggregate.active_run import ATTEMPTS
 
@@ -42,13 +43,6 @@ def after(*facts: SessionFact) -> Session:
 
 def wanted(**changed: Any) -> RequestApproval:
     return RequestApproval.model_validate(RequestApproval.sample | changed)
-
-
-def refused(code: Code, act: Callable[[], object]) -> str:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
-    return refusal.value.detail
 
 
 def test_a_tool_call_that_nothing_settles_is_asked_for() -> None:

@@ -1,10 +1,9 @@
 """What a Session decides about its forks and its archive."""
 
-from collections.abc import Callable
 from uuid import UUID, uuid5
 
 import pytest
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from contracts.samples import ARCHIVE, FORK, RUN, SESSION, USER
 from contracts.session import SessionFact
 from contracts.session.approval import ApprovalRequested
@@ -20,6 +19,7 @@ from contracts.session.conversation import MessageRecorded
 from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
 from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted, SessionPaused
 from contracts.session.session import SessionCreated, SessionDeleted
+from eventing.testing import refused
 from session.aggregate import Session
 
 RUN_ID = UUID(RUN)
@@ -34,12 +34,6 @@ def after(*facts: SessionFact) -> Session:
     for fact in facts:
         session.apply(fact)
     return session
-
-
-def refused(code: Code, act: Callable[[], object]) -> None:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
 
 
 def forked(parent: Session, *message_ids: UUID) -> SessionForked:

@@ -10,7 +10,7 @@ import session.agent.sandbox
 from contracts.session.values import SdkOptions
 from session.agent.sandbox import Sandbox
 
-from services.session.tests.conftest import NewReplica, Replica
+from services.session.tests.replica import NewReplica, Replica
 
 FORM: dict[str, Any] = {
     "type": "json_schema",

@@ -16,20 +16,24 @@ from session.agent import pending as module
 from session.agent.options import nobody
 from session.agent.pending import Pending
 from session.agent.sandbox.walls import PYTHON
+from simulator.testing import bash_prompt, scripted
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, agents_of, bash, scripted, until
+from services.session.tests.processes import agents_of
+from services.session.tests.replica import NewReplica, Replica, Telling
 
 OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
 AWAY = "UPDATE conversations SET attempt = NULL"
-WORKING = bash("touch begun; until [ -e go ]; do sleep 0.05; done")
+WORKING = bash_prompt("touch begun; until [ -e go ]; do sleep 0.05; done")
 MESSAGE = {"model": "m", "id": "m", "role": "assistant", "content": [{"type": "text", "text": "x" * 100}]}
 SAID = {"type": "assistant", "message": MESSAGE, "parent_tool_use_id": None, "session_id": "s", "uuid": "u"}
 
 
 def flooding(frame: dict[str, Any]) -> str:
     """Write a prompt on which the agent writes a frame again and again until it is ended."""
-    return bash(f'echo \'{json.dumps(frame)}\' | sed "s|CONFIG|$CLAUDE_CONFIG_DIR|" > f; yes "$(cat f)" > {OUTPUT}')
+    return bash_prompt(
+        f'echo \'{json.dumps(frame)}\' | sed "s|CONFIG|$CLAUDE_CONFIG_DIR|" > f; yes "$(cat f)" > {OUTPUT}'
+    )
 
 
 async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = nobody) -> Telling:
@@ -47,12 +51,12 @@ async def test_an_agent_that_floods_its_conversation_is_ended(new_replica: NewRe
         telling = await flood(replica, mirrored(replica, content="x" * 10_000))
         assert (telling.end.error_code, "1048576 bytes" in str(telling.end.error_detail)) == (Code.RUN_TOO_LARGE, True)
         assert await replica.database.fetchval(SIZE) < 2**20
-        assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+        assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
 
 
 async def test_an_agent_that_writes_many_short_lines_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_bytes=2**20)) as replica:
-        telling = await replica.ask(bash(f"yes '' | head -20000 > {OUTPUT}"))
+        telling = await replica.ask(bash_prompt(f"yes '' | head -20000 > {OUTPUT}"))
         assert telling.end.error_code is Code.RUN_TOO_LARGE
 
 
@@ -96,7 +100,7 @@ async def test_an_agent_that_asks_one_thing_after_the_other_may_ask_more(new_rep
 
     async with new_replica(Limits(asked_at_once=1)) as replica:
         steps = [{"tools": [{"name": "Bash", "input": {"command": f"touch {n}", "description": "x"}}]} for n in "abc"]
-        prompt = scripted("Go.", *steps, {"text": "Done."})
+        prompt = scripted(*steps, {"text": "Done."})
         spec = replica.spec(permission_mode="default")
         assert Telling([told async for told in replica.agents.turn(spec, prompt, yes)]).words == "Done."
 
@@ -107,25 +111,25 @@ async def test_an_agent_that_asks_one_thing_after_the_other_may_ask_more(new_rep
     ids=["no frame", "deep", "much", "cut", "long"],
 )
 async def test_what_nobody_can_read_ends_the_run(replica: Replica, line: str) -> None:
-    await replica.ask(scripted("Hi.", {"text": "Hello."}))
+    await replica.ask(scripted({"text": "Hello."}))
     (replica.workspaces / "one" / "line").write_text(f"{line}\n")
-    end = (await replica.ask(bash(f"cat line > {OUTPUT}; sleep 1"))).end
+    end = (await replica.ask(bash_prompt(f"cat line > {OUTPUT}; sleep 1"))).end
     assert (end.error_code in (Code.AGENT_FAILED, Code.RUN_TOO_LARGE)) == line.startswith("{")
-    assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+    assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
 
 
 async def test_an_agent_whose_run_was_taken_away_is_ended_at_its_next_entry(replica: Replica) -> None:
     spec = await replica.for_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         told = Telling([await anext(turn)])
-        await until((spec.workspace / "begun").exists)
+        await eventually((spec.workspace / "begun").exists)
         before = await replica.database.fetchval(SIZE)
         await replica.database.execute(AWAY)
         (spec.workspace / "go").touch()
         told += [each async for each in turn]
     assert (told.end.error_code, told.end.error_detail) == (Code.AGENT_FAILED, "The agent was stopped.")
     assert await replica.database.fetchval(SIZE) == before
-    await until(lambda: not agents_of(spec.session_id))
+    await eventually(lambda: not agents_of(spec.session_id))
 
 
 async def test_an_idle_agent_that_still_writes_after_it_was_replaced_is_ended(replica: Replica) -> None:
@@ -135,7 +139,7 @@ async def test_an_idle_agent_that_still_writes_after_it_was_replaced_is_ended(re
     spec = replica.spec()
     assert agents_of(spec.session_id)
     (spec.workspace / "go").touch()
-    await until(lambda: not agents_of(spec.session_id))
+    await eventually(lambda: not agents_of(spec.session_id))
 
 
 async def test_a_result_that_was_forged_between_two_turns_answers_none(replica: Replica) -> None:
@@ -143,9 +147,9 @@ async def test_a_result_that_was_forged_between_two_turns_answers_none(replica: 
     frame = json.dumps(forged | {"num_turns": 1, "session_id": "s"})
     await replica.bash(f"(until [ -e go ]; do sleep 0.05; done; echo '{frame}' > {OUTPUT}; touch gone) & disown")
     (replica.workspaces / "one" / "go").touch()
-    await until((replica.workspaces / "one" / "gone").exists)
+    await eventually((replica.workspaces / "one" / "gone").exists)
     await asyncio.sleep(0.2)  # it may pass the pipe
-    assert (await replica.ask(scripted("Hi.", {"text": "Hello."}))).words == "Hello."
+    assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
 
 
 async def test_who_brings_frames_waits_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:

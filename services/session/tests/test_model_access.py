@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
+from runtime.testing import eventually
 from session.agent import AgentSpec, Limits
 from session.agent.model_proxy import usage
 from session.agent.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
@@ -19,8 +20,9 @@ from session.agent.sandbox.walls import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn
+from simulator.testing import bash_prompt, scripted, tools_prompt
 
-from services.session.tests.conftest import NewReplica, Replica, Telling, bash, calling, scripted, until
+from services.session.tests.replica import NewReplica, Replica, Telling
 
 # Asks the model as any program in the sandbox can, and notes the status of the answer.
 CHILD = """
@@ -76,28 +78,28 @@ async def test_a_child_that_outlives_the_turn_is_refused(replica: Replica, asked
     await replica.bash(f"(until [ -e over ]; do sleep 0.05; done; {child()} > answers) > /dev/null 2>&1 & disown")
     before = len(asked)
     (replica.workspaces / "one" / "over").touch()
-    await until(lambda: answers.exists() and answers.read_text() == "403 ")
+    await eventually(lambda: answers.exists() and answers.read_text() == "403 ")
     assert len(asked) == before
 
 
 async def test_what_a_child_used_is_counted_at_the_price_of_the_agent(replica: Replica) -> None:
-    plain = (await replica.ask(bash("true"), "one", model=SONNET)).end
-    spent = (await replica.ask(bash(child(times=2, tokens=100_000)), "two", model=SONNET)).end
+    plain = (await replica.ask(bash_prompt("true"), "one", model=SONNET)).end
+    spent = (await replica.ask(bash_prompt(child(times=2, tokens=100_000)), "two", model=SONNET)).end
     assert spent.input_tokens - plain.input_tokens > 200_000
     assert spent.cost_usd - plain.cost_usd > Decimal("0.5")
 
 
 async def test_the_money_of_the_session_ends_what_a_child_spends(replica: Replica) -> None:
     spec = replace(replica.spec(model=SONNET, max_budget_usd=1), budget_usd=Decimal(1))
-    telling = await ask(replica, spec, bash(child(times=9, tokens=200_000)))
+    telling = await ask(replica, spec, bash_prompt(child(times=9, tokens=200_000)))
     assert telling.outputs == ["200 200 200 402 402 402 402 402 402"]
     assert (telling.end.error_code, telling.end.cost_usd > 1) == (Code.BUDGET_EXCEEDED, True)
 
 
 async def test_an_agent_that_used_up_its_money_is_ended(replica: Replica) -> None:
     spec = replace(replica.spec(max_budget_usd=1), budget_usd=Decimal("0.000001"))
-    assert (await ask(replica, spec, bash("touch /tmp/mark"))).end.error_code is Code.BUDGET_EXCEEDED
-    telling = await ask(replica, replace(spec, budget_usd=Decimal(1)), bash("ls /tmp/mark"))
+    assert (await ask(replica, spec, bash_prompt("touch /tmp/mark"))).end.error_code is Code.BUDGET_EXCEEDED
+    telling = await ask(replica, replace(spec, budget_usd=Decimal(1)), bash_prompt("ls /tmp/mark"))
     assert "No such file" in telling.outputs[0]
 
 
@@ -119,7 +121,7 @@ async def test_a_session_that_names_no_model_gets_the_first_that_is_offered(
 async def test_subagents_use_models_that_are_offered(new_replica: NewReplica, asked: list[str], wanted: str) -> None:
     task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": wanted}
     async with new_replica(Limits(models=(SONNET, "claude-haiku-4-5"))) as replica:
-        telling = await replica.ask(calling(("Task", task)))
+        telling = await replica.ask(tools_prompt(("Task", task)))
     assert telling.words.endswith("Done.")
     assert asked == [SONNET, "claude-haiku-4-5" if wanted == "haiku" else SONNET, SONNET]
 
@@ -141,7 +143,7 @@ async def test_models_can_be_offered_by_every_name_that_the_agent_knows(
 ) -> None:
     task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": wanted}
     async with new_replica(Limits(models=models)) as replica:
-        assert (await replica.ask(calling(("Task", task)))).words.endswith("Done.")
+        assert (await replica.ask(tools_prompt(("Task", task)))).words.endswith("Done.")
     assert len(asked) == 3
     # The provider knows no name of a family.
     assert not set(asked) & {"haiku", "sonnet", "opus", "fable"}
@@ -149,13 +151,13 @@ async def test_models_can_be_offered_by_every_name_that_the_agent_knows(
 
 
 async def test_an_agent_of_a_paused_session_ends_when_it_idles(replica: Replica) -> None:
-    await replica.ask(bash("touch /tmp/mark"))
+    await replica.ask(bash_prompt("touch /tmp/mark"))
     replica.agents.let_go(replica.spec().session_id)
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
 async def test_an_agent_of_a_paused_session_ends_its_turn_first(replica: Replica) -> None:
-    turn = replica.begin(bash("touch /tmp/mark begun; until [ -e go ]; do sleep 0.05; done"))
+    turn = replica.begin(bash_prompt("touch /tmp/mark begun; until [ -e go ]; do sleep 0.05; done"))
     await anext(turn)
     replica.agents.let_go(replica.spec().session_id)
     (replica.workspaces / "one" / "go").touch()
@@ -191,6 +193,6 @@ async def test_a_price_is_near_that_of_the_agent_and_not_above(
     monkeypatch.setattr(usage, "PRICES", {})
     monkeypatch.setattr(usage, "PRICE_OF_OTHERS", Decimal(0))  # so that the agent's own count is told
     for kind, tokens in KINDS.items():  # noqa: B007  read by `message`
-        end = (await replica.ask(scripted("Hi.", {"text": "Hello."}), model=model)).end
+        end = (await replica.ask(scripted({"text": "Hello."}), model=model)).end
         ours = known(asked[-1]) * tokens.least_weight
         assert ours <= end.cost_usd <= ours * 8

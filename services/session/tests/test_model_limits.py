@@ -11,7 +11,6 @@ from eventing.testing import eventually
 from session.agent.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
 from session.agent.model_proxy.door import CONNECTIONS
 
-from services.session.tests.conftest import until
 from services.session.tests.provider import BODY, Agent, Provider, error, served
 
 
@@ -86,7 +85,7 @@ async def test_what_the_end_of_a_turn_breaks_off_is_counted_with_the_turn(idle: 
     async with asyncio.TaskGroup() as tasks:
         with idle.access.turn(None):
             tasks.create_task(ask())
-            await until(lambda: bool(provider.asked))
+            await eventually(lambda: bool(provider.asked))
         assert idle.access.meter.tokens.input > 1000
 
 
@@ -98,7 +97,7 @@ async def test_turns_may_follow_each_other_at_once(idle: Agent, provider: Provid
     async with asyncio.TaskGroup() as tasks:
         with idle.access.turn(None):
             tasks.create_task(ask())
-            await until(lambda: bool(provider.asked))
+            await eventually(lambda: bool(provider.asked))
         for _ in range(3):
             with idle.access.turn(None):
                 await asyncio.sleep(0)
@@ -154,7 +153,7 @@ async def test_an_agent_has_a_share_of_the_provider(agent: Agent, provider: Prov
         asking = [tasks.create_task(ask()) for _ in range(AT_ONCE + WAITING + 1)]
         done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result() for task in done] == [429]
-        await until(lambda: len(provider.asked) == AT_ONCE)
+        await eventually(lambda: len(provider.asked) == AT_ONCE)
         provider.released.set()
     assert sorted(task.result() for task in asking) == [200] * (AT_ONCE + WAITING) + [429]
 

@@ -18,10 +18,11 @@ from session.agent.options import TOOLS
 from session.agent.sandbox import Sandbox
 from session.agent.telling import LARGEST_OUTPUT, Teller
 from simulator.app import create_app
+from simulator.testing import bash_prompt, scripted, tools_prompt
 
-from services.session.tests.conftest import NewReplica, Replica, bash, calling, scripted
+from services.session.tests.replica import NewReplica, Replica
 
-HELLO = scripted("Hi.", {"text": "Hello."})
+HELLO = scripted({"text": "Hello."})
 FORMAT = {
     "type": "json_schema",
     "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
@@ -101,7 +102,7 @@ async def test_a_pattern_allows_what_it_matches_alone(recorder: Recorder) -> Non
 
 
 async def test_the_turns_are_counted(recorder: Recorder) -> None:
-    end = (await recorder.replica.ask(bash("echo 1"), max_turns=2)).end
+    end = (await recorder.replica.ask(bash_prompt("echo 1"), max_turns=2)).end
     assert end.error_code is None
 
 
@@ -134,13 +135,13 @@ async def test_a_form_that_the_agent_does_not_take_is_named(recorder: Recorder) 
 
 async def test_a_form_in_another_dialect_is_taken(recorder: Recorder) -> None:
     form = {**FORMAT, "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}}
-    telling = await recorder.replica.ask(calling(("StructuredOutput", {"n": 42})), output_format=form)
+    telling = await recorder.replica.ask(tools_prompt(("StructuredOutput", {"n": 42})), output_format=form)
     assert telling.end.structured_output == {"n": 42}
 
 
 async def test_a_pattern_that_takes_for_ever_ends_with_its_turn(recorder: Recorder) -> None:
     slow = {"type": "object", "properties": {"n": {"type": "string", "pattern": "^(a+)+$"}}}
-    prompt = calling(("StructuredOutput", {"n": "a" * 60 + "!"}))
+    prompt = tools_prompt(("StructuredOutput", {"n": "a" * 60 + "!"}))
     turn = recorder.replica.begin(prompt, output_format={"type": "json_schema", "schema": slow})
     async with aclosing(turn) as telling:
         assert isinstance(await anext(aiter(telling)), Delta | Said)
@@ -163,13 +164,13 @@ def test_an_answer_that_is_too_large_is_not_valid() -> None:
 
 
 async def test_an_answer_has_the_form_that_was_asked_for(recorder: Recorder) -> None:
-    telling = await recorder.replica.ask(calling(("StructuredOutput", {"n": 42})), output_format=FORMAT)
+    telling = await recorder.replica.ask(tools_prompt(("StructuredOutput", {"n": 42})), output_format=FORMAT)
     assert (telling.end.error_code, telling.end.structured_output) == (None, {"n": 42})
 
 
 async def test_an_answer_that_comes_to_have_the_form_is_taken(recorder: Recorder) -> None:
     turns = [{"tools": [{"name": "StructuredOutput", "input": {"n": n}}]} for n in ("many", 42)]
-    telling = await recorder.replica.ask(scripted("Count.", *turns, {"text": "Done."}), output_format=FORMAT)
+    telling = await recorder.replica.ask(scripted(*turns, {"text": "Done."}), output_format=FORMAT)
     assert telling.end.structured_output == {"n": 42}
 
 
@@ -180,5 +181,5 @@ async def test_an_answer_without_the_form_is_not_valid(recorder: Recorder) -> No
 
 async def test_an_answer_that_never_gets_the_form_is_not_valid(recorder: Recorder) -> None:
     wrong = {"tools": [{"name": "StructuredOutput", "input": {"n": "many"}}]}
-    end = (await recorder.replica.ask(scripted("Count.", wrong), output_format=FORMAT, max_turns=20)).end
+    end = (await recorder.replica.ask(scripted(wrong), output_format=FORMAT, max_turns=20)).end
     assert end.error_code is Code.OUTPUT_NOT_VALID

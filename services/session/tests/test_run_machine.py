@@ -235,5 +235,5 @@ class Runs(RuleBasedStateMachine):
             assert len(self.facts) == before
 
 
-Runs.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Runs.TestCase.settings = settings(max_examples=75, stateful_step_count=50, deadline=None)
 TestRuns = Runs.TestCase

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from contracts.refusals import Code
 from runtime.clock import new_id
+from runtime.testing import eventually
 from session.agent.sandbox import Sandbox
 from session.agent.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
 from session.workspace import Uploads, Workspace
+from simulator.testing import bash_prompt, scripted, tools_prompt
 
-from services.session.tests.conftest import PROVIDER_KEY, Replica, bash, calling, scripted, until
+from services.session.tests.replica import PROVIDER_KEY, Replica
 
 SECRET = "canary-that-no-agent-may-see"
 VARIABLE = {"OWN": SECRET}
@@ -97,7 +99,7 @@ async def test_an_agent_that_stands_in_a_removed_folder_does_not_get_out_by_it(
     command = f"here=$PWD; mkdir a; cd a; touch in; while [ -e $here/a ]; do sleep 0.1; done; touch still; {tried}"
 
     async def remove() -> None:
-        await until((files.root / "a" / "in").exists)
+        await eventually((files.root / "a" / "in").exists)
         files.delete("a")
 
     async with asyncio.TaskGroup() as going:
@@ -116,7 +118,7 @@ async def test_what_is_writable_beside_the_workspace_is_in_memory_and_limited(re
 
 async def test_file_tools_are_shut_in_too(replica: Replica, tmp_path: Path) -> None:
     path = str(tmp_path / "data" / "secret")
-    telling = await replica.ask(calling(("Read", {"file_path": path}), ("Grep", {"pattern": "c", "path": path})))
+    telling = await replica.ask(tools_prompt(("Read", {"file_path": path}), ("Grep", {"pattern": "c", "path": path})))
     assert SECRET not in str(telling)
 
 
@@ -130,19 +132,19 @@ async def test_the_agent_cannot_write_in_the_name_of_another_session(replica: Re
     }
     frame = {"type": "transcript_mirror", "filePath": f"CONFIG/projects/x/{other}.jsonl", "entries": [forged]}
     command = f"echo '{json.dumps(frame)}' | sed \"s|CONFIG|$CLAUDE_CONFIG_DIR|\" > /proc/2/fd/1; sleep 1"
-    end = (await replica.ask(bash(command))).end
+    end = (await replica.ask(bash_prompt(command))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's conversation could not be stored.")
-    assert SECRET not in (await replica.ask(scripted("Who am I?", {"recall": True}), "two")).words
+    assert SECRET not in (await replica.ask(scripted({"recall": True}, words="Who am I?"), "two")).words
 
 
 async def test_no_account_reads_the_rules_or_the_place_of_an_agent_from_its_command_lines(
     replica: Replica, tmp_path: Path
 ) -> None:
     rule, workspace = f"Bash({SECRET}:*)", tmp_path / "workspaces" / "one"
-    held = bash("touch there; until [ -e enough ]; do sleep 0.1; done")
+    held = bash_prompt("touch there; until [ -e enough ]; do sleep 0.1; done")
     async with asyncio.TaskGroup() as going:
         turn = going.create_task(replica.ask(held, allowed_tools=["Bash", rule], disallowed_tools=[rule], env=VARIABLE))
-        await until((workspace / "there").exists)
+        await eventually((workspace / "there").exists)
         seen = command_lines()
         (workspace / "enough").touch()
     assert turn.result().end.error_code is None

@@ -1,120 +1,18 @@
 """The session service through real NATS, real PostgreSQL and the real Claude Code CLI; the model alone is simulated."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import pytest
-from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
-from contracts.samples import USER
 from contracts.session.conversation import ListMessages, ListToolCalls
-from contracts.session.run import CancelRun, GetRun, PauseSession, ResumeSession, RunView, StartRun, SubmitQuery
-from contracts.session.session import CountSessions, CreateSession, DeleteSession, GetSession
-from contracts.session.values import Mode, OnBusy, SdkOptions
+from contracts.session.run import CancelRun, GetRun, PauseSession, ResumeSession, StartRun
+from contracts.session.session import DeleteSession, GetSession
 from eventing import reactions
 from eventing.testing import eventually
-from runtime.bus import Bus, Client, Unavailable, connected
-from runtime.clock import new_id
-from runtime.envelope import Envelope
-from session.app import service
-from session.settings import Settings
+from simulator.testing import bash, scripted
 
-from services.session.tests.conftest import agents_of, until
-
-OWNER = Actor(user_id=UUID(USER), role="user")
-
-
-@dataclass
-class Remote:
-    """The service, over the bus."""
-
-    client: Client
-
-    async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.client).ask(message, Envelope.begin(actor=OWNER))
-
-    async def answers(self) -> bool:
-        try:
-            await self.ask(CountSessions())
-        except Unavailable:
-            return False
-        return True
-
-    async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
-        wanted = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
-        command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=wanted)
-        return (await self.ask(command)).id
-
-    async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
-        ids = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
-        return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy))
-
-    async def run(self, session_id: UUID, message: str) -> RunView:
-        return await self.ended(await self.submit(session_id, message))
-
-    async def ended(self, run: RunView) -> RunView:
-        async def over() -> RunView | None:
-            with suppress(Unavailable):  # a replica that is going away takes its last questions with it
-                now = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
-                return now if now.ended_at else None
-            return None
-
-        return await eventually(over, within=60)
-
-    async def calls_a_tool(self, run: RunView) -> None:
-        async def called() -> bool:
-            return bool((await self.ask(GetRun(session_id=run.session_id, run_id=run.id))).tool_calls)
-
-        await eventually(called, within=60)
-
-
-def scripted(*turns: dict[str, Any]) -> str:
-    return f"Go on. [[simulate {json.dumps({'turns': turns})}]]"
-
-
-def bash(command: str) -> dict[str, Any]:
-    return {"tools": [{"name": "Bash", "input": {"command": command, "description": "a test"}}]}
-
-
-SLOW = scripted(bash("sleep 300"), {"text": "never"})
-
-
-class Box:
-    """Replicas of the service, one after the other or at once, over one database and one bus."""
-
-    def __init__(self, settings: Settings, client: Client) -> None:
-        self.settings, self.remote = settings, Remote(client)
-
-    @asynccontextmanager
-    async def replica(self) -> AsyncGenerator[asyncio.Task[None]]:
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(service.run(self.settings, stop))
-            await eventually(self.remote.answers, within=60)
-            try:
-                yield running
-            finally:
-                stop.set()
-
-
-@pytest.fixture
-async def box(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Box]:
-    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
-    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
-    async with connected(nats_url, "test") as client:
-        yield Box(settings, client)
-
-
-@pytest.fixture
-async def remote(box: Box) -> AsyncGenerator[Remote]:
-    async with box.replica():
-        yield box.remote
+from services.session.tests.box import SLOW, Box, Remote
+from services.session.tests.processes import agents_of
 
 
 async def test_an_agent_uses_a_tool_and_answers(remote: Remote) -> None:
@@ -260,7 +158,7 @@ async def test_pausing_a_session_ends_its_idle_agent(box: Box, remote: Remote) -
     await remote.run(session_id, scripted({"text": "Hello."}))
     assert agents_of(session_id)
     await remote.ask(PauseSession(session_id=session_id))
-    await until(lambda: not agents_of(session_id))
+    await eventually(lambda: not agents_of(session_id))
     await remote.ask(ResumeSession(session_id=session_id))
     assert (await remote.run(session_id, scripted({"text": "Hello again."}))).text == "Hello again."
 

@@ -24,11 +24,9 @@ from runtime.jetstream import jetstream
 from session.app import service
 from session.reactions.archive import end_archived_agent
 
+from services.session.tests.box import Box
 from services.session.tests.desk import OWNER, Desk
 from services.session.tests.hands import ARCHIVE, COPY, COPYING, FORKED, PACKING, PARENT, RESUME, Hands, archived
-from services.session.tests.test_service import Box, box
-
-__all__ = ["box"]
 
 
 async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:

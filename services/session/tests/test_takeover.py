@@ -9,25 +9,16 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from contracts.refusals import Code
 from contracts.session.run import CancelRun
 from eventing.testing import eventually
-from runtime.bus import connected
 from session.settings import Settings
+from simulator.testing import bash, scripted
 
-from services.session.tests.conftest import agents_of
-from services.session.tests.test_service import SLOW, Box, bash, scripted
+from services.session.tests.box import SLOW, Box
+from services.session.tests.processes import agents_of
 
 WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touch gone"), {"text": "too late"})
-
-
-@pytest.fixture
-async def box(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Box]:
-    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
-    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
-    async with connected(nats_url, "test") as client:
-        yield Box(settings, client)
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +12,7 @@ import pytest
 from contracts.files import PartWindow
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
+from eventing.testing import refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runtime.files.paths import FOLDER, opened
@@ -40,12 +40,6 @@ def write(files: Workspace, path: str, data: bytes = b"hello") -> bool:
 
 def read(files: Workspace, path: str) -> bytes:
     return files.read(path, PartWindow()).data
-
-
-def refused(code: Code, act: Callable[[], object]) -> None:
-    with pytest.raises(Refusal) as refusal:
-        act()
-    assert refusal.value.code == code
 
 
 def test_what_is_written_is_read(files: Workspace) -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 from playwright.async_api import expect
+from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,10 +7,11 @@ import pytest
 import pytest_asyncio
 from onebox.testing.system import System
 from playwright.async_api import Route, expect
+from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
 from tests.e2e.console.wire import Wire
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -75,7 +76,7 @@ async def test_after_a_gap_the_session_is_read_again(far: Console, wire: Wire, u
     await far.open(session_id)
     wire.cut()
     user.ask(session_id, scripted({"text": "Said in the gap."})).raise_for_status()
-    await far.page.route(re.compile("/events"), out_of_reach)
+    await far.page.route(re.compile("/events"), out_of_reach, times=1)
     wire.mend()
     await expect(far.entries.last).to_contain_text("Said in the gap.")
 

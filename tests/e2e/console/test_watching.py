@@ -5,9 +5,10 @@ import re
 import pytest
 from onebox.testing.system import System
 from playwright.async_api import expect
+from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
-from tests.e2e.user import User, bash, scripted
+from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

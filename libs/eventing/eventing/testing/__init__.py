@@ -2,6 +2,6 @@
 
 from runtime.testing import background, eventually
 
-from eventing.testing.specification import Given, replayed
+from eventing.testing.specification import Given, refused, replayed
 
-__all__ = ["Given", "background", "eventually", "replayed"]
+__all__ = ["Given", "background", "eventually", "refused", "replayed"]

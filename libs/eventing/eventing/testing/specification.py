@@ -35,18 +35,23 @@ class When[A: AnyAggregate]:
 
     def refused(self, code: Code) -> None:
         """Assert that it was refused with this code, and that nothing was recorded."""
-        try:
-            self.act(self.aggregate)
-        except Refusal as refusal:
-            if refusal.code != code:
-                raise AssertionError(f"refused with {refusal.code}, not with {code}") from refusal
-        else:
-            raise AssertionError(f"not refused; recorded: {self.aggregate.pending}")
+        refused(code, lambda: self.act(self.aggregate))
         self._recorded()
 
     def _recorded(self, *facts: Event) -> None:
         if self.aggregate.pending != [*facts]:
             raise AssertionError(f"recorded: {self.aggregate.pending}\nexpected: {[*facts]}")
+
+
+def refused(code: Code, act: Callable[[], object]) -> str:
+    """Assert that something is refused with this code, and return the detail."""
+    try:
+        done = act()
+    except Refusal as refusal:
+        if refusal.code != code:
+            raise AssertionError(f"refused with {refusal.code}, not with {code}") from refusal
+        return refusal.detail
+    raise AssertionError(f"not refused; returned: {done}")
 
 
 def replayed[A: AnyAggregate](aggregate: A) -> A:

@@ -1,7 +1,5 @@
 """Fixtures on real servers: put `pytest_plugins = ["onebox.testing"]` into the root `conftest.py`."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -13,28 +11,53 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
+from onebox.testing.folders import temporary_folder
 from onebox.testing.system import System, until
-from onebox.testing.unrooted import postgres_in
+from onebox.testing.unrooted import copy_cluster, postgres_in
+
+SERVER, _SERVERS = "server", "servers"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker of tests that need a server known."""
+    config.addinivalue_line("markers", f"{SERVER}: needs a server, a browser or an agent; derived from its fixtures")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses the fixture `servers`, itself or through others."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SERVERS in item.fixturenames:
+            item.add_marker(SERVER)
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> None:
+    """Mark a test as one that needs a server, a browser or an agent; whatever starts one uses this."""
+    if pytestconfig.option.markexpr == f"not {SERVER}":
+        pytest.fail(f"This test needs a server and is not marked: it asks for one while it runs. Mark it `{SERVER}`.")
 
 
 @pytest.fixture
 def open_folder() -> Generator[Path]:
     """Give an empty folder that every account can enter (PostgreSQL's, when the tests run as root)."""
-    yield from _open_folder()
+    with temporary_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Generator[EmbeddedPostgres]:
+def postgres(servers: None) -> Generator[EmbeddedPostgres]:
     """Give the one server of this test process; it forgets everything in a power cut."""
-    for path in _open_folder():
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres")
         with postgres_in(path) as server:
             yield server
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: EmbeddedPostgres) -> Databases:
+def databases(postgres: EmbeddedPostgres) -> Generator[Databases]:
     """Give the maker of databases: empty ones, or copies of a template that is filled once."""
-    return Databases(postgres)
+    with Databases(postgres) as databases:
+        yield databases
 
 
 @pytest_asyncio.fixture
@@ -45,7 +68,7 @@ async def database_url(databases: Databases) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
+def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
     """Give a NATS server of the test's own, with an empty JetStream."""
     folder = DataFolder(open_folder / "nats")
     server = EmbeddedNats(folder)
@@ -58,7 +81,7 @@ def nats_server(open_folder: Path) -> Generator[EmbeddedNats]:
 
 
 @pytest.fixture(scope="session")
-def buses() -> Generator[Buses]:
+def buses(servers: None) -> Generator[Buses]:
     """Give the maker of buses."""
     with Buses() as buses:
         yield buses
@@ -74,7 +97,7 @@ def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
 
 
 @pytest.fixture(scope="session")
-def system() -> Generator[System]:
+def system(servers: None) -> Generator[System]:
     """Give the whole system, started once in this test process; leave it running and sane."""
     with System() as running:
         running.start()
@@ -82,7 +105,7 @@ def system() -> Generator[System]:
 
 
 @pytest.fixture(scope="module")
-def _spare() -> Generator[System]:
+def _spare(servers: None) -> Generator[System]:
     with System() as system:
         yield system
 
@@ -94,12 +117,3 @@ def spare_system(_spare: System) -> System:
         _spare.start()
     until(_spare.ready, 60)
     return _spare
-
-
-def _open_folder() -> Generator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
+from onebox.testing.folders import temporary_folder
 
 ACCOUNTS = 64
 
@@ -58,8 +57,8 @@ class Buses:
 
 @contextmanager
 def _shared() -> Generator[SharedNats]:
-    with TemporaryDirectory(prefix="onebox-", dir="/tmp", ignore_cleanup_errors=True) as path:
-        folder = DataFolder(Path(path) / "nats")
+    with temporary_folder() as path:
+        folder = DataFolder(path / "nats")
         server = SharedNats(folder)
         try:
             server.start()

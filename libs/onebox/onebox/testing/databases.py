@@ -1,8 +1,13 @@
 """A database for every test."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from itertools import count
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
 
 import asyncpg
 
@@ -10,13 +15,16 @@ from onebox.postgres import EmbeddedPostgres
 
 
 class Databases:
-    """Makes databases on one server.
+    """Creates and drops databases on one server; use as a context.
+
+    A thread holds the connection that does it, which outlives the event loops of tests. Nothing is done while a test
+    runs: it would be an open transaction, behind which stores read no further.
 
     ```python
     @pytest_asyncio.fixture
     async def migrated(databases):
         template = await databases.template("session", migrate)  # `migrate(url)` runs once in a test process
-        async with databases.fresh(template) as url:             # a copy: about 30 ms
+        async with databases.fresh(template) as url:             # a copy: about 15 ms
             yield url
     ```
     """
@@ -25,10 +33,25 @@ class Databases:
         self._server = server
         self._numbers = count(1)
         self._templates: dict[str, str] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="databases", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._admin = self._do(self._connect()).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._do(self._admin.close()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     @asynccontextmanager
     async def fresh(self, template: str = "template1") -> AsyncGenerator[str]:
-        """Give the address of a new database, and drop it in the end, whoever is still connected."""
+        """Create a database, yield its address, and drop it in the end, whoever is still connected."""
         name = await self._create(template)
         try:
             yield self._server.url_of(name)
@@ -36,21 +59,24 @@ class Databases:
             await self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
-        """Give a database to copy; `fill(url)` is called the first time, and has to close its connections."""
+        """Return a database to copy; `fill(url)` is called the first time, and has to close its connections."""
         if name not in self._templates:
             database = await self._create("template1")
             await fill(self._server.url_of(database))
             self._templates[name] = database
         return self._templates[name]
 
+    def _do[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self._server.url)
+
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
-        await self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Copying the files takes half the time of writing them to the log; they lie in memory.
+        await self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     async def _run(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._server.url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+        await asyncio.wrap_future(self._do(self._admin.execute(statement)))

@@ -16,8 +16,10 @@ from typing import Self
 from urllib.request import urlopen
 
 from onebox.children import allowed_environment, tether
+from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import lives
+from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
 _START_SECONDS = 120.0
@@ -78,6 +80,7 @@ class System:
             "DATA_DIR": str(self.data_dir),
             "ADMIN_EMAIL": self.admin_email,
             "ADMIN_PASSWORD": self.admin_password,
+            "PYTHONPYCACHEPREFIX": "",  # the tests have compiled the code beside its files
         } | dict(environment or {})
         self._output = self._folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,6 +102,8 @@ class System:
 
     def launch(self) -> None:
         """Start the launcher and do not wait."""
+        if not self.data_dir.exists():
+            self._prepare()
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603  our own program
                 self._command,
@@ -109,6 +114,12 @@ class System:
                 start_new_session=True,
                 preexec_fn=_from_a_terminal(tether(signal.SIGTERM)),
             )
+
+    def _prepare(self) -> None:
+        folder = DataFolder(self.data_dir)
+        if "DATABASE_URL" not in self.environment:
+            copy_cluster(self.data_dir / "postgres")
+        folder.close()
 
     def start(self) -> None:
         """Start the system and wait until it is ready.

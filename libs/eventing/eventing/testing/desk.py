@@ -1,0 +1,60 @@
+"""A service's handlers and queries on a database of their own, without a bus."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from contracts.messages import Actor, Command, Query
+from runtime.envelope import Envelope
+
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.migrating import migrate
+from eventing.postgres import PostgresStore
+from eventing.service import Service
+
+
+class Desk:
+    """Takes commands and queries as the service does; nobody is told of what is recorded."""
+
+    actor: Actor | None = None
+    """Who sends and asks, unless it is said."""
+
+    def __init__(self, service: Service[Any, Any], database: Database, tools: object) -> None:
+        store = PostgresStore(database, service.facts, service.project)
+        self.database = database
+        self.dispatcher = Dispatcher[Any](store, database, tools, service.commands, service.queries, service.taken)
+
+    async def send[R](self, command: Command[R], actor: Actor | None = None) -> R:
+        """Carry out a command, and return its result."""
+        return await self.dispatcher.send(command, Envelope.begin(actor=actor or self.actor))
+
+    async def ask[R](self, query: Query[R], actor: Actor | None = None) -> R:
+        """Return the answer to a query."""
+        return await self.dispatcher.ask(query, Envelope.begin(actor=actor or self.actor))
+
+
+class Databases(Protocol):
+    """Creates databases, as `onebox.testing.databases` does."""
+
+    async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
+        """Return a database to copy, which is filled the first time."""
+        ...
+
+    def fresh(self, template: str) -> AbstractAsyncContextManager[str]:
+        """Create a copy, and yield its address."""
+        ...
+
+
+@asynccontextmanager
+async def migrated(databases: Databases, name: str, migrations: Path) -> AsyncGenerator[Database]:
+    """Open a new database with the tables of a service."""
+
+    async def fill(url: str) -> None:
+        async with Database.open(url, name) as database:
+            await migrate(database, migrations)
+
+    template = await databases.template(name, fill)
+    async with databases.fresh(template) as url, Database.open(url, name) as database:
+        yield database

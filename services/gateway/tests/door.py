@@ -1,0 +1,43 @@
+"""The gateway as clients see it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from gateway.app import create_app
+from gateway.hosts import Hosts
+from gateway.settings import Settings
+from gateway.state import Gateway
+from runtime.bus import connected
+from runtime.forever import forever
+
+from services.gateway.tests.stand_ins import Services
+
+
+class Door:
+    """The gateway as clients see it, and its parts."""
+
+    def __init__(self, gateway: Gateway, services: Services) -> None:
+        self.gateway, self.services = gateway, services
+        settings = gateway.settings
+        self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
+
+    def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
+        """Give a client with a token of this role; None for no token."""
+        if role:
+            headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncGenerator[Gateway]:
+    """Give a gateway whose background work goes on."""
+    async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
+        gateway = Gateway.on(client, settings)
+        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen, gateway.streams.run)
+        running = [tasks.create_task(forever(work.__name__, work)) for work in works]
+        yield gateway
+        for task in running:
+            task.cancel()
