@@ -4,31 +4,19 @@ import ast
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.architecture import house
+from tests.architecture import house, sizes
+from tests.architecture.rule import RULES, Rule, rule
 
-type Rule = Callable[[Path], list[str]]
-
-RULES: list[Rule] = []
+__all__ = ["RULES", "Rule", "sizes"]
 
 ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "tools")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
 GATEWAY = ("__init__", "__main__", "app", "settings", "auth", "problems", "routes")
 
 FORBIDDEN = {"utils", "util", "common", "core", "helpers", "helper", "manager", "managers"}
-LINES = 300
-FUNCTION_LINES, PARAMETERS, NESTING = 40, 6, 3
-SUPPRESSIONS = 5.0
-"""In 1,000 lines of source: comments that silence a check."""
-SILENCED = re.compile(r"# ?(noqa|ruff: noqa|pyright:|type: ignore)")
-LARGER = {
-    "libs/runtime/runtime/ordered.py: messages",
-    "services/gateway/gateway/streams/__init__.py: told",
-}
-"""Functions that are still too large; one that no longer is has to leave the list."""
-
 FREE = ("libs/runtime", "libs/onebox", "services/gateway")
 """Where the clock, ids, the environment and tasks come from, each with its reason."""
 PARDONED = {"services/session/session/agent/sandbox/listen.py"}
@@ -41,11 +29,6 @@ LEFT_TO_EVENTING = {
     "compares owners": r"\bmay_see\b|[!=]=.*\b(owner|user_id)\b|\b(owner|user_id)\b\S* [!=]=",
 }
 """What `eventing.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
-
-
-def rule(function: Rule) -> Rule:
-    RULES.append(function)
-    return function
 
 
 @rule
@@ -128,37 +111,6 @@ def one_name_everywhere(root: Path) -> list[str]:
 def module_names_say_something(root: Path) -> list[str]:
     paths = [path.relative_to(root).with_suffix("") for path in house.python(root, tests=True)]
     return [f"{path} is no name for a module" for path in paths if FORBIDDEN & set(re.split(r"[/_-]", str(path)))]
-
-
-@rule
-def files_are_short(root: Path) -> list[str]:
-    lengths = {path: len(path.read_text().splitlines()) for path in house.python(root, tests=True)}
-    return [f"{path.relative_to(root)} has {n} lines, {LINES} is the limit" for path, n in lengths.items() if n > LINES]
-
-
-@rule
-def functions_are_small(root: Path) -> list[str]:
-    wrong: list[str] = []
-    for path in house.python(root, tests=False):
-        for function in house.functions(path):
-            where, larger = f"{path.relative_to(root)}: {function.name}", _larger(function)
-            if larger and where not in LARGER:
-                wrong.append(f"{where} has {larger}")
-    return wrong
-
-
-@rule
-def complexity_is_never_excused(root: Path) -> list[str]:
-    excused = [path for path in house.python(root, tests=False) if re.search(r"noqa:[\w, ]*C901", path.read_text())]
-    return [f"{path.relative_to(root)} excuses its complexity" for path in excused]
-
-
-@rule
-def checks_are_seldom_silenced(root: Path) -> list[str]:
-    texts = [path.read_text() for path in house.python(root, tests=False)]
-    lines, silenced = sum(len(text.splitlines()) for text in texts), sum(len(SILENCED.findall(text)) for text in texts)
-    density = 1000 * silenced / lines
-    return [f"{density:.1f} checks are silenced in 1,000 lines"] if density > SUPPRESSIONS else []
 
 
 @rule
@@ -286,18 +238,6 @@ def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
 
 def _is_module(path: Path) -> bool:
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
-
-
-def _larger(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    lines = (function.end_lineno or function.lineno) - function.lineno + 1
-    arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
-    parameters = len([each for each in arguments if each.arg not in ("self", "cls")])
-    measured = {
-        f"{lines} lines": lines > FUNCTION_LINES,
-        f"{parameters} parameters": parameters > PARAMETERS,
-        f"{(depth := house.nesting(function))} levels of nesting": depth > NESTING,
-    }
-    return ", ".join(what for what, is_larger in measured.items() if is_larger)
 
 
 def _unhandled(where: str, found: list[ast.Match], facts: frozenset[str]) -> list[str]:

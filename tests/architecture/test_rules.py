@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture import house, rules
+from tests.architecture import house, rules, sizes
 from tests.architecture.rules import RULES, Rule
 from tests.architecture.small_house import (
     BOX,
@@ -80,18 +80,18 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (added(f"{SHOP}/date_utils.py"), "date_utils is no name"),
         (added("tests/helpers/waiting.py"), "tests/helpers/waiting is no name"),
     ],
-    rules.files_are_short: [
+    sizes.files_are_short: [
         (added(TOOLS, "x = 1\n" * 301), "tools.py has 301 lines"),
     ],
-    rules.functions_are_small: [
+    sizes.functions_are_small: [
         (added(TOOLS, "def far():\n" + "    x = 1\n" * 40), "tools.py: far has 41 lines"),
         (added(TOOLS, "def many(a, b, c, d, *, e, f, g): ..."), "tools.py: many has 7 parameters"),
         (added(TOOLS, DEEP), "tools.py: deep has 4 levels of nesting"),
     ],
-    rules.complexity_is_never_excused: [
+    sizes.complexity_is_never_excused: [
         (added(TOOLS, "def winding(): ...  # noqa: C901"), "tools.py excuses its complexity"),
     ],
-    rules.checks_are_seldom_silenced: [
+    sizes.checks_are_seldom_silenced: [
         (added(TOOLS, "x = 1  # noqa: E741\n"), "checks are silenced in 1,000 lines"),
         (added(TOOLS, "# pyright: reportUnknownMemberType=false\n"), "checks are silenced in 1,000 lines"),
     ],

@@ -119,20 +119,17 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            largest, replicas = settings.stream_max_bytes, settings.stream_replicas
-            work = self.reactions.work_of(self.name)
             await self._provision(js, settings)
-            tools = await stack.enter_async_context(self.tools(settings, database, client))
+            dependencies = await stack.enter_async_context(self.tools(settings, database, client))
             store = PostgresStore(database, self.facts, self.project)
-            dispatcher = Dispatcher(store, database, tools, self.commands, self.queries, self.taken)
+            dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.taken)
             if self.started:
                 await self.started(settings, dispatcher)
-            relay = Relay(store, js, self.name, work=work, largest=largest, replicas=replicas)
             # With connections of their own: whoever uses up the others must not make workers look dead.
-            signs = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2))
-            reactor = Reactor(self.name, client, dispatcher, Leases(signs))
-            due_times = DueTimes(self.due, dispatcher)
-            projectors = Projectors(self.projectors, database, js)
+            leases = Leases(await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2)))
+            relay = self._relay(store, js, settings)
+            reactor = Reactor(self.name, client, dispatcher, leases)
+            due_times, projectors = DueTimes(self.due, dispatcher), Projectors(self.projectors, database, js)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
@@ -140,18 +137,23 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            always: list[Task] = [
-                partial(bus.as_long_as_connected, client),
-                partial(forever, "snapshots", store.loader.take_snapshots),
-                partial(forever, "relay", relay.run),
-                partial(forever, "leases", reactor.leases.renew),
-                projectors.run,
-                *(partial(forever, r.name, partial(reactor.hear, r)) for r in self.reactions.delivered("broadcast")),
-            ]
-            until_stopped: list[Task] = [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")]
-            if self.due:
-                until_stopped.append(partial(due_times.work, stop))
-            await _work(always, until_stopped, stop)
+            endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.take_snapshots}
+            always: list[Task] = [partial(forever, name, work) for name, work in endless.items()]
+            always += [partial(bus.as_long_as_connected, client), projectors.run, *self._hearing(reactor)]
+            await _work(always, self._taking(reactor, due_times, stop), stop)
+
+    def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
+        work, largest = self.reactions.work_of(self.name), settings.stream_max_bytes
+        return Relay(store, js, self.name, work=work, largest=largest, replicas=settings.stream_replicas)
+
+    def _hearing(self, reactor: Reactor[T]) -> list[Task]:
+        """Return what runs until the service ends: one task for each broadcast reaction."""
+        return [partial(forever, r.name, partial(reactor.hear, r)) for r in self.reactions.delivered("broadcast")]
+
+    def _taking(self, reactor: Reactor[T], due_times: DueTimes[T], stop: asyncio.Event) -> list[Task]:
+        """Return what ends by itself when the service is to stop, having finished the work in progress."""
+        shared: list[Task] = [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")]
+        return [*shared, partial(due_times.work, stop)] if self.due else shared
 
     async def _provision(self, js: JetStream, settings: S) -> None:
         largest, replicas = settings.stream_max_bytes, settings.stream_replicas

@@ -1,0 +1,13 @@
+"""What a rule is, and all there are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+type Rule = Callable[[Path], list[str]]
+
+RULES: list[Rule] = []
+
+
+def rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function

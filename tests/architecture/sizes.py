@@ -1,0 +1,62 @@
+"""The rules on sizes: of files, functions, and of what silences a check."""
+
+import ast
+import re
+from pathlib import Path
+
+from tests.architecture import house
+from tests.architecture.rule import rule
+
+LINES = 300
+FUNCTION_LINES, PARAMETERS, NESTING = 40, 6, 3
+SUPPRESSIONS = 5.0
+"""In 1,000 lines of source: comments that silence a check."""
+SILENCED = re.compile(r"# ?(noqa|ruff: noqa|pyright:|type: ignore)")
+LARGER = {
+    "libs/runtime/runtime/ordered.py: messages",
+    "services/gateway/gateway/streams/fan_out.py: told",
+}
+"""Functions that are still too large; one that no longer is has to leave the list."""
+
+
+@rule
+def files_are_short(root: Path) -> list[str]:
+    lengths = {path: len(path.read_text().splitlines()) for path in house.python(root, tests=True)}
+    return [f"{path.relative_to(root)} has {n} lines, {LINES} is the limit" for path, n in lengths.items() if n > LINES]
+
+
+@rule
+def functions_are_small(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for path in house.python(root, tests=False):
+        for function in house.functions(path):
+            where, larger = f"{path.relative_to(root)}: {function.name}", _larger(function)
+            if larger and where not in LARGER:
+                wrong.append(f"{where} has {larger}")
+    return wrong
+
+
+@rule
+def complexity_is_never_excused(root: Path) -> list[str]:
+    excused = [path for path in house.python(root, tests=False) if re.search(r"noqa:[\w, ]*C901", path.read_text())]
+    return [f"{path.relative_to(root)} excuses its complexity" for path in excused]
+
+
+@rule
+def checks_are_seldom_silenced(root: Path) -> list[str]:
+    texts = [path.read_text() for path in house.python(root, tests=False)]
+    lines, silenced = sum(len(text.splitlines()) for text in texts), sum(len(SILENCED.findall(text)) for text in texts)
+    density = 1000 * silenced / lines
+    return [f"{density:.1f} checks are silenced in 1,000 lines"] if density > SUPPRESSIONS else []
+
+
+def _larger(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    parameters = len([each for each in arguments if each.arg not in ("self", "cls")])
+    measured = {
+        f"{lines} lines": lines > FUNCTION_LINES,
+        f"{parameters} parameters": parameters > PARAMETERS,
+        f"{(depth := house.nesting(function))} levels of nesting": depth > NESTING,
+    }
+    return ", ".join(what for what, is_larger in measured.items() if is_larger)
