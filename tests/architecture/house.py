@@ -57,10 +57,10 @@ class Handler:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A class `X(Aggregate[Facts])`, and the methods `apply…` of its room: its own, and those of its bases."""
+    """A class `X(Aggregate[Events])`, and the methods `apply…` of its room: its own, and those of its bases."""
 
     name: str
-    facts: frozenset[str]
+    events: frozenset[str]
     folds: list[ast.FunctionDef]
 
 
@@ -117,8 +117,8 @@ def aggregates(root: Path, service: Member) -> list[Aggregate]:
     classes = [n for path in service.room("aggregate") for n in parse(path).body if isinstance(n, ast.ClassDef)]
     methods = [part for node in classes for part in node.body if isinstance(part, ast.FunctionDef)]
     folds = [method for method in methods if method.name.startswith("apply")]
-    found = [(node.name, facts) for node in classes if (facts := _type_argument(node, "Aggregate"))]
-    return [Aggregate(name, frozenset(_members(facts, unions)), folds) for name, facts in found]
+    found = [(node.name, events) for node in classes if (events := _type_argument(node, "Aggregate"))]
+    return [Aggregate(name, frozenset(_members(events, unions)), folds) for name, events in found]
 
 
 def cases(match: ast.Match) -> set[str]:

@@ -12,7 +12,7 @@ from tests.architecture.rule import RULES, Rule, rule
 
 __all__ = ["RULES", "Rule", "sizes"]
 
-ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "tools")
+ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "dependencies")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
 GATEWAY = ("__init__", "__main__", "app", "settings", "auth", "problems", "routes")
 
@@ -184,12 +184,12 @@ def handlers_lie_where_their_subject_does(root: Path) -> list[str]:
 
 
 @rule
-def every_event_is_a_fact_of_one_aggregate(root: Path) -> list[str]:
+def every_event_is_a_event_of_one_aggregate(root: Path) -> list[str]:
     owners = Counter(
-        (service.package, fact)
+        (service.package, event)
         for service in house.event_sourced(root)
         for aggregate in house.aggregates(root, service)
-        for fact in aggregate.facts
+        for event in aggregate.events
     )
     events = [message for message in house.messages(root) if message.kind == "Event"]
     counted = {event.name: owners[event.service, event.name] for event in events}
@@ -197,22 +197,22 @@ def every_event_is_a_fact_of_one_aggregate(root: Path) -> list[str]:
 
 
 @rule
-def every_fact_is_folded(root: Path) -> list[str]:
+def every_event_is_folded(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
         for aggregate in house.aggregates(root, service):
             folds = [match for fold in aggregate.folds for match in house.matches(fold)]
-            wrong += _unhandled(f"{aggregate.name}.apply", folds, aggregate.facts)
+            wrong += _unhandled(f"{aggregate.name}.apply", folds, aggregate.events)
     return wrong
 
 
 @rule
-def every_fact_is_projected(root: Path) -> list[str]:
+def every_event_is_projected(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
-        facts = frozenset[str]().union(*(aggregate.facts for aggregate in house.aggregates(root, service)))
+        events = frozenset[str]().union(*(aggregate.events for aggregate in house.aggregates(root, service)))
         found = [match for path in service.room("projections") for match in house.matches(house.parse(path))]
-        wrong += _unhandled(f"{service.package}'s projection", found, facts)
+        wrong += _unhandled(f"{service.package}'s projection", found, events)
     return wrong
 
 
@@ -240,10 +240,10 @@ def _is_module(path: Path) -> bool:
     return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
-def _unhandled(where: str, found: list[ast.Match], facts: frozenset[str]) -> list[str]:
-    about = [match for match in found if house.cases(match) & facts]
+def _unhandled(where: str, found: list[ast.Match], events: frozenset[str]) -> list[str]:
+    about = [match for match in found if house.cases(match) & events]
     handled = set[str]().union(*map(house.cases, about))
-    wrong = [f"{where} has no case for {fact}" for fact in sorted(facts - handled)]
+    wrong = [f"{where} has no case for {event}" for event in sorted(events - handled)]
     return wrong + [f"{where} does not end in assert_never" for match in about if not house.is_exhaustive(match)]
 
 

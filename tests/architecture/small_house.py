@@ -12,7 +12,7 @@ CATALOGUE = "libs/contracts/contracts/catalogue.py"
 BOX, BOX_TABLE = "libs/onebox/pyproject.toml", "libs/onebox/onebox/services.py"
 
 FILES = {
-    **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "tools")},
+    **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "dependencies")},
     **{f"{TESTS}/test_{room}.py": "" for room in ("aggregate", "handlers", "projections", "queries", "service")},
     **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "auth")},
     f"{GATEWAY}/app.py": "ROUTERS = (shop.router,)",
@@ -76,34 +76,34 @@ class GetCart(Query[CartView]):
     f"{SHOP}/app.py": 'service = Service(name="shop")',
     f"{SHOP}/aggregate.py": """
 class Paying:
-    def apply_payment(self, fact: PaymentFact) -> None:
-        match fact:
+    def apply_payment(self, event: PaymentFact) -> None:
+        match event:
             case CartPaid():
                 self.open = False
             case CartRefunded():
                 self.open = True
             case _:
-                assert_never(fact)
+                assert_never(event)
 
 
 class Cart(Aggregate[CartFact], Paying):
-    def apply(self, fact: CartFact) -> None:
-        if isinstance(fact, PaymentFact):
-            self.apply_payment(fact)
+    def apply(self, event: CartFact) -> None:
+        if isinstance(event, PaymentFact):
+            self.apply_payment(event)
             return
-        match fact:
+        match event:
             case CartOpened():
                 self.open = True
             case _:
-                assert_never(fact)
+                assert_never(event)
 """,
     f"{SHOP}/projections.py": """
 async def project(recorded: Recorded[CartFact], db: Connection) -> None:
-    match recorded.fact:
+    match recorded.event:
         case CartOpened() | CartPaid() | CartRefunded():
             pass
         case _:
-            assert_never(recorded.fact)
+            assert_never(recorded.event)
 """,
     f"{SHOP}/handlers.py": """
 @handles

@@ -24,7 +24,7 @@ SESSION = "services/session/session"
 
 FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     "members": [
-        (f"{SESSION}/tools.py", "import identity.keys"),
+        (f"{SESSION}/dependencies.py", "import identity.keys"),
         (f"{GATEWAY}/settings.py", "from session import settings"),
         ("libs/onebox/onebox/services.py", "import gateway.app"),
         ("libs/simulator/simulator/app.py", "import onebox"),
@@ -35,7 +35,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     "simulator-stands-alone": [("libs/simulator/simulator/wire.py", "import contracts.refusals")],
     "one-event-library": [(f"{SESSION}/projections/session.py", "import eventsourcing.domain")],
     "one-database-driver": [
-        (f"{IDENTITY}/tools.py", "import asyncpg"),
+        (f"{IDENTITY}/dependencies.py", "import asyncpg"),
         ("libs/onebox/onebox/launcher.py", "import asyncpg"),
     ],
     "one-bus-library": [(f"{GATEWAY}/streams/feed.py", "from nats.aio.msg import Msg")],
@@ -61,7 +61,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     ],
     "session-rooms": [
         (f"{SESSION}/aggregate.py", "import session.settings"),
-        (f"{SESSION}/agent/transcript.py", "import session.tools"),
+        (f"{SESSION}/agent/transcript.py", "import session.dependencies"),
         (f"{SESSION}/stray/__init__.py", "x = 1"),
     ],
     "session-agent-rooms": [(f"{SESSION}/agent/transcript.py", "import session.agent.live")],

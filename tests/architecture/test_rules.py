@@ -25,8 +25,8 @@ from tests.architecture.small_house import (
     removed,
 )
 
-AGGREGATE, HANDLERS, PROJECTIONS, TOOLS = (
-    f"{SHOP}/{room}.py" for room in ("aggregate", "handlers", "projections", "tools")
+AGGREGATE, HANDLERS, PROJECTIONS, DEPENDENCIES = (
+    f"{SHOP}/{room}.py" for room in ("aggregate", "handlers", "projections", "dependencies")
 )
 
 QUERIES_ROOM = f"{SHOP}/queries/cart.py"
@@ -46,7 +46,7 @@ def deep(carts):
 
 BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.every_service_has_the_same_rooms: [
-        (removed(TOOLS), "shop/tools is missing"),
+        (removed(DEPENDENCIES), "shop/dependencies is missing"),
         (removed(f"{GATEWAY}/routes/shop.py"), "routes/shop is missing"),
         (removed(CONTRACTS), "contracts/shop is missing"),
         (removed(f"{TESTS}/test_handlers.py"), "test_handlers is missing"),
@@ -81,23 +81,23 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (added("tests/helpers/waiting.py"), "tests/helpers/waiting is no name"),
     ],
     sizes.files_are_short: [
-        (added(TOOLS, "x = 1\n" * 301), "tools.py has 301 lines"),
+        (added(DEPENDENCIES, "x = 1\n" * 301), "dependencies.py has 301 lines"),
     ],
     sizes.functions_are_small: [
-        (added(TOOLS, "def far():\n" + "    x = 1\n" * 40), "tools.py: far has 41 lines"),
-        (added(TOOLS, "def many(a, b, c, d, *, e, f, g): ..."), "tools.py: many has 7 parameters"),
-        (added(TOOLS, DEEP), "tools.py: deep has 4 levels of nesting"),
+        (added(DEPENDENCIES, "def far():\n" + "    x = 1\n" * 40), "dependencies.py: far has 41 lines"),
+        (added(DEPENDENCIES, "def many(a, b, c, d, *, e, f, g): ..."), "dependencies.py: many has 7 parameters"),
+        (added(DEPENDENCIES, DEEP), "dependencies.py: deep has 4 levels of nesting"),
     ],
     sizes.complexity_is_never_excused: [
-        (added(TOOLS, "def winding(): ...  # noqa: C901"), "tools.py excuses its complexity"),
+        (added(DEPENDENCIES, "def winding(): ...  # noqa: C901"), "dependencies.py excuses its complexity"),
     ],
     sizes.checks_are_seldom_silenced: [
-        (added(TOOLS, "x = 1  # noqa: E741\n"), "checks are silenced in 1,000 lines"),
-        (added(TOOLS, "# pyright: reportUnknownMemberType=false\n"), "checks are silenced in 1,000 lines"),
+        (added(DEPENDENCIES, "x = 1  # noqa: E741\n"), "checks are silenced in 1,000 lines"),
+        (added(DEPENDENCIES, "# pyright: reportUnknownMemberType=false\n"), "checks are silenced in 1,000 lines"),
     ],
     rules.bans_are_lifted_where_the_house_says: [
-        (added(TOOLS, "x = now()  # noqa: TID251"), "tools.py lifts a ban"),
-        (added(TOOLS, "# ruff: noqa: S101, TID251"), "tools.py lifts a ban"),
+        (added(DEPENDENCIES, "x = now()  # noqa: TID251"), "dependencies.py lifts a ban"),
+        (added(DEPENDENCIES, "# ruff: noqa: S101, TID251"), "dependencies.py lifts a ban"),
     ],
     rules.reads_and_ownership_are_left_to_the_library: [
         (added(QUERIES_ROOM, "# ruff: noqa: S608"), "queries/cart.py puts SQL together"),
@@ -128,17 +128,17 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.handlers_lie_where_their_subject_does: [
         (added(f"{SHOP}/queries/basket.py", FILES[QUERIES_ROOM]), "get_cart lies in basket, its message in cart"),
     ],
-    rules.every_event_is_a_fact_of_one_aggregate: [
+    rules.every_event_is_a_event_of_one_aggregate: [
         (changed(EVENTS, " | CartRefunded", ""), "CartRefunded is a fact of 0 aggregates"),
         (changed(EVENTS, " | PaymentFact", ""), "CartPaid is a fact of 0 aggregates"),
         (added(AGGREGATE, "class Bag(Aggregate[CartOpened]): ..."), "CartOpened is a fact of 2 aggregates"),
     ],
-    rules.every_fact_is_folded: [
+    rules.every_event_is_folded: [
         (changed(AGGREGATE, "CartPaid()", "CartPaid(amount=0)"), "Cart.apply has no case for CartPaid"),
         (changed(AGGREGATE, "CartPaid()", "CartPaid() if fact.amount"), "Cart.apply has no case for CartPaid"),
         (changed(AGGREGATE, "assert_never(fact)", "pass"), "Cart.apply does not end in assert_never"),
     ],
-    rules.every_fact_is_projected: [
+    rules.every_event_is_projected: [
         (changed(PROJECTIONS, " | CartPaid()", ""), "shop's projection has no case for CartPaid"),
         (changed(PROJECTIONS, "assert_never(recorded.fact)", "pass"), "shop's projection does not end in assert_never"),
     ],

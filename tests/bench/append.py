@@ -1,4 +1,4 @@
-"""Appending one fact of a new aggregate, with and without its read model, against pgbench of the same statements."""
+"""Appending one event of a new aggregate, with and without its read model, against pgbench of the same statements."""
 
 import asyncio
 import time
@@ -26,8 +26,8 @@ async def measure(stage: Stage) -> list[Line]:
     program = pgbench.find()
     async with stage.database() as database:
         stores = {
-            WITHOUT: PostgresStore(database, service.facts, _nothing),
-            WITH: PostgresStore(database, service.facts, service.project),
+            WITHOUT: PostgresStore(database, service.events, _nothing),
+            WITH: PostgresStore(database, service.events, service.project),
         }
         lines: list[Line] = []
         for what, store in stores.items():
@@ -67,13 +67,13 @@ async def _append(store: PostgresStore, end: float) -> int:
 
 def _control(program: str, stage: Stage, database: Database, what: str, tasks: int) -> Side:
     envelope = new_envelope().within(5)
-    fact = pgbench.fact(f"{SessionCreated.subject};1", new_session().pending[0].model_dump_json().encode(), envelope)
+    event = pgbench.event(f"{SessionCreated.subject};1", new_session().pending[0].model_dump_json().encode(), envelope)
     command = new_command()
     row = pgbench.row(str(ACTOR.user_id), command.name, command.sdk_options.model_dump(mode="json"))
     script = stage.folder.path / "append.sql"
 
     async def side() -> float:
-        script.write_text(fact if what == WITHOUT else pgbench.together(fact, row))
+        script.write_text(event if what == WITHOUT else pgbench.together(event, row))
         return await pgbench.transactions(
             program, database.url, database.schema, script, clients=tasks, seconds=SECONDS
         )

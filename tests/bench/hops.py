@@ -72,7 +72,7 @@ async def _there(side: Side) -> bool:
 
 
 def _in_the_service(database: Database) -> dict[str, Side]:
-    store = PostgresStore(database, service.facts, service.project)
+    store = PostgresStore(database, service.events, service.project)
     dispatcher = Dispatcher(store, database, cast(Any, None), service.commands, service.queries)
     known: list[UUID] = []
 

@@ -11,7 +11,7 @@ from typing import Any
 from onebox.programs import find_postgres
 from runtime.envelope import Envelope
 
-FACT = """
+EVENT = """
 INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner)
 VALUES (gen_random_uuid(), 1, '{topic}', '{state}', '{envelope}', now(), gen_random_uuid(), gen_random_uuid());
 """
@@ -29,9 +29,9 @@ def find() -> str | None:
     return found[0] if found else shutil.which("pgbench")
 
 
-def fact(topic: str, state: bytes, envelope: Envelope) -> str:
-    """Write the INSERT of a fact."""
-    return FACT.format(topic=topic, state=f"\\x{state.hex()}", envelope=_quiet(json.dumps(envelope.headers())))
+def event(topic: str, state: bytes, envelope: Envelope) -> str:
+    """Write the INSERT of an event."""
+    return EVENT.format(topic=topic, state=f"\\x{state.hex()}", envelope=_quiet(json.dumps(envelope.headers())))
 
 
 def row(user_id: str, name: str, options: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The relay: how fast it works off a backlog, and how long after the commit a consumer has the fact."""
+"""The relay: how fast it works off a backlog, and how long after the commit a consumer has the event."""
 
 import asyncio
 import time
@@ -27,9 +27,9 @@ STREAM = event_stream(service.name)
 
 
 async def measure(stage: Stage) -> list[Line]:
-    """First the backlog, then one fact after the other. On a bus of its own: a stream has one relay."""
+    """First the backlog, then one event after the other. On a bus of its own: a stream has one relay."""
     async with stage.database() as database, _stream(stage) as js:
-        store = PostgresStore(database, service.facts, service.project)
+        store = PostgresStore(database, service.events, service.project)
         relay = Relay(store, js, service.name)
         speed = await _work_off(store, relay)
         took = await _follow(store, relay, js)

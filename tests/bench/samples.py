@@ -20,7 +20,7 @@ def new_command() -> CreateSession:
 
 
 def new_session() -> Session:
-    """Give a session whose first fact is not stored yet."""
+    """Give a session whose first event is not stored yet."""
     command, session = new_command(), Session(new_id())
     session.create(ACTOR.user_id, command.name, command.mode or "interactive", command.sdk_options)
     return session

@@ -7,7 +7,7 @@ from random import Random
 
 from tests.chaos.cluster import HARM, PAIRS, Cluster
 
-LONGEST_PAUSE = 4.0
+MAX_PAUSE = 4.0
 LONGEST_DOWN = 4.0
 LONGEST_STOP = 20.0
 
@@ -32,7 +32,7 @@ def plan(seed: int, faults: int, pace: float = 1.0) -> list[Fault]:
     while len(planned) < faults:
         for kind, target in random.sample(PAIRS, len(PAIRS)):
             longest = LONGEST_STOP if kind == "SIGSTOP" else LONGEST_DOWN
-            after, lasting = random.uniform(0.2, LONGEST_PAUSE), random.uniform(0.1, longest)
+            after, lasting = random.uniform(0.2, MAX_PAUSE), random.uniform(0.1, longest)
             planned.append(Fault(kind, target, after / pace, lasting / pace))
     return planned[:faults]
 

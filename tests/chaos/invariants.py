@@ -41,9 +41,9 @@ async def violations(
         for held in sessions:
             found += _words(held, await _runs(database, held.id), workspaces / held.id / "words.txt")
             found += await _memory(database, held)
-        found += await _bus(database, nats_url, session.facts)
+        found += await _bus(database, nats_url, session.events)
     async with Database.open(database_url, identity.name) as database:
-        found += await _bus(database, nats_url, identity.facts)
+        found += await _bus(database, nats_url, identity.events)
     return found
 
 

@@ -16,7 +16,7 @@ import httpx
 
 PASSWORD = "analytical engine"
 SESSIONS = 3
-LONGEST_PAUSE = 0.6
+MAX_PAUSE = 0.6
 WAIT_SECONDS = 20.0
 UNSURE = frozenset({500, 502, 503, 504})
 """Answers after which another gateway is asked, if it is only a question."""
@@ -68,7 +68,7 @@ class User:
         while not until.is_set():
             [act] = self.random.choices(kinds, weights)
             await act(self.random.choice(self.sessions))
-            await asyncio.sleep(self.random.uniform(0, LONGEST_PAUSE))
+            await asyncio.sleep(self.random.uniform(0, MAX_PAUSE))
 
     async def _enqueue(self, held: Held) -> None:
         await self._query(held, "enqueue", prefer="respond-async")

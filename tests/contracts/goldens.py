@@ -1,6 +1,6 @@
 """The shape of every message as a file, so that a change of the wire is a diff that someone reviews.
 
-`python -m tests.contracts.goldens` writes them. A fact's file keeps an example of every shape it was ever stored in:
+`python -m tests.contracts.goldens` writes them. An event's file keeps an example of every shape it was ever stored in:
 today's code must read them all.
 """
 
@@ -18,8 +18,8 @@ from pydantic import TypeAdapter
 from tests.contracts.catalog import messages
 
 FOLDER = Path(__file__).parent / "golden" / "messages"
-UNREADABLE = """{}: facts stored as version {} cannot be read any more. Give the class the next `version`, and let its
-`upcast` read the old one; or delete the file, if no such fact was ever stored.
+UNREADABLE = """{}: events stored as version {} cannot be read any more. Give the class the next `version`, and let its
+`upcast` read the old one; or delete the file, if no such event was ever stored.
 {}"""
 
 type Shape = dict[str, Any]
@@ -38,7 +38,7 @@ class Goldens:
         return [*self._unreadable(), *self._different(), *left]
 
     def write(self) -> list[str]:
-        """Write the files anew and drop those of no message; give what was refused, because stored facts forbid it."""
+        """Write the files anew and drop those of no message; give what was refused, because stored events forbid it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if refused := [*self._unreadable()]:
             return refused

@@ -36,11 +36,11 @@ def names_of(service: AnyService) -> Names:
         "schema": service.name,
         "streams": [event_stream(service.name), *([work_stream(service.name)] if works else [])],
         "durables": {
-            durable(service.name, one.name): f"{consumers.stream(one.fact)} {consumers.subjects(one.fact)}"
+            durable(service.name, one.name): f"{consumers.stream(one.event)} {consumers.subjects(one.event)}"
             for one in shared
         },
         "leases": sorted(one.name for one in shared if one.unfinished),
-        "broadcasts": {one.name: wire.subjects(one.fact) for one in service.reactions.delivered("broadcast")},
+        "broadcasts": {one.name: wire.subjects(one.event) for one in service.reactions.delivered("broadcast")},
         "due_times": sorted(kind.name for kind in service.due),
         "projectors": {one.name: one.stream for one in service.projectors},
         "dead_letters": sorted(dead_letter_subject(service.name, one.name) for one in (*shared, *service.projectors)),

@@ -14,7 +14,7 @@ PREFIX = {Command: "cmd", Query: "qry", Event: "evt"}
 
 QUESTIONS = [cast(type[Query[Any]], kind) for kind in MESSAGES if issubclass(kind, Command | Query)]
 COMMANDS = [cast(type[Command[Any]], kind) for kind in MESSAGES if issubclass(kind, Command)]
-FACTS = [kind for kind in MESSAGES if issubclass(kind, Event)]
+EVENTS = [kind for kind in MESSAGES if issubclass(kind, Event)]
 
 
 def each(kinds: Sequence[type[Addressed]]) -> pytest.MarkDecorator:
@@ -65,8 +65,8 @@ def test_the_outcome_of_a_command_is_what_its_query_answers(kind: type[Command[A
     assert outcome is None or result_type(type(outcome)) == result_type(kind)
 
 
-@each(FACTS)
-def test_a_fact_does_not_upcast_a_version_that_it_never_had(kind: type[Event]) -> None:
+@each(EVENTS)
+def test_a_event_does_not_upcast_a_version_that_it_never_had(kind: type[Event]) -> None:
     with pytest.raises(ValueError, match="no version"):
         kind.upcast(kind.version + 1, {})
 

@@ -53,8 +53,8 @@ def talking(user: User, session_id: str, query: str = "") -> Generator[ClientCon
         yield client
 
 
-def facts(events: Iterator[ServerSentEvent], last: str = "session.run_completed") -> list[ServerSentEvent]:
-    """Read facts until the last of a run."""
+def read_events(events: Iterator[ServerSentEvent], last: str = "session.run_completed") -> list[ServerSentEvent]:
+    """Read events until the last of a run."""
     read: list[ServerSentEvent] = []
     while not read or read[-1].event != last:
         event = next(events)
@@ -75,7 +75,7 @@ def close_code(connection: ClientConnection) -> int | None:
     return connection.close_code
 
 
-def test_an_agent_at_work_is_followed_fact_by_fact_and_word_by_word(user: User) -> None:
+def test_an_agent_at_work_is_followed_event_by_event_and_word_by_word(user: User) -> None:
     session_id = user.create()
     with following(user, f"/sessions/{session_id}/events", after="0") as events:
         user.ask(session_id, scripted(bash("echo one"), {"text": "All is well."})).raise_for_status()
@@ -86,7 +86,7 @@ def test_an_agent_at_work_is_followed_fact_by_fact_and_word_by_word(user: User) 
     assert "".join(event.json()["text"] for event in told if event.event == "text_delta") == "All is well."
 
 
-def test_events_and_socket_and_the_users_own_stream_tell_the_same_facts(user: User) -> None:
+def test_events_and_socket_and_the_users_own_stream_tell_the_same_events(user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted(bash("echo one"), {"text": "Done."})).raise_for_status()
     with (
@@ -94,10 +94,10 @@ def test_events_and_socket_and_the_users_own_stream_tell_the_same_facts(user: Us
         following(user, "/events", after="0", types="session.*") as all_events,
         talking(user, session_id, "?after=0") as client,
     ):
-        told = [event.json() for event in facts(events)]
-        assert [event.json() for event in facts(all_events)] == told
-        assert all(fact.items() <= message(client)["data"].items() for fact in told)
-    assert [fact["type"] for fact in told] == WHOLE
+        told = [event.json() for event in read_events(events)]
+        assert [event.json() for event in read_events(all_events)] == told
+        assert all(event.items() <= message(client)["data"].items() for event in told)
+    assert [event["type"] for event in told] == WHOLE
 
 
 def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
@@ -106,13 +106,13 @@ def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(spare_syste
     script = scripted(bash("until [ -e /workspace/go ]; do sleep 0.1; done"), {"text": "Done."})
     with ThreadPoolExecutor(1) as caller, following(spare_user, path, after="0") as events:
         asked = caller.submit(asked_and_cut, spare_user, session_id, script)
-        seen = facts(events, last="session.tool_call_started")
+        seen = read_events(events, last="session.tool_call_started")
         spare_system.kill("gateway")
         asked.result(30)
         (spare_system.data_dir / "workspaces" / session_id / "go").touch()
     until(lambda: answers(spare_user), 30)
     with following(spare_user, path, after=seen[-1].id) as events:
-        seen += facts(events)
+        seen += read_events(events)
     assert [event.event for event in seen] == WHOLE
     assert len({event.id for event in seen}) == len(seen)
 
@@ -163,7 +163,7 @@ def test_one_that_reads_nothing_holds_nobody_up(user: User, system: System) -> N
         )
         with following(user, f"/sessions/{session_id}/events") as events:
             user.ask(session_id, scripted({"text": "a " * 40_000})).raise_for_status()
-            assert facts(events)[-1].event == "session.run_completed"
+            assert read_events(events)[-1].event == "session.run_completed"
 
 
 def test_a_system_that_stops_does_not_wait_for_followers(spare_system: System, spare_user: User) -> None:

@@ -37,7 +37,7 @@ def test_a_session_is_made_from_a_template_and_counted(user: User) -> None:
 
 
 def told(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
-    """Give all facts that were told so far, a new session's creation last."""
+    """Give all events that were told so far, a new session's creation last."""
     last = user.http.post("/sessions", json={"name": "last"}).raise_for_status().json()["id"]
     read: list[dict[str, Any]] = []
     with connect_sse(user.http, "GET", path, params={"types": types, "after": "0"}) as source:
@@ -52,12 +52,12 @@ def test_what_becomes_of_a_template_is_told_to_its_owner_alone(user: User, other
     template = user.http.post("/session-templates", json=TEMPLATE | {"is_public": True}).raise_for_status().json()
     user.http.patch(f"/session-templates/{template['id']}", json={"name": "new"}).raise_for_status()
     other.http.post("/sessions", json={"template_id": template["id"]}).raise_for_status()
-    own = [fact for fact in told(user, "/events") if fact.get("resource_id") == template["id"]]
-    assert [(fact["type"], fact["session_id"]) for fact in own] == [
+    own = [event for event in told(user, "/events") if event.get("resource_id") == template["id"]]
+    assert [(event["type"], event["session_id"]) for event in own] == [
         ("session.template_created", None),
         ("session.template_changed", None),
     ]
-    assert not [fact for fact in told(other, "/events") if fact.get("resource_id") == template["id"]]
+    assert not [event for event in told(other, "/events") if event.get("resource_id") == template["id"]]
 
 
 def test_the_values_of_variables_are_told_to_nobody(user: User) -> None:
@@ -68,17 +68,19 @@ def test_the_values_of_variables_are_told_to_nobody(user: User) -> None:
         user.http.get(f"/sessions/{session_id}"),
         user.http.get("/sessions"),
     ]
-    facts = [fact for fact in told(user, "/events") if fact.get("resource_id") == session_id]
-    assert [fact["type"] for fact in facts] == ["session.created", "session.changed"]
-    assert "sesame" not in str([answer.text for answer in answers]) + str(facts)
-    assert facts[0]["data"]["sdk_options"]["env"] == {"TOKEN": "***"}
+    events = [event for event in told(user, "/events") if event.get("resource_id") == session_id]
+    assert [event["type"] for event in events] == ["session.created", "session.changed"]
+    assert "sesame" not in str([answer.text for answer in answers]) + str(events)
+    assert events[0]["data"]["sdk_options"]["env"] == {"TOKEN": "***"}
 
 
 def test_the_output_of_a_run_is_told_with_its_end(user: User) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     session_id = user.create(output_format={"type": "json_schema", "schema": schema})
     user.ask(session_id, scripted({"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}, {"text": "Done."}))
-    [end] = [fact for fact in told(user, "/events", "session.run_completed,session.created") if "run_id" in str(fact)]
+    [end] = [
+        event for event in told(user, "/events", "session.run_completed,session.created") if "run_id" in str(event)
+    ]
     assert end["data"]["structured_output"] == {"n": 42}
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any, get_args
 
-from contracts.identity.events import UserFact
+from contracts.identity.events import UserEvent
 from contracts.messages import Event
-from contracts.session import SessionFact
-from contracts.session.template import TemplateFact
+from contracts.session import SessionEvent
+from contracts.session.template import TemplateEvent
 
 
 def events_of(*unions: Any) -> tuple[type[Event], ...]:
@@ -14,8 +14,8 @@ def events_of(*unions: Any) -> tuple[type[Event], ...]:
 
 
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "identity": events_of(UserFact),
-    "session": events_of(SessionFact, TemplateFact),
+    "identity": events_of(UserEvent),
+    "session": events_of(SessionEvent, TemplateEvent),
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)

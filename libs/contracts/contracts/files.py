@@ -6,18 +6,18 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from contracts.messages import Message
-from contracts.wire import LARGEST_PART
+from contracts.wire import MAX_PART_BYTES
 
 UNKNOWN_CONTENT = "application/octet-stream"
 
-type Part = Annotated[bytes, Field(max_length=LARGEST_PART)]
+type Part = Annotated[bytes, Field(max_length=MAX_PART_BYTES)]
 
 
 class PartWindow(Message):
     """Which part of a file is asked for; with `etag`, only if the file is still in that state."""
 
     offset: int = Field(default=0, ge=0, le=2**62)
-    length: int = Field(default=LARGEST_PART, ge=0, le=LARGEST_PART)
+    length: int = Field(default=MAX_PART_BYTES, ge=0, le=MAX_PART_BYTES)
     etag: str | None = None
 
 

@@ -54,14 +54,14 @@ class Command[R](Addressed):
 
 
 class Event(Addressed):
-    """A fact: it happened, and is stored for ever under its `subject` and `version`."""
+    """An event: it happened, and is stored for ever under its `subject` and `version`."""
 
     published: ClassVar[bool] = True
-    """False for facts that hold secrets: they are stored and never leave their service."""
+    """False for events that hold secrets: they are stored and never leave their service."""
 
     @classmethod
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
-        """Turn the state of an older `version` of this fact into today's."""
+        """Turn the state of an older `version` of this event into today's."""
         raise ValueError(f"{cls.subject} has no version {version}")
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from contracts.wire import LARGEST_SHOWN, PREVIEW
+from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
 
 
 def preview(beginning: str, size: int, name: str = "preview") -> dict[str, Any]:
@@ -15,20 +15,20 @@ def shown_value(value: Any) -> Any:
     """Return a JSON value, or its preview if it is large."""
     text = json.dumps(value, ensure_ascii=False)
     size = len(text.encode())
-    return preview(text, size) if size > LARGEST_SHOWN else value
+    return preview(text, size) if size > MAX_SHOWN_BYTES else value
 
 
 def shown_json(text: str, size: int, name: str = "preview", beginning: str | None = None) -> Any:
     """Return a JSON value of `size` bytes, or its preview, which holds its `beginning` as `name`, if it is large.
 
-    `text` is the value as JSON, or the first `LARGEST_SHOWN` characters of that; without a `beginning`, it is that too.
+    `text` is the value as JSON, or its first `MAX_SHOWN_BYTES` characters; it is also the default of `beginning`.
     """
-    return preview(text if beginning is None else beginning, size, name) if size > LARGEST_SHOWN else json.loads(text)
+    return preview(text if beginning is None else beginning, size, name) if size > MAX_SHOWN_BYTES else json.loads(text)
 
 
 def shown_text(holder: dict[str, Any], name: str) -> dict[str, Any]:
     """Return an object with its text `name`, or with the beginning of that and its size if it is large."""
     text = holder.get(name) or ""
-    if len(text) * 4 <= LARGEST_SHOWN or (size := len(text.encode())) <= LARGEST_SHOWN:
+    if len(text) * 4 <= MAX_SHOWN_BYTES or (size := len(text.encode())) <= MAX_SHOWN_BYTES:
         return holder
     return holder | preview(text, size, name)

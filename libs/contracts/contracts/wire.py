@@ -16,13 +16,13 @@ REVOCATIONS_COMPLETE = "complete"
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 
-LARGEST_SHOWN = 16 * 1024
+MAX_SHOWN_BYTES = 16 * 1024
 """Bytes of a value that is shown whole in lists and streams; a page of such values is below what the bus carries."""
 PREVIEW = 1000
 """Characters that are shown of a value that is larger. Alone, a value is shown whole."""
-LARGEST_PART = 512 * 1024
+MAX_PART_BYTES = 512 * 1024
 """Bytes of a file that one message carries."""
-LARGEST_UPLOAD = 5 * 1024 * 1024
+MAX_UPLOAD_BYTES = 5 * 1024 * 1024
 """Bytes that a client may upload in one request."""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contracts.preview import preview, shown_json, shown_text, shown_value
-from contracts.wire import LARGEST_SHOWN, PREVIEW
+from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
 
 EURO = "\N{EURO SIGN}"
 """Three bytes: sizes count bytes, previews characters."""
@@ -15,36 +15,36 @@ def in_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", {"a": [1, {"b": None}]}, "x" * (LARGEST_SHOWN - 2)])
+@pytest.mark.parametrize("value", [None, 1, "x", {"a": [1, {"b": None}]}, "x" * (MAX_SHOWN_BYTES - 2)])
 def test_a_small_value_is_shown_whole(value: Any) -> None:
     assert shown_value(value) == value
 
 
 def test_a_large_value_is_shown_by_its_size_and_beginning() -> None:
-    value = {"content": EURO * LARGEST_SHOWN}
-    size = 3 * LARGEST_SHOWN + len('{"content": ""}')
+    value = {"content": EURO * MAX_SHOWN_BYTES}
+    size = 3 * MAX_SHOWN_BYTES + len('{"content": ""}')
     assert shown_value(value) == {"truncated": True, "size_bytes": size, "preview": in_json(value)[:PREVIEW]}
 
 
 def test_one_byte_too_many_makes_a_value_large() -> None:
-    assert shown_value("x" * (LARGEST_SHOWN - 1))["size_bytes"] == LARGEST_SHOWN + 1
+    assert shown_value("x" * (MAX_SHOWN_BYTES - 1))["size_bytes"] == MAX_SHOWN_BYTES + 1
 
 
 @pytest.mark.parametrize(
-    "value", [None, {"a": 1}, "x" * (LARGEST_SHOWN - 2), "x" * LARGEST_SHOWN, EURO * LARGEST_SHOWN]
+    "value", [None, {"a": 1}, "x" * (MAX_SHOWN_BYTES - 2), "x" * MAX_SHOWN_BYTES, EURO * MAX_SHOWN_BYTES]
 )
 def test_a_stored_value_is_shown_as_any_other(value: Any) -> None:
     text = in_json(value)
-    assert shown_json(text[:LARGEST_SHOWN], len(text.encode())) == shown_value(value)
+    assert shown_json(text[:MAX_SHOWN_BYTES], len(text.encode())) == shown_value(value)
 
 
 def test_a_small_text_is_shown_whole() -> None:
-    holder = {"type": "text", "text": EURO * (LARGEST_SHOWN // 3)}
+    holder = {"type": "text", "text": EURO * (MAX_SHOWN_BYTES // 3)}
     assert shown_text(holder, "text") == holder
 
 
 def test_a_large_text_is_shown_by_its_beginning_beside_its_size() -> None:
-    text = EURO * (LARGEST_SHOWN // 3 + 1)
+    text = EURO * (MAX_SHOWN_BYTES // 3 + 1)
     assert shown_text({"type": "text", "text": text}, "text") == {"type": "text"} | preview(text, len(text) * 3, "text")
 
 

@@ -1,4 +1,4 @@
-"""The base of every aggregate: decides, records facts, folds them. Pure: no I/O, no clock, no ids of its own."""
+"""The base of every aggregate: decides, records events, folds them. Pure: no I/O, no clock, no ids of its own."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -10,13 +10,13 @@ from contracts.refusals import Code
 
 
 class Aggregate[F: Event](ABC):
-    """A consistency boundary. A subclass names the union of its facts: `class Session(Aggregate[SessionFact])`.
+    """A consistency boundary. A subclass names the union of its events: `class Session(Aggregate[SessionFact])`.
 
     Its state is what the class annotates (`eventing.state`), and must not grow with its history: it holds what later
     decisions need, and no more.
     """
 
-    facts: ClassVar[dict[str, type[Event]]] = {}
+    events: ClassVar[dict[str, type[Event]]] = {}
     missing: ClassVar[Code]
     """The code X_NOT_FOUND with which one is refused that does not exist for the actor."""
     secrets: ClassVar[dict[str, type[Event]]] = {}
@@ -33,14 +33,14 @@ class Aggregate[F: Event](ABC):
         self.deleted = False
 
     def __init_subclass__(cls) -> None:
-        """Learn the subjects of the facts from the type argument."""
+        """Learn the subjects of the events from the type argument."""
         union = next(get_args(b)[0] for b in cls.__dict__["__orig_bases__"] if get_origin(b) is Aggregate)
-        cls.facts = {fact.subject: fact for fact in members(union)}
+        cls.events = {event.subject: event for event in members(union)}
 
-    def record(self, fact: F) -> None:
-        """Let a fact be so: folded now, stored with the next save."""
-        self.apply(fact)
-        self.pending.append(fact)
+    def record(self, event: F) -> None:
+        """Let an event be so: folded now, stored with the next save."""
+        self.apply(event)
+        self.pending.append(event)
 
     def settle(self) -> None:
         """Note that what was pending is stored."""
@@ -50,18 +50,18 @@ class Aggregate[F: Event](ABC):
     @property
     @abstractmethod
     def owner(self) -> UUID:
-        """The user that it belongs to, known from its first fact on: who may follow its facts."""
+        """The user that it belongs to, known from its first event on: who may follow its events."""
 
     def visible_to(self, actor: Actor) -> bool:
         """Return whether it exists for an actor: for its owner, and for an admin."""
         return actor.may_see(self.owner)
 
     @abstractmethod
-    def apply(self, fact: F) -> None:
-        """Fold one fact into the state: an exhaustive `match`, which decides nothing."""
+    def apply(self, event: F) -> None:
+        """Fold one event into the state: an exhaustive `match`, which decides nothing."""
 
 
 def members(union: Any) -> tuple[type[Event], ...]:
-    """Give the classes of a union of facts, or of a `type` alias of one."""
+    """Give the classes of a union of events, or of a `type` alias of one."""
     form = getattr(union, "__value__", union)
     return get_args(form) or (form,)

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 type Row = dict[str, Any]
 
-AWAY = (
+TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 from runtime.starting import Away, CannotStart, because, named, reach
 
-from eventing.database import AWAY, CONNECT_TIMEOUT
+from eventing.database import CONNECT_TIMEOUT, TRANSIENT_ERRORS
 
 OLDEST = 14
 FORM = "postgresql://user:password@host:5432/database"
@@ -62,7 +62,7 @@ def _meaning(error: Exception, where: str) -> Exception:
             return CannotStart(f"{where}: {error}. Create it (CREATE DATABASE …), or correct DATABASE_URL.")
         case ValueError() if not isinstance(error, OSError):  # asyncpg's text might repeat a part of the password
             return CannotStart(f"{where}: this is not a valid address. DATABASE_URL looks like {FORM}.")
-        case _ if isinstance(error, AWAY):
+        case _ if isinstance(error, TRANSIENT_ERRORS):
             return Away(because(error), "Start PostgreSQL there, or correct DATABASE_URL.")
         case _:
             return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct DATABASE_URL.")

@@ -11,23 +11,23 @@ from runtime.envelope import Envelope
 from eventing.database import Database
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.locks import Locks
-from eventing.store import Conflict, EventStore, Repeated, Taken
+from eventing.store import Conflict, DuplicateCommand, EventStore, UniqueViolation
 
 ATTEMPTS = 10
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.3
+MIN_PAUSE, MAX_PAUSE = 0.005, 0.3
 """Seconds between two attempts: several replicas that write to one aggregate get out of each other's way."""
 
 
 @dataclass
 class Dispatcher[T]:
-    """Runs a service's handlers. `taken` says which refusal the violation of a unique index means."""
+    """Runs a service's handlers. `unique_violations` says which refusal the violation of a unique index means."""
 
     store: EventStore
     database: Database
-    tools: T
+    dependencies: T
     commands: Handlers
     queries: Handlers
-    taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     locks: Locks = field(default_factory=Locks)
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
@@ -39,12 +39,12 @@ class Dispatcher[T]:
         """
         try:
             result = await self._decide(command, envelope)
-        except Repeated:
+        except DuplicateCommand:
             if command.outcome() is None:
                 raise Refusal(Code.COMMAND_REPEATED, "This very command was carried out before.") from None
             result = None
-        except Taken as taken:
-            raise self.taken.get(taken.constraint, taken) from None
+        except UniqueViolation as unique_violations:
+            raise self.unique_violations.get(unique_violations.constraint, unique_violations) from None
         query = command.outcome()
         return cast(R, result) if query is None else await self.ask(query, envelope)
 
@@ -55,16 +55,16 @@ class Dispatcher[T]:
             Refusal: what is asked for does not exist for the actor.
         """
         handler = self.queries.by_type[type(query)]
-        return await handler(query, QueryContext(self.database, envelope, self.tools))
+        return await handler(query, QueryContext(self.database, envelope, self.dependencies))
 
     async def _decide(self, command: Command[Any], envelope: Envelope) -> Any:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
-                async with UnitOfWork(self.store, envelope, self.tools, self.locks, self.ask) as work:
+                async with UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask) as work:
                     return await handler(command, work)
             except Conflict:
                 if attempt + 1 == ATTEMPTS:
                     raise
-            await asyncio.sleep(min(SHORTEST_PAUSE * 2**attempt, LONGEST_PAUSE))
+            await asyncio.sleep(min(MIN_PAUSE * 2**attempt, MAX_PAUSE))
         raise AssertionError("unreachable")

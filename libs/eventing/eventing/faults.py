@@ -1,4 +1,4 @@
-"""What is wrong with a message or a fact that cannot be read."""
+"""What is wrong with a message or an event that cannot be read."""
 
 from pydantic import ValidationError
 

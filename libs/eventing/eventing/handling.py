@@ -14,7 +14,7 @@ from runtime.envelope import Envelope
 
 from eventing.database import Database
 from eventing.locks import Locks
-from eventing.store import AnyAggregate, EventStore, Missing
+from eventing.store import AggregateNotFound, AnyAggregate, EventStore
 
 PATIENCE = 1.0
 
@@ -31,10 +31,10 @@ type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 
 
 class UnitOfWork[T]:
-    """What a command handler works with: the aggregates, the time, the actor, and the service's `tools`."""
+    """What a command handler works with: the aggregates, the time, the actor, and the service's `dependencies`."""
 
-    def __init__(self, store: EventStore, envelope: Envelope, tools: T, locks: Locks, ask: Ask) -> None:
-        self.store, self.envelope, self.tools, self.now = store, envelope, tools, clock.now()
+    def __init__(self, store: EventStore, envelope: Envelope, dependencies: T, locks: Locks, ask: Ask) -> None:
+        self.store, self.envelope, self.dependencies, self.now = store, envelope, dependencies, clock.now()
         self._ask = ask
         self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
         self._saved = False
@@ -115,7 +115,7 @@ class UnitOfWork[T]:
     async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:  # noqa: A002
         try:
             aggregate = await load(kind, id)
-        except Missing:
+        except AggregateNotFound:
             aggregate = None
         if aggregate is None or aggregate.deleted or not aggregate.visible_to(self.actor):
             raise not_found(kind.missing, id)
@@ -133,11 +133,11 @@ class UnitOfWork[T]:
 
 @dataclass(frozen=True)
 class QueryContext[T]:
-    """What a query is answered from: the read models, for an actor, with the service's `tools`."""
+    """What a query is answered from: the read models, for an actor, with the service's `dependencies`."""
 
     database: Database
     envelope: Envelope
-    tools: T
+    dependencies: T
 
     @property
     def actor(self) -> Actor:

@@ -12,10 +12,10 @@ from contracts.messages import Event
 from contracts.refusals import Code, Refusal
 
 from eventing.leases import Unfinished
-from eventing.patience import patiently
 from eventing.reaction import Reaction
 from eventing.recording import Recorded
-from eventing.registration import AtOnce, Reactions, Registration
+from eventing.registration import Concurrency, Reactions, Registration
+from eventing.retrying import retry_transient
 
 GIVEN_UP = "The service could not bring it to its end."
 
@@ -48,12 +48,12 @@ class Job[T, E: Event](ABC):
     @property
     def event(self) -> E:
         """The event that asks for it."""
-        return self.recorded.fact
+        return self.recorded.event
 
     @property
-    def tools(self) -> T:
+    def dependencies(self) -> T:
         """What the service's reactions work with."""
-        return self.reaction.tools
+        return self.reaction.dependencies
 
     @abstractmethod
     async def work(self) -> None:
@@ -88,7 +88,9 @@ class Job[T, E: Event](ABC):
             raise NotWanted
 
     async def _is_wanted(self) -> bool:
-        return await patiently(lambda: self.unfinished.shows(self.recorded, self.reaction.router.dispatcher.database))
+        return await retry_transient(
+            lambda: self.unfinished.shows(self.recorded, self.reaction.router.dispatcher.database)
+        )
 
     async def _work_or_fail(self) -> None:
         try:
@@ -120,12 +122,12 @@ class Job[T, E: Event](ABC):
         await job._while_wanted(job.give_up)
 
 
-def job[J: type[Job[Any, Any]]](reactions: Reactions, name: str, *, at_once: AtOnce = 16) -> Callable[[J], J]:
-    """Register a class of jobs as the shared reaction `name`, of which a replica does `at_once` at the same time."""
+def job[J: type[Job[Any, Any]]](reactions: Reactions, name: str, *, concurrency: Concurrency = 16) -> Callable[[J], J]:
+    """Register a class of jobs as the shared reaction `name`; a replica does at most `concurrency` at a time."""
 
     def register(kind: J) -> J:
         event = get_args(kind.__dict__["__orig_bases__"][0])[-1]
-        reactions.add(Registration(name, event, kind.react, at_once, kind.react_to_loss, kind.unfinished))
+        reactions.add(Registration(name, event, kind.react, concurrency, kind.react_to_loss, kind.unfinished))
         return kind
 
     return register

@@ -11,8 +11,8 @@ from uuid import UUID
 from runtime import clock
 from runtime.bus import NoResponders
 
-from eventing.database import AWAY, Database
-from eventing.recording import EventNewer, Recorded
+from eventing.database import TRANSIENT_ERRORS, Database
+from eventing.recording import EventTooNew, Recorded
 
 RENEWAL = 1.0
 LASTING = timedelta(seconds=5)
@@ -120,11 +120,11 @@ class Leases:
         back at once, and the try does not count.
 
         Raises:
-            Failed: because of what was raised inside, unless that is TakenOver, EventNewer or NoResponders.
+            Failed: because of what was raised inside, unless that is TakenOver, EventTooNew or NoResponders.
         """
         try:
             yield
-        except (TakenOver, EventNewer, NoResponders, asyncio.CancelledError):
+        except (TakenOver, EventTooNew, NoResponders, asyncio.CancelledError):
             await self._give_back(lease, 0.0, lease.tries - 1)
             raise
         except Exception as error:
@@ -143,7 +143,7 @@ class Leases:
     async def _give_back(self, lease: Lease, delay: float, tries: int) -> None:
         """Let others take the work, after `delay` seconds; while the database is away, when the lease runs out."""
         self.held.discard((lease.reaction, lease.work))
-        with suppress(*AWAY):
+        with suppress(*TRANSIENT_ERRORS):
             await self.database.execute(
                 "UPDATE leases SET holder = NULL, until = clock_timestamp() + $4::interval, tries = $5 "
                 "WHERE reaction = $1 AND work = $2 AND holder = $3",

@@ -9,10 +9,10 @@ from eventing import metrics, snapshots
 from eventing.database import Connection, Database, Row
 from eventing.faults import without_input
 from eventing.recent import Base, Recent
-from eventing.recording import Change, FactMapper
+from eventing.recording import Change, EventMapper
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
-from eventing.store import AnyAggregate, Missing, Repeated
+from eventing.store import AggregateNotFound, AnyAggregate, DuplicateCommand
 
 log = get_logger()
 
@@ -46,7 +46,7 @@ class Loader:
     of the database took away is not believed.
     """
 
-    def __init__(self, database: Database, mapper: FactMapper) -> None:
+    def __init__(self, database: Database, mapper: EventMapper) -> None:
         self.database, self.mapper = database, mapper
         self.recent, self.snapshots = Recent(), Snapshots(database, mapper)
 
@@ -56,10 +56,10 @@ class Loader:
         rows = await self._page(aggregate, base.version if base else None, command_id)
         if base and not _is_there(base, rows):
             base, rows = None, await self._page(aggregate, None, command_id)
-        if not rows or rows[0]["topic"].partition(";")[0] not in kind.facts:  # an id of something else
-            raise Missing(f"{kind.__name__} {id}")
+        if not rows or rows[0]["topic"].partition(";")[0] not in kind.events:  # an id of something else
+            raise AggregateNotFound(f"{kind.__name__} {id}")
         if rows[0]["repeated"]:
-            raise Repeated(str(command_id))
+            raise DuplicateCommand(str(command_id))
         try:
             await self._begin(aggregate, base, rows[0])
         except ValueError as error:
@@ -90,8 +90,8 @@ class Loader:
         while True:
             for row in rows:
                 if row["state"] is not None:
-                    fact = self.mapper.to_fact(row["topic"], row["state"], aggregate.facts)
-                    Change(aggregate.id, row["originator_version"], row["recorded_at"], fact).fold(aggregate)
+                    event = self.mapper.to_event(row["topic"], row["state"], aggregate.events)
+                    Change(aggregate.id, row["originator_version"], row["recorded_at"], event).fold(aggregate)
             if aggregate.version >= rows[-1]["newest"]:
                 return
             rows = await self._page(aggregate, aggregate.version)

@@ -1,4 +1,4 @@
-"""The event store in memory: the twin for tests of handlers. It keeps no read models, so it never raises `Taken`."""
+"""The event store in memory, for tests of handlers. It has no read models, so it never raises `UniqueViolation`."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from contracts.messages import Event
 from runtime import clock
 from runtime.envelope import Envelope
 
-from eventing.recording import Change, FactMapper, Recorded, StoredEvent
-from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Missing, Repeated, pending
+from eventing.recording import Change, EventMapper, Recorded, StoredEvent
+from eventing.store import AggregateNotFound, AnyAggregate, Conflict, Cursor, DuplicateCommand, FeedEntry, pending
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class _Entry:
 
 @dataclass
 class MemoryStore:
-    """Stores what the real one stores, in the same form, so that a fact that cannot be stored fails here too."""
+    """Stores what the real one stores, in the same form, so that an event that cannot be stored fails here too."""
 
-    facts: dict[str, type[Event]]
-    mapper: FactMapper = field(default_factory=FactMapper)
+    events: dict[str, type[Event]]
+    mapper: EventMapper = field(default_factory=EventMapper)
     entries: list[_Entry] = field(default_factory=list[_Entry])
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -33,12 +33,12 @@ class MemoryStore:
         """See `EventStore.load`."""
         aggregate = kind(id)
         for entry in self.entries:
-            if entry.recorded.id == id and entry.recorded.fact.subject in kind.facts:
-                self._change(entry, kind.facts).fold(aggregate)
+            if entry.recorded.id == id and entry.recorded.event.subject in kind.events:
+                self._change(entry, kind.events).fold(aggregate)
         if not aggregate.version:
-            raise Missing(f"{kind.__name__} {id}")
+            raise AggregateNotFound(f"{kind.__name__} {id}")
         if command_id and self._has(command_id):
-            raise Repeated(str(command_id))
+            raise DuplicateCommand(str(command_id))
         return aggregate
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
@@ -48,12 +48,12 @@ class MemoryStore:
         if not recorded:
             return
         if self._has(envelope.message_id):
-            raise Repeated(envelope.message_id)
+            raise DuplicateCommand(envelope.message_id)
         stored = {(e.recorded.id, e.recorded.version) for e in self.entries}
         if any((r.id, r.version) in stored for r in recorded):
             raise Conflict(recorded[0].id)
-        events = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
-        commands = [envelope.message_id, *[None] * len(recorded)]  # known by the first of its facts
+        events = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.event)) for r in recorded]
+        commands = [envelope.message_id, *[None] * len(recorded)]  # known by the first of its events
         self.entries += map(_Entry, events, recorded, commands)
         for aggregate in aggregates:
             aggregate.settle()
@@ -62,7 +62,7 @@ class MemoryStore:
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
         """See `EventStore.latest`."""
         newest_first = (e for e in reversed(self.entries) if e.recorded.id == id)
-        entry = next((e for e in newest_first if e.recorded.fact.subject == kind.subject), None)
+        entry = next((e for e in newest_first if e.recorded.event.subject == kind.subject), None)
         return entry and self._recorded(entry)
 
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
@@ -70,18 +70,18 @@ class MemoryStore:
         found = (e for e in self.entries if (e.recorded.id, e.recorded.version) == (id, version))
         return next(map(self._recorded, found), None)
 
-    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
+    async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """See `EventStore.feed`."""
         places = enumerate(self.entries, start=1)
-        return [Fed((0, n), self._recorded(e)) for n, e in places if (0, n) > after][:limit]
+        return [FeedEntry((0, n), self._recorded(e)) for n, e in places if (0, n) > after][:limit]
 
     def _has(self, command_id: UUID) -> bool:
         return any(entry.command_id == command_id for entry in self.entries)
 
-    def _change(self, entry: _Entry, facts: dict[str, type[Event]]) -> Change:
-        fact = self.mapper.to_fact(entry.stored.topic, entry.stored.state, facts)
-        return Change(entry.recorded.id, entry.recorded.version, entry.recorded.at, fact)
+    def _change(self, entry: _Entry, events: dict[str, type[Event]]) -> Change:
+        event = self.mapper.to_event(entry.stored.topic, entry.stored.state, events)
+        return Change(entry.recorded.id, entry.recorded.version, entry.recorded.at, event)
 
     def _recorded(self, entry: _Entry) -> Recorded[Any]:
         r = entry.recorded
-        return Recorded(r.id, r.version, r.at, self._change(entry, self.facts).fact, r.envelope, r.owner)
+        return Recorded(r.id, r.version, r.at, self._change(entry, self.events).event, r.envelope, r.owner)

@@ -13,8 +13,17 @@ from runtime.envelope import Envelope
 from eventing.database import Connection, Database, Row
 from eventing.deferred import deferred_transaction
 from eventing.loading import Loader
-from eventing.recording import Change, EventNewer, FactMapper, FactUnreadable, Recorded
-from eventing.store import AnyAggregate, Conflict, Cursor, Fed, Repeated, Taken, Unreadable, pending
+from eventing.recording import Change, EventMapper, EventTooNew, EventUnreadable, Recorded
+from eventing.store import (
+    AnyAggregate,
+    Conflict,
+    Cursor,
+    DuplicateCommand,
+    FeedEntry,
+    UniqueViolation,
+    Unreadable,
+    pending,
+)
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
@@ -41,11 +50,11 @@ UNBOUNDED = 2**62
 
 
 class PostgresStore:
-    """Stores the facts of one service, and projects them with `project` into its own read models."""
+    """Stores the events of one service, and projects them with `project` into its own read models."""
 
-    def __init__(self, database: Database, facts: dict[str, type[Event]], project: Projection) -> None:
-        self.database, self.facts, self.project = database, facts, project
-        self.mapper = FactMapper()
+    def __init__(self, database: Database, events: dict[str, type[Event]], project: Projection) -> None:
+        self.database, self.events, self.project = database, events, project
+        self.mapper = EventMapper()
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
 
@@ -80,27 +89,27 @@ class PostgresStore:
         row = await self.database.fetchrow(LATEST, id, kind.subject)
         return self._fed(row).recorded if row else None
 
-    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
+    async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """See `EventStore.feed`."""
         return [self._fed(row) for row in await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)]
 
     async def places(
         self, after: Cursor, limit: int, size: int = UNBOUNDED, connection: Connection | None = None
-    ) -> list[Fed | Unreadable]:
-        """Give what `feed` gives, and what is there in place of facts that nobody can read.
+    ) -> list[FeedEntry | Unreadable]:
+        """Give what `feed` gives, and what is there in place of events that nobody can read.
 
         There are as many as `size` bytes hold, the last of which may exceed them, so that there always is one.
         `connection` reads, if it is given.
 
         Raises:
-            EventNewer: the next one can only be read by another, newer release.
+            EventTooNew: the next one can only be read by another, newer release.
         """
         reader = connection or self.database
-        rows, places = await reader.fetch(FEED, str(after[0]), after[1], limit, size), list[Fed | Unreadable]()
+        rows, places = await reader.fetch(FEED, str(after[0]), after[1], limit, size), list[FeedEntry | Unreadable]()
         for row in rows:
             try:
                 places.append(self._place(row))
-            except EventNewer:
+            except EventTooNew:
                 if not places:
                     raise
                 break
@@ -112,7 +121,7 @@ class PostgresStore:
         return self._fed(row).recorded if row else None
 
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
-        rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.fact)) for r in recorded]
+        rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.event)) for r in recorded]
         return (
             [UUID(str(row.originator_id)) for row in rows],
             [row.originator_version for row in rows],
@@ -121,28 +130,28 @@ class PostgresStore:
             [r.owner for r in recorded],
         )
 
-    def _fed(self, row: Row) -> Fed:
-        fact = self.mapper.to_fact(row["topic"], row["state"], self.facts)
+    def _fed(self, row: Row) -> FeedEntry:
+        event = self.mapper.to_event(row["topic"], row["state"], self.events)
         envelope = Envelope.read(row["envelope"])
         place = row["originator_id"], row["originator_version"], row["recorded_at"]
-        return Fed((int(row["tx"]), row["position"]), Recorded(*place, fact, envelope, row["owner"]))
+        return FeedEntry((int(row["tx"]), row["position"]), Recorded(*place, event, envelope, row["owner"]))
 
-    def _place(self, row: Row) -> Fed | Unreadable:
+    def _place(self, row: Row) -> FeedEntry | Unreadable:
         try:
             return self._fed(row)
-        except FactUnreadable as error:
+        except EventUnreadable as error:
             cursor = int(row["tx"]), row["position"]
             return Unreadable(cursor, row["originator_id"], row["originator_version"], row["topic"], str(error))
 
     async def _meaning(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
         match violation.constraint_name:
             case "events_command":
-                return Repeated(violation.detail)
+                return DuplicateCommand(violation.detail)
             case "events_version":
                 # The same command twice collides here first when it creates the aggregate.
-                return Repeated(violation.detail) if await self._has(envelope) else Conflict(violation.detail)
+                return DuplicateCommand(violation.detail) if await self._has(envelope) else Conflict(violation.detail)
             case constraint:
-                return Taken(str(constraint))
+                return UniqueViolation(str(constraint))
 
     async def _has(self, envelope: Envelope) -> bool:
         command = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.preview import shown_json
-from contracts.wire import LARGEST_SHOWN, PREVIEW
+from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
 
 from eventing.database import Row
 
@@ -19,9 +19,8 @@ class PreviewedColumn:
     @property
     def sql(self) -> str:
         """The columns to select: the first 16 Ki characters of the JSON, its size in bytes, the beginning of `text`."""
-        bounded = (
-            f"left({self.name}::text, {LARGEST_SHOWN}) AS {self.name}, octet_length({self.name}::text) AS {self._size}"
-        )
+        text = f"{self.name}::text"
+        bounded = f"left({text}, {MAX_SHOWN_BYTES}) AS {self.name}, octet_length({text}) AS {self._size}"
         return f"{bounded}, left({self.name} ->> '{self.text}', {PREVIEW}) AS {self._text}" if self.text else bounded
 
     def shown(self, row: Row) -> Row:

@@ -1,7 +1,7 @@
-"""Facts of another service into a read model of this one: in order, each once.
+"""Events of another service into a read model of this one: in order, each once.
 
 The messages come from the checkpoint on, and the checkpoint moves in the transaction that writes the rows. (A durable
-consumer would lose facts here: after a crash it redelivers out of order.)
+consumer would lose events here: after a crash it redelivers out of order.)
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from eventing import dead_letters, metrics, places, wire
 from eventing.database import Connection, Database
 from eventing.faults import without_input
 from eventing.places import CURSOR
-from eventing.recording import EventNewer, Recorded
+from eventing.recording import EventTooNew, Recorded
 from eventing.store import Cursor
 
 log = get_logger()
@@ -78,7 +78,7 @@ class _Checkpoint:
 
 
 class Projector:
-    """Projects the facts `kinds` of the service `source` with `project`, under the checkpoint `name`."""
+    """Projects the events `kinds` of the service `source` with `project`, under the checkpoint `name`."""
 
     def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project) -> None:
         self.name, self.stream, self.project = name, event_stream(source), project
@@ -153,7 +153,7 @@ class Projector:
                     behind = reached.behind(message)
                     if not reached.repeats(message):
                         await self._take(js, dead_letter_subject(database.schema, self.name), message, connection)
-                except (EventNewer, Stopped) as reason:
+                except (EventTooNew, Stopped) as reason:
                     stopped = reason
                     break
                 reached = behind
@@ -174,7 +174,7 @@ class Projector:
             return
         try:
             recorded = wire.read(kind, headers, message.data)
-        except EventNewer:
+        except EventTooNew:
             raise
         except (KeyError, ValueError) as error:  # nobody can read it, today or later
             log.exception("an event that cannot be read is passed over", projector=self.name, subject=message.subject)

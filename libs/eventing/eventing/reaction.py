@@ -10,16 +10,16 @@ from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
 from eventing.consumers import durable
-from eventing.patience import patiently
 from eventing.recording import Recorded
+from eventing.retrying import retry_transient
 from eventing.routing import Router
 
 
 @dataclass(frozen=True)
 class Reaction[T]:
-    """What the reaction `name` to an event works with: the service's `tools`, and a way to send commands."""
+    """What the reaction `name` to an event works with: the service's `dependencies`, and a way to send commands."""
 
-    tools: T
+    dependencies: T
     router: Router[T]
     event: Recorded[Any]
     name: str
@@ -63,14 +63,14 @@ class Reaction[T]:
                     return cast(R, None)
                 raise
 
-        return await patiently(carry_out)
+        return await retry_transient(carry_out)
 
     async def ask[R](self, query: Query[R]) -> R:
         """Ask a query of the service that its subject names; while that is away, again for half a minute.
 
         Raises as `Dispatcher.ask` or `Bus.ask` does.
         """
-        return await patiently(lambda: self.router.ask(query, self.event.envelope.follow()))
+        return await retry_transient(lambda: self.router.ask(query, self.event.envelope.follow()))
 
     async def _acting(self, envelope: Envelope, user_id: UUID | None) -> Envelope:
         if user_id is None:
@@ -94,5 +94,5 @@ class Reaction[T]:
     def _derived(self, *words: str) -> UUID:
         event, reaction = self.event, durable(self.router.service, self.name)
         # The time tells the event from another one in its place, after a failover that lost it.
-        cause = f"{event.version} {event.fact.subject} {event.at.isoformat()}"
+        cause = f"{event.version} {event.event.subject} {event.at.isoformat()}"
         return uuid5(event.id, "\n".join((cause, reaction, *words)))

@@ -24,27 +24,27 @@ from runtime.telemetry import span
 
 from eventing import dead_letters, metrics, wire
 from eventing.consumers import Consumers, durable
-from eventing.database import AWAY
+from eventing.database import TRANSIENT_ERRORS
 from eventing.dispatch import Dispatcher
 from eventing.failures import Failures
 from eventing.hold import Hold
 from eventing.leases import Failed, Leases, Orphan, TakenOver, Unfinished
-from eventing.patience import until_back
 from eventing.reaction import Reaction
-from eventing.recording import EventNewer, Recorded
-from eventing.registration import AtOnce, React, Reactions, Registration
+from eventing.recording import EventTooNew, Recorded
+from eventing.registration import Concurrency, React, Reactions, Registration
+from eventing.retrying import wait_until_available
 from eventing.routing import Router
 from eventing.waits import Waits
 from eventing.work import Gone, stored_event
 
-__all__ = ["AtOnce", "Gone", "Reaction", "Reactions", "Reactor", "Registration", "TakenOver", "Unfinished"]
+__all__ = ["Concurrency", "Gone", "Reaction", "Reactions", "Reactor", "Registration", "TakenOver", "Unfinished"]
 
 log = get_logger()
 
 ACK_WAIT = 6.0
 HEARTBEAT = 2.0
 DELIVERIES = 8
-LONGEST_DELAY = 60.0
+MAX_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
 
 
@@ -52,7 +52,7 @@ type Slots = asyncio.Semaphore
 
 
 class Reactor[T]:
-    """Runs the reactions of a service, those to its own facts and those to others'."""
+    """Runs the reactions of a service, those to its own events and those to others'."""
 
     def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
@@ -63,8 +63,8 @@ class Reactor[T]:
         self.heard: dict[str, int] = {}
 
     async def work(self, registration: Registration, draining: asyncio.Event) -> None:
-        """Take facts up until `draining` is set, then finish those under way; being cancelled gives them back."""
-        slots = asyncio.Semaphore(registration.slots(self.dispatcher.tools))
+        """Take events up until `draining` is set, then finish those under way; being cancelled gives them back."""
+        slots = asyncio.Semaphore(registration.slots(self.dispatcher.dependencies))
         async with asyncio.TaskGroup() as tasks:
             # A bus that is away stops the taking, never what is under way.
             take = lambda: self.failures.noted(registration.name, self._take(registration, slots, tasks))  # noqa: E731
@@ -78,14 +78,14 @@ class Reactor[T]:
 
     async def _take(self, registration: Registration, slots: Slots, tasks: asyncio.TaskGroup) -> None:
         await self._make_consumer(registration)
-        facts = await self.js.pull_subscribe_bind(
-            durable(self.service, registration.name), self.consumers.stream(registration.fact)
+        events = await self.js.pull_subscribe_bind(
+            durable(self.service, registration.name), self.consumers.stream(registration.event)
         )
         try:
             while True:
                 await slots.acquire()
                 try:
-                    message = await self._next(registration, facts)
+                    message = await self._next(registration, events)
                 except BaseException:
                     slots.release()
                     raise
@@ -94,11 +94,11 @@ class Reactor[T]:
                     continue
                 tasks.create_task(self._settle(registration, message)).add_done_callback(lambda _: slots.release())
         finally:
-            await facts.unsubscribe()
+            await events.unsubscribe()
 
-    async def _next(self, registration: Registration, facts: PullSubscription) -> Msg | None:
+    async def _next(self, registration: Registration, events: PullSubscription) -> Msg | None:
         with suppress(NothingThere):
-            [message] = await facts.fetch(1, timeout=FETCH_TIMEOUT)
+            [message] = await events.fetch(1, timeout=FETCH_TIMEOUT)
             return message
         await self._make_consumer(registration)  # one that was deleted says nothing either
         return None
@@ -116,7 +116,7 @@ class Reactor[T]:
 
     async def _take_up(self, registration: Registration, unfinished: Unfinished, orphan: Orphan) -> None:
         try:
-            stored = await self.dispatcher.store.latest(registration.fact, orphan.aggregate)
+            stored = await self.dispatcher.store.latest(registration.event, orphan.aggregate)
             if stored is None or unfinished.work_of(stored) != orphan.work:
                 return
             recorded = wire.published(stored)
@@ -128,13 +128,13 @@ class Reactor[T]:
                 log.exception("a reaction failed", reaction=registration.name, delivery=failed.tries)
                 if failed.tries >= DELIVERIES and registration.on_dead_letter:
                     await self._act(registration.name, registration.on_dead_letter, recorded)
-        except (EventNewer, NoResponders) as reason:
+        except (EventTooNew, NoResponders) as reason:
             log.info("unfinished work waits", reaction=registration.name, reason=str(reason))
         except Exception:  # it is seen again at the next look
             log.exception("unfinished work could not be taken up", reaction=registration.name)
 
     async def _make_consumer(self, registration: Registration) -> None:
-        await self.consumers.make(registration.name, registration.fact, ACK_WAIT)
+        await self.consumers.make(registration.name, registration.event, ACK_WAIT)
 
     async def _settle(self, registration: Registration, message: Msg) -> None:
         place = (registration.name, message.metadata.sequence.stream)
@@ -150,7 +150,7 @@ class Reactor[T]:
                 await hold.give_back()
             raise
         except Exception:
-            # The bus did not take what became of it, so the fact comes again. The work of the others goes on.
+            # The bus did not take what became of it, so the event comes again. The work of the others goes on.
             log.exception("a fact could not be settled", reaction=registration.name)
         finally:
             self.in_hand.discard(place)
@@ -160,20 +160,22 @@ class Reactor[T]:
         if delivery >= DELIVERIES and not registration.unfinished:  # a lease counts its tries itself
             delivery -= await self.waits.count(registration.name, message)
         if delivery > DELIVERIES and not registration.unfinished:
-            await self._bury(registration, message, "the service went down at each delivery")
+            await self._dead_letter(registration, message, "the service went down at each delivery")
             return
         try:
             with metrics.reacting.labels(registration.name).track_inprogress():
                 await self._react(registration, message)
-        except (EventNewer, Gone, NoResponders, TakenOver) as reason:
+        except (EventTooNew, Gone, NoResponders, TakenOver) as reason:
             await self._leave(registration, hold, reason)
         except Exception as error:
             tries = error.tries if isinstance(error, Failed) else delivery
             log.exception("a reaction failed", reaction=registration.name, delivery=tries)
-            await until_back(self.dispatcher.database)  # an outage, however long, uses up no delivery but this
+            await wait_until_available(
+                self.dispatcher.database
+            )  # an outage, however long, uses up no delivery but this
             metrics.reacted.labels(registration.name, "failed").inc()
-            if tries >= DELIVERIES and not (registration.unfinished and isinstance(error, AWAY)):
-                await self._bury(registration, message, str(error) if isinstance(error, Failed) else repr(error))
+            if tries >= DELIVERIES and not (registration.unfinished and isinstance(error, TRANSIENT_ERRORS)):
+                await self._dead_letter(registration, message, str(error) if isinstance(error, Failed) else repr(error))
             else:
                 await hold.give_back(_delay(tries))
         else:
@@ -182,8 +184,8 @@ class Reactor[T]:
 
     async def _leave(self, registration: Registration, hold: Hold, reason: Exception) -> None:
         match reason:
-            case EventNewer() | NoResponders():  # the event, or one of what it is about; or the service to command
-                awaited = "a newer release" if isinstance(reason, EventNewer) else "another service"
+            case EventTooNew() | NoResponders():  # the event, or one of what it is about; or the service to command
+                awaited = "a newer release" if isinstance(reason, EventTooNew) else "another service"
                 outcome = f"waits for {awaited}"
                 waited = await self.waits.note(registration.name, hold.message, reason)
                 await hold.give_back(_delay(waited))
@@ -203,11 +205,11 @@ class Reactor[T]:
     async def _follow(self, registration: Registration) -> None:
         # From the stream, not from the subject: there, one would miss what comes while the bus is away, and hear what
         # the stream refused.
-        stream = event_stream(wire.service_of(registration.fact))
+        stream = event_stream(wire.service_of(registration.event))
         if registration.name not in self.heard:
             self.heard[registration.name] = (await self.js.stream_info(stream)).state.last_seq
-        facts = ordered.messages(self.js, stream, self.heard[registration.name], wire.subjects(registration.fact))
-        async with aclosing(facts) as batches:
+        events = ordered.messages(self.js, stream, self.heard[registration.name], wire.subjects(registration.event))
+        async with aclosing(events) as batches:
             async for batch in batches:
                 for message in batch:
                     self.heard[registration.name] = message.metadata.sequence.stream
@@ -215,7 +217,7 @@ class Reactor[T]:
 
     async def _hear(self, registration: Registration, message: Msg) -> None:
         try:
-            recorded = wire.read(registration.fact, message.headers or {}, message.data)
+            recorded = wire.read(registration.event, message.headers or {}, message.data)
             await self._act(registration.name, registration.react, recorded)
         except Exception:
             log.exception("a reaction failed", reaction=registration.name)
@@ -233,17 +235,17 @@ class Reactor[T]:
                 await self._act(registration.name, registration.react, recorded)
 
     async def _read(self, registration: Registration, message: Msg) -> Recorded[Any]:
-        if self.consumers.is_own(registration.fact):
+        if self.consumers.is_own(registration.event):
             return await stored_event(self.dispatcher.store, message.headers or {})
-        return wire.read(registration.fact, message.headers or {}, message.data)
+        return wire.read(registration.event, message.headers or {}, message.data)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
         envelope = recorded.envelope
         with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
-            await react(recorded, Reaction(self.dispatcher.tools, self.router, recorded, name))
+            await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name))
 
     async def _lose(self, registration: Registration, message: Msg) -> None:
-        """Say what is given up. A failure leaves the fact where it is: it comes again after the ack wait."""
+        """Say what is given up. A failure leaves the event where it is: it comes again after the ack wait."""
         try:
             recorded = await self._read(registration, message)
         except (KeyError, ValueError, Gone):  # nobody can say what was lost
@@ -251,7 +253,7 @@ class Reactor[T]:
         if registration.on_dead_letter:
             await self._act(registration.name, registration.on_dead_letter, recorded)
 
-    async def _bury(self, registration: Registration, message: Msg, reason: str) -> None:
+    async def _dead_letter(self, registration: Registration, message: Msg, reason: str) -> None:
         await self._lose(registration, message)
         await dead_letters.publish(self.js, dead_letter_subject(self.service, registration.name), message, reason)
         log.error("dead-lettered", reaction=registration.name, subject=message.subject, reason=reason)
@@ -260,4 +262,4 @@ class Reactor[T]:
 
 
 def _delay(tries: int) -> float:
-    return min(0.25 * 2 ** min(tries, DELIVERIES), LONGEST_DELAY)
+    return min(0.25 * 2 ** min(tries, DELIVERIES), MAX_DELAY)

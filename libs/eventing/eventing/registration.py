@@ -15,7 +15,7 @@ from eventing.consumers import durable
 from eventing.leases import Unfinished
 
 type React = Callable[[Any, Any], Awaitable[None]]
-type AtOnce = int | Callable[[Any], int]
+type Concurrency = int | Callable[[Any], int]
 """How many; or what tells so, given the service's tools."""
 
 
@@ -27,16 +27,16 @@ class Registration:
     """
 
     name: str
-    fact: type[Event]
+    event: type[Event]
     react: React
-    at_once: AtOnce = 1
+    concurrency: Concurrency = 1
     on_dead_letter: React | None = None
     unfinished: Unfinished | None = None
     delivery: Literal["shared", "broadcast"] = "shared"
 
-    def slots(self, tools: Any) -> int:
+    def slots(self, dependencies: Any) -> int:
         """Return on how many events a replica with these tools acts at the same time."""
-        return self.at_once if isinstance(self.at_once, int) else self.at_once(tools)
+        return self.concurrency if isinstance(self.concurrency, int) else self.concurrency(dependencies)
 
 
 class Reactions:
@@ -62,11 +62,11 @@ class Reactions:
         self,
         name: str,
         *,
-        at_once: AtOnce = 16,
+        concurrency: Concurrency = 16,
         on_dead_letter: React | None = None,
         unfinished: Unfinished | None = None,
     ) -> Callable[[R], R]:
-        """Let one replica act on each event, at least once; a replica acts on up to `at_once` events at the same time.
+        """Let one replica act on each event, at least once; a replica acts on up to `concurrency` events at once.
 
         Before an event is dead-lettered, `on_dead_letter` is tried until it succeeds. What `unfinished` finds is acted
         on even if the bus has dropped the event; an event whose work it does not find is passed over. A new reaction
@@ -77,7 +77,7 @@ class Reactions:
         """
 
         def register(react: R) -> R:
-            self.add(Registration(name, _kind(react), react, at_once, on_dead_letter, unfinished))
+            self.add(Registration(name, _kind(react), react, concurrency, on_dead_letter, unfinished))
             return react
 
         return register
@@ -105,8 +105,8 @@ class Reactions:
         Raises:
             ValueError: two reactions are for one kind: a message of a work stream has one consumer.
         """
-        own = [one for one in self.delivered("shared") if wire.service_of(one.fact) == service]
-        work = {one.fact: durable(service, one.name) for one in own}
+        own = [one for one in self.delivered("shared") if wire.service_of(one.event) == service]
+        work = {one.event: durable(service, one.name) for one in own}
         if len(work) < len(own):
             raise ValueError(f"two shared reactions of {service} are for one kind of event")
         return work

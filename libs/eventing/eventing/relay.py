@@ -1,4 +1,4 @@
-"""Stored facts to the bus: in the order of the feed, each once. One stream a service, filled by its relay alone.
+"""Stored events to the bus: in the order of the feed, each once. One stream a service, filled by its relay alone.
 
 The stream itself is the checkpoint: each message carries its cursor, and a relay goes on after the last one. Every
 publish says which sequence number it expects to follow, so of two relays one is refused and reads again. The lock only
@@ -23,8 +23,8 @@ from eventing.database import Connection
 from eventing.lag import Progress
 from eventing.places import CURSOR, WORK_SEQUENCE, Diverged, Note, Reader
 from eventing.postgres import PostgresStore
-from eventing.store import START, Cursor, Fed, Unreadable
-from eventing.streams import LARGEST_STREAM, provision, provision_work
+from eventing.store import START, Cursor, FeedEntry, Unreadable
+from eventing.streams import MAX_STREAM_BYTES, provision, provision_work
 from eventing.work import Work
 
 log = get_logger()
@@ -53,7 +53,7 @@ class Relay:
         service: str,
         *,
         work: Mapping[type[Event], str] | None = None,
-        largest: int = LARGEST_STREAM,
+        largest: int = MAX_STREAM_BYTES,
         replicas: int = 1,
     ) -> None:
         self.store, self.js, self.service, self.largest, self.replicas = store, js, service, largest, replicas
@@ -117,7 +117,7 @@ class Relay:
         return self._connection or self.store.database
 
     async def resume(self) -> None:
-        """Find the place after the last published fact.
+        """Find the place after the last published event.
 
         Raises:
             Diverged: it cannot be told, for the database is not the one that the stream was filled from.
@@ -167,17 +167,17 @@ class Relay:
         batch = await self.store.places(after, BATCH, BATCH_BYTES, self._connection)
         if not batch:
             return 0
-        readable = [fed for fed in batch if isinstance(fed, Fed)]
+        readable = [fed for fed in batch if isinstance(fed, FeedEntry)]
         for place in batch:
             if isinstance(place, Unreadable) and place.cursor > self.cursor:
-                await self._bury(place)
+                await self._dead_letter(place)
         await self.work.hand_over([fed for fed in readable if fed.cursor > self.worked])
         self.worked = max(self.worked, batch[-1].cursor)
-        await self._publish_all([fed for fed in readable if fed.cursor > self.cursor and fed.recorded.fact.published])
+        await self._publish_all([fed for fed in readable if fed.cursor > self.cursor and fed.recorded.event.published])
         self.cursor = max(self.cursor, batch[-1].cursor)
         return len(batch)
 
-    async def _publish_all(self, public: list[Fed]) -> None:
+    async def _publish_all(self, public: list[FeedEntry]) -> None:
         acks = await asyncio.gather(
             *(self._publish(fed, self.sequence + n) for n, fed in enumerate(public)), return_exceptions=True
         )
@@ -188,7 +188,7 @@ class Relay:
             self.sequence, self.cursor = ack.seq, fed.cursor
             metrics.relayed.inc()
 
-    async def _publish(self, fed: Fed, expected: int) -> PubAck:
+    async def _publish(self, fed: FeedEntry, expected: int) -> PubAck:
         headers = wire.headers(fed.recorded, self.service)
         headers |= {
             "Nats-Msg-Id": wire.deduplication_id(headers),
@@ -196,12 +196,12 @@ class Relay:
             CURSOR: places.written(fed.cursor),
             WORK_SEQUENCE: str(self.work.sequence),
         }
-        body = fed.recorded.fact.model_dump_json().encode()
+        body = fed.recorded.event.model_dump_json().encode()
         return await self.js.publish(
             wire.subject(fed.recorded), body, timeout=5, stream=self.stream, headers=cast(dict[str, Any], headers)
         )
 
-    async def _bury(self, place: Unreadable) -> None:
+    async def _dead_letter(self, place: Unreadable) -> None:
         # Only where it is: what it holds may be nobody's business, and stays in the table.
         told = {
             "cursor": places.written(place.cursor),

@@ -37,8 +37,8 @@ from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
 from eventing.store import AnyAggregate
 from eventing.streams import (
-    LARGEST_STREAM,
-    SMALLEST_STREAM,
+    MAX_STREAM_BYTES,
+    MIN_STREAM_BYTES,
     check_size,
     provision,
     provision_work,
@@ -54,7 +54,7 @@ DRAIN_TIMEOUT = 10.0
 class ServiceSettings(ProcessSettings):
     """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers.
 
-    `stream_max_bytes` is how much of its facts stays on the bus, for streams to resume from; `stream_replicas` on how
+    `stream_max_bytes` is how much of its events stays on the bus, for streams to resume from; `stream_replicas` on how
     many servers of a NATS cluster a new stream is kept.
     """
 
@@ -62,7 +62,7 @@ class ServiceSettings(ProcessSettings):
     nats_url: str
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
-    stream_max_bytes: int = Field(default=LARGEST_STREAM, ge=SMALLEST_STREAM)
+    stream_max_bytes: int = Field(default=MAX_STREAM_BYTES, ge=MIN_STREAM_BYTES)
     stream_replicas: int = Field(default=1, ge=1, le=5)
 
 
@@ -80,11 +80,11 @@ class Service[S: ServiceSettings, T]:
     queries: Handlers
     project: Projection
     migrations: Path
-    tools: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
+    dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
     due: Sequence[DueKind] = ()
-    taken: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
@@ -98,9 +98,9 @@ class Service[S: ServiceSettings, T]:
             raise ValueError(f"two reactions or projectors of {self.name} have one name: {sorted(doubled)}")
 
     @property
-    def facts(self) -> dict[str, type[Event]]:
+    def events(self) -> dict[str, type[Event]]:
         """All that the service records, by subject."""
-        return {subject: fact for kind in self.aggregates for subject, fact in kind.facts.items()}
+        return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
 
     async def run(self, settings: S, stop: asyncio.Event) -> None:
         """Serve until `stop`; then take nothing new, finish what is under way (10 s), and leave.
@@ -120,9 +120,9 @@ class Service[S: ServiceSettings, T]:
             check_size(client)
             js = jetstream(client)
             await self._provision(js, settings)
-            dependencies = await stack.enter_async_context(self.tools(settings, database, client))
-            store = PostgresStore(database, self.facts, self.project)
-            dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.taken)
+            dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
+            store = PostgresStore(database, self.events, self.project)
+            dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
             if self.started:
                 await self.started(settings, dispatcher)
             # With connections of their own: whoever uses up the others must not make workers look dead.

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from eventing.database import Connection, Database
-from eventing.recording import FactMapper
+from eventing.recording import EventMapper
 from eventing.state import codec_of
 from eventing.store import AnyAggregate
 
@@ -38,7 +38,7 @@ type Load = Callable[[type[AnyAggregate], UUID], Awaitable[AnyAggregate]]
 class Snapshots:
     """The snapshots of one service."""
 
-    def __init__(self, database: Database, mapper: FactMapper) -> None:
+    def __init__(self, database: Database, mapper: EventMapper) -> None:
         self.database, self.mapper = database, mapper
         self.waiting: dict[UUID, type[AnyAggregate]] = {}
         self._wanted = asyncio.Event()
@@ -62,10 +62,10 @@ class Snapshots:
         rows = [
             await self.database.fetchrow(SECRET, id, version, event.subject) for event in aggregate.secrets.values()
         ]
-        facts = [self.mapper.to_fact(row["topic"], row["state"], aggregate.facts) for row in rows if row]
+        events = [self.mapper.to_event(row["topic"], row["state"], aggregate.events) for row in rows if row]
         codec.restore(aggregate, version, at, state or b"")
-        for fact in facts:
-            aggregate.apply(fact)
+        for event in events:
+            aggregate.apply(event)
 
     async def take(self, load: Load) -> None:
         """Wait until snapshots are wanted, and take them; to be run forever."""

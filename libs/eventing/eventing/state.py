@@ -55,7 +55,7 @@ class StateCodec[A: AnyAggregate]:
         Nobody has to remember that a change to a fold makes old snapshots wrong; a change that does not costs a replay.
         """
         digest = hashlib.sha256(json.dumps(self._adapter.json_schema(), sort_keys=True).encode())
-        digest.update(repr(sorted((fact.subject, fact.version) for fact in self.kind.facts.values())).encode())
+        digest.update(repr(sorted((event.subject, event.version) for event in self.kind.events.values())).encode())
         for source in sorted(Path(inspect.getfile(self.kind)).parent.rglob("*.py")):
             digest.update(source.read_bytes())
         return digest.hexdigest()

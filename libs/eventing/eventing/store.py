@@ -23,15 +23,15 @@ class Conflict(Exception):
     """The aggregate moved on since it was loaded: load it again and decide again."""
 
 
-class Repeated(Exception):
+class DuplicateCommand(Exception):
     """This very command was recorded before: there is nothing left to do."""
 
 
-class Missing(Exception):
-    """No fact is stored for this aggregate."""
+class AggregateNotFound(Exception):
+    """No event is stored for this aggregate."""
 
 
-class Taken(Exception):
+class UniqueViolation(Exception):
     """A read model holds that another aggregate has this value; `constraint` is the name of the unique index."""
 
     def __init__(self, constraint: str) -> None:
@@ -40,8 +40,8 @@ class Taken(Exception):
 
 
 @dataclass(frozen=True)
-class Fed:
-    """A fact and its place in the feed."""
+class FeedEntry:
+    """An event and its place in the feed."""
 
     cursor: Cursor
     recorded: Recorded[Any]
@@ -49,7 +49,7 @@ class Fed:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A place in the feed whose fact nobody can read: whose it is, and why. What it holds may be secret."""
+    """A place in the feed whose event nobody can read: whose it is, and why. What it holds may be secret."""
 
     cursor: Cursor
     id: UUID
@@ -59,7 +59,7 @@ class Unreadable:
 
 
 class EventStore(Protocol):
-    """Keeps the facts of one service. Each method may raise when its storage is down; nothing is half done then."""
+    """Keeps the events of one service. Each method may raise when its storage is down; nothing is half done then."""
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
         """Return an aggregate as its events made it, to be changed by the command with an id, if one is given.
@@ -79,7 +79,7 @@ class EventStore(Protocol):
         ...
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
-        """Append the pending facts of all the aggregates, and their read models, in one transaction or not at all.
+        """Append the pending events of all the aggregates, and their read models, in one transaction or not at all.
 
         Raises:
             Conflict: one of the aggregates moved on.
@@ -92,18 +92,18 @@ class EventStore(Protocol):
         """Return the `version`th event of the aggregate `id`; None when there is none.
 
         Raises:
-            EventNewer, FactUnreadable: it is there and cannot be read.
+            EventTooNew, FactUnreadable: it is there and cannot be read.
         """
         ...
 
-    async def feed(self, after: Cursor, limit: int) -> list[Fed]:
-        """Give facts in the order of the feed: no fact ever appears behind one that was given."""
+    async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
+        """Give events in the order of the feed: no event ever appears behind one that was given."""
         ...
 
 
 def pending(aggregate: AnyAggregate, envelope: Envelope, at: datetime) -> list[Recorded[Any]]:
-    """Number the facts that an aggregate has recorded and that are not stored yet."""
+    """Number the events that an aggregate has recorded and that are not stored yet."""
     return [
-        Recorded(aggregate.id, aggregate.version + n, at, fact, envelope, aggregate.owner)
-        for n, fact in enumerate(aggregate.pending, start=1)
+        Recorded(aggregate.id, aggregate.version + n, at, event, envelope, aggregate.owner)
+        for n, event in enumerate(aggregate.pending, start=1)
     ]

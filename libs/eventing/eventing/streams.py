@@ -11,11 +11,11 @@ from runtime.jetstream import JetStream, client_of
 from runtime.starting import CannotStart
 
 from eventing import wire
-from eventing.recording import LARGEST_FACT
+from eventing.recording import MAX_EVENT_BYTES
 
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
-LARGEST_STREAM, SMALLEST_STREAM = 2**30, 2**24
-LARGEST_QUEUE = 2**28
+MAX_STREAM_BYTES, MIN_STREAM_BYTES = 2**30, 2**24
+MAX_QUEUE_BYTES = 2**28
 """Bytes of a work stream: some 400,000 things to do."""
 MONTH = 30 * 24 * 3600.0
 REMEMBERED = 120.0
@@ -28,21 +28,21 @@ class BusTooOld(CannotStart):
 
 
 class BusTooSmall(CannotStart):
-    """The NATS server does not carry messages as large as facts may be."""
+    """The NATS server does not carry messages as large as events may be."""
 
 
 def check_size(client: Client) -> None:
-    """Make sure that any fact can be published: one that cannot would stop all that are behind it.
+    """Make sure that any event can be published: one that cannot would stop all that are behind it.
 
     Raises:
         BusTooSmall: the server carries less.
     """
-    if client.max_payload < LARGEST_FACT + wire.HEADROOM:
+    if client.max_payload < MAX_EVENT_BYTES + wire.HEADROOM:
         raise BusTooSmall(f"nats-server carries messages of {client.max_payload} bytes: set its max_payload to 8MB")
 
 
 async def provision(
-    js: JetStream, name: str, subjects: list[str], largest: int = LARGEST_STREAM, *, replicas: int = 1
+    js: JetStream, name: str, subjects: list[str], largest: int = MAX_STREAM_BYTES, *, replicas: int = 1
 ) -> None:
     """Create a stream of events: they stay there for 30 days, the newest `largest` bytes of them.
 
@@ -58,7 +58,7 @@ async def provision(
         storage=StorageType.FILE,
         num_replicas=replicas,
         max_age=MONTH,
-        max_bytes=largest,  # beyond it the oldest go: a server that is full would take no fact of anybody
+        max_bytes=largest,  # beyond it the oldest go: a server that is full would take no event of anybody
         duplicate_window=REMEMBERED,
     )
     await _provision(js, config)
@@ -76,7 +76,7 @@ async def provision_work(js: JetStream, service: str, *, replicas: int = 1) -> N
         num_replicas=replicas,
         retention=RetentionPolicy.WORK_QUEUE,
         discard=DiscardPolicy.NEW,
-        max_bytes=LARGEST_QUEUE,
+        max_bytes=MAX_QUEUE_BYTES,
         duplicate_window=REMEMBERED_WORK,
     )
     await _provision(js, config)

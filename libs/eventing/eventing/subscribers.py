@@ -20,7 +20,7 @@ from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import wire
-from eventing.database import AWAY, Database
+from eventing.database import TRANSIENT_ERRORS, Database
 from eventing.dispatch import Dispatcher
 from eventing.faults import without_input
 from eventing.metrics import handled
@@ -99,7 +99,7 @@ async def _reachable(database: Database) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await database.check()
-    except AWAY:
+    except TRANSIENT_ERRORS:
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""A fact on the bus, in CloudEvents' NATS binding: its subject, then its owner's and aggregate's ids."""
+"""An event on the bus, in CloudEvents' NATS binding: its subject, then its owner's and aggregate's ids."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,11 +18,11 @@ HEADROOM = 16 * 1024
 
 def subject(recorded: Recorded[Any]) -> str:
     """Give the subject: `evt.session.created.<owner's user id>.<session id>`."""
-    return f"{recorded.fact.subject}.{recorded.owner}.{recorded.id}"
+    return f"{recorded.event.subject}.{recorded.owner}.{recorded.id}"
 
 
 def subjects(kind: type[Event]) -> str:
-    """Give the filter for all facts of a kind."""
+    """Give the filter for all events of a kind."""
     return f"{kind.subject}.*.*"
 
 
@@ -44,38 +44,38 @@ def service_of(kind: type[Addressed]) -> str:
 def published(recorded: Recorded[Any]) -> Recorded[Any]:
     """Return a stored event as its readers on the bus see it: with an id of its own, caused by what its cause sent."""
     cause = recorded.envelope
-    own = replace(cause, message_id=_fact_id(recorded), causation_id=cause.message_id, deadline=None)
+    own = replace(cause, message_id=_event_id(recorded), causation_id=cause.message_id, deadline=None)
     return replace(recorded, envelope=own)
 
 
 def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
-    """Give the headers: the fact's own id, and the message that caused it as its causation."""
+    """Give the headers: the event's own id, and the message that caused it as its causation."""
     return published(recorded).envelope.headers() | {
         "ce-specversion": "1.0",
-        "ce-type": recorded.fact.subject,
+        "ce-type": recorded.event.subject,
         "ce-source": f"/{service}",
         "ce-subject": str(recorded.id),
         "owner": str(recorded.owner),
         "ce-time": recorded.at.isoformat(),
         "ce-datacontenttype": "application/json",
-        "fact-version": str(recorded.fact.version),
+        "fact-version": str(recorded.event.version),
         "aggregate-version": str(recorded.version),
     }
 
 
 def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[Any]:
-    """Read a fact back.
+    """Read an event back.
 
     Raises:
-        EventNewer: only a newer release can read it.
-        KeyError, ValueError: it is not a fact of this kind.
+        EventTooNew: only a newer release can read it.
+        KeyError, ValueError: it is not an event of this kind.
     """
-    fact = current(kind, int(head["fact-version"]), body)
+    event = current(kind, int(head["fact-version"]), body)
     return Recorded(
         UUID(head["ce-subject"]),
         int(head["aggregate-version"]),
         datetime.fromisoformat(head["ce-time"]),
-        fact,
+        event,
         Envelope.read(head),
         UUID(head["owner"]),
     )
@@ -97,5 +97,5 @@ def deduplication_id(head: Mapping[str, str]) -> str:
     return f"{head['ce-id']}@{head['ce-time']}"
 
 
-def _fact_id(recorded: Recorded[Any]) -> UUID:
+def _event_id(recorded: Recorded[Any]) -> UUID:
     return uuid5(recorded.id, str(recorded.version))

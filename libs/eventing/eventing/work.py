@@ -19,7 +19,7 @@ from runtime.logging import get_logger
 from eventing import wire
 from eventing.places import CURSOR, Reader, find, headers_at, written
 from eventing.recording import Recorded
-from eventing.store import Cursor, EventStore, Fed
+from eventing.store import Cursor, EventStore, FeedEntry
 
 log = get_logger()
 
@@ -37,7 +37,7 @@ async def stored_event(store: EventStore, headers: Mapping[str, str]) -> Recorde
 
     Raises:
         Gone: there is none, or another one, in its place.
-        EventNewer, FactUnreadable: it cannot be read.
+        EventTooNew, FactUnreadable: it cannot be read.
         KeyError, ValueError: it is no such message.
     """
     aggregate_id, version, at = wire.stands_at(headers)
@@ -55,15 +55,15 @@ class Work:
         self.stream = work_stream(service)
         self.sequence = 0
 
-    async def hand_over(self, events: Sequence[Fed]) -> None:
+    async def hand_over(self, events: Sequence[FeedEntry]) -> None:
         """Publish those of the events that somebody works on; one that is there already is not published again."""
-        todo = [fed for fed in events if type(fed.recorded.fact) in self.durables]
+        todo = [fed for fed in events if type(fed.recorded.event) in self.durables]
         for ack in await asyncio.gather(*(self._publish(fed) for fed in todo), return_exceptions=True):
             if isinstance(ack, BaseException):
                 raise ack
             self.sequence = max(self.sequence, ack)
 
-    async def _publish(self, fed: Fed) -> int:
+    async def _publish(self, fed: FeedEntry) -> int:
         headers = wire.headers(fed.recorded, self.service) | {CURSOR: written(fed.cursor)}
         return await self._send(wire.work_subject(fed.recorded), headers)
 

@@ -51,19 +51,19 @@ async def store_apart(own_server: EmbeddedPostgres) -> AsyncGenerator[PostgresSt
     """Give the real store, on a server of the test's own."""
     async with Database.open(own_server.url, "jar") as database:
         await migrate(database, MIGRATIONS)
-        yield PostgresStore(database, Jar.facts, project)
+        yield PostgresStore(database, Jar.events, project)
 
 
 @pytest.fixture
 def postgres_store(database: Database) -> PostgresStore:
     """Give the real store."""
-    return PostgresStore(database, Jar.facts, project)
+    return PostgresStore(database, Jar.events, project)
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=getattr(pytest.mark, SERVER))])
 def store(request: pytest.FixtureRequest) -> EventStore:
     """Give each of the stores in turn."""
-    return MemoryStore(Jar.facts) if request.param == "memory" else request.getfixturevalue("postgres_store")
+    return MemoryStore(Jar.events) if request.param == "memory" else request.getfixturevalue("postgres_store")
 
 
 @pytest_asyncio.fixture

@@ -20,14 +20,14 @@ class JarSettings(ServiceSettings):
 
 
 @asynccontextmanager
-async def tools(settings: JarSettings, _: Database, __: Client) -> AsyncGenerator[bool]:
+async def dependencies(settings: JarSettings, _: Database, __: Client) -> AsyncGenerator[bool]:
     yield settings.hangs
 
 
 async def add_marble(command: AddMarble, work: UnitOfWork[bool]) -> int:
     """Put the marble in, and then answer or hang."""
     marbles = await jars.add_marble(command, work)
-    if work.tools:
+    if work.dependencies:
         await asyncio.Event().wait()
     return marbles
 
@@ -47,8 +47,8 @@ def jar() -> Service[JarSettings, bool]:
         queries=jars.answers,
         project=jars.project,
         migrations=jars.MIGRATIONS,
-        tools=tools,
-        taken=jars.TAKEN,
+        dependencies=dependencies,
+        unique_violations=jars.TAKEN,
     )
 
 

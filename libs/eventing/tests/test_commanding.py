@@ -12,7 +12,7 @@ from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.wire import DEAD_LETTERS
-from eventing import actors, patience
+from eventing import actors, retrying
 from eventing import reactions as module
 from eventing.actors import Actors
 from eventing.database import Database
@@ -103,9 +103,9 @@ class Jars:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from eventing.database import Database
 from eventing.dispatch import ATTEMPTS, Dispatcher
 from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
-from eventing.store import Conflict, Missing, Taken
+from eventing.store import AggregateNotFound, Conflict, UniqueViolation
 from eventing.testing import jars
 from eventing.testing.jars import TAKEN, Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarView, MarbleAdded, OpenJar
@@ -102,16 +102,16 @@ async def test_a_taken_value_is_refused_as_the_service_says(dispatcher: Dispatch
 
 
 async def test_a_unique_index_without_a_refusal_is_a_fault(dispatcher: Dispatcher[None]) -> None:
-    dispatcher.taken = {}
+    dispatcher.unique_violations = {}
     await send(dispatcher, OPEN)
-    with pytest.raises(Taken):
+    with pytest.raises(UniqueViolation):
         await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
 
 
 async def test_a_command_for_what_is_not_there_is_a_fault_unless_its_handler_knows_better(
     dispatcher: Dispatcher[None],
 ) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(AggregateNotFound):
         await send(dispatcher, ADD)
 
 
@@ -173,7 +173,7 @@ async def test_two_at_once_in_one_process_do_not_conflict(dispatcher: Dispatcher
             return await super().load(kind, id, command_id)
 
     await send(dispatcher, OPEN)
-    dispatcher.store = Counting(dispatcher.database, Jar.facts, jars.project)
+    dispatcher.store = Counting(dispatcher.database, Jar.events, jars.project)
     counts = await asyncio.gather(*(send(dispatcher, ADD) for _ in range(8)))
     assert sorted(counts) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len(loads) == 8

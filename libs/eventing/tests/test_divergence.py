@@ -43,7 +43,7 @@ async def test_events_that_vanish_under_a_running_relay_stop_it(
 async def test_a_dump_in_another_cluster_goes_on_where_it_was_and_loses_nothing(
     store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
-    there = PostgresStore(database, Jar.facts, project)
+    there = PostgresStore(database, Jar.events, project)
     async with there.database.connection() as connection:
         for _ in range(3000):  # its transactions are far ahead of those of the cluster that it is restored to
             await connection.execute("SELECT pg_current_xact_id()")
@@ -64,7 +64,7 @@ async def test_a_dump_in_another_cluster_goes_on_where_it_was_and_loses_nothing(
 async def test_a_dump_is_noticed_where_the_cluster_may_not_be_asked_for_its_identifier(
     store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
-    there = PostgresStore(database, Jar.facts, project)
+    there = PostgresStore(database, Jar.events, project)
     await marbles(there, 1, 2)
     async with there.database.connection() as connection:
         for _ in range(3000):
@@ -97,7 +97,7 @@ async def _restore(from_: Database, to: Database) -> None:
 async def test_a_restored_database_with_an_empty_bus_is_published_from_its_start(
     store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
-    there = PostgresStore(database, Jar.facts, project)
+    there = PostgresStore(database, Jar.events, project)
     await marbles(there, 1, 2)
     await relay_until(there, js, 1, 2)
     await _restore(there.database, store_apart.database)
@@ -113,8 +113,8 @@ async def test_a_restored_database_with_an_empty_bus_is_published_from_its_start
 async def test_the_stream_of_another_system_is_not_written_to(
     store_apart: PostgresStore, js: JetStream, database: Database
 ) -> None:
-    await marbles(PostgresStore(database, Jar.facts, project), 1, 2)
-    await relay_until(PostgresStore(database, Jar.facts, project), js, 1, 2)
+    await marbles(PostgresStore(database, Jar.events, project), 1, 2)
+    await relay_until(PostgresStore(database, Jar.events, project), js, 1, 2)
     await marbles(store_apart, 10)
     async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
         assert "or the stream is of another system" in await stopped(relay)

@@ -11,8 +11,8 @@ from eventing import due_times as module
 from eventing.database import Database
 from eventing.due import DueKind, DueTime
 from eventing.handling import Handlers, UnitOfWork
-from eventing.patience import until_back
 from eventing.postgres import PostgresStore
+from eventing.retrying import wait_until_available
 from eventing.testing import background, eventually
 from eventing.testing.closing import CLOSING, LONG_AGO, OPENED, Closing, StoppedClock, failing_with
 from eventing.testing.messages import AddMarble
@@ -77,7 +77,7 @@ async def test_a_due_time_reached_during_an_outage_is_processed_after_it(
         own_server.child.finish()
         await eventually(lambda: clock.now() > at)
         await asyncio.to_thread(own_server.start)
-        await until_back(closing.database)
+        await wait_until_available(closing.database)
         await eventually(lambda: closing.colours(jar_id))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from eventing import relay as module
-from eventing.patience import until_back
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.reread import reread
+from eventing.retrying import wait_until_available
 from eventing.testing import eventually
 from eventing.testing.following import headers
 from eventing.testing.relaying import WORK, marbles, relay_until, reread_when_free, running, stopped, told
@@ -47,7 +47,7 @@ async def fail_over(store: PostgresStore, server: EmbeddedPostgres, copied: Path
 async def start(store: PostgresStore, server: EmbeddedPostgres) -> None:
     server.start()
     await store.database.pool.expire_connections()
-    await until_back(store.database)
+    await wait_until_available(store.database)
 
 
 def stop(server: EmbeddedPostgres) -> None:

@@ -9,7 +9,7 @@ from eventing import handling
 from eventing.handling import Handlers, UnitOfWork
 from eventing.locks import Locks
 from eventing.memory import MemoryStore
-from eventing.store import Repeated
+from eventing.store import DuplicateCommand
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
@@ -21,7 +21,7 @@ ADA = Actor(user_id=UUID(int=1), role="user")
 
 @pytest.fixture
 async def store() -> MemoryStore:
-    store = MemoryStore(Jar.facts)
+    store = MemoryStore(Jar.events)
     for id in (JAR, OTHER):  # noqa: A001  the field's name
         jar = Jar(id)
         jar.record(JarOpened.example())
@@ -93,7 +93,7 @@ async def test_a_command_that_was_carried_out_is_known_at_loading(store: MemoryS
         jar.add("red")
         await work.save(jar)
     async with work_on(store, locks, envelope) as again:
-        with pytest.raises(Repeated):
+        with pytest.raises(DuplicateCommand):
             await again.load(Jar, JAR)
 
 
@@ -146,7 +146,7 @@ async def test_a_visible_aggregate_of_another_owner_may_not_be_changed(
 async def test_a_deleted_aggregate_is_not_found(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def delete(jar: Jar, _fact: object) -> None:
+    def delete(jar: Jar, _event: object) -> None:
         jar.deleted = True
 
     monkeypatch.setattr(Jar, "apply", delete)

@@ -45,10 +45,10 @@ async def _consumers(js: JetStream, number: int) -> bool:
 
 
 def labels(acting: Acting) -> list[str]:
-    return [recorded.fact.label for recorded in acting.seen]
+    return [recorded.event.label for recorded in acting.seen]
 
 
-async def test_every_replica_hears_each_fact(client: Client, other_client: Client, js: JetStream) -> None:
+async def test_every_replica_hears_each_event(client: Client, other_client: Client, js: JetStream) -> None:
     one, two = Acting(), Acting()
     async with hearing(js, (client, one), (other_client, two)):
         sent = [await publish(js, OPENED) for _ in range(10)]
@@ -66,9 +66,9 @@ async def test_what_was_before_and_what_is_other_is_not_heard(client: Client, js
     assert labels(acting) == ["after"]
 
 
-async def test_a_reaction_that_fails_is_not_repeated_and_the_next_fact_is_heard(client: Client, js: JetStream) -> None:
+async def test_a_reaction_that_fails_is_not_repeated_and_the_next_event_is_heard(client: Client, js: JetStream) -> None:
     async def fail(recorded: Recorded[Any], _: object) -> None:
-        if recorded.fact.label == "bad":
+        if recorded.event.label == "bad":
             raise LookupError
 
     acting = Acting(fail)
@@ -102,7 +102,7 @@ async def test_what_came_while_the_replica_was_cut_off_is_heard_once_and_nothing
     assert labels(acting) == ["one", "two"]
 
 
-async def test_before_the_first_fact_a_cut_off_replica_does_not_hear_the_past(
+async def test_before_the_first_event_a_cut_off_replica_does_not_hear_the_past(
     client: Client, js: JetStream, cut_off: CutOff
 ) -> None:
     acting = Acting()

@@ -15,9 +15,9 @@ from eventing import loading, snapshots
 from eventing.database import Database
 from eventing.memory import MemoryStore
 from eventing.postgres import PostgresStore
-from eventing.store import START, Conflict, EventStore, Missing, Repeated
+from eventing.store import START, AggregateNotFound, Conflict, DuplicateCommand, EventStore
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JarBroken, JarFact, JarOpened, LockSet, MarbleAdded
+from eventing.testing.messages import JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runtime.envelope import Envelope
@@ -35,11 +35,11 @@ class Load:
 
 @dataclass(frozen=True)
 class Record:
-    """A writer records a fact of a jar: of the one in hand, else of a new one."""
+    """A writer records an event of a jar: of the one in hand, else of a new one."""
 
     writer: int
     jar: UUID
-    fact: JarFact
+    event: JarEvent
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Restore:
 
 type Step = Load | Record | Save | Snapshot | Restart | Restore
 
-WRITERS, FACTS = (
+WRITERS, EVENTS = (
     st.integers(0, 1),
     st.one_of(*(st.from_type(kind) for kind in (JarOpened, MarbleAdded, LockSet, JarBroken))),
 )
 STEPS: st.SearchStrategy[Step] = st.one_of(
     st.builds(Load, WRITERS, st.sampled_from(JARS)),
-    st.builds(Record, WRITERS, st.sampled_from(JARS), FACTS),
+    st.builds(Record, WRITERS, st.sampled_from(JARS), EVENTS),
     st.builds(Save, WRITERS, st.integers(0, 20)),
     st.builds(Snapshot, WRITERS, st.sampled_from(JARS)),
     st.builds(Restart, WRITERS),
@@ -105,7 +105,7 @@ class History:
     async def outcome(self, step: Step) -> object:
         try:
             return await self._take(step)
-        except (Conflict, Repeated, Missing) as error:
+        except (Conflict, DuplicateCommand, AggregateNotFound) as error:
             return type(error)
 
     async def _take(self, step: Step) -> object:
@@ -113,8 +113,8 @@ class History:
             case Load(writer, jar):
                 self.hands[writer][jar] = await self.stores[writer].load(Jar, jar)
                 return {name: value for name, value in vars(self.hands[writer][jar]).items() if name != "modified_on"}
-            case Record(writer, jar, fact):
-                return self.hands[writer].setdefault(jar, Jar(jar)).record(fact)
+            case Record(writer, jar, event):
+                return self.hands[writer].setdefault(jar, Jar(jar)).record(event)
             case Save(writer, command):
                 envelope = Envelope(UUID(int=command), "story")
                 return await self.stores[writer].save((*self.hands[writer].values(),), envelope)
@@ -127,7 +127,7 @@ class History:
         return None
 
     async def _snapshot(self, store: EventStore, jar: UUID) -> None:
-        with suppress(Missing):
+        with suppress(AggregateNotFound):
             if isinstance(store, PostgresStore):
                 store.loader.snapshots.want(Jar, jar)
                 await store.loader.take_snapshots()
@@ -141,7 +141,7 @@ class History:
 
     async def feed(self) -> list[object]:
         recorded = [fed.recorded for fed in await self.stores[0].feed(START, 1000)]
-        return [(r.id, r.version, r.fact, r.envelope) for r in recorded]
+        return [(r.id, r.version, r.event, r.envelope) for r in recorded]
 
 
 async def nothing(*_: object) -> None: ...
@@ -155,8 +155,8 @@ async def test_all_stores_live_a_history_alike(
     monkeypatch.setattr(snapshots, "EVERY", 2)
     monkeypatch.setattr(loading, "MOST_ROWS", 3)
     await database.execute("TRUNCATE events, snapshots")
-    twin = MemoryStore(Jar.facts)
-    memory, postgres = History(lambda: twin), History(lambda: PostgresStore(database, Jar.facts, nothing))
+    twin = MemoryStore(Jar.events)
+    memory, postgres = History(lambda: twin), History(lambda: PostgresStore(database, Jar.events, nothing))
     for step in steps:
         assert await postgres.outcome(step) == await memory.outcome(step)
     assert await postgres.feed() == await memory.feed()

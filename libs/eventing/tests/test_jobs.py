@@ -52,7 +52,7 @@ class FillJar(Job[Script, JarOpened]):
     given_up: ClassVar = Code.STORAGE_FAILED
 
     async def work(self) -> None:
-        await self.tools.step(self.recorded.id)
+        await self.dependencies.step(self.recorded.id)
         await self.check_wanted()
         await self.reaction.send(AddMarble(jar_id=self.recorded.id, colour="blue"))
 
@@ -61,7 +61,7 @@ class FillJar(Job[Script, JarOpened]):
         await self.reaction.send(AddMarble(jar_id=self.recorded.id, colour=colour))
 
     async def discard(self) -> None:
-        self.tools.discarded.append(self.recorded.id)
+        self.dependencies.discarded.append(self.recorded.id)
 
 
 class Shelf:
@@ -87,7 +87,7 @@ class Shelf:
 
     async def colours(self) -> list[str]:
         fed = await self.store.feed((0, 0), 1000)
-        return [entry.recorded.fact.colour for entry in fed if not isinstance(entry.recorded.fact, JarOpened)]
+        return [entry.recorded.event.colour for entry in fed if not isinstance(entry.recorded.event, JarOpened)]
 
     async def delete(self, jar_id: UUID) -> None:
         await self.database.execute("DELETE FROM jars WHERE id = $1", jar_id)
@@ -99,7 +99,7 @@ class Shelf:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(reactions_module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(leases_module, "LOOK", 0.05)
     monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
 
@@ -234,6 +234,6 @@ async def test_a_worker_that_leaves_gives_its_job_back(
 
 async def test_a_replica_does_as_many_jobs_at_the_same_time_as_it_may() -> None:
     small = Reactions()
-    job(small, "fill", at_once=2)(FillJar)
+    job(small, "fill", concurrency=2)(FillJar)
     [fill] = small.delivered("shared")
-    assert (fill.fact, fill.slots(None)) == (JarOpened, 2)
+    assert (fill.event, fill.slots(None)) == (JarOpened, 2)

@@ -11,7 +11,7 @@ from eventing.database import Database
 from eventing.failures import Failures
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
-from eventing.store import Fed
+from eventing.store import FeedEntry
 from eventing.testing import background, eventually
 from eventing.testing.following import append, messages
 from eventing.testing.messages import JarOpened, MarbleAdded
@@ -115,8 +115,8 @@ async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
     under_way = list[int]()
 
     class Counting(Relay):
-        async def _publish_all(self, public: list[Fed]) -> None:
-            under_way.append(sum(len(fed.recorded.fact.model_dump_json()) for fed in public))
+        async def _publish_all(self, public: list[FeedEntry]) -> None:
+            under_way.append(sum(len(fed.recorded.event.model_dump_json()) for fed in public))
             await super()._publish_all(public)
 
     monkeypatch.setattr(module, "BATCH_BYTES", 100_000)

@@ -10,7 +10,7 @@ from eventing import leases as module
 from eventing.database import Database
 from eventing.leases import Failed, Leases, TakenOver, Unfinished
 from eventing.postgres import PostgresStore
-from eventing.recording import EventNewer, Recorded
+from eventing.recording import EventTooNew, Recorded
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
@@ -101,7 +101,7 @@ async def test_a_lease_that_another_took_is_not_renewed(database: Database, open
     await database.execute("UPDATE leases SET until = now()")
     await two.take("fill", EMPTY, opened)
     await database.execute("UPDATE leases SET until = 'infinity'")
-    mine = await opened_jar(PostgresStore(database, Jar.facts, _nothing))
+    mine = await opened_jar(PostgresStore(database, Jar.events, _nothing))
     await database.execute("INSERT INTO jars (id, label) VALUES ($1, 'mine')", mine.id)
     await one.take("fill", EMPTY, mine)
     async with background(one.renew()):
@@ -144,7 +144,7 @@ async def test_work_that_is_given_back_is_taken_at_once(database: Database, open
     assert await Leases(database).take("fill", EMPTY, opened)
 
 
-@pytest.mark.parametrize("reason", [TakenOver(), EventNewer(), NoResponders(), asyncio.CancelledError()])
+@pytest.mark.parametrize("reason", [TakenOver(), EventTooNew(), NoResponders(), asyncio.CancelledError()])
 async def test_work_that_has_not_failed_counts_no_try(
     database: Database, opened: Recorded[Any], reason: BaseException
 ) -> None:

@@ -8,11 +8,11 @@ import pytest
 from eventing import loading, metrics, snapshots
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
-from eventing.recording import FactMapper, Recorded
-from eventing.store import Missing
+from eventing.recording import EventMapper, Recorded
+from eventing.store import AggregateNotFound
 from eventing.testing import background, eventually
 from eventing.testing.jars import Jar, project
-from eventing.testing.messages import JAR, JarBroken, JarFact, JarOpened, LockSet, MarbleAdded
+from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
 from runtime.envelope import Envelope
 
 DELETE = """
@@ -33,29 +33,29 @@ def store(postgres_store: PostgresStore) -> PostgresStore:
 @pytest.fixture
 def replica(database: Database) -> PostgresStore:
     """Give the store of another replica, or of one that was started anew."""
-    return PostgresStore(database, Jar.facts, project)
+    return PostgresStore(database, Jar.events, project)
 
 
 @pytest.fixture
 def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give the topics of the events that are read, one after the other."""
-    topics, to_fact = list[str](), FactMapper.to_fact
+    topics, to_event = list[str](), EventMapper.to_event
 
-    def noted(mapper: FactMapper, topic: str, state: bytes, facts: Callable[..., object]) -> object:
+    def noted(mapper: EventMapper, topic: str, state: bytes, events: Callable[..., object]) -> object:
         topics.append(topic)
-        return to_fact(mapper, topic, state, facts)  # pyright: ignore[reportArgumentType]
+        return to_event(mapper, topic, state, events)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(FactMapper, "to_fact", noted)
+    monkeypatch.setattr(EventMapper, "to_fact", noted)
     return topics
 
 
-async def grow(store: PostgresStore, *facts: JarFact) -> Jar:
+async def grow(store: PostgresStore, *events: JarEvent) -> Jar:
     try:
         jar = await store.load(Jar, JAR)
-    except Missing:
+    except AggregateNotFound:
         jar = Jar(JAR)
-    for fact in facts:
-        jar.record(fact)
+    for event in events:
+        jar.record(event)
     await store.save((jar,), Envelope.begin())
     return jar
 
@@ -114,12 +114,12 @@ async def test_what_could_not_be_saved_is_not_remembered(store: PostgresStore) -
 async def test_a_command_that_is_cancelled_leaves_nothing(database: Database) -> None:
     reached = asyncio.Event()
 
-    async def stuck(recorded: Recorded[JarFact], _connection: Connection) -> None:
+    async def stuck(recorded: Recorded[JarEvent], _connection: Connection) -> None:
         if recorded.version > 1:
             reached.set()
             await asyncio.Event().wait()
 
-    store = PostgresStore(database, Jar.facts, stuck)
+    store = PostgresStore(database, Jar.events, stuck)
     await grow(store, OPENED)
     async with background(grow(store, marble("red"))):
         await reached.wait()
@@ -147,7 +147,7 @@ async def test_an_aggregate_that_is_gone_with_the_database_is_missing(store: Pos
     await grow(store, OPENED)
     await store.load(Jar, JAR)
     await database.execute("DELETE FROM events")
-    with pytest.raises(Missing):
+    with pytest.raises(AggregateNotFound):
         await store.load(Jar, JAR)
 
 

@@ -9,7 +9,7 @@ from eventing import reactions as module
 from eventing.database import Database
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction
-from eventing.recording import EventNewer, FactMapper, FactUnreadable, Recorded
+from eventing.recording import EventMapper, EventTooNew, EventUnreadable, Recorded
 from eventing.testing import eventually
 from eventing.testing.following import append
 from eventing.testing.jars import Jar
@@ -23,7 +23,7 @@ from runtime.jetstream import JetStream
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
     monkeypatch.setattr(module, "DELIVERIES", 3)
 
@@ -113,7 +113,7 @@ class Choice(Event):
     colour: str
 
 
-FACTS: dict[str, type[Event]] = {Choice.subject: Choice}
+EVENTS: dict[str, type[Event]] = {Choice.subject: Choice}
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ FACTS: dict[str, type[Event]] = {Choice.subject: Choice}
     ],
 )
 def test_what_a_newer_release_may_have_written_is_not_taken_for_corrupt(topic: str, state: bytes) -> None:
-    with pytest.raises(EventNewer):
-        FactMapper().to_fact(topic, state, FACTS)
+    with pytest.raises(EventTooNew):
+        EventMapper().to_event(topic, state, EVENTS)
 
 
 @pytest.mark.parametrize("state", [b"no json", b"{}", b'{"colour": 1}', b'{"added": 1}'])
 def test_what_no_release_has_written_is_corrupt(state: bytes) -> None:
-    with pytest.raises(FactUnreadable):
-        FactMapper().to_fact("evt.jar.chosen;1", state, FACTS)
+    with pytest.raises(EventUnreadable):
+        EventMapper().to_event("evt.jar.chosen;1", state, EVENTS)

@@ -1,4 +1,4 @@
-"""Facts that were stored before owners were: migration 0002 finds whose they are."""
+"""Events that were stored before owners were: migration 0002 finds whose they are."""
 
 import json
 from uuid import UUID
@@ -20,15 +20,15 @@ APPEND = """
         ([{"email": "ada@example.com"}, {"family_id": str(OTHER)}], SESSION),
     ],
 )
-async def test_the_owner_is_named_by_the_first_fact_or_is_the_aggregate(
-    database_url: str, facts: list[dict[str, str]], owner: UUID
+async def test_the_owner_is_named_by_the_first_event_or_is_the_aggregate(
+    database_url: str, events: list[dict[str, str]], owner: UUID
 ) -> None:
     async with Database.open(database_url, "old") as database:
         await database.execute("CREATE SCHEMA IF NOT EXISTS old")
         async with database.transaction() as connection:
             await connection.execute((OWN / "0001_events.sql").read_text())
-            for version, fact in enumerate(facts, start=1):
-                await connection.execute(APPEND, SESSION, version, json.dumps(fact).encode())
+            for version, event in enumerate(events, start=1):
+                await connection.execute(APPEND, SESSION, version, json.dumps(event).encode())
             await connection.execute((OWN / "0002_owners.sql").read_text())
             rows = await connection.fetch("SELECT owner FROM events")
     assert [row["owner"] for row in rows] == [owner, owner]

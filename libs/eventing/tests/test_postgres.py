@@ -8,10 +8,10 @@ import pytest
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
-from eventing.store import START, Conflict, Missing, Taken
+from eventing.store import START, AggregateNotFound, Conflict, UniqueViolation
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, JarFact, JarOpened, MarbleAdded
+from eventing.testing.messages import JAR, JarEvent, JarOpened, MarbleAdded
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -25,8 +25,8 @@ async def opened(store: PostgresStore, label: str = "blue ones", at: UUID = JAR)
     return jar
 
 
-async def fed(store: PostgresStore) -> list[JarFact]:
-    return [entry.recorded.fact for entry in await store.feed(START, 100)]
+async def fed(store: PostgresStore) -> list[JarEvent]:
+    return [entry.recorded.event for entry in await store.feed(START, 100)]
 
 
 async def append(connection: Connection, label: str) -> None:
@@ -40,7 +40,7 @@ async def append(connection: Connection, label: str) -> None:
     )
 
 
-async def test_a_read_model_is_written_with_the_fact(postgres_store: PostgresStore, database: Database) -> None:
+async def test_a_read_model_is_written_with_the_event(postgres_store: PostgresStore, database: Database) -> None:
     await opened(postgres_store)
     assert [*await database.fetch("SELECT label, marbles FROM jars")] == [("blue ones", 0)]
 
@@ -51,15 +51,15 @@ async def test_a_failing_projection_stores_nothing(postgres_store: PostgresStore
     jar.record(MarbleAdded(colour="invisible", size=1))
     with pytest.raises(ValueError, match="nobody can see"):
         await postgres_store.save((jar,), Envelope.begin())
-    with pytest.raises(Missing):
+    with pytest.raises(AggregateNotFound):
         await postgres_store.load(Jar, JAR)
 
 
 async def test_a_value_that_is_taken_names_the_index_and_stores_nothing(postgres_store: PostgresStore) -> None:
     await opened(postgres_store)
-    with pytest.raises(Taken, match=r"^jars_label$"):
+    with pytest.raises(UniqueViolation, match=r"^jars_label$"):
         await opened(postgres_store, at=OTHER)
-    with pytest.raises(Missing):
+    with pytest.raises(AggregateNotFound):
         await postgres_store.load(Jar, OTHER)
 
 
@@ -71,18 +71,18 @@ async def test_read_models_written_crosswise_conflict_and_do_not_hang(
     both = asyncio.Barrier(2)
 
     async def touch(recorded: Recorded[JarOpened], db: Connection) -> None:
-        first, second = recorded.fact.label.split(", ")
+        first, second = recorded.event.label.split(", ")
         await db.fetchval("UPDATE jars SET marbles = 1 WHERE label = $1 RETURNING id", first)
         await both.wait()
         await db.execute("UPDATE jars SET marbles = 1 WHERE label = $1", second)
 
-    store = PostgresStore(database, Jar.facts, touch)
+    store = PostgresStore(database, Jar.events, touch)
     saves = [opened(store, "one, two", new_id()), opened(store, "two, one", new_id())]
     results = await asyncio.gather(*saves, return_exceptions=True)
     assert [type(result) for result in results if isinstance(result, Exception)] == [Conflict]
 
 
-async def test_facts_are_stored_under_their_subject_and_version(
+async def test_events_are_stored_under_their_subject_and_version(
     postgres_store: PostgresStore, database: Database
 ) -> None:
     jar = await opened(postgres_store)
@@ -92,7 +92,7 @@ async def test_facts_are_stored_under_their_subject_and_version(
     assert [row["topic"] for row in rows] == ["evt.jar.opened;1", "evt.jar.marble_added;2"]
 
 
-async def test_a_fact_of_an_old_version_is_read_as_it_is_today(
+async def test_a_event_of_an_old_version_is_read_as_it_is_today(
     postgres_store: PostgresStore, database: Database
 ) -> None:
     jar = await opened(postgres_store)
@@ -126,8 +126,8 @@ async def test_the_feed_goes_on_behind_a_transaction_that_was_rolled_back(
     assert await fed(postgres_store) == [JarOpened(label="fast")]
 
 
-async def test_no_fact_ever_appears_behind_the_cursor(postgres_store: PostgresStore, database: Database) -> None:
-    seen: list[JarFact] = []
+async def test_no_event_ever_appears_behind_the_cursor(postgres_store: PostgresStore, database: Database) -> None:
+    seen: list[JarEvent] = []
 
     async def write(n: int) -> None:
         async with database.transaction() as connection:
@@ -138,7 +138,7 @@ async def test_no_fact_ever_appears_behind_the_cursor(postgres_store: PostgresSt
         cursor = START
         while len(seen) < 60:
             for entry in await postgres_store.feed(cursor, 7):
-                seen.append(entry.recorded.fact)
+                seen.append(entry.recorded.event)
                 cursor = entry.cursor
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -146,7 +146,7 @@ async def test_no_fact_ever_appears_behind_the_cursor(postgres_store: PostgresSt
         for n in range(60):
             tasks.create_task(write(n))
     assert seen == await fed(postgres_store)
-    assert len({fact.label for fact in seen if isinstance(fact, JarOpened)}) == 60
+    assert len({event.label for event in seen if isinstance(event, JarOpened)}) == 60
 
 
 async def test_a_transaction_that_nobody_goes_on_with_is_ended(

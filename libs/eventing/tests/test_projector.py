@@ -1,4 +1,4 @@
-"""Facts of another service in a read model: in order, each once, whatever happens."""
+"""Events of another service in a read model: in order, each once, whatever happens."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def write(recorded: Recorded[JarOpened], db: Connection) -> None:
-    await db.execute("INSERT INTO told (label) VALUES ($1)", recorded.fact.label)
+    await db.execute("INSERT INTO told (label) VALUES ($1)", recorded.event.label)
 
 
 class Stumbling:
@@ -43,7 +43,7 @@ class Stumbling:
 
     async def __call__(self, recorded: Recorded[JarOpened], db: Connection) -> None:
         await write(recorded, db)
-        if recorded.fact.label == self.at:
+        if recorded.event.label == self.at:
             self.there.set()
             if self.fails:
                 raise LookupError
@@ -69,7 +69,7 @@ async def tell(js: JetStream, *numbers: int) -> None:
 
 
 async def told(database: Database, count: int) -> None:
-    """Wait until so many facts were told, and see that they are the right ones."""
+    """Wait until so many events were told, and see that they are the right ones."""
     await eventually(lambda: _enough(database, count))
     assert await labels(database) == [str(n) for n in range(count)]
 
@@ -78,14 +78,14 @@ async def _enough(database: Database, count: int) -> bool:
     return await database.fetchval("SELECT count(*) FROM told") >= count
 
 
-async def test_facts_are_projected_in_order(tables: Database, js: JetStream) -> None:
+async def test_events_are_projected_in_order(tables: Database, js: JetStream) -> None:
     await tell(js, *range(5))
     async with running(tables, js):
         await tell(js, *range(5, 10))
         await told(tables, 10)
 
 
-async def test_facts_of_other_kinds_are_passed_over(tables: Database, js: JetStream) -> None:
+async def test_events_of_other_kinds_are_passed_over(tables: Database, js: JetStream) -> None:
     await publish(js, MarbleAdded.example())
     await tell(js, 0)
     async with running(tables, js):
@@ -110,7 +110,7 @@ async def test_a_projector_killed_in_the_middle_leaves_nothing_half_done(tables:
         await told(tables, 4)
 
 
-async def test_a_fact_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStream) -> None:
+async def test_a_event_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStream) -> None:
     stumbling = Stumbling()
     stumbling.at, stumbling.fails = "1", True
     await tell(js, *range(3))
@@ -138,7 +138,7 @@ async def test_one_that_lost_its_lock_without_noticing_projects_nothing_twice(ta
             await told(tables, 10)
 
 
-async def test_a_bus_that_was_away_before_the_first_fact_does_not_bring_the_past_again(
+async def test_a_bus_that_was_away_before_the_first_event_does_not_bring_the_past_again(
     tables: Database, js: JetStream, cut_off: CutOff
 ) -> None:
     await tell(js, 0)

@@ -35,7 +35,7 @@ async def tables(database: Database) -> Database:
 
 
 async def write(recorded: Recorded[JarOpened], db: Connection) -> None:
-    await db.execute("INSERT INTO told (label) VALUES ($1)", recorded.fact.label)
+    await db.execute("INSERT INTO told (label) VALUES ($1)", recorded.event.label)
 
 
 @pytest.fixture

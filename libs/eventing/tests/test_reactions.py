@@ -1,12 +1,12 @@
-"""Reactions that one replica acts on: what becomes of a fact."""
+"""Reactions that one replica acts on: what becomes of an event."""
 
 from typing import Any
 
 import pytest
 from contracts.messages import Actor
 from contracts.wire import DEAD_LETTERS
-from eventing import patience
 from eventing import reactions as module
+from eventing import retrying
 from eventing.hold import Hold
 from eventing.reactions import Reaction, Reactions, Registration, TakenOver
 from eventing.recording import Recorded
@@ -25,9 +25,9 @@ OPENED = JarOpened.example()
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
 
 
 async def fail(*_: object) -> None:
@@ -47,10 +47,10 @@ async def dead(js: JetStream) -> int:
     return (await js.stream_info(DEAD_LETTERS)).state.messages
 
 
-def test_a_reaction_is_listed_under_its_name_for_the_fact_that_it_takes() -> None:
+def test_a_reaction_is_listed_under_its_name_for_the_event_that_it_takes() -> None:
     reactions = Reactions()
 
-    @reactions.shared("open_it", at_once=3)
+    @reactions.shared("open_it", concurrency=3)
     async def open_it(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
 
     @reactions.broadcast("tell_all")
@@ -74,7 +74,7 @@ def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
         reactions.work_of("jar")
 
 
-async def test_each_fact_is_acted_on_once_over_two_replicas(
+async def test_each_event_is_acted_on_once_over_two_replicas(
     client: Client, other_client: Client, js: JetStream
 ) -> None:
     acting = Acting()
@@ -86,7 +86,7 @@ async def test_each_fact_is_acted_on_once_over_two_replicas(
     assert sorted(acting.seen, key=lambda r: r.id) == sorted(sent, key=lambda r: r.id)
 
 
-async def test_other_facts_are_not_its_business(client: Client, js: JetStream) -> None:
+async def test_other_events_are_not_its_business(client: Client, js: JetStream) -> None:
     acting = Acting()
     await publish(js, MarbleAdded.example())
     sent = await publish(js, OPENED)
@@ -95,7 +95,7 @@ async def test_other_facts_are_not_its_business(client: Client, js: JetStream) -
     assert acting.seen == [sent]
 
 
-async def test_while_the_database_is_away_a_fact_that_failed_is_kept_in_hand(
+async def test_while_the_database_is_away_a_event_that_failed_is_kept_in_hand(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
@@ -126,7 +126,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 3)
     acting = Acting(fail)
-    fact = await publish(js, OPENED, at=JAR)
+    event = await publish(js, OPENED, at=JAR)
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))
         await eventually(lambda: settled(js))
@@ -135,11 +135,11 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
     headers = headers_of(letter)
     assert headers["dead-reason"] == "LookupError('no marbles left')"
     assert headers["dead-subject"] == f"evt.jar.opened.{JAR}.{JAR}"
-    assert headers["ce-id"] == str(fact.envelope.message_id)
+    assert headers["ce-id"] == str(event.envelope.message_id)
     assert len(acting.seen) == 3
 
 
-async def test_a_fact_at_which_the_service_goes_down_every_time_is_dead_lettered(
+async def test_a_event_at_which_the_service_goes_down_every_time_is_dead_lettered(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
@@ -152,7 +152,7 @@ async def test_a_fact_at_which_the_service_goes_down_every_time_is_dead_lettered
     assert len(acting.seen) == 1
 
 
-async def test_a_fact_that_cannot_be_read_is_dead_lettered(
+async def test_a_event_that_cannot_be_read_is_dead_lettered(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
@@ -172,7 +172,7 @@ async def test_while_dead_letters_cannot_be_stored_the_work_on_others_goes_on(
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
 
     async def fail_at_marked(recorded: Recorded[JarOpened], _: object) -> None:
-        if recorded.fact.label == "bad":
+        if recorded.event.label == "bad":
             raise LookupError
 
     await js.delete_stream(DEAD_LETTERS)
@@ -207,7 +207,7 @@ async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_ba
         assert (info.num_ack_pending, given_back) == (1, [])
 
 
-async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
+async def test_a_event_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
@@ -221,14 +221,14 @@ async def test_a_fact_that_is_given_up_is_lost_first_and_that_is_tried_until_it_
 
     acting = Acting(fail)
     acting.on_dead_letter = lose
-    fact = await publish(js, OPENED)
+    event = await publish(js, OPENED)
     async with working((replica(client), acting)):
         await eventually(lambda: dead(js))
         await eventually(lambda: settled(js))
-    assert (told, len(acting.seen)) == ([(fact, 0)] * 3, 1)
+    assert (told, len(acting.seen)) == ([(event, 0)] * 3, 1)
 
 
-async def test_a_fact_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
+async def test_a_event_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
-from eventing.reactions import AtOnce, Reactor, Registration
+from eventing.reactions import Concurrency, Reactor, Registration
 from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.messages import JarOpened
@@ -22,7 +22,7 @@ type CutOff = Callable[[], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
 
 
@@ -43,7 +43,7 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
     acting, never = Acting.waiting(), asyncio.Event()
     await publish(js, OPENED)
     async with background(
-        *(replica(one).work(acting.registration(at_once=1), never) for one in (client, other_client))
+        *(replica(one).work(acting.registration(concurrency=1), never) for one in (client, other_client))
     ):
         await eventually(lambda: acting.seen)
         await asyncio.sleep(1.2)  # three times as long as the bus waits for a sign of life
@@ -52,7 +52,7 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
     assert len(acting.seen) == 1
 
 
-async def test_without_a_sign_of_life_a_fact_is_handed_to_another(
+async def test_without_a_sign_of_life_a_event_is_handed_to_another(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
@@ -63,7 +63,7 @@ async def test_without_a_sign_of_life_a_fact_is_handed_to_another(
         await eventually(lambda: len(acting.seen) == 2)
 
 
-async def test_a_fact_that_comes_again_while_it_is_in_hand_is_acted_on_once(
+async def test_a_event_that_comes_again_while_it_is_in_hand_is_acted_on_once(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.1)
@@ -83,7 +83,7 @@ async def _redelivered(js: JetStream) -> bool:
     return (info.delivered.consumer_seq if info.delivered else 0) >= 3
 
 
-async def test_being_cancelled_gives_the_fact_to_another_at_once(
+async def test_being_cancelled_gives_the_event_to_another_at_once(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
@@ -109,16 +109,16 @@ async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client:
     assert len(acting.seen) == 1
 
 
-def two_of(tools: str) -> int:
-    return tools.count("o")  # of "a tool"
+def two_of(dependencies: str) -> int:
+    return dependencies.count("o")  # of "a tool"
 
 
 @pytest.mark.parametrize("at_once", [2, two_of])
-async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStream, at_once: AtOnce) -> None:
+async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStream, concurrency: Concurrency) -> None:
     acting = Acting.waiting()
     for _ in range(5):
         await publish(js, OPENED)
-    async with background(replica(client).work(acting.registration(at_once), asyncio.Event())):
+    async with background(replica(client).work(acting.registration(concurrency), asyncio.Event())):
         await eventually(lambda: len(acting.seen) == 2)
         await asyncio.sleep(0.05)
         assert len(acting.seen) == 2
@@ -157,7 +157,7 @@ async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
     assert len(acting.seen) == 1
 
 
-async def test_waiting_for_facts_leaves_no_subscriptions_behind(
+async def test_waiting_for_events_leaves_no_subscriptions_behind(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)

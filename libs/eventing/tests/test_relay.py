@@ -16,7 +16,7 @@ from eventing.relay import Relay
 from eventing.store import START
 from eventing.testing import background, eventually
 from eventing.testing.jars import MIGRATIONS, Jar, project
-from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from eventing.testing.messages import JAR, JarEvent, JarOpened, LockSet, MarbleAdded
 from eventsourcing.persistence import MapperDeserialisationError
 from nats.js.errors import APIError, NotFoundError
 from onebox.nats import EmbeddedNats
@@ -45,10 +45,10 @@ def running(relay: Relay) -> AbstractAsyncContextManager[object]:
     return background(forever("relay", relay.run))
 
 
-async def record(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
+async def record(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> None:
     jar = Jar(at)
-    for fact in facts:
-        jar.record(fact)
+    for event in events:
+        jar.record(event)
     jar.version = await store.database.fetchval("SELECT count(*) FROM events WHERE originator_id = $1", at)
     await store.save((jar,), Envelope.begin())
 
@@ -65,19 +65,19 @@ async def published(js: JetStream) -> list[Recorded[Any]]:
 
 
 def _read(head: Mapping[str, str], body: bytes) -> Recorded[Any]:
-    return wire.read(Jar.facts[head["ce-type"]], head, body)
+    return wire.read(Jar.events[head["ce-type"]], head, body)
 
 
-async def facts(js: JetStream) -> list[JarFact]:
-    return [recorded.fact for recorded in await published(js)]
+async def events(js: JetStream) -> list[JarEvent]:
+    return [recorded.event for recorded in await published(js)]
 
 
-async def told(js: JetStream, *expected: JarFact) -> None:
+async def told(js: JetStream, *expected: JarEvent) -> None:
     """Wait until exactly this is in the stream."""
-    last: list[JarFact] = []
+    last: list[JarEvent] = []
 
     async def as_expected() -> bool:
-        last[:] = await facts(js)
+        last[:] = await events(js)
         return last == [*expected]
 
     try:
@@ -92,7 +92,7 @@ async def drain(relay: Relay) -> None:
         pass
 
 
-async def test_facts_are_published_in_order_as_they_were_recorded(
+async def test_events_are_published_in_order_as_they_were_recorded(
     relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED)
@@ -100,12 +100,12 @@ async def test_facts_are_published_in_order_as_they_were_recorded(
     await drain(relay)
     stored = [fed.recorded for fed in await postgres_store.feed(START, 10)]
     sent = await published(js)
-    assert [(r.id, r.version, r.at, r.fact) for r in sent] == [(r.id, r.version, r.at, r.fact) for r in stored]
+    assert [(r.id, r.version, r.at, r.event) for r in sent] == [(r.id, r.version, r.at, r.event) for r in stored]
     assert [r.envelope.causation_id for r in sent] == [r.envelope.message_id for r in stored]
     assert [r.owner for r in sent] == [r.owner for r in stored] == [JAR, JAR, UUID(int=2)]
 
 
-async def test_a_readers_filter_finds_the_facts_of_one_owner_or_one_aggregate(
+async def test_a_readers_filter_finds_the_events_of_one_owner_or_one_aggregate(
     relay: Relay, postgres_store: PostgresStore, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"))
@@ -114,17 +114,17 @@ async def test_a_readers_filter_finds_the_facts_of_one_owner_or_one_aggregate(
         assert (await js.get_last_msg("EVT_JAR", subject)).subject == f"evt.jar.opened.{JAR}.{JAR}"
 
 
-async def test_unpublished_facts_stay_at_home(relay: Relay, postgres_store: PostgresStore, js: JetStream) -> None:
+async def test_unpublished_events_stay_at_home(relay: Relay, postgres_store: PostgresStore, js: JetStream) -> None:
     await record(postgres_store, JarOpened(label="one"), LockSet.example(), ADDED, LockSet.example())
     await drain(relay)
-    assert await facts(js) == [JarOpened(label="one"), ADDED]
+    assert await events(js) == [JarOpened(label="one"), ADDED]
 
 
 async def spoil(database: Database, version: int, change: str) -> None:
     await database.execute(f"UPDATE events SET {change} WHERE originator_version = $1", version)  # noqa: S608
 
 
-async def test_a_fact_that_nobody_can_read_is_passed_over(
+async def test_a_event_that_nobody_can_read_is_passed_over(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
@@ -132,11 +132,11 @@ async def test_a_fact_that_nobody_can_read_is_passed_over(
     await spoil(database, 3, """state = '{"code": ["sesame"]}'""")
     counted = REGISTRY.get_sample_value("relay_unreadable_total") or 0
     await drain(relay)
-    assert await facts(js) == [JarOpened(label="one"), ADDED]
+    assert await events(js) == [JarOpened(label="one"), ADDED]
     assert REGISTRY.get_sample_value("relay_unreadable_total") == counted + 2
 
 
-async def test_the_place_of_a_fact_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
+async def test_the_place_of_a_event_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, LockSet.example())
@@ -151,7 +151,7 @@ async def test_the_place_of_a_fact_that_nobody_can_read_is_dead_lettered_but_not
 
 
 @pytest.mark.parametrize("topic", ["evt.jar.later;1", "evt.jar.marble_added;9"])
-async def test_a_fact_of_another_release_is_not_passed_over(
+async def test_a_event_of_another_release_is_not_passed_over(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream, topic: str
 ) -> None:
     await record(postgres_store, ADDED, ADDED)
@@ -160,7 +160,7 @@ async def test_a_fact_of_another_release_is_not_passed_over(
         await drain(relay)
     await spoil(database, 1, "topic = 'evt.jar.marble_added;2'")
     await drain(relay)
-    assert await facts(js) == [ADDED, ADDED]
+    assert await events(js) == [ADDED, ADDED]
 
 
 async def test_more_than_a_batch_is_published_in_order(
@@ -170,7 +170,7 @@ async def test_more_than_a_batch_is_published_in_order(
     marbles = [MarbleAdded(colour="blue", size=n) for n in range(10)]
     await record(postgres_store, JarOpened(label="one"), *marbles)
     await drain(relay)
-    assert await facts(js) == [JarOpened(label="one"), *marbles]
+    assert await events(js) == [JarOpened(label="one"), *marbles]
 
 
 async def test_a_relay_goes_on_where_the_last_one_stopped(
@@ -180,7 +180,7 @@ async def test_a_relay_goes_on_where_the_last_one_stopped(
     await drain(relay)
     await record(postgres_store, ADDED)
     await drain(Relay(postgres_store, js, "jar"))
-    assert await facts(js) == [JarOpened(label="one"), ADDED]
+    assert await events(js) == [JarOpened(label="one"), ADDED]
 
 
 async def test_a_relay_that_another_one_overtook_is_refused_and_publishes_nothing(
@@ -209,7 +209,7 @@ async def test_a_running_relay_publishes_what_is_appended_without_waiting(
 
 async def test_a_running_relay_publishes_what_others_append(relay: Relay, database: Database, js: JetStream) -> None:
     async with running(relay):
-        await record(PostgresStore(database, Jar.facts, project), JarOpened(label="one"))
+        await record(PostgresStore(database, Jar.events, project), JarOpened(label="one"))
         await told(js, JarOpened(label="one"))
 
 
@@ -242,7 +242,7 @@ async def test_a_stream_that_was_lost_is_made_and_filled_again(
         await told(js, JarOpened(label="one"), ADDED)
 
 
-async def test_while_the_bus_is_away_facts_wait_and_are_published_when_it_is_back(
+async def test_while_the_bus_is_away_events_wait_and_are_published_when_it_is_back(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, nats_server: EmbeddedNats
 ) -> None:
     async with running(relay):
@@ -261,7 +261,7 @@ async def test_when_the_database_was_away_it_goes_on(
 ) -> None:
     async with Database.open(own_server.url, "jar") as database:
         await migrate(database, MIGRATIONS)
-        store = PostgresStore(database, Jar.facts, project)
+        store = PostgresStore(database, Jar.events, project)
         async with running(relay := Relay(store, jetstream(client), "jar")):
             await eventually(lambda: relay.noted)
             own_server.child.ask_to_stop()

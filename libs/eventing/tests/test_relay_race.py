@@ -1,4 +1,4 @@
-"""Two relays without a lock, cancelled at any moment, and slow transactions: each fact once, in order."""
+"""Two relays without a lock, cancelled at any moment, and slow transactions: each event once, in order."""
 
 import asyncio
 import random
@@ -21,11 +21,11 @@ from runtime.jetstream import JetStream, headers_of, jetstream
 WRITERS, JARS = 4, 25
 
 
-async def test_two_racing_relays_publish_each_fact_once_and_in_order(database: Database, client: Client) -> None:
+async def test_two_racing_relays_publish_each_event_once_and_in_order(database: Database, client: Client) -> None:
     js = jetstream(client)
     # The server forgets the ids of messages at once: what keeps order and number is the expected sequence alone.
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.>"], duplicate_window=0.1))
-    store = PostgresStore(database, Jar.facts, slowly)
+    store = PostgresStore(database, Jar.events, slowly)
     relays = [Relay(store, jetstream(client), "jar") for _ in range(2)]
     async with asyncio.TaskGroup() as tasks:
         writing = [tasks.create_task(write(store)) for _ in range(WRITERS)]
@@ -36,7 +36,7 @@ async def test_two_racing_relays_publish_each_fact_once_and_in_order(database: D
     await catch_up(store, relays[0])
     feed = [fed.recorded for fed in await store.feed(START, 10_000)]
     assert len(feed) == WRITERS * JARS * 4
-    public = [(str(r.id), str(r.version)) for r in feed if r.fact.published]
+    public = [(str(r.id), str(r.version)) for r in feed if r.event.published]
     assert await stream(js) == public
 
 
@@ -51,8 +51,8 @@ async def write(store: PostgresStore) -> None:
         jar = Jar(new_id())
         jar.record(JarOpened.example())
         await store.save((jar,), Envelope.begin())
-        for fact in (MarbleAdded.example(), LockSet.example(), MarbleAdded.example()):
-            jar.record(fact)
+        for event in (MarbleAdded.example(), LockSet.example(), MarbleAdded.example()):
+            jar.record(event)
         await store.save((jar,), Envelope.begin())
 
 

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from contracts.messages import Actor, Command, Query
 from contracts.wire import DEAD_LETTERS
-from eventing import patience
 from eventing import reactions as module
+from eventing import retrying
 from eventing.dispatch import ATTEMPTS
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.reactions import Reaction
@@ -39,9 +39,9 @@ class Weigh(Query[int]):
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
 
 
 async def settled(js: JetStream) -> bool:
@@ -57,22 +57,22 @@ async def dead(js: JetStream) -> int:
     return (await js.stream_info(DEAD_LETTERS)).state.messages
 
 
-async def test_a_reaction_has_tools_and_sends_commands_because_of_the_fact(client: Client, js: JetStream) -> None:
+async def test_a_reaction_has_tools_and_sends_commands_because_of_the_event(client: Client, js: JetStream) -> None:
     envelopes: list[Envelope] = []
     commands = Handlers()
 
     @commands
     async def add(_: Tidy, work: UnitOfWork[str]) -> int:  # pyright: ignore[reportUnusedFunction]
         envelopes.append(work.envelope)
-        return len(work.tools)
+        return len(work.dependencies)
 
     async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
         assert await reaction.send(Tidy()) == len("a tool")
 
-    fact = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
+    event = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
     async with working((replica(client, commands), Acting(send))):
         [envelope] = await eventually(lambda: envelopes)
-    assert (envelope.causation_id, envelope.correlation_id) == (fact.envelope.message_id, "story")
+    assert (envelope.causation_id, envelope.correlation_id) == (event.envelope.message_id, "story")
     assert envelope.actor == ADA
 
 

@@ -55,20 +55,20 @@ class Jars:
             queries=answers,
             project=project,
             migrations=MIGRATIONS,
-            tools=self.tools,
+            dependencies=self.dependencies,
             reactions=reactions,
-            taken=TAKEN,
+            unique_violations=TAKEN,
             started=self.begin,
         )
 
     @asynccontextmanager
-    async def tools(self, _: ServiceSettings, database: Database, client: Client) -> AsyncGenerator[None]:
+    async def dependencies(self, _: ServiceSettings, database: Database, client: Client) -> AsyncGenerator[None]:
         self.clients.append(client)
         self.databases.append(database)
         yield
 
     async def begin(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
-        assert dispatcher.taken == TAKEN
+        assert dispatcher.unique_violations == TAKEN
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def opened(bus: Bus, open_jar: OpenJar | None = None) -> Any:
         return None
 
 
-async def test_a_command_becomes_a_fact_and_the_fact_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
+async def test_a_command_becomes_a_event_and_the_event_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings, stop) as [run]:
         await eventually(lambda: opened(bus))
@@ -126,7 +126,7 @@ async def test_a_service_sends_the_commands_of_due_times(settings: ServiceSettin
         stop.set()
 
 
-async def test_its_facts_take_as_much_of_the_bus_as_it_was_told(settings: ServiceSettings, bus: Bus) -> None:
+async def test_its_events_take_as_much_of_the_bus_as_it_was_told(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings.model_copy(update={"stream_max_bytes": 2**25}), stop):
         await eventually(lambda: opened(bus))
@@ -143,7 +143,7 @@ async def _full(bus: Bus, number: int) -> bool:
     return await marbles(bus) == number
 
 
-async def test_a_fact_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
+async def test_a_event_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
     one, two, stop = Jars(), Jars(), asyncio.Event()
     async with running(one, settings, stop), running(two, settings, stop):
         await eventually(lambda: _consumers(bus))

@@ -5,11 +5,11 @@ import pytest
 from contracts.messages import Event
 from contracts.refusals import Code
 from eventing.aggregate import Aggregate
-from eventing.recording import Change, FactMapper
+from eventing.recording import Change, EventMapper
 from eventing.state import codec_of
 from eventing.testing import Given, jars, replayed
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, JarBroken, JarFact, JarOpened, LockSet, MarbleAdded
+from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
 from eventsourcing.domain import OriginatorVersionError
 from eventsourcing.persistence import MapperDeserialisationError, StoredEvent
 from hypothesis import given
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from runtime.clock import now
 
 OPENED, ADDED = JarOpened.example(), MarbleAdded.example()
-FACTS: st.SearchStrategy[JarFact] = st.one_of(
+EVENTS: st.SearchStrategy[JarEvent] = st.one_of(
     *(st.from_type(kind) for kind in (JarOpened, MarbleAdded, LockSet, JarBroken))
 )
 
@@ -47,21 +47,21 @@ def test_a_refusal_with_another_code_is_told(monkeypatch: pytest.MonkeyPatch) ->
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.SESSION_BUSY)
 
 
-@given(st.lists(FACTS))
-def test_replay_equals_live(facts: list[JarFact]) -> None:
+@given(st.lists(EVENTS))
+def test_replay_equals_live(events: list[JarEvent]) -> None:
     live = Jar(JAR)
-    for fact in facts:
-        live.record(fact)
+    for event in events:
+        live.record(event)
     again = replayed(live)
     live.settle()
     assert {**vars(again), "modified_on": None} == vars(live)
 
 
-@given(st.lists(FACTS))
-def test_a_state_that_is_written_is_read_back(facts: list[JarFact]) -> None:
+@given(st.lists(EVENTS))
+def test_a_state_that_is_written_is_read_back(events: list[JarEvent]) -> None:
     jar, again = Jar(JAR), Jar(JAR)
-    for number, fact in enumerate(facts, start=1):
-        Change(JAR, number, now(), fact).fold(jar)
+    for number, event in enumerate(events, start=1):
+        Change(JAR, number, now(), event).fold(jar)
     codec_of(Jar).restore(again, jar.version, jar.modified_on or now(), codec_of(Jar).dump(jar))
     assert {**vars(again), "modified_on": jar.modified_on} == vars(jar)
 
@@ -73,8 +73,8 @@ def test_an_attribute_that_the_class_does_not_annotate_is_no_state() -> None:
         codec_of(Jar).dump(jar)
 
 
-def test_an_aggregate_knows_its_facts_by_subject() -> None:
-    assert Jar.facts == {
+def test_an_aggregate_knows_its_events_by_subject() -> None:
+    assert Jar.events == {
         "evt.jar.opened": JarOpened,
         "evt.jar.marble_added": MarbleAdded,
         "evt.jar.lock_set": LockSet,
@@ -82,18 +82,18 @@ def test_an_aggregate_knows_its_facts_by_subject() -> None:
     }
 
 
-def test_an_aggregate_may_have_a_single_kind_of_fact() -> None:
+def test_an_aggregate_may_have_a_single_kind_of_event() -> None:
     class Box(Aggregate[JarOpened]):
         @property
         def owner(self) -> UUID:
             return self.id
 
-        def apply(self, fact: JarOpened) -> None: ...
+        def apply(self, event: JarOpened) -> None: ...
 
-    assert Box.facts == {"evt.jar.opened": JarOpened}
+    assert Box.events == {"evt.jar.opened": JarOpened}
 
 
-def test_a_gap_in_the_facts_of_an_aggregate_is_noticed() -> None:
+def test_a_gap_in_the_events_of_an_aggregate_is_noticed() -> None:
     with pytest.raises(OriginatorVersionError):
         Change(JAR, 2, now(), OPENED).fold(Jar(JAR))
 
@@ -108,18 +108,18 @@ def test_a_gap_in_the_facts_of_an_aggregate_is_noticed() -> None:
         ("evt.jar.opened", b'{"label": "blue ones"}'),
     ],
 )
-def test_a_stored_fact_that_makes_no_sense_is_not_read(topic: str, state: bytes) -> None:
+def test_a_stored_event_that_makes_no_sense_is_not_read(topic: str, state: bytes) -> None:
     with pytest.raises(MapperDeserialisationError, match=topic):
-        FactMapper().to_fact(topic, state, Jar.facts)
+        EventMapper().to_event(topic, state, Jar.events)
 
 
 @pytest.mark.parametrize("fact", [OPENED, ADDED, LockSet.example()])
-def test_a_stored_fact_names_no_module(fact: Event) -> None:
-    stored: StoredEvent = FactMapper().to_stored_event(Change(UUID(int=1), 1, now(), fact))
+def test_a_stored_event_names_no_module(event: Event) -> None:
+    stored: StoredEvent = EventMapper().to_stored_event(Change(UUID(int=1), 1, now(), event))
     assert "eventing" not in stored.topic + stored.state.decode()
 
 
-def test_an_unknown_version_of_a_fact_is_told_by_its_class() -> None:
+def test_an_unknown_version_of_a_event_is_told_by_its_class() -> None:
     state: dict[str, Any] = {}
     with pytest.raises(ValueError, match=r"evt\.jar\.marble_added has no version 3"):
         MarbleAdded.upcast(3, state)

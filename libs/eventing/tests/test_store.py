@@ -6,9 +6,9 @@ import pytest
 from contracts.messages import Actor, Event
 from eventing.aggregate import Aggregate
 from eventing.memory import MemoryStore
-from eventing.store import START, Conflict, EventStore, Fed, Missing, Repeated
+from eventing.store import START, AggregateNotFound, Conflict, DuplicateCommand, EventStore, FeedEntry
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, JarFact, JarOpened, LockSet, MarbleAdded
+from eventing.testing.messages import JAR, JarEvent, JarOpened, LockSet, MarbleAdded
 from runtime import clock
 from runtime.envelope import Envelope
 
@@ -22,14 +22,14 @@ async def save(store: EventStore, *aggregates: Jar, envelope: Envelope | None = 
     return envelope
 
 
-def jar(*facts: JarFact, at: UUID = JAR) -> Jar:
+def jar(*events: JarEvent, at: UUID = JAR) -> Jar:
     new = Jar(at)
-    for fact in facts or (OPENED if at == JAR else JarOpened(label="red ones"),):
-        new.record(fact)
+    for event in events or (OPENED if at == JAR else JarOpened(label="red ones"),):
+        new.record(event)
     return new
 
 
-async def feed(store: EventStore) -> list[Fed]:
+async def feed(store: EventStore) -> list[FeedEntry]:
     return await store.feed(START, 1000)
 
 
@@ -50,7 +50,7 @@ async def test_a_saved_aggregate_has_nothing_pending_and_goes_on(store: EventSto
 
 async def test_what_is_not_there_is_missing(store: EventStore) -> None:
     await save(store, jar(at=OTHER))
-    with pytest.raises(Missing, match=f"Jar {JAR}"):
+    with pytest.raises(AggregateNotFound, match=f"Jar {JAR}"):
         await store.load(Jar, JAR)
 
 
@@ -64,12 +64,12 @@ class Lid(Aggregate[LidLost]):
     def owner(self) -> UUID:
         return self.id
 
-    def apply(self, fact: LidLost) -> None: ...
+    def apply(self, event: LidLost) -> None: ...
 
 
 async def test_what_has_the_id_of_something_else_is_missing(store: EventStore) -> None:
     await save(store, jar())
-    with pytest.raises(Missing, match=f"Lid {JAR}"):
+    with pytest.raises(AggregateNotFound, match=f"Lid {JAR}"):
         await store.load(Lid, JAR)
 
 
@@ -95,7 +95,7 @@ async def test_an_aggregate_cannot_be_created_twice(store: EventStore) -> None:
         await save(store, jar())
 
 
-async def test_a_conflict_leaves_the_facts_pending(store: EventStore) -> None:
+async def test_a_conflict_leaves_the_events_pending(store: EventStore) -> None:
     await save(store, jar())
     late = jar()
     with pytest.raises(Conflict):
@@ -105,7 +105,7 @@ async def test_a_conflict_leaves_the_facts_pending(store: EventStore) -> None:
 
 async def test_a_command_that_creates_is_known_when_it_comes_twice(store: EventStore) -> None:
     envelope = await save(store, jar())
-    with pytest.raises(Repeated):
+    with pytest.raises(DuplicateCommand):
         await save(store, jar(), envelope=envelope)
 
 
@@ -114,7 +114,7 @@ async def test_a_command_that_changes_is_known_when_it_comes_twice(store: EventS
     saved.record(ADDED)
     envelope = await save(store, saved)
     saved.record(ADDED)
-    with pytest.raises(Repeated):
+    with pytest.raises(DuplicateCommand):
         await save(store, saved, envelope=envelope)
     assert len(await feed(store)) == 2
 
@@ -125,14 +125,14 @@ async def test_a_late_twin_of_a_command_is_known_though_it_conflicts_too(store: 
     one.record(ADDED)
     two.record(ADDED)
     envelope = await save(store, one)
-    with pytest.raises(Repeated):
+    with pytest.raises(DuplicateCommand):
         await save(store, two, envelope=envelope)
 
 
 async def test_a_command_that_was_recorded_is_recognised_at_the_load(store: EventStore) -> None:
     envelope = await save(store, jar(OPENED, ADDED), jar(at=OTHER))
     for saved in (JAR, OTHER):
-        with pytest.raises(Repeated):
+        with pytest.raises(DuplicateCommand):
             await store.load(Jar, saved, envelope.message_id)
     assert await store.load(Jar, JAR, Envelope.begin().message_id)
 
@@ -146,11 +146,11 @@ async def test_of_several_aggregates_none_is_saved_when_one_conflicts(store: Eve
     await save(store, jar())
     with pytest.raises(Conflict):
         await save(store, jar(at=OTHER), jar())
-    with pytest.raises(Missing):
+    with pytest.raises(AggregateNotFound):
         await store.load(Jar, OTHER)
 
 
-async def test_the_feed_tells_facts_in_the_order_of_saving(store: EventStore) -> None:
+async def test_the_feed_tells_events_in_the_order_of_saving(store: EventStore) -> None:
     await save(store, jar(OPENED, ADDED))
     await save(store, jar(at=OTHER))
     assert [(fed.recorded.id, fed.recorded.version) for fed in await feed(store)] == [(JAR, 1), (JAR, 2), (OTHER, 1)]
@@ -163,17 +163,17 @@ async def test_the_feed_goes_on_after_any_place_inside_of_a_save(store: EventSto
         assert await store.feed(fed.cursor, 3) == whole[place : place + 3]
 
 
-async def test_the_feed_restores_a_fact_with_its_envelope_and_time(store: EventStore) -> None:
+async def test_the_feed_restores_a_event_with_its_envelope_and_time(store: EventStore) -> None:
     begun, actor = clock.now(), Actor(user_id=OTHER, role="user")
     envelope = await save(store, jar(), envelope=Envelope.begin(actor=actor).follow().within(5))
     [fed] = await feed(store)
-    assert (fed.recorded.fact, fed.recorded.envelope) == (OPENED, envelope)
+    assert (fed.recorded.event, fed.recorded.envelope) == (OPENED, envelope)
     assert begun <= fed.recorded.at <= clock.now()
 
 
-async def test_the_feed_tells_unpublished_facts_too(store: EventStore) -> None:
+async def test_the_feed_tells_unpublished_events_too(store: EventStore) -> None:
     await save(store, jar(OPENED, LockSet.example()))
-    assert [fed.recorded.fact for fed in await feed(store)] == [OPENED, LockSet.example()]
+    assert [fed.recorded.event for fed in await feed(store)] == [OPENED, LockSet.example()]
 
 
 async def test_replay_equals_live(store: EventStore) -> None:
@@ -183,7 +183,7 @@ async def test_replay_equals_live(store: EventStore) -> None:
     assert {**vars(loaded), "modified_on": None} == vars(live)
 
 
-async def test_whoever_waits_for_facts_is_woken(store: MemoryStore) -> None:
+async def test_whoever_waits_for_events_is_woken(store: MemoryStore) -> None:
     assert not store.appended.is_set()
     await save(store, jar())
     assert store.appended.is_set()
@@ -195,7 +195,7 @@ async def test_the_newest_event_of_a_kind_is_told_with_its_place(store: EventSto
     await save(store, jar(at=OTHER))
     newest = await store.latest(MarbleAdded, JAR)
     assert newest
-    assert (newest.id, newest.version, newest.fact) == (JAR, 3, red)
+    assert (newest.id, newest.version, newest.event) == (JAR, 3, red)
     assert newest == (await feed(store))[2].recorded
 
 

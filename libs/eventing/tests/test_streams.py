@@ -91,14 +91,14 @@ async def test_replicas_may_make_it_at_once(client: Client) -> None:
     assert (await js.stream_info("EVT_JAR")).config.name == "EVT_JAR"
 
 
-async def test_a_server_that_carries_any_fact_is_good(client: Client) -> None:
+async def test_a_server_that_carries_any_event_is_good(client: Client) -> None:
     check_size(client)
 
 
-async def test_a_server_that_carries_less_than_a_fact_is_refused(
+async def test_a_server_that_carries_less_than_a_event_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "LARGEST_FACT", client.max_payload)
+    monkeypatch.setattr(streams, "MAX_EVENT_BYTES", client.max_payload)
     with pytest.raises(BusTooSmall, match="8MB"):
         check_size(client)
 

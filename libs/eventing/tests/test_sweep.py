@@ -14,7 +14,7 @@ from eventing.dispatch import Dispatcher
 from eventing.leases import Unfinished
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
-from eventing.recording import EventNewer, Recorded
+from eventing.recording import EventTooNew, Recorded
 from eventing.relay import Relay
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
@@ -33,7 +33,7 @@ type NewReplica = Callable[[Client], Reactor[str]]
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
     monkeypatch.setattr(leases_module, "LOOK", 0.05)
     monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
@@ -97,12 +97,12 @@ async def settled(js: JetStream) -> bool:
 
 @pytest.mark.parametrize("at_once", [1, 16])
 async def test_work_whose_event_the_bus_has_dropped_is_done(
-    client: Client, js: JetStream, new_replica: NewReplica, filling: Filling, at_once: int
+    client: Client, js: JetStream, new_replica: NewReplica, filling: Filling, concurrency: int
 ) -> None:
     replica = new_replica(client)
     await open_jars(replica, 3)
     await js.purge_stream("EVT_JAR")
-    async with working(filling.registration(at_once, EMPTY), replica):
+    async with working(filling.registration(concurrency, EMPTY), replica):
         await eventually(filling.done)
     assert len(filling.seen) == 3
 
@@ -212,7 +212,7 @@ async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
 ) -> None:  # fmt: skip
     async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
         if len(acting.seen) <= module.DELIVERIES + 2:
-            raise EventNewer("evt.jar.sealed;1 is not known here")
+            raise EventTooNew("evt.jar.sealed;1 is not known here")
         await filling.react(recorded, reaction)
 
     replica, acting, lost = new_replica(client), Acting(wait), Acting()

@@ -26,7 +26,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL", 0.02)
     monkeypatch.setattr(module, "LOOK", 3)
     monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(reactions_module, "MAX_DELAY", 0.01)
 
 
 async def waiting(js: JetStream) -> list[str]:

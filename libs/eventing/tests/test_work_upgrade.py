@@ -28,10 +28,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL", 0.02)
     monkeypatch.setattr(module, "LOOK", 3)
     monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(reactions_module, "LONGEST_DELAY", 0.01)
+    monkeypatch.setattr(reactions_module, "MAX_DELAY", 0.01)
 
 
-async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: int, taken: int, all_: int) -> Any:
+async def earlier_release(
+    postgres_store: PostgresStore, js: JetStream, done: int, unique_violations: int, all_: int
+) -> Any:
     """Leave what the release before leaves: a consumer of the stream of events, with some of its work done."""
     async with background(forever("relay", Relay(postgres_store, js, "jar").run)):
         await open_jars(postgres_store, *range(1, all_ + 1))
@@ -42,8 +44,8 @@ async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: in
     )
     await js.add_consumer("EVT_JAR", config)
     taking = await js.pull_subscribe_bind("jar-open", "EVT_JAR")
-    if taken:
-        for message in (await taking.fetch(taken))[:done]:
+    if unique_violations:
+        for message in (await taking.fetch(unique_violations))[:done]:
             await message.ack_sync()
     return taking
 
@@ -51,7 +53,7 @@ async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: in
 async def test_what_an_earlier_release_has_not_finished_is_handed_over_and_nothing_else(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    await (await earlier_release(postgres_store, js, done=3, taken=5, all_=7)).unsubscribe()
+    await (await earlier_release(postgres_store, js, done=3, unique_violations=5, all_=7)).unsubscribe()
     acting = Acting()
     async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
         await open_jars(postgres_store, 8)
@@ -85,7 +87,7 @@ async def _gone(js: JetStream) -> bool:
 async def test_of_an_earlier_release_that_had_finished_all_nothing_is_handed_over(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    await (await earlier_release(postgres_store, js, done=4, taken=4, all_=4)).unsubscribe()
+    await (await earlier_release(postgres_store, js, done=4, unique_violations=4, all_=4)).unsubscribe()
     acting = Acting()
     async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
         await open_jars(postgres_store, 5)
@@ -99,7 +101,7 @@ async def test_work_is_handed_over_also_when_that_takes_longer_than_a_relay_may_
 ) -> None:
     monkeypatch.setattr(module, "HUNG", 1)
     monkeypatch.setattr(ordered, "BATCH", 1)
-    await (await earlier_release(postgres_store, js, done=0, taken=0, all_=8)).unsubscribe()
+    await (await earlier_release(postgres_store, js, done=0, unique_violations=0, all_=8)).unsubscribe()
     relay = Relay(postgres_store, js, "jar", work=WORK)
     send = relay.work._send  # pyright: ignore[reportPrivateUsage]
 
@@ -115,7 +117,7 @@ async def test_work_is_handed_over_also_when_that_takes_longer_than_a_relay_may_
 async def test_while_an_earlier_release_works_its_work_is_left_to_it(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    taking = await earlier_release(postgres_store, js, done=2, taken=2, all_=2)
+    taking = await earlier_release(postgres_store, js, done=2, unique_violations=2, all_=2)
     await provision_work(js, "jar")
     async with background(_take_one(taking)):
         await eventually(lambda: _waits(js))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onebox.children import allowed_environment, tether
-from onebox.processes import lives, unburied
+from onebox.processes import is_alive, is_zombie
 from onebox.trouble import CannotStart
 
 NAME = "agentapi"  # of the database, and of its owner
@@ -44,9 +44,9 @@ class Cluster:
         until = time.monotonic() + _BURIAL_SECONDS
         for lock in (self.data / "postmaster.pid", self.data / ".s.PGSQL.5432.lock"):
             pid = int(lock.read_text().split()[0]) if lock.exists() else 0
-            while pid and lives(pid) and time.monotonic() < until:
+            while pid and is_alive(pid) and time.monotonic() < until:
                 time.sleep(0.01)
-            if pid and unburied(pid):
+            if pid and is_zombie(pid):
                 lock.unlink()
 
     def close_to_strangers(self) -> None:

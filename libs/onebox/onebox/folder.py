@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from onebox.processes import lives
+from onebox.processes import is_alive
 from onebox.trouble import CannotStart
 
 LOCK_PATIENCE = 20.0
@@ -95,6 +95,6 @@ def _taken(lock: int) -> bool:
 
 def _alive(pid: str) -> bool:
     try:
-        return lives(int(pid))
+        return is_alive(int(pid))
     except (ValueError, OverflowError):  # still being written: whoever writes it is alive
         return True

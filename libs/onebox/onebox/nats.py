@@ -15,7 +15,7 @@ from onebox.ports import ReservedPort
 from onebox.programs import version_of
 from onebox.trouble import CannotStart, tail
 
-OLDEST_NATS = (2, 12)  # older ones silently ignore newer fields of a stream
+MIN_NATS_VERSION = (2, 12)  # older ones silently ignore newer fields of a stream
 _START_SECONDS = 30.0
 
 
@@ -111,9 +111,9 @@ def _checked(program: Path) -> Path:
     version = version_of(program)
     if version is None:
         raise CannotStart(f"{program} does not run. Install nats-server again, or set NATS_URL to a server of yours.")
-    if version < OLDEST_NATS:
+    if version < MIN_NATS_VERSION:
         raise CannotStart(
-            f"{program} is nats-server {version[0]}.{version[1]}, and {OLDEST_NATS[0]}.{OLDEST_NATS[1]} or newer is "
-            "needed. Install a newer one, or set NATS_URL to a server of yours."
+            f"{program} is nats-server {version[0]}.{version[1]}, and {MIN_NATS_VERSION[0]}.{MIN_NATS_VERSION[1]} or "
+            "newer is needed. Install a newer one, or set NATS_URL to a server of yours."
         )
     return program

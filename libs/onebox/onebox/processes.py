@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Say whether a process is there and has not ended."""
     try:
         os.kill(pid, 0)
@@ -12,10 +12,10 @@ def lives(pid: int) -> bool:
         return False
     except PermissionError:  # it is another user's
         return True
-    return not unburied(pid)
+    return not is_zombie(pid)
 
 
-def unburied(pid: int) -> bool:
+def is_zombie(pid: int) -> bool:
     """Say whether a process has ended and its parent has not asked how; without /proc (macOS) nobody can tell."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from onebox.children import allowed_environment
 from onebox.trouble import CannotStart
 
-OLDEST_POSTGRES = 14
+MIN_POSTGRES_VERSION = 14
 _INSTALLS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
 _INSTEAD = "or set DATABASE_URL to a PostgreSQL of yours"
 
@@ -52,7 +52,7 @@ def find_postgres(chosen: Path | None, major: int | None) -> PostgresBinaries:
         CannotStart: there is none, saying which were found.
     """
     found = [_checked(chosen)] if chosen else [*_installed()]
-    fitting = [b for b in found if (b.version[0] == major if major else b.version[0] >= OLDEST_POSTGRES)]
+    fitting = [b for b in found if (b.version[0] == major if major else b.version[0] >= MIN_POSTGRES_VERSION)]
     if fitting:
         return fitting[0]
     names = "; ".join(map(str, found)) or "no PostgreSQL"
@@ -62,7 +62,7 @@ def find_postgres(chosen: Path | None, major: int | None) -> PostgresBinaries:
             f"Install PostgreSQL {major} and set PG_BINDIR to its folder of programs, or choose another DATA_DIR."
         )
     raise CannotStart(
-        f"PostgreSQL {OLDEST_POSTGRES} or newer is needed (found: {names}, too old). "
+        f"PostgreSQL {MIN_POSTGRES_VERSION} or newer is needed (found: {names}, too old). "
         f"Install a newer one, unset PG_BINDIR, {_INSTEAD}."
         if found
         else f"No PostgreSQL was found. Install one (`make run` does, or your system's package), {_INSTEAD}."

@@ -32,7 +32,7 @@ class Place:
         return self.folder.path / "first-admin.json"
 
     @property
-    def all_get(self) -> dict[str, str]:
+    def common_env(self) -> dict[str, str]:
         """What every service is told."""
         settings = self.settings
         told = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
@@ -60,7 +60,7 @@ def services(place: Place) -> list[Service]:
 
 def _simulator(place: Place) -> Service:
     port = place.free_port()
-    return _service("simulator", port, place.all_get | {"HOST": "127.0.0.1", "PORT": str(port)})
+    return _service("simulator", port, place.common_env | {"HOST": "127.0.0.1", "PORT": str(port)})
 
 
 def _identity(place: Place) -> Service:
@@ -89,7 +89,7 @@ def _session(place: Place, model: str) -> Service:
 
 def _gateway(place: Place) -> Service:
     settings = place.settings
-    told = place.all_get | {"HOST": settings.host, "PORT": str(settings.port)}
+    told = place.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  asked for by HOST
     return _service("gateway", settings.port, told, local)
 
@@ -97,7 +97,7 @@ def _gateway(place: Place) -> Service:
 def _behind(name: str, place: Place, told: dict[str, str]) -> Service:
     """Give a service that only the gateway reaches, over the bus; its port is for health and metrics."""
     port = place.free_port()
-    return _service(name, port, place.all_get | told | {"OPS_PORT": str(port)})
+    return _service(name, port, place.common_env | told | {"OPS_PORT": str(port)})
 
 
 def _service(name: str, port: int, told: dict[str, str], host: str = "127.0.0.1") -> Service:

@@ -9,7 +9,7 @@ from runtime.starting import EXIT_CODE
 from onebox.children import Child
 from onebox.trouble import CannotStart, last_words, tail
 
-MOST_DEATHS = 5
+MAX_DEATHS = 5
 WINDOW = 60.0
 WRONG_SETTINGS = 2  # the exit code of a service whose settings are wrong: starting it again would not help
 
@@ -45,12 +45,12 @@ class Supervisor:
     def _revive(self, child: Child) -> None:
         now = self._clock()
         if child.name not in self._due:
-            self._due[child.name] = now + self._mourn(child, now)
+            self._due[child.name] = now + self._record_exit(child, now)
         elif now >= self._due[child.name]:
             del self._due[child.name]
             child.start()
 
-    def _mourn(self, child: Child, now: float) -> float:
+    def _record_exit(self, child: Child, now: float) -> float:
         """Count the death, and say how long to wait before the next start."""
         child.sweep()
         if child.exit_code in {WRONG_SETTINGS, EXIT_CODE}:
@@ -59,7 +59,7 @@ class Supervisor:
         deaths.append(now)
         while deaths[0] < now - WINDOW:
             deaths.popleft()
-        if len(deaths) > MOST_DEATHS:
+        if len(deaths) > MAX_DEATHS:
             raise CannotStart(
                 f"{child.name} ended {len(deaths)} times within a minute ({_how(child)}): everything is being stopped."
                 f"\n{tail(child.log)}"

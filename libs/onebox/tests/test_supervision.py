@@ -3,7 +3,7 @@ from collections.abc import Callable, Generator
 import pytest
 from onebox.children import Child, Program
 from onebox.folder import DataFolder
-from onebox.supervision import MOST_DEATHS, WINDOW, Supervisor
+from onebox.supervision import MAX_DEATHS, WINDOW, Supervisor
 from onebox.testing.system import until
 from onebox.trouble import CannotStart
 
@@ -60,7 +60,7 @@ def test_the_person_is_told_who_died_how_and_where_its_log_is(die: Callable[[flo
 
 
 def test_a_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(die: Callable[[float], Child]) -> None:
-    for _ in range(MOST_DEATHS):
+    for _ in range(MAX_DEATHS):
         die(5)
     with pytest.raises(
         CannotStart, match=r"mortal ended 6 times within a minute \(exit code 3\)[^$]*mortal.log:\n.*dying"
@@ -69,7 +69,7 @@ def test_a_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(die: Calla
 
 
 def test_deaths_far_apart_are_forgiven(die: Callable[[float], Child]) -> None:
-    for _ in range(MOST_DEATHS + 1):
+    for _ in range(MAX_DEATHS + 1):
         die(WINDOW)
 
 
@@ -105,7 +105,7 @@ def test_what_a_child_lacks_later_is_waited_for_however_long(lacking: Child, sai
     supervisor.watch(lacking)
     supervisor.started = True
     supervisor.check()
-    for _ in range(MOST_DEATHS + 1):
+    for _ in range(MAX_DEATHS + 1):
         until(lambda: not supervisor.check() and lacking.running())
         until(lambda: not lacking.running())
     assert said[:1] == ["lacking cannot start: no bus (exit code 69) It is started again."]

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime import clock
 
-LARGEST_HEAD = 32 * 1024
+MAX_HEAD_BYTES = 32 * 1024
 """Bytes of the request line and the headers together."""
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte, or from the connection, to the end of the head."""
@@ -23,7 +23,7 @@ SLOWEST_BODY = 16 * 1024
 """A body gets `BODY_TIMEOUT` seconds, and one more for each time as many bytes as this that have come."""
 WRITE_TIMEOUT = 60.0
 """Seconds in which a client has to take something of what waits for it."""
-MOST_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 10_000
 RESERVED_DESCRIPTORS = 64
 """What a process needs besides its connections: the bus, the database, files, logs."""
 
@@ -84,8 +84,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self not in self.connections or self.transport.is_closing():
             return  # it became a WebSocket, or it ends
-        if (self._head_size if self._in_head else self._framing) > LARGEST_HEAD:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {LARGEST_HEAD} bytes.")
+        if (self._head_size if self._in_head else self._framing) > MAX_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes.")
         elif self._timer is None and (not self._in_head or self._begun or self._answered):
             self._watch(HEAD_TIMEOUT if self._in_head else BODY_TIMEOUT)
 
@@ -97,8 +97,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the head, unless it is too large: one that came in few pieces was not counted exactly."""
         self._unwatch()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {LARGEST_HEAD} bytes.")
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes.")
             raise ValueError("the headers are too large")  # the one way to stop the parser
         self._in_head, self._body_size, self._taken, self._body_since = False, 0, 0, self.loop.time()
         super().on_headers_complete()
@@ -197,8 +197,8 @@ def most_connections() -> int:
     """Return how many connections may be open: never so many that a descriptor for anything else is missing."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS))
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS))
 
 
 def _problem(status: HTTPStatus, detail: str) -> bytes:

@@ -7,7 +7,7 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+MIN_PAUSE, MAX_PAUSE = 0.1, 5.0
 
 
 async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:
@@ -15,17 +15,17 @@ async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyn
 
     After a failure it waits, a little longer each time (0.1 s to 5 s), until one run succeeds.
     """
-    pause = SHORTEST_PAUSE
+    pause = MIN_PAUSE
     while not (until and until.is_set()):
         try:
             await work()
-            pause = SHORTEST_PAUSE
+            pause = MIN_PAUSE
         except (Exception, asyncio.CancelledError) as error:
             if _cancelled():  # also when cleaning up failed, and hides that we were
                 raise asyncio.CancelledError from error
             log.warning("interrupted, trying again", work=name, error=repr(error), pause=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_PAUSE)
 
 
 def _cancelled() -> bool:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from runtime.connections import BoundedProtocol
 
 CHECK_TIMEOUT = 2.0
-LARGEST_MESSAGE = 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
 """What one message on a WebSocket may have."""
 IDLE_TIMEOUT = 5
 """Seconds that a connection stays open without a request."""
@@ -98,7 +98,7 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         server_header=False,
         timeout_keep_alive=IDLE_TIMEOUT,
         timeout_graceful_shutdown=10,
-        ws_max_size=LARGEST_MESSAGE,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=30,
         ws_ping_timeout=30,
     )

@@ -2,14 +2,14 @@
 
 from typing import Any, cast
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Levels of objects and lists, one within the other. Readers take 200, and answers wrap what they hold."""
 
 
 def too_deep(value: Any) -> bool:
-    """Whether what was parsed out of JSON has more than `DEEPEST` levels."""
+    """Whether what was parsed out of JSON has more than `MAX_DEPTH` levels."""
     level: list[Any] = [value]  # no recursion: others choose the depth
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [item for each in level for item in _items(each)]
         if not level:
             return False

@@ -13,7 +13,7 @@ type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL
 
 LIKENESS = 0.85
 """How alike two names are of which one is taken for a misspelling of the other (0 to 1)."""
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 UNRELATED = ("ANTHROPIC_", "CLAUDE_")
 """Of the agent's own program, which its user may have configured: nothing of ours."""
 
@@ -55,7 +55,7 @@ def misspelt(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str
         known: the names of all settings, in capitals.
         prefixes: what begins like this is taken for a setting, however unlike the known ones it is.
     """
-    names = [name for name in os.environ if len(name) <= LONGEST_NAME]  # noqa: TID251  the names alone
+    names = [name for name in os.environ if len(name) <= MAX_NAME_LENGTH]  # noqa: TID251  the names alone
     return [
         f"{name} is not a setting and has no effect. Did you mean {nearest}?"
         for name in sorted(names)

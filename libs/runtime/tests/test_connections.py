@@ -108,20 +108,20 @@ async def test_a_second_head_that_does_not_come_is_given_up(place: Place, monkey
 async def test_a_head_without_end_is_431(place: Place, piece: bytes) -> None:
     async with place.talking() as talk:
         await talk.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-b: ")
-        for _ in range(connections.LARGEST_HEAD // len(piece) + 1):
+        for _ in range(connections.MAX_HEAD_BYTES // len(piece) + 1):
             await talk.send(piece)
         assert problem(await talk.rest()) == (431, "REQUEST_HEADER_FIELDS_TOO_LARGE")
 
 
 async def test_a_head_that_is_too_large_in_one_piece_is_431(place: Place) -> None:
     async with place.talking() as talk:
-        await talk.send(GET.replace(b"host", b"x: " + b"y" * connections.LARGEST_HEAD + b"\r\nhost"))
+        await talk.send(GET.replace(b"host", b"x: " + b"y" * connections.MAX_HEAD_BYTES + b"\r\nhost"))
         assert problem(await talk.rest()) == (431, "REQUEST_HEADER_FIELDS_TOO_LARGE")
 
 
 async def test_a_head_of_allowed_size_is_taken(place: Place) -> None:
     async with place.talking() as talk:
-        await talk.send(GET.replace(b"host", b"x: " + b"y" * (connections.LARGEST_HEAD - 100) + b"\r\nhost"))
+        await talk.send(GET.replace(b"host", b"x: " + b"y" * (connections.MAX_HEAD_BYTES - 100) + b"\r\nhost"))
         assert b"200 OK" in await talk.answer()
 
 

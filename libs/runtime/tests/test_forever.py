@@ -9,8 +9,8 @@ from runtime.testing import eventually
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.0)
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "MIN_PAUSE", 0.0)
+    monkeypatch.setattr(module, "MAX_PAUSE", 0.0)
 
 
 class Work:
@@ -90,8 +90,8 @@ async def test_pauses_grow_and_start_small_after_a_success(monkeypatch: pytest.M
         pass
 
     until = asyncio.Event()
-    monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.1)
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(module, "MIN_PAUSE", 0.1)
+    monkeypatch.setattr(module, "MAX_PAUSE", 0.3)
     monkeypatch.setattr(asyncio, "sleep", sleep)
 
     async def end() -> None:

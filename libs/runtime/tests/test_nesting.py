@@ -2,14 +2,14 @@ import json
 from typing import Any
 
 import pytest
-from runtime.nesting import DEEPEST, too_deep
+from runtime.nesting import MAX_DEPTH, too_deep
 
 
 def nested(levels: int) -> Any:
     return json.loads('{"a": [' * (levels // 2) + ("{}" if levels % 2 else "1") + "]}" * (levels // 2))
 
 
-SHALLOW: list[Any] = ["text", None, {}, [], [[], {}] * 9, nested(DEEPEST - 1), nested(DEEPEST)]
+SHALLOW: list[Any] = ["text", None, {}, [], [[], {}] * 9, nested(MAX_DEPTH - 1), nested(MAX_DEPTH)]
 
 
 @pytest.mark.parametrize("value", SHALLOW)
@@ -17,10 +17,10 @@ def test_what_is_not_nested_deeper_than_allowed_is_not_too_deep(value: Any) -> N
     assert not too_deep(value)
 
 
-@pytest.mark.parametrize("levels", [DEEPEST + 1, DEEPEST + 2, 5_000])
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, MAX_DEPTH + 2, 5_000])
 def test_one_level_more_is_too_deep(levels: int) -> None:
     assert too_deep(nested(levels))
 
 
 def test_one_deep_place_among_many_is_found() -> None:
-    assert too_deep([1, {"a": "b", "c": nested(DEEPEST)}, []])
+    assert too_deep([1, {"a": "b", "c": nested(MAX_DEPTH)}, []])

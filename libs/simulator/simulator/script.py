@@ -4,9 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-LONGEST_WAIT = 300
+MAX_WAIT = 300
 
-type Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT)]
+type Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT)]
 
 
 class Strict(BaseModel):
@@ -52,8 +52,8 @@ class Turn(Strict):
             raise ValueError("`times` counts failures: it needs `status`")
         if self.then and not self.times:
             raise ValueError("`then` follows failures: it needs `times`")
-        if self.chunks * self.chunk_delay > LONGEST_WAIT:
-            raise ValueError(f"`chunks` times `chunk_delay` is more than {LONGEST_WAIT} seconds")
+        if self.chunks * self.chunk_delay > MAX_WAIT:
+            raise ValueError(f"`chunks` times `chunk_delay` is more than {MAX_WAIT} seconds")
         return self
 
 

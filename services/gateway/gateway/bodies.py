@@ -16,7 +16,7 @@ from gateway.problems import EdgeCode, Problem
 
 type Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
-MOST_VALUES = 20_000
+MAX_VALUES = 20_000
 """Names and values that a JSON body may hold: each may be an error, and to describe that costs more than to read it."""
 
 
@@ -38,7 +38,7 @@ class JsonRoute(APIRoute):
 
     largest: int | None = None
     """Bytes that a body may have, where that is less than anywhere."""
-    most = MOST_VALUES
+    most = MAX_VALUES
 
     def get_route_handler(self) -> Handle:
         """Check bodies where there is one to be had."""
@@ -89,7 +89,7 @@ def _check(value: Any, most: int) -> None:
         raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
 
 
-def unfit(value: Any, most: int = MOST_VALUES) -> tuple[str, str] | None:
+def unfit(value: Any, most: int = MAX_VALUES) -> tuple[str, str] | None:
     """Return why nobody may send what was parsed out of JSON, as a word and a sentence; None when they may."""
     unseen, seen = [value], 0  # no recursion: the client chooses the depth
     while unseen:

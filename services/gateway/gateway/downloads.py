@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from contracts.files import FilePart, PartWindow
 from contracts.messages import Query
-from contracts.wire import LARGEST_PART
+from contracts.wire import MAX_PART_BYTES
 from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
@@ -83,7 +83,7 @@ class Download:
 
     async def _parts(self, offset: int, end: int, etag: str) -> AsyncGenerator[bytes]:
         while offset < end:
-            part = await self._read(offset, min(LARGEST_PART, end - offset), etag)
+            part = await self._read(offset, min(MAX_PART_BYTES, end - offset), etag)
             if not part.data:
                 raise Unavailable("a file ended before its end")
             yield part.data

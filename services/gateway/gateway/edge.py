@@ -3,7 +3,7 @@
 import re
 import time
 
-from contracts.wire import LARGEST_UPLOAD
+from contracts.wire import MAX_UPLOAD_BYTES
 from opentelemetry import trace
 from runtime import clock, telemetry
 from runtime.logging import bound_contextvars, get_logger
@@ -19,7 +19,7 @@ from gateway.problems import EdgeCode, Problem
 
 log = get_logger()
 
-LARGEST_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 _UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL)
 CLIENT_GONE = 499
 """What nginx calls it, in metrics and logs: nobody is there to read a response."""
@@ -59,7 +59,7 @@ class _Exchange:
         self.started = time.perf_counter()
         self.status, self.received = 0, 0
         self.method: str = scope.get("method", "WEBSOCKET")
-        self.largest = LARGEST_UPLOAD if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else LARGEST_BODY
+        self.largest = MAX_UPLOAD_BYTES if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else MAX_BODY_BYTES
         self.headers = Headers(scope=scope)
         given = self.headers.get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else str(clock.new_id())

@@ -38,7 +38,7 @@ class Runs:
 
     async def listen(self) -> None:
         """Wake waiters by what the bus says, until cancelled."""
-        subjects = [f"{fact.subject}.*.*" for fact in (RunCompleted, RunFailed, RunCancelled)]
+        subjects = [f"{event.subject}.*.*" for event in (RunCompleted, RunFailed, RunCancelled)]
         async with subscribed(self.client, subjects, self._heard):
             await asyncio.Event().wait()
 

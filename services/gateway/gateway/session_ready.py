@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from gateway.auth.callers import User
 from gateway.state import gateway_of
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+FIRST_PAUSE, MAX_PAUSE = 0.02, 1.0
 
 
 async def settled(view: SessionView, caller: User, request: Request) -> SessionView:
@@ -24,7 +24,7 @@ async def settled(view: SessionView, caller: User, request: Request) -> SessionV
     pause, give_up = FIRST_PAUSE, now() + runs.longest_wait
     while not (view.ready or view.error_code or runs.closing or now() >= give_up):
         await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_PAUSE)
         if await request.is_disconnected():
             raise ClientDisconnect
         try:

@@ -92,8 +92,8 @@ class Services:
 
     async def end_run(self, session_id: UUID, run_id: UUID, kind: type[Event] = RunCompleted) -> None:
         """Tell that a run is over."""
-        fact = kind.model_validate(kind.sample | {"run_id": run_id})
-        await self.client.publish(f"{fact.subject}.{USER}.{session_id}", fact.model_dump_json().encode())
+        event = kind.model_validate(kind.sample | {"run_id": run_id})
+        await self.client.publish(f"{event.subject}.{USER}.{session_id}", event.model_dump_json().encode())
 
     async def publish_revocations(self, *families: str, complete: bool = True) -> None:
         """Make the bucket of revoked families as identity does."""
@@ -104,14 +104,14 @@ class Services:
             await bucket.put(REVOCATIONS_COMPLETE, b"2026-11-25T09:00:00+00:00")
 
     async def open_streams(self) -> None:
-        """Make the streams of facts that the services would make."""
+        """Make the streams of events that the services would make."""
         for service in SERVICES:
             await self.js.add_stream(StreamConfig(name=event_stream(service), subjects=[event_filter(service)]))
 
-    async def record(self, fact: Event, *, owner: str = USER, at: str = SESSION) -> int:
-        """Tell a fact as its service's relay would; give its number."""
-        body, head = fact.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
-        return (await self.js.publish(f"{fact.subject}.{owner}.{at}", body, headers=head)).seq
+    async def record(self, event: Event, *, owner: str = USER, at: str = SESSION) -> int:
+        """Tell an event as its service's relay would; give its number."""
+        body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
+        return (await self.js.publish(f"{event.subject}.{owner}.{at}", body, headers=head)).seq
 
     async def say(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
         """Tell words that an agent is just saying."""

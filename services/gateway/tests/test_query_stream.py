@@ -1,4 +1,4 @@
-"""A query whose run is followed: its facts and words, then the answer."""
+"""A query whose run is followed: its events and words, then the answer."""
 
 import httpx
 import pytest
@@ -33,7 +33,7 @@ def settings(nats_url: str) -> Settings:
 
 
 class Session:
-    """Stands in for the session service: its facts are told the moment the query is submitted."""
+    """Stands in for the session service: its events are told the moment the query is submitted."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -45,9 +45,9 @@ class Session:
         for kind in (GetRun, GetRunSummary):
             await self.services.answer_with(kind, lambda _: self.run)
 
-    async def tell(self, *facts: type[RunStarted | RunRequested | RunCompleted | RunFailed | RunCancelled]) -> None:
-        for fact in facts:
-            await self.services.record(fact.model_validate(fact.sample | {"run_id": self.run.id}))
+    async def tell(self, *events: type[RunStarted | RunRequested | RunCompleted | RunFailed | RunCancelled]) -> None:
+        for event in events:
+            await self.services.record(event.model_validate(event.sample | {"run_id": self.run.id}))
 
     def end(self, **changed: object) -> None:
         self.run = samples.run(id=self.run.id, **changed)

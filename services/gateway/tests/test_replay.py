@@ -61,7 +61,7 @@ async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, token: s
     assert (gap.event, gap.id) == ("gap", "3")
 
 
-async def test_a_quiet_stream_tells_from_where_to_resume_when_the_facts_of_others_are_gone(
+async def test_a_quiet_stream_tells_from_where_to_resume_when_the_events_of_others_are_gone(
     base_url: str, token: str, services: Services
 ):
     await services.record(RunStarted.example())
@@ -103,7 +103,7 @@ async def test_a_client_whose_turn_to_resume_has_not_come_has_heartbeats(
         assert f"event: {NAMES[0]}" in [line async for line in first(8, lines)]
 
 
-async def test_facts_that_go_while_a_client_reads_its_past_are_a_gap(door: Door, services: Services):
+async def test_events_that_go_while_a_client_reads_its_past_are_a_gap(door: Door, services: Services):
     for _ in range(250):
         await services.record(RunStarted.example())
     slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
@@ -115,7 +115,7 @@ async def test_facts_that_go_while_a_client_reads_its_past_are_a_gap(door: Door,
             assert [item async for item in told][-1] == Gap("250", "expired")
 
 
-async def test_a_client_whose_bus_lost_the_facts_gets_a_gap(door: Door, services: Services):
+async def test_a_client_whose_bus_lost_the_events_gets_a_gap(door: Door, services: Services):
     client = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
     client.place.seen = {"session": 0}
     client.lose("session")

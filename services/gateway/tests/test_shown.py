@@ -1,21 +1,21 @@
-"""What of a fact clients are shown."""
+"""What of an event clients are shown."""
 
 from typing import Any
 
 import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
-from contracts.wire import LARGEST_SHOWN, PREVIEW
+from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
 from gateway.streams.shown import shown
 
-LONG = "\N{EURO SIGN}" * (LARGEST_SHOWN // 3 + 1)
+LONG = "\N{EURO SIGN}" * (MAX_SHOWN_BYTES // 3 + 1)
 SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
 
 @pytest.mark.parametrize("fact", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
-def test_what_is_small_is_shown_whole(fact: Any):
-    data = fact.example().model_dump(mode="json")
+def test_what_is_small_is_shown_whole(event: Any):
+    data = event.example().model_dump(mode="json")
     assert shown(data) == data
 
 

@@ -11,7 +11,7 @@ from contracts.session.conversation import MessageRecorded
 from contracts.session.session import GetSession
 from gateway.settings import Settings
 from gateway.streams import events, listener
-from gateway.streams.items import Fact, Gap
+from gateway.streams.items import Gap, PublishedEvent
 from gateway.streams.listener import Listener
 from runtime.testing import eventually
 from starlette.types import Message
@@ -39,8 +39,8 @@ def token(services: Services) -> str:
     return services.token()
 
 
-def offered(sequence: int, size: int = 2) -> Fact:
-    return Fact("session", sequence, "session.run_started", SESSION, {}, "x" * size)
+def offered(sequence: int, size: int = 2) -> PublishedEvent:
+    return PublishedEvent("session", sequence, "session.run_started", SESSION, {}, "x" * size)
 
 
 async def test_a_client_that_does_not_keep_up_gets_what_waits_and_then_a_gap(door: Door, services: Services):
@@ -58,7 +58,13 @@ async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services:
     slow.place.seen = {"session": 0}
     for sequence in range(1, 10):
         slow.offer(offered(sequence, listener.QUEUE_BYTES // 3))
-    assert [type(item) async for item in slow.heard(1)] == [Fact, Fact, Fact, Fact, Gap]
+    assert [type(item) async for item in slow.heard(1)] == [
+        PublishedEvent,
+        PublishedEvent,
+        PublishedEvent,
+        PublishedEvent,
+        Gap,
+    ]
     assert slow.idle is False
 
 

@@ -91,10 +91,10 @@ async def test_a_service_that_does_not_answer_is_a_fault(base_url: str, services
         (RunCompleted, "result"),
     ],
 )
-async def test_facts_come_under_names_of_their_own(client: Client, services: Services, fact: Any, kind: str):
-    await services.record(fact.example())
+async def test_events_come_under_names_of_their_own(client: Client, services: Services, event: Any, kind: str):
+    await services.record(event.example())
     name, data = await client.next()
-    assert (name, data["type"]) == (kind, fact.subject.removeprefix("evt."))
+    assert (name, data["type"]) == (kind, event.subject.removeprefix("evt."))
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ async def test_facts_come_under_names_of_their_own(client: Client, services: Ser
     ],
 )
 async def test_messages_of_both_sides_have_the_shape_of_the_list(
-    client: Client, services: Services, fact: Any, message: dict[str, Any]
+    client: Client, services: Services, event: Any, message: dict[str, Any]
 ):
-    await services.record(fact.example())
+    await services.record(event.example())
     _, data = await client.next()
     whole = {"id": MESSAGE, "run_id": RUN, "created_at": "2026-11-25T09:00:00Z", "parent_tool_call_id": None} | message
     assert set(whole) == set(MessageView.model_fields)
@@ -142,9 +142,9 @@ async def test_a_long_message_of_the_user_comes_by_its_beginning(client: Client,
     ],
 )
 async def test_a_change_of_status_says_the_status(
-    client: Client, services: Services, fact: Any, run_id: str | None, status: str
+    client: Client, services: Services, event: Any, run_id: str | None, status: str
 ):
-    await services.record(fact.example())
+    await services.record(event.example())
     _, data = await client.next()
     assert (data.get("run_id"), data["status"]) == (run_id, status)
 
@@ -170,7 +170,7 @@ async def test_a_result_of_a_failed_run_says_why(client: Client, services: Servi
     assert failed.items() <= (await client.next())[1].items()
 
 
-async def test_a_result_of_a_session_that_is_gone_says_what_the_fact_says(client: Client, services: Services):
+async def test_a_result_of_a_session_that_is_gone_says_what_the_event_says(client: Client, services: Services):
     await services.answer(GetRun, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
     await services.record(RunCancelled.example())
     _, data = await client.next()
@@ -182,9 +182,9 @@ async def test_words_come_as_they_are_said(client: Client, services: Services):
     assert await client.next() == ("text_delta", {"session_id": SESSION, "run_id": RUN, "text": "Hel"})
 
 
-async def test_it_resumes_after_a_number_with_the_same_facts_as_events(base_url: str, services: Services):
-    for fact in (RunRequested, RunStarted, MessageRecorded, RunCompleted):
-        await services.record(fact.example())
+async def test_it_resumes_after_a_number_with_the_same_events_as_events(base_url: str, services: Services):
+    for event in (RunRequested, RunStarted, MessageRecorded, RunCompleted):
+        await services.record(event.example())
     async with (
         talking(base_url, services.token(), "?after=1") as client,
         following(base_url, services.token(), params={"after": "1"}) as follower,
@@ -194,12 +194,12 @@ async def test_it_resumes_after_a_number_with_the_same_facts_as_events(base_url:
             assert (await follower.next()).json().items() <= (await client.next())[1].items()
 
 
-async def test_facts_are_asked_for_by_their_names_here_or_elsewhere(base_url: str, services: Services):
+async def test_events_are_asked_for_by_their_names_here_or_elsewhere(base_url: str, services: Services):
     async with talking(base_url, services.token(), "?types=message,tool_*_completed,session.run_started") as client:
         await client.next()
         await services.say("not asked for")
-        for fact in (RunRequested, RunStarted, SessionPaused, ToolCallEnded, MessageRecorded):
-            await services.record(fact.example())
+        for event in (RunRequested, RunStarted, SessionPaused, ToolCallEnded, MessageRecorded):
+            await services.record(event.example())
         told = [(await client.next())[0] for _ in range(4)]
     assert told == ["message", "status_change", "tool_call_completed", "message"]
 

@@ -1,4 +1,4 @@
-"""Server-sent events: every fact once, in order, from where the client was."""
+"""Server-sent events: every event once, in order, from where the client was."""
 
 import asyncio
 import time
@@ -61,10 +61,10 @@ async def first(number: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 async def record_three(services: Services) -> list[int]:
-    return [await services.record(fact.example()) for fact in THREE]
+    return [await services.record(event.example()) for event in THREE]
 
 
-async def test_a_fact_comes_with_its_number_and_name(base_url: str, token: str, services: Services):
+async def test_a_event_comes_with_its_number_and_name(base_url: str, token: str, services: Services):
     async with following(base_url, token) as follower:
         number = await services.record(RunCompleted.example())
         event = await follower.next()
@@ -86,7 +86,7 @@ async def test_a_stream_begins_now(base_url: str, token: str, services: Services
         assert (await follower.next()).id == str(number)
 
 
-async def test_a_stream_after_zero_begins_with_the_first_fact(base_url: str, token: str, services: Services):
+async def test_a_stream_after_zero_begins_with_the_first_event(base_url: str, token: str, services: Services):
     await record_three(services)
     async with following(base_url, token, params={"after": "0"}) as follower:
         assert await follower.names(3) == NAMES
@@ -133,7 +133,7 @@ async def test_a_stream_without_a_token_is_refused(stranger: httpx.AsyncClient):
     assert (await stranger.get(EVENTS)).status_code == 401
 
 
-async def test_facts_that_cannot_be_followed_are_unavailable(
+async def test_events_that_cannot_be_followed_are_unavailable(
     client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gateway.streams.fan_out.READY", 0.1)
@@ -142,7 +142,7 @@ async def test_facts_that_cannot_be_followed_are_unavailable(
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
 
 
-async def test_only_the_facts_of_the_session_come(base_url: str, token: str, services: Services):
+async def test_only_the_events_of_the_session_come(base_url: str, token: str, services: Services):
     async with following(base_url, token) as follower:
         await services.record(RunStarted.example(), at=str(OTHER))
         number = await services.record(RunStarted.example())
@@ -226,7 +226,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(base_url: str, token: 
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_streams_go_on_where_they_were_when_the_reader_of_facts_fails(
+async def test_streams_go_on_where_they_were_when_the_reader_of_events_fails(
     base_url: str, token: str, services: Services, door: Door
 ):
     async with following(base_url, token) as follower:

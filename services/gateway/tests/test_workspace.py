@@ -18,7 +18,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from contracts.wire import LARGEST_PART, LARGEST_UPLOAD
+from contracts.wire import MAX_PART_BYTES, MAX_UPLOAD_BYTES
 
 from services.gateway.tests.stand_ins import Services
 
@@ -62,7 +62,7 @@ async def test_a_file_is_read_whole_part_by_part(client: httpx.AsyncClient, serv
     answer = await client.get(f"{FILES}/src/a.txt")
     assert (answer.status_code, answer.content == CONTENT) == (200, True)
     reads = [message for message, _ in services.heard if isinstance(message, ReadFile)]
-    assert all(read.path == "src/a.txt" and read.length <= LARGEST_PART for read in reads)
+    assert all(read.path == "src/a.txt" and read.length <= MAX_PART_BYTES for read in reads)
     assert {read.etag for read in reads[1:]} == {"e1"}
 
 
@@ -165,8 +165,8 @@ async def test_a_full_workspace_is_409(client: httpx.AsyncClient, services: Serv
 
 @pytest.mark.usefixtures("store")
 async def test_the_largest_upload_is_taken_and_a_larger_one_is_413(client: httpx.AsyncClient):
-    assert (await client.put(f"{FILES}/a", content=bytes(LARGEST_UPLOAD))).status_code == 201
-    assert (await client.put(f"{FILES}/a", content=bytes(LARGEST_UPLOAD + 1))).status_code == 413
+    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES))).status_code == 201
+    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES + 1))).status_code == 413
 
 
 async def test_other_bodies_stay_small(client: httpx.AsyncClient):

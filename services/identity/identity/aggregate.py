@@ -9,7 +9,7 @@ from contracts.identity.events import (
     PasswordSet,
     RefreshTokenIssued,
     TokenFamilyRevoked,
-    UserFact,
+    UserEvent,
     UserLoggedIn,
     UserRegistered,
 )
@@ -19,7 +19,7 @@ from eventing.aggregate import Aggregate
 
 GRACE = timedelta(seconds=30)
 """How long a refresh token that was used is answered anew: its first answer may have got lost, or two tabs hold it."""
-MOST_LIVE = 8
+MAX_LIVE_FAMILIES = 8
 """Refresh tokens of one family that are good at the same time, the newest; more than one come only of repetitions."""
 MOST_FAMILIES = 100
 """Logins of a user that last at the same time. One more ends the one that was not refreshed for longest."""
@@ -50,20 +50,20 @@ class Family:
         """When the last of its tokens is no longer good."""
         return max(self.live.values())
 
-    def take(self, fact: RefreshTokenIssued) -> None:
+    def take(self, event: RefreshTokenIssued) -> None:
         """Fold one new token."""
-        replaced = list(self.live) if fact.replaces is None else [fact.replaces]
+        replaced = list(self.live) if event.replaces is None else [event.replaces]
         for old in replaced:
             self.live.pop(old, None)
-            self.used.setdefault(old, fact.issued_at)
-        self.live[fact.token_hash] = fact.expires_at
-        for forgotten in list(self.live)[:-MOST_LIVE]:
+            self.used.setdefault(old, event.issued_at)
+        self.live[event.token_hash] = event.expires_at
+        for forgotten in list(self.live)[:-MAX_LIVE_FAMILIES]:
             del self.live[forgotten]
         for forgotten in list(self.used)[:-REMEMBERED]:
             del self.used[forgotten]
 
 
-class User(Aggregate[UserFact]):
+class User(Aggregate[UserEvent]):
     """An account. A family that is not in `families` was revoked or never was; the last one was refreshed last."""
 
     missing = Code.USER_NOT_FOUND
@@ -131,21 +131,21 @@ class User(Aggregate[UserFact]):
             )
         )
 
-    def apply(self, fact: UserFact) -> None:
-        """Fold one fact."""
-        match fact:
+    def apply(self, event: UserEvent) -> None:
+        """Fold one event."""
+        match event:
             case UserRegistered():
-                self.role = fact.role
+                self.role = event.role
             case PasswordSet() | UserLoggedIn():
                 pass  # nothing is decided by them; passwords are checked against the read model
             case RefreshTokenIssued():
-                family = self.families.pop(fact.family_id, Family())
-                family.take(fact)
-                self.families[fact.family_id] = family
+                family = self.families.pop(event.family_id, Family())
+                family.take(event)
+                self.families[event.family_id] = family
             case TokenFamilyRevoked():
-                self.families.pop(fact.family_id, None)
+                self.families.pop(event.family_id, None)
             case _:
-                assert_never(fact)
+                assert_never(event)
 
 
 def _known(family: Family, presented: str, now: datetime, *, proven: bool) -> bool:

@@ -5,23 +5,23 @@ from pathlib import Path
 from eventing.service import Service
 
 from identity.aggregate import User
+from identity.dependencies import Dependencies, dependencies
 from identity.first_admin import ensure_admin
 from identity.handlers import handles
 from identity.projections import TAKEN, project
 from identity.queries import answers
 from identity.reactions import reactions
 from identity.settings import Settings
-from identity.tools import Tools, tools
 
-service: Service[Settings, Tools] = Service(
+service: Service[Settings, Dependencies] = Service(
     name="identity",
     aggregates=[User],
     commands=handles,
     queries=answers,
     project=project,
     migrations=Path(__file__).parent.parent / "migrations",
-    tools=tools,
+    dependencies=dependencies,
     reactions=reactions,
-    taken=TAKEN,
+    unique_violations=TAKEN,
     started=ensure_admin,
 )

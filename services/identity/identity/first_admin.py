@@ -14,10 +14,10 @@ from runtime.envelope import Envelope
 from runtime.logging import get_logger
 from runtime.starting import CannotStart
 
+from identity.dependencies import Dependencies
 from identity.names import folded_address
 from identity.passwords import is_common
 from identity.settings import Settings
-from identity.tools import Tools
 
 log = get_logger()
 
@@ -25,13 +25,13 @@ LOCK = "identity: the first administrator"
 PAUSE = 0.1
 
 
-async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Tools]) -> None:
+async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
     """Make an administrator where there is none. Of replicas that start together one does, and the others wait.
 
     Raises:
         CannotStart: the password in the settings is too weak.
     """
-    directory = dispatcher.tools.directory
+    directory = dispatcher.dependencies.directory
     while not await directory.has_admin():
         async with dispatcher.database.holding(LOCK) as ours:
             if ours:
@@ -41,7 +41,7 @@ async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Tools]) -> Non
         await asyncio.sleep(PAUSE)
 
 
-async def _make(settings: Settings, dispatcher: Dispatcher[Tools]) -> None:
+async def _make(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
     if settings.admin_password and is_common(settings.admin_password):
         raise CannotStart(
             "ADMIN_PASSWORD is one of the most common passwords. Choose another, or unset it to have one made up."

@@ -8,32 +8,32 @@ from contracts.identity.events import PasswordSet
 from contracts.identity.queries import TokensView
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, UnitOfWork
-from eventing.store import Missing
+from eventing.store import AggregateNotFound
 from runtime.clock import new_id
 
 from identity.aggregate import RefreshTokenHash, User
+from identity.dependencies import Dependencies
 from identity.keys import ACCESS
 from identity.names import RESERVED, folded
 from identity.passwords import is_common
 from identity.refresh_tokens import LIFETIME, RefreshToken
-from identity.tools import Tools
 
 handles = Handlers()
 
-type Work = UnitOfWork[Tools]
+type Work = UnitOfWork[Dependencies]
 
 
 @handles
 async def register_user(command: RegisterUser, work: Work) -> None:
     """Make an account."""
-    if not work.tools.registration_open:
+    if not work.dependencies.registration_open:
         raise Refusal(Code.REGISTRATION_CLOSED, "New accounts are made by an administrator here.")
     if is_common(command.password):
         raise Refusal(Code.PASSWORD_TOO_COMMON, "This password is one of the most common. Choose another.")
     if folded(command.username) in RESERVED:
         raise Refusal(Code.USERNAME_TAKEN, "This username is reserved.")
     user = User(command.user_id)
-    password_hash = await work.tools.passwords.hash(command.password, command.email, work.envelope)
+    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
     user.register(command.email, command.username, command.full_name, "user", password_hash)
     await work.save(user)
 
@@ -41,10 +41,10 @@ async def register_user(command: RegisterUser, work: Work) -> None:
 @handles
 async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
     """Make the first administrator."""
-    if await work.tools.directory.has_admin():
+    if await work.dependencies.directory.has_admin():
         return
     user = User(command.user_id)
-    password_hash = await work.tools.passwords.hash(command.password, command.email, work.envelope)
+    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
     user.register(command.email, "admin", None, "admin", password_hash)
     await work.save(user)
 
@@ -52,13 +52,13 @@ async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
 @handles
 async def log_in(command: LogIn, work: Work) -> TokensView:
     """Open a token family; the answer and its timing do not tell whether the address is known."""
-    account = await work.tools.directory.account_of(command.email)
+    account = await work.dependencies.directory.account_of(command.email)
     # Not from the aggregate: to load that takes the longer the more an account was used, and so tells that it exists.
     password_hash = account.password_hash if account else None
     if account and password_hash is None:  # written by a replica of an earlier release, beside this one
         recorded = await work.store.latest(PasswordSet, account.id)
-        password_hash = recorded.fact.password_hash if recorded else None
-    matches = await work.tools.passwords.matches(command.password, password_hash, command.email, work.envelope)
+        password_hash = recorded.event.password_hash if recorded else None
+    matches = await work.dependencies.passwords.matches(command.password, password_hash, command.email, work.envelope)
     if account is None or not matches:
         raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
     user = await work.load(User, account.id)
@@ -75,7 +75,7 @@ async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
     try:
         presented = RefreshToken.read(command.refresh_token)
         user = await work.load(User, presented.user_id)
-    except (ValueError, Missing):
+    except (ValueError, AggregateNotFound):
         raise invalid from None
     following = presented.following()
     replacement = _hashed(following, work.now)
@@ -100,7 +100,7 @@ def _hashed(token: RefreshToken, now: datetime) -> RefreshTokenHash:
 def _tokens(user: User, token: RefreshToken, work: Work) -> TokensView:
     token_id: UUID = new_id()
     return TokensView(
-        access_token=work.tools.keys.access_token(user.id, user.role, token.family_id, token_id, work.now),
+        access_token=work.dependencies.keys.access_token(user.id, user.role, token.family_id, token_id, work.now),
         expires_in=int(ACCESS.total_seconds()),
         refresh_token=str(token),
         refresh_expires_in=int(LIFETIME.total_seconds()),

@@ -6,7 +6,7 @@ from contracts.identity.events import (
     PasswordSet,
     RefreshTokenIssued,
     TokenFamilyRevoked,
-    UserFact,
+    UserEvent,
     UserLoggedIn,
     UserRegistered,
 )
@@ -24,26 +24,27 @@ TAKEN = {
 """What it means when one of the table's unique indexes refuses a row."""
 
 
-async def project(recorded: Recorded[UserFact], db: Connection) -> None:
-    """Write what one fact means for those who read."""
-    match recorded.fact:
-        case UserRegistered() as fact:
+async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
+    """Write what one event means for those who read."""
+    match recorded.event:
+        case UserRegistered() as event:
             await db.execute(
                 "INSERT INTO users (id, email, username, known_as, full_name, role, created_at) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                recorded.id, fact.email, fact.username, folded(fact.username), fact.full_name, fact.role, recorded.at,
+                recorded.id, event.email, event.username, folded(event.username), event.full_name, event.role,
+                recorded.at,
             )  # fmt: skip
-        case PasswordSet() as fact:
-            await db.execute("UPDATE users SET password_hash = $2 WHERE id = $1", recorded.id, fact.password_hash)
+        case PasswordSet() as event:
+            await db.execute("UPDATE users SET password_hash = $2 WHERE id = $1", recorded.id, event.password_hash)
         case UserLoggedIn():
             await db.execute("UPDATE users SET last_login_at = $2 WHERE id = $1", recorded.id, recorded.at)
-        case TokenFamilyRevoked() as fact:
+        case TokenFamilyRevoked() as event:
             await db.execute(
                 "INSERT INTO revoked_families (family_id, reason, revoked_at) VALUES ($1, $2, $3) "
                 "ON CONFLICT (family_id) DO NOTHING",
-                fact.family_id, fact.reason, recorded.at,
+                event.family_id, event.reason, recorded.at,
             )  # fmt: skip
         case RefreshTokenIssued():
             pass  # nobody reads these; the aggregate knows
         case _:
-            assert_never(recorded.fact)
+            assert_never(recorded.event)

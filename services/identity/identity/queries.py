@@ -6,14 +6,14 @@ from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers, QueryContext
 from eventing.reading import Table
 
-from identity.tools import Tools
+from identity.dependencies import Dependencies
 
 # The account is asked for by whoever has its id: the gateway asks for the one that is logged in.
 USERS = Table("users", Code.USER_NOT_FOUND, readable=None)
 
 answers = Handlers()
 
-type Context = QueryContext[Tools]
+type Context = QueryContext[Dependencies]
 
 
 @answers
@@ -34,4 +34,4 @@ async def get_actor(query: GetActor, context: Context) -> Actor:
 @answers
 async def get_keys(_query: GetKeys, context: Context) -> KeysView:
     """Give the keys that verify access tokens."""
-    return context.tools.keys.public()
+    return context.dependencies.keys.public()

@@ -1,15 +1,15 @@
-"""What the identity service does when it hears a fact."""
+"""What the identity service does when it hears an event."""
 
 from contracts.identity.events import TokenFamilyRevoked
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
-from identity.tools import Tools
+from identity.dependencies import Dependencies
 
 reactions = Reactions()
 
 
 @reactions.shared("tell_gateways")
-async def tell_gateways(recorded: Recorded[TokenFamilyRevoked], reaction: Reaction[Tools]) -> None:
+async def tell_gateways(recorded: Recorded[TokenFamilyRevoked], reaction: Reaction[Dependencies]) -> None:
     """Let every gateway refuse the access tokens of a revoked family."""
-    await reaction.tools.revocations.add(recorded.fact.family_id, recorded.fact.reason)
+    await reaction.dependencies.revocations.add(recorded.event.family_id, recorded.event.reason)

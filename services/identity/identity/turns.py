@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 AT_ONCE = 4
 PER_KEY = 2
 """Turns that one key has or waits for at the same time."""
-LONGEST_WAIT = 1.0
+MAX_WAIT = 1.0
 """Seconds of work that may wait; whoever comes then is told so, rather than let wait in vain."""
 WINDOW = 30.0
 """Seconds of which asks are counted: these, and as many before."""
@@ -38,7 +38,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.working, self._number = 0, 0
-        self.took = LONGEST_WAIT / 10
+        self.took = MAX_WAIT / 10
         self.waiting: list[_Waiting] = []
         self.held = Counter[str]()
         self.recent, self.before, self._since = Counter[str](), Counter[str](), time.monotonic()
@@ -97,7 +97,7 @@ class Turns:
     @property
     def most(self) -> int:
         """How many may wait: as many as are done within the longest wait, as long as each took of late."""
-        return max(1, int(AT_ONCE * LONGEST_WAIT / self.took))
+        return max(1, int(AT_ONCE * MAX_WAIT / self.took))
 
     def count(self, key: str) -> int:
         """Count one more ask of a key, and return how many there were of late."""

@@ -10,9 +10,9 @@ from contracts.identity.queries import TokensView
 from eventing.database import Database
 from eventing.testing import desk
 from identity.app import service
+from identity.dependencies import Dependencies, Directory
 from identity.keys import KeyRing
 from identity.passwords import Passwords
-from identity.tools import Directory, Tools
 from runtime.clock import new_id
 
 PASSWORD = "analytical engine"
@@ -23,11 +23,13 @@ class Desk(desk.Desk):
 
     def __init__(self, database: Database, key_ring_file: Path) -> None:
         nobody: Any = None
-        tools = Tools(KeyRing.read(key_ring_file), Passwords(), Directory(database), nobody, registration_open=True)
-        super().__init__(service, database, tools)
+        dependencies = Dependencies(
+            KeyRing.read(key_ring_file), Passwords(), Directory(database), nobody, registration_open=True
+        )
+        super().__init__(service, database, dependencies)
 
     def close_registration(self) -> None:
-        self.dispatcher.tools = replace(self.dispatcher.tools, registration_open=False)
+        self.dispatcher.dependencies = replace(self.dispatcher.dependencies, registration_open=False)
 
     async def refresh(self, refresh_token: str) -> TokensView:
         return await self.send(RefreshTokens(refresh_token=refresh_token))

@@ -6,7 +6,7 @@ from contracts.identity.events import (
     PasswordSet,
     RefreshTokenIssued,
     TokenFamilyRevoked,
-    UserFact,
+    UserEvent,
     UserLoggedIn,
     UserRegistered,
 )
@@ -15,7 +15,7 @@ from contracts.samples import FAMILY, SESSION, USER
 from eventing.state import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
-from identity.aggregate import GRACE, MOST_FAMILIES, MOST_LIVE, REMEMBERED, RefreshTokenHash, User
+from identity.aggregate import GRACE, MAX_LIVE_FAMILIES, MOST_FAMILIES, REMEMBERED, RefreshTokenHash, User
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 FAMILY_ID, OTHER = UUID(FAMILY), UUID(SESSION)
@@ -25,10 +25,10 @@ LATER = NOW + GRACE + timedelta(seconds=1)
 REVOKED = TokenFamilyRevoked(family_id=FAMILY_ID, reason="logout")
 
 
-def after(*facts: UserFact) -> User:
+def after(*events: UserEvent) -> User:
     user = User(UUID(USER))
-    for fact in (UserRegistered.example(), PasswordSet.example(), *facts):
-        user.apply(fact)
+    for event in (UserRegistered.example(), PasswordSet.example(), *events):
+        user.apply(event)
     return user
 
 
@@ -36,7 +36,7 @@ def test_registering_keeps_the_password_apart_from_what_is_published() -> None:
     user = User(UUID(USER))
     user.register("ada@example.com", "ada", "Ada Lovelace", "user", "hash")
     assert user.pending == [UserRegistered.example(), PasswordSet(password_hash="hash")]
-    assert [fact.published for fact in user.pending] == [True, False]
+    assert [event.published for event in user.pending] == [True, False]
 
 
 def test_a_login_opens_a_family() -> None:
@@ -124,20 +124,20 @@ def test_a_word_that_never_was_a_token_ends_nothing() -> None:
 
 def test_what_is_remembered_of_a_family_is_bounded() -> None:
     user = after(ISSUED)
-    for number in range(2 * MOST_LIVE):
+    for number in range(2 * MAX_LIVE_FAMILIES):
         user.refresh(FAMILY_ID, "first", following(number), NOW)
-    for number in range(MOST_LIVE, 2 * MOST_LIVE + 2 * REMEMBERED):
-        user.refresh(FAMILY_ID, f"next {number}", following(number + MOST_LIVE), NOW)
+    for number in range(MAX_LIVE_FAMILIES, 2 * MAX_LIVE_FAMILIES + 2 * REMEMBERED):
+        user.refresh(FAMILY_ID, f"next {number}", following(number + MAX_LIVE_FAMILIES), NOW)
     family = user.families[FAMILY_ID]
-    assert (len(family.live), len(family.used)) == (MOST_LIVE, REMEMBERED)
+    assert (len(family.live), len(family.used)) == (MAX_LIVE_FAMILIES, REMEMBERED)
 
 
 @pytest.mark.parametrize(("facts", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))])
 def test_no_token_is_traded_in_a_family_that_is_unknown_revoked_or_expired(
-    facts: tuple[UserFact, ...], now: datetime
+    events: tuple[UserEvent, ...], now: datetime
 ) -> None:
     with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-        after(*facts).refresh(FAMILY_ID, "first", NEXT, now)
+        after(*events).refresh(FAMILY_ID, "first", NEXT, now)
 
 
 def test_logging_out_revokes_the_family() -> None:

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from contracts.identity.events import PasswordSet, TokenFamilyRevoked, UserFact, UserRegistered
+from contracts.identity.events import PasswordSet, TokenFamilyRevoked, UserEvent, UserRegistered
 from eventing.database import Database
 from eventing.migrating import migrate
-from eventing.recording import Change, FactMapper
+from eventing.recording import Change, EventMapper
 from identity.app import service
 from runtime.clock import new_id, now
 
@@ -15,9 +15,9 @@ STORED = "INSERT INTO events VALUES ($1, $2, $3, $4, $5, $6, NULL, DEFAULT, DEFA
 USER = "INSERT INTO users (id, email, username, role, created_at) VALUES ($1, $2, $3, 'user', $4)"
 
 
-async def store(database: Database, user_id: UUID, *facts: UserFact) -> None:
-    for version, fact in enumerate(facts, start=1):
-        row = FactMapper().to_stored_event(Change(user_id, version, now(), fact))
+async def store(database: Database, user_id: UUID, *events: UserEvent) -> None:
+    for version, event in enumerate(events, start=1):
+        row = EventMapper().to_stored_event(Change(user_id, version, now(), event))
         await database.execute(STORED, user_id, version, row.topic, row.state, {}, now())
 
 

@@ -1,4 +1,4 @@
-"""What the facts of an account mean for those who read."""
+"""What the events of an account mean for those who read."""
 
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from services.identity.tests.desk import Desk
 
 async def test_a_registered_user_is_in_the_directory(desk: Desk) -> None:
     user_id = await desk.register()
-    account = await desk.dispatcher.tools.directory.account_of("ada@example.com")
+    account = await desk.dispatcher.dependencies.directory.account_of("ada@example.com")
     assert account
     assert account.id == user_id
     assert (account.password_hash or "").startswith("$argon2id$")
     assert "argon2id" not in repr(account)
-    assert not await desk.dispatcher.tools.directory.has_admin()
+    assert not await desk.dispatcher.dependencies.directory.has_admin()
 
 
 async def test_a_login_is_dated(desk: Desk) -> None:

@@ -5,22 +5,22 @@ from pathlib import Path
 from eventing.service import Service
 
 from session.aggregate import Session, SessionTemplate
+from session.dependencies import Dependencies, dependencies
 from session.handlers import handles
 from session.projections import project
 from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
 from session.reactions import reactions
 from session.settings import Settings
-from session.tools import Tools, tools
 
-service: Service[Settings, Tools] = Service(
+service: Service[Settings, Dependencies] = Service(
     name="session",
     aggregates=[Session, SessionTemplate],
     commands=handles,
     queries=answers,
     project=project,
     migrations=Path(__file__).parent.parent / "migrations",
-    tools=tools,
+    dependencies=dependencies,
     reactions=reactions,
     due=[APPROVAL_EXPIRY],
 )

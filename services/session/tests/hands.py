@@ -18,8 +18,8 @@ from runtime.blocking import BlockingPool
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
+from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
-from session.tools import Tools
 from session.workspace import Rooms
 
 from services.session.tests.desk import OWNER, Desk
@@ -52,7 +52,7 @@ class Hands:
     def __init__(self, desk: Desk, root: Path, blocking: BlockingPool) -> None:
         self.desk, self.root = desk, root
         nothing = cast(Any, None)
-        self.tools = Tools(
+        self.dependencies = Dependencies(
             AsyncMock(),
             AsyncMock(),
             root / "workspaces",
@@ -63,7 +63,7 @@ class Hands:
             rooms=Rooms(),
         )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
-        self.tools.workspace(PARENT).mkdir(parents=True)
+        self.dependencies.workspace(PARENT).mkdir(parents=True)
         (root / PLAIN).write_text("hello")
 
     async def send(self, command: Any, envelope: Envelope) -> Any:
@@ -89,13 +89,13 @@ class Hands:
             if act:
                 await act()
 
-    async def react(self, react: Any, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
+    async def react(self, react: Any, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
         envelope = Envelope.begin(actor=OWNER)
-        recorded = Recorded(id, 1, now(), fact, envelope, UUID(USER))
-        await react(recorded, reaction_to(recorded, self.tools, cast(Any, self), service.name))
+        recorded = Recorded(id, 1, now(), event, envelope, UUID(USER))
+        await react(recorded, reaction_to(recorded, self.dependencies, cast(Any, self), service.name))
 
-    async def give_up(self, name: str, id: UUID, fact: Event) -> None:  # noqa: A002  the field's name
-        await self.react(service.reactions.by_name[name].on_dead_letter, id, fact)
+    async def give_up(self, name: str, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
+        await self.react(service.reactions.by_name[name].on_dead_letter, id, event)
 
     async def pack(self) -> None:
         await self.react(service.reactions.by_name["pack_workspace"].react, PARENT, PACKING)

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from contracts.session.values import SdkOptions, TextBlock
 from eventing.database import Database
-from session.agent import Agents, AgentSpec, Finished, Said, Told, ToolReturned
+from session.agent import AgentEvent, Agents, AgentSpec, AssistantMessage, Finished, ToolReturned
 from simulator.testing import bash_prompt
 
 WORKS_FOR = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
@@ -19,13 +19,13 @@ SESSIONS = uuid5(NAMESPACE_OID, str(os.getpid()))
 """Of this test process alone: others run at the same time, and agents are found by the ids of their sessions."""
 
 
-class Telling(list[Told]):
+class Telling(list[AgentEvent]):
     """What a turn told."""
 
     @property
     def words(self) -> str:
         """What the model said."""
-        said = [told for told in self if isinstance(told, Said)]
+        said = [told for told in self if isinstance(told, AssistantMessage)]
         return " ".join(block.text for told in said for block in told.blocks if isinstance(block, TextBlock))
 
     @property
@@ -58,7 +58,7 @@ class Replica:
         await self.database.execute(WORKS_FOR, spec.session_id, run_id)
         return spec
 
-    def begin(self, prompt: str, session: str = "one", **options: Any) -> AsyncGenerator[Told]:
+    def begin(self, prompt: str, session: str = "one", **options: Any) -> AsyncGenerator[AgentEvent]:
         """Begin a turn."""
         return self.agents.turn(self.spec(session, **options), prompt)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.values import Ruling, ToolUseBlock
+from contracts.session.values import ApprovalOutcome, ToolUseBlock
 from runtime import nesting
-from session.agent import Delta, Limits, Said, ToolReturned
-from session.agent.hiding import hider
+from session.agent import AssistantMessage, Delta, Limits, ToolReturned
+from session.agent.hiding import redactor
 from session.agent.sandbox import Sandbox
 from session.agent.telling import CUT
 from simulator.testing import bash_prompt, scripted, tools_prompt
@@ -35,7 +35,7 @@ async def test_words_come_as_they_are_spoken(replica: Replica) -> None:
 
 async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> None:
     telling = await replica.ask(bash_prompt("sleep 0.1; echo out; exit 3"))
-    calls = [block for told in telling if isinstance(told, Said) for block in told.blocks]
+    calls = [block for told in telling if isinstance(told, AssistantMessage) for block in told.blocks]
     returned = next(told for told in telling if isinstance(told, ToolReturned))
     assert isinstance(calls[0], ToolUseBlock)
     assert returned.tool_use_id == calls[0].id
@@ -47,7 +47,11 @@ async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> Non
 async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> None:
     tool = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
     all_at_once = {"thinking": "Hm.", "text": "Let me see.", "tools": [tool, tool]}
-    said = [told for told in await replica.ask(scripted(all_at_once, {"text": "Done."})) if isinstance(told, Said)]
+    said = [
+        told
+        for told in await replica.ask(scripted(all_at_once, {"text": "Done."}))
+        if isinstance(told, AssistantMessage)
+    ]
     assert [[block.type for block in told.blocks] for told in said] == [
         ["thinking", "text", "tool_use", "tool_use"],
         ["text"],
@@ -56,7 +60,7 @@ async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> N
 
 async def test_what_a_subagent_says_names_the_call_that_started_it(replica: Replica) -> None:
     inner = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
-    said = [told for told in await replica.ask(tools_prompt(("Task", inner))) if isinstance(told, Said)]
+    said = [told for told in await replica.ask(tools_prompt(("Task", inner))) if isinstance(told, AssistantMessage)]
     [task] = said[0].blocks
     assert isinstance(task, ToolUseBlock)
     assert {told.parent_tool_use_id for told in said[1:-1]} == {task.id}
@@ -96,9 +100,9 @@ async def test_a_tool_that_is_not_allowed_is_refused(replica: Replica) -> None:
 async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
     asked: list[tuple[str, str]] = []
 
-    async def yes(_tool_use_id: str, name: str, given: dict[str, Any]) -> Ruling:
+    async def yes(_tool_use_id: str, name: str, given: dict[str, Any]) -> ApprovalOutcome:
         asked.append((name, given["command"]))
-        return Ruling(decision="approved")
+        return ApprovalOutcome(decision="approved")
 
     spec = replica.spec(permission_mode="default")
     async for _ in replica.agents.turn(spec, bash_prompt("touch made"), yes):
@@ -108,7 +112,7 @@ async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
 
 
 async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
-    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> ApprovalOutcome:
         pytest.fail(f"{name} was asked for")
 
     spec = replica.spec(permission_mode="dontAsk")
@@ -117,7 +121,7 @@ async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
 
 
 async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubles(replica: Replica) -> None:
-    async def fail(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> Ruling:
+    async def fail(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> ApprovalOutcome:
         raise OSError("the address of a database")
 
     spec = replica.spec(permission_mode="default")
@@ -128,10 +132,10 @@ async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubl
 async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unasked(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> ApprovalOutcome:
         pytest.fail(f"{name} was asked for")
 
-    monkeypatch.setattr(nesting, "DEEPEST", 0)  # the agent's own tools take nothing that is deep
+    monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # the agent's own tools take nothing that is deep
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
     assert told.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
@@ -251,7 +255,7 @@ async def test_a_reason_holds_no_value_of_a_variable(replica: Replica) -> None:
     ],
 )
 def test_values_are_hidden(values: list[str], text: str, hidden: str) -> None:
-    assert hider(values)(text) == hidden
+    assert redactor(values)(text) == hidden
 
 
 async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:

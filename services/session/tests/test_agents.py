@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from eventing.testing import eventually
-from session.agent import Finished, Limits, Told
+from session.agent import AgentEvent, Finished, Limits
 from session.agent.live import Agent
 from session.agent.transcript import Transcripts
 from simulator.testing import bash_prompt, scripted
@@ -28,7 +28,7 @@ NAP = str(100_000 + os.getpid())
 SLOW = bash_prompt(f"setsid sleep {NAP} & touch begun; sleep 60; touch ended")
 
 
-async def begun(turn: AsyncGenerator[Told], replica: Replica) -> None:
+async def begun(turn: AsyncGenerator[AgentEvent], replica: Replica) -> None:
     await anext(turn)
     await eventually((replica.workspaces / "one" / "begun").exists)
 

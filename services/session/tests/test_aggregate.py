@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL, USER
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.conversation import (
     MessageRecorded,
     RecordMessage,
@@ -28,10 +28,10 @@ SAID, CALLED = MessageRecorded.example(), ToolCallStarted.example()
 RUN_ID, OTHER = UUID(RUN), UUID(MESSAGE)
 
 
-def after(*facts: SessionFact) -> Session:
+def after(*events: SessionEvent) -> Session:
     session = Session(UUID(SESSION))
-    for fact in facts:
-        session.apply(fact)
+    for event in events:
+        session.apply(event)
     return session
 
 

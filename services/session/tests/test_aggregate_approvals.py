@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.samples import APPROVAL, MESSAGE, SESSION, USER
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.approval import (
     ApprovalDecided,
     ApprovalRequested,
@@ -19,7 +19,7 @@ from contracts.session.approval import (
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted
-from contracts.session.values import Ruling, Usage
+from contracts.session.values import ApprovalOutcome, Usage
 from eventing.testing import refused
 from session.aggregate import Session
 from session.aggregate.active_run import ATTEMPTS
@@ -34,10 +34,10 @@ RUN_ID, ID, OTHER = ASKED.run_id, UUID(APPROVAL), UUID(MESSAGE)
 IN_TIME, TOO_LATE = ASKED.expires_at - timedelta(seconds=1), ASKED.expires_at
 
 
-def after(*facts: SessionFact) -> Session:
+def after(*events: SessionEvent) -> Session:
     session = Session(UUID(SESSION))
-    for fact in facts:
-        session.apply(fact)
+    for event in events:
+        session.apply(event)
     return session
 
 
@@ -68,7 +68,7 @@ def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded(
 def test_a_remembered_tool_is_settled_whatever_its_input(decided: ApprovalDecided) -> None:
     session = after(*BEGUN, ASKED, decided.model_copy(update={"remember": "session"}), DELIVERED)
     ruling = session.request_approval(wanted(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
-    assert ruling == Ruling(decision=decided.decision, message=decided.message)
+    assert ruling == ApprovalOutcome(decision=decided.decision, message=decided.message)
     assert session.pending == []
 
 
@@ -107,8 +107,8 @@ def test_who_comes_too_late_is_refused() -> None:
 
 
 @pytest.mark.parametrize("facts", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
-def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(facts: tuple[SessionFact, ...]) -> None:
-    refused(Code.APPROVAL_OVER, lambda: after(*facts).decide_approval(DENY, OTHER, IN_TIME))
+def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(events: tuple[SessionEvent, ...]) -> None:
+    refused(Code.APPROVAL_OVER, lambda: after(*events).decide_approval(DENY, OTHER, IN_TIME))
 
 
 def test_an_approval_whose_decision_was_delivered_is_over() -> None:
@@ -126,7 +126,7 @@ def test_a_decision_is_delivered_once() -> None:
     session = after(*BEGUN, ASKED, DENIED)
     for _ in range(2):  # the worker may not have heard the answer
         rulings = session.deliver_decisions(RUN_ID, 1, [ID])
-        assert rulings == [Ruling(decision="denied", message=DENIED.message)]
+        assert rulings == [ApprovalOutcome(decision="denied", message=DENIED.message)]
     assert session.pending == [DELIVERED]
 
 
@@ -145,8 +145,8 @@ def test_decisions_are_delivered_together_or_not_at_all() -> None:
 
 
 @pytest.mark.parametrize("facts", [[*BEGUN, ASKED, DENIED], [*BEGUN]])
-def test_only_a_pending_approval_expires(facts: list[SessionFact]) -> None:
-    session = after(*facts)
+def test_only_a_pending_approval_expires(events: list[SessionEvent]) -> None:
+    session = after(*events)
     session.expire_approval(ID)
     assert session.pending == []
 
@@ -157,7 +157,7 @@ def test_an_expired_approval_is_delivered() -> None:
     rulings = session.deliver_decisions(RUN_ID, 1, [ID])
     expired, delivered = session.pending
     assert isinstance(expired, ApprovalDecided)
-    assert rulings == [Ruling(decision="expired", message=expired.message)]
+    assert rulings == [ApprovalOutcome(decision="expired", message=expired.message)]
     assert (expired.decided_by, delivered) == (None, DELIVERED)
 
 
@@ -245,7 +245,7 @@ def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]
 def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
     session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
     ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
-    assert ruling == Ruling(decision="approved")
+    assert ruling == ApprovalOutcome(decision="approved")
     assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
     assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)]) == [ruling]
     assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None

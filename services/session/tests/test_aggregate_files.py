@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, FORK, RUN, SESSION, USER
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalRequested
 from contracts.session.archive import (
     ArchiveFailed,
@@ -29,19 +29,19 @@ SAID = MessageRecorded.example()
 FULL = (Code.STORAGE_FAILED, "No space left on device.")
 
 
-def after(*facts: SessionFact) -> Session:
+def after(*events: SessionEvent) -> Session:
     session = Session(UUID(SESSION))
-    for fact in facts:
-        session.apply(fact)
+    for event in events:
+        session.apply(event)
     return session
 
 
 def forked(parent: Session, *message_ids: UUID) -> SessionForked:
-    [created, fact] = parent.fork(UUID(FORK), UUID(USER), "fork", [*message_ids]).pending
+    [created, event] = parent.fork(UUID(FORK), UUID(USER), "fork", [*message_ids]).pending
     assert isinstance(created, SessionCreated)
-    assert isinstance(fact, SessionForked)
+    assert isinstance(event, SessionForked)
     assert (created.mode, created.name) == ("forked", "fork")
-    return fact
+    return event
 
 
 DONE = RunCompleted.example()
@@ -105,8 +105,8 @@ def test_a_busy_session_is_not_archived() -> None:
 
 
 @pytest.mark.parametrize("facts", [[ASKED_TO], [ASKED_TO, ARCHIVED], [ASKED_TO, ARCHIVED, REOPENING]])
-def test_an_archived_session_takes_nothing(facts: list[SessionFact]) -> None:
-    session = after(CREATED, *facts)
+def test_an_archived_session_takes_nothing(events: list[SessionEvent]) -> None:
+    session = after(CREATED, *events)
     refused(Code.SESSION_ARCHIVED, lambda: session.submit_query(RUN_ID, OTHER, "?"))
     refused(Code.SESSION_ARCHIVED, lambda: session.archive(OTHER, "gzip"))
     refused(Code.SESSION_ARCHIVED, lambda: forked(session))
@@ -180,7 +180,7 @@ def test_a_session_in_which_queries_wait_is_not_idle() -> None:
 
 
 @pytest.mark.parametrize("facts", [[], [ASKED_TO, ARCHIVED], [SessionForked.example()]])
-def test_a_session_is_deleted_whatever_becomes_of_its_files(facts: list[SessionFact]) -> None:
-    session = after(CREATED, *facts)
+def test_a_session_is_deleted_whatever_becomes_of_its_files(events: list[SessionEvent]) -> None:
+    session = after(CREATED, *events)
     session.delete()
     assert session.pending == [SessionDeleted(user_id=UUID(USER))]

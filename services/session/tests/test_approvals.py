@@ -12,7 +12,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
 from contracts.session.run import RunView
-from contracts.session.values import Ruling, ToolUseBlock, Usage
+from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
 from runtime.clock import now
 from runtime.waiters import Waiters
 from session.reactions import approval as approvals
@@ -22,7 +22,7 @@ from session.reactions.deadline import Deadline
 
 ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Bash", input={})
-DENIED = Ruling(decision="denied", message="No.")
+DENIED = ApprovalOutcome(decision="denied", message="No.")
 
 
 def approval(**changed: Any) -> ApprovalView:
@@ -71,7 +71,7 @@ class Service:
     """Stands in for the service: gives the approval in one shape after the other, and what is delivered."""
 
     seen: list[ApprovalView | Exception]
-    delivered: Ruling | Exception = DENIED
+    delivered: ApprovalOutcome | Exception = DENIED
     lost_answers: int = 0
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     looks: int = 0
@@ -108,7 +108,7 @@ async def nothing() -> None:
     """Let what goes on go on."""
 
 
-async def asked(service: Service) -> Ruling:
+async def asked(service: Service) -> ApprovalOutcome:
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
 
@@ -116,7 +116,7 @@ async def asked(service: Service) -> Ruling:
 async def test_what_is_settled_already_is_not_waited_for() -> None:
     service = Service([approval()])
 
-    async def settled(command: Any) -> Ruling:
+    async def settled(command: Any) -> ApprovalOutcome:
         service.sent.append(command)
         return DENIED
 

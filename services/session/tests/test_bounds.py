@@ -40,7 +40,7 @@ def live(session: Session, runs: int) -> None:
         asked = ApprovalRequested.example().model_copy(update={"run_id": run_id, "approval_id": approval_id})
         decided = ApprovalDecided.example().model_copy(update={"run_id": run_id, "approval_id": approval_id})
         said = MessageRecorded.example().model_copy(update={"run_id": run_id, "sequence_number": number + 2})
-        for fact in (
+        for event in (
             RunRequested(run_id=run_id, message_id=new_id(), sequence_number=number + 1, message="?"),
             RunStarted(run_id=run_id, attempt=1),
             said,
@@ -49,7 +49,7 @@ def live(session: Session, runs: int) -> None:
             DecisionDelivered(run_id=run_id, approval_id=approval_id),
             RunCancelled(run_id=run_id, reason="requested", usage=Usage()),
         ):
-            session.apply(fact)
+            session.apply(event)
 
 
 def test_a_session_does_not_grow_with_its_runs() -> None:
@@ -70,9 +70,9 @@ def test_no_variable_of_a_session_is_in_its_snapshots() -> None:
 
 
 @pytest.mark.parametrize("fact", [TemplateCreated.example(), TemplateChanged.example()])
-def test_the_state_of_a_template_is_read_back(fact: TemplateCreated | TemplateChanged) -> None:
+def test_the_state_of_a_template_is_read_back(event: TemplateCreated | TemplateChanged) -> None:
     template = SessionTemplate(new_id())
-    template.apply(fact)
+    template.apply(event)
     assert restored(template).now == template.now
 
 
@@ -115,7 +115,7 @@ async def test_a_fork_begins_with_the_messages_up_to_one(talked: Desk) -> None:
     await talked.send(ForkSession.example().model_copy(update={"from_message_id": messages[0]}))
     forked = await talked.dispatcher.store.latest(SessionForked, ForkSession.example().fork_id)
     assert forked
-    assert forked.fact.message_ids == messages[:1]
+    assert forked.event.message_ids == messages[:1]
 
 
 async def test_a_session_is_not_forked_from_a_message_that_it_lacks(talked: Desk) -> None:

@@ -46,9 +46,9 @@ def session() -> Session:
 
 def test_a_change_keeps_what_it_does_not_name(session: Session) -> None:
     session.change("two", SdkOptions(max_turns=3), None)
-    [fact] = session.pending
-    assert isinstance(fact, SessionChanged)
-    assert (fact.name, fact.sdk_options.model, fact.sdk_options.max_turns) == ("two", "m", 3)
+    [event] = session.pending
+    assert isinstance(event, SessionChanged)
+    assert (event.name, event.sdk_options.model, event.sdk_options.max_turns) == ("two", "m", 3)
 
 
 def test_a_change_takes_an_option_back_with_a_null(session: Session) -> None:
@@ -62,12 +62,12 @@ def test_metadata_is_replaced_whole(session: Session) -> None:
     assert session.metadata == {"a": 3}
 
 
-def test_a_change_to_what_is_so_already_is_no_fact(session: Session) -> None:
+def test_a_change_to_what_is_so_already_is_no_event(session: Session) -> None:
     session.change("one", SdkOptions(model="m", env={"A": "1"}), {})
     assert session.pending == []
 
 
-def test_the_values_of_variables_are_in_a_fact_of_their_own(session: Session) -> None:
+def test_the_values_of_variables_are_in_a_event_of_their_own(session: Session) -> None:
     session.change(None, SdkOptions(env={"B": "2"}), None)
     changed, environment = session.pending
     assert isinstance(changed, SessionChanged)
@@ -102,7 +102,7 @@ def test_variables_are_taken_back_with_a_null(session: Session) -> None:
 def test_a_session_without_variables_records_none() -> None:
     session = Session(ID)
     session.create(UUID(USER), "one", "interactive", SdkOptions())
-    assert [type(fact) for fact in session.pending] == [SessionCreated]
+    assert [type(event) for event in session.pending] == [SessionCreated]
 
 
 def spend(session: Session, usd: str) -> None:
@@ -183,12 +183,12 @@ async def test_no_answer_has_the_values_of_variables_but_the_agent_has(desk: Des
     assert revealed.env == {"TOKEN": "sesame"}
 
 
-async def test_no_published_fact_has_the_values_of_variables(desk: Desk) -> None:
+async def test_no_published_event_has_the_values_of_variables(desk: Desk) -> None:
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
     await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "open sesame"})))
-    facts = [fed.recorded.fact for fed in await desk.dispatcher.store.feed(START, 100)]
-    assert [type(fact) for fact in facts] == [SessionCreated, EnvironmentSet, EnvironmentSet]
-    assert all("sesame" not in fact.model_dump_json() for fact in facts if fact.published)
+    events = [fed.recorded.event for fed in await desk.dispatcher.store.feed(START, 100)]
+    assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, EnvironmentSet]
+    assert all("sesame" not in event.model_dump_json() for event in events if event.published)
 
 
 def test_the_values_of_variables_are_in_no_log() -> None:
@@ -205,7 +205,7 @@ async def test_a_run_has_the_output_that_was_asked_for(desk: Desk) -> None:
 
 async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:
     database = desk.dispatcher.database
-    store = PostgresStore(database, service.facts, service.project)
+    store = PostgresStore(database, service.events, service.project)
     dispatcher = Dispatcher[Any](store, database, Offer(models), service.commands, service.queries)
     command = CreateSession(session_id=ID, name="one", sdk_options=SdkOptions.model_validate(options))
     await dispatcher.send(command, Envelope.begin(actor=actor))

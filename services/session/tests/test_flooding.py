@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.values import Ruling
+from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime.clock import new_id
-from session.agent import Ask, Limits, Said, ToolReturned
+from session.agent import Ask, AssistantMessage, Limits, ToolReturned
 from session.agent import pending as module
 from session.agent.options import nobody
 from session.agent.pending import Pending
@@ -23,7 +23,7 @@ from services.session.tests.replica import NewReplica, Replica, Telling
 
 OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
-AWAY = "UPDATE conversations SET attempt = NULL"
+TRANSIENT_ERRORS = "UPDATE conversations SET attempt = NULL"
 WORKING = bash_prompt("touch begun; until [ -e go ]; do sleep 0.05; done")
 MESSAGE = {"model": "m", "id": "m", "role": "assistant", "content": [{"type": "text", "text": "x" * 100}]}
 SAID = {"type": "assistant", "message": MESSAGE, "parent_tool_use_id": None, "session_id": "s", "uuid": "u"}
@@ -71,7 +71,7 @@ async def test_an_agent_that_says_more_than_can_be_recorded_is_ended(new_replica
     async with new_replica(Limits(run_records=50)) as replica:
         telling = await flood(replica, SAID)
         assert telling.end.error_code is Code.RUN_TOO_LARGE
-        assert sum(isinstance(told, (Said, ToolReturned)) for told in telling) <= 50
+        assert sum(isinstance(told, (AssistantMessage, ToolReturned)) for told in telling) <= 50
 
 
 async def test_an_agent_that_says_more_bytes_than_can_be_recorded_is_ended(new_replica: NewReplica) -> None:
@@ -82,7 +82,7 @@ async def test_an_agent_that_says_more_bytes_than_can_be_recorded_is_ended(new_r
 async def test_an_agent_asks_for_no_more_approvals_at_once_than_may_be(new_replica: NewReplica) -> None:
     asked: list[str] = []
 
-    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> Ruling:
+    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> ApprovalOutcome:
         asked.append(name)
         await asyncio.Event().wait()
         raise AssertionError
@@ -95,8 +95,8 @@ async def test_an_agent_asks_for_no_more_approvals_at_once_than_may_be(new_repli
 
 
 async def test_an_agent_that_asks_one_thing_after_the_other_may_ask_more(new_replica: NewReplica) -> None:
-    async def yes(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> Ruling:
-        return Ruling(decision="approved")
+    async def yes(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> ApprovalOutcome:
+        return ApprovalOutcome(decision="approved")
 
     async with new_replica(Limits(asked_at_once=1)) as replica:
         steps = [{"tools": [{"name": "Bash", "input": {"command": f"touch {n}", "description": "x"}}]} for n in "abc"]
@@ -124,7 +124,7 @@ async def test_an_agent_whose_run_was_taken_away_is_ended_at_its_next_entry(repl
         told = Telling([await anext(turn)])
         await eventually((spec.workspace / "begun").exists)
         before = await replica.database.fetchval(SIZE)
-        await replica.database.execute(AWAY)
+        await replica.database.execute(TRANSIENT_ERRORS)
         (spec.workspace / "go").touch()
         told += [each async for each in turn]
     assert (told.end.error_code, told.end.error_detail) == (Code.AGENT_FAILED, "The agent was stopped.")
@@ -135,7 +135,7 @@ async def test_an_agent_whose_run_was_taken_away_is_ended_at_its_next_entry(repl
 async def test_an_idle_agent_that_still_writes_after_it_was_replaced_is_ended(replica: Replica) -> None:
     frame = json.dumps(mirrored(replica)).replace("CONFIG", "$CLAUDE_CONFIG_DIR").replace('"', '\\"')
     await replica.bash(f'(until [ -e go ]; do sleep 0.05; done; echo "{frame}" > {OUTPUT}) & disown')
-    await replica.database.execute(AWAY)
+    await replica.database.execute(TRANSIENT_ERRORS)
     spec = replica.spec()
     assert agents_of(spec.session_id)
     (spec.workspace / "go").touch()

@@ -48,7 +48,7 @@ class Desk:
     """Handlers on the store in memory."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore({**Session.facts, **SessionTemplate.facts})
+        self.store = MemoryStore({**Session.events, **SessionTemplate.events})
 
     async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
         """Answer as the read models would that one run and one approval are in, and no message."""
@@ -61,8 +61,8 @@ class Desk:
         async with UnitOfWork[Any](self.store, envelope, None, Locks(), self.ask) as work:
             return await handles.by_type[type(command)](command, work)
 
-    async def facts(self) -> list[str]:
-        return [fed.recorded.fact.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
+    async def events(self) -> list[str]:
+        return [fed.recorded.event.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
     await desk.put(RecordMessage.example())
     await desk.put(RecordToolResult.example())
     await desk.put(EndRun.example())
-    assert await desk.facts() == [
+    assert await desk.events() == [
         "created",
         "run_requested",
         "run_started",
@@ -99,7 +99,7 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
     waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
     await desk.put(SubmitQuery.model_validate(SubmitQuery.sample | waiting))
     await desk.put(InterruptSession.example())
-    assert await desk.facts() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
+    assert await desk.events() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
     assert len({entry.recorded.envelope.message_id for entry in desk.store.entries[-2:]}) == 1
 
 
@@ -136,12 +136,12 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
 async def test_what_is_anothers_does_not_exist(desk: Desk, command: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(command, STRANGER)
-    assert await desk.facts() == ["created"]
+    assert await desk.events() == ["created"]
 
 
 async def test_an_admin_may_delete_anyones_session(desk: Desk) -> None:
     await desk.put(DeleteSession.example(), ADMIN)
-    assert await desk.facts() == ["created", "deleted"]
+    assert await desk.events() == ["created", "deleted"]
 
 
 async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
@@ -167,7 +167,7 @@ async def test_permissions_are_bypassed_by_admins_only(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
         await desk.put(BYPASSING)
     await desk.put(BYPASSING, ADMIN)
-    assert await desk.facts() == ["created", "created"]
+    assert await desk.events() == ["created", "created"]
 
 
 async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
@@ -192,7 +192,7 @@ async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, ac
     assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
     decided = await desk.store.latest(ApprovalDecided, UUID(SESSION))
     assert decided
-    assert decided.fact.decided_by == actor.user_id
+    assert decided.event.decided_by == actor.user_id
 
 
 async def test_a_second_decision_is_refused(desk: Desk) -> None:
@@ -214,7 +214,7 @@ async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
     await desk.put(CompleteArchive.example())
     await desk.put(ResumeSession.example())
     await desk.put(CompleteUnarchive.example())
-    assert await desk.facts() == ["created", "archive_requested", "archived", "unarchive_requested", "unarchived"]
+    assert await desk.events() == ["created", "archive_requested", "archived", "unarchive_requested", "unarchived"]
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,13 @@ async def test_a_run_that_only_used_tools_names_its_last_message(desk: Desk) -> 
 async def test_a_run_tells_that_it_has_more_tool_calls_than_it_shows(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
-    for shown in (run_queries.MOST_SHOWN, 1):
+    for shown in (run_queries.MAX_TOOL_CALLS_SHOWN, 1):
         run = await desk.ask(GetRun.example())
         assert not run.more_tool_calls
         calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(shown)]
         await desk.send(RecordMessage.example().model_copy(update={"message_id": new_id(), "blocks": calls}))
     run = await desk.ask(GetRun.example())
-    assert (len(run.tool_calls), run.more_tool_calls) == (run_queries.MOST_SHOWN, True)
+    assert (len(run.tool_calls), run.more_tool_calls) == (run_queries.MAX_TOOL_CALLS_SHOWN, True)
 
 
 async def test_only_sessions_that_exist_for_the_actor_are_found(desk: Desk) -> None:

@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from contracts.session.values import KNOWN_TOOLS
-from session.agent import Delta, Finished, Said
+from session.agent import AssistantMessage, Delta, Finished
 from session.agent.options import TOOLS
 from session.agent.sandbox import Sandbox
-from session.agent.telling import LARGEST_OUTPUT, Teller
+from session.agent.telling import MAX_OUTPUT_BYTES, MessageTranslator
 from simulator.app import create_app
 from simulator.testing import bash_prompt, scripted, tools_prompt
 
@@ -144,7 +144,7 @@ async def test_a_pattern_that_takes_for_ever_ends_with_its_turn(recorder: Record
     prompt = tools_prompt(("StructuredOutput", {"n": "a" * 60 + "!"}))
     turn = recorder.replica.begin(prompt, output_format={"type": "json_schema", "schema": slow})
     async with aclosing(turn) as telling:
-        assert isinstance(await anext(aiter(telling)), Delta | Said)
+        assert isinstance(await anext(aiter(telling)), Delta | AssistantMessage)
     assert (await recorder.replica.ask(HELLO)).end.error_code is None
 
 
@@ -156,9 +156,9 @@ def test_an_answer_that_is_too_large_is_not_valid() -> None:
         is_error=False,
         num_turns=1,
         session_id="s",
-        structured_output={"a": "x" * LARGEST_OUTPUT},
+        structured_output={"a": "x" * MAX_OUTPUT_BYTES},
     )
-    [end] = Teller(structured=True).tell(result)
+    [end] = MessageTranslator(structured=True).tell(result)
     assert isinstance(end, Finished)
     assert (end.error_code, end.structured_output) == (Code.OUTPUT_NOT_VALID, None)
 

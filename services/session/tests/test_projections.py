@@ -1,4 +1,4 @@
-"""What the facts of a session mean for those who read."""
+"""What the events of a session mean for those who read."""
 
 from uuid import UUID
 

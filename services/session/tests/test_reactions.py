@@ -16,8 +16,8 @@ from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
 from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunSummary, RunView, StartRun
 from contracts.session.session import ChangeSession, DeleteSession
-from contracts.session.values import Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
-from eventing import patience
+from contracts.session.values import ApprovalOutcome, SdkOptions, TextBlock, ToolUseBlock, Usage
+from eventing import retrying
 from eventing.dispatch import Dispatcher
 from eventing.reactions import Reaction, TakenOver
 from eventing.recording import Recorded
@@ -26,23 +26,23 @@ from eventing.testing.reacting import reaction_to
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
 from runtime.waiters import Waiters
-from session.agent import AgentSpec, Ask, Finished, Said, Told
+from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
 
-type Turn = Callable[[Ask], AsyncGenerator[Told]]
+type Turn = Callable[[Ask], AsyncGenerator[AgentEvent]]
 
-WORDS = Said([TextBlock(text="Well.")], "m")
+WORDS = AssistantMessage([TextBlock(text="Well.")], "m")
 USED = Finished(input_tokens=7)
 WANTED = RequestApproval.example()
 
 
-def calling() -> Said:
+def calling() -> AssistantMessage:
     """Call the tool that `WANTED` asks about."""
     call = ToolUseBlock(id=WANTED.tool_use_id, tool_call_id=new_id(), name=WANTED.tool_name, input={})
-    return Said([call], "m")
+    return AssistantMessage([call], "m")
 
 
 async def as_they_are(_session_id: UUID, options: SdkOptions) -> SdkOptions:
@@ -65,7 +65,7 @@ class Worker:
         return self.workspace
 
     async def works(self, turn: Turn) -> None:
-        def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[Told]:
+        def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[AgentEvent]:
             return turn(ask)
 
         await run_agent(*self.given(SimpleNamespace(turn=begin, close=self.close)))
@@ -74,9 +74,9 @@ class Worker:
         await end_lost_run(*self.given(None))
 
     def given(self, agents: Any) -> tuple[Recorded[RunRequested], Reaction[Any]]:
-        fact = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
+        event = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
-        recorded = Recorded(self.run.session_id, 2, now(), fact, envelope, OWNER.user_id)
+        recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
         tools = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
         tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
         tools.blocking = tools.writing = SimpleNamespace(run=asyncio.to_thread)
@@ -117,8 +117,8 @@ async def worker(desk: Desk) -> Worker:
     return Worker(desk, await desk.submit(await desk.create()))
 
 
-async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_fact_to_the_other(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_event_to_the_other(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         await worker.request()
         assert (await worker.start_another()).attempt == 2
@@ -134,7 +134,7 @@ async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_fact_to_
 
 
 async def test_a_worker_whose_run_was_cancelled_ends_its_agent_and_says_what_that_used(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield WORDS
         await worker.cancel()
         yield WORDS
@@ -148,7 +148,7 @@ async def test_a_worker_whose_run_was_cancelled_ends_its_agent_and_says_what_tha
 
 
 async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_what_it_used(worker: Worker) -> None:
-    async def turn(ask: Ask) -> AsyncGenerator[Told]:
+    async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         await worker.cancel()
         with pytest.raises(Refusal, match=Code.RUN_OVER):
@@ -163,9 +163,9 @@ async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("session.reactions.approval.MOST_OPEN", 2)
-    rulings: list[Ruling] = []
+    rulings: list[ApprovalOutcome] = []
 
-    async def turn(ask: Ask) -> AsyncGenerator[Told]:
+    async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         for asked in range(1, 3):
             asking = asyncio.gather(ask(WANTED.tool_use_id, WANTED.tool_name, {}))
@@ -180,7 +180,7 @@ async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
 
 
 async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
         yield WORDS
         await eventually(lambda: worker.closed)
@@ -191,7 +191,7 @@ async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
 
 
 async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
         yield USED
 
@@ -201,7 +201,7 @@ async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker
 
 
 async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield pytest.fail("an agent was started")
 
     await worker.start_another()
@@ -215,7 +215,7 @@ async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -
 
 
 async def test_a_refusal_that_does_not_mean_the_end_of_the_run_fails_the_worker(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[Told]:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield WORDS
         raise Refusal(Code.APPROVAL_NOT_FOUND, "What is this?")
 
@@ -248,13 +248,13 @@ class Forgetful(Dispatcher[Any]):
 async def test_a_lost_answer_loses_no_decision(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, loses: type[Command[Any]]
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
     old = worker.dispatcher
     worker.dispatcher = Forgetful(old.store, old.database, None, old.commands, old.queries)
     worker.dispatcher.loses = loses
-    rulings: list[Ruling] = []
+    rulings: list[ApprovalOutcome] = []
 
-    async def turn(ask: Ask) -> AsyncGenerator[Told]:
+    async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         ruling, _ = await asyncio.gather(ask(WANTED.tool_use_id, WANTED.tool_name, {}), worker.decide())
         rulings.append(ruling)

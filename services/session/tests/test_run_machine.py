@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.approval import (
     ApprovalDecided,
     ApprovalRequested,
@@ -18,7 +18,7 @@ from contracts.session.approval import (
 )
 from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
-from contracts.session.values import OnBusy, Remember, Ruling, SdkOptions, TextBlock, ToolUseBlock, Usage
+from contracts.session.values import ApprovalOutcome, OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.state import codec_of
 from eventing.testing.specification import replayed
 from hypothesis import settings
@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from runtime.clock import new_id, now
 from session.aggregate import Session
-from session.aggregate.queue import LONGEST_QUEUE
+from session.aggregate.queue import MAX_QUEUE_LENGTH
 
 IN_TIME = RequestApproval.example().expires_at - timedelta(seconds=1)
 SOME = st.integers(min_value=0, max_value=1000)
@@ -79,16 +79,16 @@ class Runs(RuleBasedStateMachine):
     def deliver_maybe_again(self, some: int, attempt: int, number: int) -> None:
         asked = self.one_asked(some)
         if asked:
-            ids = [fact.approval_id for fact in self.asked if fact.run_id == asked.run_id][-number:]
+            ids = [event.approval_id for event in self.asked if event.run_id == asked.run_id][-number:]
             rulings = self.deliver(asked.run_id, attempt, ids)
-            told = [fact.approval_id for fact in self.facts if isinstance(fact, DecisionDelivered)]
+            told = [event.approval_id for event in self.events if isinstance(event, DecisionDelivered)]
             assert rulings is None or set(ids) <= set(told)
-            before = len(self.facts)
+            before = len(self.events)
             assert self.deliver(asked.run_id, attempt, ids) == rulings
-            assert len(self.facts) == before
+            assert len(self.events) == before
 
-    def deliver(self, run_id: UUID, attempt: int, ids: list[UUID]) -> list[Ruling] | None:
-        given: list[list[Ruling] | None] = []
+    def deliver(self, run_id: UUID, attempt: int, ids: list[UUID]) -> list[ApprovalOutcome] | None:
+        given: list[list[ApprovalOutcome] | None] = []
         self.work(run_id, attempt, lambda: given.append(self.session.deliver_decisions(run_id, attempt, ids)))
         return given[0] if given else None
 
@@ -142,7 +142,7 @@ class Runs(RuleBasedStateMachine):
     def no_run_waits_without_a_reason(self) -> None:
         waiting = set(self.accepted) - set(self.requested) - set(self.ended)
         assert not waiting or self.going or self.session.queue.paused
-        assert len(waiting) <= LONGEST_QUEUE
+        assert len(waiting) <= MAX_QUEUE_LENGTH
 
     @invariant()
     def no_run_ends_twice_or_without_having_been_accepted(self) -> None:
@@ -152,19 +152,19 @@ class Runs(RuleBasedStateMachine):
 
     @invariant()
     def an_approval_is_decided_once_and_outlives_no_run(self) -> None:
-        decided = Counter(fact.approval_id for fact in self.facts if isinstance(fact, ApprovalDecided))
+        decided = Counter(event.approval_id for event in self.events if isinstance(event, ApprovalDecided))
         assert max(decided.values(), default=0) <= 1
         assert all(asked.run_id in self.going for asked in self.asked if asked.approval_id not in decided)
 
     @invariant()
     def those_that_waited_go_in_their_order(self) -> None:
-        queued = [fact.run_id for fact in self.facts if isinstance(fact, RunQueued)]
+        queued = [event.run_id for event in self.events if isinstance(event, RunQueued)]
         went = [run_id for run_id in self.requested if run_id in queued]
         assert went == [run_id for run_id in queued if run_id in went]
 
     @invariant()
     def messages_are_numbered_without_a_gap(self) -> None:
-        numbers = [f.sequence_number for f in self.facts if isinstance(f, RunRequested | MessageRecorded)]
+        numbers = [f.sequence_number for f in self.events if isinstance(f, RunRequested | MessageRecorded)]
         assert numbers == [*range(1, len(numbers) + 1)]
 
     def teardown(self) -> None:
@@ -184,24 +184,24 @@ class Runs(RuleBasedStateMachine):
         assert {**vars(again), "version": 0} == {**vars(self.session), "version": 0, "modified_on": again.modified_on}
 
     @property
-    def facts(self) -> list[SessionFact]:
+    def events(self) -> list[SessionEvent]:
         return self.session.pending
 
     @property
     def accepted(self) -> list[UUID]:
-        return [*dict.fromkeys(fact.run_id for fact in self.facts if isinstance(fact, RunQueued | RunRequested))]
+        return [*dict.fromkeys(event.run_id for event in self.events if isinstance(event, RunQueued | RunRequested))]
 
     @property
     def requested(self) -> list[UUID]:
-        return [fact.run_id for fact in self.facts if isinstance(fact, RunRequested)]
+        return [event.run_id for event in self.events if isinstance(event, RunRequested)]
 
     @property
     def ended(self) -> list[UUID]:
-        return [fact.run_id for fact in self.facts if isinstance(fact, RunCompleted | RunFailed | RunCancelled)]
+        return [event.run_id for event in self.events if isinstance(event, RunCompleted | RunFailed | RunCancelled)]
 
     @property
     def asked(self) -> list[ApprovalRequested]:
-        return [fact for fact in self.facts if isinstance(fact, ApprovalRequested)]
+        return [event for event in self.events if isinstance(event, ApprovalRequested)]
 
     @property
     def going(self) -> set[UUID]:
@@ -216,23 +216,23 @@ class Runs(RuleBasedStateMachine):
 
     def attempt_of(self, run_id: UUID) -> int:
         """Give the attempt of the worker that has the run, 0 if none has."""
-        started = [fact.attempt for fact in self.facts if isinstance(fact, RunStarted) and fact.run_id == run_id]
+        started = [event.attempt for event in self.events if isinstance(event, RunStarted) and event.run_id == run_id]
         return started[-1] if started and run_id in self.going else 0
 
     def work(self, run_id: UUID, attempt: int, act: Callable[[], object]) -> None:
         """Record as a worker; one that does not have the run changes nothing."""
-        has, before = self.attempt_of(run_id), len(self.facts)
+        has, before = self.attempt_of(run_id), len(self.events)
         self.attempt(act)
-        assert len(self.facts) == before or has == attempt
+        assert len(self.events) == before or has == attempt
 
     def attempt(self, act: Callable[[], object]) -> None:
-        before = len(self.facts)
+        before = len(self.events)
         if self.session.deleted:  # a deleted session is not loaded
             return
         try:
             act()
         except Refusal:
-            assert len(self.facts) == before
+            assert len(self.events) == before
 
 
 Runs.TestCase.settings = settings(max_examples=75, stateful_step_count=50, deadline=None)

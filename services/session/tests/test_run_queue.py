@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, USER
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.archive import ArchiveRequested
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.fork import SessionForked
@@ -27,7 +27,7 @@ from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
 from runtime.clock import new_id
 from session.aggregate import Session
-from session.aggregate.queue import LONGEST_QUEUE
+from session.aggregate.queue import MAX_QUEUE_LENGTH
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 PAUSED, RESUMED = SessionPaused(), SessionResumed()
@@ -36,8 +36,8 @@ RUN_ID = REQUESTED.run_id
 TWO, THREE = new_id(), new_id()
 
 
-def session(*facts: SessionFact) -> Given[Session]:
-    return Given(Session(UUID(SESSION)), CREATED, *facts)
+def session(*events: SessionEvent) -> Given[Session]:
+    return Given(Session(UUID(SESSION)), CREATED, *events)
 
 
 def queued(run_id: UUID) -> RunQueued:
@@ -66,7 +66,7 @@ def test_a_query_waits_behind_the_run_that_is_going() -> None:
 
 
 def test_a_full_queue_takes_no_query() -> None:
-    full = [queued(new_id()) for _ in range(LONGEST_QUEUE)]
+    full = [queued(new_id()) for _ in range(MAX_QUEUE_LENGTH)]
     session(REQUESTED, *full).when(ask("enqueue")).refused(Code.QUEUE_FULL)
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_waits_is_cancelled_without_a_turn() -> None:
 
 
 @pytest.mark.parametrize("end", [COMPLETED, cancelled(RUN_ID)])
-def test_a_run_that_is_over_is_not_cancelled(end: SessionFact) -> None:
+def test_a_run_that_is_over_is_not_cancelled(end: SessionEvent) -> None:
     session(REQUESTED, end).when(lambda s: s.cancel_run(RUN_ID)).refused(Code.RUN_OVER)
 
 
@@ -128,13 +128,13 @@ def test_what_a_replaced_worker_used_in_a_cancelled_run_is_not_taken_for_all_of_
 @pytest.mark.parametrize(
     "ended", [(STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)), (cancelled(RUN_ID),)]
 )
-def test_what_a_cancelled_run_used_is_taken_down_once_and_only_if_it_began(ended: tuple[SessionFact, ...]) -> None:
+def test_what_a_cancelled_run_used_is_taken_down_once_and_only_if_it_began(ended: tuple[SessionEvent, ...]) -> None:
     session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).refused(Code.RUN_OVER)
 
 
 def test_what_a_cancelled_run_used_counts_against_the_budget() -> None:
-    facts = [RICH, REQUESTED, STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)]
-    Given(Session(UUID(SESSION)), *facts).when(ask("reject")).refused(Code.BUDGET_EXCEEDED)
+    events = [RICH, REQUESTED, STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)]
+    Given(Session(UUID(SESSION)), *events).when(ask("reject")).refused(Code.BUDGET_EXCEEDED)
 
 
 def test_interrupting_ends_the_run_that_is_going() -> None:
@@ -155,7 +155,7 @@ def test_in_a_paused_session_no_run_follows_the_one_that_ends() -> None:
 
 @pytest.mark.parametrize("on_busy", ["reject", "interrupt"])
 @pytest.mark.parametrize("going", [[], [REQUESTED]])
-def test_a_paused_session_takes_no_query_that_cannot_wait(on_busy: OnBusy, going: list[SessionFact]) -> None:
+def test_a_paused_session_takes_no_query_that_cannot_wait(on_busy: OnBusy, going: list[SessionEvent]) -> None:
     session(*going, PAUSED).when(ask(on_busy)).refused(Code.SESSION_PAUSED)
 
 
@@ -182,7 +182,7 @@ def test_deleting_ends_the_run_that_is_going_and_those_that_wait() -> None:
     given.when(lambda s: s.delete()).then(*ends, SessionDeleted(user_id=UUID(USER)))
 
 
-def spent(amount: str) -> list[SessionFact]:
+def spent(amount: str) -> list[SessionEvent]:
     usage = Usage(cost_usd=Decimal(amount))
     return [RICH, REQUESTED, STARTED, RunCompleted(run_id=RUN_ID, usage=usage)]
 
@@ -209,7 +209,7 @@ def test_those_that_wait_fail_when_the_run_before_them_used_the_budget_up() -> N
 
 @pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
 @pytest.mark.parametrize("before", [[], [PAUSED]])
-def test_a_session_that_is_archived_or_still_copied_takes_no_query(on_busy: OnBusy, before: list[SessionFact]) -> None:
+def test_a_session_that_is_archived_or_still_copied_takes_no_query(on_busy: OnBusy, before: list[SessionEvent]) -> None:
     session(*before, ArchiveRequested.example()).when(ask(on_busy)).refused(Code.SESSION_ARCHIVED)
     session(*before, SessionForked.example()).when(ask(on_busy)).refused(Code.SESSION_NOT_READY)
 

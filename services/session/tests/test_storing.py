@@ -105,10 +105,10 @@ def test_nothing_is_left_out_because_it_is_deep_or_much(
     files: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (files.root / "a" / "b").mkdir(parents=True)
-    monkeypatch.setattr(walking, "DEEPEST", 2)
+    monkeypatch.setattr(walking, "MAX_DEPTH", 2)
     full(lambda: files.pack(tmp_path / "x.tar", "none"))
-    monkeypatch.setattr(walking, "DEEPEST", 3)
-    monkeypatch.setattr(walking, "WIDEST", 1)
+    monkeypatch.setattr(walking, "MAX_DEPTH", 3)
+    monkeypatch.setattr(walking, "MAX_WIDTH", 1)
     full(lambda: files.pack(tmp_path / "x.tar", "none"))
     assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
 

@@ -98,7 +98,7 @@ async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(h
     await archived(hands)
     await hands.desk.send(RESUME)
     await hands.unpack()
-    agents = cast(Any, hands.tools.agents)
+    agents = cast(Any, hands.dependencies.agents)
     agents.reset_mock()
     await hands.react(end_archived_agent, PARENT, PACKING)
     await hands.pack()
@@ -107,7 +107,7 @@ async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(h
 
 async def test_an_archived_session_has_no_agent_in_any_replica(hands: Hands) -> None:
     await archived(hands)
-    agents = cast(Any, hands.tools.agents)
+    agents = cast(Any, hands.dependencies.agents)
     agents.call_off = Mock()
     await hands.react(end_archived_agent, PARENT, PACKING)
     agents.call_off.assert_called_once_with(PARENT)
@@ -116,7 +116,7 @@ async def test_an_archived_session_has_no_agent_in_any_replica(hands: Hands) -> 
 async def test_an_archive_that_is_told_of_a_deleted_session_ends_no_agent(hands: Hands) -> None:
     await hands.delete()
     await hands.react(end_archived_agent, PARENT, PACKING)
-    cast(Any, hands.tools.agents).call_off.assert_not_called()
+    cast(Any, hands.dependencies.agents).call_off.assert_not_called()
 
 
 async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:
@@ -127,7 +127,7 @@ async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:
         run = await desk.submit(await desk.create())
         if begun:
             await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
-        relay = Relay(PostgresStore(database, service.facts, service.project), js, service.name)
+        relay = Relay(PostgresStore(database, service.events, service.project), js, service.name)
         async with background(relay.run()):
             await eventually(lambda: database.fetchval("SELECT count(*) FROM relayed"))
         await js.purge_stream(relay.stream)

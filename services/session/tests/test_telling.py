@@ -7,22 +7,22 @@ import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent.telling import CUT, TOO_DEEP, Delta, Finished, Said, Teller, ToolReturned
+from session.agent.telling import CUT, TOO_DEEP, AssistantMessage, Delta, Finished, MessageTranslator, ToolReturned
 
 LONE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
 END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
 
 
-def spoken(teller: Teller, message: sdk.AssistantMessage) -> Said:
+def spoken(teller: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
     """Give what is told of a message at its end."""
     [said] = [told for each in (message, END) for told in teller.tell(each)]
-    assert isinstance(said, Said)
+    assert isinstance(said, AssistantMessage)
     return said
 
 
 def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
-    teller, given = Teller(), {LONE: [{"deep": LONE}, 1]}
+    teller, given = MessageTranslator(), {LONE: [{"deep": LONE}, 1]}
     blocks: list[sdk.ContentBlock] = [
         sdk.TextBlock(LONE),
         sdk.ThinkingBlock(LONE, ""),
@@ -36,7 +36,7 @@ def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
 
 
 def test_half_a_character_is_replaced_in_what_a_tool_gave_and_its_call_is_found() -> None:
-    teller = Teller()
+    teller = MessageTranslator()
     spoken(teller, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE, "T", {})], model="m"))
     result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE, [{"type": "text", "text": LONE}])])
     [returned] = teller.tell(result)
@@ -47,12 +47,12 @@ def test_half_a_character_is_replaced_in_what_a_tool_gave_and_its_call_is_found(
 
 def test_half_a_character_is_replaced_in_words_that_are_being_said() -> None:
     event = {"delta": {"type": "text_delta", "text": LONE}}
-    assert [*Teller().tell(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
+    assert [*MessageTranslator().tell(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
 
 
 def test_whole_characters_stay_as_they_are() -> None:
     whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
-    said = spoken(Teller(), sdk.AssistantMessage(content=[whole], model="m"))
+    said = spoken(MessageTranslator(), sdk.AssistantMessage(content=[whole], model="m"))
     assert said.blocks == [TextBlock(text="\U0001f600")]
 
 
@@ -65,7 +65,7 @@ def nested(levels: int) -> Any:
 
 def answering(output: Any) -> Finished:
     result = sdk.ResultMessage("success", 1, 1, is_error=False, num_turns=1, session_id="s", structured_output=output)
-    [finished] = Teller(structured=True).tell(result)
+    [finished] = MessageTranslator(structured=True).tell(result)
     assert isinstance(finished, Finished)
     return finished
 
@@ -83,7 +83,7 @@ def test_an_answer_that_is_nested_too_deep_is_not_valid(levels: int) -> None:
 
 @pytest.mark.parametrize(("levels", "kept"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
 def test_of_a_tools_input_that_is_nested_too_deep_only_that_is_told(levels: int, kept: Any) -> None:
-    said = spoken(Teller(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m"))
+    said = spoken(MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m"))
     [call] = said.blocks
     assert isinstance(call, ToolUseBlock)
     assert call.input == kept
@@ -91,6 +91,6 @@ def test_of_a_tools_input_that_is_nested_too_deep_only_that_is_told(levels: int,
 
 def test_of_a_tools_output_that_is_nested_too_deep_only_that_is_told() -> None:
     parts = [{"type": "text", "text": nested(5_000)}]
-    [returned] = Teller().tell(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
+    [returned] = MessageTranslator().tell(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
     assert isinstance(returned, ToolReturned)
     assert returned.output == CUT

@@ -33,9 +33,9 @@ def test_a_template_holds_no_variables(template: SessionTemplate) -> None:
     template.change(SdkOptions(model="m", env={"TOKEN": "sesame"}))
     template.create(TemplateCreated.example().model_copy(update={"sdk_options": SdkOptions(env={"TOKEN": "sesame"})}))
     assert len(template.pending) == 2
-    assert "sesame" not in str([fact.model_dump() for fact in template.pending])
+    assert "sesame" not in str([event.model_dump() for event in template.pending])
 
 
-def test_a_change_to_what_is_so_already_is_no_fact(template: SessionTemplate) -> None:
+def test_a_change_to_what_is_so_already_is_no_event(template: SessionTemplate) -> None:
     template.change(SdkOptions(permission_mode="default"), name="DevOps Investigation Template")
     assert template.pending == []

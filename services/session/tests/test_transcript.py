@@ -12,7 +12,7 @@ from claude_agent_sdk import SessionKey, SessionStore, SessionStoreEntry
 from claude_agent_sdk.testing import run_session_store_conformance
 from contracts.refusals import Code, Refusal
 from contracts.session.values import ToolUseBlock
-from eventing import patience
+from eventing import retrying
 from runtime.clock import new_id
 from session.agent.transcript import Transcript, Transcripts
 
@@ -99,21 +99,21 @@ async def test_a_conversation_has_begun_with_its_first_word(transcripts: Transcr
 async def test_what_the_agent_wrote_itself_is_no_news(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
     await transcript.append("", [entry("a")])
-    assert not await transcript.moved_on()
+    assert not await transcript.has_advanced()
 
 
 async def test_what_the_agent_has_read_is_no_news(transcripts: Transcripts) -> None:
     await transcripts.open(ONE).append("", [entry("a")])
     transcript = transcripts.open(ONE)
     await load(transcript)
-    assert not await transcript.moved_on()
+    assert not await transcript.has_advanced()
 
 
 async def test_what_another_agent_wrote_is_news(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
     await transcript.append("", [entry("a")])
     await transcripts.open(ONE).append("", [entry("b")])
-    assert await transcript.moved_on()
+    assert await transcript.has_advanced()
 
 
 async def test_a_deleted_session_leaves_nothing(transcripts: Transcripts) -> None:
@@ -218,9 +218,9 @@ class Blinking:
 
 
 async def test_a_database_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
     database = Blinking()
     transcript = Transcript(cast(Any, database), str(ONE))
     await transcript.append("", [entry("a")])
-    assert (await load(transcript), await transcript.begun(), await transcript.moved_on()) == (None, True, False)
+    assert (await load(transcript), await transcript.begun(), await transcript.has_advanced()) == (None, True, False)
     assert database.asked == 12

@@ -78,7 +78,7 @@ def test_a_page_is_a_part_of_the_list(files: Workspace) -> None:
 
 
 def test_a_list_ends_somewhere_and_says_so(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LISTED", 2)
+    monkeypatch.setattr(module, "MAX_LISTED", 2)
     for name in "abc":
         write(files, name)
     page = files.listing(0, 100)

@@ -116,7 +116,7 @@ async def test_a_session_is_deleted_while_a_folder_of_it_is_removed(
     files = Slow(tmp_path, over)
     files.root.mkdir()
     tools = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
-    talked.dispatcher.tools = tools
+    talked.dispatcher.dependencies = tools
 
     async def remove() -> None:
         with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from contracts.wire import LARGEST_UPLOAD
+from contracts.wire import MAX_UPLOAD_BYTES
 from session.workspace import Uploads, Workspace, uploads
 
 UPLOAD = UUID(MESSAGE)
@@ -36,7 +36,7 @@ def test_uploads_that_were_broken_off_are_in_nobodys_way_and_bounded(files: Work
 
 
 def test_uploads_that_were_broken_off_are_bounded_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", LARGEST_UPLOAD + 11)
+    monkeypatch.setattr(uploads, "MOST_BYTES", MAX_UPLOAD_BYTES + 11)
     kept = [broken_off(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}

@@ -1,4 +1,4 @@
-"""What the identity service tells: the facts of a User."""
+"""What the identity service tells: the events of a User."""
 
 from datetime import datetime
 from typing import Literal
@@ -69,4 +69,4 @@ class TokenFamilyRevoked(Event):
     reason: Literal["logout", "reuse", "expired"]
 
 
-type UserFact = UserRegistered | PasswordSet | UserLoggedIn | RefreshTokenIssued | TokenFamilyRevoked
+type UserEvent = UserRegistered | PasswordSet | UserLoggedIn | RefreshTokenIssued | TokenFamilyRevoked

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from contracts.messages import Command, Event, Keyset, Message, Page, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.values import ApprovalStatus, Decision, Remember, Ruling
+from contracts.session.values import ApprovalOutcome, ApprovalStatus, Decision, Remember
 
 
 class ApprovalView(Message):
@@ -49,7 +49,7 @@ class ListApprovals(Keyset, Query[Page[ApprovalView]]):
     session_id: UUID | None = None
 
 
-class RequestApproval(Command[Ruling | None]):
+class RequestApproval(Command[ApprovalOutcome | None]):
     """The agent wants to use a tool that nothing settles; answered with the ruling if nobody needs to be asked.
 
     `attempt` is the worker's: one that was replaced is refused.
@@ -99,7 +99,7 @@ class DecideApproval(Command[ApprovalView]):
     remember: Remember = "once"
 
 
-class DeliverDecisions(Command[list[Ruling] | None]):
+class DeliverDecisions(Command[list[ApprovalOutcome] | None]):
     """The worker takes what was decided to its agent, all at once; None while one is not decided.
 
     The same worker may ask again.
@@ -178,4 +178,4 @@ class DecisionDelivered(Event):
     run_id: UUID
 
 
-ApprovalFact = ApprovalRequested | ApprovalDecided | DecisionDelivered
+ApprovalEvent = ApprovalRequested | ApprovalDecided | DecisionDelivered

@@ -168,6 +168,6 @@ class UnarchiveFailed(Failure, Event):
     archive_id: UUID
 
 
-ArchiveFact = (
+ArchiveEvent = (
     ArchiveRequested | SessionArchived | ArchiveFailed | UnarchiveRequested | SessionUnarchived | UnarchiveFailed
 )

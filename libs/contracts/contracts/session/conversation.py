@@ -219,4 +219,4 @@ class ToolCallEnded(Event):
     duration_ms: int | None
 
 
-ConversationFact = MessageRecorded | ToolCallStarted | ToolCallEnded
+ConversationEvent = MessageRecorded | ToolCallStarted | ToolCallEnded

@@ -9,7 +9,7 @@ DELTAS = "delta.session.*.*"
 
 
 class TextDelta(Message):
-    """The next words of the agent; the whole message comes as the fact `MessageRecorded`."""
+    """The next words of the agent; the whole message comes as the event `MessageRecorded`."""
 
     run_id: UUID
     text: str

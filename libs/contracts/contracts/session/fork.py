@@ -70,4 +70,4 @@ class ForkFailed(Failure, Event):
     sample = {"error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
 
 
-ForkFact = SessionForked | ForkCompleted | ForkFailed
+ForkEvent = SessionForked | ForkCompleted | ForkFailed

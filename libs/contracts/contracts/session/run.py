@@ -282,7 +282,7 @@ class SessionResumed(Event):
     sample = {}
 
 
-RunFact = (
+RunEvent = (
     RunQueued
     | RunRequested
     | RunStarted

@@ -141,7 +141,7 @@ class SessionCreated(Event):
 
 
 class SessionChanged(Event):
-    """A session is another now: as this fact says, in all these fields. The values of `env` are masked."""
+    """A session is another now: as this event says, in all these fields. The values of `env` are masked."""
 
     subject = "evt.session.changed"
     sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
@@ -171,4 +171,4 @@ class SessionDeleted(Event):
     user_id: UUID
 
 
-LifecycleFact = SessionCreated | SessionChanged | EnvironmentSet | SessionDeleted
+LifecycleEvent = SessionCreated | SessionChanged | EnvironmentSet | SessionDeleted

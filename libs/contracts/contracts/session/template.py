@@ -120,7 +120,7 @@ class TemplateCreated(Event):
 
 
 class TemplateChanged(Event):
-    """A template is another now: as this fact says, in all its fields."""
+    """A template is another now: as this event says, in all its fields."""
 
     subject = "evt.session.template_changed"
     sample = {"user_id": USER, **_SAMPLE}
@@ -143,4 +143,4 @@ class TemplateDeleted(Event):
     user_id: UUID
 
 
-type TemplateFact = TemplateCreated | TemplateChanged | TemplateDeleted
+type TemplateEvent = TemplateCreated | TemplateChanged | TemplateDeleted

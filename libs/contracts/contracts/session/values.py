@@ -82,7 +82,7 @@ class Usage(Message):
     cost_usd: Decimal = Field(default=Decimal(0), ge=0)
 
 
-class Ruling(Message):
+class ApprovalOutcome(Message):
     """What was decided about a tool call, and the words that came with it."""
 
     decision: Decision

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from contracts.files import FilePart, Part, PartWindow
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
-from contracts.wire import LARGEST_UPLOAD
+from contracts.wire import MAX_UPLOAD_BYTES
 
 type FileType = Literal["file", "directory", "symlink", "other"]
 
@@ -64,7 +64,7 @@ class UploadPart(Command[None]):
 
     session_id: UUID
     upload_id: UUID
-    offset: int = Field(ge=0, le=LARGEST_UPLOAD)
+    offset: int = Field(ge=0, le=MAX_UPLOAD_BYTES)
     data: Part
 
 
@@ -77,7 +77,7 @@ class WriteFile(Command[FileWritten]):
     session_id: UUID
     path: str
     upload_id: UUID
-    size: int = Field(ge=0, le=LARGEST_UPLOAD)
+    size: int = Field(ge=0, le=MAX_UPLOAD_BYTES)
 
 
 class DeleteFile(Command[None]):

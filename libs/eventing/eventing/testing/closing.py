@@ -38,7 +38,7 @@ class StoppedClock:
 async def project_due(recorded: Recorded[Any], db: Connection) -> None:
     """Set the due time that a jar has on its label; a marble `later` moves it, and a white one cancels it."""
     await project(recorded, db)
-    match recorded.fact:
+    match recorded.event:
         case JarOpened(label=label):
             await CLOSING.set(recorded, recorded.id, datetime.fromisoformat(label.partition(" ")[0]), db)
         case MarbleAdded(colour="later"):
@@ -53,7 +53,7 @@ class Closing(DueTimes[None]):
     """A replica that closes jars."""
 
     def __init__(self, database: Database, commands: Handlers = handles, kinds: Sequence[DueKind] = (CLOSING,)) -> None:
-        store = PostgresStore(database, Jar.facts, project_due)
+        store = PostgresStore(database, Jar.events, project_due)
         super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
 
     async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:

@@ -21,10 +21,12 @@ class Desk:
     actor: Actor | None = None
     """Who sends and asks, unless it is said."""
 
-    def __init__(self, service: Service[Any, Any], database: Database, tools: object) -> None:
-        store = PostgresStore(database, service.facts, service.project)
+    def __init__(self, service: Service[Any, Any], database: Database, dependencies: object) -> None:
+        store = PostgresStore(database, service.events, service.project)
         self.database = database
-        self.dispatcher = Dispatcher[Any](store, database, tools, service.commands, service.queries, service.taken)
+        self.dispatcher = Dispatcher[Any](
+            store, database, dependencies, service.commands, service.queries, service.unique_violations
+        )
 
     async def send[R](self, command: Command[R], actor: Actor | None = None) -> R:
         """Carry out a command, and return its result."""

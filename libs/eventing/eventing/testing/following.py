@@ -11,14 +11,14 @@ from runtime.jetstream import JetStream, headers_of
 
 from eventing.postgres import PostgresStore
 from eventing.testing.jars import Jar
-from eventing.testing.messages import JAR, JarFact
+from eventing.testing.messages import JAR, JarEvent
 
 
-async def append(store: PostgresStore, *facts: JarFact, at: UUID = JAR) -> None:
+async def append(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> None:
     """Store events of one jar behind those that it has."""
     jar = Jar(at)
-    for fact in facts:
-        jar.record(fact)
+    for event in events:
+        jar.record(event)
     jar.version = await store.database.fetchval("SELECT count(*) FROM events WHERE originator_id = $1", at)
     await store.save((jar,), Envelope.begin())
 

@@ -14,7 +14,7 @@ from eventing.testing.messages import (
     AddMarble,
     GetJar,
     JarBroken,
-    JarFact,
+    JarEvent,
     JarOpened,
     JarView,
     LockSet,
@@ -29,7 +29,7 @@ ROOM = 100
 handles, answers = Handlers(), Handlers()
 
 
-class Jar(Aggregate[JarFact]):
+class Jar(Aggregate[JarEvent]):
     """Holds up to 100 marbles."""
 
     missing = Code.SESSION_NOT_FOUND
@@ -49,19 +49,19 @@ class Jar(Aggregate[JarFact]):
         """A jar has no owner but itself."""
         return self.id
 
-    def apply(self, fact: JarFact) -> None:
-        """Fold one fact."""
-        match fact:
+    def apply(self, event: JarEvent) -> None:
+        """Fold one event."""
+        match event:
             case JarOpened():
-                self.label = fact.label
+                self.label = event.label
             case MarbleAdded():
-                self.colours.append(fact.colour)
+                self.colours.append(event.colour)
             case LockSet():
-                self.code = fact.code
+                self.code = event.code
             case JarBroken():
                 self.deleted = True
             case _:
-                assert_never(fact)
+                assert_never(event)
 
     def add(self, colour: str) -> None:
         """Put a marble in."""
@@ -70,9 +70,9 @@ class Jar(Aggregate[JarFact]):
         self.record(MarbleAdded(colour=colour, size=1))
 
 
-async def project(recorded: Recorded[JarFact], db: Connection) -> None:
+async def project(recorded: Recorded[JarEvent], db: Connection) -> None:
     """Count the marbles. An invisible one cannot be counted: for tests of what fails here."""
-    match recorded.fact:
+    match recorded.event:
         case JarOpened(label=label):
             await db.execute("INSERT INTO jars (id, label) VALUES ($1, $2)", recorded.id, label)
         case MarbleAdded(colour="invisible"):
@@ -84,7 +84,7 @@ async def project(recorded: Recorded[JarFact], db: Connection) -> None:
         case LockSet():
             pass
         case _:
-            assert_never(recorded.fact)
+            assert_never(recorded.event)
 
 
 @handles

@@ -88,4 +88,4 @@ class JarBroken(Event):
     sample = {}
 
 
-type JarFact = JarOpened | MarbleAdded | LockSet | JarBroken
+type JarEvent = JarOpened | MarbleAdded | LockSet | JarBroken

@@ -1,4 +1,4 @@
-"""Facts on the bus without a service that records them."""
+"""Events on the bus without a service that records them."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -13,12 +13,12 @@ from eventing.recording import Recorded
 
 
 async def publish(
-    js: JetStream, fact: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
+    js: JetStream, event: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
 ) -> Recorded[Any]:
-    """Publish a fact as the relay of its service would, as the first one of an aggregate; give what it is now."""
+    """Publish an event as the relay of its service would, as the first one of an aggregate; give what it is now."""
     place = at or clock.new_id()
-    recorded = Recorded(place, 1, clock.now(), fact, envelope or Envelope.begin(), place)
-    service = fact.subject.split(".")[1]
+    recorded = Recorded(place, 1, clock.now(), event, envelope or Envelope.begin(), place)
+    service = event.subject.split(".")[1]
     heads = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}
-    await js.publish(wire.subject(recorded), fact.model_dump_json().encode(), headers=cast(dict[str, Any], heads))
-    return wire.read(type(fact), heads, fact.model_dump_json().encode())
+    await js.publish(wire.subject(recorded), event.model_dump_json().encode(), headers=cast(dict[str, Any], heads))
+    return wire.read(type(event), heads, event.model_dump_json().encode())

@@ -12,7 +12,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
 from eventing.memory import MemoryStore
-from eventing.reactions import AtOnce, Reaction, Reactor, Registration, Unfinished
+from eventing.reactions import Concurrency, Reaction, Reactor, Registration, Unfinished
 from eventing.recording import Recorded
 from eventing.routing import Router
 from eventing.testing.jars import Jar
@@ -39,14 +39,14 @@ class Acting:
         await self.go.wait()
 
     async def react(self, recorded: Recorded[JarOpened], reaction: Reaction[Any]) -> None:
-        """Act on a fact."""
+        """Act on an event."""
         self.seen.append(recorded)
         if self.act:
             await self.act(recorded, reaction)
 
-    def registration(self, at_once: AtOnce = 16, unfinished: Unfinished | None = None) -> Registration:
+    def registration(self, concurrency: Concurrency = 16, unfinished: Unfinished | None = None) -> Registration:
         """Register it as the reaction `open`."""
-        return Registration("open", JarOpened, self.react, at_once, self.on_dead_letter, unfinished)
+        return Registration("open", JarOpened, self.react, concurrency, self.on_dead_letter, unfinished)
 
 
 class Away:
@@ -70,13 +70,13 @@ def replica(
 ) -> Reactor[str]:
     """Give one replica of a service that hears of jars, whose only tool is a text, and which stores in memory."""
     there = cast(Database, database or Away())
-    dispatcher = Dispatcher(MemoryStore(Jar.facts), there, "a tool", commands or Handlers(), Handlers())
+    dispatcher = Dispatcher(MemoryStore(Jar.events), there, "a tool", commands or Handlers(), Handlers())
     return Reactor(service, client, dispatcher)
 
 
-def reaction_to[T](event: Recorded[Any], tools: T, dispatcher: Dispatcher[T], service: str) -> Reaction[T]:
+def reaction_to[T](event: Recorded[Any], dependencies: T, dispatcher: Dispatcher[T], service: str) -> Reaction[T]:
     """Return what a reaction of a service without a bus works with: it reaches its own service alone."""
-    return Reaction(tools, Router(service, dispatcher, cast(Client, None)), event, "tested")
+    return Reaction(dependencies, Router(service, dispatcher, cast(Client, None)), event, "tested")
 
 
 def working(*pairs: tuple[Reactor[str], Acting]) -> AbstractAsyncContextManager[object]:

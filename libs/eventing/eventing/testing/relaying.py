@@ -91,7 +91,7 @@ async def open_jars(store: PostgresStore, *numbers: int) -> None:
 
 def labels(acting: Acting) -> list[int]:
     """Return the numbers of the jars that were acted on."""
-    return sorted(int(recorded.fact.label) for recorded in acting.seen)
+    return sorted(int(recorded.event.label) for recorded in acting.seen)
 
 
 async def relayed(relay: Relay) -> None:

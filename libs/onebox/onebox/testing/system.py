@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from onebox.children import allowed_environment, tether
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
-from onebox.processes import lives
+from onebox.processes import is_alive
 from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
@@ -40,7 +40,7 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 def gone(pid: int) -> bool:
     """Say whether a process has ended."""
-    return not lives(pid)
+    return not is_alive(pid)
 
 
 def _from_a_terminal(tie: Callable[[], None]) -> Callable[[], None]:

@@ -17,7 +17,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, a pipe would wait for who writes to it.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-LONGEST_PATH, LONGEST_NAME, DEEPEST = 4096, 255, 64
+MAX_PATH_LENGTH, MAX_NAME_LENGTH, MAX_DEPTH = 4096, 255, 64
 
 _REFUSALS = {
     errno.ENOENT: (Code.FILE_NOT_FOUND, "There is nothing at {}."),
@@ -42,10 +42,10 @@ def split_path(path: str) -> list[str]:
     """
     steps = path.split("/")
     try:
-        long = len(path.encode()) > LONGEST_PATH or any(len(step.encode()) > LONGEST_NAME for step in steps)
+        long = len(path.encode()) > MAX_PATH_LENGTH or any(len(step.encode()) > MAX_NAME_LENGTH for step in steps)
     except UnicodeEncodeError:
         raise Refusal(Code.INVALID_PATH, "The path is not valid Unicode.") from None
-    if long or len(steps) > DEEPEST:
+    if long or len(steps) > MAX_DEPTH:
         raise Refusal(Code.INVALID_PATH, f"The path is too long: {path[:40]!r}…")
     if "\0" in path or any(step in ("", ".", "..") for step in steps):
         raise Refusal(Code.INVALID_PATH, f"The path must be relative, without empty steps, '.' and '..': {path!r}.")

@@ -10,7 +10,7 @@ from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 
 FRESH_FOR = 60.0
-SHORTEST_PAUSE = 10.0
+MIN_PAUSE = 10.0
 
 
 class Keys:
@@ -20,7 +20,7 @@ class Keys:
         self.bus = bus
         self.published: KeysView | None = None
         self.by_id: dict[str, jwt.PyJWK] = {}
-        self._asked, self._answered = -SHORTEST_PAUSE, False
+        self._asked, self._answered = -MIN_PAUSE, False
         self._asking = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -51,7 +51,7 @@ class Keys:
 
     async def _look_again(self) -> None:
         async with self._asking:
-            if time.monotonic() - self._asked >= SHORTEST_PAUSE:
+            if time.monotonic() - self._asked >= MIN_PAUSE:
                 self._asked, self._answered = time.monotonic(), False
                 await self.refresh()
                 self._answered = True

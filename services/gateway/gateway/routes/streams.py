@@ -50,7 +50,7 @@ async def session_events(
     types: Types = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Every fact of the session with its number as id, and `text_delta` without one; from now on, or `after` an id.
+    """Every event of the session with its number as id, and `text_delta` without one; from now on, or `after` an id.
 
     The last event of a session that is deleted is `session.deleted`, with `status` `terminated`, whatever `types` says.
     """
@@ -74,7 +74,7 @@ async def events(
     types: Types = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """The facts of the caller's account and of all their resources; `types=*` adds the `text_delta` of all sessions."""
+    """The events of the caller's account and all their resources; `types=*` adds the `text_delta` of all sessions."""
     _check_accepted(request)
     listener = Listener.of_user(caller.token, SERVICES, types)
     return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after))

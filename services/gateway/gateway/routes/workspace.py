@@ -12,7 +12,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from contracts.wire import LARGEST_PART
+from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
@@ -105,7 +105,7 @@ async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Requ
     held, offset = bytearray(), 0
     async for chunk in request.stream():
         held += chunk
-        while len(held) >= LARGEST_PART:
+        while len(held) >= MAX_PART_BYTES:
             offset += await _put(session_id, upload_id, offset, held, caller)
     if held:
         offset += await _put(session_id, upload_id, offset, held, caller)
@@ -113,7 +113,7 @@ async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Requ
 
 
 async def _put(session_id: UUID, upload_id: UUID, offset: int, held: bytearray, caller: User) -> int:
-    data = bytes(held[:LARGEST_PART])
-    del held[:LARGEST_PART]
+    data = bytes(held[:MAX_PART_BYTES])
+    del held[:MAX_PART_BYTES]
     await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=offset, data=data))
     return len(data)

@@ -6,9 +6,9 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Steps: a property of an object is two."""
-LONGEST_PATH = 200
+MAX_PATH_LENGTH = 200
 DIALECT = ("http://json-schema.org/", "https://json-schema.org/")
 
 ONE = frozenset(("not", "if", "then", "else", "contains", "propertyNames", "additionalProperties", "additionalItems"))
@@ -61,7 +61,7 @@ def check_schema(schema: dict[str, Any]) -> None:
     unseen: list[tuple[Place, Any]] = [((), {word: given for word, given in schema.items() if word != "$schema"})]
     while unseen:  # no recursion: the client chooses the depth
         place, part = unseen.pop()
-        if len(place) > DEEPEST:
+        if len(place) > MAX_DEPTH:
             raise ValueError("the schema is too deep")
         if isinstance(part, dict):
             unseen += _within(place, cast(dict[str, Any], part), schema)
@@ -115,4 +115,4 @@ def _leads_somewhere(ref: Any, schema: dict[str, Any]) -> bool:
 
 def _wrong(place: Place, what: str) -> ValueError:
     path = ".".join(map(str, place))
-    return ValueError(f"the schema is not valid at {path[:LONGEST_PATH]}: {what}")
+    return ValueError(f"the schema is not valid at {path[:MAX_PATH_LENGTH]}: {what}")

@@ -11,21 +11,21 @@ from starlette.requests import Request
 
 from gateway.schemas.shown import Shown, example
 
-LARGEST_SKIP = 10_000
+MAX_SKIP = 10_000
 """Rows that are skipped are read all the same: further on, lists are read by cursors."""
-LONGEST_SHORT_LIST = 20_000
+MAX_SHORT_LIST = 20_000
 
 
 def _bounded(skip: int) -> int:
-    if skip > LARGEST_SKIP:
-        raise ValueError(f"skip at most {LARGEST_SKIP} items: use `after` to read further")
+    if skip > MAX_SKIP:
+        raise ValueError(f"skip at most {MAX_SKIP} items: use `after` to read further")
     return skip
 
 
 class Window(BaseModel):
     """Which part of a list is asked for; subclasses add filters."""
 
-    skip: Annotated[int, Field(ge=0, le=LONGEST_SHORT_LIST, description="Number of items to skip.", examples=[20])] = 0
+    skip: Annotated[int, Field(ge=0, le=MAX_SHORT_LIST, description="Number of items to skip.", examples=[20])] = 0
     limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of items to return.", examples=[20])] = 100
 
     def links(self, path: str, page: Page[Any]) -> "Links":
@@ -50,7 +50,7 @@ class KeysetWindow(Window):
         int,
         Field(
             ge=0,
-            json_schema_extra={"maximum": LARGEST_SKIP},
+            json_schema_extra={"maximum": MAX_SKIP},
             description="Number of items to skip; `after` reads further, and faster.",
             examples=[20],
         ),
@@ -74,7 +74,7 @@ class KeysetWindow(Window):
         if self.after or self.before:
             return self._cursors(path, page)
         links = super().links(path, page)
-        if links.next and self.skip + self.limit > LARGEST_SKIP:
+        if links.next and self.skip + self.limit > MAX_SKIP:
             links.next = self._address(path, limit=self.limit, after=page.items[-1].id)
         return links
 

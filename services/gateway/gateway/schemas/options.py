@@ -1,4 +1,4 @@
-"""How an agent is to run, as clients may ask for it: stricter than what is stored, as facts outlive rules."""
+"""How an agent is to run, as clients may ask for it: stricter than what is stored, as events outlive rules."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
-from runtime.nesting import DEEPEST, too_deep
+from runtime.nesting import MAX_DEPTH, too_deep
 
 from gateway.schemas.json_schema import check_schema
 from gateway.schemas.shown import undefaulted
@@ -43,7 +43,7 @@ def at_most[V](size: int) -> Callable[[V], V]:
 def shallow[V](value: V) -> V:
     """Check that a value is not nested too deep: before anything else looks at it, and names a place deep inside."""
     if too_deep(value):
-        raise ValueError(f"this is nested more than {DEEPEST} levels deep")
+        raise ValueError(f"this is nested more than {MAX_DEPTH} levels deep")
     return value
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from contracts.session.deltas import TextDelta
 from runtime.stream_reader import StreamMessage
 
-from gateway.streams.items import Delta, Fact, Item, named
+from gateway.streams.items import Delta, Item, PublishedEvent, named
 from gateway.streams.listener import Listener
 
 
@@ -39,7 +39,7 @@ class Audience:
         *_, owner, resource = message.subject.split(".")
         name = named(message)
         if listeners := [listener for listener in self._about(owner, resource) if listener.wants(name)]:
-            _offer(Fact.read(message), listeners)
+            _offer(PublishedEvent.read(message), listeners)
 
     async def hear_delta(self, subject: str, body: bytes) -> None:
         """Offer the next words of an agent."""

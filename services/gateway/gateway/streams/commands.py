@@ -23,10 +23,10 @@ from gateway.schemas.approval import SpokenDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
 
-LONGEST_ID = 200
+MAX_ID_LENGTH = 200
 UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'
 
-type Told = RunView | SessionView | ApprovalView
+type AgentEvent = RunView | SessionView | ApprovalView
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Commands:
         """Carry out one message."""
         message = _parsed(text)
         name = message.get("id")
-        if isinstance(name, bool) or not isinstance(name, str | int | None) or len(str(name)) > LONGEST_ID:
+        if isinstance(name, bool) or not isinstance(name, str | int | None) or len(str(name)) > MAX_ID_LENGTH:
             return _error(
-                EdgeCode.VALIDATION_ERROR, f"id: Give a string or a number, of {LONGEST_ID} characters at most."
+                EdgeCode.VALIDATION_ERROR, f"id: Give a string or a number, of {MAX_ID_LENGTH} characters at most."
             )
         return replace(await self._answer(message.get("type"), message.get("data", {})), to=name)
 
@@ -81,7 +81,7 @@ class Commands:
         try:
             command = make()
             starts = isinstance(command, SubmitQuery)
-            told: Told = await (self.runs.start(command, self.user) if starts else self.user.ask(command))
+            told: AgentEvent = await (self.runs.start(command, self.user) if starts else self.user.ask(command))
         except ValidationError as wrong:
             places = [{**error, "loc": ("message", "data", *error["loc"])} for error in wrong.errors()]
             return _error(EdgeCode.VALIDATION_ERROR, translation.invalid(places).detail)
@@ -91,7 +91,7 @@ class Commands:
             return _error(problem.code, problem.detail, **run)
         return Reply(STATUS_CHANGE, {"session_id": str(self.session_id), **await self._outcome(told)})
 
-    async def _outcome(self, told: Told) -> dict[str, str | None]:
+    async def _outcome(self, told: AgentEvent) -> dict[str, str | None]:
         match told:
             case RunView():
                 return {"run_id": str(told.id), "status": told.status}

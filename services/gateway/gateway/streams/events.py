@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway import translation
-from gateway.streams.fan_out import Streams, Told
-from gateway.streams.items import GONE, Beat, Delta, End, Fact, Gap
+from gateway.streams.fan_out import AgentEvent, Streams
+from gateway.streams.items import GONE, Beat, Delta, End, Gap, PublishedEvent
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
@@ -26,17 +26,17 @@ def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> by
 
 
 def connected(listener: Listener, **more: str) -> bytes:
-    """Write the first event: where the stream begins, so that a client can resume before it saw a fact."""
+    """Write the first event: where the stream begins, so that a client can resume before it saw an event."""
     place = str(listener.place)
     return event("connected", {"resume_from": place, **more}, place)
 
 
-def written(told: Told, listener: Listener) -> bytes:
+def written(told: AgentEvent, listener: Listener) -> bytes:
     """Write what a listener is told."""
     match told:
         case None:
             return HEARTBEAT
-        case Fact():
+        case PublishedEvent():
             return _block(told.name, told.text, str(listener.place))
         case Beat():
             return event("heartbeat", told.payload, told.resume_from)

@@ -1,4 +1,4 @@
-"""What happens, told to clients as it does: one reader of each service's facts, fanned out to all who listen."""
+"""What happens, told to clients as it does: one reader of each service's events, fanned out to all who listen."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -31,7 +31,7 @@ TOO_MANY_RETRY = 10
 """Seconds after which a user who has too many streams may try again."""
 READY = 5.0
 
-type Told = Item | Beat | Gap | End | None
+type AgentEvent = Item | Beat | Gap | End | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Streams:
         self.replay = Replay(self.feeds, bus, self.audience, pause=limits.heartbeat)
 
     async def run(self) -> None:
-        """Follow the facts as long as somebody listens; to be run forever."""
+        """Follow the events as long as somebody listens; to be run forever."""
         await self._some.wait()
         async with asyncio.TaskGroup() as tasks:
             works = {f"feed of {feed.service}": feed.follow for feed in self.feeds.values()}
@@ -123,17 +123,17 @@ class Streams:
         else:
             listener.place = place
 
-    async def told(self, listener: Listener) -> AsyncGenerator[Told]:
-        """Give what the listener is told, in order, each fact once; a beat, or None, now and then without a fact.
+    async def told(self, listener: Listener) -> AsyncGenerator[AgentEvent]:
+        """Give what the listener is told, in order, each event once; a beat, or None, now and then without an event.
 
         The deletion of a session is the last that is told of it.
         """
         try:
             if listener not in self.audience:
-                async with aclosing(self.replay.behind(listener)) as facts:
-                    async for fact in facts:
-                        yield fact
-                        if isinstance(fact, Gap) or listener.is_over(fact):
+                async with aclosing(self.replay.behind(listener)) as events:
+                    async for event in events:
+                        yield event
+                        if isinstance(event, Gap) or listener.is_over(event):
                             return
             async with aclosing(listener.heard(self.limits.heartbeat)) as told:
                 async for item in told:

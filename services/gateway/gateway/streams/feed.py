@@ -1,4 +1,4 @@
-"""The facts of one service as they come, read once for all clients of this gateway."""
+"""The events of one service as they come, read once for all clients of this gateway."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -21,7 +21,7 @@ class Feed:
         self.live = asyncio.Event()
 
     async def follow(self) -> None:
-        """Hand facts out until cancelled or something fails; started again, it goes on where it was."""
+        """Hand events out until cancelled or something fails; started again, it goes on where it was."""
         newest = (await self.bounds()).last
         if self.position is not None and self.position > newest:  # the bus lost what it had
             self.audience.lose(self.service)
@@ -35,16 +35,16 @@ class Feed:
                     self.audience.hear(message)
 
     def forget(self) -> None:
-        """Begin at the newest fact when it is followed again."""
+        """Begin at the newest event when it is followed again."""
         self.position = None
         self.live.clear()
 
     async def bounds(self) -> Bounds:
-        """Return which facts the stream has."""
+        """Return which events the stream has."""
         return await self.reader.bounds()
 
     def stored(self, after: int, about: str) -> AsyncGenerator[list[StreamMessage]]:
-        """Give, in batches, the facts behind a number that are there now; `about` is `<owner>.<resource>`, either `*`.
+        """Give, in batches, the events behind a number that are there now; `about` is `<owner>.<resource>`, either `*`.
 
         Raises as `ordered.messages` does.
         """

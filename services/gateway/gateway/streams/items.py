@@ -1,4 +1,4 @@
-"""What streams carry: facts, words that are being said, and how a stream comes to its end."""
+"""What streams carry: events, words that are being said, and how a stream comes to its end."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from contracts.catalogue import events_of
 from contracts.refusals import Code
-from contracts.session import SessionFact
+from contracts.session import SessionEvent
 from contracts.session.deltas import TextDelta
 from contracts.session.session import SessionDeleted
 from contracts.wire import event_name
@@ -17,16 +17,16 @@ from gateway.streams.shown import shown
 
 TEXT_DELTA = "text_delta"
 DELETED = event_name(SessionDeleted.subject)
-SESSION_FACTS = frozenset(event_name(event.subject) for event in events_of(SessionFact))
+SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 
 type Reason = Literal["slow", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A stored fact, with its number in the stream of its service, read once for all who are shown it.
+class PublishedEvent:
+    """A stored event, with its number in the stream of its service, read once for all who are shown it.
 
-    `data` is the fact itself, as it is shown, `text` the JSON of what all kinds of stream show alike.
+    `data` is the event itself, as it is shown, `text` the JSON of what all kinds of stream show alike.
     """
 
     service: str
@@ -43,7 +43,7 @@ class Fact:
         sequence, name, data = message.sequence, named(message), shown(json.loads(message.data))
         payload = {
             "type": name,
-            "session_id": resource if name in SESSION_FACTS else None,
+            "session_id": resource if name in SESSION_EVENTS else None,
             "resource_id": resource,
             "sequence": sequence,
             "at": message.headers.get("ce-time", "").replace("+00:00", "Z"),
@@ -65,7 +65,7 @@ class Fact:
 
 
 def named(message: StreamMessage) -> str:
-    """Give the name of the fact that a message is: `session.created`."""
+    """Give the name of the event that a message is: `session.created`."""
     _, service, name, _, _ = message.subject.split(".")
     return f"{service}.{name}"
 
@@ -95,7 +95,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Nothing for this client came, but other facts did: from here on it can resume, however long it hears nothing."""
+    """Nothing for this client came, but other events did: from here on it can resume, however long it hears nothing."""
 
     resume_from: str
 
@@ -136,7 +136,7 @@ class End:
         return {"code": self.code, "message": self.message}
 
 
-type Item = Fact | Delta
+type Item = PublishedEvent | Delta
 CLOSING = End(EdgeCode.UNAVAILABLE, "This server is about to stop. Connect again to resume.")
 GONE = End(EdgeCode.UNAVAILABLE, "The client has left.")
 """Nobody is there to read it."""

@@ -7,7 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from gateway.auth.tokens import Token
-from gateway.streams.items import CLOSING, DELETED, GONE, Beat, Delta, End, Fact, Gap, Item, Reason
+from gateway.streams.items import CLOSING, DELETED, GONE, Beat, Delta, End, Gap, Item, PublishedEvent, Reason
 from gateway.streams.places import Place
 from gateway.streams.types import Wanted, wanted
 
@@ -35,12 +35,12 @@ class Listener:
     def of_session(
         cls, token: Token, session_id: UUID, types: str | None = None, called: Callable[[str], str] = str
     ) -> Self:
-        """Listen to one session: its facts, and what its agent is saying. Raises as `wanted` does."""
+        """Listen to one session: its events, and what its agent is saying. Raises as `wanted` does."""
         return cls(token, str(session_id), f"*.{session_id}", ("session",), wanted(types, "*", called))
 
     @classmethod
     def of_user(cls, token: Token, services: tuple[str, ...], types: str | None) -> Self:
-        """Listen to the facts of all that the token's user has. Raises as `wanted` does."""
+        """Listen to the events of all that the token's user has. Raises as `wanted` does."""
         user_id = str(token.actor.user_id)
         return cls(token, user_id, f"{user_id}.*", services, wanted(types, "*.*"))
 
@@ -59,7 +59,7 @@ class Listener:
 
     def is_over(self, told: object) -> bool:
         """Whether nothing can follow what was told: the session that is listened to was deleted."""
-        return isinstance(told, Fact) and told.name == DELETED and told.resource == self.key
+        return isinstance(told, PublishedEvent) and told.name == DELETED and told.resource == self.key
 
     def offer(self, item: Item) -> None:
         """Let an item wait for the client; one that is too many is the beginning of a gap."""
@@ -93,8 +93,8 @@ class Listener:
         """End the stream because its client is gone."""
         self.end(GONE)
 
-    def fresh(self, item: Fact) -> bool:
-        """Whether the client has not seen the fact; it has from now on."""
+    def fresh(self, item: PublishedEvent) -> bool:
+        """Whether the client has not seen the event; it has from now on."""
         if item.sequence <= self.place.seen[item.service]:
             return False
         self.place.seen[item.service] = item.sequence

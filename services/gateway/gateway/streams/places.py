@@ -1,4 +1,4 @@
-"""A place in the facts, as clients carry it: the id of the event that they saw last."""
+"""A place in the events, as clients carry it: the id of the event that they saw last."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -15,16 +15,16 @@ from gateway.problems import EdgeCode, Problem
 from gateway.runs import OVER, Runs, look, place
 from gateway.schemas.run import Answer
 from gateway.streams.events import EventStream, connected, event, written
-from gateway.streams.fan_out import Streams, Told
-from gateway.streams.items import Beat, Delta, End, Fact, Gap
+from gateway.streams.fan_out import AgentEvent, Streams
+from gateway.streams.items import Beat, Delta, End, Gap, PublishedEvent
 from gateway.streams.listener import Listener
 
-ENDS = frozenset(event_name(fact.subject) for fact in (RunCompleted, RunFailed, RunCancelled))
+ENDS = frozenset(event_name(event.subject) for event in (RunCompleted, RunFailed, RunCancelled))
 TRIES, PAUSE = 10, 0.5
 
 
 class RunEvents(EventStream):
-    """The facts and words of one run, then a `result`."""
+    """The events and words of one run, then a `result`."""
 
     def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
@@ -66,14 +66,14 @@ class RunEvents(EventStream):
     def _problem(self, code: Code | EdgeCode, detail: str) -> dict[str, Any]:
         return Problem(code, detail, already=True, run_id=str(self.command.run_id)).body(self.path, clock.now())
 
-    def _is_of_run(self, item: Told) -> bool:
+    def _is_of_run(self, item: AgentEvent) -> bool:
         match item:
-            case Fact():
+            case PublishedEvent():
                 return item.data.get("run_id") == str(self.command.run_id)
             case Delta():
                 return item.told.run_id == self.command.run_id
             case _:
                 return True
 
-    def _is_end(self, item: Told) -> bool:
-        return isinstance(item, Fact) and item.name in ENDS and self._is_of_run(item)
+    def _is_end(self, item: AgentEvent) -> bool:
+        return isinstance(item, PublishedEvent) and item.name in ENDS and self._is_of_run(item)

@@ -1,4 +1,4 @@
-"""The stored facts that a client has not seen: read for many clients at once, within bounds."""
+"""The stored events that a client has not seen: read for many clients at once, within bounds."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -12,12 +12,12 @@ from runtime.stream_reader import Bounds, StreamMessage
 
 from gateway.streams.audience import Audience
 from gateway.streams.feed import Feed
-from gateway.streams.items import DELETED, SESSION_FACTS, Beat, Fact, Gap, named
+from gateway.streams.items import DELETED, SESSION_EVENTS, Beat, Gap, PublishedEvent, named
 from gateway.streams.listener import Listener
 from gateway.streams.places import Place
 
-OF_LIVING = SESSION_FACTS - {DELETED}
-"""Facts that are told again only while their session exists: what was said in a deleted one is shown to nobody."""
+OF_LIVING = SESSION_EVENTS - {DELETED}
+"""Events that are told again only while their session exists: what was said in a deleted one is shown to nobody."""
 READERS = 8
 """How many batches are read at once, whatever the number of clients that resume."""
 
@@ -29,7 +29,7 @@ class Replay:
         self.feeds, self.bus, self.audience, self.pause = feeds, bus, audience, pause
         self.readers = asyncio.Semaphore(READERS)
 
-    async def behind(self, listener: Listener) -> AsyncGenerator[Fact | Beat | Gap | None]:
+    async def behind(self, listener: Listener) -> AsyncGenerator[PublishedEvent | Beat | Gap | None]:
         """Yield what the client has not seen, and let it join those who hear what comes; a beat now and then.
 
         Raises as `ordered.messages` and `Bus.ask` do.
@@ -40,13 +40,13 @@ class Replay:
                 yield gap
                 return
             for service, bounds in newest.items():
-                async with aclosing(self._stored(listener, service)) as facts:
-                    async for fact in facts:
-                        yield fact
+                async with aclosing(self._stored(listener, service)) as events:
+                    async for event in events:
+                        yield event
                 listener.reach(service, bounds.last)
             self.audience.join(listener)
 
-    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[Fact | Beat | None]:
+    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Beat | None]:
         now = asyncio.get_running_loop().time
         stored, told = self.feeds[service].stored(listener.place.seen[service], listener.filter), now()
         async with aclosing(stored) as batches:
@@ -58,28 +58,28 @@ class Replay:
                     batch = await anext(batches, list[StreamMessage]())
                     if not batch:
                         return
-                    facts = await self._shown(batch, listener)
+                    events = await self._shown(batch, listener)
                 finally:
                     self.readers.release()
                 reached = batch[-1].sequence
                 batch.clear()  # `stored` has the list too: who reads slowly holds what it is shown, not what was read
-                for fact in facts:
-                    if listener.last is None and listener.fresh(fact):
-                        yield fact
+                for event in events:
+                    if listener.last is None and listener.fresh(event):
+                        yield event
                         told = now()
                 listener.reach(service, reached)
                 if now() - told >= self.pause:
                     yield listener.beat()
                     told = now()
 
-    async def _shown(self, batch: list[StreamMessage], listener: Listener) -> list[Fact]:
-        facts = [Fact.read(message) for message in batch if listener.takes(named(message))]
-        asked = list({UUID(fact.resource) for fact in facts if fact.name in OF_LIVING})
+    async def _shown(self, batch: list[StreamMessage], listener: Listener) -> list[PublishedEvent]:
+        events = [PublishedEvent.read(message) for message in batch if listener.takes(named(message))]
+        asked = list({UUID(event.resource) for event in events if event.name in OF_LIVING})
         if not asked:
-            return facts
+            return events
         envelope = Envelope.begin(actor=listener.token.actor)
         there = set(map(str, await self.bus.ask(FindSessions(session_ids=asked), envelope)))
-        return [fact for fact in facts if fact.name not in OF_LIVING or fact.resource in there]
+        return [event for event in events if event.name not in OF_LIVING or event.resource in there]
 
     async def _turn(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What of a fact clients are shown: large values by their beginning, as lists do, and money as numbers."""
+"""What of an event clients are shown: large values by their beginning, as lists do, and money as numbers."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ VALUES = ("tool_input", "tool_output", "structured_output")
 
 
 def shown(data: dict[str, Any]) -> dict[str, Any]:
-    """Give a fact's data as clients are shown it."""
+    """Give an event's data as clients are shown it."""
     changed: dict[str, Any] = {name: shown_value(data[name]) for name in VALUES if data.get(name)}
     if "blocks" in data:
         changed["blocks"] = [_block(block) for block in data["blocks"]]

@@ -20,8 +20,8 @@ from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
 from gateway.streams.commands import Commands
 from gateway.streams.events import PATIENCE, PIECE
-from gateway.streams.fan_out import Streams, Told
-from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Fact, Gap
+from gateway.streams.fan_out import AgentEvent, Streams
+from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Gap, PublishedEvent
 from gateway.streams.listener import Listener
 from gateway.streams.websocket_payloads import called, spoken
 
@@ -80,11 +80,11 @@ class _Conversation:
         except Exception as error:  # noqa: BLE001  the last resort, as at the edge
             await _end(self.socket, End.of(translation.of(error)))
 
-    async def _tell(self, item: Told) -> None:
+    async def _tell(self, item: AgentEvent) -> None:
         match item:
             case None:
                 pass  # the server pings
-            case Fact():
+            case PublishedEvent():
                 await _send(self.socket, *await spoken(item, self.session_id, self.user))
                 if self.listener.is_over(item):
                     await _close(self.socket, NORMAL, "terminated")

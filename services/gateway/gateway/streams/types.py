@@ -10,9 +10,9 @@ from gateway.problems import EdgeCode, Problem
 
 _PATTERN = re.compile(r"[a-z_*]{1,64}(\.[a-z_*]{1,64})?")
 MOST = 32
-FACTS = frozenset(event_name(event.subject) for event in PUBLISHED)
-KNOWN = frozenset(name.partition(".")[0] for name in FACTS)
-"""The services all of whose facts are known; of others, patterns may say anything."""
+EVENTS = frozenset(event_name(event.subject) for event in PUBLISHED)
+KNOWN = frozenset(name.partition(".")[0] for name in EVENTS)
+"""The services all of whose events are known; of others, patterns may say anything."""
 OTHERS = frozenset({"text_delta", "connected", "heartbeat", "gap", "error"})
 
 type Wanted = Callable[[str], bool]
@@ -29,7 +29,7 @@ def wanted(types: str | None, otherwise: str, called: Callable[[str], str] = str
     patterns = [pattern.strip() for pattern in (types or otherwise).split(",")]
     if len(patterns) > MOST or not all(map(_PATTERN.fullmatch, patterns)):
         raise _invalid("Give names of events, with * for any letters")
-    names = FACTS | OTHERS | set(map(called, FACTS))
+    names = EVENTS | OTHERS | set(map(called, EVENTS))
     for pattern in patterns:
         service, dot, _ = pattern.partition(".")
         if (service in KNOWN or not dot) and pattern != "*" and not any(map(_expression(pattern).fullmatch, names)):

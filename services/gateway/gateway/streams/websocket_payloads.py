@@ -1,4 +1,4 @@
-"""What a WebSocket tells: facts under names of their own, in shapes near those of the REST API."""
+"""What a WebSocket tells: events under names of their own, in shapes near those of the REST API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from runtime.bus import Unavailable
 
 from gateway.auth.callers import User
 from gateway.schemas.run import Answer
-from gateway.streams.items import Fact
+from gateway.streams.items import PublishedEvent
 
 STATUS_CHANGE = "status_change"
 NAMES = {
@@ -24,7 +24,7 @@ NAMES = {
     "session.run_failed": "result",
     "session.run_cancelled": "result",
 }
-"""What the facts are called here; all others of a session are a `status_change`."""
+"""What the events are called here; all others of a session are a `status_change`."""
 STATUS = {
     "session.created": "created",
     "session.run_queued": "queued",
@@ -32,7 +32,7 @@ STATUS = {
     "session.paused": "paused",
     "session.deleted": "terminated",
 }
-"""What the session, or a run that waits for its turn, is in after a fact; after others one has to look."""
+"""What the session, or a run that waits for its turn, is in after an event; after others one has to look."""
 ENDED = {
     "session.run_completed": "completed",
     "session.run_failed": "failed",
@@ -45,19 +45,19 @@ def called(name: str) -> str:
     return NAMES.get(name, STATUS_CHANGE) if name.startswith("session.") else name
 
 
-async def spoken(fact: Fact, session_id: UUID, user: User) -> tuple[str, dict[str, Any]]:
-    """Give a fact's name and data: what events show, and what it means."""
-    name, payload = called(fact.name), fact.payload
+async def spoken(event: PublishedEvent, session_id: UUID, user: User) -> tuple[str, dict[str, Any]]:
+    """Give an event's name and data: what events show, and what it means."""
+    name, payload = called(event.name), event.payload
     match name:
         case "message":
-            more = _message(fact.data, payload["at"])
+            more = _message(event.data, payload["at"])
         case "result":
-            more = await _result(fact, session_id, user)
+            more = await _result(event, session_id, user)
         case "approval_requested":
             more = {"status": "waiting"}
         case "status_change":
-            status = STATUS.get(fact.name) or await status_of(session_id, user)
-            more = {"run_id": fact.data.get("run_id"), "status": status}
+            status = STATUS.get(event.name) or await status_of(session_id, user)
+            more = {"run_id": event.data.get("run_id"), "status": status}
         case _:
             more = {}
     return name, payload | more
@@ -87,19 +87,19 @@ def _message(data: Mapping[str, Any], at: str) -> dict[str, Any]:
     } | (by_agent if "blocks" in data else by_user)
 
 
-async def _result(fact: Fact, session_id: UUID, user: User) -> dict[str, Any]:
-    data = fact.data
+async def _result(event: PublishedEvent, session_id: UUID, user: User) -> dict[str, Any]:
+    data = event.data
     told: dict[str, Any] = {
         "run_id": data["run_id"],
-        "status": ENDED[fact.name],
+        "status": ENDED[event.name],
         "error_code": data.get("error_code"),
         "error_detail": data.get("error_detail"),
         "metrics": data["usage"],
     }
     try:
         run: RunView = await user.ask(GetRun(session_id=session_id, run_id=UUID(data["run_id"])))
-    except (Refusal, Unavailable):  # the session was deleted, say; the fact alone has to do
-        code = Code.RUN_CANCELLED if fact.name == "session.run_cancelled" else told["error_code"]
+    except (Refusal, Unavailable):  # the session was deleted, say; the event alone has to do
+        code = Code.RUN_CANCELLED if event.name == "session.run_cancelled" else told["error_code"]
         return told | {"error_code": code, "message_id": None, "content": None, "tool_calls": None}
     why = {"error_code": run.error_code, "error_detail": run.error_detail}
     return told | why | Answer.to(run).model_dump(mode="json")

@@ -17,10 +17,20 @@ from session.agent.live import Agent, Surroundings
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, nobody
 from session.agent.sandbox import Sandbox
-from session.agent.telling import Delta, Finished, Said, Told, ToolReturned
+from session.agent.telling import AgentEvent, AssistantMessage, Delta, Finished, ToolReturned
 from session.agent.transcript import Transcripts
 
-__all__ = ["AgentSpec", "Agents", "Ask", "Delta", "Finished", "Limits", "Said", "Told", "ToolReturned"]
+__all__ = [
+    "AgentEvent",
+    "AgentSpec",
+    "Agents",
+    "Ask",
+    "AssistantMessage",
+    "Delta",
+    "Finished",
+    "Limits",
+    "ToolReturned",
+]
 
 log = get_logger()
 
@@ -63,7 +73,7 @@ class Agents:
 
     async def turn(
         self, spec: AgentSpec, prompt: str, ask: Ask = nobody, message_id: UUID | None = None
-    ) -> AsyncGenerator[Told]:
+    ) -> AsyncGenerator[AgentEvent]:
         """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
 
         `ask` is put what neither the options nor the agent's own rules settle. The entry of the prompt in the

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contracts.secrets import MASK
 
 
-def hider(values: Iterable[str]) -> Callable[[str], str]:
+def redactor(values: Iterable[str]) -> Callable[[str], str]:
     """Give what replaces these values in a text by `***`, the longest first; also as JSON and Python write them.
 
     A text may be one line of many, so a value of many lines is replaced line by line too.

@@ -24,12 +24,12 @@ from runtime.logging import get_logger
 
 from session.agent.counting import counted
 from session.agent.frames import STOPPED, AgentFailed, Frames
-from session.agent.hiding import hider
+from session.agent.hiding import redactor
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
 from session.agent.permission import permission
 from session.agent.sandbox import Sandbox
-from session.agent.telling import Finished, Teller, Told
+from session.agent.telling import AgentEvent, Finished, MessageTranslator
 from session.agent.transcript import NoRoom, Transcripts
 
 log = get_logger()
@@ -79,10 +79,10 @@ class Agent:
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = around.transcripts.open(spec.session_id)
         self._transcript.works_for(spec.run_id, spec.attempt)
-        self._teller = Teller(structured=spec.options.output_format is not None)
+        self._teller = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = nobody
         self._complaints: deque[str] = deque(maxlen=10)
-        self._hide = hider((spec.options.env or {}).values())
+        self._hide = redactor((spec.options.env or {}).values())
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
@@ -108,7 +108,7 @@ class Agent:
 
     async def knows_all(self) -> bool:
         """Whether the conversation has not gone on elsewhere, where this agent did not hear it."""
-        return not await self._transcript.moved_on()
+        return not await self._transcript.has_advanced()
 
     async def start(self) -> None:
         """Begin the conversation, or take it up where the transcript ends.
@@ -169,7 +169,7 @@ class Agent:
         finally:
             self._connecting = None
 
-    async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[Told]:
+    async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[AgentEvent]:
         """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
 
         The `Finished` of a turn that is stopped says what it used until then, if the agent still told.

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from claude_agent_sdk import ClaudeAgentOptions
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
-from contracts.session.values import Ruling, SdkOptions
+from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 
 from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
-from session.agent.sandbox import Cell
+from session.agent.sandbox import SandboxedProcess
 
 # Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
 TOOLS = [
@@ -24,7 +24,7 @@ TOOLS = [
 ]
 NEEDS_APPROVAL = "Approvals are not available."
 
-type Ask = Callable[[str, str, dict[str, Any]], Awaitable[Ruling]]
+type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 """Asks people about a tool call that nothing settles: the model's name for the call, the tool, its input."""
 
 
@@ -69,7 +69,7 @@ class Limits:
 
 
 def options(
-    spec: AgentSpec, cell: Cell, *, begun: bool, confined: bool, default_model: str | None = None
+    spec: AgentSpec, cell: SandboxedProcess, *, begun: bool, confined: bool, default_model: str | None = None
 ) -> ClaudeAgentOptions:
     """Return the SDK's options for an agent in `cell` that begins the conversation, or continues one that has `begun`.
 
@@ -160,7 +160,7 @@ def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | 
             return output_format
 
 
-def _rules(wanted: SdkOptions, cell: Cell) -> str:
+def _rules(wanted: SdkOptions, cell: SandboxedProcess) -> str:
     # In a file, because every account of the machine can read the arguments of a program.
     path = cell.papers / "settings"
     rules = {"allow": wanted.allowed_tools or [], "deny": wanted.disallowed_tools or []}
@@ -168,7 +168,7 @@ def _rules(wanted: SdkOptions, cell: Cell) -> str:
     return str(path)
 
 
-def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPromptPreset:
+def _system_prompt(text: str | None, cell: SandboxedProcess) -> SystemPromptFile | SystemPromptPreset:
     if text is None:
         return {"type": "preset", "preset": "claude_code"}
     # In a file, because an argument of a program has at most 128 KiB.
@@ -177,9 +177,9 @@ def _system_prompt(text: str | None, cell: Cell) -> SystemPromptFile | SystemPro
     return {"type": "file", "path": str(path)}
 
 
-async def nobody(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> Ruling:
+async def nobody(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
     """Deny every tool call that would need approval."""
-    return Ruling(decision="denied", message=NEEDS_APPROVAL)
+    return ApprovalOutcome(decision="denied", message=NEEDS_APPROVAL)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -15,7 +15,7 @@ from contracts.refusals import Code
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
-from runtime.nesting import DEEPEST, too_deep
+from runtime.nesting import MAX_DEPTH, too_deep
 
 from session.agent.model_proxy import Tokens
 
@@ -25,10 +25,10 @@ COST_PLACES = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Of a failure of the provider's own the agent says where the proxy is, which tells nobody anything.
 _PROVIDERS_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
-LARGEST_OUTPUT = 512 * 1024
-TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {LARGEST_OUTPUT} bytes."
-TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {DEEPEST} levels deep."
-CUT: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {DEEPEST} levels deep."}
+MAX_OUTPUT_BYTES = 512 * 1024
+TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {MAX_OUTPUT_BYTES} bytes."
+TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {MAX_DEPTH} levels deep."
+CUT: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {MAX_DEPTH} levels deep."}
 """Stands for what went into a tool or came out of it and is too deep to be kept."""
 REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
 NO_MONEY = "The agent used all the money it may spend."
@@ -36,7 +36,7 @@ NOT_VALID = "The agent did not manage to answer in the form that `output_format`
 
 
 @dataclass(frozen=True)
-class Said:
+class AssistantMessage:
     """The model spoke, or called tools; in a subagent, if a tool call is its parent.
 
     `message_id` is that of its first entry in the transcript.
@@ -60,7 +60,7 @@ class ToolReturned:
 
 @dataclass(frozen=True)
 class Delta:
-    """The next words of what is being said; the whole comes as `Said`."""
+    """The next words of what is being said; the whole comes as `AssistantMessage`."""
 
     text: str
 
@@ -82,21 +82,21 @@ class Finished:
     told: Tokens = field(default_factory=Tokens)
 
 
-type Told = Said | ToolReturned | Delta | Finished
+type AgentEvent = AssistantMessage | ToolReturned | Delta | Finished
 
 
 @dataclass
-class Teller:
+class MessageTranslator:
     """Puts the SDK's messages into words, for one agent process; `structured` if its answers are to have a form."""
 
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
     _begun: dict[str, float] = field(default_factory=dict[str, float])
-    _saying: Said | None = None
+    _saying: AssistantMessage | None = None
     """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
 
-    def tell(self, message: sdk.Message) -> Iterator[Told]:
+    def tell(self, message: sdk.Message) -> Iterator[AgentEvent]:
         """Give what the message means; most mean nothing to others."""
         if not _goes_on(message):
             yield from self._said()
@@ -112,9 +112,9 @@ class Teller:
             case _:
                 pass
 
-    def _say(self, message: sdk.AssistantMessage) -> Iterator[Said]:
+    def _say(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
-        said = Said(blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid))
+        said = AssistantMessage(blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid))
         if said.parent_tool_use_id:
             yield from [said] if blocks else []
         elif self._saying:
@@ -122,7 +122,7 @@ class Teller:
         else:
             self._saying = said
 
-    def _said(self) -> Iterator[Said]:
+    def _said(self) -> Iterator[AssistantMessage]:
         said, self._saying = self._saying, None
         if said and said.blocks:
             yield said
@@ -167,7 +167,7 @@ class Teller:
                 code, detail = Code.OUTPUT_NOT_VALID, TOO_DEEP
             elif (output := clean(result.structured_output)) is None:
                 code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
-        if len(json.dumps(output)) > LARGEST_OUTPUT:
+        if len(json.dumps(output)) > MAX_OUTPUT_BYTES:
             output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
         return Finished(
             result.duration_ms,

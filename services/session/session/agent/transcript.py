@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from eventing.patience import patiently
+from eventing.retrying import retry_transient
 from runtime.waiters import Waiters
 
 CONVERSATION_BYTES = 128 * 2**20
@@ -18,7 +18,7 @@ CONVERSATION_BYTES = 128 * 2**20
 PORTION_BYTES = 2**20
 """About so much of a conversation is read, written or copied at a time."""
 COPIES_AT_ONCE = 2
-MOST_SUBAGENTS = 1000
+MAX_SUBAGENTS = 1000
 """Of so many subagents an agent that takes the conversation up finds the conversations, the newest."""
 # No dot, so that no file of one can be the folder of another.
 SUBPATH = re.compile(r"[\w-]{1,100}(/[\w-]{1,100}){1,4}", re.ASCII)
@@ -156,7 +156,7 @@ class Transcript:
             return
         ids, types, texts = await asyncio.to_thread(_columns, entries)
         row = self.session, subpath, ids, types, texts, *self._run, CONVERSATION_BYTES
-        stored = await patiently(partial(self._database.fetchrow, APPEND, *row))
+        stored = await retry_transient(partial(self._database.fetchrow, APPEND, *row))
         if stored is None or stored["bytes"] is None:
             raise Replaced
         if stored["bytes"] > CONVERSATION_BYTES:
@@ -182,11 +182,11 @@ class Transcript:
 
     async def _portion(self, subpath: str, after: int) -> list[dict[str, Any]]:
         row = self.session, subpath, after, PORTION_BYTES
-        return await patiently(partial(self._database.fetch, PORTION, *row))
+        return await retry_transient(partial(self._database.fetch, PORTION, *row))
 
     async def subagents(self) -> list[str]:
         """Name the conversations of the subagents, the newest first."""
-        rows = await patiently(partial(self._database.fetch, SUBPATHS, self.session, MOST_SUBAGENTS))
+        rows = await retry_transient(partial(self._database.fetch, SUBPATHS, self.session, MAX_SUBAGENTS))
         return [row["subpath"] for row in rows]
 
     async def write_to(self, folder: Path) -> None:
@@ -209,11 +209,11 @@ class Transcript:
 
     async def begun(self) -> bool:
         """Whether there is a conversation that an agent can take up; some entries come before its first word."""
-        return bool(await patiently(partial(self._database.fetchval, BEGUN, self.session)))
+        return bool(await retry_transient(partial(self._database.fetchval, BEGUN, self.session)))
 
-    async def moved_on(self) -> bool:
+    async def has_advanced(self) -> bool:
         """Whether another agent has gone on with the conversation since this one last read or wrote."""
-        return await patiently(partial(self._database.fetchval, LAST, self.session)) > self._seen
+        return await retry_transient(partial(self._database.fetchval, LAST, self.session)) > self._seen
 
 
 def _columns(entries: list[Any]) -> tuple[list[str | None], list[str], list[str]]:

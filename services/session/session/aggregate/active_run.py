@@ -26,7 +26,7 @@ class Approval:
     ruling: ApprovalDecided | None = None
 
     def decided(self, decision: Decision, by: UUID | None, message: str, remember: Remember) -> ApprovalDecided:
-        """Give the fact that settles it."""
+        """Give the event that settles it."""
         return ApprovalDecided(
             approval_id=self.asked.approval_id,
             run_id=self.asked.run_id,
@@ -37,7 +37,7 @@ class Approval:
         )
 
     def expired(self, why: str) -> ApprovalDecided:
-        """Give the fact that nobody settled it."""
+        """Give the event that nobody settled it."""
         return self.decided("expired", None, why, "once")
 
 
@@ -89,7 +89,7 @@ class Run:
         return next(same, None)
 
     def request(self, wanted: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
-        """Give the facts that it is asked for, and, if this very call was approved before, that it is decided."""
+        """Give the events that it is asked for, and, if this very call was approved before, that it is decided."""
         asked = ApprovalRequested(
             approval_id=wanted.approval_id,
             run_id=self.id,
@@ -106,7 +106,7 @@ class Run:
         return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
 
     def decide(self, decided: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
-        """Give the facts of a user's decision about an open approval, and about what waits for the same tool.
+        """Give the events of a user's decision about an open approval, and about what waits for the same tool.
 
         Raises:
             Refusal: APPROVAL_OVER, it is decided, or it is too late.
@@ -123,7 +123,7 @@ class Run:
         return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
 
     def calls(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
-        """Give the facts that the agent calls the tools in what it said."""
+        """Give the events that the agent calls the tools in what it said."""
         return [
             ToolCallStarted(
                 run_id=self.id,
@@ -138,7 +138,7 @@ class Run:
         ]
 
     def returned(self, result: RecordToolResult) -> ToolCallEnded | None:
-        """Give the fact that a tool call ended; None if it is not under way."""
+        """Give the event that a tool call ended; None if it is not under way."""
         tool_call_id = self.tool_calls.get(result.tool_use_id)
         return tool_call_id and ToolCallEnded(
             run_id=self.id,
@@ -150,12 +150,12 @@ class Run:
         )
 
     def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
-        """Give the facts that go before its end: open approvals expire, tool calls under way are interrupted."""
+        """Give the events that go before its end: open approvals expire, tool calls under way are interrupted."""
         expired = [a.expired("The run ended.") for a in self.approvals.values() if a.ruling is None]
         return [*expired, *self.interrupted_calls()]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
-        """Give the facts that end the tool calls under way, because their agent is gone."""
+        """Give the events that end the tool calls under way, because their agent is gone."""
         return [
             ToolCallEnded(
                 run_id=self.id,
@@ -173,16 +173,16 @@ class Run:
         self.started, self.attempt = True, attempt
         self.told.clear()
 
-    def wait_for(self, fact: ApprovalRequested) -> None:
+    def wait_for(self, event: ApprovalRequested) -> None:
         """Fold: the agent waits; what was granted to this call is used up by it."""
-        if granted := self.grant(fact.tool_name, fact.tool_input):
+        if granted := self.grant(event.tool_name, event.tool_input):
             self.granted.remove(granted)
-        self.approvals[fact.approval_id] = Approval(fact, self.attempt)
+        self.approvals[event.approval_id] = Approval(event, self.attempt)
 
-    def settle(self, fact: ApprovalDecided) -> str:
+    def settle(self, event: ApprovalDecided) -> str:
         """Fold: it is decided; give the name of the tool."""
-        approval = self.approvals[fact.approval_id]
-        approval.ruling = fact
+        approval = self.approvals[event.approval_id]
+        approval.ruling = event
         return approval.asked.tool_name
 
     def hand_over(self, approval_id: UUID) -> None:

@@ -7,13 +7,13 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import (
     ApprovalDecided,
-    ApprovalFact,
+    ApprovalEvent,
     ApprovalRequested,
     DecideApproval,
     DecisionDelivered,
     RequestApproval,
 )
-from contracts.session.values import Ruling
+from contracts.session.values import ApprovalOutcome
 
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
@@ -24,7 +24,7 @@ NOBODY_TO_ASK = "Nobody is asked in a session that is not interactive."
 class Approving(State):
     """A tool that nothing settles waits for a person; what was remembered, or nobody is there to say, is settled."""
 
-    def request_approval(self, wanted: RequestApproval) -> Ruling | None:
+    def request_approval(self, wanted: RequestApproval) -> ApprovalOutcome | None:
         """Ask whether the agent may use a tool; give the ruling when that is settled without asking.
 
         Raises:
@@ -34,7 +34,7 @@ class Approving(State):
         if remembered := self.remembered.get(wanted.tool_name):
             return remembered
         if self.mode == "non_interactive":
-            return Ruling(decision="denied", message=NOBODY_TO_ASK)
+            return ApprovalOutcome(decision="denied", message=NOBODY_TO_ASK)
         self._record_all(run.request(wanted))
         rulings = self._deliver(run, [wanted.approval_id])
         return rulings[0] if rulings else None
@@ -55,7 +55,7 @@ class Approving(State):
         if approval and approval.ruling is None:
             self.record(approval.expired("Nobody answered in time."))
 
-    def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[Ruling] | None:
+    def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
         """Give the worker what was decided, all or nothing; None if one is not decided.
 
         A worker that did not hear the answer is given the same again.
@@ -66,26 +66,26 @@ class Approving(State):
         run = self._worked_on(run_id, attempt)
         return self._deliver(run, approval_ids)
 
-    def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[Ruling] | None:
+    def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
         decided = [ruling for each in approval_ids if (ruling := run.awaited(each).ruling)]
         if len(decided) < len(approval_ids):
             return None
         self._record_all(
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
-        return [Ruling(decision=ruling.decision, message=ruling.message) for ruling in decided]
+        return [ApprovalOutcome(decision=ruling.decision, message=ruling.message) for ruling in decided]
 
-    def apply_approval(self, fact: ApprovalFact) -> None:
-        """Fold one fact of an approval."""
-        run = self._going(fact.run_id)
-        match fact:
+    def apply_approval(self, event: ApprovalEvent) -> None:
+        """Fold one event of an approval."""
+        run = self._going(event.run_id)
+        match event:
             case ApprovalRequested():
-                run.wait_for(fact)
+                run.wait_for(event)
             case ApprovalDecided():
-                tool_name = run.settle(fact)
-                if fact.remember == "session":
-                    self.remembered[tool_name] = Ruling(decision=fact.decision, message=fact.message)
+                tool_name = run.settle(event)
+                if event.remember == "session":
+                    self.remembered[tool_name] = ApprovalOutcome(decision=event.decision, message=event.message)
             case DecisionDelivered():
-                run.hand_over(fact.approval_id)
+                run.hand_over(event.approval_id)
             case _:
-                assert_never(fact)
+                assert_never(event)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.archive import (
-    ArchiveFact,
+    ArchiveEvent,
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
@@ -36,10 +36,10 @@ class Archiving(State):
     def complete_archive(self, archive_id: UUID, size_bytes: int, file_count: int, left_out: int) -> None:
         """Note that the workspace is packed."""
         if (self.phase, self.archive_id) == ("packing", archive_id):
-            fact = SessionArchived(
+            event = SessionArchived(
                 archive_id=archive_id, size_bytes=size_bytes, file_count=file_count, left_out=left_out
             )
-            self.record(fact)
+            self.record(event)
 
     def fail_archive(self, archive_id: UUID, error_code: Code, error_detail: str) -> None:
         """Open the session again as it was: its workspace is still there."""
@@ -56,11 +56,11 @@ class Archiving(State):
         if (self.phase, self.archive_id) == ("unpacking", archive_id):
             self.record(UnarchiveFailed(archive_id=archive_id, error_code=error_code, error_detail=error_detail))
 
-    def apply_archive(self, fact: ArchiveFact) -> None:
-        """Fold one fact of the archive."""
-        match fact:
+    def apply_archive(self, event: ArchiveEvent) -> None:
+        """Fold one event of the archive."""
+        match event:
             case ArchiveRequested():
-                self.phase, self.archive_id = "packing", fact.archive_id
+                self.phase, self.archive_id = "packing", event.archive_id
             case SessionArchived() | UnarchiveFailed():
                 self.phase = "archived"
             case UnarchiveRequested():
@@ -68,4 +68,4 @@ class Archiving(State):
             case ArchiveFailed() | SessionUnarchived():
                 self.phase, self.archive_id = "open", None
             case _:
-                assert_never(fact)
+                assert_never(event)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from contracts.session.conversation import (
-    ConversationFact,
+    ConversationEvent,
     MessageRecorded,
     RecordMessage,
     RecordToolResult,
@@ -45,14 +45,14 @@ class Conversing(State):
         if ended := self._worked_on(result.run_id, result.attempt).returned(result):
             self.record(ended)
 
-    def apply_conversation(self, fact: ConversationFact) -> None:
-        """Fold one fact of the conversation."""
-        match fact:
+    def apply_conversation(self, event: ConversationEvent) -> None:
+        """Fold one event of the conversation."""
+        match event:
             case MessageRecorded():
-                self.messages = fact.sequence_number
+                self.messages = event.sequence_number
             case ToolCallStarted():
-                self._going(fact.run_id).tool_calls[fact.tool_use_id] = fact.tool_call_id
+                self._going(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
             case ToolCallEnded():
-                self._going(fact.run_id).tool_calls.pop(fact.tool_use_id, None)
+                self._going(event.run_id).tool_calls.pop(event.tool_use_id, None)
             case _:
-                assert_never(fact)
+                assert_never(event)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from contracts.refusals import Code
-from contracts.session.fork import ForkCompleted, ForkFact, ForkFailed, SessionForked
+from contracts.session.fork import ForkCompleted, ForkEvent, ForkFailed, SessionForked
 
 from session.aggregate.state import State
 
@@ -21,15 +21,15 @@ class Forking(State):
         if self.phase == "copying":
             self.record(ForkFailed(error_code=error_code, error_detail=error_detail))
 
-    def apply_fork(self, fact: ForkFact) -> None:
-        """Fold one fact of the copy."""
-        match fact:
+    def apply_fork(self, event: ForkEvent) -> None:
+        """Fold one event of the copy."""
+        match event:
             case SessionForked():
                 self.phase = "copying"
-                self.messages = len(fact.message_ids)
+                self.messages = len(event.message_ids)
             case ForkCompleted():
                 self.phase = "open"
             case ForkFailed():
                 self.phase = "broken"
             case _:
-                assert_never(fact)
+                assert_never(event)

@@ -8,12 +8,12 @@ from contracts.refusals import Code, Refusal
 from contracts.session.run import RunFailed, RunQueued, RunRequested
 from contracts.session.values import Usage
 
-LONGEST_QUEUE = 20
+MAX_QUEUE_LENGTH = 20
 NO_MONEY_LEFT = "The session has used all the money it may spend."
 
 
 def requested(query: RunQueued, number: int) -> RunRequested:
-    """Give the fact that it is the query's turn; its message is the conversation's next, `number`."""
+    """Give the event that it is the query's turn; its message is the conversation's next, `number`."""
     return RunRequested(run_id=query.run_id, message_id=query.message_id, sequence_number=number, message=query.message)
 
 
@@ -32,17 +32,17 @@ class Queue:
         return self.budget_usd is not None and self.spent_usd >= self.budget_usd
 
     def take(self, query: RunQueued) -> RunQueued:
-        """Give the fact that the query waits.
+        """Give the event that the query waits.
 
         Raises:
             Refusal: QUEUE_FULL.
         """
-        if len(self.waiting) >= LONGEST_QUEUE:
-            raise Refusal(Code.QUEUE_FULL, f"{LONGEST_QUEUE} queries wait already.")
+        if len(self.waiting) >= MAX_QUEUE_LENGTH:
+            raise Refusal(Code.QUEUE_FULL, f"{MAX_QUEUE_LENGTH} queries wait already.")
         return query
 
     def turn(self, number: int) -> RunRequested | RunFailed | None:
-        """Give the fact that the first has its turn, or that there is no money for it; None if no turn may begin."""
+        """Give the event that the first has its turn, or that there is no money for it; None if no turn may begin."""
         query = next(iter(self.waiting.values()), None)
         if query is None or self.paused:
             return None
@@ -55,9 +55,9 @@ class Queue:
         """Fold: so much may be spent."""
         self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
 
-    def join(self, fact: RunQueued) -> None:
+    def join(self, event: RunQueued) -> None:
         """Fold: it waits."""
-        self.waiting[fact.run_id] = fact
+        self.waiting[event.run_id] = event
 
     def leave(self, run_id: UUID) -> None:
         """Fold: it waits no more, if it did."""

@@ -8,7 +8,7 @@ from contracts.session.archive import UnarchiveRequested
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
-    RunFact,
+    RunEvent,
     RunFailed,
     RunQueued,
     RunRequested,
@@ -160,35 +160,35 @@ class Running(State):
         while not self.run and (turn := self.queue.turn(self.messages + 1)):
             self.record(turn)
 
-    def apply_run(self, fact: RunFact) -> None:
-        """Fold one fact of a run, or of the queue."""
-        match fact:
+    def apply_run(self, event: RunEvent) -> None:
+        """Fold one event of a run, or of the queue."""
+        match event:
             case RunQueued():
-                self.queue.join(fact)
+                self.queue.join(event)
             case RunRequested():
-                self.queue.leave(fact.run_id)
-                self.run = Run(fact.run_id)
-                self.messages = fact.sequence_number
+                self.queue.leave(event.run_id)
+                self.run = Run(event.run_id)
+                self.messages = event.sequence_number
             case RunStarted():
-                self._going(fact.run_id).begin(fact.attempt)
+                self._going(event.run_id).begin(event.attempt)
             case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(fact)
+                self._ended(event)
             case UsageRecorded():
-                self.unbilled.pop(fact.run_id, None)
-                self.queue.spent_usd += fact.usage.cost_usd
+                self.unbilled.pop(event.run_id, None)
+                self.queue.spent_usd += event.usage.cost_usd
             case SessionPaused():
                 self.queue.paused = True
             case SessionResumed():
                 self.queue.paused = False
             case _:
-                assert_never(fact)
+                assert_never(event)
 
-    def _ended(self, fact: RunCompleted | RunFailed | RunCancelled) -> None:
-        if self.run and self.run.id == fact.run_id:
-            if self.run.started and fact.usage == Usage():
-                self.unbilled[fact.run_id] = self.run.attempt
+    def _ended(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
+        if self.run and self.run.id == event.run_id:
+            if self.run.started and event.usage == Usage():
+                self.unbilled[event.run_id] = self.run.attempt
                 for forgotten in list(self.unbilled)[:-MOST_UNBILLED]:
                     del self.unbilled[forgotten]
             self.run = None
-        self.queue.leave(fact.run_id)
-        self.queue.spent_usd += fact.usage.cost_usd
+        self.queue.leave(event.run_id)
+        self.queue.spent_usd += event.usage.cost_usd

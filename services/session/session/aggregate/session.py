@@ -5,13 +5,13 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.secrets import unmasked
-from contracts.session import SessionFact
-from contracts.session.approval import ApprovalFact
-from contracts.session.conversation import ConversationFact
-from contracts.session.fork import ForkFact, SessionForked
-from contracts.session.run import RunFact
-from contracts.session.session import EnvironmentSet, LifecycleFact, SessionChanged, SessionCreated, SessionDeleted
-from contracts.session.values import Json, Mode, Ruling, SdkOptions
+from contracts.session import SessionEvent
+from contracts.session.approval import ApprovalEvent
+from contracts.session.conversation import ConversationEvent
+from contracts.session.fork import ForkEvent, SessionForked
+from contracts.session.run import RunEvent
+from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.values import ApprovalOutcome, Json, Mode, SdkOptions
 from eventing.aggregate import Aggregate
 
 from session.aggregate.active_run import Run
@@ -24,7 +24,7 @@ from session.aggregate.run import Running
 from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, Archiving):
+class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving):
     """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
 
     missing = Code.SESSION_NOT_FOUND
@@ -47,7 +47,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         self.queue = Queue()
         self.unbilled: dict[UUID, int] = {}
         self.mode: Mode = "interactive"
-        self.remembered: dict[str, Ruling] = {}
+        self.remembered: dict[str, ApprovalOutcome] = {}
 
     @property
     def owner(self) -> UUID:
@@ -67,7 +67,7 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no fact.
+        """Take what is not None; of the options, those that are named. Nothing new is no event.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
@@ -114,32 +114,32 @@ class Session(Aggregate[SessionFact], Running, Conversing, Approving, Forking, A
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.allow(sdk_options.max_budget_usd)
 
-    def apply(self, fact: SessionFact) -> None:
-        """Fold one fact: each subject folds its own; those of which there are most come first."""
-        if isinstance(fact, ConversationFact):
-            self.apply_conversation(fact)
-        elif isinstance(fact, RunFact):
-            self.apply_run(fact)
-        elif isinstance(fact, ApprovalFact):
-            self.apply_approval(fact)
-        elif isinstance(fact, LifecycleFact):
-            self.apply_lifecycle(fact)
-        elif isinstance(fact, ForkFact):
-            self.apply_fork(fact)
+    def apply(self, event: SessionEvent) -> None:
+        """Fold one event: each subject folds its own; those of which there are most come first."""
+        if isinstance(event, ConversationEvent):
+            self.apply_conversation(event)
+        elif isinstance(event, RunEvent):
+            self.apply_run(event)
+        elif isinstance(event, ApprovalEvent):
+            self.apply_approval(event)
+        elif isinstance(event, LifecycleEvent):
+            self.apply_lifecycle(event)
+        elif isinstance(event, ForkEvent):
+            self.apply_fork(event)
         else:
-            self.apply_archive(fact)
+            self.apply_archive(event)
 
-    def apply_lifecycle(self, fact: LifecycleFact) -> None:
-        """Fold one fact of the session as a whole."""
-        match fact:
+    def apply_lifecycle(self, event: LifecycleEvent) -> None:
+        """Fold one event of the session as a whole."""
+        match event:
             case SessionCreated():
-                self.user_id, self.mode = fact.user_id, fact.mode
-                self._be(fact.name, fact.sdk_options, {})
+                self.user_id, self.mode = event.user_id, event.mode
+                self._be(event.name, event.sdk_options, {})
             case SessionChanged():
-                self._be(fact.name, fact.sdk_options, fact.metadata)
+                self._be(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():
-                self.environment = fact.variables
+                self.environment = event.variables
             case SessionDeleted():
                 self.deleted = True
             case _:
-                assert_never(fact)
+                assert_never(event)

@@ -1,4 +1,4 @@
-"""What a Session knows, and how it lets a fact be so: what all that it decides stands on."""
+"""What a Session knows, and how it lets an event be so: what all that it decides stands on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session import SessionFact
-from contracts.session.values import Mode, Ruling, SdkOptions
+from contracts.session import SessionEvent
+from contracts.session.values import ApprovalOutcome, Mode, SdkOptions
 
 from session.aggregate.active_run import Run
 from session.aggregate.queue import Queue
@@ -30,11 +30,11 @@ class State(ABC):
     queue: Queue
     unbilled: dict[UUID, int]
     """Runs that were ended without their agent, which may still say what it used; whose it was, by its attempt."""
-    remembered: dict[str, Ruling]
+    remembered: dict[str, ApprovalOutcome]
 
     @abstractmethod
-    def record(self, fact: SessionFact) -> None:
-        """Let a fact be so."""
+    def record(self, event: SessionEvent) -> None:
+        """Let an event be so."""
 
     def check_ready(self) -> None:
         """Make sure that the session is whole, and open.
@@ -64,9 +64,9 @@ class State(ABC):
         if self.queue.waiting:
             raise Refusal(Code.SESSION_BUSY, "Queries wait in the session: resume it, or cancel them.")
 
-    def _record_all(self, facts: Sequence[SessionFact]) -> None:
-        for fact in facts:
-            self.record(fact)
+    def _record_all(self, events: Sequence[SessionEvent]) -> None:
+        for event in events:
+            self.record(event)
 
     def _going(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from contracts.messages import Actor
 from contracts.refusals import Code
-from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
+from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateEvent
 from contracts.session.values import SdkOptions, TemplateMode
 from eventing.aggregate import Aggregate
 
 
-class SessionTemplate(Aggregate[TemplateFact]):
+class SessionTemplate(Aggregate[TemplateEvent]):
     """Sessions take their options from it when they are made; what becomes of it later does not touch them."""
 
     missing = Code.TEMPLATE_NOT_FOUND
@@ -42,7 +42,7 @@ class SessionTemplate(Aggregate[TemplateFact]):
         self.record(created.model_copy(update={"sdk_options": _without_secrets(created.sdk_options)}))
 
     def change(self, sdk_options: SdkOptions | None, **changed: Any) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no fact."""
+        """Take what is not None; of the options, those that are named. Nothing new is no event."""
         update = {name: value for name, value in changed.items() if value is not None}
         if sdk_options is not None:
             update["sdk_options"] = _without_secrets(self.sdk_options.with_named(sdk_options))
@@ -54,15 +54,15 @@ class SessionTemplate(Aggregate[TemplateFact]):
         """Remove it."""
         self.record(TemplateDeleted(user_id=self.owner))
 
-    def apply(self, fact: TemplateFact) -> None:
-        """Fold one fact."""
-        match fact:
+    def apply(self, event: TemplateEvent) -> None:
+        """Fold one event."""
+        match event:
             case TemplateCreated() | TemplateChanged():
-                self.now = TemplateChanged(**dict(fact))
+                self.now = TemplateChanged(**dict(event))
             case TemplateDeleted():
                 self.deleted = True
             case _:
-                assert_never(fact)
+                assert_never(event)
 
 
 def _without_secrets(options: SdkOptions) -> SdkOptions:

@@ -2,17 +2,17 @@
 
 from contracts.refusals import Code, not_found
 from contracts.session.approval import DecideApproval, DeliverDecisions, ExpireApproval, GetApproval, RequestApproval
-from contracts.session.values import Ruling
+from contracts.session.values import ApprovalOutcome
 from eventing.handling import Handlers
 
 from session.aggregate import Session
-from session.tools import Work
+from session.dependencies import Work
 
 handles = Handlers()
 
 
 @handles
-async def request_approval(command: RequestApproval, work: Work) -> Ruling | None:
+async def request_approval(command: RequestApproval, work: Work) -> ApprovalOutcome | None:
     """Ask whether the agent may use a tool, unless that is settled."""
     async with work.change(Session, command.session_id) as session:
         return session.request_approval(command)
@@ -36,7 +36,7 @@ async def expire_approval(command: ExpireApproval, work: Work) -> None:
 
 
 @handles
-async def deliver_decisions(command: DeliverDecisions, work: Work) -> list[Ruling] | None:
+async def deliver_decisions(command: DeliverDecisions, work: Work) -> list[ApprovalOutcome] | None:
     """Give a worker what its agent waits for."""
     async with work.change(Session, command.session_id) as session:
         return session.deliver_decisions(command.run_id, command.attempt, command.approval_ids)

@@ -4,7 +4,7 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from eventing.handling import Handlers
 
 from session.aggregate import Session
-from session.tools import Work
+from session.dependencies import Work
 
 handles = Handlers()
 

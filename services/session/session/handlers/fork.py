@@ -5,7 +5,7 @@ from contracts.session.fork import CompleteFork, FailFork, ForkSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session
-from session.tools import Work
+from session.dependencies import Work
 
 handles = Handlers()
 

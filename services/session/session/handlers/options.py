@@ -3,7 +3,7 @@
 from contracts.refusals import Code, Refusal
 from contracts.session.values import SdkOptions
 
-from session.tools import Work
+from session.dependencies import Work
 
 
 def check_options(options: SdkOptions, work: Work) -> None:
@@ -15,8 +15,8 @@ def check_options(options: SdkOptions, work: Work) -> None:
     if options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
         raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: bypassPermissions is for admins only.")
     for field, model in (("model", options.model), ("fallback_model", options.fallback_model)):
-        if model and work.tools.models and model not in work.tools.models:
-            offered = ", ".join(work.tools.models)
+        if model and work.dependencies.models and model not in work.dependencies.models:
+            offered = ", ".join(work.dependencies.models)
             raise Refusal(Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not one of {offered}.")
     if options.mcp_servers:
         name = options.mcp_servers[0]

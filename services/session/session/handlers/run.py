@@ -13,7 +13,7 @@ from contracts.session.run import (
 from eventing.handling import Handlers
 
 from session.aggregate import Session
-from session.tools import Work
+from session.dependencies import Work
 
 handles = Handlers()
 

@@ -4,8 +4,8 @@ from contracts.session.session import ChangeSession, CreateSession, DeleteSessio
 from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
+from session.dependencies import Work
 from session.handlers.options import check_options
-from session.tools import Work
 
 handles = Handlers()
 

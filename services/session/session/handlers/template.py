@@ -4,8 +4,8 @@ from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTem
 from eventing.handling import Handlers
 
 from session.aggregate import SessionTemplate
+from session.dependencies import Work
 from session.handlers.options import check_options
-from session.tools import Work
 
 handles = Handlers()
 

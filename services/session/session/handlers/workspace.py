@@ -1,4 +1,4 @@
-"""What is done about files; nothing of it is a fact, so no session is held meanwhile."""
+"""What is done about files; nothing of it is an event, so no session is held meanwhile."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,7 +10,7 @@ from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, Wri
 from eventing.handling import Handlers
 
 from session.aggregate import Session
-from session.tools import Work
+from session.dependencies import Work
 from session.workspace import Workspace
 
 handles = Handlers()
@@ -27,14 +27,14 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
     """Write a file into the workspace."""
     async with _open_files(command.session_id, work) as files:
-        return await work.tools.writing.run(files.write, command.path, command.upload_id, command.size)
+        return await work.dependencies.writing.run(files.write, command.path, command.upload_id, command.size)
 
 
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Remove a file from the workspace."""
     async with _open_files(command.session_id, work) as files:
-        await work.tools.blocking.run(files.delete, command.path)
+        await work.dependencies.blocking.run(files.delete, command.path)
 
 
 @asynccontextmanager
@@ -44,11 +44,11 @@ async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]
     Else another replica has packed or removed them meanwhile, and the change may be lost: it was not made.
     """
     (await work.read_visible(Session, session_id)).check_ready()
-    files = work.tools.files(session_id)
+    files = work.dependencies.files(session_id)
     yield files
     try:
         session = await work.read_visible(Session, session_id)
     except Refusal:
-        await work.tools.blocking.run(files.remove)
+        await work.dependencies.blocking.run(files.remove)
         raise
     session.check_ready()

@@ -1,13 +1,13 @@
-"""The read models of the session service, written in the transaction that stores the fact: a module a subject."""
+"""The read models of the session service, written in the transaction that stores the event: a module a subject."""
 
-from contracts.session import SessionFact
-from contracts.session.approval import ApprovalFact
-from contracts.session.archive import ArchiveFact
-from contracts.session.conversation import ConversationFact
-from contracts.session.fork import ForkFact
-from contracts.session.run import RunFact
-from contracts.session.session import LifecycleFact
-from contracts.session.template import TemplateFact
+from contracts.session import SessionEvent
+from contracts.session.approval import ApprovalEvent
+from contracts.session.archive import ArchiveEvent
+from contracts.session.conversation import ConversationEvent
+from contracts.session.fork import ForkEvent
+from contracts.session.run import RunEvent
+from contracts.session.session import LifecycleEvent
+from contracts.session.template import TemplateEvent
 from eventing.database import Connection
 from eventing.recording import Recorded
 
@@ -20,20 +20,20 @@ from session.projections.session import project_lifecycle
 from session.projections.template import project_template
 
 
-async def project(recorded: Recorded[SessionFact | TemplateFact], db: Connection) -> None:
-    """Write what one fact means for those who read: each subject writes its own."""
-    fact = recorded.fact
-    if isinstance(fact, ConversationFact):
-        await project_conversation(fact, recorded, db)
-    elif isinstance(fact, RunFact):
-        await project_run(fact, recorded, db)
-    elif isinstance(fact, ApprovalFact):
-        await project_approval(fact, recorded, db)
-    elif isinstance(fact, LifecycleFact):
-        await project_lifecycle(fact, recorded, db)
-    elif isinstance(fact, ForkFact):
-        await project_fork(fact, recorded, db)
-    elif isinstance(fact, ArchiveFact):
-        await project_archive(fact, recorded, db)
+async def project(recorded: Recorded[SessionEvent | TemplateEvent], db: Connection) -> None:
+    """Write what one event means for those who read: each subject writes its own."""
+    event = recorded.event
+    if isinstance(event, ConversationEvent):
+        await project_conversation(event, recorded, db)
+    elif isinstance(event, RunEvent):
+        await project_run(event, recorded, db)
+    elif isinstance(event, ApprovalEvent):
+        await project_approval(event, recorded, db)
+    elif isinstance(event, LifecycleEvent):
+        await project_lifecycle(event, recorded, db)
+    elif isinstance(event, ForkEvent):
+        await project_fork(event, recorded, db)
+    elif isinstance(event, ArchiveEvent):
+        await project_archive(event, recorded, db)
     else:
-        await project_template(fact, recorded, db)
+        await project_template(event, recorded, db)

@@ -3,7 +3,7 @@
 from typing import Any, assert_never
 
 from contracts.session.archive import (
-    ArchiveFact,
+    ArchiveEvent,
     ArchiveFailed,
     ArchiveRequested,
     SessionArchived,
@@ -22,15 +22,15 @@ OPEN_AGAIN = """
     UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone WHERE id = $1"""
 
 
-async def project_archive(fact: ArchiveFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of an archive means for those who read."""
+async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of an archive means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match fact:
+    match event:
         case ArchiveRequested():
             await db.execute(
                 "INSERT INTO archives (session_id, archive_id, status, compression, session_status, created_at) "
                 "SELECT id, $2, 'packing', $3, status, $4 FROM sessions WHERE id = $1",
-                id, fact.archive_id, fact.compression, at,
+                id, event.archive_id, event.compression, at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET status = 'archived' WHERE id = $1", id)
             await db.execute(AT_WORK, id, at)
@@ -38,20 +38,20 @@ async def project_archive(fact: ArchiveFact, recorded: Recorded[Any], db: Connec
             await db.execute(
                 "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
                 "WHERE session_id = $1",
-                id, fact.size_bytes, fact.file_count, fact.left_out,
+                id, event.size_bytes, event.file_count, event.left_out,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
         case ArchiveFailed():
             await db.execute(OPEN_AGAIN, id, at)
-            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+            await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case UnarchiveRequested():
             await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
             await db.execute(AT_WORK, id, at)
         case UnarchiveFailed():
             await db.execute("UPDATE archives SET status = 'ready' WHERE session_id = $1", id)
             await db.execute("UPDATE sessions SET ready = true WHERE id = $1", id)
-            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+            await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case SessionUnarchived():
             await db.execute(OPEN_AGAIN, id, at)
         case _:
-            assert_never(fact)
+            assert_never(event)

@@ -2,46 +2,47 @@
 
 from typing import Any, assert_never
 
-from contracts.session.conversation import ConversationFact, MessageRecorded, ToolCallEnded, ToolCallStarted
+from contracts.session.conversation import ConversationEvent, MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.values import TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
 
 
-async def project_conversation(fact: ConversationFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of a conversation means for those who read."""
-    match fact:
+async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of a conversation means for those who read."""
+    match event:
         case MessageRecorded():
-            await _say(fact, recorded, db)
+            await _say(event, recorded, db)
         case ToolCallStarted():
             await db.execute(
                 "INSERT INTO tool_calls (id, session_id, run_id, parent_tool_call_id, tool_name, tool_input, status, "
                 "created_at) VALUES ($1, $2, $3, $4, $5, $6, 'running', $7)",
-                fact.tool_call_id, recorded.id, fact.run_id, fact.parent_tool_call_id, fact.tool_name, fact.tool_input,
+                event.tool_call_id, recorded.id, event.run_id, event.parent_tool_call_id, event.tool_name,
+                event.tool_input,
                 recorded.at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", recorded.id)
         case ToolCallEnded():
             await db.execute(
                 "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
-                fact.tool_call_id, fact.status, fact.tool_output, fact.duration_ms,
+                event.tool_call_id, event.status, event.tool_output, event.duration_ms,
             )  # fmt: skip
         case _:
-            assert_never(fact)
+            assert_never(event)
 
 
-async def _say(fact: MessageRecorded, recorded: Recorded[Any], db: Connection) -> None:
-    text = "".join(block.text for block in fact.blocks if isinstance(block, TextBlock))
-    blocks = [block.model_dump(mode="json") for block in fact.blocks]
+async def _say(event: MessageRecorded, recorded: Recorded[Any], db: Connection) -> None:
+    text = "".join(block.text for block in event.blocks if isinstance(block, TextBlock))
+    blocks = [block.model_dump(mode="json") for block in event.blocks]
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
         "parent_tool_call_id, created_at) VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8)",
-        recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": text, "blocks": blocks},
-        fact.model, fact.parent_tool_call_id, recorded.at,
+        recorded.id, event.sequence_number, event.message_id, event.run_id, {"content": text, "blocks": blocks},
+        event.model, event.parent_tool_call_id, recorded.at,
     )  # fmt: skip
-    if text and fact.parent_tool_call_id is None:
-        await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", fact.run_id, fact.sequence_number)
+    if text and event.parent_tool_call_id is None:
+        await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", event.run_id, event.sequence_number)
     await db.execute(
         "UPDATE sessions SET total_messages = $2, updated_at = $3 WHERE id = $1",
-        recorded.id, fact.sequence_number, recorded.at,
+        recorded.id, event.sequence_number, recorded.at,
     )  # fmt: skip

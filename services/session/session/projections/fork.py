@@ -2,37 +2,37 @@
 
 from typing import Any, assert_never
 
-from contracts.session.fork import ForkCompleted, ForkFact, ForkFailed, SessionForked
+from contracts.session.fork import ForkCompleted, ForkEvent, ForkFailed, SessionForked
 from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.session import FAILED
 
 
-async def project_fork(fact: ForkFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of a fork means for those who read."""
+async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of a fork means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match fact:
+    match event:
         case SessionForked():
-            await _copy_messages(fact, recorded, db)
+            await _copy_messages(event, recorded, db)
         case ForkCompleted():
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
         case ForkFailed():
             await db.execute("UPDATE sessions SET status = 'failed' WHERE id = $1", id)
-            await db.execute(FAILED, id, fact.error_code, fact.error_detail, at)
+            await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case _:
-            assert_never(fact)
+            assert_never(event)
 
 
-async def _copy_messages(fact: SessionForked, recorded: Recorded[Any], db: Connection) -> None:
-    known = len(fact.message_ids)
+async def _copy_messages(event: SessionForked, recorded: Recorded[Any], db: Connection) -> None:
+    known = len(event.message_ids)
     await db.execute(
         "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
-        recorded.id, fact.parent_session_id, known,
+        recorded.id, event.parent_session_id, known,
     )  # fmt: skip
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
         "parent_tool_call_id, created_at) SELECT $1, sequence_number, id, run_id, message_type, content, model, "
         "parent_tool_call_id, created_at FROM messages WHERE session_id = $2 AND sequence_number <= $3",
-        recorded.id, fact.parent_session_id, known,
+        recorded.id, event.parent_session_id, known,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
-    RunFact,
+    RunEvent,
     RunFailed,
     RunQueued,
     RunRequested,
@@ -43,32 +43,32 @@ TAKE_UP = """
 TAKE_AWAY = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
 
 
-async def project_run(fact: RunFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of a run, or of the queue, means for those who read."""
+async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of a run, or of the queue, means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match fact:
+    match event:
         case RunQueued():
             await db.execute(
                 "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
-                fact.run_id, id, fact.message, at,
+                event.run_id, id, event.message, at,
             )  # fmt: skip
         case RunRequested():
-            await _request(fact, recorded, db)
+            await _request(event, recorded, db)
         case RunStarted():
-            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", fact.run_id, fact.attempt)
-            await db.execute(TAKE_UP, id, fact.run_id, fact.attempt)
-            await go_on_or_wait(id, fact.run_id, db)
+            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", event.run_id, event.attempt)
+            await db.execute(TAKE_UP, id, event.run_id, event.attempt)
+            await go_on_or_wait(id, event.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case RunCompleted() | RunFailed() | RunCancelled():
-            await _end(fact, recorded, db)
+            await _end(event, recorded, db)
         case UsageRecorded():
-            await _charge(fact, recorded, db)
+            await _charge(event, recorded, db)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
         case SessionResumed():
             await db.execute(RESUME, id, at)
         case _:
-            assert_never(fact)
+            assert_never(event)
 
 
 async def go_on_or_wait(session_id: UUID, run_id: UUID, db: Connection) -> None:
@@ -83,46 +83,46 @@ async def go_on_or_wait(session_id: UUID, run_id: UUID, db: Connection) -> None:
     )  # fmt: skip
 
 
-async def _request(fact: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
+async def _request(event: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
     await db.execute(
         "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
         "VALUES ($1, $2, $3, 'queued', $4, $4) "
         "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-        fact.run_id, recorded.id, fact.message, recorded.at,
+        event.run_id, recorded.id, event.message, recorded.at,
     )  # fmt: skip
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
         "VALUES ($1, $2, $3, $4, 'user', $5, $6)",
-        recorded.id, fact.sequence_number, fact.message_id, fact.run_id, {"content": fact.message}, recorded.at,
+        recorded.id, event.sequence_number, event.message_id, event.run_id, {"content": event.message}, recorded.at,
     )  # fmt: skip
     await db.execute(
         "UPDATE sessions SET status = 'processing', total_messages = $2, updated_at = $3 WHERE id = $1",
-        recorded.id, fact.sequence_number, recorded.at,
+        recorded.id, event.sequence_number, recorded.at,
     )  # fmt: skip
 
 
-async def _end(fact: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
-    status, code, detail = _outcome(fact)
+async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
+    status, code, detail = _outcome(event)
     requested = await db.fetchval(
         "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
         "WHERE id = $1 RETURNING requested_at IS NOT NULL",
-        fact.run_id, status, code, detail, recorded.at,
-        fact.structured_output if isinstance(fact, RunCompleted) else None,
+        event.run_id, status, code, detail, recorded.at,
+        event.structured_output if isinstance(event, RunCompleted) else None,
     )  # fmt: skip
     if requested:  # one that ends while it waits leaves the session as it is
         await db.execute(RUN_OVER, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
-        await db.execute(TAKE_AWAY, recorded.id, fact.run_id)
-    await _charge(fact, recorded, db)
+        await db.execute(TAKE_AWAY, recorded.id, event.run_id)
+    await _charge(event, recorded, db)
 
 
 async def _charge(
-    fact: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
+    event: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
 ) -> None:
-    usage = fact.usage
+    usage = event.usage
     await db.execute(
         "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
-        fact.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
+        event.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
     )  # fmt: skip
     await db.execute(
         "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
@@ -131,13 +131,13 @@ async def _charge(
     )  # fmt: skip
 
 
-def _outcome(fact: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:
-    match fact:
+def _outcome(event: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:
+    match event:
         case RunCompleted():
             return "completed", None, None
         case RunFailed():
-            return "failed", fact.error_code, fact.error_detail
+            return "failed", event.error_code, event.error_detail
         case RunCancelled():
-            return "cancelled", Code.RUN_CANCELLED, CANCELLED[fact.reason]
+            return "cancelled", Code.RUN_CANCELLED, CANCELLED[event.reason]
         case _:
-            assert_never(fact)
+            assert_never(event)

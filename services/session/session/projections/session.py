@@ -2,7 +2,7 @@
 
 from typing import Any, assert_never
 
-from contracts.session.session import EnvironmentSet, LifecycleFact, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionChanged, SessionCreated, SessionDeleted
 from eventing.database import Connection
 from eventing.recording import Recorded
 
@@ -12,26 +12,26 @@ from session.counters import TEMPLATE_USES
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 
 
-async def project_lifecycle(fact: LifecycleFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of a session as a whole means for those who read."""
+async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of a session as a whole means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match fact:
+    match event:
         case SessionCreated():
             await db.execute(
                 "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
                 "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
-                id, fact.user_id, fact.name, fact.mode, fact.sdk_options.model_dump(mode="json"), at,
+                id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), at,
             )  # fmt: skip
-            if fact.template_id:
-                await TEMPLATE_USES.add(fact.template_id, db)
+            if event.template_id:
+                await TEMPLATE_USES.add(event.template_id, db)
         case SessionChanged():
             await db.execute(
                 "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
-                id, fact.name, fact.sdk_options.model_dump(mode="json"), fact.metadata, at,
+                id, event.name, event.sdk_options.model_dump(mode="json"), event.metadata, at,
             )  # fmt: skip
         case EnvironmentSet():
-            await VARIABLES.put(id, fact.variables, db)
+            await VARIABLES.put(id, event.variables, db)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:
-            assert_never(fact)
+            assert_never(event)

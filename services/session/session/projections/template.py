@@ -2,33 +2,33 @@
 
 from typing import Any, assert_never
 
-from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateFact
+from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateEvent
 from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.counters import TEMPLATE_USES
 
 
-async def project_template(fact: TemplateFact, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one fact of a template means for those who read."""
+async def project_template(event: TemplateEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Write what one event of a template means for those who read."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
-    match fact:
+    match event:
         case TemplateCreated():
             await db.execute(
                 "INSERT INTO session_templates (id, user_id, name, description, category, sdk_options, default_mode, "
                 "is_public, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
-                id, fact.user_id, fact.name, fact.description, fact.category,
-                fact.sdk_options.model_dump(mode="json"), fact.default_mode, fact.is_public, at,
+                id, event.user_id, event.name, event.description, event.category,
+                event.sdk_options.model_dump(mode="json"), event.default_mode, event.is_public, at,
             )  # fmt: skip
         case TemplateChanged():
             await db.execute(
                 "UPDATE session_templates SET name = $2, description = $3, category = $4, sdk_options = $5, "
                 "default_mode = $6, is_public = $7, updated_at = $8 WHERE id = $1",
-                id, fact.name, fact.description, fact.category, fact.sdk_options.model_dump(mode="json"),
-                fact.default_mode, fact.is_public, at,
+                id, event.name, event.description, event.category, event.sdk_options.model_dump(mode="json"),
+                event.default_mode, event.is_public, at,
             )  # fmt: skip
         case TemplateDeleted():
             await TEMPLATE_USES.remove(id, db)
             await db.execute("DELETE FROM session_templates WHERE id = $1", id)
         case _:
-            assert_never(fact)
+            assert_never(event)

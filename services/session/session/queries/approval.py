@@ -6,9 +6,9 @@ from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
+from session.dependencies import Context
 from session.queries.shown import TOOL_INPUT
 from session.queries.tables import APPROVALS
-from session.tools import Context
 
 COLUMNS = ", ".join(ApprovalView.model_fields)
 LISTED = ", ".join(TOOL_INPUT.sql if name == "tool_input" else name for name in ApprovalView.model_fields)

@@ -9,8 +9,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters
 from runtime.files.parts import read_part
 
+from session.dependencies import Context
 from session.queries.tables import ARCHIVES, visible
-from session.tools import Context
 from session.workspace import SUFFIX
 
 COLUMNS = ", ".join(name for name in ArchiveView.model_fields if name != "archive_path")
@@ -35,5 +35,5 @@ async def read_archive(query: ReadArchive, context: Context) -> FilePart:
     archive = await get_archive(GetArchive(session_id=query.session_id), context)
     if archive.status != "ready":
         raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")
-    path = context.tools.archive(query.session_id, archive.archive_id, archive.compression)
+    path = context.dependencies.archive(query.session_id, archive.archive_id, archive.compression)
     return await asyncio.to_thread(read_part, path, query, CONTENT_TYPES[archive.compression])

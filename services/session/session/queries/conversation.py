@@ -16,9 +16,9 @@ from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
+from session.dependencies import Context
 from session.queries.shown import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
 from session.queries.tables import MESSAGES, TOOL_CALLS, visible
-from session.tools import Context
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, parent_tool_call_id, created_at"

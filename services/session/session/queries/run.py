@@ -10,11 +10,11 @@ from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
+from session.dependencies import Context
 from session.queries.shown import TOOL_INPUT, TOOL_USE
 from session.queries.tables import RUNS, TOOL_CALLS, visible
-from session.tools import Context
 
-MOST_SHOWN = 400
+MAX_TOOL_CALLS_SHOWN = 400
 """Tool calls that a run shows; all are in the list of tool calls."""
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "id, session_id, status, attempt, error_code, error_detail, created_at, ended_at, " + ", ".join(USAGE)
@@ -54,7 +54,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Give one run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
-    calls, more = await TOOL_CALLS.first(TOOL_USE, MOST_SHOWN, Filters(run_id=query.run_id), context)
+    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, Filters(run_id=query.run_id), context)
     return RunView.model_validate(
         {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
     )

@@ -16,8 +16,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.counters import SESSIONS_BY_STATUS
+from session.dependencies import Context
 from session.queries.tables import SESSIONS, visible
-from session.tools import Context
 
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)

@@ -6,7 +6,7 @@ from contracts.refusals import Code
 from eventing.database import Row
 from eventing.reading import Table
 
-from session.tools import Context
+from session.dependencies import Context
 
 SESSIONS = Table("sessions", Code.SESSION_NOT_FOUND)
 APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)

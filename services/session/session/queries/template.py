@@ -6,8 +6,8 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.counters import TEMPLATE_USES
+from session.dependencies import Context
 from session.queries.tables import TEMPLATES
-from session.tools import Context
 
 USES = TEMPLATE_USES.count_of("session_templates.id")
 SUMMARY = ", ".join(

@@ -8,8 +8,8 @@ from contracts.refusals import Code, Refusal
 from contracts.session.workspace import FilesPage, ListFiles, ReadFile
 from eventing.handling import Handlers
 
+from session.dependencies import Context
 from session.queries.tables import visible
-from session.tools import Context
 from session.workspace import Workspace
 
 answers = Handlers()
@@ -35,4 +35,4 @@ async def _files(session_id: UUID, context: Context) -> Workspace:
         raise Refusal(Code.SESSION_ARCHIVED, "The session is archived.")
     if not session["ready"]:
         raise Refusal(Code.SESSION_NOT_READY, session["error_detail"] or "The session is still being copied.")
-    return context.tools.files(session_id)
+    return context.dependencies.files(session_id)

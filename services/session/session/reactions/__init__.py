@@ -1,4 +1,4 @@
-"""What the session service does when it hears a fact: a module a subject."""
+"""What the session service does when it hears an event: a module a subject."""
 
 from eventing.reactions import Reactions
 

@@ -15,16 +15,16 @@ from contracts.session.approval import (
     RequestApproval,
 )
 from contracts.session.run import RunSummary
-from contracts.session.values import Block, Ruling, ToolUseBlock
+from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
+from session.dependencies import Dependencies
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
-from session.tools import Tools
 
 log = get_logger()
 
@@ -32,8 +32,8 @@ POLL = 3.0
 """Seconds between two looks at an approval whose decision the bus may not have told."""
 RECORDED_WITHIN = 10.0
 """Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
-LONGEST_INPUT = 2_000
-MOST_OPEN = 64
+MAX_INPUT_CHARS = 2_000
+MAX_OPEN_APPROVALS = 64
 """Questions of one worker that people have not answered, also of calls that the agent has given up."""
 TOO_MANY_OPEN = "Too many tool calls wait for an approval."
 RESTARTED = (
@@ -46,16 +46,16 @@ reactions = Reactions()
 
 
 @reactions.broadcast("tell_decision")
-async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Tools]) -> None:
+async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
     """Wake the worker whose agent waits for this decision, in whichever replica it is."""
-    reaction.tools.decisions.wake(recorded.fact.approval_id)
+    reaction.dependencies.decisions.wake(recorded.event.approval_id)
 
 
 class Asking:
     """Asks for one worker of a run. Once it is refused, the worker has lost the run, and its agent is cancelled."""
 
     def __init__(
-        self, reaction: Reaction[Tools], run: RunSummary, deadline: Deadline, cancellation: Cancellation
+        self, reaction: Reaction[Dependencies], run: RunSummary, deadline: Deadline, cancellation: Cancellation
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
         self._calls, self._recording, self._open = set[str](), Waiters[str](), 0
@@ -71,7 +71,7 @@ class Asking:
             self._calls.add(call)
             self._recording.wake(call)
 
-    async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> Ruling:
+    async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
         """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
 
         Raises:
@@ -87,10 +87,10 @@ class Asking:
             tool_use_id=tool_use_id,
             tool_name=tool_name,
             tool_input=tool_input,
-            expires_at=clock.now() + timedelta(seconds=self.reaction.tools.approval_seconds),
+            expires_at=clock.now() + timedelta(seconds=self.reaction.dependencies.approval_seconds),
         )
-        if self._open >= MOST_OPEN:
-            return Ruling(decision="denied", message=TOO_MANY_OPEN)
+        if self._open >= MAX_OPEN_APPROVALS:
+            return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
         self._open += 1
         try:
             ruling = await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
@@ -118,7 +118,7 @@ class Asking:
             if tool_use_id not in self._calls:
                 await waiter.wait(RECORDED_WITHIN)
 
-    async def _answers(self, approval_ids: list[UUID]) -> list[Ruling]:
+    async def _answers(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
         run = self.run
         deliver = DeliverDecisions(
             session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
@@ -133,7 +133,7 @@ class Asking:
                     return rulings
 
     async def _decided(self, approval_id: UUID) -> None:
-        with self.reaction.tools.decisions.waiting(approval_id) as waiter:
+        with self.reaction.dependencies.decisions.waiting(approval_id) as waiter:
             while True:
                 view = await self._look(approval_id)
                 if view and view.status != "pending":  # expired at the latest
@@ -150,7 +150,7 @@ class Asking:
             return None
 
 
-def _told(view: ApprovalView, ruling: Ruling) -> str:
-    given = json.dumps(view.tool_input)[:LONGEST_INPUT]
+def _told(view: ApprovalView, ruling: ApprovalOutcome) -> str:
+    given = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
     outcome = "approved: make this call again" if ruling.decision == "approved" else "denied: go on without it"
     return f"- {view.tool_name} with {given} was {outcome}. {ruling.message}".rstrip()

@@ -20,8 +20,8 @@ from eventing.jobs import JobFailed, NotWanted, job
 from eventing.reactions import Reaction, Reactions, Unfinished
 from eventing.recording import Recorded
 
+from session.dependencies import Dependencies
 from session.reactions.session import SessionJob
-from session.tools import Tools
 from session.workspace import Copied, NotStored, described, stored
 
 PACKED_AT_ONCE = 2
@@ -33,11 +33,11 @@ reactions = Reactions()
 
 
 def _archive_id(recorded: Recorded[ArchiveRequested | UnarchiveRequested]) -> UUID:
-    return recorded.fact.archive_id
+    return recorded.event.archive_id
 
 
 @reactions.broadcast("end_archived_agent")
-async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Tools]) -> None:
+async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Dependencies]) -> None:
     """End the agent of an archived session, in whichever replica it lives.
 
     The event may be an old one that is delivered again: the session may have been opened since, and its agent be at
@@ -45,11 +45,11 @@ async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Rea
     """
     with suppress(Refusal):  # the session or its archive is gone
         archive = await reaction.ask(GetArchive(session_id=recorded.id))
-        if archive.archive_id == recorded.fact.archive_id:
-            reaction.tools.agents.call_off(recorded.id)
+        if archive.archive_id == recorded.event.archive_id:
+            reaction.dependencies.agents.call_off(recorded.id)
 
 
-@job(reactions, "pack_workspace", at_once=PACKED_AT_ONCE)
+@job(reactions, "pack_workspace", concurrency=PACKED_AT_ONCE)
 class PackWorkspace(SessionJob[ArchiveRequested]):
     """Packs the workspace of an archived session, then removes it."""
 
@@ -58,15 +58,15 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
     @property
     def path(self) -> Path:
         """The file of the archive."""
-        return self.tools.archive(self.session_id, self.event.archive_id, self.event.compression)
+        return self.dependencies.archive(self.session_id, self.event.archive_id, self.event.compression)
 
     async def work(self) -> None:
         """Pack it, once its agent has ended."""
-        await self.tools.agents.close(self.session_id)
-        packed = await stored(self.tools.blocking.run(self.files.pack, self.path, self.event.compression))
+        await self.dependencies.agents.close(self.session_id)
+        packed = await stored(self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression))
         await self.check_wanted()
         size_bytes = self.path.stat().st_size
-        await self.tools.blocking.run(self.files.remove)
+        await self.dependencies.blocking.run(self.files.remove)
         await self._complete(size_bytes, packed)
 
     async def fail(self, failure: JobFailed) -> None:
@@ -89,9 +89,9 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         except (FileNotFoundError, NotADirectoryError):
             await super().give_up()
             return
-        packed = await stored(self.tools.blocking.run(described, self.path))
+        packed = await stored(self.dependencies.blocking.run(described, self.path))
         with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
-            await stored(self.tools.blocking.run(self.files.remove))
+            await stored(self.dependencies.blocking.run(self.files.remove))
         await self._complete(size_bytes, packed)
 
     async def _complete(self, size_bytes: int, packed: Copied) -> None:
@@ -105,7 +105,7 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         await self.reaction.send(completed)
 
 
-@job(reactions, "unpack_workspace", at_once=PACKED_AT_ONCE)
+@job(reactions, "unpack_workspace", concurrency=PACKED_AT_ONCE)
 class UnpackWorkspace(SessionJob[UnarchiveRequested]):
     """Unpacks the workspace of a session, then removes the archive."""
 
@@ -114,14 +114,14 @@ class UnpackWorkspace(SessionJob[UnarchiveRequested]):
     async def work(self) -> None:
         """Unpack it aside, and let it take the place of the workspace if it is still wanted."""
         archive = await self.reaction.ask(GetArchive(session_id=self.session_id))
-        path = self.tools.archive(self.session_id, archive.archive_id, archive.compression)
-        unpacked = await stored(self.tools.blocking.run(self.files.unpack, path))
+        path = self.dependencies.archive(self.session_id, archive.archive_id, archive.compression)
+        unpacked = await stored(self.dependencies.blocking.run(self.files.unpack, path))
         try:
             await self.check_wanted()
         except NotWanted:
-            await self.tools.blocking.run(self.files.tidy)
+            await self.dependencies.blocking.run(self.files.tidy)
             raise
-        await stored(self.tools.blocking.run(self.files.replace, unpacked))
+        await stored(self.dependencies.blocking.run(self.files.replace, unpacked))
         await self.reaction.send(CompleteUnarchive(session_id=self.session_id, archive_id=archive.archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
 

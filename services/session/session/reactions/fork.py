@@ -19,7 +19,7 @@ UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready A
 reactions = Reactions()
 
 
-@job(reactions, "copy_parent", at_once=COPIES_AT_ONCE)
+@job(reactions, "copy_parent", concurrency=COPIES_AT_ONCE)
 class CopyParent(SessionJob[SessionForked]):
     """Copies the conversation and the workspace that a fork begins with."""
 
@@ -27,21 +27,21 @@ class CopyParent(SessionJob[SessionForked]):
 
     async def work(self) -> None:
         """Copy them from the parent."""
-        parent_id, fork_id, tools = self.event.parent_session_id, self.session_id, self.tools
-        await tools.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
-        copied = await stored(tools.blocking.run(tools.files(parent_id).copy_to, self.files))
+        parent_id, fork_id, dependencies = self.event.parent_session_id, self.session_id, self.dependencies
+        await dependencies.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
+        copied = await stored(dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files))
         await self._check_parent()
         await self.reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
 
     async def fail(self, failure: JobFailed) -> None:
         """Fail the fork; files that cannot be removed stay until it is deleted."""
-        fork_id, tools = self.session_id, self.tools
+        fork_id, dependencies = self.session_id, self.dependencies
         await self.reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
         if (await self.reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
             return
         with suppress(NotStored):
-            await stored(tools.blocking.run(self.files.remove))
-        await tools.transcripts.delete_session(fork_id)
+            await stored(dependencies.blocking.run(self.files.remove))
+        await dependencies.transcripts.delete_session(fork_id)
 
     async def _check_parent(self) -> None:
         """Make sure that nobody removed the parent's files while they were copied."""

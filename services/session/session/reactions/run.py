@@ -16,13 +16,13 @@ from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
 
-from session.agent import AgentSpec, Delta, Finished, Said, ToolReturned
+from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ToolReturned
 from session.aggregate.queue import NO_MONEY_LEFT
+from session.dependencies import Dependencies
 from session.reactions.approval import Asking
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.session import forget
-from session.tools import Tools
 from session.workspace import NotStored, stored
 
 log = get_logger()
@@ -37,19 +37,19 @@ reactions = Reactions()
 
 
 def _run_id(recorded: Recorded[RunRequested]) -> UUID:
-    return recorded.fact.run_id
+    return recorded.event.run_id
 
 
-def _slots(tools: Tools) -> int:
-    return tools.runs_at_once
+def _slots(dependencies: Dependencies) -> int:
+    return dependencies.runs_at_once
 
 
-async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
+async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
     """End a run at which worker after worker failed."""
     detail = "The service could not bring the run to its end."
     lost = EndRun(
         session_id=recorded.id,
-        run_id=recorded.fact.run_id,
+        run_id=recorded.event.run_id,
         error_code=Code.RUN_INTERRUPTED,
         error_detail=detail,
     )
@@ -60,11 +60,13 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Tool
             raise
 
 
-@reactions.shared("run_agent", at_once=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id))
-async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
+@reactions.shared(
+    "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id)
+)
+async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
     """Let the session's agent answer; whatever it tells is recorded at once.
 
-    Fails, and so is tried again, when the facts cannot be stored: the next worker then finds a run that was begun, and
+    Fails, and so is tried again, when the events cannot be stored: the next worker then finds a run that was begun, and
     ends it as interrupted.
     """
     try:
@@ -75,13 +77,13 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Tools])
         if refusal.code not in OVER:
             raise
         # Somebody ended the run or the session, and so its agent.
-        log.info("a run was over before its worker", run_id=str(recorded.fact.run_id), code=refusal.code)
+        log.info("a run was over before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
         if refusal.code is Code.SESSION_NOT_FOUND:
-            await forget(recorded.id, reaction.tools)
+            await forget(recorded.id, reaction.dependencies)
 
 
-async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> None:
-    session_id, run_id, agents = recorded.id, recorded.fact.run_id, reaction.tools.agents
+async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
+    session_id, run_id, agents = recorded.id, recorded.event.run_id, reaction.dependencies.agents
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
     if run.status not in GOING:
         return
@@ -93,8 +95,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
         await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, NO_MONEY_LEFT, reaction)
         return
-    workspace = reaction.tools.workspace(session_id)
-    options = await reaction.tools.environments.revealed(session_id, session.sdk_options)
+    workspace = reaction.dependencies.workspace(session_id)
+    options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
     spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, money)
     seconds = session.sdk_options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
@@ -104,7 +106,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
         with deadline:
             finished = await _converse(spec, recorded, asking)
     if asking.tools_used:
-        reaction.tools.files(session_id).changed()
+        reaction.dependencies.files(session_id).changed()
     if cancellation.refusal and cancellation.refusal.code not in OVER:
         raise cancellation.refusal
     if deadline.expired:
@@ -113,17 +115,17 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Tools]) -> N
     await reaction.send(_ending(run, finished))
 
 
-async def _has_room(run: RunSummary, reaction: Reaction[Tools]) -> bool:
+async def _has_room(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
     """End a run whose agent would begin in a workspace that is full."""
     try:
-        await stored(reaction.tools.writing.run(reaction.tools.files(run.session_id).check_room))
+        await stored(reaction.dependencies.writing.run(reaction.dependencies.files(run.session_id).check_room))
     except NotStored as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
 
 
-async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction[Tools]) -> None:
+async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction[Dependencies]) -> None:
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, error_code=code, error_detail=detail)
     await reaction.send(ending)
 
@@ -135,10 +137,10 @@ def _money_left(session: SessionView) -> Decimal | None:
 
 
 async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking) -> Finished:
-    prompt, message_id = asked.fact.message, asked.fact.message_id
+    prompt, message_id = asked.event.message, asked.event.message_id
     if asking.run.attempt > 1:  # the message was put to the agent that is gone
         prompt, message_id = await asking.continuation(), None
-    async with aclosing(asking.reaction.tools.agents.turn(spec, prompt, asking.ask, message_id)) as told:
+    async with aclosing(asking.reaction.dependencies.agents.turn(spec, prompt, asking.ask, message_id)) as told:
         async for telling in told:
             if isinstance(telling, Finished):
                 return telling
@@ -148,12 +150,14 @@ async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Aski
     raise AssertionError("a turn ends with what it used")
 
 
-async def _record(asked: Recorded[RunRequested], telling: Said | ToolReturned | Delta, asking: Asking) -> None:
+async def _record(
+    asked: Recorded[RunRequested], telling: AssistantMessage | ToolReturned | Delta, asking: Asking
+) -> None:
     run, reaction = asking.run, asking.reaction
     whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
         match telling:
-            case Said():
+            case AssistantMessage():
                 await reaction.send(
                     RecordMessage(
                         **whose,
@@ -175,7 +179,7 @@ async def _record(asked: Recorded[RunRequested], telling: Said | ToolReturned | 
                     )
                 )
             case Delta(text):
-                await reaction.tools.deltas.tell(asked.owner, run.session_id, run.id, text)
+                await reaction.dependencies.deltas.tell(asked.owner, run.session_id, run.id, text)
     except Refusal as refusal:
         asking.cancellation.request(refusal)
 
@@ -199,19 +203,19 @@ def _ending(run: RunSummary, finished: Finished) -> EndRun:
 
 
 @reactions.broadcast("end_turn")
-async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Tools]) -> None:
+async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
-    reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
+    reaction.dependencies.agents.call_off(recorded.id, recorded.event.run_id)
 
 
 @reactions.broadcast("end_late_turn")
-async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Tools]) -> None:
+async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
-    if recorded.fact.error_code is Code.RUN_INTERRUPTED:
-        reaction.tools.agents.call_off(recorded.id, recorded.fact.run_id)
+    if recorded.event.error_code is Code.RUN_INTERRUPTED:
+        reaction.dependencies.agents.call_off(recorded.id, recorded.event.run_id)
 
 
 @reactions.broadcast("end_idle_agent")
-async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Tools]) -> None:
+async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a paused session, as soon as it idles."""
-    reaction.tools.agents.let_go(recorded.id)
+    reaction.dependencies.agents.let_go(recorded.id)

@@ -11,33 +11,33 @@ from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime.files.erasing import erase
 
-from session.tools import Tools
+from session.dependencies import Dependencies
 from session.workspace import Workspace
 
 reactions = Reactions()
 
 
 @reactions.broadcast("end_agent")
-async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
+async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a deleted session, in whichever replica it lives."""
-    reaction.tools.agents.call_off(recorded.id)
+    reaction.dependencies.agents.call_off(recorded.id)
 
 
 @reactions.shared("remove_traces")
-async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Tools]) -> None:
+async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
-    await forget(recorded.id, reaction.tools)
+    await forget(recorded.id, reaction.dependencies)
 
 
-async def forget(session_id: UUID, tools: Tools) -> None:
+async def forget(session_id: UUID, dependencies: Dependencies) -> None:
     """Remove all that a deleted session has left; a worker that was late does so again."""
-    await tools.agents.close(session_id)
-    await tools.blocking.run(tools.files(session_id).remove)
-    await tools.blocking.run(erase, tools.archives / str(session_id))
-    await tools.transcripts.delete_session(session_id)
+    await dependencies.agents.close(session_id)
+    await dependencies.blocking.run(dependencies.files(session_id).remove)
+    await dependencies.blocking.run(erase, dependencies.archives / str(session_id))
+    await dependencies.transcripts.delete_session(session_id)
 
 
-class SessionJob[E: Event](Job[Tools, E]):
+class SessionJob[E: Event](Job[Dependencies, E]):
     """A job on the files of a session."""
 
     given_up: ClassVar = Code.STORAGE_FAILED
@@ -50,7 +50,7 @@ class SessionJob[E: Event](Job[Tools, E]):
     @property
     def files(self) -> Workspace:
         """The workspace of the session."""
-        return self.tools.files(self.session_id)
+        return self.dependencies.files(self.session_id)
 
     async def discard(self) -> None:
         """Remove what was made for a session that was deleted meanwhile."""
@@ -59,4 +59,4 @@ class SessionJob[E: Event](Job[Tools, E]):
         except Refusal as refusal:
             if refusal.code is not Code.SESSION_NOT_FOUND:
                 raise
-            await forget(self.session_id, self.tools)
+            await forget(self.session_id, self.dependencies)

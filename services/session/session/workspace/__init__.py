@@ -35,7 +35,7 @@ __all__ = [
     "stored",
 ]
 
-MOST_LISTED = 20_000
+MAX_LISTED = 20_000
 REMOVED = ".removed-"
 
 log = get_logger()
@@ -51,10 +51,10 @@ class Workspace:
         """Give a page of all that is there, in the order of paths."""
         try:
             with opened_folder(self.root, []) as top:
-                found = [_view(entry.path, entry.status) for entry in islice(walk(top), MOST_LISTED + 1)]
+                found = [_view(entry.path, entry.status) for entry in islice(walk(top), MAX_LISTED + 1)]
         except FileNotFoundError:  # no agent has worked here yet
             found = []
-        listed = found[:MOST_LISTED]
+        listed = found[:MAX_LISTED]
         return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
 
     def read(self, path: str, window: PartWindow) -> FilePart:

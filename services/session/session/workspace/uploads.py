@@ -7,11 +7,11 @@ from pathlib import Path
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.wire import LARGEST_UPLOAD
+from contracts.wire import MAX_UPLOAD_BYTES
 from runtime.files.paths import os_errors_as_refusals
 
-MOST, MOST_BYTES = 32, 32 * LARGEST_UPLOAD
-LONGEST_SECONDS = 3600.0
+MOST, MOST_BYTES = 32, 32 * MAX_UPLOAD_BYTES
+MAX_AGE_SECONDS = 3600.0
 
 
 class Uploads:
@@ -69,10 +69,10 @@ class Uploads:
             raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.") from None
 
     def _sweep(self) -> None:
-        oldest, size = time.time() - LONGEST_SECONDS, 0
+        oldest, size = time.time() - MAX_AGE_SECONDS, 0
         for number, (path, status) in enumerate(self._newest_first(), start=1):
             size += status.st_size
-            if number >= MOST or size > MOST_BYTES - LARGEST_UPLOAD or status.st_mtime < oldest:
+            if number >= MOST or size > MOST_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
                 path.unlink(missing_ok=True)
 
     def _newest_first(self) -> list[tuple[Path, os.stat_result]]:

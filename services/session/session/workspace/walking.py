@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from contracts.refusals import Code, Refusal
-from runtime.files.paths import DEEPEST, FOLDER, is_gone, open_entry
+from runtime.files.paths import FOLDER, MAX_DEPTH, is_gone, open_entry
 
-WIDEST = 100_000
+MAX_WIDTH = 100_000
 
 type Level = tuple[int, tuple[str, ...], Iterator[str]]
 
@@ -69,9 +69,9 @@ def _look(within: int, steps: tuple[str, ...]) -> Entry | None:
 
 
 def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
-    if len(stack) == DEEPEST:
+    if len(stack) == MAX_DEPTH:
         if whole:
-            raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {DEEPEST} folders deep.")
+            raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {MAX_DEPTH} folders deep.")
         return
     try:
         below = open_entry(entry.name, FOLDER, entry.within)
@@ -91,7 +91,7 @@ def _leave(stack: list[Level]) -> None:
 
 def _names(place: int, whole: bool) -> Iterator[str]:
     with os.scandir(place) as found:
-        names = [entry.name for entry in islice(found, WIDEST + 1)]
-    if len(names) > WIDEST and whole:
-        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {WIDEST} names at most.")
-    return iter(sorted(names[:WIDEST]))
+        names = [entry.name for entry in islice(found, MAX_WIDTH + 1)]
+    if len(names) > MAX_WIDTH and whole:
+        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {MAX_WIDTH} names at most.")
+    return iter(sorted(names[:MAX_WIDTH]))

@@ -45,8 +45,8 @@ async def list_marbles(_: ListMarbles, context: QueryContext[asyncio.Event]) -> 
 @reactions.shared("fill_order")
 async def fill_order(recorded: Recorded[OrderPlaced], reaction: Reaction[asyncio.Event]) -> None:
     """Have the ordered marble put into its jar."""
-    await reaction.send(AddMarble(jar_id=recorded.fact.jar_id, colour=recorded.fact.colour))
-    await reaction.tools.wait()
+    await reaction.send(AddMarble(jar_id=recorded.event.jar_id, colour=recorded.event.colour))
+    await reaction.dependencies.wait()
 
 
 async def project(recorded: Recorded[OrderPlaced], db: Connection) -> None:
@@ -55,11 +55,11 @@ async def project(recorded: Recorded[OrderPlaced], db: Connection) -> None:
 
 async def note_marble(recorded: Recorded[MarbleAdded], db: Connection) -> None:
     """Write down a marble of the other service."""
-    await db.execute("INSERT INTO marbles (colour) VALUES ($1)", recorded.fact.colour)
+    await db.execute("INSERT INTO marbles (colour) VALUES ($1)", recorded.event.colour)
 
 
 @asynccontextmanager
-async def tools(settings: ShelfSettings, _: Database, __: Client) -> AsyncGenerator[asyncio.Event]:
+async def dependencies(settings: ShelfSettings, _: Database, __: Client) -> AsyncGenerator[asyncio.Event]:
     """Make what is set when reactions may end."""
     may_end = asyncio.Event()
     if settings.acknowledges:
@@ -76,7 +76,7 @@ def shelf() -> Service[ShelfSettings, asyncio.Event]:
         queries=answers,
         project=project,
         migrations=MIGRATIONS,
-        tools=tools,
+        dependencies=dependencies,
         reactions=reactions,
         projectors=[Projector("marbles", "jar", [MarbleAdded], note_marble)],
     )

@@ -18,5 +18,5 @@ class Order(Aggregate[OrderPlaced]):
         """An order has no owner but itself."""
         return self.id
 
-    def apply(self, fact: OrderPlaced) -> None:
+    def apply(self, event: OrderPlaced) -> None:
         """Fold one event, of which nothing has to be known."""

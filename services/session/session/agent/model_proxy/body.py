@@ -10,7 +10,7 @@ import re
 STEPS = 1_000_000
 LEVELS = 3
 """How many levels deep a key `model` names a model: of the request itself, or of one of its tools, say."""
-LONGEST_NAME = 400
+MAX_NAME_LENGTH = 400
 WINDOW = 2**16
 
 _OPENING = re.compile(rb"[ \t\r\n]*+\{")
@@ -77,7 +77,7 @@ class _Scan:
         if self._depth > LEVELS:
             return
         key, colon = self._body[start : self._position], _COLON.match(self._body, self._position)
-        if colon and len(key) <= LONGEST_NAME and _decoded(key).casefold() == "model":
+        if colon and len(key) <= MAX_NAME_LENGTH and _decoded(key).casefold() == "model":
             if key != _KEY:
                 raise NotReadable('The key "model" must be written plainly.')
             self._position = colon.end()
@@ -89,7 +89,7 @@ class _Scan:
             return
         start = self._position
         self._position = self._end_of_string(start) if is_string else start
-        if not is_string or self._position - start > LONGEST_NAME:
+        if not is_string or self._position - start > MAX_NAME_LENGTH:
             raise NotReadable("The model must be a string, and not a long one.")
         name = _decoded(self._body[start : self._position])
         if self._depth > 1:

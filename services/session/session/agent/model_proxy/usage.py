@@ -10,8 +10,8 @@ MILLION = 1_000_000
 CHARACTERS_A_TOKEN = 4
 EVENT_FRAME = 100
 """About so many bytes of an event with text are not the text."""
-LONGEST_LINE = 2**20
-LONGEST_ANSWER = 2**20
+MAX_LINE_BYTES = 2**20
+MAX_ANSWER_BYTES = 2**20
 
 # US dollars for a million input tokens, by parts of names: never more than Claude Code counts for such a model. The
 # ratios in `Tokens` give the other prices. A test holds both against Claude Code.
@@ -137,11 +137,11 @@ class Counted:
         if self._free or self._ended:
             return
         if not self._is_stream:
-            self._rest += chunk[: LONGEST_ANSWER - len(self._rest)]
+            self._rest += chunk[: MAX_ANSWER_BYTES - len(self._rest)]
             self._estimated_output += len(chunk) // CHARACTERS_A_TOKEN
             return
         *lines, rest = (self._rest + chunk).split(b"\n")
-        self._rest = rest[:LONGEST_LINE]
+        self._rest = rest[:MAX_LINE_BYTES]
         for line in lines:
             self._line(line)
 

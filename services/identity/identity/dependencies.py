@@ -17,7 +17,7 @@ from identity.settings import Settings
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """Keys, passwords, the directory of accounts, and the list of revoked families."""
 
     keys: KeyRing
@@ -52,7 +52,7 @@ class Directory:
 
 
 @asynccontextmanager
-async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
+async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
     """Make the tools; a broken key ring ends the start."""
     keys = KeyRing.read(settings.key_ring_file)
     revocations = Revocations(client, database)
@@ -60,6 +60,6 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
     # Not in a TaskGroup, which would wrap what is raised inside the context.
     keeping = asyncio.get_running_loop().create_task(forever("revocations", revocations.keep))
     try:
-        yield Tools(keys, Passwords(), Directory(database), revocations, settings.registration_open)
+        yield Dependencies(keys, Passwords(), Directory(database), revocations, settings.registration_open)
     finally:
         keeping.cancel()

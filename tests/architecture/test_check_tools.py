@@ -24,7 +24,7 @@ def run(*command: str | Path, given: str | None = None) -> tuple[int, str]:
 def test_ruff_notices_a_banned_name(name: str) -> None:
     module, _, attribute = name.partition(".")
     text = f"from {module} import {attribute.split('.')[0]}\n\nvalue = {attribute}()\n"
-    code, told = run(*RUFF, "--stdin-filename=services/shop/shop/tools.py", "-", given=text)
+    code, told = run(*RUFF, "--stdin-filename=services/shop/shop/dependencies.py", "-", given=text)
     assert (code, "TID251" in told) == (1, True), told
 
 

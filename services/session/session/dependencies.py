@@ -30,7 +30,7 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
 
     `models` are those that sessions may name; all if there are none. `blocking` does what blocks for long, `writing`
@@ -65,12 +65,12 @@ class Tools:
         return Workspace(self.workspace(session_id), uploads, self.rooms)
 
 
-type Work = UnitOfWork[Tools]
-type Context = QueryContext[Tools]
+type Work = UnitOfWork[Dependencies]
+type Context = QueryContext[Dependencies]
 
 
 @asynccontextmanager
-async def tools(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Tools]:
+async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
     """Make the tools; leaving ends all agents."""
     sandbox, reason = await Sandbox.find()
     confined.set(reason is None)
@@ -92,7 +92,7 @@ async def tools(settings: Settings, database: Database, client: Client) -> Async
         Agents(sandbox, proxy, transcripts := Transcripts(database, copying), limits) as agents,
     ):
         workspaces = settings.workspaces_dir
-        yield Tools(
+        yield Dependencies(
             agents,
             transcripts,
             workspaces,
