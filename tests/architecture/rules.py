@@ -184,7 +184,7 @@ def handlers_lie_where_their_subject_does(root: Path) -> list[str]:
 
 
 @rule
-def every_event_is_a_event_of_one_aggregate(root: Path) -> list[str]:
+def every_event_is_an_event_of_one_aggregate(root: Path) -> list[str]:
     owners = Counter(
         (service.package, event)
         for service in house.event_sourced(root)
@@ -193,7 +193,7 @@ def every_event_is_a_event_of_one_aggregate(root: Path) -> list[str]:
     )
     events = [message for message in house.messages(root) if message.kind == "Event"]
     counted = {event.name: owners[event.service, event.name] for event in events}
-    return [f"{name} is a fact of {n} aggregates" for name, n in counted.items() if n != 1]
+    return [f"{name} is an event of {n} aggregates" for name, n in counted.items() if n != 1]
 
 
 @rule

@@ -66,8 +66,8 @@ class CartRefunded(Event):
     subject = "evt.shop.cart_refunded"
 
 
-PaymentFact = CartPaid | CartRefunded
-type CartFact = CartOpened | PaymentFact
+PaymentEvent = CartPaid | CartRefunded
+type CartFact = CartOpened | PaymentEvent
 """,
     QUERIES: """
 class GetCart(Query[CartView]):
@@ -76,7 +76,7 @@ class GetCart(Query[CartView]):
     f"{SHOP}/app.py": 'service = Service(name="shop")',
     f"{SHOP}/aggregate.py": """
 class Paying:
-    def apply_payment(self, event: PaymentFact) -> None:
+    def apply_payment(self, event: PaymentEvent) -> None:
         match event:
             case CartPaid():
                 self.open = False
@@ -88,7 +88,7 @@ class Paying:
 
 class Cart(Aggregate[CartFact], Paying):
     def apply(self, event: CartFact) -> None:
-        if isinstance(event, PaymentFact):
+        if isinstance(event, PaymentEvent):
             self.apply_payment(event)
             return
         match event:

@@ -128,19 +128,22 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.handlers_lie_where_their_subject_does: [
         (added(f"{SHOP}/queries/basket.py", FILES[QUERIES_ROOM]), "get_cart lies in basket, its message in cart"),
     ],
-    rules.every_event_is_a_event_of_one_aggregate: [
-        (changed(EVENTS, " | CartRefunded", ""), "CartRefunded is a fact of 0 aggregates"),
-        (changed(EVENTS, " | PaymentFact", ""), "CartPaid is a fact of 0 aggregates"),
-        (added(AGGREGATE, "class Bag(Aggregate[CartOpened]): ..."), "CartOpened is a fact of 2 aggregates"),
+    rules.every_event_is_an_event_of_one_aggregate: [
+        (changed(EVENTS, " | CartRefunded", ""), "CartRefunded is an event of 0 aggregates"),
+        (changed(EVENTS, " | PaymentEvent", ""), "CartPaid is an event of 0 aggregates"),
+        (added(AGGREGATE, "class Bag(Aggregate[CartOpened]): ..."), "CartOpened is an event of 2 aggregates"),
     ],
     rules.every_event_is_folded: [
         (changed(AGGREGATE, "CartPaid()", "CartPaid(amount=0)"), "Cart.apply has no case for CartPaid"),
-        (changed(AGGREGATE, "CartPaid()", "CartPaid() if fact.amount"), "Cart.apply has no case for CartPaid"),
-        (changed(AGGREGATE, "assert_never(fact)", "pass"), "Cart.apply does not end in assert_never"),
+        (changed(AGGREGATE, "CartPaid()", "CartPaid() if event.amount"), "Cart.apply has no case for CartPaid"),
+        (changed(AGGREGATE, "assert_never(event)", "pass"), "Cart.apply does not end in assert_never"),
     ],
     rules.every_event_is_projected: [
         (changed(PROJECTIONS, " | CartPaid()", ""), "shop's projection has no case for CartPaid"),
-        (changed(PROJECTIONS, "assert_never(recorded.fact)", "pass"), "shop's projection does not end in assert_never"),
+        (
+            changed(PROJECTIONS, "assert_never(recorded.event)", "pass"),
+            "shop's projection does not end in assert_never",
+        ),
     ],
     rules.every_refusal_code_is_said_and_has_a_status: [
         (added(REFUSALS, '    CART_LOST = "CART_LOST"\n'), "nobody says CART_LOST"),

@@ -17,7 +17,7 @@ type Measure = Callable[[Stage], Awaitable[list[Line]]]
 BENCHES: dict[str, tuple[str, Measure]] = {
     "create": ("Creating sessions, 8 clients", create.measure),
     "hops": ("The path of one command, hop by hop, one client", hops.measure),
-    "append": ("Appending facts of new aggregates", append.measure),
+    "append": ("Appending events of new aggregates", append.measure),
     "relay": ("From the commit to the bus", relay.measure),
     "long": ("A session of 1,000 runs", long.measure),
     "query": ("A query to a warm session", query.measure),

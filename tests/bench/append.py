@@ -18,7 +18,7 @@ from tests.bench.stage import Stage
 
 ROUNDS, SECONDS, TASKS = 3, 2, (8, 32)
 AIM = Aim(0.5, "x")
-WITHOUT, WITH = "the fact", "the fact and its read model"
+WITHOUT, WITH = "the event", "the event and its read model"
 
 
 async def measure(stage: Stage) -> list[Line]:

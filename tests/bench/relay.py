@@ -34,7 +34,7 @@ async def measure(stage: Stage) -> list[Line]:
         speed = await _work_off(store, relay)
         took = await _follow(store, relay, js)
     return [
-        Line(f"a backlog of {BACKLOG:,} facts", rate(speed)),
+        Line(f"a backlog of {BACKLOG:,} events", rate(speed)),
         Line("from commit to consumer, p50", milliseconds(median(took))),
         Line("from commit to consumer, p99", milliseconds(quantiles(took, n=100)[98])),
     ]

@@ -86,8 +86,8 @@ def test_a_left_over_file_is_named_and_goes_with_the_next_writing(reviewed: Path
     assert [path.name for path in reviewed.iterdir()] == ["evt.bar.poured.json"]
 
 
-def test_a_event_that_cannot_be_read_back_is_told_and_not_written(reviewed: Path) -> None:
-    assert "facts stored as version 1 cannot be read any more" in problems(reviewed, Renamed, CountGlasses)
+def test_an_event_that_cannot_be_read_back_is_told_and_not_written(reviewed: Path) -> None:
+    assert "events stored as version 1 cannot be read any more" in problems(reviewed, Renamed, CountGlasses)
     assert Goldens(reviewed, [Renamed, CountGlasses]).write()
     assert stored(reviewed) == {"1": [{"glasses": 2}]}
 

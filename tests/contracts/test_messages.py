@@ -66,7 +66,7 @@ def test_the_outcome_of_a_command_is_what_its_query_answers(kind: type[Command[A
 
 
 @each(EVENTS)
-def test_a_event_does_not_upcast_a_version_that_it_never_had(kind: type[Event]) -> None:
+def test_an_event_does_not_upcast_a_version_that_it_never_had(kind: type[Event]) -> None:
     with pytest.raises(ValueError, match="no version"):
         kind.upcast(kind.version + 1, {})
 

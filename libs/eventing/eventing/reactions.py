@@ -151,7 +151,7 @@ class Reactor[T]:
             raise
         except Exception:
             # The bus did not take what became of it, so the event comes again. The work of the others goes on.
-            log.exception("a fact could not be settled", reaction=registration.name)
+            log.exception("an event could not be settled", reaction=registration.name)
         finally:
             self.in_hand.discard(place)
 

@@ -212,7 +212,7 @@ class Relay:
         subject = dead_letter_subject(self.service, "relay")
         headers = {"dead-reason": place.reason[:1000], "Nats-Msg-Id": f"{subject}.{place.id}.{place.version}"}
         await self.js.publish(subject, json.dumps(told).encode(), timeout=5, stream=DEAD_LETTERS, headers=headers)
-        log.error("a stored fact that cannot be read is passed over", reason=place.reason, **told)
+        log.error("a stored event that cannot be read is passed over", reason=place.reason, **told)
         metrics.relay_unreadable.inc()
 
     async def _look(self) -> None:

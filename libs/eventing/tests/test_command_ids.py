@@ -51,7 +51,7 @@ async def test_the_same_reaction_to_the_same_event_sends_the_same_id() -> None:
         {"id": UUID(int=1)},
         {"version": 4},
         {"at": EVENT.at + timedelta(microseconds=1)},
-        {"fact": MarbleAdded.example()},
+        {"event": MarbleAdded.example()},
     ],
     ids=lambda another: next(iter(another)),
 )

@@ -45,7 +45,7 @@ def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         topics.append(topic)
         return to_event(mapper, topic, state, events)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(EventMapper, "to_fact", noted)
+    monkeypatch.setattr(EventMapper, "to_event", noted)
     return topics
 
 

@@ -14,7 +14,7 @@ APPEND = """
 
 
 @pytest.mark.parametrize(
-    ("facts", "owner"),
+    ("events", "owner"),
     [
         ([{"user_id": str(USER), "name": "one"}, {"run_id": str(OTHER)}], USER),
         ([{"email": "ada@example.com"}, {"family_id": str(OTHER)}], SESSION),

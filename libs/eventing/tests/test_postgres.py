@@ -92,7 +92,7 @@ async def test_events_are_stored_under_their_subject_and_version(
     assert [row["topic"] for row in rows] == ["evt.jar.opened;1", "evt.jar.marble_added;2"]
 
 
-async def test_a_event_of_an_old_version_is_read_as_it_is_today(
+async def test_an_event_of_an_old_version_is_read_as_it_is_today(
     postgres_store: PostgresStore, database: Database
 ) -> None:
     jar = await opened(postgres_store)

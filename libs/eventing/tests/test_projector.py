@@ -110,7 +110,7 @@ async def test_a_projector_killed_in_the_middle_leaves_nothing_half_done(tables:
         await told(tables, 4)
 
 
-async def test_a_event_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStream) -> None:
+async def test_an_event_that_cannot_be_projected_is_not_passed_over(tables: Database, js: JetStream) -> None:
     stumbling = Stumbling()
     stumbling.at, stumbling.fails = "1", True
     await tell(js, *range(3))

@@ -95,7 +95,7 @@ async def test_other_events_are_not_its_business(client: Client, js: JetStream) 
     assert acting.seen == [sent]
 
 
-async def test_while_the_database_is_away_a_event_that_failed_is_kept_in_hand(
+async def test_while_the_database_is_away_an_event_that_failed_is_kept_in_hand(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
@@ -139,7 +139,7 @@ async def test_what_fails_every_time_is_dead_lettered_with_the_reason(
     assert len(acting.seen) == 3
 
 
-async def test_a_event_at_which_the_service_goes_down_every_time_is_dead_lettered(
+async def test_an_event_at_which_the_service_goes_down_every_time_is_dead_lettered(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
@@ -152,7 +152,7 @@ async def test_a_event_at_which_the_service_goes_down_every_time_is_dead_lettere
     assert len(acting.seen) == 1
 
 
-async def test_a_event_that_cannot_be_read_is_dead_lettered(
+async def test_an_event_that_cannot_be_read_is_dead_lettered(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 2)
@@ -207,7 +207,7 @@ async def test_what_another_replica_acts_on_is_neither_acknowledged_nor_given_ba
         assert (info.num_ack_pending, given_back) == (1, [])
 
 
-async def test_a_event_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
+async def test_an_event_that_is_given_up_is_lost_first_and_that_is_tried_until_it_succeeds(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)
@@ -228,7 +228,7 @@ async def test_a_event_that_is_given_up_is_lost_first_and_that_is_tried_until_it
     assert (told, len(acting.seen)) == ([(event, 0)] * 3, 1)
 
 
-async def test_a_event_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
+async def test_an_event_that_cannot_be_read_is_dead_lettered_though_nobody_can_be_told_of_it(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELIVERIES", 1)

@@ -52,7 +52,7 @@ async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
     assert len(acting.seen) == 1
 
 
-async def test_without_a_sign_of_life_a_event_is_handed_to_another(
+async def test_without_a_sign_of_life_an_event_is_handed_to_another(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
@@ -63,7 +63,7 @@ async def test_without_a_sign_of_life_a_event_is_handed_to_another(
         await eventually(lambda: len(acting.seen) == 2)
 
 
-async def test_a_event_that_comes_again_while_it_is_in_hand_is_acted_on_once(
+async def test_an_event_that_comes_again_while_it_is_in_hand_is_acted_on_once(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.1)
@@ -113,7 +113,7 @@ def two_of(dependencies: str) -> int:
     return dependencies.count("o")  # of "a tool"
 
 
-@pytest.mark.parametrize("at_once", [2, two_of])
+@pytest.mark.parametrize("concurrency", [2, two_of])
 async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStream, concurrency: Concurrency) -> None:
     acting = Acting.waiting()
     for _ in range(5):

@@ -26,25 +26,25 @@ def called(levels: int) -> Event:
     return MessageRecorded.model_validate({**MessageRecorded.sample, "blocks": [block]})
 
 
-@pytest.mark.parametrize("fact", [answered(201), answered(250), called(200), called(245)])
-def test_a_event_that_nobody_could_read_back_is_not_stored(event: Event) -> None:
+@pytest.mark.parametrize("event", [answered(201), answered(250), called(200), called(245)])
+def test_an_event_that_nobody_could_read_back_is_not_stored(event: Event) -> None:
     with pytest.raises(EventUnreadable, match=event.subject):
         EventMapper().to_stored_event(Change(UUID(SESSION), 1, AT, event))
 
 
-@pytest.mark.parametrize("fact", [answered(150), called(150)])
-def test_a_event_as_deep_as_is_read_is_stored(event: Event) -> None:
+@pytest.mark.parametrize("event", [answered(150), called(150)])
+def test_an_event_as_deep_as_is_read_is_stored(event: Event) -> None:
     stored = EventMapper().to_stored_event(Change(UUID(SESSION), 1, AT, event))
     assert EventMapper().to_event(stored.topic, stored.state, {event.subject: type(event)}) == event
 
 
-def test_what_is_said_of_a_event_that_cannot_be_read_is_not_what_it_holds() -> None:
+def test_what_is_said_of_an_event_that_cannot_be_read_is_not_what_it_holds() -> None:
     with pytest.raises(EventUnreadable) as unreadable:
         EventMapper().to_event("evt.jar.lock_set;1", b'{"code": ["sesame"]}', {LockSet.subject: LockSet})
     assert "sesame" not in str(unreadable.value)
 
 
-def test_a_event_that_the_bus_would_not_carry_is_not_stored() -> None:
+def test_an_event_that_the_bus_would_not_carry_is_not_stored() -> None:
     event = RunFailed.model_validate({**RunFailed.sample, "run_id": RUN, "error_detail": "x" * MAX_EVENT_BYTES})
     with pytest.raises(EventTooLarge, match=r"evt\.session\.run_failed"):
         EventMapper().to_stored_event(Change(UUID(SESSION), 1, AT, event))

@@ -124,7 +124,7 @@ async def spoil(database: Database, version: int, change: str) -> None:
     await database.execute(f"UPDATE events SET {change} WHERE originator_version = $1", version)  # noqa: S608
 
 
-async def test_a_event_that_nobody_can_read_is_passed_over(
+async def test_an_event_that_nobody_can_read_is_passed_over(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
@@ -136,7 +136,7 @@ async def test_a_event_that_nobody_can_read_is_passed_over(
     assert REGISTRY.get_sample_value("relay_unreadable_total") == counted + 2
 
 
-async def test_the_place_of_a_event_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
+async def test_the_place_of_an_event_that_nobody_can_read_is_dead_lettered_but_not_what_it_holds(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream
 ) -> None:
     await record(postgres_store, LockSet.example())
@@ -151,7 +151,7 @@ async def test_the_place_of_a_event_that_nobody_can_read_is_dead_lettered_but_no
 
 
 @pytest.mark.parametrize("topic", ["evt.jar.later;1", "evt.jar.marble_added;9"])
-async def test_a_event_of_another_release_is_not_passed_over(
+async def test_an_event_of_another_release_is_not_passed_over(
     relay: Relay, postgres_store: PostgresStore, database: Database, js: JetStream, topic: str
 ) -> None:
     await record(postgres_store, ADDED, ADDED)

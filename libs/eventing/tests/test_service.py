@@ -107,7 +107,7 @@ async def opened(bus: Bus, open_jar: OpenJar | None = None) -> Any:
         return None
 
 
-async def test_a_command_becomes_a_event_and_the_event_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
+async def test_a_command_becomes_an_event_and_the_event_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings, stop) as [run]:
         await eventually(lambda: opened(bus))
@@ -143,7 +143,7 @@ async def _full(bus: Bus, number: int) -> bool:
     return await marbles(bus) == number
 
 
-async def test_a_event_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
+async def test_an_event_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
     one, two, stop = Jars(), Jars(), asyncio.Event()
     async with running(one, settings, stop), running(two, settings, stop):
         await eventually(lambda: _consumers(bus))

@@ -113,13 +113,13 @@ def test_a_stored_event_that_makes_no_sense_is_not_read(topic: str, state: bytes
         EventMapper().to_event(topic, state, Jar.events)
 
 
-@pytest.mark.parametrize("fact", [OPENED, ADDED, LockSet.example()])
+@pytest.mark.parametrize("event", [OPENED, ADDED, LockSet.example()])
 def test_a_stored_event_names_no_module(event: Event) -> None:
     stored: StoredEvent = EventMapper().to_stored_event(Change(UUID(int=1), 1, now(), event))
     assert "eventing" not in stored.topic + stored.state.decode()
 
 
-def test_an_unknown_version_of_a_event_is_told_by_its_class() -> None:
+def test_an_unknown_version_of_an_event_is_told_by_its_class() -> None:
     state: dict[str, Any] = {}
     with pytest.raises(ValueError, match=r"evt\.jar\.marble_added has no version 3"):
         MarbleAdded.upcast(3, state)

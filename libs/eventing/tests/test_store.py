@@ -163,7 +163,7 @@ async def test_the_feed_goes_on_after_any_place_inside_of_a_save(store: EventSto
         assert await store.feed(fed.cursor, 3) == whole[place : place + 3]
 
 
-async def test_the_feed_restores_a_event_with_its_envelope_and_time(store: EventStore) -> None:
+async def test_the_feed_restores_an_event_with_its_envelope_and_time(store: EventStore) -> None:
     begun, actor = clock.now(), Actor(user_id=OTHER, role="user")
     envelope = await save(store, jar(), envelope=Envelope.begin(actor=actor).follow().within(5))
     [fed] = await feed(store)

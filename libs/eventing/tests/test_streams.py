@@ -95,7 +95,7 @@ async def test_a_server_that_carries_any_event_is_good(client: Client) -> None:
     check_size(client)
 
 
-async def test_a_server_that_carries_less_than_a_event_is_refused(
+async def test_a_server_that_carries_less_than_an_event_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MAX_EVENT_BYTES", client.max_payload)

@@ -95,7 +95,7 @@ async def settled(js: JetStream) -> bool:
     return not info.num_pending and not info.num_ack_pending
 
 
-@pytest.mark.parametrize("at_once", [1, 16])
+@pytest.mark.parametrize("concurrency", [1, 16])
 async def test_work_whose_event_the_bus_has_dropped_is_done(
     client: Client, js: JetStream, new_replica: NewReplica, filling: Filling, concurrency: int
 ) -> None:

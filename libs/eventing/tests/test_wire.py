@@ -22,7 +22,7 @@ def test_the_stream_of_a_service_bears_its_name() -> None:
     assert event_stream("task_scheduler") == "EVT_TASK_SCHEDULER"
 
 
-def test_a_event_has_a_subject_of_its_kind_its_owner_and_its_aggregate() -> None:
+def test_an_event_has_a_subject_of_its_kind_its_owner_and_its_aggregate() -> None:
     assert wire.subject(RECORDED) == f"evt.jar.marble_added.{OWNER}.{JAR}"
 
 
@@ -40,35 +40,35 @@ def test_the_headers_are_those_of_a_cloud_event() -> None:
     }
 
 
-def test_a_event_has_the_same_id_whenever_it_is_published() -> None:
+def test_an_event_has_the_same_id_whenever_it_is_published() -> None:
     assert wire.headers(RECORDED, "jar")["ce-id"] == HEADERS["ce-id"]
     other = Recorded(JAR, 4, RECORDED.at, RECORDED.event, CAUSE, OWNER)
     assert wire.headers(other, "jar")["ce-id"] != HEADERS["ce-id"]
 
 
-def test_a_event_comes_back_from_the_wire_with_the_message_that_caused_it() -> None:
+def test_an_event_comes_back_from_the_wire_with_the_message_that_caused_it() -> None:
     read = wire.read(MarbleAdded, HEADERS, BODY)
     assert (read.id, read.version, read.at, read.event, read.owner) == (JAR, 3, RECORDED.at, RECORDED.event, OWNER)
     assert read.envelope.causation_id == CAUSE.message_id
     assert (read.envelope.correlation_id, read.envelope.actor) == ("story", CAUSE.actor)
 
 
-def test_a_event_has_no_deadline() -> None:
+def test_an_event_has_no_deadline() -> None:
     assert wire.read(MarbleAdded, HEADERS, BODY).envelope.deadline is None
 
 
-def test_a_event_of_an_old_version_is_read_as_it_is_today() -> None:
+def test_an_event_of_an_old_version_is_read_as_it_is_today() -> None:
     old = HEADERS | {"fact-version": "1"}
     assert wire.read(MarbleAdded, old, b'{"colour": "red"}').event == MarbleAdded(colour="red", size=1)
 
 
 @pytest.mark.parametrize("missing", ["fact-version", "ce-subject", "aggregate-version", "ce-time", "ce-id", "owner"])
-def test_a_event_without_one_of_its_headers_is_not_read(missing: str) -> None:
+def test_an_event_without_one_of_its_headers_is_not_read(missing: str) -> None:
     with pytest.raises((KeyError, ValueError)):
         wire.read(MarbleAdded, {name: value for name, value in HEADERS.items() if name != missing}, BODY)
 
 
-def test_a_event_of_another_kind_is_not_read() -> None:
+def test_an_event_of_another_kind_is_not_read() -> None:
     with pytest.raises(ValueError, match=r"evt\.jar\.opened;2 is not known here"):
         wire.read(JarOpened, HEADERS, BODY)
 

@@ -18,18 +18,18 @@ pytestmark = pytest.mark.usefixtures("servers")
 async def test_it_keeps_messages_in_a_stream(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
     stream = client.jetstream()
-    await stream.add_stream(name="facts", subjects=["evt.>"])
-    assert (await stream.publish("evt.made", b"fact")).seq == 1
+    await stream.add_stream(name="events", subjects=["evt.>"])
+    assert (await stream.publish("evt.made", b"event")).seq == 1
     await client.close()
 
 
 async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
-    await client.jetstream().add_stream(name="facts", subjects=["evt.>"])
+    await client.jetstream().add_stream(name="events", subjects=["evt.>"])
     await client.close()
     nats_server.stop()
     client = await nats.connect(nats_server.start())
-    assert (await client.jetstream().stream_info("facts")).config.subjects == ["evt.>"]
+    assert (await client.jetstream().stream_info("events")).config.subjects == ["evt.>"]
     await client.close()
 
 

@@ -65,7 +65,7 @@ async def _streams(url: str) -> int:
 
 async def _add_stream(url: str) -> None:
     client = await nats.connect(url)
-    await client.jetstream().add_stream(name="facts", subjects=["evt.>"])
+    await client.jetstream().add_stream(name="events", subjects=["evt.>"])
     await client.close()
 
 

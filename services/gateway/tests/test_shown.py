@@ -13,7 +13,7 @@ SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
 
-@pytest.mark.parametrize("fact", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
+@pytest.mark.parametrize("event", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
 def test_what_is_small_is_shown_whole(event: Any):
     data = event.example().model_dump(mode="json")
     assert shown(data) == data

@@ -81,7 +81,7 @@ async def test_a_service_that_does_not_answer_is_a_fault(base_url: str, services
 
 
 @pytest.mark.parametrize(
-    ("fact", "kind"),
+    ("event", "kind"),
     [
         (RunRequested, "message"),
         (RunStarted, "status_change"),
@@ -98,7 +98,7 @@ async def test_events_come_under_names_of_their_own(client: Client, services: Se
 
 
 @pytest.mark.parametrize(
-    ("fact", "message"),
+    ("event", "message"),
     [
         (RunRequested, {"sequence_number": 1, "message_type": "user", "model": None, "content": {"content": "Hello"}}),
         (
@@ -129,7 +129,7 @@ async def test_a_long_message_of_the_user_comes_by_its_beginning(client: Client,
 
 
 @pytest.mark.parametrize(
-    ("fact", "run_id", "status"),
+    ("event", "run_id", "status"),
     [
         (SessionCreated, None, "created"),
         (RunQueued, RUN, "queued"),

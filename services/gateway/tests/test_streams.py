@@ -64,7 +64,7 @@ async def record_three(services: Services) -> list[int]:
     return [await services.record(event.example()) for event in THREE]
 
 
-async def test_a_event_comes_with_its_number_and_name(base_url: str, token: str, services: Services):
+async def test_an_event_comes_with_its_number_and_name(base_url: str, token: str, services: Services):
     async with following(base_url, token) as follower:
         number = await services.record(RunCompleted.example())
         event = await follower.next()

@@ -132,7 +132,7 @@ def test_what_is_remembered_of_a_family_is_bounded() -> None:
     assert (len(family.live), len(family.used)) == (MAX_LIVE_FAMILIES, REMEMBERED)
 
 
-@pytest.mark.parametrize(("facts", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))])
+@pytest.mark.parametrize(("events", "now"), [((), NOW), ((ISSUED, REVOKED), NOW), ((ISSUED,), NOW + timedelta(days=8))])
 def test_no_token_is_traded_in_a_family_that_is_unknown_revoked_or_expired(
     events: tuple[UserEvent, ...], now: datetime
 ) -> None:

@@ -106,7 +106,7 @@ def test_who_comes_too_late_is_refused() -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
 
 
-@pytest.mark.parametrize("facts", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
+@pytest.mark.parametrize("events", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
 def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(events: tuple[SessionEvent, ...]) -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*events).decide_approval(DENY, OTHER, IN_TIME))
 
@@ -144,7 +144,7 @@ def test_decisions_are_delivered_together_or_not_at_all() -> None:
     assert [type(f) for f in session.pending] == [ApprovalDecided, DecisionDelivered, DecisionDelivered]
 
 
-@pytest.mark.parametrize("facts", [[*BEGUN, ASKED, DENIED], [*BEGUN]])
+@pytest.mark.parametrize("events", [[*BEGUN, ASKED, DENIED], [*BEGUN]])
 def test_only_a_pending_approval_expires(events: list[SessionEvent]) -> None:
     session = after(*events)
     session.expire_approval(ID)

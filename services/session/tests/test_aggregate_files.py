@@ -104,7 +104,7 @@ def test_a_busy_session_is_not_archived() -> None:
     refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).archive(ARCHIVE_ID, "gzip"))
 
 
-@pytest.mark.parametrize("facts", [[ASKED_TO], [ASKED_TO, ARCHIVED], [ASKED_TO, ARCHIVED, REOPENING]])
+@pytest.mark.parametrize("events", [[ASKED_TO], [ASKED_TO, ARCHIVED], [ASKED_TO, ARCHIVED, REOPENING]])
 def test_an_archived_session_takes_nothing(events: list[SessionEvent]) -> None:
     session = after(CREATED, *events)
     refused(Code.SESSION_ARCHIVED, lambda: session.submit_query(RUN_ID, OTHER, "?"))
@@ -179,7 +179,7 @@ def test_a_session_in_which_queries_wait_is_not_idle() -> None:
     refused(Code.SESSION_BUSY, lambda: session.archive(ARCHIVE_ID, "gzip"))
 
 
-@pytest.mark.parametrize("facts", [[], [ASKED_TO, ARCHIVED], [SessionForked.example()]])
+@pytest.mark.parametrize("events", [[], [ASKED_TO, ARCHIVED], [SessionForked.example()]])
 def test_a_session_is_deleted_whatever_becomes_of_its_files(events: list[SessionEvent]) -> None:
     session = after(CREATED, *events)
     session.delete()

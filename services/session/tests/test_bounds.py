@@ -69,7 +69,7 @@ def test_no_variable_of_a_session_is_in_its_snapshots() -> None:
     assert Session.secrets == {"environment": EnvironmentSet}
 
 
-@pytest.mark.parametrize("fact", [TemplateCreated.example(), TemplateChanged.example()])
+@pytest.mark.parametrize("event", [TemplateCreated.example(), TemplateChanged.example()])
 def test_the_state_of_a_template_is_read_back(event: TemplateCreated | TemplateChanged) -> None:
     template = SessionTemplate(new_id())
     template.apply(event)

@@ -67,7 +67,7 @@ def test_a_change_to_what_is_so_already_is_no_event(session: Session) -> None:
     assert session.pending == []
 
 
-def test_the_values_of_variables_are_in_a_event_of_their_own(session: Session) -> None:
+def test_the_values_of_variables_are_in_an_event_of_their_own(session: Session) -> None:
     session.change(None, SdkOptions(env={"B": "2"}), None)
     changed, environment = session.pending
     assert isinstance(changed, SessionChanged)

@@ -71,7 +71,7 @@ async def test_a_session_whose_unpacking_is_given_up_is_archived_and_can_be_resu
     assert ((await hands.session()).status, hands.all()) == ("active", [PLAIN])
 
 
-@pytest.mark.parametrize(("name", "fact"), [("pack_workspace", PACKING), ("unpack_workspace", UNPACKING)])
+@pytest.mark.parametrize(("name", "event"), [("pack_workspace", PACKING), ("unpack_workspace", UNPACKING)])
 async def test_there_is_nothing_to_give_up_of_a_session_that_was_deleted(hands: Hands, name: str, event: Event) -> None:
     await hands.delete()
     await hands.give_up(name, PARENT, event)

@@ -144,7 +144,7 @@ class Streams:
             yield Gap(str(listener.place), "expired")
         except (Lost, Unavailable, *BUS_ERRORS) as error:
             log.warning("a stream could not catch up", error=repr(error))
-            yield End(EdgeCode.UNAVAILABLE, "The facts cannot be read now. Connect again to resume.")
+            yield End(EdgeCode.UNAVAILABLE, "The events cannot be read now. Connect again to resume.")
 
     def _beat(self, listener: Listener) -> Beat | None:
         if listener.idle:  # then all was offered and handed out that is before the feeds' positions
@@ -159,7 +159,7 @@ class Streams:
                 for service in listener.services:
                     await self.feeds[service].live.wait()
         except TimeoutError:
-            raise Unavailable("the facts cannot be followed now") from None
+            raise Unavailable("the events cannot be followed now") from None
 
     async def _hear_deltas(self) -> None:
         try:
