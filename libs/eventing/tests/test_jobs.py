@@ -72,7 +72,7 @@ class Shelf:
 
     def replica(self, client: Client) -> Reactor[Script]:
         dispatcher = Dispatcher(self.store, self.database, self.script, handles, answers)
-        return Reactor("cupboard", client, dispatcher)
+        return Reactor("jar", client, dispatcher)
 
     def working(self, *clients: Client) -> Any:
         never, [fill] = asyncio.Event(), reactions.delivered("shared")

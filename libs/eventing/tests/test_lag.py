@@ -73,7 +73,7 @@ async def test_a_relay_that_fails_again_and_again_is_not_ready(
     await append(postgres_store, JarOpened(label="one"))
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
     async with running(relay):
-        await eventually(lambda: _says(relay, "EventNewer: evt.jar.opened;7 is not known here"))
+        await eventually(lambda: _says(relay, "EventTooNew: evt.jar.opened;7 is not known here"))
 
 
 async def _says(relay: Relay, text: str) -> bool:

@@ -51,7 +51,7 @@ async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncC
     answer = await stranger.get("/health/ready")
     checks = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
-    assert (checks["identity"], checks["session"]) == ("ok", "Unavailable")
+    assert (checks["identity"], checks["session"]) == ("ok", "NoResponders")
 
 
 async def test_not_ready_without_the_bus(stranger: httpx.AsyncClient, door: Door):

@@ -11,6 +11,7 @@ from gateway.auth import revocations
 from gateway.auth.revocations import Revocations
 from gateway.settings import Settings
 from onebox.nats import EmbeddedNats
+from runtime import key_value
 from runtime.bus import connected
 from runtime.testing import eventually
 
@@ -82,7 +83,7 @@ async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(
 
 async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(revocations, "QUIET", 0.1)
-    monkeypatch.setattr(revocations, "TICK", 0.05)
+    monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
         await asyncio.wait_for(watched.watch(), 5)
@@ -108,7 +109,7 @@ def restart(server: EmbeddedNats) -> None:
 
 async def test_old_revocations_are_forgotten(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(revocations, "QUIET", 0.1)
-    monkeypatch.setattr(revocations, "TICK", 0.05)
+    monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
         watched.families["old"] = 0
