@@ -43,7 +43,7 @@ def result(**changed: Any) -> RecordToolResult:
     return RecordToolResult.model_validate(RecordToolResult.sample | changed)
 
 
-def test_a_session_is_created_for_its_user() -> None:
+def test_a_session_is_created_for_its_owner() -> None:
     session = after()
     session.create(UUID(USER), "mine", "interactive", SdkOptions())
     assert session.pending == [
@@ -57,22 +57,22 @@ def test_a_query_starts_a_run_with_the_next_sequence_number() -> None:
     assert session.pending == [REQUESTED]
 
 
-def test_a_query_is_refused_while_a_run_is_going() -> None:
+def test_a_query_is_refused_while_a_run_is_in_progress() -> None:
     refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again"))
 
 
-def test_who_finds_a_session_busy_hears_of_on_busy() -> None:
+def test_the_refusal_of_a_busy_session_names_the_on_busy_option() -> None:
     with pytest.raises(Refusal, match='"on_busy": "enqueue" or "interrupt"'):
         after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again")
 
 
-def test_a_worker_takes_up_a_requested_run() -> None:
+def test_a_worker_starts_a_requested_run() -> None:
     session = after(CREATED, REQUESTED)
     session.start_run(RUN_ID)
     assert session.pending == [STARTED]
 
 
-def test_a_run_that_was_begun_before_is_ended_as_interrupted() -> None:
+def test_a_run_that_already_started_ends_as_interrupted() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.start_run(RUN_ID)
     assert [(f.error_code, f.usage) for f in session.pending if isinstance(f, RunFailed)] == [
@@ -80,7 +80,7 @@ def test_a_run_that_was_begun_before_is_ended_as_interrupted() -> None:
     ]
 
 
-def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() -> None:
+def test_a_run_interrupted_in_a_tool_call_ends_the_call_as_interrupted() -> None:
     session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
     session.start_run(RUN_ID)
     ended, failed = session.pending
@@ -89,7 +89,7 @@ def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() ->
     assert isinstance(failed, RunFailed)
 
 
-def test_what_the_agent_says_is_numbered_without_a_gap() -> None:
+def test_messages_are_numbered_without_gaps() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     for n in range(3):
         session.record_message(said(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
@@ -116,14 +116,14 @@ def test_a_tool_result_without_a_call_is_ignored() -> None:
     assert session.pending == []
 
 
-def test_a_run_ends_with_its_usage_and_frees_the_session() -> None:
+def test_a_run_ends_with_its_usage_and_the_session_becomes_idle() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(cost_usd=Decimal("0.5")))
     assert session.pending == [RunCompleted(run_id=RUN_ID, usage=Usage(cost_usd=Decimal("0.5")))]
     assert session.run is None
 
 
-def test_a_run_that_failed_says_why() -> None:
+def test_a_failed_run_records_the_error() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(), Code.MODEL_ERROR, "529")
     [failed] = session.pending
@@ -141,23 +141,23 @@ LATE: list[Callable[[Session], None]] = [
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_what_comes_for_a_run_that_is_over_is_refused(late: Callable[[Session], None]) -> None:
+def test_commands_for_an_ended_run_are_refused(late: Callable[[Session], None]) -> None:
     refused(Code.RUN_OVER, lambda: late(after(CREATED, REQUESTED, STARTED, RunCompleted.example())))
 
 
 @pytest.mark.parametrize("late", LATE[1:4])
-def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], None]) -> None:
+def test_commands_of_a_replaced_worker_are_refused(late: Callable[[Session], None]) -> None:
     again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
     refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, SAID, CALLED, again)))
 
 
-def test_a_run_whose_workers_are_all_lost_is_ended_whoever_had_it() -> None:
+def test_a_run_can_be_ended_without_an_attempt_number() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(), Code.RUN_INTERRUPTED, "Lost.")
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_deleting_ends_the_run_that_is_going() -> None:
+def test_deleting_a_session_cancels_the_active_run() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.delete()
     assert [type(f) for f in session.pending] == [RunCancelled, SessionDeleted]
@@ -189,7 +189,7 @@ def attempt(act: Callable[[Session, UUID], None], session: Session, some_id: UUI
 
 
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.uuids())))
-def test_every_run_ends_at_most_once_and_replay_equals_live(
+def test_every_run_ends_at_most_once_and_a_replay_equals_the_live_state(
     acts: list[tuple[Callable[[Session, UUID], None], UUID]],
 ) -> None:
     live = after(CREATED)

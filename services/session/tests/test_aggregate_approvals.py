@@ -45,19 +45,19 @@ def wanted(**changed: Any) -> RequestApproval:
     return RequestApproval.model_validate(RequestApproval.sample | changed)
 
 
-def test_a_tool_call_that_nothing_settles_is_asked_for() -> None:
+def test_an_approval_is_requested_for_an_undecided_tool() -> None:
     session = after(*BEGUN, MessageRecorded.example(), ToolCallStarted.example())
     assert session.request_approval(WANTED) is None
     assert session.pending == [ASKED]
 
 
-def test_an_approval_may_be_asked_for_before_its_tool_call_is_recorded() -> None:
+def test_an_approval_may_be_requested_before_its_tool_call_is_recorded() -> None:
     session = after(*BEGUN)
     session.request_approval(WANTED)
     assert session.pending == [ASKED.model_copy(update={"tool_call_id": None})]
 
 
-def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded() -> None:
+def test_a_non_interactive_session_denies_and_records_nothing() -> None:
     created = SessionCreated.model_validate(SessionCreated.sample | {"mode": "non_interactive"})
     session = after(created, REQUESTED, STARTED)
     ruling = session.request_approval(WANTED)
@@ -65,59 +65,59 @@ def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded(
 
 
 @pytest.mark.parametrize("decided", [APPROVED, DENIED])
-def test_a_remembered_tool_is_settled_whatever_its_input(decided: ApprovalDecided) -> None:
+def test_a_remembered_decision_applies_to_any_input_of_the_tool(decided: ApprovalDecided) -> None:
     session = after(*BEGUN, ASKED, decided.model_copy(update={"remember": "session"}), DELIVERED)
     ruling = session.request_approval(wanted(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
     assert ruling == ApprovalOutcome(decision=decided.decision, message=decided.message)
     assert session.pending == []
 
 
-def test_a_tool_that_is_not_remembered_is_asked_for_again() -> None:
+def test_without_remember_approval_is_requested_again() -> None:
     session = after(*BEGUN, ASKED, APPROVED, DELIVERED)
     assert session.request_approval(wanted(approval_id=MESSAGE)) is None
 
 
-def test_a_decision_is_recorded_with_who_made_it() -> None:
+def test_a_decision_is_recorded_with_the_user_who_made_it() -> None:
     session = after(*BEGUN, ASKED)
     session.decide_approval(DENY, UUID(USER), IN_TIME)
     assert session.pending == [DENIED]
 
 
-def test_a_decision_for_the_session_settles_what_else_waits_for_this_tool() -> None:
+def test_a_remembered_decision_settles_pending_approvals_of_the_tool() -> None:
     session = after(*BEGUN, ASKED, ASKED.model_copy(update={"approval_id": OTHER}))
     session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
     assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID, OTHER]
 
 
-def test_a_decision_for_the_session_settles_nothing_that_is_out_of_time() -> None:
+def test_a_remembered_decision_does_not_settle_overdue_approvals() -> None:
     late = ASKED.model_copy(update={"approval_id": OTHER, "expires_at": IN_TIME})
     session = after(*BEGUN, ASKED, late)
     session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
     assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID]
 
 
-def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
+def test_a_second_decision_is_refused_and_names_the_first() -> None:
     session = after(*BEGUN, ASKED, DENIED)
     told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
     assert f"denied already by user {USER}" in told
 
 
-def test_who_comes_too_late_is_refused() -> None:
+def test_a_decision_after_the_expiry_time_is_refused() -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
 
 
 @pytest.mark.parametrize("events", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
-def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(events: tuple[SessionEvent, ...]) -> None:
+def test_an_approval_of_no_active_run_cannot_be_decided(events: tuple[SessionEvent, ...]) -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*events).decide_approval(DENY, OTHER, IN_TIME))
 
 
-def test_an_approval_whose_decision_was_delivered_is_over() -> None:
+def test_an_approval_cannot_be_decided_after_delivery() -> None:
     session = after(*BEGUN, ASKED, DENIED, DELIVERED)
     told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
     assert f"denied already by user {USER}" in told
 
 
-def test_nothing_is_delivered_while_an_approval_is_pending() -> None:
+def test_no_decision_is_delivered_while_an_approval_is_pending() -> None:
     session = after(*BEGUN, ASKED)
     assert (session.deliver_decisions(RUN_ID, 1, [ID]), session.pending) == (None, [])
 
@@ -130,7 +130,7 @@ def test_a_decision_is_delivered_once() -> None:
     assert session.pending == [DELIVERED]
 
 
-def test_a_decision_that_was_delivered_to_a_worker_before_is_not_delivered_again() -> None:
+def test_a_decision_delivered_to_an_earlier_worker_is_not_redelivered() -> None:
     session = after(*BEGUN, ASKED, DENIED, DELIVERED, AGAIN)
     refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decisions(RUN_ID, 2, [ID]))
 
@@ -151,7 +151,7 @@ def test_only_a_pending_approval_expires(events: list[SessionEvent]) -> None:
     assert session.pending == []
 
 
-def test_an_expired_approval_is_delivered() -> None:
+def test_the_expiry_of_an_approval_is_delivered() -> None:
     session = after(*BEGUN, ASKED)
     session.expire_approval(ID)
     rulings = session.deliver_decisions(RUN_ID, 1, [ID])
@@ -161,7 +161,7 @@ def test_an_expired_approval_is_delivered() -> None:
     assert (expired.decided_by, delivered) == (None, DELIVERED)
 
 
-def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
+def test_ending_a_run_expires_its_approvals_in_the_same_append() -> None:
     session = after(*BEGUN, ASKED)
     session.end_run(RUN_ID, Usage(), Code.RUN_TIMEOUT, "")
     assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed]
@@ -169,7 +169,7 @@ def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
     assert (session.pending[0].approval_id, session.pending[0].decision) == (ID, "expired")
 
 
-def test_a_deleted_session_lets_its_approvals_expire() -> None:
+def test_deleting_a_session_expires_its_approvals() -> None:
     session = after(*BEGUN, ASKED)
     session.delete()
     assert [type(f) for f in session.pending] == [ApprovalDecided, RunCancelled, SessionDeleted]
@@ -180,7 +180,7 @@ CANCELS: list[Callable[[Session], None]] = [lambda s: s.cancel_run(RUN_ID), lamb
 
 
 @pytest.mark.parametrize("cancel", CANCELS, ids=["cancelled", "interrupted"])
-def test_a_run_called_off_lets_its_approvals_expire_and_the_next_begin_in_the_same_append(
+def test_cancelling_a_run_expires_its_approvals_and_starts_the_next(
     cancel: Callable[[Session], None],
 ) -> None:
     session = after(*BEGUN, ToolCallStarted.example(), ASKED, WAITING)
@@ -196,7 +196,7 @@ def test_a_run_called_off_lets_its_approvals_expire_and_the_next_begin_in_the_sa
 
 
 @pytest.mark.parametrize("decided", [(), (APPROVED,)], ids=["undecided", "decided, not delivered"])
-def test_a_run_that_only_waits_goes_on_with_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
+def test_a_run_that_only_waits_is_continued_by_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
     session = after(*BEGUN, ToolCallStarted.example(), ASKED, *decided)
     session.start_run(RUN_ID)
     ended, started = session.pending
@@ -204,25 +204,25 @@ def test_a_run_that_only_waits_goes_on_with_another_worker(decided: tuple[Approv
     assert (ended.status, started) == ("interrupted", AGAIN)
 
 
-def test_a_run_whose_agent_was_told_is_interrupted() -> None:
+def test_a_restarted_run_is_interrupted_after_a_delivered_decision() -> None:
     session = after(*BEGUN, ToolCallStarted.example(), ASKED, APPROVED, DELIVERED)
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_does_something_else_while_it_waits_is_interrupted() -> None:
+def test_a_restarted_run_is_interrupted_if_another_tool_was_running() -> None:
     session = after(*BEGUN, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), ASKED)
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_asked_before_its_call_was_recorded_is_interrupted() -> None:
+def test_a_restarted_run_is_interrupted_if_its_call_was_not_recorded() -> None:
     session = after(*BEGUN, ASKED.model_copy(update={"tool_call_id": None}))  # an earlier call may not be recorded
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
+def test_a_run_is_interrupted_after_too_many_attempts() -> None:
     session = after(*BEGUN, ASKED)
     for _ in range(ATTEMPTS - 1):
         session.start_run(RUN_ID)
@@ -238,11 +238,11 @@ LATE: list[Callable[[Session], object]] = [
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]) -> None:
+def test_commands_of_a_replaced_worker_are_refused(late: Callable[[Session], object]) -> None:
     refused(Code.RUN_TAKEN, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
 
 
-def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
+def test_an_earlier_approval_settles_the_same_call_once() -> None:
     session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
     ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
     assert ruling == ApprovalOutcome(decision="approved")
@@ -251,6 +251,6 @@ def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> N
     assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
 
 
-def test_what_was_approved_for_an_agent_before_settles_no_other_call() -> None:
+def test_an_earlier_approval_does_not_settle_a_different_call() -> None:
     session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
     assert session.request_approval(wanted(attempt=2, approval_id=MESSAGE, tool_input={})) is None

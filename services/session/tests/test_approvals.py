@@ -113,7 +113,7 @@ async def asked(service: Service) -> ApprovalOutcome:
         return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
 
 
-async def test_what_is_settled_already_is_not_waited_for() -> None:
+async def test_a_decision_known_at_once_is_not_polled_for() -> None:
     service = Service([approval()])
 
     async def settled(command: Any) -> ApprovalOutcome:
@@ -124,17 +124,17 @@ async def test_what_is_settled_already_is_not_waited_for() -> None:
     assert (await asked(service), service.looks) == (DENIED, 0)
 
 
-async def test_a_decision_that_the_bus_did_not_tell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_decision_is_found_by_polling_without_a_notification(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "POLL", 0.01)
     assert await asked(Service([approval(), approval(status="denied")])) == DENIED
 
 
-async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_polling_continues_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "POLL", 0.01)
     assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
 
 
-async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
+async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         with pytest.raises(Refusal):
@@ -143,7 +143,7 @@ async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
     assert cancellation.refusal.code is Code.RUN_TAKEN
 
 
-async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
+async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
     decided = approval(status="denied")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
@@ -153,13 +153,13 @@ async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
-async def test_a_ruling_whose_answer_got_lost_is_asked_for_again() -> None:
+async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
     service = Service([approval(status="denied")], lost_answers=1)
     assert await asked(service) == DENIED
     assert sum(isinstance(command, DeliverDecisions) for command in service.sent) == 2
 
 
-async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
+async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation, asyncio.TaskGroup() as tasks:
         asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
@@ -171,14 +171,14 @@ async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
         assert await asks == DENIED
 
 
-async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_approval_is_requested_although_the_call_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         asking = Service([approval(status="denied")]).asking(cancellation)
         assert await asking.ask("toolu_9", "Bash", {}) == DENIED
 
 
-async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:
+async def test_a_missing_approval_means_that_its_session_was_deleted() -> None:
     service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await asked(service)

@@ -43,36 +43,36 @@ async def numbers(desk: Desk, query: ListMessages) -> list[int]:
     return [message.sequence_number for message in (await desk.ask(query)).items]
 
 
-async def test_messages_come_in_pages(talked: Desk) -> None:
-    page = await talked.ask(ListMessages(session_id=ID, skip=1, limit=1))
+async def test_messages_are_listed_in_pages(desk_after_run: Desk) -> None:
+    page = await desk_after_run.ask(ListMessages(session_id=ID, skip=1, limit=1))
     assert ([m.sequence_number for m in page.items], page.total) == ([2], 2)
 
 
 @pytest.mark.parametrize(("order", "rest"), [("asc", [3]), ("desc", [1])])
-async def test_messages_go_on_after_one_in_either_order(asked: Desk, order: Order, rest: list[int]) -> None:
+async def test_messages_after_a_cursor_are_listed_in_either_order(asked: Desk, order: Order, rest: list[int]) -> None:
     said = await say(asked, TextBlock(text="one"))
     await say(asked, TextBlock(text="two"))
     assert await numbers(asked, ListMessages(session_id=ID, order=order, after=said)) == rest
 
 
-async def test_the_newest_messages_come_first_when_asked_so(talked: Desk) -> None:
-    assert await numbers(talked, ListMessages(session_id=ID, order="desc", limit=1)) == [2]
+async def test_messages_can_be_listed_newest_first(desk_after_run: Desk) -> None:
+    assert await numbers(desk_after_run, ListMessages(session_id=ID, order="desc", limit=1)) == [2]
 
 
-async def test_nothing_goes_on_after_a_message_that_is_not_there(talked: Desk) -> None:
+async def test_an_unknown_message_as_cursor_is_refused(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
-        await talked.ask(ListMessages(session_id=ID, after=new_id()))
+        await desk_after_run.ask(ListMessages(session_id=ID, after=new_id()))
 
 
-async def test_the_messages_and_tool_calls_of_one_run_are_counted_so(talked: Desk) -> None:
-    second = (await talked.submit(ID)).id
+async def test_messages_and_tool_calls_are_filtered_by_run(desk_after_run: Desk) -> None:
+    second = (await desk_after_run.submit(ID)).id
     for run_id, messages, calls in ((RUN_ID, [1, 2], 1), (second, [3], 0)):
-        page = await talked.ask(ListMessages(session_id=ID, run_id=run_id))
+        page = await desk_after_run.ask(ListMessages(session_id=ID, run_id=run_id))
         assert ([m.sequence_number for m in page.items], page.total) == (messages, len(messages))
-        assert (await talked.ask(ListToolCalls(session_id=ID, run_id=run_id))).total == calls
+        assert (await desk_after_run.ask(ListToolCalls(session_id=ID, run_id=run_id))).total == calls
 
 
-async def test_tool_calls_go_on_after_one_in_either_order(asked: Desk) -> None:
+async def test_tool_calls_after_a_cursor_are_listed_in_either_order(asked: Desk) -> None:
     calls = [ToolUseBlock(id=str(n), tool_call_id=new_id(), name="Read", input={}) for n in range(3)]
     await say(asked, *calls)
     for order, rest in (("asc", calls[2]), ("desc", calls[0])):
@@ -80,7 +80,7 @@ async def test_tool_calls_go_on_after_one_in_either_order(asked: Desk) -> None:
         assert [call.id for call in (await asked.ask(query)).items] == [rest.tool_call_id]
 
 
-async def test_a_large_message_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
+async def test_a_large_message_is_truncated_in_lists_only(asked: Desk) -> None:
     words = "x" * 20_000
     said = await say(asked, TextBlock(text=words))
     [listed] = (await asked.ask(ListMessages(session_id=ID, skip=1))).items
@@ -90,14 +90,14 @@ async def test_a_large_message_is_cut_in_lists_and_whole_on_request(asked: Desk)
     assert listed.content["size_bytes"] > 40_000
 
 
-async def test_the_largest_messages_fit_in_one_page(asked: Desk) -> None:
+async def test_a_page_of_the_largest_messages_is_bounded(asked: Desk) -> None:
     for _ in range(99):
         await say(asked, TextBlock(text="\N{GRINNING FACE}" * 30_000))
     page = await asked.ask(ListMessages(session_id=ID))
     assert (len(page.items), len(page.model_dump_json()) < 2_000_000) == (100, True)
 
 
-async def test_what_a_subagent_says_is_told_apart_and_is_not_the_answer(asked: Desk) -> None:
+async def test_subagent_messages_name_their_call_and_are_not_the_answer(asked: Desk) -> None:
     task = ToolUseBlock(id="toolu_task", tool_call_id=new_id(), name="Task", input={})
     await say(asked, TextBlock(text="I delegate."), task)
     inner = ToolUseBlock(id="toolu_inner", tool_call_id=new_id(), name="Read", input={})
@@ -113,12 +113,12 @@ async def test_what_a_subagent_says_is_told_apart_and_is_not_the_answer(asked: D
     assert (await asked.ask(GetRun(session_id=ID, run_id=RUN_ID))).text == "I delegate."
 
 
-async def test_an_unknown_message_is_refused(talked: Desk) -> None:
+async def test_an_unknown_message_is_not_found(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
-        await talked.ask(GetMessage(session_id=ID, message_id=new_id()))
+        await desk_after_run.ask(GetMessage(session_id=ID, message_id=new_id()))
 
 
-async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
+async def test_a_large_tool_output_is_truncated_in_lists_only(asked: Desk) -> None:
     await asked.send(RecordMessage.example())
     large = {"content": "x" * 20_000}
     await asked.send(RecordToolResult.example().model_copy(update={"output": large}))
@@ -128,6 +128,6 @@ async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(asked: Desk
     assert (await asked.ask(GetToolCall(session_id=ID, tool_call_id=listed.id))).tool_output == large
 
 
-async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
+async def test_an_unknown_tool_call_is_not_found(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
-        await talked.ask(GetToolCall(session_id=ID, tool_call_id=new_id()))
+        await desk_after_run.ask(GetToolCall(session_id=ID, tool_call_id=new_id()))

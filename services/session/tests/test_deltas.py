@@ -22,7 +22,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
         yield client
 
 
-async def test_words_are_told_under_their_owner_and_session(client: Client) -> None:
+async def test_deltas_are_published_under_their_owner_and_session(client: Client) -> None:
     heard = await subscribe(client, DELTAS)
     await Deltas(client).tell(*PLACE, "Hel")
     message = await heard.next_msg(5)
@@ -31,7 +31,7 @@ async def test_words_are_told_under_their_owner_and_session(client: Client) -> N
 
 
 @pytest.mark.parametrize("words", ["Hel", "x" * 2_000_000])
-async def test_words_that_the_bus_does_not_take_are_lost_in_silence(client: Client, words: str) -> None:
+async def test_deltas_that_the_bus_rejects_are_dropped_silently(client: Client, words: str) -> None:
     if words == "Hel":
         await client.close()
     await Deltas(client).tell(*PLACE, words)
@@ -41,7 +41,7 @@ async def never(*_: object) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_bus_that_is_slow_does_not_hold_up_each_word() -> None:
+async def test_a_slow_bus_delays_only_the_first_delta() -> None:
     slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
     deltas = Deltas(slow)
     for _ in range(5):

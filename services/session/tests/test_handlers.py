@@ -94,7 +94,7 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
     ]
 
 
-async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk: Desk) -> None:
+async def test_the_end_of_a_run_and_the_start_of_the_next_are_one_append(desk: Desk) -> None:
     await desk.put(SubmitQuery.example())
     waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
     await desk.put(SubmitQuery.model_validate(SubmitQuery.sample | waiting))
@@ -133,24 +133,24 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         DeleteFile.example(),
     ],
 )
-async def test_what_is_anothers_does_not_exist(desk: Desk, command: Any) -> None:
+async def test_another_users_session_is_not_found(desk: Desk, command: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(command, STRANGER)
     assert await desk.events() == ["created"]
 
 
-async def test_an_admin_may_delete_anyones_session(desk: Desk) -> None:
+async def test_an_admin_may_delete_another_users_session(desk: Desk) -> None:
     await desk.put(DeleteSession.example(), ADMIN)
     assert await desk.events() == ["created", "deleted"]
 
 
-async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
+async def test_a_deleted_session_is_not_found(desk: Desk) -> None:
     await desk.put(DeleteSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(SubmitQuery.example())
 
 
-async def test_an_unknown_session_is_refused(desk: Desk) -> None:
+async def test_an_unknown_session_is_not_found(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(DeleteSession(session_id=new_id()))
 
@@ -163,14 +163,14 @@ BYPASSING = CreateSession(
 )
 
 
-async def test_permissions_are_bypassed_by_admins_only(desk: Desk) -> None:
+async def test_only_admins_may_bypass_permissions(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
         await desk.put(BYPASSING)
     await desk.put(BYPASSING, ADMIN)
     assert await desk.events() == ["created", "created"]
 
 
-async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
+async def test_an_unknown_template_is_not_found(desk: Desk) -> None:
     command = CreateSession.example().model_copy(update={"template_id": new_id()})
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
         await desk.put(command)
@@ -185,7 +185,7 @@ async def asked(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("actor", [OWNER, ADMIN])
-async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, actor: Actor) -> None:
+async def test_a_decision_is_recorded_for_its_user_and_delivered(desk: Desk, actor: Actor) -> None:
     await asked(desk)
     await desk.put(DecideApproval.example(), actor)
     [ruling] = await desk.put(DeliverDecisions.example())
@@ -202,14 +202,14 @@ async def test_a_second_decision_is_refused(desk: Desk) -> None:
         await desk.put(DecideApproval.example())
 
 
-async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
+async def test_a_fork_belongs_to_the_user_who_requested_it(desk: Desk) -> None:
     command = ForkSession.example()
     await desk.put(command, ADMIN)
     fork = await desk.store.load(Session, command.fork_id)
     assert (fork.user_id, fork.phase) == (ADMIN.user_id, "copying")
 
 
-async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
+async def test_a_session_is_archived_and_unarchived(desk: Desk) -> None:
     await desk.put(ArchiveSession.example())
     await desk.put(CompleteArchive.example())
     await desk.put(ResumeSession.example())
@@ -225,7 +225,7 @@ async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
         DeleteFile.example(),
     ],
 )
-async def test_files_of_an_archived_session_are_not_changed(desk: Desk, command: Any) -> None:
+async def test_files_of_an_archived_session_cannot_be_changed(desk: Desk, command: Any) -> None:
     await desk.put(ArchiveSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
         await desk.put(command)

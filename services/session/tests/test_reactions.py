@@ -117,7 +117,7 @@ async def worker(desk: Desk) -> Worker:
     return Worker(desk, await desk.submit(await desk.create()))
 
 
-async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_event_to_the_other(worker: Worker) -> None:
+async def test_a_replaced_worker_ends_its_agent_and_leaves_the_event(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         await worker.request()
@@ -133,7 +133,7 @@ async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_event_to
     assert (run.status, run.attempt, run.text) == ("waiting_approval", 2, "")
 
 
-async def test_a_worker_whose_run_was_cancelled_ends_its_agent_and_says_what_that_used(worker: Worker) -> None:
+async def test_a_worker_of_a_cancelled_run_ends_its_agent_and_records_usage(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield WORDS
         await worker.cancel()
@@ -147,7 +147,7 @@ async def test_a_worker_whose_run_was_cancelled_ends_its_agent_and_says_what_tha
     assert (len(worker.closed), run.status, run.usage.input_tokens) == (1, "cancelled", 7)
 
 
-async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_what_it_used(worker: Worker) -> None:
+async def test_a_run_cancelled_during_an_approval_records_its_usage(worker: Worker) -> None:
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
         yield calling()
         await worker.cancel()
@@ -159,7 +159,7 @@ async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_wha
     assert (await worker.ended()).usage.input_tokens == 7
 
 
-async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
+async def test_abandoned_approval_requests_count_towards_the_limit(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("session.reactions.approval.MOST_OPEN", 2)
@@ -179,7 +179,7 @@ async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
     assert [ruling.message for ruling in rulings] == ["Too many tool calls wait for an approval."]
 
 
-async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
+async def test_a_worker_whose_session_was_deleted_ends_its_agent(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
         yield WORDS
@@ -190,7 +190,7 @@ async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
     assert (worker.run.session_id, worker.run.id) in worker.closed
 
 
-async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker: Worker) -> None:
+async def test_a_worker_whose_session_was_deleted_removes_its_files(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
         yield USED
@@ -200,7 +200,7 @@ async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker
     worker.transcripts.delete_session.assert_awaited_once_with(worker.run.session_id)
 
 
-async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -> None:
+async def test_a_run_without_remaining_budget_starts_no_turn(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield pytest.fail("an agent was started")
 
@@ -214,7 +214,7 @@ async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -
     assert (await worker.ended()).error_code is Code.BUDGET_EXCEEDED
 
 
-async def test_a_refusal_that_does_not_mean_the_end_of_the_run_fails_the_worker(worker: Worker) -> None:
+async def test_an_unexpected_refusal_fails_the_worker(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield WORDS
         raise Refusal(Code.APPROVAL_NOT_FOUND, "What is this?")
@@ -223,7 +223,7 @@ async def test_a_refusal_that_does_not_mean_the_end_of_the_run_fails_the_worker(
         await worker.works(turn)
 
 
-async def test_a_run_that_is_given_up_is_ended_as_interrupted_once(worker: Worker) -> None:
+async def test_a_dead_lettered_run_ends_as_interrupted_once(worker: Worker) -> None:
     await worker.start_another()
     for _ in range(2):
         await worker.is_lost()
@@ -245,7 +245,7 @@ class Forgetful(Dispatcher[Any]):
 
 
 @pytest.mark.parametrize("loses", [RequestApproval, DeliverDecisions])
-async def test_a_lost_answer_loses_no_decision(
+async def test_a_lost_reply_loses_no_decision(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, loses: type[Command[Any]]
 ) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))

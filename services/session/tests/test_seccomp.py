@@ -36,14 +36,14 @@ def verdict(machine: str, number: int, *arguments: int, architecture: int | None
 
 
 @both
-def test_every_listed_call_is_denied(machine: str) -> None:
+def test_every_listed_system_call_is_denied(machine: str) -> None:
     column = MACHINES[machine][0]
     numbers = {numbers[column] for numbers in DENIED.values()} - {None}
     assert {verdict(machine, number) for number in numbers if number is not None} == {errno.EPERM}
 
 
 @both
-def test_a_mode_may_have_no_setuid_or_setgid_bit(machine: str) -> None:
+def test_file_modes_with_setuid_or_setgid_are_denied(machine: str) -> None:
     column = MACHINES[machine][0]
     for *numbers, argument in MODES.values():
         if (number := numbers[column]) is not None:
@@ -53,7 +53,7 @@ def test_a_mode_may_have_no_setuid_or_setgid_bit(machine: str) -> None:
 
 
 @both
-def test_only_four_families_of_sockets_can_be_made(machine: str) -> None:
+def test_only_four_socket_families_are_allowed(machine: str) -> None:
     for numbers in SOCKETS.values():
         number = numbers[MACHINES[machine][0]]
         made = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
@@ -62,27 +62,27 @@ def test_only_four_families_of_sockets_can_be_made(machine: str) -> None:
 
 
 @both
-def test_the_upper_half_of_a_family_does_not_hide_it(machine: str) -> None:
+def test_the_upper_half_of_the_family_argument_is_ignored(machine: str) -> None:
     assert verdict(machine, SOCKETS["socket"][MACHINES[machine][0]], 1 << 32 | 40) == errno.EAFNOSUPPORT
 
 
 @both
-def test_openat2_is_not_there(machine: str) -> None:
+def test_openat2_is_not_implemented(machine: str) -> None:
     assert verdict(machine, OPENAT2[MACHINES[machine][0]]) == errno.ENOSYS
 
 
 @both
-def test_a_call_of_another_architecture_ends_the_process(machine: str) -> None:
+def test_a_system_call_of_another_architecture_kills_the_process(machine: str) -> None:
     assert verdict(machine, 0, architecture=0x40000003) == KILLED
 
 
-def test_the_second_abi_of_x86_64_is_not_there() -> None:
+def test_the_x32_abi_is_not_implemented() -> None:
     keyctl = DENIED["keyctl"][0]
     assert verdict("x86_64", 0x40000000 | keyctl) == errno.ENOSYS
 
 
 @both
-def test_the_numbers_are_those_of_the_kernels_headers(machine: str) -> None:
+def test_the_numbers_match_the_kernel_headers(machine: str) -> None:
     header = HEADERS[machine]
     if not header.exists():
         pytest.skip(f"needs {header} (Debian: linux-libc-dev)")

@@ -47,21 +47,21 @@ async def copied(transcripts: Transcripts, messages: int) -> list[str]:
     return [cast(dict[str, str], entry)["uuid"] for entry in loaded]
 
 
-async def test_a_copy_ends_before_the_first_message_that_is_not_to_be_known(desk: Desk) -> None:
+async def test_a_copy_ends_before_the_first_excluded_message(desk: Desk) -> None:
     assert await copied(await a_conversation(desk), 1) == [str(HELLO), "s"]
 
 
-async def test_a_copy_of_all_messages_has_all(desk: Desk) -> None:
+async def test_a_copy_of_all_messages_is_complete(desk: Desk) -> None:
     assert await copied(await a_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> None:
+async def test_a_conversation_that_has_begun_is_not_overwritten(desk: Desk) -> None:
     transcripts = await a_conversation(desk)
     await copied(transcripts, 1)
     assert await copied(transcripts, 2) == [str(HELLO), "s"]
 
 
-async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts, database = await a_conversation(desk), desk.dispatcher.database
     monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
     await database.execute(FORKED, FORK)
@@ -71,7 +71,7 @@ async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monke
     assert await copied(transcripts, 2) == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_two_workers_that_copy_at_once_copy_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_copies_store_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts = await a_conversation(desk)
     monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
     await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
@@ -79,7 +79,7 @@ async def test_two_workers_that_copy_at_once_copy_each_entry_once(desk: Desk, mo
     assert names == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_copies_keep_no_connection_from_others(desk: Desk) -> None:
+async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk) -> None:
     await a_conversation(desk)
     shared, slow = (
         desk.dispatcher.database,
@@ -101,7 +101,7 @@ async def test_copies_keep_no_connection_from_others(desk: Desk) -> None:
         assert not going.done()
 
 
-async def test_a_conversation_that_a_fork_copied_counts_as_its_own(desk: Desk) -> None:
+async def test_a_copied_conversation_counts_towards_the_forks_size(desk: Desk) -> None:
     transcripts, size = await a_conversation(desk), "SELECT bytes FROM conversations WHERE session_id = $1"
     await transcripts.copy(PARENT, FORK, 2)
     assert await desk.dispatcher.database.fetchval(size, FORK) == await desk.dispatcher.database.fetchval(size, PARENT)

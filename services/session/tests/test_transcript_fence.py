@@ -21,7 +21,7 @@ from services.session.tests.test_transcript import entry, load
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Bash", input={})
 
 
-async def test_what_an_agent_says_after_its_session_was_deleted_is_not_kept(desk: Desk) -> None:
+async def test_entries_after_the_deletion_of_a_session_are_refused(desk: Desk) -> None:
     transcripts, transcript, run = await working(desk)
     await transcript.append("", [entry("a")])
     await desk.send(DeleteSession(session_id=run.session_id))
@@ -52,7 +52,7 @@ async def end(desk: Desk, run: RunSummary) -> None:
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt))
 
 
-async def test_an_agent_whose_run_another_worker_took_over_adds_nothing(desk: Desk) -> None:
+async def test_entries_after_a_takeover_of_the_run_are_refused(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await transcript.append("", [entry("a")])
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # it is interrupted
@@ -61,14 +61,14 @@ async def test_an_agent_whose_run_another_worker_took_over_adds_nothing(desk: De
     assert await load(transcript) == [entry("a")]
 
 
-async def test_an_agent_whose_run_was_cancelled_adds_nothing(desk: Desk) -> None:
+async def test_entries_after_the_cancellation_of_the_run_are_refused(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
     with pytest.raises(Replaced):
         await transcript.append("", [entry("b")])
 
 
-async def test_an_agent_whose_run_was_followed_by_another_adds_nothing(desk: Desk) -> None:
+async def test_entries_after_the_start_of_the_next_run_are_refused(desk: Desk) -> None:
     transcripts, transcript, run = await working(desk)
     await end(desk, run)
     following = opened(transcripts, await start(desk, run.session_id))
@@ -78,7 +78,7 @@ async def test_an_agent_whose_run_was_followed_by_another_adds_nothing(desk: Des
     assert await load(transcript) == [entry("a")]
 
 
-async def test_the_agent_of_a_worker_before_the_approval_adds_nothing(desk: Desk) -> None:
+async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
     transcripts, transcript, run = await working(desk)
     whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
     await desk.send(RecordMessage.example().model_copy(update={**whose, "blocks": [CALL]}))
@@ -91,14 +91,14 @@ async def test_the_agent_of_a_worker_before_the_approval_adds_nothing(desk: Desk
         await transcript.append("", [entry("b")])
 
 
-async def test_what_an_agent_adds_just_after_its_run_is_kept(desk: Desk) -> None:
+async def test_entries_just_after_the_end_of_a_run_are_stored(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await end(desk, run)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
 
-async def test_an_agent_that_goes_on_adds_in_the_name_of_its_new_run(desk: Desk) -> None:
+async def test_a_reused_agent_may_append_for_its_new_run(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await end(desk, run)
     following = await start(desk, run.session_id)
@@ -107,7 +107,7 @@ async def test_an_agent_that_goes_on_adds_in_the_name_of_its_new_run(desk: Desk)
     assert await load(transcript) == [entry("a")]
 
 
-async def test_who_starts_a_run_waits_for_what_is_being_added(desk: Desk) -> None:
+async def test_starting_a_run_waits_for_appends_in_progress(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await end(desk, run)
     following, database = await desk.submit(run.session_id), desk.dispatcher.database

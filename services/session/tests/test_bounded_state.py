@@ -52,7 +52,7 @@ def live(session: Session, runs: int) -> None:
             session.apply(event)
 
 
-def test_a_session_does_not_grow_with_its_runs() -> None:
+def test_the_state_of_a_session_does_not_grow_with_its_runs() -> None:
     session = Session(UUID(SESSION))
     session.apply(SessionCreated.example())
     live(session, 100)
@@ -61,7 +61,7 @@ def test_a_session_does_not_grow_with_its_runs() -> None:
     assert len(codec_of(Session).dump(session)) - before < 10  # the digits of a counter
 
 
-def test_no_variable_of_a_session_is_in_its_snapshots() -> None:
+def test_snapshots_contain_no_values_of_environment_variables() -> None:
     session = Session(UUID(SESSION))
     session.create(UUID(USER), "one", "interactive", SdkOptions(env={"TOKEN": "sesame"}))
     assert session.environment == {"TOKEN": "sesame"}
@@ -70,7 +70,7 @@ def test_no_variable_of_a_session_is_in_its_snapshots() -> None:
 
 
 @pytest.mark.parametrize("event", [TemplateCreated.example(), TemplateChanged.example()])
-def test_the_state_of_a_template_is_read_back(event: TemplateCreated | TemplateChanged) -> None:
+def test_the_state_of_a_template_survives_a_snapshot(event: TemplateCreated | TemplateChanged) -> None:
     template = SessionTemplate(new_id())
     template.apply(event)
     assert restored(template).now == template.now
@@ -84,7 +84,7 @@ async def finished(desk: Desk, session_id: UUID) -> UUID:
     return run.id
 
 
-async def test_a_run_of_long_ago_is_over(desk: Desk) -> None:
+async def test_an_earlier_run_is_still_known_to_have_ended(desk: Desk) -> None:
     session_id = await desk.create()
     run_id = await finished(desk, session_id)
     await finished(desk, session_id)
@@ -92,32 +92,32 @@ async def test_a_run_of_long_ago_is_over(desk: Desk) -> None:
         await desk.send(CancelRun(session_id=session_id, run_id=run_id))
 
 
-async def test_a_run_that_never_was_or_is_of_another_session_is_not_found(desk: Desk) -> None:
+async def test_a_run_that_is_unknown_or_of_another_session_is_not_found(desk: Desk) -> None:
     session_id, other = await desk.create(), await desk.create()
     for run_id in (new_id(), await finished(desk, other)):
         with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
             await desk.send(CancelRun(session_id=session_id, run_id=run_id))
 
 
-async def test_an_approval_that_is_not_of_the_session_is_not_found(talked: Desk) -> None:
-    run = await talked.submit(UUID(SESSION))
-    await talked.send(StartRun(session_id=UUID(SESSION), run_id=run.id))
-    await talked.send(RequestApproval.example().model_copy(update={"run_id": run.id}))
-    other = await talked.create()
+async def test_an_approval_of_another_session_is_not_found(desk_after_run: Desk) -> None:
+    run = await desk_after_run.submit(UUID(SESSION))
+    await desk_after_run.send(StartRun(session_id=UUID(SESSION), run_id=run.id))
+    await desk_after_run.send(RequestApproval.example().model_copy(update={"run_id": run.id}))
+    other = await desk_after_run.create()
     for session_id, approval_id in ((UUID(SESSION), new_id()), (other, UUID(APPROVAL))):
         with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
-            await talked.send(DecideApproval(session_id=session_id, approval_id=approval_id, decision="denied"))
+            await desk_after_run.send(DecideApproval(session_id=session_id, approval_id=approval_id, decision="denied"))
 
 
-async def test_a_fork_begins_with_the_messages_up_to_one(talked: Desk) -> None:
-    messages = await talked.ask(ListMessageIds(session_id=UUID(SESSION)))
+async def test_a_fork_contains_the_messages_up_to_the_named_one(desk_after_run: Desk) -> None:
+    messages = await desk_after_run.ask(ListMessageIds(session_id=UUID(SESSION)))
     assert len(messages) == 2
-    await talked.send(ForkSession.example().model_copy(update={"from_message_id": messages[0]}))
-    forked = await talked.dispatcher.store.latest(SessionForked, ForkSession.example().fork_id)
+    await desk_after_run.send(ForkSession.example().model_copy(update={"from_message_id": messages[0]}))
+    forked = await desk_after_run.dispatcher.store.latest(SessionForked, ForkSession.example().fork_id)
     assert forked
     assert forked.event.message_ids == messages[:1]
 
 
-async def test_a_session_is_not_forked_from_a_message_that_it_lacks(talked: Desk) -> None:
+async def test_a_fork_from_an_unknown_message_is_refused(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
-        await talked.send(ForkSession.example().model_copy(update={"from_message_id": new_id()}))
+        await desk_after_run.send(ForkSession.example().model_copy(update={"from_message_id": new_id()}))

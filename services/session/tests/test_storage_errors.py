@@ -50,28 +50,28 @@ def fails(act: Callable[[], object]) -> None:
         act()
 
 
-def test_an_archive_that_has_no_room_leaves_nothing(files: Workspace, tmp_path: Path) -> None:
+def test_a_failed_archive_leaves_no_files(files: Workspace, tmp_path: Path) -> None:
     before = everything(files)
     fails(lambda: files.pack(tmp_path / "archives" / "x.tar", "none"))
     assert everything(files) == before
     assert files.pack(tmp_path / "archives" / "x.tar", "none").files == 1
 
 
-def test_an_unpacked_archive_that_has_no_room_leaves_nothing(files: Workspace, tmp_path: Path) -> None:
+def test_a_failed_unpacking_leaves_no_files(files: Workspace, tmp_path: Path) -> None:
     files.pack(tmp_path / "x.tar", "none")
     before = everything(files)
     fails(lambda: files.unpack(tmp_path / "x.tar"))
     assert everything(files) == before
 
 
-def test_a_copy_that_has_no_room_leaves_nothing(files: Workspace, other: Workspace) -> None:
+def test_a_failed_copy_leaves_no_files(files: Workspace, other: Workspace) -> None:
     before = everything(files)
     fails(lambda: files.copy_to(other))
     assert everything(files) == before
     assert not other.root.exists()
 
 
-def test_an_upload_that_has_no_room_is_refused(files: Workspace) -> None:
+def test_an_upload_to_a_full_disk_is_refused(files: Workspace) -> None:
     with full_disk(), pytest.raises(Refusal, match="STORAGE_FAILED"):
         files.uploads.put(UUID(MESSAGE), 0, bytes(2000))
 
@@ -82,7 +82,7 @@ def full(act: Callable[[], object]) -> None:
     assert refusal.value.code == Code.WORKSPACE_FULL
 
 
-def test_a_workspace_that_is_too_large_is_not_worked_on(
+def test_a_workspace_beyond_its_quota_is_not_copied_or_packed(
     files: Workspace, other: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.pack(tmp_path / "x.tar", "none")
@@ -95,13 +95,13 @@ def test_a_workspace_that_is_too_large_is_not_worked_on(
     assert everything(files) == before
 
 
-def test_a_workspace_of_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_with_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (files.root / "folder").mkdir()
     monkeypatch.setattr(room, "MOST", 1)
     full(files.check_room)
 
 
-def test_nothing_is_left_out_because_it_is_deep_or_much(
+def test_a_tree_that_is_too_deep_or_wide_is_refused_not_truncated(
     files: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (files.root / "a" / "b").mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_nothing_is_left_out_because_it_is_deep_or_much(
     assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
 
 
-def test_an_empty_workspace_has_room(tmp_path: Path) -> None:
+def test_a_missing_workspace_is_not_full(tmp_path: Path) -> None:
     Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_room()
 
 
@@ -125,7 +125,7 @@ def test_an_empty_workspace_has_room(tmp_path: Path) -> None:
         (tarfile.ReadError("/host/path"), "STORAGE_FAILED", "The files could not be read."),
     ],
 )
-async def test_whatever_fails_is_told_without_a_path_of_the_host(error: Exception, code: str, detail: str) -> None:
+async def test_an_error_is_reported_without_paths_of_the_host(error: Exception, code: str, detail: str) -> None:
     def work() -> None:
         raise error
 

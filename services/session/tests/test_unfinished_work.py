@@ -24,9 +24,18 @@ from runtime.jetstream import jetstream
 from session.app import service
 from session.reactions.archive import end_archived_agent
 
-from services.session.tests.box import Box
+from services.session.tests.deployment import Deployment
 from services.session.tests.desk import OWNER, Desk
-from services.session.tests.hands import ARCHIVE, COPY, COPYING, FORKED, PACKING, PARENT, RESUME, Hands, archived
+from services.session.tests.file_jobs import (
+    ARCHIVE_REQUESTED,
+    ARCHIVE_SESSION,
+    FORK_ID,
+    FORK_SESSION,
+    PARENT_ID,
+    RESUME_SESSION,
+    SESSION_FORKED,
+    FileJobs,
+)
 
 
 async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:
@@ -39,7 +48,7 @@ async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:
     return found
 
 
-async def test_a_run_is_unfinished_from_its_turn_to_its_end(desk: Desk) -> None:
+async def test_a_run_is_unfinished_from_its_request_to_its_end(desk: Desk) -> None:
     session_id = await desk.create()
     run = await desk.submit(session_id)
     await desk.submit(session_id, "enqueue")
@@ -63,67 +72,67 @@ async def test_runs_of_a_deleted_session_are_not_unfinished(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("ending", [CompleteFork, FailFork])
-async def test_a_fork_is_unfinished_until_it_is_made_or_failed(talked: Desk, ending: type[Any]) -> None:
-    await talked.send(FORKED)
-    assert await unfinished(talked) == [("copy_parent", COPY)]
-    await talked.send(ending.example())
-    assert await unfinished(talked) == []
+async def test_a_fork_is_unfinished_until_it_completes_or_fails(desk_after_run: Desk, ending: type[Any]) -> None:
+    await desk_after_run.send(FORK_SESSION)
+    assert await unfinished(desk_after_run) == [("copy_parent", FORK_ID)]
+    await desk_after_run.send(ending.example())
+    assert await unfinished(desk_after_run) == []
 
 
-async def test_an_archive_is_unfinished_while_it_is_packed_or_unpacked(talked: Desk) -> None:
-    await talked.send(ARCHIVE)
-    assert await unfinished(talked) == [("pack_workspace", PARENT)]
-    await talked.send(CompleteArchive.example())
-    assert await unfinished(talked) == []
-    await talked.send(RESUME)
-    assert await unfinished(talked) == [("unpack_workspace", PARENT)]
-    await talked.send(FailUnarchive.example())
-    assert await unfinished(talked) == []
-    await talked.send(RESUME)
-    await talked.send(CompleteUnarchive.example())
-    assert await unfinished(talked) == []
+async def test_an_archive_is_unfinished_while_it_is_packed_or_unpacked(desk_after_run: Desk) -> None:
+    await desk_after_run.send(ARCHIVE_SESSION)
+    assert await unfinished(desk_after_run) == [("pack_workspace", PARENT_ID)]
+    await desk_after_run.send(CompleteArchive.example())
+    assert await unfinished(desk_after_run) == []
+    await desk_after_run.send(RESUME_SESSION)
+    assert await unfinished(desk_after_run) == [("unpack_workspace", PARENT_ID)]
+    await desk_after_run.send(FailUnarchive.example())
+    assert await unfinished(desk_after_run) == []
+    await desk_after_run.send(RESUME_SESSION)
+    await desk_after_run.send(CompleteUnarchive.example())
+    assert await unfinished(desk_after_run) == []
 
 
-async def test_a_fork_that_is_told_again_while_it_is_archived_is_not_copied_again(talked: Desk) -> None:
-    await talked.send(FORKED)
-    await talked.send(CompleteFork.example())
-    await talked.send(ARCHIVE.model_copy(update={"session_id": COPY}))
+async def test_a_redelivered_fork_event_does_not_copy_again(desk_after_run: Desk) -> None:
+    await desk_after_run.send(FORK_SESSION)
+    await desk_after_run.send(CompleteFork.example())
+    await desk_after_run.send(ARCHIVE_SESSION.model_copy(update={"session_id": FORK_ID}))
     copying = service.reactions.by_name["copy_parent"]
-    told_again = Recorded(COPY, 1, now(), COPYING, Envelope.begin(actor=OWNER), OWNER.user_id)
+    told_again = Recorded(FORK_ID, 1, now(), SESSION_FORKED, Envelope.begin(actor=OWNER), OWNER.user_id)
     assert copying.unfinished
-    assert await Leases(talked.dispatcher.database).take(copying.name, copying.unfinished, told_again) is None
+    assert await Leases(desk_after_run.dispatcher.database).take(copying.name, copying.unfinished, told_again) is None
 
 
-async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(hands: Hands) -> None:
-    await archived(hands)
-    await hands.desk.send(RESUME)
-    await hands.unpack()
-    agents = cast(Any, hands.dependencies.agents)
+async def test_a_redelivered_archive_event_after_unarchiving_ends_no_agent(jobs: FileJobs) -> None:
+    await jobs.archive()
+    await jobs.desk.send(RESUME_SESSION)
+    await jobs.unpack()
+    agents = cast(Any, jobs.dependencies.agents)
     agents.reset_mock()
-    await hands.react(end_archived_agent, PARENT, PACKING)
-    await hands.pack()
+    await jobs.react(end_archived_agent, PARENT_ID, ARCHIVE_REQUESTED)
+    await jobs.pack()
     assert agents.mock_calls == []
 
 
-async def test_an_archived_session_has_no_agent_in_any_replica(hands: Hands) -> None:
-    await archived(hands)
-    agents = cast(Any, hands.dependencies.agents)
+async def test_archiving_a_session_ends_its_agent_in_every_replica(jobs: FileJobs) -> None:
+    await jobs.archive()
+    agents = cast(Any, jobs.dependencies.agents)
     agents.call_off = Mock()
-    await hands.react(end_archived_agent, PARENT, PACKING)
-    agents.call_off.assert_called_once_with(PARENT)
+    await jobs.react(end_archived_agent, PARENT_ID, ARCHIVE_REQUESTED)
+    agents.call_off.assert_called_once_with(PARENT_ID)
 
 
-async def test_an_archive_that_is_told_of_a_deleted_session_ends_no_agent(hands: Hands) -> None:
-    await hands.delete()
-    await hands.react(end_archived_agent, PARENT, PACKING)
-    cast(Any, hands.dependencies.agents).call_off.assert_not_called()
+async def test_an_archive_event_of_a_deleted_session_ends_no_agent(jobs: FileJobs) -> None:
+    await jobs.delete()
+    await jobs.react(end_archived_agent, PARENT_ID, ARCHIVE_REQUESTED)
+    cast(Any, jobs.dependencies.agents).call_off.assert_not_called()
 
 
-async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:
+async def dropped_by_the_bus(deployment: Deployment, *, begun: bool) -> RunView:
     """Give a run whose request was on the bus, and is there no more."""
-    async with Database.open(box.settings.database_url, service.name) as database:
+    async with Database.open(deployment.settings.database_url, service.name) as database:
         await migrate(database, service.migrations)
-        desk, js = Desk(database), jetstream(box.remote.client)
+        desk, js = Desk(database), jetstream(deployment.client.connection)
         run = await desk.submit(await desk.create())
         if begun:
             await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
@@ -137,11 +146,11 @@ async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:
 @pytest.mark.parametrize(
     ("begun", "status", "error_code"), [(False, "completed", None), (True, "failed", Code.RUN_INTERRUPTED)]
 )
-async def test_a_run_whose_event_the_bus_has_dropped_comes_to_its_end(
-    box: Box, monkeypatch: pytest.MonkeyPatch, begun: bool, status: str, error_code: Code | None
+async def test_a_run_whose_event_the_bus_dropped_still_ends(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, begun: bool, status: str, error_code: Code | None
 ) -> None:
     monkeypatch.setattr(leases, "LOOK", 0.2)
-    run = await dropped_by_the_bus(box, begun=begun)
-    async with box.replica():
-        ended = await box.remote.ended(run)
+    run = await dropped_by_the_bus(deployment, begun=begun)
+    async with deployment.replica():
+        ended = await deployment.client.wait_until_ended(run)
     assert (ended.status, ended.error_code) == (status, error_code)

@@ -47,19 +47,19 @@ def listed(files: Workspace) -> list[str]:
     return [found.path for found in files.listing(0, 100).items]
 
 
-def test_it_is_listed_and_read(files: Workspace) -> None:
+def test_an_unreadable_file_is_listed_and_read(files: Workspace) -> None:
     assert listed(files) == WHOLE
     assert files.read("closed/deeper/file", PartWindow()).data == b"hello"
 
 
-def test_it_is_copied_and_the_copy_is_open(files: Workspace) -> None:
+def test_an_unreadable_file_is_copied_and_the_copy_is_readable(files: Workspace) -> None:
     other = Workspace(files.root.with_name("other"), files.uploads)
     copied = files.copy_to(other)
     assert (copied.files, copied.left_out, listed(other)) == (2, 0, WHOLE)
     assert (other.root / "closed" / "deeper" / "file").read_text() == "hello"
 
 
-def test_it_is_packed_and_unpacked(files: Workspace) -> None:
+def test_an_unreadable_file_is_packed_and_unpacked(files: Workspace) -> None:
     archive = files.root.with_name("x.tar")
     packed = files.pack(archive, "none")
     assert (packed.files, packed.left_out) == (2, 0)
@@ -68,23 +68,23 @@ def test_it_is_packed_and_unpacked(files: Workspace) -> None:
     assert (listed(files), (files.root / "fixed" / "file").read_text()) == (WHOLE, "hello")
 
 
-def test_it_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_counts_towards_the_quota(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session.workspace.room.LARGEST", 9)
     with pytest.raises(Exception, match="WORKSPACE_FULL"):
         files.check_room()
 
 
-def test_it_is_removed_with_the_workspace(files: Workspace) -> None:
+def test_an_unreadable_file_is_removed_with_the_workspace(files: Workspace) -> None:
     files.remove()
     assert list(files.root.parent.iterdir()) == []
 
 
-def test_a_folder_of_it_is_removed(files: Workspace) -> None:
+def test_an_unreadable_folder_can_be_removed(files: Workspace) -> None:
     files.delete("closed")
     assert listed(files) == ["fixed", "fixed/file"]
 
 
-def test_what_a_symlink_leads_to_is_not_opened(files: Workspace) -> None:
+def test_the_target_of_a_symlink_keeps_its_permissions(files: Workspace) -> None:
     outside = files.root.with_name("outside")
     outside.mkdir(mode=0)
     files.root.chmod(0o700)

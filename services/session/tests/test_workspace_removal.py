@@ -36,14 +36,14 @@ def aside(files: Workspace) -> list[Path]:
     return list((files.root.parent / ".copies").iterdir())
 
 
-def test_a_file_is_removed(files: Workspace) -> None:
+def test_a_file_can_be_removed(files: Workspace) -> None:
     write(files, "a")
     files.delete("a")
     with pytest.raises(Refusal, match=Code.FILE_NOT_FOUND):
         files.delete("a")
 
 
-def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, tmp_path: Path) -> None:
+def test_removing_a_folder_keeps_the_targets_of_its_links(files: Workspace, tmp_path: Path) -> None:
     write(files, "a/b")
     (files.root / "a" / "link").symlink_to(tmp_path / "outside")
     (tmp_path / "outside").mkdir()
@@ -53,7 +53,7 @@ def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, 
     assert (tmp_path / "outside" / "kept").exists()
 
 
-def test_a_folder_that_somebody_goes_on_adding_to_is_removed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_still_written_to_can_be_removed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
     unlink, added = os.unlink, itertools.count()
 
@@ -74,9 +74,7 @@ def test_a_folder_that_somebody_goes_on_adding_to_is_removed(files: Workspace, m
     assert aside(files) == []
 
 
-def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
-    files: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_moved_out_of_reach_before_it_is_erased(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
     def erased(_: Path) -> None:
@@ -88,7 +86,7 @@ def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
     assert seen == [False]
 
 
-def test_what_a_removal_left_goes_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_of_a_removal_are_deleted_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(erasing, "MAX_ENTRIES", 0)
@@ -109,22 +107,22 @@ class Slow(Workspace):
         self.over.wait()
 
 
-async def test_a_session_is_deleted_while_a_folder_of_it_is_removed(
-    talked: Desk, blocking: BlockingPool, tmp_path: Path
+async def test_a_session_can_be_deleted_while_a_folder_is_removed(
+    desk_after_run: Desk, blocking: BlockingPool, tmp_path: Path
 ) -> None:
     over = threading.Event()
     files = Slow(tmp_path, over)
     files.root.mkdir()
     tools = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
-    talked.dispatcher.dependencies = tools
+    desk_after_run.dispatcher.dependencies = tools
 
     async def remove() -> None:
         with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-            await talked.send(DeleteFile.example())
+            await desk_after_run.send(DeleteFile.example())
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(remove())
         await asyncio.to_thread(files.begun.wait)
-        await talked.send(DeleteSession(session_id=UUID(SESSION)))
+        await desk_after_run.send(DeleteSession(session_id=UUID(SESSION)))
         over.set()
     assert not files.root.exists()

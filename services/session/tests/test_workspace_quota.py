@@ -43,13 +43,13 @@ def full(act: Callable[[], object]) -> None:
     assert refusal.value.code is Code.WORKSPACE_FULL
 
 
-def test_many_files_are_written_and_measured_once(files: Workspace, measured: Measured) -> None:
+def test_many_writes_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
     for n in range(10):
         write(files, f"{n}")
     assert measured() == 1
 
 
-def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_between_measurements_count(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGEST", 12)
     write(files, "a")
     write(files, "b")
@@ -57,7 +57,7 @@ def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest
     write(files, "a", b"1234567")
 
 
-def test_many_who_ask_at_once_measure_once(files: Workspace, measured: Measured) -> None:
+def test_concurrent_checks_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
     files.root.mkdir()
     with ThreadPoolExecutor(8) as threads:
         asking = [threads.submit(files.check_room) for _ in range(32)]
@@ -65,7 +65,7 @@ def test_many_who_ask_at_once_measure_once(files: Workspace, measured: Measured)
     assert measured() == 1
 
 
-def test_a_full_workspace_is_not_measured_each_time(
+def test_a_full_workspace_is_not_measured_at_each_check(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.root.mkdir()
@@ -76,7 +76,7 @@ def test_a_full_workspace_is_not_measured_each_time(
     assert measured() == 1
 
 
-def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_files_free_space_immediately(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGEST", 8)
     write(files, "a")
     full(lambda: write(files, "b"))
@@ -84,7 +84,7 @@ def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pyte
     write(files, "b")
 
 
-def test_it_is_measured_again_after_an_agent_was_at_work(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_is_measured_again_after_an_agent_worked(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGEST", 8)
     write(files, "a")
     (files.root / "a").write_bytes(b"123456789")
@@ -93,7 +93,7 @@ def test_it_is_measured_again_after_an_agent_was_at_work(files: Workspace, monke
     full(files.check_room)
 
 
-def test_it_is_measured_again_after_a_while(
+def test_a_workspace_is_measured_again_when_the_figure_is_old(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "FRESH_SECONDS", 0.0)
@@ -103,7 +103,7 @@ def test_it_is_measured_again_after_a_while(
     assert measured() == 3
 
 
-def test_the_figures_of_so_many_workspaces_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_measurements_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "REMEMBERED", 2)
     rooms, measured = Rooms(), list[str]()
 

@@ -21,7 +21,7 @@ def spoken(teller: MessageTranslator, message: sdk.AssistantMessage) -> Assistan
     return said
 
 
-def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
+def test_lone_surrogates_are_replaced_in_messages() -> None:
     teller, given = MessageTranslator(), {LONE: [{"deep": LONE}, 1]}
     blocks: list[sdk.ContentBlock] = [
         sdk.TextBlock(LONE),
@@ -35,7 +35,7 @@ def test_half_a_character_is_replaced_wherever_an_agent_writes_it() -> None:
     assert (call.id, call.name, call.input) == (CLEAN, CLEAN, {CLEAN: [{"deep": CLEAN}, 1]})
 
 
-def test_half_a_character_is_replaced_in_what_a_tool_gave_and_its_call_is_found() -> None:
+def test_lone_surrogates_are_replaced_in_tool_results() -> None:
     teller = MessageTranslator()
     spoken(teller, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE, "T", {})], model="m"))
     result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE, [{"type": "text", "text": LONE}])])
@@ -45,12 +45,12 @@ def test_half_a_character_is_replaced_in_what_a_tool_gave_and_its_call_is_found(
     assert not teller._begun  # pyright: ignore[reportPrivateUsage]
 
 
-def test_half_a_character_is_replaced_in_words_that_are_being_said() -> None:
+def test_lone_surrogates_are_replaced_in_deltas() -> None:
     event = {"delta": {"type": "text_delta", "text": LONE}}
     assert [*MessageTranslator().tell(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
 
 
-def test_whole_characters_stay_as_they_are() -> None:
+def test_surrogate_pairs_are_kept() -> None:
     whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
     said = spoken(MessageTranslator(), sdk.AssistantMessage(content=[whole], model="m"))
     assert said.blocks == [TextBlock(text="\U0001f600")]
@@ -70,26 +70,26 @@ def answering(output: Any) -> Finished:
     return finished
 
 
-def test_an_answer_as_deep_as_is_allowed_is_kept() -> None:
+def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
     assert answering(nested(64)).structured_output == nested(64)
 
 
 @pytest.mark.parametrize("levels", [65, 225, 5_000])
-def test_an_answer_that_is_nested_too_deep_is_not_valid(levels: int) -> None:
+def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
     finished = answering(nested(levels))
     told = finished.structured_output, finished.error_code, finished.error_detail
     assert told == (None, Code.OUTPUT_NOT_VALID, TOO_DEEP)
 
 
 @pytest.mark.parametrize(("levels", "kept"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
-def test_of_a_tools_input_that_is_nested_too_deep_only_that_is_told(levels: int, kept: Any) -> None:
+def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, kept: Any) -> None:
     said = spoken(MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m"))
     [call] = said.blocks
     assert isinstance(call, ToolUseBlock)
     assert call.input == kept
 
 
-def test_of_a_tools_output_that_is_nested_too_deep_only_that_is_told() -> None:
+def test_a_tool_output_that_is_too_deep_is_replaced() -> None:
     parts = [{"type": "text", "text": nested(5_000)}]
     [returned] = MessageTranslator().tell(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
     assert isinstance(returned, ToolReturned)
