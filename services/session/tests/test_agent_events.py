@@ -1,4 +1,4 @@
-"""What the SDK's messages mean, whatever an agent writes into them."""
+"""The translation of messages of the SDK into events, with any content."""
 
 import json
 from typing import Any
@@ -9,51 +9,51 @@ from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
 from session.agent.telling import CUT, TOO_DEEP, AssistantMessage, Delta, Finished, MessageTranslator, ToolReturned
 
-LONE = json.loads('"a\\ud83d"')
+LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
 END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
 
 
-def spoken(teller: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
-    """Give what is told of a message at its end."""
-    [said] = [told for each in (message, END) for told in teller.tell(each)]
-    assert isinstance(said, AssistantMessage)
-    return said
+def translate(translator: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
+    """Return the event of a complete message."""
+    [event] = [event for each in (message, END) for event in translator.tell(each)]
+    assert isinstance(event, AssistantMessage)
+    return event
 
 
 def test_lone_surrogates_are_replaced_in_messages() -> None:
-    teller, given = MessageTranslator(), {LONE: [{"deep": LONE}, 1]}
+    translator, tool_input = MessageTranslator(), {LONE_SURROGATE: [{"deep": LONE_SURROGATE}, 1]}
     blocks: list[sdk.ContentBlock] = [
-        sdk.TextBlock(LONE),
-        sdk.ThinkingBlock(LONE, ""),
-        sdk.ToolUseBlock(LONE, LONE, given),
+        sdk.TextBlock(LONE_SURROGATE),
+        sdk.ThinkingBlock(LONE_SURROGATE, ""),
+        sdk.ToolUseBlock(LONE_SURROGATE, LONE_SURROGATE, tool_input),
     ]
-    said = spoken(teller, sdk.AssistantMessage(content=blocks, model=LONE))
-    text, thought, call = said.blocks
-    assert (text, thought, said.model) == (TextBlock(text=CLEAN), ThinkingBlock(thinking=CLEAN), CLEAN)
+    message = translate(translator, sdk.AssistantMessage(content=blocks, model=LONE_SURROGATE))
+    text, thought, call = message.blocks
+    assert (text, thought, message.model) == (TextBlock(text=CLEAN), ThinkingBlock(thinking=CLEAN), CLEAN)
     assert isinstance(call, ToolUseBlock)
     assert (call.id, call.name, call.input) == (CLEAN, CLEAN, {CLEAN: [{"deep": CLEAN}, 1]})
 
 
 def test_lone_surrogates_are_replaced_in_tool_results() -> None:
-    teller = MessageTranslator()
-    spoken(teller, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE, "T", {})], model="m"))
-    result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE, [{"type": "text", "text": LONE}])])
-    [returned] = teller.tell(result)
+    translator = MessageTranslator()
+    translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE_SURROGATE, "T", {})], model="m"))
+    result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE_SURROGATE, [{"type": "text", "text": LONE_SURROGATE}])])
+    [returned] = translator.tell(result)
     assert isinstance(returned, ToolReturned)
     assert (returned.tool_use_id, returned.output) == (CLEAN, {"content": CLEAN})
-    assert not teller._begun  # pyright: ignore[reportPrivateUsage]
+    assert not translator._begun  # pyright: ignore[reportPrivateUsage]
 
 
 def test_lone_surrogates_are_replaced_in_deltas() -> None:
-    event = {"delta": {"type": "text_delta", "text": LONE}}
+    event = {"delta": {"type": "text_delta", "text": LONE_SURROGATE}}
     assert [*MessageTranslator().tell(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
 
 
 def test_surrogate_pairs_are_kept() -> None:
     whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
-    said = spoken(MessageTranslator(), sdk.AssistantMessage(content=[whole], model="m"))
-    assert said.blocks == [TextBlock(text="\U0001f600")]
+    message = translate(MessageTranslator(), sdk.AssistantMessage(content=[whole], model="m"))
+    assert message.blocks == [TextBlock(text="\U0001f600")]
 
 
 def nested(levels: int) -> Any:
@@ -63,7 +63,7 @@ def nested(levels: int) -> Any:
     return value
 
 
-def answering(output: Any) -> Finished:
+def finish(output: Any) -> Finished:
     result = sdk.ResultMessage("success", 1, 1, is_error=False, num_turns=1, session_id="s", structured_output=output)
     [finished] = MessageTranslator(structured=True).tell(result)
     assert isinstance(finished, Finished)
@@ -71,22 +71,24 @@ def answering(output: Any) -> Finished:
 
 
 def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
-    assert answering(nested(64)).structured_output == nested(64)
+    assert finish(nested(64)).structured_output == nested(64)
 
 
 @pytest.mark.parametrize("levels", [65, 225, 5_000])
 def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
-    finished = answering(nested(levels))
-    told = finished.structured_output, finished.error_code, finished.error_detail
-    assert told == (None, Code.OUTPUT_NOT_VALID, TOO_DEEP)
+    finished = finish(nested(levels))
+    result = finished.structured_output, finished.error_code, finished.error_detail
+    assert result == (None, Code.OUTPUT_NOT_VALID, TOO_DEEP)
 
 
-@pytest.mark.parametrize(("levels", "kept"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
-def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, kept: Any) -> None:
-    said = spoken(MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m"))
-    [call] = said.blocks
+@pytest.mark.parametrize(("levels", "expected"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
+def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, expected: Any) -> None:
+    message = translate(
+        MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m")
+    )
+    [call] = message.blocks
     assert isinstance(call, ToolUseBlock)
-    assert call.input == kept
+    assert call.input == expected
 
 
 def test_a_tool_output_that_is_too_deep_is_replaced() -> None:

@@ -1,3 +1,5 @@
+"""The decisions of a session about its runs and messages."""
+
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -24,7 +26,7 @@ from hypothesis import strategies as st
 from session.aggregate import Session
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
-SAID, CALLED = MessageRecorded.example(), ToolCallStarted.example()
+RECORDED, CALLED = MessageRecorded.example(), ToolCallStarted.example()
 RUN_ID, OTHER = UUID(RUN), UUID(MESSAGE)
 
 
@@ -35,7 +37,7 @@ def after(*events: SessionEvent) -> Session:
     return session
 
 
-def said(*blocks: Block, **changed: Any) -> RecordMessage:
+def message(*blocks: Block, **changed: Any) -> RecordMessage:
     return RecordMessage.example().model_copy(update={"blocks": [*blocks], **changed})
 
 
@@ -75,13 +77,13 @@ def test_a_worker_starts_a_requested_run() -> None:
 def test_a_run_that_already_started_ends_as_interrupted() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.start_run(RUN_ID)
-    assert [(f.error_code, f.usage) for f in session.pending if isinstance(f, RunFailed)] == [
+    assert [(event.error_code, event.usage) for event in session.pending if isinstance(event, RunFailed)] == [
         (Code.RUN_INTERRUPTED, Usage())
     ]
 
 
 def test_a_run_interrupted_in_a_tool_call_ends_the_call_as_interrupted() -> None:
-    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.start_run(RUN_ID)
     ended, failed = session.pending
     assert isinstance(ended, ToolCallEnded)
@@ -92,22 +94,22 @@ def test_a_run_interrupted_in_a_tool_call_ends_the_call_as_interrupted() -> None
 def test_messages_are_numbered_without_gaps() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     for n in range(3):
-        session.record_message(said(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
-    assert [f.sequence_number for f in session.pending if isinstance(f, MessageRecorded)] == [2, 3, 4]
+        session.record_message(message(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
+    assert [event.sequence_number for event in session.pending if isinstance(event, MessageRecorded)] == [2, 3, 4]
 
 
 def test_a_message_that_calls_a_tool_starts_the_call() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={"file_path": "/workspace/a"})
-    session.record_message(said(call))
+    session.record_message(message(call))
     assert session.pending[1] == CALLED
 
 
 @pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error")])
 def test_a_tool_result_ends_its_call(is_error: bool, status: str) -> None:
-    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.record_tool_result(result(is_error=is_error))
-    assert [f.status for f in session.pending if isinstance(f, ToolCallEnded)] == [status]
+    assert [event.status for event in session.pending if isinstance(event, ToolCallEnded)] == [status]
 
 
 def test_a_tool_result_without_a_call_is_ignored() -> None:
@@ -133,7 +135,7 @@ def test_a_failed_run_records_the_error() -> None:
 
 LATE: list[Callable[[Session], None]] = [
     lambda s: s.start_run(RUN_ID),
-    lambda s: s.record_message(said()),
+    lambda s: s.record_message(message()),
     lambda s: s.record_tool_result(result()),
     lambda s: s.end_run(RUN_ID, Usage(), attempt=1),
     lambda s: s.end_run(RUN_ID, Usage()),
@@ -148,7 +150,7 @@ def test_commands_for_an_ended_run_are_refused(late: Callable[[Session], None]) 
 @pytest.mark.parametrize("late", LATE[1:4])
 def test_commands_of_a_replaced_worker_are_refused(late: Callable[[Session], None]) -> None:
     again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
-    refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, SAID, CALLED, again)))
+    refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, RECORDED, CALLED, again)))
 
 
 def test_a_run_can_be_ended_without_an_attempt_number() -> None:
@@ -160,10 +162,10 @@ def test_a_run_can_be_ended_without_an_attempt_number() -> None:
 def test_deleting_a_session_cancels_the_active_run() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.delete()
-    assert [type(f) for f in session.pending] == [RunCancelled, SessionDeleted]
+    assert [type(event) for event in session.pending] == [RunCancelled, SessionDeleted]
 
 
-ACTS: list[Callable[[Session, UUID], None]] = [
+ACTIONS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.archive(r, "none"),
     lambda s, r: s.complete_archive(s.archive_id or r, 1, 1, 0),
     lambda s, r: s.fail_archive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
@@ -172,9 +174,9 @@ ACTS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.fail_unarchive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
-    lambda s, r: s.record_message(said(TextBlock(text="x"), run_id=s.run.id if s.run else r)),
+    lambda s, r: s.record_message(message(TextBlock(text="x"), run_id=s.run.id if s.run else r)),
     lambda s, r: s.record_message(
-        said(ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={}), run_id=s.run.id if s.run else r)
+        message(ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={}), run_id=s.run.id if s.run else r)
     ),
     lambda s, r: s.record_tool_result(result(run_id=s.run.id if s.run else r, tool_use_id=str(r))),
     lambda s, r: s.end_run(s.run.id if s.run else r, Usage()),
@@ -183,20 +185,20 @@ ACTS: list[Callable[[Session, UUID], None]] = [
 ]
 
 
-def attempt(act: Callable[[Session, UUID], None], session: Session, some_id: UUID) -> None:
+def attempt(action: Callable[[Session, UUID], None], session: Session, some_id: UUID) -> None:
     with suppress(Refusal):
-        act(session, some_id)
+        action(session, some_id)
 
 
-@given(st.lists(st.tuples(st.sampled_from(ACTS), st.uuids())))
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.uuids())))
 def test_every_run_ends_at_most_once_and_a_replay_equals_the_live_state(
-    acts: list[tuple[Callable[[Session, UUID], None], UUID]],
+    actions: list[tuple[Callable[[Session, UUID], None], UUID]],
 ) -> None:
     live = after(CREATED)
-    for act, some_id in acts:
-        attempt(act, live, some_id)
+    for action, some_id in actions:
+        attempt(action, live, some_id)
     replayed = after(CREATED, *live.pending)
     assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
     assert (replayed.phase, replayed.archive_id) == (live.phase, live.archive_id)
-    ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed | RunCancelled)]
+    ended = [event.run_id for event in live.pending if isinstance(event, RunCompleted | RunFailed | RunCancelled)]
     assert len(ended) == len(set(ended))

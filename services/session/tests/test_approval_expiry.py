@@ -1,4 +1,4 @@
-"""Approvals expire at their due time, also when no worker waits for them."""
+"""Approvals expire at their due time, even if no worker waits for them."""
 
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ BACKFILL = service.migrations / "0012_due_approvals.sql"
 
 @pytest_asyncio.fixture
 async def desk_with_approval(desk: Desk) -> Desk:
-    """A session whose agent waits for an approval that nobody may decide any more."""
+    """A desk with a session whose agent waits for an approval that is overdue."""
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     await desk.send(RequestApproval.example().model_copy(update={"expires_at": clock.now()}))

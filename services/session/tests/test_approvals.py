@@ -1,4 +1,4 @@
-"""How a worker waits for what people decide."""
+"""How a worker requests approvals and waits for decisions."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -68,24 +68,24 @@ def run(attempt: int = 1) -> RunView:
 
 @dataclass
 class Service:
-    """Stands in for the service: gives the approval in one shape after the other, and what is delivered."""
+    """A fake service: answers with the next state of the approval, and records the commands sent to it."""
 
-    seen: list[ApprovalView | Exception]
+    states: list[ApprovalView | Exception]
     delivered: ApprovalOutcome | Exception = DENIED
-    lost_answers: int = 0
+    lost_replies: int = 0
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
-    looks: int = 0
+    reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
     tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
             return Page(items=self.listed, total=len(self.listed))
-        seen = self.seen[min(self.looks, len(self.seen) - 1)]
-        self.looks += 1
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
+        state = self.states[min(self.reads, len(self.states) - 1)]
+        self.reads += 1
+        if isinstance(state, Exception):
+            raise state
+        return state
 
     async def send(self, command: Any) -> Any:
         self.sent.append(command)
@@ -93,8 +93,8 @@ class Service:
             return None
         if isinstance(self.delivered, Exception):
             raise self.delivered
-        if self.lost_answers:
-            self.lost_answers -= 1
+        if self.lost_replies:
+            self.lost_replies -= 1
             return None
         return [self.delivered for _ in command.approval_ids]
 
@@ -104,12 +104,12 @@ class Service:
         return asking
 
 
-async def nothing() -> None:
-    """Let what goes on go on."""
+async def end_no_agent() -> None:
+    """Stand for the end of an agent."""
 
 
-async def asked(service: Service) -> ApprovalOutcome:
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+async def ask(service: Service) -> ApprovalOutcome:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
         return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
 
 
@@ -121,22 +121,22 @@ async def test_a_decision_known_at_once_is_not_polled_for() -> None:
         return DENIED
 
     service.send = settled
-    assert (await asked(service), service.looks) == (DENIED, 0)
+    assert (await ask(service), service.reads) == (DENIED, 0)
 
 
 async def test_a_decision_is_found_by_polling_without_a_notification(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "POLL", 0.01)
-    assert await asked(Service([approval(), approval(status="denied")])) == DENIED
+    assert await ask(Service([approval(), approval(status="denied")])) == DENIED
 
 
 async def test_polling_continues_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "POLL", 0.01)
-    assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
+    assert await ask(Service([OSError("connection lost"), approval(status="denied")])) == DENIED
 
 
 async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
         with pytest.raises(Refusal):
             await service.asking(cancellation).ask("toolu_1", "Bash", {})
     assert cancellation.refusal
@@ -147,33 +147,33 @@ async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
     decided = approval(status="denied")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
-    async with Cancellation(nothing) as cancellation:
+    async with Cancellation(end_no_agent) as cancellation:
         prompt = await service.asking(cancellation, attempt=2).continuation()
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
 async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
-    service = Service([approval(status="denied")], lost_answers=1)
-    assert await asked(service) == DENIED
+    service = Service([approval(status="denied")], lost_replies=1)
+    assert await ask(service) == DENIED
     assert sum(isinstance(command, DeliverDecisions) for command in service.sent) == 2
 
 
 async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
-        asks = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
+        request = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
         asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
         assert service.sent == []
         asking.recorded([CALL])
-        assert await asks == DENIED
+        assert await request == DENIED
 
 
 async def test_approval_is_requested_although_the_call_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
         asking = Service([approval(status="denied")]).asking(cancellation)
         assert await asking.ask("toolu_9", "Bash", {}) == DENIED
 
@@ -181,4 +181,4 @@ async def test_approval_is_requested_although_the_call_is_never_recorded(monkeyp
 async def test_a_missing_approval_means_that_its_session_was_deleted() -> None:
     service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await asked(service)
+        await ask(service)

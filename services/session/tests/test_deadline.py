@@ -1,4 +1,4 @@
-"""A run ends when its time is over, or when its worker cancels it."""
+"""The deadline of a run, and its cancellation by its worker."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from session.reactions.deadline import Deadline
 
 
 def expiring(seconds: float) -> tuple[Deadline, asyncio.Event]:
-    """Return a deadline and what it sets."""
+    """Return a deadline, and the event that it sets when it expires."""
     expired = asyncio.Event()
     return Deadline(seconds, expired.set), expired
 

@@ -1,4 +1,4 @@
-"""Which models a body names, however it is written."""
+"""The models that a request body names, in any spelling of the JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""When, for which models and how much an agent may ask of the model provider."""
+"""The limits on the requests of an agent to the model provider: turns, models, budget and concurrency."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""What passes between an agent and the model provider, and what does not."""
+"""The proxy between an agent and the model provider: what it forwards and what it refuses."""
 
 import asyncio
 import gzip
@@ -34,9 +34,9 @@ async def test_a_request_is_forwarded_unchanged(agent: ProxyClient, provider: Pr
     body = b'{"a": 1, "model": "m", "b" : ["\\"model\\": "]}'
     async with agent.post("/v1/messages/count_tokens?beta=true", data=body, headers=headers):
         pass
-    asked = provider.requests[0]
-    assert asked.path_qs == "/base/v1/messages/count_tokens?beta=true"
-    assert (asked.headers["anthropic-beta"], asked.headers["Content-Type"]) == ("some", "application/json")
+    request = provider.requests[0]
+    assert request.path_qs == "/base/v1/messages/count_tokens?beta=true"
+    assert (request.headers["anthropic-beta"], request.headers["Content-Type"]) == ("some", "application/json")
     assert provider.bodies == [body]
 
 
@@ -153,25 +153,25 @@ async def test_an_agent_is_not_served_after_it_left() -> None:
 
 
 class EarlyProvider:
-    """Answers as soon as it has read the headers, and keeps what comes on each connection."""
+    """A provider that responds as soon as it has read the headers, and records the bytes of each connection."""
 
     def __init__(self) -> None:
         self.connections: list[bytearray] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came, answered = bytearray(), 0
-        self.connections.append(came)
+        received, responses = bytearray(), 0
+        self.connections.append(received)
         while data := await reader.read(65536):
-            came += data
-            while answered < came.count(b"\r\n\r\n"):
-                answered += 1
+            received += data
+            while responses < received.count(b"\r\n\r\n"):
+                responses += 1
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
                 await writer.drain()
         writer.close()
 
 
-async def cut_short(address: tuple[str, int]) -> None:
-    """Send less than is announced, as an agent that is killed does, or one that means harm."""
+async def send_incomplete(address: tuple[str, int]) -> None:
+    """Send fewer bytes than announced, like an agent that is killed, or a hostile one."""
     _, writer = await asyncio.open_connection(*address)
     head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {TOKEN}\r\nContent-Length: 100000\r\n\r\n"
     writer.write(head.encode() + BODY[:-1])
@@ -179,8 +179,8 @@ async def cut_short(address: tuple[str, int]) -> None:
     writer.close()
 
 
-async def packed(agent: ProxyClient) -> None:
-    """Announce the length of a packed body, of which the plain form is shorter."""
+async def send_compressed(agent: ProxyClient) -> None:
+    """Announce the length of a compressed body, whose decompressed form is shorter."""
     async with agent.post("/v1/messages", data=gzip.compress(BODY), headers={"Content-Encoding": "gzip"}):
         pass
 
@@ -191,16 +191,16 @@ async def test_no_request_is_smuggled_in_the_body_of_another() -> None:
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, proxied(url) as agent:
         with agent.access.turn(None):
-            await cut_short(agent.address)
-            await packed(agent)
+            await send_incomplete(agent.address)
+            await send_compressed(agent)
             for _ in range(3):
                 try:
                     async with agent.post("/v1/messages", data=b'{"model": "b"}') as response:
                         await response.read()
                 except ClientError:
                     pass
-    for came in provider.connections:
-        head, _, rest = bytes(came).partition(b"\r\n\r\n")
+    for received in provider.connections:
+        head, _, rest = bytes(received).partition(b"\r\n\r\n")
         if announced := re.search(rb"content-length: ([0-9]+)", head.lower()):
             assert b"POST" not in rest[: int(announced.group(1))]
-    assert any(b'{"model": "b"}' in came for came in provider.connections)
+    assert any(b'{"model": "b"}' in received for received in provider.connections)

@@ -1,4 +1,4 @@
-"""A workspace as one file, and back."""
+"""Packing a workspace into an archive, and unpacking it."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Pages of long lists, read in both directions."""
+"""Pages of long lists, in both directions."""
 
 from typing import Any
 
@@ -66,6 +66,6 @@ async def test_messages_are_listed_in_both_directions(desk: Desk, order: Any) ->
     for _ in range(2):
         await desk.submit(session_id, "interrupt")
     first, second = (await desk.ask(ListMessages(session_id=session_id, order=order))).items
-    behind = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
-    ahead = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
-    assert (behind.items, ahead.items) == ([second], [first])
+    following = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
+    preceding = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
+    assert (following.items, preceding.items) == ([second], [first])

@@ -1,4 +1,4 @@
-"""What the events of a session mean for those who read."""
+"""The read models of sessions, runs, messages and approvals."""
 
 from uuid import UUID
 
@@ -76,25 +76,25 @@ async def status(desk: Desk, session_id: UUID) -> str:
     return (await desk.ask(GetSession(session_id=session_id))).status
 
 
-async def now(desk: Desk, run: RunView) -> RunView:
+async def current(desk: Desk, run: RunView) -> RunView:
     return await desk.ask(GetRun(session_id=run.session_id, run_id=run.id))
 
 
 async def test_the_message_of_a_queued_run_is_not_listed_yet(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
-    assert (waiting.status, waiting.ended_at) == ("queued", None)
+    queued = await desk.submit(session_id, "enqueue")
+    assert (queued.status, queued.ended_at) == ("queued", None)
     assert (await desk.ask(ListMessages(session_id=session_id))).total == 1
 
 
 async def test_the_next_run_keeps_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
+    queued = await desk.submit(session_id, "enqueue")
     assert (await desk.send(InterruptSession(session_id=session_id))).status == "processing"
     page = await desk.ask(ListMessages(session_id=session_id))
-    assert [message.sequence_number for message in page.items if message.run_id == waiting.id] == [2]
+    assert [message.sequence_number for message in page.items if message.run_id == queued.id] == [2]
 
 
 async def test_a_cancelled_run_shows_so_and_keeps_its_messages(desk: Desk) -> None:
@@ -117,8 +117,8 @@ async def test_the_usage_of_a_cancelled_run_is_added_to_its_session(desk: Desk) 
 async def test_cancelling_a_queued_run_leaves_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
-    assert (await desk.send(CancelRun(session_id=session_id, run_id=waiting.id))).status == "cancelled"
+    queued = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(CancelRun(session_id=session_id, run_id=queued.id))).status == "cancelled"
     assert await status(desk, session_id) == "processing"
 
 
@@ -127,7 +127,7 @@ async def test_a_session_stays_paused_when_its_run_ends(desk: Desk) -> None:
     run = await desk.submit(session_id)
     assert (await desk.send(PauseSession(session_id=session_id))).status == "paused"
     await desk.send(EndRun(session_id=session_id, run_id=run.id))
-    assert ((await now(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
+    assert ((await current(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
 
 
 async def test_a_resumed_session_has_its_previous_status(desk: Desk) -> None:
@@ -142,10 +142,10 @@ async def test_a_resumed_session_has_its_previous_status(desk: Desk) -> None:
 async def test_resuming_a_session_starts_the_queued_run(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.send(PauseSession(session_id=session_id))
-    waiting = await desk.submit(session_id, "enqueue")
+    queued = await desk.submit(session_id, "enqueue")
     assert await status(desk, session_id) == "paused"
     assert (await desk.send(ResumeSession(session_id=session_id))).status == "processing"
-    assert (await desk.send(StartRun(session_id=session_id, run_id=waiting.id))).status == "running"
+    assert (await desk.send(StartRun(session_id=session_id, run_id=queued.id))).status == "running"
 
 
 async def test_a_deleted_session_is_neither_found_nor_listed(desk_after_run: Desk) -> None:
@@ -157,7 +157,7 @@ async def test_a_deleted_session_is_neither_found_nor_listed(desk_after_run: Des
 
 @pytest_asyncio.fixture
 async def desk_with_approval(desk: Desk) -> Desk:
-    """A session whose agent waits for an approval."""
+    """A desk with a session whose agent waits for an approval."""
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     await desk.send(RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"}))

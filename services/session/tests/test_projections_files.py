@@ -1,4 +1,4 @@
-"""What forks and archives mean for those who read."""
+"""The read models of forks and archives."""
 
 from uuid import UUID
 

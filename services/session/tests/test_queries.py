@@ -1,4 +1,4 @@
-"""Who gets which answer."""
+"""The answers to queries: visibility, filters, pages and truncation."""
 
 from typing import Any
 from uuid import UUID
@@ -132,8 +132,8 @@ async def test_a_command_delivered_twice_is_carried_out_once(desk: Desk) -> None
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
 
 
-async def asked(desk: Desk) -> list[UUID]:
-    """Let an agent ask for three approvals."""
+async def request_approvals(desk: Desk) -> list[UUID]:
+    """Request three approvals, and return their ids in order."""
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     ids = [UUID(APPROVAL), new_id(), new_id()]
@@ -143,21 +143,21 @@ async def asked(desk: Desk) -> list[UUID]:
 
 
 async def test_approvals_are_listed_newest_first_in_pages(desk: Desk) -> None:
-    first, second, third = await asked(desk)
+    first, second, third = await request_approvals(desk)
     page = await desk.ask(ListApprovals(status="pending", limit=2))
     assert ([a.id for a in page.items], page.total) == ([third, second], 3)
     assert [a.id for a in (await desk.ask(ListApprovals(after=second))).items] == [first]
 
 
 async def test_approvals_are_filtered(desk: Desk) -> None:
-    await asked(desk)
+    await request_approvals(desk)
     assert (await desk.ask(ListApprovals(status="denied"))).total == 0
     assert (await desk.ask(ListApprovals(session_id=UUID(SESSION)))).total == 3
     assert (await desk.ask(ListApprovals(session_id=new_id()))).total == 0
 
 
 async def test_another_users_approvals_are_visible_to_admins_only(desk: Desk) -> None:
-    await asked(desk)
+    await request_approvals(desk)
     assert (await desk.ask(ListApprovals(), STRANGER)).items == []
     with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
         await desk.ask(GetApproval.example(), STRANGER)

@@ -43,41 +43,41 @@ async def test_a_session_deleted_while_it_is_archived_leaves_no_files(jobs: File
 @pytest.mark.parametrize("kind", [CompleteArchive, FailArchive])
 async def test_only_a_refusal_of_a_deleted_session_removes_files(jobs: FileJobs, kind: type) -> None:
     await jobs.desk.send(ARCHIVE_SESSION)
-    if kind is FailArchive:  # where the archives are to be, nothing can be
+    if kind is FailArchive:  # a file in place of the folder of archives makes packing fail
         (jobs.root / "archives").write_text("")
     before = jobs.stored_files()
-    jobs.interventions = [(kind, refused)]
+    jobs.interventions = [(kind, refuse)]
     with pytest.raises(Refusal, match=Code.SESSION_BUSY):
         await jobs.pack()
     assert jobs.stored_files() == ([ARCHIVE_FILE] if kind is CompleteArchive else before)
 
 
-async def refused() -> None:
+async def refuse() -> None:
     raise Refusal(Code.SESSION_BUSY, "Not now.")
 
 
 async def test_a_late_worker_does_not_remove_unarchived_files(jobs: FileJobs) -> None:
-    async def others() -> None:
+    async def other_worker() -> None:
         await jobs.pack()
         await jobs.desk.send(RESUME_SESSION)
         await jobs.unpack()
 
     await jobs.desk.send(ARCHIVE_SESSION)
-    jobs.interventions = [(WantedCheck, None), (WantedCheck, others)]
+    jobs.interventions = [(WantedCheck, None), (WantedCheck, other_worker)]
     await jobs.pack()
     assert (await jobs.session()).status == "active"
     assert PARENT_FILE in jobs.stored_files()
 
 
 async def test_a_failure_reported_too_late_changes_nothing(jobs: FileJobs) -> None:
-    async def others() -> None:
+    async def other_worker() -> None:
         (jobs.root / "archives" / SESSION).unlink()
         await jobs.pack()
 
     await jobs.desk.send(ARCHIVE_SESSION)
     (jobs.root / "archives").mkdir()
     (jobs.root / "archives" / SESSION).touch()
-    jobs.interventions = [(FailArchive, others)]
+    jobs.interventions = [(FailArchive, other_worker)]
     await jobs.pack()
     session = await jobs.session()
     assert (session.status, session.error_code, jobs.stored_files()) == ("archived", None, [ARCHIVE_FILE])
@@ -137,9 +137,9 @@ async def test_a_fork_fails_if_its_parent_was_deleted_first(jobs: FileJobs) -> N
 
 async def test_a_fork_that_cannot_be_copied_fails_with_the_reason(jobs: FileJobs) -> None:
     await jobs.desk.send(FORK_SESSION)
-    in_the_way = jobs.root / "workspaces" / ".copies" / FORK
-    in_the_way.parent.mkdir()
-    in_the_way.touch()
+    obstacle = jobs.root / "workspaces" / ".copies" / FORK
+    obstacle.parent.mkdir()
+    obstacle.touch()
     await jobs.copy()
     fork = await jobs.session(FORK_ID)
     assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, "File exists.")

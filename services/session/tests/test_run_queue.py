@@ -1,4 +1,4 @@
-"""Runs that wait for their turn, are cancelled, interrupted and paused."""
+"""The queue of runs: cancellation, interruption, pause and budget."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -52,22 +52,22 @@ def cancelled(run_id: UUID, reason: CancelReason = "requested") -> RunCancelled:
     return RunCancelled(run_id=run_id, reason=reason, usage=Usage())
 
 
-def ask(on_busy: OnBusy, run_id: UUID = THREE) -> Callable[[Session], None]:
+def submit(on_busy: OnBusy, run_id: UUID = THREE) -> Callable[[Session], None]:
     return lambda s: s.submit_query(run_id, UUID(MESSAGE), "Hello", on_busy)
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
 def test_a_query_to_an_idle_session_is_requested_immediately(on_busy: OnBusy) -> None:
-    session().when(ask(on_busy)).then(requested(THREE, 1))
+    session().when(submit(on_busy)).then(requested(THREE, 1))
 
 
 def test_a_query_is_queued_behind_the_active_run() -> None:
-    session(REQUESTED).when(ask("enqueue")).then(queued(THREE))
+    session(REQUESTED).when(submit("enqueue")).then(queued(THREE))
 
 
 def test_a_full_queue_refuses_a_query() -> None:
     full = [queued(new_id()) for _ in range(MAX_QUEUE_LENGTH)]
-    session(REQUESTED, *full).when(ask("enqueue")).refused(Code.QUEUE_FULL)
+    session(REQUESTED, *full).when(submit("enqueue")).refused(Code.QUEUE_FULL)
 
 
 def test_ending_a_run_starts_the_first_queued_run() -> None:
@@ -84,7 +84,7 @@ def test_a_failed_run_starts_the_next_one_too() -> None:
 
 def test_an_interrupting_query_cancels_the_run_and_skips_the_queue() -> None:
     given = session(REQUESTED, STARTED, queued(TWO))
-    given.when(ask("interrupt")).then(cancelled(RUN_ID, "interrupted"), requested(THREE))
+    given.when(submit("interrupt")).then(cancelled(RUN_ID, "interrupted"), requested(THREE))
 
 
 def test_cancelling_a_run_ends_its_tool_calls_and_starts_the_next() -> None:
@@ -110,31 +110,31 @@ def test_commands_for_a_cancelled_run_are_refused() -> None:
     given.when(lambda s: s.end_run(RUN_ID, Usage())).refused(Code.RUN_OVER)
 
 
-RICH = SessionCreated.model_validate(SessionCreated.sample | {"sdk_options": {"max_budget_usd": 0.3}})
-USED = Usage(cost_usd=Decimal("0.3"))
+WITH_BUDGET = SessionCreated.model_validate(SessionCreated.sample | {"sdk_options": {"max_budget_usd": 0.3}})
+USAGE = Usage(cost_usd=Decimal("0.3"))
 
 
 def test_the_usage_of_a_cancelled_run_is_recorded() -> None:
     given = session(REQUESTED, STARTED, cancelled(RUN_ID), requested(TWO))
-    given.when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).then(UsageRecorded(run_id=RUN_ID, usage=USED))
+    given.when(lambda s: s.end_run(RUN_ID, USAGE, attempt=1)).then(UsageRecorded(run_id=RUN_ID, usage=USAGE))
 
 
 def test_usage_reported_by_a_replaced_worker_is_refused() -> None:
     again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
     given = session(REQUESTED, STARTED, again, cancelled(RUN_ID))
-    given.when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).refused(Code.RUN_OVER)
+    given.when(lambda s: s.end_run(RUN_ID, USAGE, attempt=1)).refused(Code.RUN_OVER)
 
 
 @pytest.mark.parametrize(
-    "ended", [(STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)), (cancelled(RUN_ID),)]
+    "ended", [(STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USAGE)), (cancelled(RUN_ID),)]
 )
 def test_usage_is_recorded_once_and_only_for_a_started_run(ended: tuple[SessionEvent, ...]) -> None:
-    session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USED, attempt=1)).refused(Code.RUN_OVER)
+    session(REQUESTED, *ended).when(lambda s: s.end_run(RUN_ID, USAGE, attempt=1)).refused(Code.RUN_OVER)
 
 
 def test_the_usage_of_a_cancelled_run_counts_against_the_budget() -> None:
-    events = [RICH, REQUESTED, STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USED)]
-    Given(Session(UUID(SESSION)), *events).when(ask("reject")).refused(Code.BUDGET_EXCEEDED)
+    events = [WITH_BUDGET, REQUESTED, STARTED, cancelled(RUN_ID), UsageRecorded(run_id=RUN_ID, usage=USAGE)]
+    Given(Session(UUID(SESSION)), *events).when(submit("reject")).refused(Code.BUDGET_EXCEEDED)
 
 
 def test_interrupting_cancels_the_active_run() -> None:
@@ -154,13 +154,13 @@ def test_a_paused_session_starts_no_queued_run() -> None:
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "interrupt"])
-@pytest.mark.parametrize("going", [[], [REQUESTED]])
-def test_a_paused_session_refuses_a_query_that_cannot_wait(on_busy: OnBusy, going: list[SessionEvent]) -> None:
-    session(*going, PAUSED).when(ask(on_busy)).refused(Code.SESSION_PAUSED)
+@pytest.mark.parametrize("active", [[], [REQUESTED]])
+def test_a_paused_session_refuses_a_query_that_cannot_wait(on_busy: OnBusy, active: list[SessionEvent]) -> None:
+    session(*active, PAUSED).when(submit(on_busy)).refused(Code.SESSION_PAUSED)
 
 
 def test_a_paused_session_queues_a_query() -> None:
-    session(PAUSED).when(ask("enqueue")).then(queued(THREE))
+    session(PAUSED).when(submit("enqueue")).then(queued(THREE))
 
 
 def test_resuming_starts_the_first_queued_run() -> None:
@@ -184,24 +184,24 @@ def test_deleting_cancels_the_active_run_and_the_queued_ones() -> None:
 
 def spent(amount: str) -> list[SessionEvent]:
     usage = Usage(cost_usd=Decimal(amount))
-    return [RICH, REQUESTED, STARTED, RunCompleted(run_id=RUN_ID, usage=usage)]
+    return [WITH_BUDGET, REQUESTED, STARTED, RunCompleted(run_id=RUN_ID, usage=usage)]
 
 
 def test_a_query_within_the_budget_is_accepted() -> None:
-    Given(Session(UUID(SESSION)), *spent("0.29")).when(ask("reject")).then(requested(THREE))
+    Given(Session(UUID(SESSION)), *spent("0.29")).when(submit("reject")).then(requested(THREE))
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
 def test_a_session_that_spent_its_budget_refuses_a_query(on_busy: OnBusy) -> None:
-    Given(Session(UUID(SESSION)), *spent("0.3")).when(ask(on_busy)).refused(Code.BUDGET_EXCEEDED)
+    Given(Session(UUID(SESSION)), *spent("0.3")).when(submit(on_busy)).refused(Code.BUDGET_EXCEEDED)
 
 
 def test_queued_runs_fail_once_the_budget_is_spent() -> None:
     usage = Usage(cost_usd=Decimal("0.5"))
     session = Session(UUID(SESSION))
-    Given(session, RICH, REQUESTED, STARTED, queued(TWO), queued(THREE))
+    Given(session, WITH_BUDGET, REQUESTED, STARTED, queued(TWO), queued(THREE))
     session.end_run(RUN_ID, usage)
-    assert [(f.run_id, f.error_code) for f in session.pending if isinstance(f, RunFailed)] == [
+    assert [(event.run_id, event.error_code) for event in session.pending if isinstance(event, RunFailed)] == [
         (TWO, Code.BUDGET_EXCEEDED),
         (THREE, Code.BUDGET_EXCEEDED),
     ]
@@ -210,8 +210,8 @@ def test_queued_runs_fail_once_the_budget_is_spent() -> None:
 @pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
 @pytest.mark.parametrize("before", [[], [PAUSED]])
 def test_a_session_being_archived_or_copied_refuses_a_query(on_busy: OnBusy, before: list[SessionEvent]) -> None:
-    session(*before, ArchiveRequested.example()).when(ask(on_busy)).refused(Code.SESSION_ARCHIVED)
-    session(*before, SessionForked.example()).when(ask(on_busy)).refused(Code.SESSION_NOT_READY)
+    session(*before, ArchiveRequested.example()).when(submit(on_busy)).refused(Code.SESSION_ARCHIVED)
+    session(*before, SessionForked.example()).when(submit(on_busy)).refused(Code.SESSION_NOT_READY)
 
 
 def test_a_session_being_archived_can_be_neither_paused_nor_resumed() -> None:

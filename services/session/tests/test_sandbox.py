@@ -189,7 +189,7 @@ async def test_command_lines_reveal_neither_rules_nor_the_workspace_path(replica
     waiting = bash_prompt("touch begun; until [ -e go ]; do sleep 0.1; done")
     async with asyncio.TaskGroup() as tasks:
         turn = tasks.create_task(
-            replica.ask(waiting, allowed_tools=["Bash", rule], disallowed_tools=[rule], env=VARIABLE)
+            replica.ask(waiting, allowed_tools=["Bash", rule], disallowed_tools=[rule], env={"OWN": SECRET})
         )
         await eventually((workspace / "begun").exists)
         lines = [" ".join(line) for _, line in command_lines()]

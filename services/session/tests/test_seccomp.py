@@ -1,4 +1,4 @@
-"""The filter of system calls, run by a small interpreter: also for machines that the tests do not run on."""
+"""The system call filter, run by a small interpreter, so that other architectures are tested too."""
 
 import errno
 import re
@@ -17,10 +17,10 @@ both = pytest.mark.parametrize("machine", MACHINES)
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> str | int:
-    """Run the filter as the kernel does: allowed, killed, or the number of the error."""
+    """Run the filter like the kernel, and return `ALLOWED`, `KILLED` or the error number."""
     steps = list(struct.iter_unpack("=HBBI", program(machine)))
-    told = MACHINES[machine][1] if architecture is None else architecture
-    data = struct.pack("=IIQ6Q", number, told, 0, *arguments, *[0] * (6 - len(arguments)))
+    reported = MACHINES[machine][1] if architecture is None else architecture
+    data = struct.pack("=IIQ6Q", number, reported, 0, *arguments, *[0] * (6 - len(arguments)))
     at = loaded = 0
     while True:
         code, if_true, if_false, operand = steps[at]
@@ -56,8 +56,8 @@ def test_file_modes_with_setuid_or_setgid_are_denied(machine: str) -> None:
 def test_only_four_socket_families_are_allowed(machine: str) -> None:
     for numbers in SOCKETS.values():
         number = numbers[MACHINES[machine][0]]
-        made = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
-        assert made == set(FAMILIES.values())
+        allowed = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
+        assert allowed == set(FAMILIES.values())
         assert verdict(machine, number, 40) == errno.EAFNOSUPPORT
 
 
@@ -90,6 +90,6 @@ def test_the_numbers_match_the_kernel_headers(machine: str) -> None:
     known = {name: int(number) for name, number in found}
     column = MACHINES[machine][0]
     ours = {name: row[column] for name, row in (DENIED | MODES | SOCKETS | {"openat2": OPENAT2}).items()}
-    # Headers may be older than a call; a call that a machine lacks is in none.
+    # Headers may be older than a system call; one that an architecture lacks is in no header.
     assert {name: number for name, number in ours.items() if known.get(name, number) != number} == {}
     assert [name for name, number in ours.items() if number is None and name in known] == []

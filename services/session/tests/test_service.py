@@ -1,4 +1,4 @@
-"""The session service through real NATS, real PostgreSQL and the real Claude Code CLI; the model alone is simulated."""
+"""The session service with real NATS, PostgreSQL and Claude Code CLI; only the model is simulated."""
 
 import asyncio
 
@@ -72,13 +72,9 @@ async def test_the_agent_of_a_replaced_worker_is_ended(client: ServiceClient) ->
     run = await client.submit(session_id, SLOW)
     await client.wait_for_tool_call(run)
     assert agents_of(session_id)
-    run = await client.ask(StartRun(session_id=session_id, run_id=run.id))  # as the next worker does
+    run = await client.ask(StartRun(session_id=session_id, run_id=run.id))  # like the next worker
     assert run.error_code == "RUN_INTERRUPTED"
-
-    async def ended() -> bool:
-        return not agents_of(session_id)
-
-    await eventually(ended, within=30)
+    await eventually(lambda: not agents_of(session_id))
 
 
 async def test_a_run_is_cancelled_in_any_replica_and_the_next_one_starts(deployment: Deployment) -> None:
@@ -102,13 +98,13 @@ async def test_the_runs_of_a_session_are_executed_in_order(client: ServiceClient
 
 
 async def test_the_budget_of_a_session_holds_across_replicas(deployment: Deployment) -> None:
-    dear = {"text": "Hello.", "input_tokens": 100_000}
+    expensive = {"text": "Hello.", "input_tokens": 100_000}
     async with deployment.replica():
-        cost = (await deployment.client.run(await deployment.client.create(), scripted(dear))).usage.cost_usd
+        cost = (await deployment.client.run(await deployment.client.create(), scripted(expensive))).usage.cost_usd
         session_id = await deployment.client.create(max_budget_usd=float(cost) * 1.5)
-        assert (await deployment.client.run(session_id, scripted(dear))).status == "completed"
+        assert (await deployment.client.run(session_id, scripted(expensive))).status == "completed"
     async with deployment.replica():
-        run = await deployment.client.run(session_id, scripted(dear | bash("true"), {"text": "never"}))
+        run = await deployment.client.run(session_id, scripted(expensive | bash("true"), {"text": "never"}))
         assert (run.error_code, run.usage.cost_usd > 0) == (Code.BUDGET_EXCEEDED, True)
         with pytest.raises(Refusal, match=Code.BUDGET_EXCEEDED):
             await deployment.client.submit(session_id, "More?")
@@ -122,11 +118,8 @@ async def test_deleting_a_session_ends_its_agent_and_removes_its_workspace(
     await client.ask(DeleteSession(session_id=session_id))
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await client.ask(GetSession(session_id=session_id))
-
-    async def gone() -> bool:
-        return not (deployment.settings.workspaces_dir / str(session_id)).exists()
-
-    await eventually(gone, within=30)
+    workspace = deployment.settings.workspaces_dir / str(session_id)
+    await eventually(lambda: not workspace.exists())
 
 
 async def test_sessions_run_concurrently(client: ServiceClient) -> None:

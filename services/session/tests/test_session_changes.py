@@ -1,4 +1,4 @@
-"""A session that changes: its name, its options, what is noted on it; and the variables that nobody reads."""
+"""Changes of a session: name, options, metadata and secret environment variables."""
 
 import asyncio
 import json
@@ -130,8 +130,8 @@ def test_a_session_refuses_queries_after_a_budget_cut(session: Session) -> None:
 
 async def test_concurrent_changes_are_all_applied(desk: Desk) -> None:
     await desk.send(CreateSession.example())
-    named = [SdkOptions(max_turns=7), SdkOptions(effort="low"), SdkOptions(model="m"), SdkOptions(env={"A": "1"})]
-    await asyncio.gather(*(desk.send(ChangeSession(session_id=ID, sdk_options=options)) for options in named))
+    changes = [SdkOptions(max_turns=7), SdkOptions(effort="low"), SdkOptions(model="m"), SdkOptions(env={"A": "1"})]
+    await asyncio.gather(*(desk.send(ChangeSession(session_id=ID, sdk_options=options)) for options in changes))
     now = (await desk.ask(GetSession(session_id=ID))).sdk_options
     assert (now.max_turns, now.effort, now.model, now.env) == (7, "low", "m", {"A": "***"})
     assert now.allowed_tools == ["Read", "Write", "Bash"]
@@ -139,10 +139,10 @@ async def test_concurrent_changes_are_all_applied(desk: Desk) -> None:
 
 async def test_the_property_order_of_an_output_format_is_kept(desk: Desk) -> None:
     properties: dict[str, Any] = {"thoughts": {}, "b": {}, "a": {}}
-    form: dict[str, Any] = {"type": "json_schema", "schema": {"type": "object", "properties": properties}}
-    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SdkOptions(output_format=form)))
-    kept = (await desk.ask(GetSession(session_id=ID))).sdk_options.output_format
-    assert json.dumps(kept) == json.dumps(form)
+    output_format: dict[str, Any] = {"type": "json_schema", "schema": {"type": "object", "properties": properties}}
+    await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SdkOptions(output_format=output_format)))
+    stored = (await desk.ask(GetSession(session_id=ID))).sdk_options.output_format
+    assert json.dumps(stored) == json.dumps(output_format)
 
 
 async def test_a_fork_gets_its_own_copy_of_the_environment_variables(desk: Desk) -> None:
@@ -186,7 +186,7 @@ async def test_views_mask_environment_variables_and_the_agent_gets_them(desk: De
 async def test_published_events_contain_no_values_of_environment_variables(desk: Desk) -> None:
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
     await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "open sesame"})))
-    events = [fed.recorded.event for fed in await desk.dispatcher.store.feed(START, 100)]
+    events = [entry.recorded.event for entry in await desk.dispatcher.store.feed(START, 100)]
     assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, EnvironmentSet]
     assert all("sesame" not in event.model_dump_json() for event in events if event.published)
 

@@ -1,4 +1,4 @@
-"""What lists and totals are read from, and what a session's status says."""
+"""The status of a session, and the totals by status."""
 
 from pathlib import Path
 from uuid import UUID
@@ -24,13 +24,13 @@ from session.queries import run as run_queries
 from services.session.tests.desk import STRANGER, Desk
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-ADD = (
+ADD_SESSION = (
     "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
     "VALUES ($1, gen_random_uuid(), 'x', 'interactive', $2, '{}', now(), now())"
 )
 
 
-async def working_alone(desk: Desk) -> UUID:
+async def create_non_interactive(desk: Desk) -> UUID:
     command = CreateSession(session_id=new_id(), name="job", mode="non_interactive", sdk_options=SdkOptions())
     return (await desk.send(command)).id
 
@@ -40,7 +40,7 @@ async def status(desk: Desk, session_id: UUID) -> str:
 
 
 async def test_a_non_interactive_session_completes_after_its_last_run(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+    session_id = await create_non_interactive(desk)
     first, second = await desk.submit(session_id), await desk.submit(session_id, "enqueue")
     await desk.send(CancelRun(session_id=session_id, run_id=first.id))
     assert await status(desk, session_id) == "processing"
@@ -49,7 +49,7 @@ async def test_a_non_interactive_session_completes_after_its_last_run(desk: Desk
 
 
 async def test_a_completed_session_accepts_another_query(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+    session_id = await create_non_interactive(desk)
     run = await desk.submit(session_id)
     await desk.send(CancelRun(session_id=session_id, run_id=run.id))
     await desk.submit(session_id)
@@ -57,7 +57,7 @@ async def test_a_completed_session_accepts_another_query(desk: Desk) -> None:
 
 
 async def test_a_completed_session_is_completed_again_after_a_pause(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+    session_id = await create_non_interactive(desk)
     run = await desk.submit(session_id)
     await desk.send(StartRun(session_id=session_id, run_id=run.id))
     await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1))
@@ -78,10 +78,10 @@ async def test_a_run_without_text_names_its_last_message(desk: Desk) -> None:
 async def test_a_run_reports_that_it_has_more_tool_calls_than_shown(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
-    for shown in (run_queries.MAX_TOOL_CALLS_SHOWN, 1):
+    for number in (run_queries.MAX_TOOL_CALLS_SHOWN, 1):
         run = await desk.ask(GetRun.example())
         assert not run.more_tool_calls
-        calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(shown)]
+        calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(number)]
         await desk.send(RecordMessage.example().model_copy(update={"message_id": new_id(), "blocks": calls}))
     run = await desk.ask(GetRun.example())
     assert (len(run.tool_calls), run.more_tool_calls) == (run_queries.MAX_TOOL_CALLS_SHOWN, True)
@@ -135,9 +135,9 @@ async def test_an_upgrade_counts_existing_sessions(databases: Databases, tmp_pat
     async with databases.fresh() as url, Database.open(url, "session") as database:
         await migrate(database, tmp_path)
         for status in ("created", "active", "active"):
-            await database.execute(ADD, new_id(), status)
+            await database.execute(ADD_SESSION, new_id(), status)
         await migrate(database, MIGRATIONS)
-        await database.execute(ADD, new_id(), "active")
+        await database.execute(ADD_SESSION, new_id(), "active")
         await database.execute("UPDATE sessions SET status = 'paused' WHERE status = 'created'")
         for counters in ("session_counts", "session_totals"):
             assert await Counters(counters, "status").all(database) == {"created": 0, "paused": 1, "active": 3}

@@ -1,4 +1,4 @@
-"""A disk that takes no more: what was to be made leaves no trace, and what was there is as it was."""
+"""Full disks and full workspaces: nothing incomplete remains, and existing files do not change."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ def other(tmp_path: Path) -> Workspace:
 
 @contextmanager
 def full_disk() -> Generator[None]:
-    """The system refuses to write more than a little into a file, as a full disk would."""
+    """Let writes fail beyond a few bytes, like a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -45,14 +45,14 @@ def everything(files: Workspace) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
 
 
-def fails(act: Callable[[], object]) -> None:
+def assert_fails(act: Callable[[], object]) -> None:
     with full_disk(), pytest.raises(OSError, match="File too large"):
         act()
 
 
 def test_a_failed_archive_leaves_no_files(files: Workspace, tmp_path: Path) -> None:
     before = everything(files)
-    fails(lambda: files.pack(tmp_path / "archives" / "x.tar", "none"))
+    assert_fails(lambda: files.pack(tmp_path / "archives" / "x.tar", "none"))
     assert everything(files) == before
     assert files.pack(tmp_path / "archives" / "x.tar", "none").files == 1
 
@@ -60,13 +60,13 @@ def test_a_failed_archive_leaves_no_files(files: Workspace, tmp_path: Path) -> N
 def test_a_failed_unpacking_leaves_no_files(files: Workspace, tmp_path: Path) -> None:
     files.pack(tmp_path / "x.tar", "none")
     before = everything(files)
-    fails(lambda: files.unpack(tmp_path / "x.tar"))
+    assert_fails(lambda: files.unpack(tmp_path / "x.tar"))
     assert everything(files) == before
 
 
 def test_a_failed_copy_leaves_no_files(files: Workspace, other: Workspace) -> None:
     before = everything(files)
-    fails(lambda: files.copy_to(other))
+    assert_fails(lambda: files.copy_to(other))
     assert everything(files) == before
     assert not other.root.exists()
 
@@ -76,7 +76,7 @@ def test_an_upload_to_a_full_disk_is_refused(files: Workspace) -> None:
         files.uploads.put(UUID(MESSAGE), 0, bytes(2000))
 
 
-def full(act: Callable[[], object]) -> None:
+def assert_full(act: Callable[[], object]) -> None:
     with pytest.raises(Refusal) as refusal:
         act()
     assert refusal.value.code == Code.WORKSPACE_FULL
@@ -88,17 +88,17 @@ def test_a_workspace_beyond_its_quota_is_not_copied_or_packed(
     files.pack(tmp_path / "x.tar", "none")
     before = everything(files)
     monkeypatch.setattr(room, "LARGEST", SIZE - 1)
-    full(files.check_room)
-    full(lambda: files.copy_to(other))
-    full(lambda: files.pack(tmp_path / "y.tar", "none"))
-    full(lambda: files.unpack(tmp_path / "x.tar"))
+    assert_full(files.check_room)
+    assert_full(lambda: files.copy_to(other))
+    assert_full(lambda: files.pack(tmp_path / "y.tar", "none"))
+    assert_full(lambda: files.unpack(tmp_path / "x.tar"))
     assert everything(files) == before
 
 
 def test_a_workspace_with_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (files.root / "folder").mkdir()
     monkeypatch.setattr(room, "MOST", 1)
-    full(files.check_room)
+    assert_full(files.check_room)
 
 
 def test_a_tree_that_is_too_deep_or_wide_is_refused_not_truncated(
@@ -106,10 +106,10 @@ def test_a_tree_that_is_too_deep_or_wide_is_refused_not_truncated(
 ) -> None:
     (files.root / "a" / "b").mkdir(parents=True)
     monkeypatch.setattr(walking, "MAX_DEPTH", 2)
-    full(lambda: files.pack(tmp_path / "x.tar", "none"))
+    assert_full(lambda: files.pack(tmp_path / "x.tar", "none"))
     monkeypatch.setattr(walking, "MAX_DEPTH", 3)
     monkeypatch.setattr(walking, "MAX_WIDTH", 1)
-    full(lambda: files.pack(tmp_path / "x.tar", "none"))
+    assert_full(lambda: files.pack(tmp_path / "x.tar", "none"))
     assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
 
 

@@ -1,4 +1,4 @@
-"""What a template decides."""
+"""The decisions of a template."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Conversations in PostgreSQL: kept in order, once, and for their own session."""
+"""Transcripts in PostgreSQL: stored in order, once, and only for their own session."""
 
 import asyncio
 import json
@@ -22,26 +22,26 @@ CALL = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Bash", input={})
 
 
 class AnySession:
-    """The store that the SDK's suite wants: for all sessions, and another one in every project and every store."""
+    """The store that the conformance suite needs: all its sessions differ in every project and every store."""
 
     def __init__(self, transcripts: Transcripts) -> None:
         self.transcripts, self.store = transcripts, next(STORES)
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
-        transcript = self.of(key)
-        there = "INSERT INTO sessions VALUES ($1) ON CONFLICT DO NOTHING"
-        await self.transcripts.database.execute(there, UUID(transcript.session))
-        current = "INSERT INTO conversations (session_id, attempt) VALUES ($1, 0) ON CONFLICT DO NOTHING"
-        await self.transcripts.database.execute(current, UUID(transcript.session))
+        transcript = self.transcript_of(key)
+        add_session = "INSERT INTO sessions VALUES ($1) ON CONFLICT DO NOTHING"
+        await self.transcripts.database.execute(add_session, UUID(transcript.session))
+        add_conversation = "INSERT INTO conversations (session_id, attempt) VALUES ($1, 0) ON CONFLICT DO NOTHING"
+        await self.transcripts.database.execute(add_conversation, UUID(transcript.session))
         await transcript.append(key.get("subpath", ""), entries)
 
     async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
-        return await load(self.of(key), key.get("subpath", ""))
+        return await load(self.transcript_of(key), key.get("subpath", ""))
 
     async def list_subkeys(self, key: SessionKey) -> list[str]:
-        return await self.of(key).subagents()
+        return await self.transcript_of(key).subagents()
 
-    def of(self, key: SessionKey) -> Transcript:
+    def transcript_of(self, key: SessionKey) -> Transcript:
         session = str(uuid5(NAMESPACE_URL, f"{self.store}/{key['project_key']}/{key['session_id']}"))
         return Transcript(self.transcripts.database, session)
 
@@ -52,10 +52,10 @@ async def load(transcript: Transcript, subpath: str = "") -> list[Any] | None:
 
 async def test_waiting_for_a_tool_call_ends_when_it_is_stored(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
-    said = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
+    call = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(transcript.holds("toolu_1", 1000))
-        odd = [{"type": "user", "message": "odd"}, {"type": "user"}, said]
+        odd = [{"type": "user", "message": "odd"}, {"type": "user"}, call]
         await transcript.append("", odd)
 
 
@@ -82,10 +82,10 @@ async def test_entries_without_an_id_are_all_stored(transcripts: Transcripts) ->
 
 @pytest.mark.parametrize("text", ["\0", "\ud800", "ř 🙂", "x" * 2_000_000])
 async def test_any_text_of_a_tool_result_is_stored_unchanged(transcripts: Transcripts, text: str) -> None:
-    given = cast(SessionStoreEntry, {"type": "user", "uuid": "a", "content": text})
+    stored = cast(SessionStoreEntry, {"type": "user", "uuid": "a", "content": text})
     transcript = transcripts.open(ONE)
-    await transcript.append("", [given])
-    assert await load(transcript) == [given]
+    await transcript.append("", [stored])
+    assert await load(transcript) == [stored]
 
 
 async def test_a_conversation_has_begun_with_its_first_message(transcripts: Transcripts) -> None:
@@ -161,9 +161,9 @@ async def test_a_large_conversation_is_read_in_batches(
 
 
 async def test_a_conversation_is_written_in_the_layout_of_the_cli(transcripts: Transcripts, tmp_path: Path) -> None:
-    transcript, told = transcripts.open(ONE), {"type": "agent_metadata", "agentType": "Plan"}
+    transcript, metadata = transcripts.open(ONE), {"type": "agent_metadata", "agentType": "Plan"}
     await transcript.append("", [entry("a"), entry("b")])
-    await transcript.append("subagents/agent-1", [entry("c"), told])
+    await transcript.append("subagents/agent-1", [entry("c"), metadata])
     await transcripts.open(ONE).write_to(tmp_path)
     assert {str(path.relative_to(tmp_path)): path.read_text() for path in files(tmp_path)} == {
         f"{ONE}.jsonl": "".join(f"{json.dumps(entry(name))}\n" for name in ("a", "b")),
@@ -175,8 +175,8 @@ async def test_a_conversation_is_written_in_the_layout_of_the_cli(transcripts: T
 async def test_a_stored_subagent_path_that_is_too_long_is_skipped(transcripts: Transcripts, tmp_path: Path) -> None:
     transcript = transcripts.open(ONE)
     await transcript.append("", [entry("a")])
-    old = "INSERT INTO transcript (session_id, subpath, type, entry) VALUES ($1, $2, 'user', '{}')"
-    await transcripts.database.execute(old, str(ONE), "subagents/" + "x" * 300)
+    insert = "INSERT INTO transcript (session_id, subpath, type, entry) VALUES ($1, $2, 'user', '{}')"
+    await transcripts.database.execute(insert, str(ONE), "subagents/" + "x" * 300)
     await transcript.write_to(tmp_path)
     assert [path.name for path in files(tmp_path)] == [f"{ONE}.jsonl"]
 
@@ -195,15 +195,15 @@ def entry(name: str) -> SessionStoreEntry:
     return {"type": "user", "uuid": name}
 
 
-class Blinking:
-    """A database that is away for a moment, and then for another."""
+class FlakyDatabase:
+    """A database of which two in three statements fail."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.statements = 0
 
     async def fetchval(self, *_: object) -> int:
-        self.asked += 1
-        if self.asked % 3:
+        self.statements += 1
+        if self.statements % 3:
             raise ConnectionRefusedError
         return 1
 
@@ -217,8 +217,8 @@ class Blinking:
 
 async def test_a_short_outage_of_the_database_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
-    database = Blinking()
+    database = FlakyDatabase()
     transcript = Transcript(cast(Any, database), str(ONE))
     await transcript.append("", [entry("a")])
     assert (await load(transcript), await transcript.begun(), await transcript.has_advanced()) == (None, True, False)
-    assert database.asked == 12
+    assert database.statements == 12

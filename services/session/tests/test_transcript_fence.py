@@ -1,4 +1,4 @@
-"""Only the agent of the run that was started last adds to a conversation, and nobody once others ended that run."""
+"""Fencing of transcripts: only the agent of the latest run may append, and no agent once another party ended it."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ CALL = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Bash", input={})
 
 
 async def test_entries_after_the_deletion_of_a_session_are_refused(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
+    transcripts, transcript, run = await start_agent(desk)
     await transcript.append("", [entry("a")])
     await desk.send(DeleteSession(session_id=run.session_id))
     await transcripts.delete_session(run.session_id)
@@ -31,8 +31,8 @@ async def test_entries_after_the_deletion_of_a_session_are_refused(desk: Desk) -
     assert await load(transcript) is None
 
 
-async def working(desk: Desk) -> tuple[Transcripts, Transcript, RunSummary]:
-    """Start a run; its worker's agent has the transcript."""
+async def start_agent(desk: Desk) -> tuple[Transcripts, Transcript, RunSummary]:
+    """Start a run, and return the transcript as opened by its agent."""
     transcripts, run = Transcripts(desk.dispatcher.database), await start(desk, await desk.create())
     return transcripts, opened(transcripts, run), run
 
@@ -53,23 +53,23 @@ async def end(desk: Desk, run: RunSummary) -> None:
 
 
 async def test_entries_after_a_takeover_of_the_run_are_refused(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+    _, transcript, run = await start_agent(desk)
     await transcript.append("", [entry("a")])
-    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # it is interrupted
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # this interrupts the run
     with pytest.raises(Replaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
 
 async def test_entries_after_the_cancellation_of_the_run_are_refused(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+    _, transcript, run = await start_agent(desk)
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
     with pytest.raises(Replaced):
         await transcript.append("", [entry("b")])
 
 
 async def test_entries_after_the_start_of_the_next_run_are_refused(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
+    transcripts, transcript, run = await start_agent(desk)
     await end(desk, run)
     following = opened(transcripts, await start(desk, run.session_id))
     await following.append("", [entry("a")])
@@ -79,12 +79,12 @@ async def test_entries_after_the_start_of_the_next_run_are_refused(desk: Desk) -
 
 
 async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
-    whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
-    await desk.send(RecordMessage.example().model_copy(update={**whose, "blocks": [CALL]}))
+    transcripts, transcript, run = await start_agent(desk)
+    ids: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
+    await desk.send(RecordMessage.example().model_copy(update={**ids, "blocks": [CALL]}))
     later = {"expires_at": now().replace(year=2999), "tool_use_id": CALL.id}
-    await desk.send(RequestApproval.example().model_copy(update={**whose, **later}))
-    again = await desk.send(StartRun(**whose))
+    await desk.send(RequestApproval.example().model_copy(update={**ids, **later}))
+    again = await desk.send(StartRun(**ids))
     assert again.attempt == 2
     await opened(transcripts, again).append("", [entry("a")])
     with pytest.raises(Replaced):
@@ -92,14 +92,14 @@ async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
 
 
 async def test_entries_just_after_the_end_of_a_run_are_stored(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
 
 async def test_a_reused_agent_may_append_for_its_new_run(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     following = await start(desk, run.session_id)
     transcript.works_for(following.id, following.attempt)
@@ -108,10 +108,10 @@ async def test_a_reused_agent_may_append_for_its_new_run(desk: Desk) -> None:
 
 
 async def test_starting_a_run_waits_for_appends_in_progress(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     following, database = await desk.submit(run.session_id), desk.dispatcher.database
-    async with asyncio.TaskGroup() as tasks, database.transaction() as connection:  # an entry that is being added
+    async with asyncio.TaskGroup() as tasks, database.transaction() as connection:  # an append in progress
         row = (str(run.session_id), "", ["a"], ["user"], [json.dumps(entry("a"))], run.id, run.attempt, 1000)
         await connection.execute(APPEND, *row)
         starting = tasks.create_task(desk.send(StartRun(session_id=run.session_id, run_id=following.id)))

@@ -1,4 +1,4 @@
-"""What the read model shows as unfinished: it is taken up whatever the bus dropped, and nothing else is done again."""
+"""Unfinished work in the read model: it is resumed even if the bus dropped its event, and nothing else is repeated."""
 
 from typing import Any, cast
 from unittest.mock import Mock
@@ -39,7 +39,7 @@ from services.session.tests.file_jobs import (
 
 
 async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:
-    """Give what is to be done, by the reaction that does it."""
+    """Return the unfinished work as pairs of a reaction and a session."""
     found: list[tuple[str, UUID]] = []
     for name, reaction in service.reactions.by_name.items():
         if reaction.unfinished:
@@ -56,7 +56,7 @@ async def test_a_run_is_unfinished_from_its_request_to_its_end(desk: Desk) -> No
     await desk.send(StartRun(session_id=session_id, run_id=run.id))
     assert await unfinished(desk) == [("run_agent", session_id)]
     await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1))
-    assert await unfinished(desk) == [("run_agent", session_id)]  # the next one's turn has come
+    assert await unfinished(desk) == [("run_agent", session_id)]  # the queued run has started
 
 
 async def test_a_cancelled_run_is_not_unfinished(desk: Desk) -> None:
@@ -98,9 +98,9 @@ async def test_a_redelivered_fork_event_does_not_copy_again(desk_after_run: Desk
     await desk_after_run.send(CompleteFork.example())
     await desk_after_run.send(ARCHIVE_SESSION.model_copy(update={"session_id": FORK_ID}))
     copying = service.reactions.by_name["copy_parent"]
-    told_again = Recorded(FORK_ID, 1, now(), SESSION_FORKED, Envelope.begin(actor=OWNER), OWNER.user_id)
+    redelivered = Recorded(FORK_ID, 1, now(), SESSION_FORKED, Envelope.begin(actor=OWNER), OWNER.user_id)
     assert copying.unfinished
-    assert await Leases(desk_after_run.dispatcher.database).take(copying.name, copying.unfinished, told_again) is None
+    assert await Leases(desk_after_run.dispatcher.database).take(copying.name, copying.unfinished, redelivered) is None
 
 
 async def test_a_redelivered_archive_event_after_unarchiving_ends_no_agent(jobs: FileJobs) -> None:
@@ -129,7 +129,7 @@ async def test_an_archive_event_of_a_deleted_session_ends_no_agent(jobs: FileJob
 
 
 async def dropped_by_the_bus(deployment: Deployment, *, begun: bool) -> RunView:
-    """Give a run whose request was on the bus, and is there no more."""
+    """Return a run whose request the bus has dropped."""
     async with Database.open(deployment.settings.database_url, service.name) as database:
         await migrate(database, service.migrations)
         desk, js = Desk(database), jetstream(deployment.client.connection)

@@ -1,4 +1,4 @@
-"""The files of a session: what a client may do with them, and that no path leads anywhere else."""
+"""The files of a session: reads, writes, lists and copies, and their confinement to the workspace."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ from session.workspace import Uploads, Workspace, room
 from session.workspace.walking import Entry
 
 UPLOAD = UUID(MESSAGE)
-SECRET = b"what only the host may read"
+SECRET = b"only the host may read this"
 
 
 @pytest.fixture
@@ -119,13 +119,13 @@ def test_a_refused_upload_leaves_no_file(files: Workspace) -> None:
     assert list(files.uploads.root.iterdir()) == []
 
 
-WRONG = [
+INVALID_PATHS = [
     "", "/", "..", ".", "../secret", "a/../../secret", "/etc/passwd", "//etc/passwd", "a//b", "a/", "./a", "a\0b",
     "\0", "\ud800", "x" * 256, "ä" * 128, "a/" * 3000 + "a", "/".join("a" * 65),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", WRONG, ids=range(len(WRONG)))
+@pytest.mark.parametrize("path", INVALID_PATHS, ids=range(len(INVALID_PATHS)))
 def test_a_path_outside_the_workspace_is_refused(files: Workspace, path: str) -> None:
     refused(Code.INVALID_PATH, lambda: read(files, path))
     refused(Code.INVALID_PATH, lambda: write(files, path))
@@ -186,8 +186,8 @@ def test_symlinks_are_not_followed(files: Workspace, tmp_path: Path) -> None:
 def test_special_files_are_refused_without_blocking(files: Workspace, path: str) -> None:
     os.mkfifo(files.root / "pipe")
     (files.root / "folder").mkdir()
-    with socket.socket(socket.AF_UNIX) as listener, opened(files.root, FOLDER) as place:
-        listener.bind(f"/proc/self/fd/{place}/socket")  # the path itself may be too long for a socket
+    with socket.socket(socket.AF_UNIX) as listener, opened(files.root, FOLDER) as descriptor:
+        listener.bind(f"/proc/self/fd/{descriptor}/socket")  # the full path may be too long for a socket
     refused(Code.NOT_A_FILE, lambda: read(files, path))
     refused(Code.NOT_A_FILE, lambda: write(files, path))
 
@@ -195,11 +195,11 @@ def test_special_files_are_refused_without_blocking(files: Workspace, path: str)
 def test_swapping_a_folder_for_a_symlink_reveals_nothing(files: Workspace, tmp_path: Path) -> None:
     write(files, "real/secret", b"harmless")
     (files.root / "link").symlink_to(tmp_path)
-    over = threading.Event()
+    done = threading.Event()
 
     def swap() -> None:
         real, now = files.root / "real", files.root / "now"
-        while not over.is_set():
+        while not done.is_set():
             real.rename(now)
             now.rename(real)
             now.symlink_to(tmp_path)
@@ -214,7 +214,7 @@ def test_swapping_a_folder_for_a_symlink_reveals_nothing(files: Workspace, tmp_p
             except Refusal:
                 continue
     finally:
-        over.set()
+        done.set()
         thread.join()
 
 
@@ -261,12 +261,12 @@ def test_a_copy_is_synced_to_disk_before_it_is_renamed(
 ) -> None:
     done: list[tuple[str, bool]] = []
 
-    def synced(place: int) -> None:
-        done.append((str(Path(f"/proc/self/fd/{place}").readlink()), other.root.exists()))
+    def fsync(descriptor: int) -> None:
+        done.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), other.root.exists()))
 
     write(files, "a")
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(os, "sync", lambda: done.append(("sync", other.root.exists())))
-        meanwhile.setattr(os, "fsync", synced)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "sync", lambda: done.append(("sync", other.root.exists())))
+        patch.setattr(os, "fsync", fsync)
         files.copy_to(other)
     assert done == [("sync", False), (str(other.root.parent), True)]

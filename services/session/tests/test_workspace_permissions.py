@@ -1,4 +1,4 @@
-"""What an agent closed to its own account, while the service is nobody who may do all: it owns the files, no more."""
+"""Files whose permissions an agent removed from its own account; the service owns them and has no other privilege."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ ROOT = 0
 
 @pytest.fixture
 def files() -> Generator[Workspace]:
-    """A workspace with a closed file in a closed folder, and a folder in which nothing can be changed."""
-    place = Path(tempfile.mkdtemp(prefix="closed-"))
+    """A workspace with an unreadable file in an unreadable folder, and a folder that cannot be written to."""
+    folder = Path(tempfile.mkdtemp(prefix="closed-"))
     privileged = os.geteuid() == ROOT
     if privileged:
-        os.chown(place, NOBODY, NOBODY)
+        os.chown(folder, NOBODY, NOBODY)
         os.seteuid(NOBODY)
     try:
-        root = place / "workspace"
+        root = folder / "workspace"
         (root / "closed" / "deeper").mkdir(parents=True)
         (root / "fixed").mkdir()
         for path in ("closed/deeper/file", "fixed/file"):
@@ -33,11 +33,11 @@ def files() -> Generator[Workspace]:
             (root / path).chmod(mode)
         with pytest.raises(PermissionError):
             list(root.iterdir())
-        yield Workspace(root, Uploads(place / "uploads"))
+        yield Workspace(root, Uploads(folder / "uploads"))
     finally:
         if privileged:
             os.seteuid(ROOT)
-        shutil.rmtree(place)
+        shutil.rmtree(folder)
 
 
 WHOLE = ["closed", "closed/deeper", "closed/deeper/file", "fixed", "fixed/file"]

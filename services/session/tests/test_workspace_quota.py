@@ -1,4 +1,4 @@
-"""A workspace is measured now and then, by one thread at a time, and what is written in between is counted."""
+"""The quota of a workspace: measured from time to time by one thread, with writes in between counted."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ def write(files: Workspace, path: str, data: bytes = b"12345") -> None:
     files.write(path, UUID(MESSAGE), len(data))
 
 
-def full(act: Callable[[], object]) -> None:
+def assert_full(act: Callable[[], object]) -> None:
     with pytest.raises(Refusal) as refusal:
         act()
     assert refusal.value.code is Code.WORKSPACE_FULL
@@ -53,15 +53,15 @@ def test_writes_between_measurements_count(files: Workspace, monkeypatch: pytest
     monkeypatch.setattr(room, "LARGEST", 12)
     write(files, "a")
     write(files, "b")
-    full(lambda: write(files, "c"))
+    assert_full(lambda: write(files, "c"))
     write(files, "a", b"1234567")
 
 
 def test_concurrent_checks_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
     files.root.mkdir()
     with ThreadPoolExecutor(8) as threads:
-        asking = [threads.submit(files.check_room) for _ in range(32)]
-    assert all(asked.exception() is None for asked in asking)
+        checks = [threads.submit(files.check_room) for _ in range(32)]
+    assert all(check.exception() is None for check in checks)
     assert measured() == 1
 
 
@@ -72,14 +72,14 @@ def test_a_full_workspace_is_not_measured_at_each_check(
     (files.root / "a").write_bytes(b"12345678")
     monkeypatch.setattr(room, "LARGEST", 5)
     for _ in range(10):
-        full(files.check_room)
+        assert_full(files.check_room)
     assert measured() == 1
 
 
 def test_removed_files_free_space_immediately(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGEST", 8)
     write(files, "a")
-    full(lambda: write(files, "b"))
+    assert_full(lambda: write(files, "b"))
     files.delete("a")
     write(files, "b")
 
@@ -90,7 +90,7 @@ def test_a_workspace_is_measured_again_after_an_agent_worked(files: Workspace, m
     (files.root / "a").write_bytes(b"123456789")
     files.check_room()
     files.changed()
-    full(files.check_room)
+    assert_full(files.check_room)
 
 
 def test_a_workspace_is_measured_again_when_the_figure_is_old(

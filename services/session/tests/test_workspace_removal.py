@@ -1,4 +1,4 @@
-"""What is removed from a workspace: out of the agent's reach at once, and erased though somebody adds to it."""
+"""Removal from a workspace: immediately out of reach of the agent, and complete even while files are added."""
 
 import asyncio
 import itertools
@@ -32,7 +32,7 @@ def write(files: Workspace, path: str) -> None:
     (files.root / path).write_text("hello")
 
 
-def aside(files: Workspace) -> list[Path]:
+def moved_aside(files: Workspace) -> list[Path]:
     return list((files.root.parent / ".copies").iterdir())
 
 
@@ -58,20 +58,20 @@ def test_a_folder_that_is_still_written_to_can_be_removed(files: Workspace, monk
     unlink, added = os.unlink, itertools.count()
 
     monkeypatch.setattr(erasing, "MAX_ENTRIES", 40)
-    with opened(files.root / "a", FOLDER) as standing, monkeypatch.context() as meanwhile:
+    with opened(files.root / "a", FOLDER) as descriptor, monkeypatch.context() as patch:
 
         def unlink_and_add(name: str, *, dir_fd: int) -> None:
             unlink(name, dir_fd=dir_fd)
             number = next(added)
-            assert number < 1000, "it goes on without end"
-            os.close(os.open(str(number), os.O_CREAT, dir_fd=standing))
+            assert number < 1000, "the removal does not end"
+            os.close(os.open(str(number), os.O_CREAT, dir_fd=descriptor))
 
-        meanwhile.setattr(os, "unlink", unlink_and_add)
+        patch.setattr(os, "unlink", unlink_and_add)
         files.delete("a")
     assert not (files.root / "a").exists()
     write(files, "c")
     files.delete("c")
-    assert aside(files) == []
+    assert moved_aside(files) == []
 
 
 def test_a_folder_is_moved_out_of_reach_before_it_is_erased(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,15 +88,15 @@ def test_a_folder_is_moved_out_of_reach_before_it_is_erased(files: Workspace, mo
 
 def test_leftovers_of_a_removal_are_deleted_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(erasing, "MAX_ENTRIES", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing, "MAX_ENTRIES", 0)
         files.delete("a")
     files.remove()
-    assert aside(files) == []
+    assert moved_aside(files) == []
 
 
-class Slow(Workspace):
-    """Files that take long to remove."""
+class SlowWorkspace(Workspace):
+    """A workspace in which a removal takes long."""
 
     def __init__(self, root: Path, over: threading.Event) -> None:
         super().__init__(root / SESSION, Uploads(root / "uploads"))
@@ -111,10 +111,10 @@ async def test_a_session_can_be_deleted_while_a_folder_is_removed(
     desk_after_run: Desk, blocking: BlockingPool, tmp_path: Path
 ) -> None:
     over = threading.Event()
-    files = Slow(tmp_path, over)
+    files = SlowWorkspace(tmp_path, over)
     files.root.mkdir()
-    tools = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
-    desk_after_run.dispatcher.dependencies = tools
+    dependencies = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
+    desk_after_run.dispatcher.dependencies = dependencies
 
     async def remove() -> None:
         with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):

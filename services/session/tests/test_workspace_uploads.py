@@ -1,4 +1,4 @@
-"""Files on their way into a workspace: what was broken off is bounded, and in nobody's way."""
+"""Uploads into a workspace: unfinished ones are limited and do not block others."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def files(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace", Uploads(tmp_path / "uploads"))
 
 
-def broken_off(files: Workspace, n: int) -> UUID:
+def unfinished(files: Workspace, n: int) -> UUID:
     upload = uuid5(UPLOAD, str(n))
     files.uploads.put(upload, 0, b"12345")
     now = time.time() - 100 + n
@@ -28,7 +28,7 @@ def broken_off(files: Workspace, n: int) -> UUID:
 
 
 def test_unfinished_uploads_are_limited_in_number(files: Workspace) -> None:
-    oldest, *_, newest = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_, newest = [unfinished(files, n) for n in range(uploads.MOST + 1)]
     files.uploads.put(UPLOAD, 0, b"hello")
     assert files.write("a", UPLOAD, 5).created
     left = [path.name for path in files.uploads.root.iterdir()]
@@ -37,13 +37,13 @@ def test_unfinished_uploads_are_limited_in_number(files: Workspace) -> None:
 
 def test_unfinished_uploads_are_limited_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MOST_BYTES", MAX_UPLOAD_BYTES + 11)
-    kept = [broken_off(files, n) for n in range(4)][-2:]
+    kept = [unfinished(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}
 
 
 def test_an_evicted_upload_cannot_be_continued(files: Workspace) -> None:
-    oldest, *_ = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_ = [unfinished(files, n) for n in range(uploads.MOST + 1)]
     for act in (lambda: files.uploads.put(oldest, 5, b"6"), lambda: files.write("a", oldest, 6)):
         with pytest.raises(Refusal, match=Code.WORKSPACE_FULL):
             act()
