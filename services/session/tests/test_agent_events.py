@@ -83,10 +83,8 @@ def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
 
 @pytest.mark.parametrize(("levels", "expected"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
 def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, expected: Any) -> None:
-    message = translate(
-        MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", nested(levels))], model="m")
-    )
-    [call] = message.blocks
+    tool_use = sdk.ToolUseBlock("id", "T", nested(levels))
+    [call] = translate(MessageTranslator(), sdk.AssistantMessage([tool_use], model="m")).blocks
     assert isinstance(call, ToolUseBlock)
     assert call.input == expected
 

@@ -76,7 +76,7 @@ class Service:
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
-    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
+    dependencies: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):

@@ -103,8 +103,8 @@ async def test_subagent_messages_name_their_call_and_are_not_the_answer(desk_in_
     task = ToolUseBlock(id="toolu_task", tool_call_id=new_id(), name="Task", input={})
     await add_message(desk_in_run, TextBlock(text="I delegate."), task)
     inner = ToolUseBlock(id="toolu_inner", tool_call_id=new_id(), name="Read", input={})
-    text = [TextBlock(text="I read."), inner]
-    await desk_in_run.send(RecordMessage.example().model_copy(update={"blocks": text, "parent_tool_use_id": task.id}))
+    blocks = [TextBlock(text="I read."), inner]
+    await desk_in_run.send(RecordMessage.example().model_copy(update={"blocks": blocks, "parent_tool_use_id": task.id}))
     messages = (await desk_in_run.ask(ListMessages(session_id=ID))).items
     calls = (await desk_in_run.ask(ListToolCalls(session_id=ID))).items
     assert [m.parent_tool_call_id for m in messages] == [None, None, task.tool_call_id]

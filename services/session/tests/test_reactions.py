@@ -80,11 +80,8 @@ class Worker:
         dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
-        dependencies.workspace, dependencies.files, dependencies.environments = (
-            str,
-            self.files,
-            SimpleNamespace(revealed=unchanged),
-        )
+        dependencies.workspace, dependencies.files = str, self.files
+        dependencies.environments = SimpleNamespace(revealed=unchanged)
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:
@@ -261,7 +258,5 @@ async def test_a_lost_reply_loses_no_decision(
         yield FINISHED
 
     await worker.work(turn)
-    assert ([outcome.decision for outcome in outcomes], (await worker.current_run()).status) == (
-        ["denied"],
-        "completed",
-    )
+    assert [outcome.decision for outcome in outcomes] == ["denied"]
+    assert (await worker.current_run()).status == "completed"
