@@ -1,7 +1,11 @@
-"""Replicas of the whole session service, on a bus and a database of their own."""
+"""Replicas of the whole session service, on a bus and a database of their own.
+
+As a program, it runs a replica in which constants have other values. Arguments: `module.NAME=number` for each of them.
+"""
 
 import asyncio
 import os
+import runpy
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import pytest
 from contracts.messages import Command, Query
 from contracts.session.run import GetRun, RunView, SubmitQuery
 from contracts.session.session import CountSessions, CreateSession
@@ -89,14 +94,28 @@ class Deployment:
                 stop.set()
 
     @asynccontextmanager
-    async def replica_process(self) -> AsyncGenerator[asyncio.subprocess.Process]:
-        """Run a replica in a process of its own, which can be stopped and killed; it may not be ready yet."""
+    async def replica_process(self, constants: dict[str, float]) -> AsyncGenerator[asyncio.subprocess.Process]:
+        """Run a replica in a process of its own, which can be stopped and killed; it may not be ready yet.
+
+        `constants` has the names of the constants that differ there, with their modules, and their values.
+        """
+        values = [f"{name}={value}" for name, value in constants.items()]
         names = ("database_url", "nats_url", "workspaces_dir", "model_base_url")
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "session", env={**variables, "PATH": path})
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.session.tests.deployment", *values), env={**variables, "PATH": path}
+        )
         try:
             yield process
         finally:
             process.kill()
             await process.wait()
+
+
+if __name__ == "__main__":
+    patch = pytest.MonkeyPatch()
+    for name, value in (argument.split("=") for argument in sys.argv[1:]):
+        patch.setattr(name, float(value))
+    sys.argv = sys.argv[:1]
+    runpy.run_module("session", run_name="__main__")

@@ -217,7 +217,7 @@ def test_a_restarted_run_is_interrupted_if_another_tool_was_running() -> None:
 
 
 def test_a_restarted_run_is_interrupted_if_its_call_was_not_recorded() -> None:
-    session = after(*RUNNING, PENDING.model_copy(update={"tool_call_id": None}))  # the call may not have been recorded
+    session = after(*RUNNING, PENDING.model_copy(update={"tool_call_id": None}))  # other calls may be missing too
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
