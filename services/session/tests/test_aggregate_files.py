@@ -50,10 +50,8 @@ FIRST_MESSAGE = REQUESTED.model_copy(update={"message_id": RUN_ID})
 
 
 def test_a_fork_starts_with_the_messages_of_its_parent() -> None:
-    assert forked(after(CREATED, FIRST_MESSAGE, STARTED, SECOND_MESSAGE, COMPLETED), RUN_ID, OTHER).message_ids == [
-        RUN_ID,
-        OTHER,
-    ]
+    parent = after(CREATED, FIRST_MESSAGE, STARTED, SECOND_MESSAGE, COMPLETED)
+    assert forked(parent, RUN_ID, OTHER).message_ids == [RUN_ID, OTHER]
 
 
 def test_a_fork_lacks_messages_that_were_not_passed_to_it() -> None:

@@ -1,4 +1,4 @@
-"""Forks and archives that are given up: worker after worker failed."""
+"""Dead-lettered jobs: forks and archives whose workers have all failed."""
 
 import pytest
 from contracts.messages import Event

@@ -64,9 +64,8 @@ class MemoryDesk:
             return await handles.by_type[type(command)](command, work)
 
     async def events(self) -> list[str]:
-        return [
-            entry.recorded.event.subject.removeprefix("evt.session.") for entry in await self.store.feed(START, 100)
-        ]
+        subjects = [entry.recorded.event.subject for entry in await self.store.feed(START, 100)]
+        return [subject.removeprefix("evt.session.") for subject in subjects]
 
 
 @pytest.fixture

@@ -141,10 +141,8 @@ async def test_an_invalid_output_format_is_named_in_the_error(replica: Replica) 
 
 
 async def test_an_output_format_in_another_json_schema_dialect_is_accepted(replica: Replica) -> None:
-    output_format = {
-        **OUTPUT_FORMAT,
-        "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"},
-    }
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
+    output_format = {"type": "json_schema", "schema": schema}
     events = await replica.ask(tools_prompt(("StructuredOutput", {"n": 42})), output_format=output_format)
     assert events.end.structured_output == {"n": 42}
 
