@@ -28,8 +28,8 @@ from services.session.tests.replica import NewReplica, Replica, TurnEvents
 CHILD = """
 import json, os, sys, urllib.error, urllib.request
 model, times, tokens = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-said = 'Hi. [[simulate {"turns": [{"text": "Hello.", "input_tokens": %d, "output_tokens": 0}]}]]' % tokens
-body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": said}]}
+prompt = 'Hi. [[simulate {"turns": [{"text": "Hello.", "input_tokens": %d, "output_tokens": 0}]}]]' % tokens
+body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": prompt}]}
 url, headers = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", {"x-api-key": os.environ["ANTHROPIC_API_KEY"]}
 for _ in range(times):
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)

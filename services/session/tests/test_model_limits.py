@@ -152,12 +152,12 @@ async def test_concurrent_requests_of_an_agent_are_limited(agent: ProxyClient, p
                 await response.read()
                 return response.status
 
-        asking = [tasks.create_task(ask()) for _ in range(AT_ONCE + WAITING + 1)]
-        done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        requests = [tasks.create_task(ask()) for _ in range(AT_ONCE + WAITING + 1)]
+        done, _ = await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result() for task in done] == [429]
         await eventually(lambda: len(provider.requests) == AT_ONCE)
         provider.released.set()
-    assert sorted(task.result() for task in asking) == [200] * (AT_ONCE + WAITING) + [429]
+    assert sorted(task.result() for task in requests) == [200] * (AT_ONCE + WAITING) + [429]
 
 
 async def test_request_bytes_of_an_agent_in_progress_are_limited(agent: ProxyClient) -> None:

@@ -40,7 +40,7 @@ class Runs(RuleBasedStateMachine):
     session: Session
 
     @initialize(budget=st.sampled_from([None, 1.0]))
-    def open(self, budget: float | None) -> None:
+    def create(self, budget: float | None) -> None:
         self.session = Session(UUID(SESSION))
         self.session.create(UUID(USER), "one", "interactive", SdkOptions(max_budget_usd=budget))
 
@@ -58,8 +58,8 @@ class Runs(RuleBasedStateMachine):
         call = ToolUseBlock(id=str(run_id), tool_call_id=new_id(), name="T", input={})
         blocks = [call] if tool else [TextBlock(text="x")]
         changed = {"run_id": run_id, "attempt": attempt, "message_id": new_id(), "blocks": blocks}
-        said = RecordMessage.example().model_copy(update=changed)
-        self.work(run_id, attempt, lambda: self.session.record_message(said))
+        message = RecordMessage.example().model_copy(update=changed)
+        self.work(run_id, attempt, lambda: self.session.record_message(message))
 
     @rule(some=SOME, attempt=ATTEMPT)
     def record_tool_result(self, some: int, attempt: int) -> None:

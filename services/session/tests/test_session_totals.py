@@ -88,9 +88,9 @@ async def test_a_run_reports_that_it_has_more_tool_calls_than_shown(desk: Desk) 
 
 
 async def test_only_existing_sessions_of_the_actor_are_found(desk: Desk) -> None:
-    mine, gone, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
-    await desk.send(DeleteSession(session_id=gone))
-    assert await desk.ask(FindSessions(session_ids=[mine, gone, theirs, new_id()])) == [mine]
+    mine, deleted, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
+    await desk.send(DeleteSession(session_id=deleted))
+    assert await desk.ask(FindSessions(session_ids=[mine, deleted, theirs, new_id()])) == [mine]
 
 
 async def test_totals_follow_status_changes_and_deletions(desk: Desk) -> None:
