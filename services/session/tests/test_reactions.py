@@ -159,7 +159,7 @@ async def test_a_run_cancelled_during_an_approval_records_its_usage(worker: Work
 async def test_abandoned_approval_requests_count_towards_the_limit(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.reactions.approval.MAX_OPEN", 2)
+    monkeypatch.setattr("session.reactions.approval.MAX_OPEN_APPROVALS", 2)
     outcomes: list[ApprovalOutcome] = []
 
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
