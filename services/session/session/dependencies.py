@@ -17,12 +17,12 @@ from runtime.waiters import Waiters
 
 from session.agent import Agents, Limits
 from session.agent.deltas import Deltas
-from session.agent.environments import Environments
 from session.agent.model_proxy import ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
+from session.environments import Environments
 from session.settings import Settings
-from session.workspace import SUFFIX, Rooms, Uploads, Workspace
+from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 log = get_logger()
 
@@ -34,7 +34,7 @@ class Dependencies:
     """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
 
     `models` are those that sessions may name; all if there are none. `blocking` does what blocks for long, `writing`
-    what may have to measure a workspace first, which `rooms` remembers.
+    what may have to measure a workspace first, which `quotas` remembers.
     """
 
     agents: Agents
@@ -49,7 +49,7 @@ class Dependencies:
     models: tuple[str, ...]
     blocking: BlockingPool
     writing: BlockingPool
-    rooms: Rooms
+    quotas: Quotas
 
     def workspace(self, session_id: UUID) -> Path:
         """Give the folder that a session's agent works in."""
@@ -62,7 +62,7 @@ class Dependencies:
     def files(self, session_id: UUID) -> Workspace:
         """Give what is in that folder, as clients see it."""
         uploads = Uploads(self.workspaces / ".uploads" / str(session_id))
-        return Workspace(self.workspace(session_id), uploads, self.rooms)
+        return Workspace(self.workspace(session_id), uploads, self.quotas)
 
 
 type Work = UnitOfWork[Dependencies]
@@ -105,5 +105,5 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             models=settings.offered_models,
             blocking=blocking,
             writing=writing,
-            rooms=Rooms(),
+            quotas=Quotas(),
         )

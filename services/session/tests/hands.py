@@ -20,7 +20,7 @@ from runtime.envelope import Envelope
 from session.app import service
 from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
-from session.workspace import Rooms
+from session.workspace import Quotas
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -60,7 +60,7 @@ class Hands:
             *(nothing, nothing, 1, 1, nothing, nothing),
             blocking=blocking,
             writing=blocking,
-            rooms=Rooms(),
+            quotas=Quotas(),
         )
         self.meanwhile: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.dependencies.workspace(PARENT).mkdir(parents=True)

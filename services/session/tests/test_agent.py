@@ -9,9 +9,9 @@ from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome, ToolUseBlock
 from runtime import nesting
 from session.agent import AssistantMessage, Delta, Limits, ToolReturned
-from session.agent.hiding import redactor
+from session.agent.agent_events import TRUNCATED
+from session.agent.redaction import redactor
 from session.agent.sandbox import Sandbox
-from session.agent.telling import CUT
 from simulator.testing import bash_prompt, scripted, tools_prompt
 from structlog.testing import capture_logs
 
@@ -138,7 +138,7 @@ async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unask
     monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # the agent's own tools take nothing that is deep
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
-    assert told.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
+    assert told.outputs == [f"This tool call was not approved: {TRUNCATED['reason']} Go on without it."]
     assert not (replica.workspaces / "one" / "made").exists()
 
 

@@ -74,7 +74,7 @@ async def test_who_calls_a_run_off_does_not_wait_until_its_agent_has_ended(repli
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
         assert agents_of(spec.session_id)
-        replica.agents.call_off(spec.session_id, spec.run_id)
+        replica.agents.cancel(spec.session_id, spec.run_id)
         telling = Telling([told async for told in turn])
     assert telling.end.error_detail == STOPPED.error_detail
     await eventually(lambda: not agents_of(spec.session_id))

@@ -77,13 +77,13 @@ async def test_no_more_agents_start_at_once_than_may(new_replica: NewReplica, mo
         starting -= 1
 
     monkeypatch.setattr(Agent, "start", counted)
-    async with new_replica(Limits(starts_at_once=1)) as replica:
+    async with new_replica(Limits(max_concurrent_starts=1)) as replica:
         await asyncio.gather(*(replica.ask(NAME, session) for session in ("one", "two", "three")))
     assert most == 1
 
 
 async def test_closing_a_session_that_waits_for_its_start_ends_it(new_replica: NewReplica) -> None:
-    async with new_replica(Limits(starts_at_once=1)) as replica, asyncio.TaskGroup() as tasks:
+    async with new_replica(Limits(max_concurrent_starts=1)) as replica, asyncio.TaskGroup() as tasks:
         telling = [tasks.create_task(replica.ask(NAME, session)) for session in ("one", "two")]
         await asyncio.sleep(0.05)
         await replica.agents.close(replica.spec("two").session_id)
@@ -195,7 +195,7 @@ async def killed(transcripts: Transcripts, database_url: str, model_url: str, tm
     try:
         await eventually((workspaces / "one" / "begun").exists)
         await eventually(lambda: bool(running("sleep", NAP)))
-        await eventually(transcripts.open(uuid5(SESSIONS, "one")).begun, within=60)
+        await eventually(transcripts.open(uuid5(SESSIONS, "one")).is_resumable, within=60)
     finally:
         holder.kill()
         await holder.wait()

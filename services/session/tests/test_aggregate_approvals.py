@@ -22,7 +22,7 @@ from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import ApprovalOutcome, Usage
 from eventing.testing import refused
 from session.aggregate import Session
-from session.aggregate.active_run import ATTEMPTS
+from session.aggregate.active_run import MAX_ATTEMPTS
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 BEGUN = (CREATED, REQUESTED, STARTED)
@@ -224,7 +224,7 @@ def test_a_run_that_asked_before_its_call_was_recorded_is_interrupted() -> None:
 
 def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
     session = after(*BEGUN, ASKED)
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         session.start_run(RUN_ID)
     assert session.run
     session.start_run(RUN_ID)

@@ -16,7 +16,7 @@ from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
 from runtime.clock import now
 from runtime.waiters import Waiters
 from session.reactions import approval as approvals
-from session.reactions.approval import Asking
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -98,9 +98,9 @@ class Service:
             return None
         return [self.delivered for _ in command.approval_ids]
 
-    def asking(self, cancellation: Cancellation, attempt: int = 1) -> Asking:
-        asking = Asking(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
-        asking.recorded([CALL])
+    def asking(self, cancellation: Cancellation, attempt: int = 1) -> ApprovalRequests:
+        asking = ApprovalRequests(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
+        asking.note_recorded([CALL])
         return asking
 
 
@@ -110,7 +110,7 @@ async def nothing() -> None:
 
 async def asked(service: Service) -> ApprovalOutcome:
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
-        return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
+        return await service.asking(cancellation).request("toolu_1", "Bash", {"command": "ls"})
 
 
 async def test_what_is_settled_already_is_not_waited_for() -> None:
@@ -125,12 +125,12 @@ async def test_what_is_settled_already_is_not_waited_for() -> None:
 
 
 async def test_a_decision_that_the_bus_did_not_tell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
     assert await asked(Service([approval(), approval(status="denied")])) == DENIED
 
 
 async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
     assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
 
 
@@ -138,7 +138,7 @@ async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         with pytest.raises(Refusal):
-            await service.asking(cancellation).ask("toolu_1", "Bash", {})
+            await service.asking(cancellation).request("toolu_1", "Bash", {})
     assert cancellation.refusal
     assert cancellation.refusal.code is Code.RUN_TAKEN
 
@@ -162,12 +162,12 @@ async def test_a_ruling_whose_answer_got_lost_is_asked_for_again() -> None:
 async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation, asyncio.TaskGroup() as tasks:
-        asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
-        asks = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
-        asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
+        asking = ApprovalRequests(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
+        asks = tasks.create_task(asking.request("toolu_1", "Bash", {}))
+        asking.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
         assert service.sent == []
-        asking.recorded([CALL])
+        asking.note_recorded([CALL])
         assert await asks == DENIED
 
 
@@ -175,7 +175,7 @@ async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeyp
     monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         asking = Service([approval(status="denied")]).asking(cancellation)
-        assert await asking.ask("toolu_9", "Bash", {}) == DENIED
+        assert await asking.request("toolu_9", "Bash", {}) == DENIED
 
 
 async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:

@@ -24,7 +24,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
 
 async def test_words_are_told_under_their_owner_and_session(client: Client) -> None:
     heard = await subscribe(client, DELTAS)
-    await Deltas(client).tell(*PLACE, "Hel")
+    await Deltas(client).publish(*PLACE, "Hel")
     message = await heard.next_msg(5)
     assert message.subject == f"delta.session.{USER}.{SESSION}"
     assert TextDelta.model_validate_json(message.data) == TextDelta(run_id=UUID(RUN), text="Hel")
@@ -34,7 +34,7 @@ async def test_words_are_told_under_their_owner_and_session(client: Client) -> N
 async def test_words_that_the_bus_does_not_take_are_lost_in_silence(client: Client, words: str) -> None:
     if words == "Hel":
         await client.close()
-    await Deltas(client).tell(*PLACE, words)
+    await Deltas(client).publish(*PLACE, words)
 
 
 async def never(*_: object) -> None:
@@ -45,5 +45,5 @@ async def test_a_bus_that_is_slow_does_not_hold_up_each_word() -> None:
     slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
     deltas = Deltas(slow)
     for _ in range(5):
-        await deltas.tell(*PLACE, "Hel")
+        await deltas.publish(*PLACE, "Hel")
     assert slow.publish.call_count == 1

@@ -12,10 +12,10 @@ from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime.clock import new_id
 from session.agent import Ask, AssistantMessage, Limits, ToolReturned
-from session.agent import pending as module
-from session.agent.options import nobody
-from session.agent.pending import Pending
-from session.agent.sandbox.walls import PYTHON
+from session.agent import frame_queue as module
+from session.agent.frame_queue import FrameQueue
+from session.agent.options import deny_all
+from session.agent.sandbox.bwrap_args import PYTHON
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
@@ -36,7 +36,7 @@ def flooding(frame: dict[str, Any]) -> str:
     )
 
 
-async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = nobody) -> Telling:
+async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = deny_all) -> Telling:
     spec = replica.spec()
     return Telling([told async for told in replica.agents.turn(spec, flooding(frame), ask)])
 
@@ -88,7 +88,7 @@ async def test_an_agent_asks_for_no_more_approvals_at_once_than_may_be(new_repli
         raise AssertionError
 
     wanted: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "tool_use_id": "t"}
-    async with new_replica(Limits(asked_at_once=5)) as replica:
+    async with new_replica(Limits(max_pending_requests=5)) as replica:
         frame = {"type": "control_request", "request_id": "r", "request": wanted}
         assert (await flood(replica, frame, never)).end.error_code is Code.RUN_TOO_LARGE
     assert len(asked) <= 5
@@ -98,7 +98,7 @@ async def test_an_agent_that_asks_one_thing_after_the_other_may_ask_more(new_rep
     async def yes(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> ApprovalOutcome:
         return ApprovalOutcome(decision="approved")
 
-    async with new_replica(Limits(asked_at_once=1)) as replica:
+    async with new_replica(Limits(max_pending_requests=1)) as replica:
         steps = [{"tools": [{"name": "Bash", "input": {"command": f"touch {n}", "description": "x"}}]} for n in "abc"]
         prompt = scripted(*steps, {"text": "Done."})
         spec = replica.spec(permission_mode="default")
@@ -153,30 +153,30 @@ async def test_a_result_that_was_forged_between_two_turns_answers_none(replica: 
 
 
 async def test_who_brings_frames_waits_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PENDING_BYTES", 10)
-    pending = Pending()
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 10)
+    pending = FrameQueue()
     await pending.put({"n": 1}, 8)
     async with asyncio.TaskGroup() as tasks:
         putting = tasks.create_task(pending.put({"n": 2}, 8))
         await asyncio.sleep(0)
         assert not putting.done()
-        assert await pending.take() == {"n": 1}
-    assert await pending.take() == {"n": 2}
+        assert await pending.get() == {"n": 1}
+    assert await pending.get() == {"n": 2}
 
 
 async def test_a_frame_that_is_larger_than_the_room_has_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PENDING_BYTES", 10)
-    pending = Pending()
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 10)
+    pending = FrameQueue()
     await pending.put({"n": 1}, 80)
-    assert await pending.take() == {"n": 1}
+    assert await pending.get() == {"n": 1}
 
 
 async def test_who_takes_frames_hears_what_ended_the_reading() -> None:
-    pending = Pending()
+    pending = FrameQueue()
     await pending.close(ConnectionResetError())
     await pending.close()
     with pytest.raises(ConnectionResetError):
-        await pending.take()
+        await pending.get()
 
 
 async def test_what_an_agent_keeps_for_itself_lies_on_no_disk_and_ends_with_it(
@@ -187,6 +187,6 @@ async def test_what_an_agent_keeps_for_itself_lies_on_no_disk_and_ends_with_it(
     deep = "import os; [(os.mkdir(chr(100)), os.chdir(chr(100))) for _ in range(3000)]"
     await replica.bash(f"cd $CLAUDE_CONFIG_DIR && mkdir -m 0 closed && {PYTHON} -c '{deep}'")
     lie_there = await asyncio.to_thread(lambda: {path.name for path in scratch.rglob("*")})
-    assert ("door" in lie_there, lie_there & {"closed", "d"}) == (True, set())
+    assert ("control" in lie_there, lie_there & {"closed", "d"}) == (True, set())
     await replica.agents.close(replica.spec().session_id)
     await eventually(lambda: not any(scratch.iterdir()))

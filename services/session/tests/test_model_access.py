@@ -15,8 +15,8 @@ from contracts.refusals import Code
 from runtime.testing import eventually
 from session.agent import AgentSpec, Limits
 from session.agent.model_proxy import usage
-from session.agent.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
-from session.agent.sandbox.walls import PYTHON
+from session.agent.model_proxy.usage import DEFAULT_PRICE, PRICES, Tokens, price
+from session.agent.sandbox.bwrap_args import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn
@@ -152,14 +152,14 @@ async def test_models_can_be_offered_by_every_name_that_the_agent_knows(
 
 async def test_an_agent_of_a_paused_session_ends_when_it_idles(replica: Replica) -> None:
     await replica.ask(bash_prompt("touch /tmp/mark"))
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
 async def test_an_agent_of_a_paused_session_ends_its_turn_first(replica: Replica) -> None:
     turn = replica.begin(bash_prompt("touch /tmp/mark begun; until [ -e go ]; do sleep 0.05; done"))
     await anext(turn)
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     (replica.workspaces / "one" / "go").touch()
     assert Telling([told async for told in turn]).words == "Done."
     assert "No such file" in await replica.bash("ls /tmp/mark")
@@ -186,13 +186,13 @@ async def test_a_price_is_near_that_of_the_agent_and_not_above(
     def known(model: str) -> Decimal:
         with monkeypatch.context() as undone:
             undone.setattr(usage, "PRICES", PRICES)
-            undone.setattr(usage, "PRICE_OF_OTHERS", PRICE_OF_OTHERS)
+            undone.setattr(usage, "DEFAULT_PRICE", DEFAULT_PRICE)
             return price(model)
 
     monkeypatch.setattr(wire, "message", message)
     monkeypatch.setattr(usage, "PRICES", {})
-    monkeypatch.setattr(usage, "PRICE_OF_OTHERS", Decimal(0))  # so that the agent's own count is told
+    monkeypatch.setattr(usage, "DEFAULT_PRICE", Decimal(0))  # so that the agent's own count is told
     for kind, tokens in KINDS.items():  # noqa: B007  read by `message`
         end = (await replica.ask(scripted({"text": "Hello."}), model=model)).end
-        ours = known(asked[-1]) * tokens.least_weight
+        ours = known(asked[-1]) * tokens.min_weight
         assert ours <= end.cost_usd <= ours * 8

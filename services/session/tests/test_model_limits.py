@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from aiohttp import ClientError, ClientPayloadError
 from eventing.testing import eventually
-from session.agent.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
-from session.agent.model_proxy.door import CONNECTIONS
+from session.agent.model_proxy.access import MAX_CONCURRENT_REQUESTS, MAX_PENDING_BODY_BYTES, MAX_WAITING_REQUESTS
+from session.agent.model_proxy.connection_limit import MAX_CONNECTIONS
 
 from services.session.tests.provider import BODY, Agent, Provider, error, served
 
@@ -150,21 +150,21 @@ async def test_an_agent_has_a_share_of_the_provider(agent: Agent, provider: Prov
                 await answer.read()
                 return answer.status
 
-        asking = [tasks.create_task(ask()) for _ in range(AT_ONCE + WAITING + 1)]
+        asking = [tasks.create_task(ask()) for _ in range(MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS + 1)]
         done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result() for task in done] == [429]
-        await eventually(lambda: len(provider.asked) == AT_ONCE)
+        await eventually(lambda: len(provider.asked) == MAX_CONCURRENT_REQUESTS)
         provider.released.set()
-    assert sorted(task.result() for task in asking) == [200] * (AT_ONCE + WAITING) + [429]
+    assert sorted(task.result() for task in asking) == [200] * (MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS) + [429]
 
 
 async def test_an_agent_has_so_many_bytes_under_way(agent: Agent) -> None:
-    async with agent.access.request(BYTES_AT_ONCE - 1), agent.post("/v1/messages", data=BODY) as answer:
+    async with agent.access.request(MAX_PENDING_BODY_BYTES - 1), agent.post("/v1/messages", data=BODY) as answer:
         assert await error(answer) == (429, "rate_limit_error")
 
 
 async def test_an_agent_has_so_many_connections(agent: Agent) -> None:
-    connections = [await asyncio.open_connection(*agent.address) for _ in range(CONNECTIONS)]
+    connections = [await asyncio.open_connection(*agent.address) for _ in range(MAX_CONNECTIONS)]
     reader, writer = await asyncio.open_connection(*agent.address)
     with suppress(ConnectionResetError):
         assert await reader.read() == b""

@@ -145,7 +145,7 @@ async def test_who_has_left_is_not_served() -> None:
     address = listener.getsockname()
     async with ModelProxy("http://127.0.0.1:1", KEY) as proxy:
         await proxy.serve(listener, TOKEN, Access())
-        await proxy.leave(TOKEN)
+        await proxy.stop_serving(TOKEN)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
 

@@ -9,7 +9,7 @@ import pytest
 import session.workspace as module
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from session.workspace import Rooms, Uploads, Workspace, room
+from session.workspace import Quotas, Uploads, Workspace, quota
 from session.workspace.walking import Entry, walk
 
 type Measured = Callable[[], int]
@@ -17,7 +17,7 @@ type Measured = Callable[[], int]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Rooms())
+    return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Quotas())
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_many_files_are_written_and_measured_once(files: Workspace, measured: Me
 
 
 def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 12)
+    monkeypatch.setattr(quota, "MAX_BYTES", 12)
     write(files, "a")
     write(files, "b")
     full(lambda: write(files, "c"))
@@ -60,7 +60,7 @@ def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest
 def test_many_who_ask_at_once_measure_once(files: Workspace, measured: Measured) -> None:
     files.root.mkdir()
     with ThreadPoolExecutor(8) as threads:
-        asking = [threads.submit(files.check_room) for _ in range(32)]
+        asking = [threads.submit(files.check_quota) for _ in range(32)]
     assert all(asked.exception() is None for asked in asking)
     assert measured() == 1
 
@@ -70,14 +70,14 @@ def test_a_full_workspace_is_not_measured_each_time(
 ) -> None:
     files.root.mkdir()
     (files.root / "a").write_bytes(b"12345678")
-    monkeypatch.setattr(room, "LARGEST", 5)
+    monkeypatch.setattr(quota, "MAX_BYTES", 5)
     for _ in range(10):
-        full(files.check_room)
+        full(files.check_quota)
     assert measured() == 1
 
 
 def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 8)
+    monkeypatch.setattr(quota, "MAX_BYTES", 8)
     write(files, "a")
     full(lambda: write(files, "b"))
     files.delete("a")
@@ -85,30 +85,30 @@ def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pyte
 
 
 def test_it_is_measured_again_after_an_agent_was_at_work(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 8)
+    monkeypatch.setattr(quota, "MAX_BYTES", 8)
     write(files, "a")
     (files.root / "a").write_bytes(b"123456789")
-    files.check_room()
+    files.check_quota()
     files.changed()
-    full(files.check_room)
+    full(files.check_quota)
 
 
 def test_it_is_measured_again_after_a_while(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(room, "REST", 0)
+    monkeypatch.setattr(quota, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(quota, "REMEASURE_FACTOR", 0)
     for n in range(3):
         write(files, f"{n}")
     assert measured() == 3
 
 
 def test_the_figures_of_so_many_workspaces_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "REMEMBERED", 2)
-    rooms, measured = Rooms(), list[str]()
+    monkeypatch.setattr(quota, "MAX_TRACKED", 2)
+    quotas, measured = Quotas(), list[str]()
 
     def take(name: str) -> None:
-        rooms.take(tmp_path / name, 1, lambda: measured.append(name) or room.Room())
+        quotas.consume(tmp_path / name, 1, lambda: measured.append(name) or quota.Quota())
 
     for name in "abacab":
         take(name)

@@ -13,7 +13,7 @@ from contracts.refusals import Code
 from runtime.clock import new_id
 from runtime.testing import eventually
 from session.agent.sandbox import Sandbox
-from session.agent.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
+from session.agent.sandbox.bwrap_args import SCRATCH_BYTES, SHM_BYTES
 from session.workspace import Uploads, Workspace
 from simulator.testing import bash_prompt, scripted, tools_prompt
 
@@ -113,7 +113,7 @@ async def test_an_agent_that_stands_in_a_removed_folder_does_not_get_out_by_it(
 @pytest.mark.parametrize("folder", ["/tmp", "$HOME", "$CLAUDE_CONFIG_DIR", "/dev/shm"])
 async def test_what_is_writable_beside_the_workspace_is_in_memory_and_limited(replica: Replica, folder: str) -> None:
     kind, size = (await replica.bash(f"df --output=fstype,size {folder} | tail -n 1")).split()
-    assert (kind, int(size) * 1024) == ("tmpfs", SHARED_BYTES if "shm" in folder else SCRATCH_BYTES)
+    assert (kind, int(size) * 1024) == ("tmpfs", SHM_BYTES if "shm" in folder else SCRATCH_BYTES)
 
 
 async def test_file_tools_are_shut_in_too(replica: Replica, tmp_path: Path) -> None:

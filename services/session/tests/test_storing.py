@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from session.workspace import NotStored, Uploads, Workspace, room, stored, walking
+from session.workspace import StorageFailed, Uploads, Workspace, convert_storage_errors, quota, walking
 
 SIZE = 200_000
 
@@ -87,8 +87,8 @@ def test_a_workspace_that_is_too_large_is_not_worked_on(
 ) -> None:
     files.pack(tmp_path / "x.tar", "none")
     before = everything(files)
-    monkeypatch.setattr(room, "LARGEST", SIZE - 1)
-    full(files.check_room)
+    monkeypatch.setattr(quota, "MAX_BYTES", SIZE - 1)
+    full(files.check_quota)
     full(lambda: files.copy_to(other))
     full(lambda: files.pack(tmp_path / "y.tar", "none"))
     full(lambda: files.unpack(tmp_path / "x.tar"))
@@ -97,8 +97,8 @@ def test_a_workspace_that_is_too_large_is_not_worked_on(
 
 def test_a_workspace_of_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (files.root / "folder").mkdir()
-    monkeypatch.setattr(room, "MOST", 1)
-    full(files.check_room)
+    monkeypatch.setattr(quota, "MAX_ENTRIES", 1)
+    full(files.check_quota)
 
 
 def test_nothing_is_left_out_because_it_is_deep_or_much(
@@ -108,13 +108,13 @@ def test_nothing_is_left_out_because_it_is_deep_or_much(
     monkeypatch.setattr(walking, "MAX_DEPTH", 2)
     full(lambda: files.pack(tmp_path / "x.tar", "none"))
     monkeypatch.setattr(walking, "MAX_DEPTH", 3)
-    monkeypatch.setattr(walking, "MAX_WIDTH", 1)
+    monkeypatch.setattr(walking, "MAX_FOLDER_ENTRIES", 1)
     full(lambda: files.pack(tmp_path / "x.tar", "none"))
     assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
 
 
 def test_an_empty_workspace_has_room(tmp_path: Path) -> None:
-    Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_room()
+    Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_quota()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,6 @@ async def test_whatever_fails_is_told_without_a_path_of_the_host(error: Exceptio
     def work() -> None:
         raise error
 
-    with pytest.raises(NotStored) as failure:
-        await stored(asyncio.to_thread(work))
+    with pytest.raises(StorageFailed) as failure:
+        await convert_storage_errors(asyncio.to_thread(work))
     assert (failure.value.code, failure.value.detail) == (code, detail)

@@ -108,15 +108,15 @@ async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(h
 async def test_an_archived_session_has_no_agent_in_any_replica(hands: Hands) -> None:
     await archived(hands)
     agents = cast(Any, hands.dependencies.agents)
-    agents.call_off = Mock()
+    agents.cancel = Mock()
     await hands.react(end_archived_agent, PARENT, PACKING)
-    agents.call_off.assert_called_once_with(PARENT)
+    agents.cancel.assert_called_once_with(PARENT)
 
 
 async def test_an_archive_that_is_told_of_a_deleted_session_ends_no_agent(hands: Hands) -> None:
     await hands.delete()
     await hands.react(end_archived_agent, PARENT, PACKING)
-    cast(Any, hands.dependencies.agents).call_off.assert_not_called()
+    cast(Any, hands.dependencies.agents).cancel.assert_not_called()
 
 
 async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:

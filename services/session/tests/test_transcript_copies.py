@@ -1,4 +1,4 @@
-"""A fork gets the conversation of its parent in portions, once, and keeps nobody from the database meanwhile."""
+"""A fork gets the conversation of its parent in chunks, once, and keeps nobody from the database meanwhile."""
 
 import asyncio
 from typing import cast
@@ -10,7 +10,7 @@ from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing import eventually
-from session.agent.transcript import BOUNDARY, COPY, FORKED, Transcripts
+from session.agent.transcript import BOUNDARY, COPY, CREATE_CONVERSATION, Transcripts
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import load
@@ -33,7 +33,7 @@ async def a_conversation(desk: Desk) -> Transcripts:
     later = [{"type": "queue-operation"}, {"type": "user", "uuid": str(AGAIN)}, {"type": "assistant", "uuid": "a"}]
     told = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
     transcript = transcripts.open(PARENT)
-    transcript.works_for(AGAIN, 1)
+    transcript.set_writer(AGAIN, 1)
     await transcript.append("", told)
     await desk.send(EndRun(session_id=PARENT, run_id=AGAIN, attempt=1))
     await desk.send(ForkSession(session_id=PARENT, fork_id=FORK, name="fork"))
@@ -63,8 +63,8 @@ async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> N
 
 async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts, database = await a_conversation(desk), desk.dispatcher.database
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
-    await database.execute(FORKED, FORK)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
+    await database.execute(CREATE_CONVERSATION, FORK)
     for _ in range(2):  # a note about the queue, and the first message
         await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 2), 1)
     assert await load(transcripts.open(FORK)) == [{"type": "user", "uuid": str(HELLO), "sessionId": str(FORK)}]
@@ -73,7 +73,7 @@ async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monke
 
 async def test_two_workers_that_copy_at_once_copy_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts = await a_conversation(desk)
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
     await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
     names = [entry.get("uuid") for entry in await load(transcripts.open(FORK)) or []]
     assert names == [str(HELLO), "s", str(AGAIN), "a"]

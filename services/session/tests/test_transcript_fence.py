@@ -13,7 +13,7 @@ from contracts.session.session import DeleteSession
 from contracts.session.values import ToolUseBlock
 from eventing.testing import eventually
 from runtime.clock import new_id, now
-from session.agent.transcript import APPEND, Replaced, Transcript, Transcripts
+from session.agent.transcript import APPEND, Transcript, Transcripts, WriterReplaced
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import entry, load
@@ -26,7 +26,7 @@ async def test_what_an_agent_says_after_its_session_was_deleted_is_not_kept(desk
     await transcript.append("", [entry("a")])
     await desk.send(DeleteSession(session_id=run.session_id))
     await transcripts.delete_session(run.session_id)
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) is None
 
@@ -44,7 +44,7 @@ async def start(desk: Desk, session_id: UUID) -> RunSummary:
 
 def opened(transcripts: Transcripts, run: RunSummary) -> Transcript:
     transcript = transcripts.open(run.session_id)
-    transcript.works_for(run.id, run.attempt)
+    transcript.set_writer(run.id, run.attempt)
     return transcript
 
 
@@ -56,7 +56,7 @@ async def test_an_agent_whose_run_another_worker_took_over_adds_nothing(desk: De
     _, transcript, run = await working(desk)
     await transcript.append("", [entry("a")])
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # it is interrupted
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
@@ -64,7 +64,7 @@ async def test_an_agent_whose_run_another_worker_took_over_adds_nothing(desk: De
 async def test_an_agent_whose_run_was_cancelled_adds_nothing(desk: Desk) -> None:
     _, transcript, run = await working(desk)
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
@@ -73,7 +73,7 @@ async def test_an_agent_whose_run_was_followed_by_another_adds_nothing(desk: Des
     await end(desk, run)
     following = opened(transcripts, await start(desk, run.session_id))
     await following.append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
@@ -87,7 +87,7 @@ async def test_the_agent_of_a_worker_before_the_approval_adds_nothing(desk: Desk
     again = await desk.send(StartRun(**whose))
     assert again.attempt == 2
     await opened(transcripts, again).append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
@@ -102,7 +102,7 @@ async def test_an_agent_that_goes_on_adds_in_the_name_of_its_new_run(desk: Desk)
     _, transcript, run = await working(desk)
     await end(desk, run)
     following = await start(desk, run.session_id)
-    transcript.works_for(following.id, following.attempt)
+    transcript.set_writer(following.id, following.attempt)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
@@ -119,6 +119,6 @@ async def test_who_starts_a_run_waits_for_what_is_being_added(desk: Desk) -> Non
         name = await database.fetchval("SELECT current_database()")
         await eventually(lambda: database.fetchval(waits, name))
         assert not starting.done()
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]

@@ -69,9 +69,9 @@ def test_it_is_packed_and_unpacked(files: Workspace) -> None:
 
 
 def test_it_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session.workspace.room.LARGEST", 9)
+    monkeypatch.setattr("session.workspace.quota.MAX_BYTES", 9)
     with pytest.raises(Exception, match="WORKSPACE_FULL"):
-        files.check_room()
+        files.check_quota()
 
 
 def test_it_is_removed_with_the_workspace(files: Workspace) -> None:

@@ -28,22 +28,22 @@ def broken_off(files: Workspace, n: int) -> UUID:
 
 
 def test_uploads_that_were_broken_off_are_in_nobodys_way_and_bounded(files: Workspace) -> None:
-    oldest, *_, newest = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_, newest = [broken_off(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     files.uploads.put(UPLOAD, 0, b"hello")
     assert files.write("a", UPLOAD, 5).created
     left = [path.name for path in files.uploads.root.iterdir()]
-    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MOST - 1)
+    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MAX_UPLOADS - 1)
 
 
 def test_uploads_that_were_broken_off_are_bounded_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", MAX_UPLOAD_BYTES + 11)
+    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", MAX_UPLOAD_BYTES + 11)
     kept = [broken_off(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}
 
 
 def test_an_upload_that_made_room_for_newer_ones_does_not_go_on_without_its_beginning(files: Workspace) -> None:
-    oldest, *_ = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_ = [broken_off(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     for act in (lambda: files.uploads.put(oldest, 5, b"6"), lambda: files.write("a", oldest, 6)):
         with pytest.raises(Refusal, match=Code.WORKSPACE_FULL):
             act()

@@ -8,8 +8,8 @@ from uuid import UUID
 from contracts.session.deltas import TextDelta, delta_subject
 from runtime.bus import BUS_ERRORS, Client
 
-PATIENCE = 0.1
-SILENCE = 1.0
+PUBLISH_TIMEOUT = 0.1
+BACKOFF_SECONDS = 1.0
 """Seconds in which a bus that was slow is told nothing, so that it holds up a run by a tenth at most."""
 
 
@@ -18,17 +18,17 @@ class Deltas:
     """The bus, for what may get lost."""
 
     client: Client
-    _told_again: float = 0.0
+    _retry_at: float = 0.0
 
-    async def tell(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
+    async def publish(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
         """Tell the next words of a run. A bus that is away or slow misses them; the run goes on."""
         loop = asyncio.get_running_loop()
-        if not self.client.is_connected or loop.time() < self._told_again:
+        if not self.client.is_connected or loop.time() < self._retry_at:
             return
         body = TextDelta(run_id=run_id, text=text).model_dump_json()
         with suppress(*BUS_ERRORS):
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(PUBLISH_TIMEOUT):
                     await self.client.publish(delta_subject(owner, session_id), body.encode())
             except TimeoutError:
-                self._told_again = loop.time() + SILENCE
+                self._retry_at = loop.time() + BACKOFF_SECONDS

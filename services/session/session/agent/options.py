@@ -22,7 +22,7 @@ TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
-NEEDS_APPROVAL = "Approvals are not available."
+APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 """Asks people about a tool call that nothing settles: the model's name for the call, the tool, its input."""
@@ -55,7 +55,7 @@ class Limits:
 
     warm_agents: int = 64
     idle_seconds: float = 300
-    starts_at_once: int = os.cpu_count() or 1
+    max_concurrent_starts: int = os.cpu_count() or 1
     start_seconds: float = 30
     model_retries: int = 2
     model_answer_seconds: float = 300
@@ -65,38 +65,38 @@ class Limits:
     run_bytes: int = 128 * 2**20
     run_records: int = 10_000
     run_record_bytes: int = 32 * 2**20
-    asked_at_once: int = 32
+    max_pending_requests: int = 32
 
 
 def options(
-    spec: AgentSpec, cell: SandboxedProcess, *, begun: bool, confined: bool, default_model: str | None = None
+    spec: AgentSpec, process: SandboxedProcess, *, resuming: bool, confined: bool, default_model: str | None = None
 ) -> ClaudeAgentOptions:
-    """Return the SDK's options for an agent in `cell` that begins the conversation, or continues one that has `begun`.
+    """Return the SDK's options for an agent in `process` that begins the conversation, or continues one that has `resuming`.
 
     The caller adds its callbacks, `can_use_tool` and `stderr`.
     """
-    wanted = spec.options
+    sdk_options = spec.options
     return ClaudeAgentOptions(
-        resume=str(spec.session_id) if begun else None,
-        session_id=None if begun else str(spec.session_id),
+        resume=str(spec.session_id) if resuming else None,
+        session_id=None if resuming else str(spec.session_id),
         cwd=spec.workspace,
-        cli_path=cell.entrance,
+        cli_path=process.entrypoint,
         include_partial_messages=True,
         verbatim_prompts=True,
         setting_sources=[],
         strict_mcp_config=True,
         tools=TOOLS if confined else [],
-        settings=_rules(wanted, cell),
-        system_prompt=_system_prompt(wanted.system_prompt, cell),
-        model=wanted.model or default_model,
-        fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
-        effort=wanted.effort,
-        output_format=_form(wanted.output_format),
-        max_turns=wanted.max_turns,
-        max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
+        settings=_rules(sdk_options, process),
+        system_prompt=_system_prompt(sdk_options.system_prompt, process),
+        model=sdk_options.model or default_model,
+        fallback_model=None if sdk_options.fallback_model == sdk_options.model else sdk_options.fallback_model,
+        effort=sdk_options.effort,
+        output_format=_output_format(sdk_options.output_format),
+        max_turns=sdk_options.max_turns,
+        max_budget_usd=sdk_options.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
         # As arguments: given as options, the SDK warns at each start that `can_use_tool` is not asked about them.
         extra_args={
-            "permission-mode": wanted.permission_mode if confined else "default",
+            "permission-mode": sdk_options.permission_mode if confined else "default",
             # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
             "system-prompt-snapshot": "off",
             # What the SDK adds for a session store and for `can_use_tool` where it starts the process itself.
@@ -106,21 +106,21 @@ def options(
     )
 
 
-def usable_models(wanted: SdkOptions, limits: Limits) -> tuple[str, ...]:
+def usable_models(sdk_options: SdkOptions, limits: Limits) -> tuple[str, ...]:
     """Return the models that an agent may use, its main one first; none if it may use all.
 
     What its session names is among them: it was looked at when it was named.
     """
     if not limits.models:
         return ()
-    named = (wanted.model or limits.models[0], wanted.fallback_model, *limits.models)
+    named = (sdk_options.model or limits.models[0], sdk_options.fallback_model, *limits.models)
     return tuple(dict.fromkeys(model for model in named if model))
 
 
-def variables(token: str, wanted: SdkOptions, limits: Limits) -> dict[str, str]:
+def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, str]:
     """Give the variables of an agent that shows `token` to its model."""
     return {
-        **_models_of_families(usable_models(wanted, limits)),
+        **_models_of_families(usable_models(sdk_options, limits)),
         "ANTHROPIC_API_KEY": token,
         "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
         "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),
@@ -152,34 +152,34 @@ def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+def _output_format(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
     match output_format:
         case {"schema": dict(schema)}:  # the agent knows one dialect by name; what is written may be the same in others
-            return output_format | {"schema": {word: given for word, given in schema.items() if word != "$schema"}}
+            return output_format | {"schema": {name: value for name, value in schema.items() if name != "$schema"}}
         case _:
             return output_format
 
 
-def _rules(wanted: SdkOptions, cell: SandboxedProcess) -> str:
+def _rules(sdk_options: SdkOptions, process: SandboxedProcess) -> str:
     # In a file, because every account of the machine can read the arguments of a program.
-    path = cell.papers / "settings"
-    rules = {"allow": wanted.allowed_tools or [], "deny": wanted.disallowed_tools or []}
+    path = process.runtime_dir / "settings"
+    rules = {"allow": sdk_options.allowed_tools or [], "deny": sdk_options.disallowed_tools or []}
     path.write_text(json.dumps({"permissions": rules}), encoding="utf-8")
     return str(path)
 
 
-def _system_prompt(text: str | None, cell: SandboxedProcess) -> SystemPromptFile | SystemPromptPreset:
+def _system_prompt(text: str | None, process: SandboxedProcess) -> SystemPromptFile | SystemPromptPreset:
     if text is None:
         return {"type": "preset", "preset": "claude_code"}
     # In a file, because an argument of a program has at most 128 KiB.
-    path = cell.papers / "system_prompt"
+    path = process.runtime_dir / "system_prompt"
     path.write_text(text, encoding="utf-8")
     return {"type": "file", "path": str(path)}
 
 
-async def nobody(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
+async def deny_all(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
     """Deny every tool call that would need approval."""
-    return ApprovalOutcome(decision="denied", message=NEEDS_APPROVAL)
+    return ApprovalOutcome(decision="denied", message=APPROVALS_UNAVAILABLE)
 
 
 def _milliseconds(seconds: float) -> str:

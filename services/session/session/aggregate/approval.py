@@ -18,26 +18,26 @@ from contracts.session.values import ApprovalOutcome
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
-NOBODY_TO_ASK = "Nobody is asked in a session that is not interactive."
+NOT_INTERACTIVE = "Nobody is asked in a session that is not interactive."
 
 
 class Approving(State):
     """A tool that nothing settles waits for a person; what was remembered, or nobody is there to say, is settled."""
 
-    def request_approval(self, wanted: RequestApproval) -> ApprovalOutcome | None:
-        """Ask whether the agent may use a tool; give the ruling when that is settled without asking.
+    def request_approval(self, request: RequestApproval) -> ApprovalOutcome | None:
+        """Ask whether the agent may use a tool; give the decision when that is settled without asking.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._worked_on(wanted.run_id, wanted.attempt)
-        if remembered := self.remembered.get(wanted.tool_name):
+        run = self._run_of_worker(request.run_id, request.attempt)
+        if remembered := self.remembered.get(request.tool_name):
             return remembered
         if self.mode == "non_interactive":
-            return ApprovalOutcome(decision="denied", message=NOBODY_TO_ASK)
-        self._record_all(run.request(wanted))
-        rulings = self._deliver(run, [wanted.approval_id])
-        return rulings[0] if rulings else None
+            return ApprovalOutcome(decision="denied", message=NOT_INTERACTIVE)
+        self._record_all(run.request(request))
+        outcomes = self._deliver(run, [request.approval_id])
+        return outcomes[0] if outcomes else None
 
     def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
         """Settle what the agent asked, in the name of a user.
@@ -52,7 +52,7 @@ class Approving(State):
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
-        if approval and approval.ruling is None:
+        if approval and approval.decision is None:
             self.record(approval.expired("Nobody answered in time."))
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
@@ -63,29 +63,29 @@ class Approving(State):
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN, or APPROVAL_NOT_FOUND.
         """
-        run = self._worked_on(run_id, attempt)
+        run = self._run_of_worker(run_id, attempt)
         return self._deliver(run, approval_ids)
 
     def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        decided = [ruling for each in approval_ids if (ruling := run.awaited(each).ruling)]
+        decided = [decision for each in approval_ids if (decision := run.awaited(each).decision)]
         if len(decided) < len(approval_ids):
             return None
         self._record_all(
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
-        return [ApprovalOutcome(decision=ruling.decision, message=ruling.message) for ruling in decided]
+        return [ApprovalOutcome(decision=decision.decision, message=decision.message) for decision in decided]
 
     def apply_approval(self, event: ApprovalEvent) -> None:
         """Fold one event of an approval."""
-        run = self._going(event.run_id)
+        run = self._active_run(event.run_id)
         match event:
             case ApprovalRequested():
-                run.wait_for(event)
+                run.apply_request(event)
             case ApprovalDecided():
-                tool_name = run.settle(event)
+                tool_name = run.apply_decision(event)
                 if event.remember == "session":
                     self.remembered[tool_name] = ApprovalOutcome(decision=event.decision, message=event.message)
             case DecisionDelivered():
-                run.hand_over(event.approval_id)
+                run.apply_delivery(event.approval_id)
             case _:
                 assert_never(event)

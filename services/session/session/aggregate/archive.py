@@ -21,7 +21,7 @@ from session.aggregate.state import State
 class Archiving(State):
     """A session is closed from the moment that its archive is asked for until its files are back.
 
-    What comes from a worker that was only slow, or is said again, finds the session in another state, and is ignored.
+    What comes from a worker that was only slow, or is message again, finds the session in another state, and is ignored.
     """
 
     def archive(self, archive_id: UUID, compression: Compression) -> None:

@@ -9,7 +9,7 @@ from session.aggregate.state import State
 
 
 class Forking(State):
-    """What comes from a worker that was only slow, or is said again, finds a session that is copied, and is ignored."""
+    """What comes from a worker that was only slow, or is message again, finds a session that is copied, and is ignored."""
 
     def complete_fork(self, file_count: int, left_out: int) -> None:
         """Note that all is copied."""

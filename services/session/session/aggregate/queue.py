@@ -9,7 +9,7 @@ from contracts.session.run import RunFailed, RunQueued, RunRequested
 from contracts.session.values import Usage
 
 MAX_QUEUE_LENGTH = 20
-NO_MONEY_LEFT = "The session has used all the money it may spend."
+BUDGET_REACHED = "The session has used all the money it may spend."
 
 
 def requested(query: RunQueued, number: int) -> RunRequested:
@@ -27,7 +27,7 @@ class Queue:
     spent_usd: Decimal = Decimal(0)
 
     @property
-    def money_used_up(self) -> bool:
+    def budget_spent(self) -> bool:
         """Whether the session has spent what it may."""
         return self.budget_usd is not None and self.spent_usd >= self.budget_usd
 
@@ -41,24 +41,24 @@ class Queue:
             raise Refusal(Code.QUEUE_FULL, f"{MAX_QUEUE_LENGTH} queries wait already.")
         return query
 
-    def turn(self, number: int) -> RunRequested | RunFailed | None:
-        """Give the event that the first has its turn, or that there is no money for it; None if no turn may begin."""
+    def next_event(self, number: int) -> RunRequested | RunFailed | None:
+        """Give the event that the first has its turn, or that there is no money for it; None if no turn may apply_start."""
         query = next(iter(self.waiting.values()), None)
         if query is None or self.paused:
             return None
-        if self.money_used_up:
-            code, detail = Code.BUDGET_EXCEEDED, NO_MONEY_LEFT
+        if self.budget_spent:
+            code, detail = Code.BUDGET_EXCEEDED, BUDGET_REACHED
             return RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage())
         return requested(query, number)
 
-    def allow(self, budget_usd: float | None) -> None:
+    def apply_budget(self, budget_usd: float | None) -> None:
         """Fold: so much may be spent."""
         self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
 
-    def join(self, event: RunQueued) -> None:
+    def apply_queued(self, event: RunQueued) -> None:
         """Fold: it waits."""
         self.waiting[event.run_id] = event
 
-    def leave(self, run_id: UUID) -> None:
+    def apply_left(self, run_id: UUID) -> None:
         """Fold: it waits no more, if it did."""
         self.waiting.pop(run_id, None)

@@ -20,17 +20,17 @@ from contracts.session.run import (
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.active_run import Run
-from session.aggregate.queue import NO_MONEY_LEFT, requested
+from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
-MOST_UNBILLED = 20
+MAX_UNBILLED_RUNS = 20
 """Runs that were ended without their agent, and whose usage is still recorded if it is reported; the newest."""
 
 
 class Running(State):
     """At most one run goes at a time; what comes for a run that is over is refused.
 
-    A run that ends lets its open approvals expire and the next run begin in the same breath: between two commands runs
+    A run that ends lets its open approvals expire and the next run apply_start in the same breath: between two commands runs
     wait only behind one that is going, or in a session that is paused.
     """
 
@@ -42,8 +42,8 @@ class Running(State):
                 is going, QUEUE_FULL.
         """
         self.check_ready()
-        if self.queue.money_used_up:
-            raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
+        if self.queue.budget_spent:
+            raise Refusal(Code.BUDGET_EXCEEDED, BUDGET_REACHED)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
         if on_busy == "enqueue" and (self.run or self.queue.paused):
             self.record(self.queue.take(query))
@@ -66,8 +66,8 @@ class Running(State):
         Raises:
             Refusal: RUN_OVER.
         """
-        run = self._going(run_id)
-        if run.started and not run.only_waits:
+        run = self._active_run(run_id)
+        if run.started and not run.only_awaits_approval:
             self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
             return
         self._record_all(run.interrupted_calls())
@@ -93,13 +93,13 @@ class Running(State):
         if attempt and self.unbilled.get(run_id) == attempt and usage != Usage():
             self.record(UsageRecorded(run_id=run_id, usage=usage))
             return
-        run = self._going(run_id) if attempt is None else self._worked_on(run_id, attempt)
+        run = self._active_run(run_id) if attempt is None else self._run_of_worker(run_id, attempt)
         self._record_all(run.ending())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
-        self._go_on()
+        self._start_next()
 
     def cancel_run(self, run_id: UUID) -> None:
         """End a run that waits or goes; the next one follows.
@@ -108,9 +108,9 @@ class Running(State):
             Refusal: RUN_OVER.
         """
         if run_id not in self.queue.waiting:
-            self._going(run_id)
+            self._active_run(run_id)
         self._cancel(run_id, "requested")
-        self._go_on()
+        self._start_next()
 
     def interrupt(self) -> None:
         """End the run that is going; the next one follows.
@@ -121,10 +121,10 @@ class Running(State):
         if self.run is None:
             raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
         self._cancel(self.run.id, "interrupted")
-        self._go_on()
+        self._start_next()
 
     def pause(self) -> None:
-        """Let no further run begin; nothing happens when that is so already.
+        """Let no further run apply_start; nothing happens when that is so already.
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
@@ -134,7 +134,7 @@ class Running(State):
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs begin again, those that wait first; let the workspace of an archived session be unpacked.
+        """Let runs apply_start again, those that wait first; let the workspace of an archived session be unpacked.
 
         Nothing happens when the session is neither paused nor archived, or is being unpacked already.
 
@@ -149,30 +149,30 @@ class Running(State):
         self.check_ready()
         if self.queue.paused:
             self.record(SessionResumed())
-            self._go_on()
+            self._start_next()
 
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
         if self.run and self.run.id == run_id:
             self._record_all(self.run.ending())
         self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
 
-    def _go_on(self) -> None:
-        while not self.run and (turn := self.queue.turn(self.messages + 1)):
+    def _start_next(self) -> None:
+        while not self.run and (turn := self.queue.next_event(self.messages + 1)):
             self.record(turn)
 
     def apply_run(self, event: RunEvent) -> None:
         """Fold one event of a run, or of the queue."""
         match event:
             case RunQueued():
-                self.queue.join(event)
+                self.queue.apply_queued(event)
             case RunRequested():
-                self.queue.leave(event.run_id)
+                self.queue.apply_left(event.run_id)
                 self.run = Run(event.run_id)
                 self.messages = event.sequence_number
             case RunStarted():
-                self._going(event.run_id).begin(event.attempt)
+                self._active_run(event.run_id).apply_start(event.attempt)
             case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(event)
+                self._apply_end(event)
             case UsageRecorded():
                 self.unbilled.pop(event.run_id, None)
                 self.queue.spent_usd += event.usage.cost_usd
@@ -183,12 +183,12 @@ class Running(State):
             case _:
                 assert_never(event)
 
-    def _ended(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
+    def _apply_end(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == event.run_id:
             if self.run.started and event.usage == Usage():
                 self.unbilled[event.run_id] = self.run.attempt
-                for forgotten in list(self.unbilled)[:-MOST_UNBILLED]:
+                for forgotten in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:
                     del self.unbilled[forgotten]
             self.run = None
-        self.queue.leave(event.run_id)
+        self.queue.apply_left(event.run_id)
         self.queue.spent_usd += event.usage.cost_usd

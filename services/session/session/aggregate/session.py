@@ -110,9 +110,9 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         if variables != self.environment:
             self.record(EnvironmentSet(variables=variables))
 
-    def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
+    def _set_fields(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
-        self.queue.allow(sdk_options.max_budget_usd)
+        self.queue.apply_budget(sdk_options.max_budget_usd)
 
     def apply(self, event: SessionEvent) -> None:
         """Fold one event: each subject folds its own; those of which there are most come first."""
@@ -134,9 +134,9 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         match event:
             case SessionCreated():
                 self.user_id, self.mode = event.user_id, event.mode
-                self._be(event.name, event.sdk_options, {})
+                self._set_fields(event.name, event.sdk_options, {})
             case SessionChanged():
-                self._be(event.name, event.sdk_options, event.metadata)
+                self._set_fields(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():
                 self.environment = event.variables
             case SessionDeleted():

@@ -68,13 +68,13 @@ class State(ABC):
         for event in events:
             self.record(event)
 
-    def _going(self, run_id: UUID) -> Run:
+    def _active_run(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
         return self.run
 
-    def _worked_on(self, run_id: UUID, attempt: int) -> Run:
-        run = self._going(run_id)
+    def _run_of_worker(self, run_id: UUID, attempt: int) -> Run:
+        run = self._active_run(run_id)
         if run.attempt != attempt:
             raise Refusal(Code.RUN_TAKEN, f"Another worker has run {run_id}.")
         return run

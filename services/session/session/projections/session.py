@@ -6,8 +6,8 @@ from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionCha
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from session.agent.environments import VARIABLES
 from session.counters import TEMPLATE_USES
+from session.environments import VARIABLES
 
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 

@@ -7,7 +7,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.dependencies import Context
-from session.queries.shown import TOOL_INPUT
+from session.queries.previews import TOOL_INPUT
 from session.queries.tables import APPROVALS
 
 COLUMNS = ", ".join(ApprovalView.model_fields)

@@ -17,7 +17,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.dependencies import Context
-from session.queries.shown import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
+from session.queries.previews import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
 from session.queries.tables import MESSAGES, TOOL_CALLS, visible
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"

@@ -11,7 +11,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
 from session.dependencies import Context
-from session.queries.shown import TOOL_INPUT, TOOL_USE
+from session.queries.previews import TOOL_INPUT, TOOL_USE
 from session.queries.tables import RUNS, TOOL_CALLS, visible
 
 MAX_TOOL_CALLS_SHOWN = 400

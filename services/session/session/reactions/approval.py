@@ -1,4 +1,4 @@
-"""Asking people whether the agent may use a tool, and waiting for what they decide."""
+"""ApprovalRequests people whether the agent may use a tool, and waiting for what they decide."""
 
 import json
 from datetime import timedelta
@@ -28,13 +28,13 @@ from session.reactions.deadline import Deadline
 
 log = get_logger()
 
-POLL = 3.0
+POLL_SECONDS = 3.0
 """Seconds between two looks at an approval whose decision the bus may not have told."""
-RECORDED_WITHIN = 10.0
+RECORD_TIMEOUT = 10.0
 """Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
 MAX_INPUT_CHARS = 2_000
 MAX_OPEN_APPROVALS = 64
-"""Questions of one worker that people have not answered, also of calls that the agent has given up."""
+"""Questions of one worker that people have not answered, also of calls that the agent has tool_input up."""
 TOO_MANY_OPEN = "Too many tool calls wait for an approval."
 RESTARTED = (
     "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
@@ -46,40 +46,40 @@ reactions = Reactions()
 
 
 @reactions.broadcast("tell_decision")
-async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
+async def wake_worker(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
     """Wake the worker whose agent waits for this decision, in whichever replica it is."""
     reaction.dependencies.decisions.wake(recorded.event.approval_id)
 
 
-class Asking:
+class ApprovalRequests:
     """Asks for one worker of a run. Once it is refused, the worker has lost the run, and its agent is cancelled."""
 
     def __init__(
         self, reaction: Reaction[Dependencies], run: RunSummary, deadline: Deadline, cancellation: Cancellation
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
-        self._calls, self._recording, self._open = set[str](), Waiters[str](), 0
+        self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
 
     @property
     def tools_used(self) -> bool:
         """Whether the agent called a tool, as far as it is recorded."""
         return bool(self._calls)
 
-    def recorded(self, blocks: list[Block]) -> None:
+    def note_recorded(self, blocks: list[Block]) -> None:
         """Note that this is recorded of what the agent said."""
         for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
             self._calls.add(call)
-            self._recording.wake(call)
+            self._call_waiters.wake(call)
 
-    async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
+    async def request(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
         """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
 
         Raises:
             Refusal: the run is over, or another worker has it; the agent is cancelled for that.
         """
-        await self._until_recorded(tool_use_id)
+        await self._wait_recorded(tool_use_id)
         approval_id = clock.new_id()
-        wanted = RequestApproval(
+        command = RequestApproval(
             session_id=self.run.session_id,
             run_id=self.run.id,
             attempt=self.run.attempt,
@@ -93,12 +93,12 @@ class Asking:
             return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
         self._open += 1
         try:
-            ruling = await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
+            outcome = await self.reaction.send(command) or (await self._wait_for_outcomes([approval_id]))[0]
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise
         self._open -= 1
-        return ruling
+        return outcome
 
     async def continuation(self) -> str:
         """Wait for what the worker before waited for, and give what to tell an agent that takes its conversation up.
@@ -111,14 +111,14 @@ class Asking:
         ids = [view.id for view in reversed(waiting)]
         # Each by itself: a list cuts what is large.
         views = [await self.reaction.ask(GetApproval(approval_id=approval_id)) for approval_id in ids]
-        return "\n".join([RESTARTED, *map(_told, views, await self._answers(ids))])
+        return "\n".join([RESTARTED, *map(_describe, views, await self._wait_for_outcomes(ids))])
 
-    async def _until_recorded(self, tool_use_id: str) -> None:
-        with self._recording.waiting(tool_use_id) as waiter:
+    async def _wait_recorded(self, tool_use_id: str) -> None:
+        with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._calls:
-                await waiter.wait(RECORDED_WITHIN)
+                await waiter.wait(RECORD_TIMEOUT)
 
-    async def _answers(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
+    async def _wait_for_outcomes(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
         run = self.run
         deliver = DeliverDecisions(
             session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
@@ -126,21 +126,21 @@ class Asking:
         with self.deadline.paused():
             while True:
                 for approval_id in approval_ids:
-                    await self._decided(approval_id)
+                    await self._wait_decided(approval_id)
                 # All at once: a run of which the agent knows a part cannot be taken up once more. None if the answer
-                # got lost; it is given again.
-                if (rulings := await self.reaction.send(deliver)) is not None:
-                    return rulings
+                # got lost; it is tool_input again.
+                if (outcomes := await self.reaction.send(deliver)) is not None:
+                    return outcomes
 
-    async def _decided(self, approval_id: UUID) -> None:
+    async def _wait_decided(self, approval_id: UUID) -> None:
         with self.reaction.dependencies.decisions.waiting(approval_id) as waiter:
             while True:
-                view = await self._look(approval_id)
+                view = await self._read_approval(approval_id)
                 if view and view.status != "pending":  # expired at the latest
                     return
-                await waiter.wait(POLL)
+                await waiter.wait(POLL_SECONDS)
 
-    async def _look(self, approval_id: UUID) -> ApprovalView | None:
+    async def _read_approval(self, approval_id: UUID) -> ApprovalView | None:
         try:
             return await self.reaction.ask(GetApproval(approval_id=approval_id))
         except Refusal as refusal:  # an approval goes with its session only
@@ -150,7 +150,7 @@ class Asking:
             return None
 
 
-def _told(view: ApprovalView, ruling: ApprovalOutcome) -> str:
-    given = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
-    outcome = "approved: make this call again" if ruling.decision == "approved" else "denied: go on without it"
-    return f"- {view.tool_name} with {given} was {outcome}. {ruling.message}".rstrip()
+def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:
+    tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
+    outcome = "approved: make this call again" if outcome.decision == "approved" else "denied: go on without it"
+    return f"- {view.tool_name} with {tool_input} was {outcome}. {outcome.message}".rstrip()

@@ -22,7 +22,7 @@ from eventing.recording import Recorded
 
 from session.dependencies import Dependencies
 from session.reactions.session import SessionJob
-from session.workspace import Copied, NotStored, described, stored
+from session.workspace import CopyResult, StorageFailed, convert_storage_errors, summarize_archive
 
 PACKED_AT_ONCE = 2
 
@@ -46,7 +46,7 @@ async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Rea
     with suppress(Refusal):  # the session or its archive is gone
         archive = await reaction.ask(GetArchive(session_id=recorded.id))
         if archive.archive_id == recorded.event.archive_id:
-            reaction.dependencies.agents.call_off(recorded.id)
+            reaction.dependencies.agents.cancel(recorded.id)
 
 
 @job(reactions, "pack_workspace", concurrency=PACKED_AT_ONCE)
@@ -63,7 +63,9 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
     async def work(self) -> None:
         """Pack it, once its agent has ended."""
         await self.dependencies.agents.close(self.session_id)
-        packed = await stored(self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression))
+        packed = await convert_storage_errors(
+            self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression)
+        )
         await self.check_wanted()
         size_bytes = self.path.stat().st_size
         await self.dependencies.blocking.run(self.files.remove)
@@ -89,12 +91,12 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         except (FileNotFoundError, NotADirectoryError):
             await super().give_up()
             return
-        packed = await stored(self.dependencies.blocking.run(described, self.path))
-        with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
-            await stored(self.dependencies.blocking.run(self.files.remove))
+        packed = await convert_storage_errors(self.dependencies.blocking.run(summarize_archive, self.path))
+        with suppress(StorageFailed):  # what cannot be removed is replaced when the archive is unpacked
+            await convert_storage_errors(self.dependencies.blocking.run(self.files.remove))
         await self._complete(size_bytes, packed)
 
-    async def _complete(self, size_bytes: int, packed: Copied) -> None:
+    async def _complete(self, size_bytes: int, packed: CopyResult) -> None:
         completed = CompleteArchive(
             session_id=self.session_id,
             archive_id=self.event.archive_id,
@@ -115,13 +117,13 @@ class UnpackWorkspace(SessionJob[UnarchiveRequested]):
         """Unpack it aside, and let it take the place of the workspace if it is still wanted."""
         archive = await self.reaction.ask(GetArchive(session_id=self.session_id))
         path = self.dependencies.archive(self.session_id, archive.archive_id, archive.compression)
-        unpacked = await stored(self.dependencies.blocking.run(self.files.unpack, path))
+        unpacked = await convert_storage_errors(self.dependencies.blocking.run(self.files.unpack, path))
         try:
             await self.check_wanted()
         except NotWanted:
-            await self.dependencies.blocking.run(self.files.tidy)
+            await self.dependencies.blocking.run(self.files.remove_leftovers)
             raise
-        await stored(self.dependencies.blocking.run(self.files.replace, unpacked))
+        await convert_storage_errors(self.dependencies.blocking.run(self.files.replace, unpacked))
         await self.reaction.send(CompleteUnarchive(session_id=self.session_id, archive_id=archive.archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
 

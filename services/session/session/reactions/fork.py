@@ -11,7 +11,7 @@ from eventing.reactions import Reactions, Unfinished
 
 from session.agent.transcript import COPIES_AT_ONCE
 from session.reactions.session import SessionJob
-from session.workspace import NotStored, stored
+from session.workspace import StorageFailed, convert_storage_errors
 
 UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready AND status = 'created'"
 """Only a fork that is being copied matches: one that is archived later is not ready either, and has another status."""
@@ -29,7 +29,9 @@ class CopyParent(SessionJob[SessionForked]):
         """Copy them from the parent."""
         parent_id, fork_id, dependencies = self.event.parent_session_id, self.session_id, self.dependencies
         await dependencies.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
-        copied = await stored(dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files))
+        copied = await convert_storage_errors(
+            dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files)
+        )
         await self._check_parent()
         await self.reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
 
@@ -39,8 +41,8 @@ class CopyParent(SessionJob[SessionForked]):
         await self.reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
         if (await self.reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
             return
-        with suppress(NotStored):
-            await stored(dependencies.blocking.run(self.files.remove))
+        with suppress(StorageFailed):
+            await convert_storage_errors(dependencies.blocking.run(self.files.remove))
         await dependencies.transcripts.delete_session(fork_id)
 
     async def _check_parent(self) -> None:

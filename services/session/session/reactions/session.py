@@ -20,16 +20,16 @@ reactions = Reactions()
 @reactions.broadcast("end_agent")
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a deleted session, in whichever replica it lives."""
-    reaction.dependencies.agents.call_off(recorded.id)
+    reaction.dependencies.agents.cancel(recorded.id)
 
 
 @reactions.shared("remove_traces")
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
     """Remove the workspace and the agent's memory of a deleted session."""
-    await forget(recorded.id, reaction.dependencies)
+    await remove_session_data(recorded.id, reaction.dependencies)
 
 
-async def forget(session_id: UUID, dependencies: Dependencies) -> None:
+async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> None:
     """Remove all that a deleted session has left; a worker that was late does so again."""
     await dependencies.agents.close(session_id)
     await dependencies.blocking.run(dependencies.files(session_id).remove)
@@ -59,4 +59,4 @@ class SessionJob[E: Event](Job[Dependencies, E]):
         except Refusal as refusal:
             if refusal.code is not Code.SESSION_NOT_FOUND:
                 raise
-            await forget(self.session_id, self.dependencies)
+            await remove_session_data(self.session_id, self.dependencies)

@@ -17,26 +17,26 @@ from runtime.files.parts import modified_at, read_part_within
 from runtime.files.paths import FOLDER, grant_owner, opened, opened_folder, os_errors_as_refusals, split_path
 from runtime.logging import get_logger
 
-from session.workspace.copying import Copied, copy
-from session.workspace.packing import SUFFIX, described, pack, unpack
-from session.workspace.room import Room, Rooms
-from session.workspace.storing import NotStored, stored
+from session.workspace.copying import CopyResult, copy
+from session.workspace.packing import SUFFIX, pack, summarize_archive, unpack
+from session.workspace.quota import Quota, Quotas
+from session.workspace.storage_errors import StorageFailed, convert_storage_errors
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
 
 __all__ = [
     "SUFFIX",
-    "Copied",
-    "NotStored",
-    "Rooms",
+    "CopyResult",
+    "Quotas",
+    "StorageFailed",
     "Uploads",
     "Workspace",
-    "described",
-    "stored",
+    "convert_storage_errors",
+    "summarize_archive",
 ]
 
 MAX_LISTED = 20_000
-REMOVED = ".removed-"
+REMOVED_MARKER = ".removed-"
 
 log = get_logger()
 
@@ -44,8 +44,8 @@ log = get_logger()
 class Workspace:
     """One session's files. Its methods block, so they are called in threads."""
 
-    def __init__(self, root: Path, uploads: Uploads, rooms: Rooms | None = None) -> None:
-        self.root, self.uploads, self._rooms = root, uploads, rooms or Rooms()
+    def __init__(self, root: Path, uploads: Uploads, quotas: Quotas | None = None) -> None:
+        self.root, self.uploads, self._quotas = root, uploads, quotas or Quotas()
 
     def listing(self, skip: int, limit: int) -> FilesPage:
         """Give a page of all that is there, in the order of paths."""
@@ -77,7 +77,7 @@ class Workspace:
             uploaded = self.uploads.finish(upload_id, size)
             with os_errors_as_refusals(path), opened_folder(self.root, above, make=True) as within:
                 before = _status(name, within)
-                self.check_room(size - (before.st_size if before else 0))
+                self.check_quota(size - (before.st_size if before else 0))
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
                 os.rename(uploaded, name, dst_dir_fd=within)
                 os.fsync(within)
@@ -96,7 +96,7 @@ class Workspace:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
         """
         *above, name = split_path(path)
-        removed = self._copies.with_name(f"{self.root.name}{REMOVED}{os.urandom(8).hex()}")
+        removed = self._staging_root.with_name(f"{self.root.name}{REMOVED_MARKER}{os.urandom(8).hex()}")
         with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
             if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
                 removed.parent.mkdir(mode=0o700, exist_ok=True)
@@ -111,25 +111,25 @@ class Workspace:
         except OSError as error:  # it is away from here, whatever is left of it there
             log.warning("what was removed is not all erased", error=repr(error))
 
-    def check_room(self, more: int = 0) -> None:
+    def check_quota(self, more: int = 0) -> None:
         """Make sure that it is not too large, also with so many bytes more, as far as this replica knows.
 
         Raises:
             Refusal: WORKSPACE_FULL.
         """
-        self._rooms.take(self.root, more, self._measure)
+        self._quotas.consume(self.root, more, self._measure)
 
     def changed(self) -> None:
         """Measure it before anything is added again: somebody else was at work in it."""
-        self._rooms.forget(self.root)
+        self._quotas.forget(self.root)
 
-    def _measure(self) -> Room:
-        room = Room()
+    def _measure(self) -> Quota:
+        quota = Quota()
         with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have worked here yet
-            room.take_all(entry.status for entry in walk(top, whole=True))
-        return room
+            quota.consume_all(entry.status for entry in walk(top, whole=True))
+        return quota
 
-    def copy_to(self, other: "Workspace") -> Copied:
+    def copy_to(self, other: "Workspace") -> CopyResult:
         """Copy all of it into a workspace that is not there yet: whole, or not at all.
 
         What changes meanwhile is copied as it was or as it is. When the other one is there, nothing is done.
@@ -139,22 +139,22 @@ class Workspace:
             OSError: it cannot be read or written.
         """
         if other.root.exists() or not self.root.exists():
-            return Copied()
-        with other.aside() as place:
+            return CopyResult()
+        with other.staging_folder() as staging:
             try:
                 with opened_folder(self.root, []) as top:
-                    copied = copy(top, place)
+                    copied = copy(top, staging)
                 os.sync()  # a fork that is ready is safe
-                place.rename(other.root)
+                staging.rename(other.root)
             except OSError:
                 if self.root.exists() and not other.root.exists():
                     raise
-                copied = Copied()  # the parent was deleted, or another worker was faster
-        _keep(other.root)
-        other.tidy()
+                copied = CopyResult()  # the parent was deleted, or another worker was faster
+        _sync_parent(other.root)
+        other.remove_leftovers()
         return copied
 
-    def pack(self, to: Path, compression: Compression) -> Copied:
+    def pack(self, to: Path, compression: Compression) -> CopyResult:
         """Pack all of it into a file: whole, or not at all. What was packed before is only counted.
 
         Raises:
@@ -162,35 +162,35 @@ class Workspace:
             OSError: it cannot be read or written.
         """
         if to.exists():
-            return described(to)
+            return summarize_archive(to)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with opened_folder(self.root, []) as top:
                 return pack(top, to, compression)
         except OSError:
             if to.exists():  # another worker was faster
-                return described(to)
+                return summarize_archive(to)
             raise
 
     def unpack(self, archive: Path) -> Path:
-        """Unpack an archive aside, for `replace` or `tidy`.
+        """Unpack an archive staging_folder, for `replace` or `remove_leftovers`.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            Exception: it is damaged, or there is no room.
+            Exception: it is damaged, or there is no quota.
         """
-        with self.aside() as place:
-            unpack(archive, place)
+        with self.staging_folder() as staging:
+            unpack(archive, staging)
             os.sync()  # the archive is about to go
-        return place
+        return staging
 
     def replace(self, unpacked: Path) -> None:
         """Let it be what was unpacked, and nothing else."""
         erase(self.root)
         unpacked.rename(self.root)
         self.changed()
-        _keep(self.root)
-        self.tidy()
+        _sync_parent(self.root)
+        self.remove_leftovers()
 
     def remove(self) -> None:
         """Remove all of it, and what was to become of it.
@@ -201,34 +201,34 @@ class Workspace:
         for root in (self.root, self.uploads.root):
             erase(root)
         self.changed()
-        self.tidy()
+        self.remove_leftovers()
 
     @property
-    def _copies(self) -> Path:
+    def _staging_root(self) -> Path:
         return self.root.parent / ".copies" / self.root.name
 
     @contextmanager
-    def aside(self) -> Generator[Path]:
-        """Give a place for what is to become of it, which no agent and no other worker sees."""
-        place = self._copies / os.urandom(8).hex()
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def staging_folder(self) -> Generator[Path]:
+        """Give a staging for what is to become of it, which no agent and no other worker sees."""
+        staging = self._staging_root / os.urandom(8).hex()
+        staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            yield place
+            yield staging
         except BaseException:
-            erase(place)
+            erase(staging)
             raise
 
-    def tidy(self) -> None:
-        """Remove what lies aside: also what a worker left that was killed."""
-        erase(self._copies)
+    def remove_leftovers(self) -> None:
+        """Remove what lies staging_folder: also what a worker left that was killed."""
+        erase(self._staging_root)
         self._erase_removed()
 
     def _erase_removed(self) -> None:
-        for removed in self._copies.parent.glob(f"{self.root.name}{REMOVED}*"):
+        for removed in self._staging_root.parent.glob(f"{self.root.name}{REMOVED_MARKER}*"):
             erase(removed)
 
 
-def _keep(root: Path) -> None:
+def _sync_parent(root: Path) -> None:
     """Make sure that a folder that was moved is still there after the machine lost its power."""
     with opened(root.parent, FOLDER) as within:
         os.fsync(within)

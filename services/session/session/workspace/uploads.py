@@ -10,7 +10,7 @@ from contracts.refusals import Code, Refusal
 from contracts.wire import MAX_UPLOAD_BYTES
 from runtime.files.paths import os_errors_as_refusals
 
-MOST, MOST_BYTES = 32, 32 * MAX_UPLOAD_BYTES
+MAX_UPLOADS, MAX_TOTAL_BYTES = 32, 32 * MAX_UPLOAD_BYTES
 MAX_AGE_SECONDS = 3600.0
 
 
@@ -21,10 +21,10 @@ class Uploads:
         self.root = root
 
     def put(self, upload_id: UUID, offset: int, data: bytes) -> None:
-        """Put a part aside; with the first of a file, the oldest files go, if there are too many.
+        """Put a part staging_folder; with the first of a file, the oldest files go, if there are too many.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its place; STORAGE_FAILED, the disk is full.
+            Refusal: WORKSPACE_FULL, newer files took its descriptor; STORAGE_FAILED, the disk is full.
         """
         with os_errors_as_refusals("the upload"):
             self._put(upload_id, offset, data)
@@ -33,29 +33,29 @@ class Uploads:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not offset:
             self._sweep()
-        place = self._open(upload_id, os.O_WRONLY, new=not offset)
+        descriptor = self._open(upload_id, os.O_WRONLY, new=not offset)
         try:
             while data:
-                written = os.pwrite(place, data, offset)
+                written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written
         finally:
-            os.close(place)
+            os.close(descriptor)
 
     def finish(self, upload_id: UUID, size: int) -> Path:
         """Give the whole file, safe on the disk.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its place.
+            Refusal: WORKSPACE_FULL, newer files took its descriptor.
             ValueError: it does not have its size.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._open(upload_id, os.O_RDWR, new=not size)
+        descriptor = self._open(upload_id, os.O_RDWR, new=not size)
         try:
-            if (found := os.fstat(place).st_size) != size:
+            if (found := os.fstat(descriptor).st_size) != size:
                 raise ValueError(f"upload {upload_id} has {found} bytes, not {size}")
-            os.fsync(place)
+            os.fsync(descriptor)
         finally:
-            os.close(place)
+            os.close(descriptor)
         return self.root / str(upload_id)
 
     def forget(self, upload_id: UUID) -> None:
@@ -72,7 +72,7 @@ class Uploads:
         oldest, size = time.time() - MAX_AGE_SECONDS, 0
         for number, (path, status) in enumerate(self._newest_first(), start=1):
             size += status.st_size
-            if number >= MOST or size > MOST_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
+            if number >= MAX_UPLOADS or size > MAX_TOTAL_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
                 path.unlink(missing_ok=True)
 
     def _newest_first(self) -> list[tuple[Path, os.stat_result]]:

@@ -9,7 +9,7 @@ from itertools import islice
 from contracts.refusals import Code, Refusal
 from runtime.files.paths import FOLDER, MAX_DEPTH, is_gone, open_entry
 
-MAX_WIDTH = 100_000
+MAX_FOLDER_ENTRIES = 100_000
 
 type Level = tuple[int, tuple[str, ...], Iterator[str]]
 
@@ -47,28 +47,28 @@ def walk(top: int, *, whole: bool = False) -> Generator[Entry]:
             yield from _step(stack, whole)
     finally:
         while stack:
-            _leave(stack)
+            _close_level(stack)
 
 
 def _step(stack: list[Level], whole: bool) -> Generator[Entry]:
     within, steps, names = stack[-1]
     name = next(names, None)
     if name is None:
-        _leave(stack)
-    elif entry := _look(within, (*steps, name)):
+        _close_level(stack)
+    elif entry := _stat_entry(within, (*steps, name)):
         yield entry
         if stat.S_ISDIR(entry.status.st_mode):
-            _enter(entry, stack, whole)
+            _descend(entry, stack, whole)
 
 
-def _look(within: int, steps: tuple[str, ...]) -> Entry | None:
+def _stat_entry(within: int, steps: tuple[str, ...]) -> Entry | None:
     try:
         return Entry(steps, os.stat(steps[-1], dir_fd=within, follow_symlinks=False), within)
     except FileNotFoundError:
         return None
 
 
-def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
+def _descend(entry: Entry, stack: list[Level], whole: bool) -> None:
     if len(stack) == MAX_DEPTH:
         if whole:
             raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {MAX_DEPTH} folders deep.")
@@ -83,15 +83,15 @@ def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
         stack[-1] = (below, entry.steps, _names(below, whole))
 
 
-def _leave(stack: list[Level]) -> None:
-    place, *_ = stack.pop()
+def _close_level(stack: list[Level]) -> None:
+    descriptor, *_ = stack.pop()
     if stack:  # `top` is the caller's
-        os.close(place)
+        os.close(descriptor)
 
 
-def _names(place: int, whole: bool) -> Iterator[str]:
-    with os.scandir(place) as found:
-        names = [entry.name for entry in islice(found, MAX_WIDTH + 1)]
-    if len(names) > MAX_WIDTH and whole:
-        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {MAX_WIDTH} names at most.")
-    return iter(sorted(names[:MAX_WIDTH]))
+def _names(descriptor: int, whole: bool) -> Iterator[str]:
+    with os.scandir(descriptor) as found:
+        names = [entry.name for entry in islice(found, MAX_FOLDER_ENTRIES + 1)]
+    if len(names) > MAX_FOLDER_ENTRIES and whole:
+        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {MAX_FOLDER_ENTRIES} names at most.")
+    return iter(sorted(names[:MAX_FOLDER_ENTRIES]))

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from session.agent.model_proxy.usage import Meter
 
-AT_ONCE = 8
+MAX_CONCURRENT_REQUESTS = 8
 """So many requests of one agent are with the provider; more wait for their turn."""
-WAITING = 64
+MAX_WAITING_REQUESTS = 64
 WAIT_SECONDS = 120.0
-BYTES_AT_ONCE = 64 * 2**20
+MAX_PENDING_BODY_BYTES = 64 * 2**20
 FAMILIES = ("fable", "haiku", "opus", "sonnet")
 """Names that Claude Code takes for the newest model of a family."""
 LONG_CONTEXT = "[1m]"
@@ -33,8 +33,8 @@ class Access:
         self.meter = Meter()
         self._models = models
         self._open, self._budget_usd = False, None
-        self._slots, self._present, self._bytes = asyncio.Semaphore(AT_ONCE), 0, 0
-        self._under_way = set[asyncio.Timeout]()
+        self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
+        self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
 
     @contextmanager
@@ -46,8 +46,8 @@ class Access:
         finally:
             self._open = False
             self.meter.close()
-            while self._under_way:
-                self._under_way.pop().reschedule(0)
+            while self._active:
+                self._active.pop().reschedule(0)
 
     @property
     def exhausted(self) -> bool:
@@ -65,14 +65,14 @@ class Access:
         if self.exhausted:
             raise Denied(402, "billing_error", "The session reached its max_budget_usd.")
 
-    def check_models(self, asked: list[str]) -> None:
-        """See that all these models may be asked.
+    def check_models(self, requested: list[str]) -> None:
+        """See that all these models may be requested.
 
         Raises:
             Denied: the session may not use one of them.
         """
-        for model in asked:
-            if self._models and not any(_is(model, listed) for listed in self._models):
+        for model in requested:
+            if self._models and not any(_matches(model, listed) for listed in self._models):
                 offered = ", ".join(self._models)
                 raise Denied(403, "permission_error", f"The model {model} is not offered here: use one of {offered}.")
 
@@ -85,30 +85,33 @@ class Access:
             TimeoutError: the turn is over.
         """
         self.check()
-        if self._present >= AT_ONCE + WAITING or self._bytes + body_bytes > BYTES_AT_ONCE:
-            raise _too_much()
-        self._present += 1
+        if (
+            self._requests >= MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS
+            or self._bytes + body_bytes > MAX_PENDING_BODY_BYTES
+        ):
+            raise _too_many_requests()
+        self._requests += 1
         self._bytes += body_bytes
         try:
             async with asyncio.timeout(None) as scope:
-                self._under_way.add(scope)
+                self._active.add(scope)
                 try:
-                    async with self._place():
+                    async with self._slot():
                         yield
                 finally:
-                    self._under_way.discard(scope)
+                    self._active.discard(scope)
         finally:
-            self._present -= 1
+            self._requests -= 1
             self._bytes -= body_bytes
 
     @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
+    async def _slot(self) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
             self.check()
-            raise _too_much() from None
+            raise _too_many_requests() from None
         try:
             self.check()
             yield
@@ -116,10 +119,10 @@ class Access:
             self._slots.release()
 
 
-def _is(model: str, listed: str) -> bool:
+def _matches(model: str, listed: str) -> bool:
     name = listed.removesuffix(LONG_CONTEXT)
     return model == name or (name in FAMILIES and model.startswith("claude-") and name in model)
 
 
-def _too_much() -> Denied:
-    return Denied(429, "rate_limit_error", f"The agent has more than {AT_ONCE} requests under way.")
+def _too_many_requests() -> Denied:
+    return Denied(429, "rate_limit_error", f"The agent has more than {MAX_CONCURRENT_REQUESTS} requests under way.")

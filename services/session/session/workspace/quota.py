@@ -11,22 +11,22 @@ from pathlib import Path
 
 from contracts.refusals import Code, Refusal
 
-LARGEST = 2**30
-MOST = 1_000_000
+MAX_BYTES = 2**30
+MAX_ENTRIES = 1_000_000
 FRESH_SECONDS = 10.0
-REST = 20
+REMEASURE_FACTOR = 20
 """How many times as long as it took to measure a workspace nobody measures it again."""
-REMEMBERED = 1000
+MAX_TRACKED = 1000
 
 
 @dataclass
-class Room:
+class Quota:
     """What is taken of it so far."""
 
     size: int = 0
     entries: int = 0
 
-    def take(self, size: int) -> None:
+    def consume(self, size: int) -> None:
         """Count a file, a folder or a symlink.
 
         Raises:
@@ -34,42 +34,42 @@ class Room:
         """
         self.size += size
         self.entries += 1
-        if self.size > LARGEST or self.entries > MOST:
-            raise Refusal(Code.WORKSPACE_FULL, f"A workspace holds {LARGEST} bytes and {MOST} files at most.")
+        if self.size > MAX_BYTES or self.entries > MAX_ENTRIES:
+            raise Refusal(Code.WORKSPACE_FULL, f"A workspace holds {MAX_BYTES} bytes and {MAX_ENTRIES} files at most.")
 
-    def take_all(self, found: Iterable[os.stat_result]) -> None:
+    def consume_all(self, found: Iterable[os.stat_result]) -> None:
         """Count all of it. Raises as `take` does."""
         for status in found:
-            self.take(status.st_size if stat.S_ISREG(status.st_mode) else 0)
+            self.consume(status.st_size if stat.S_ISREG(status.st_mode) else 0)
 
 
 @dataclass
-class _Figure:
+class _Measurement:
     """What one workspace held when it was measured, and what was written since; or why it is too much."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    room: Room = field(default_factory=Room)
+    quota: Quota = field(default_factory=Quota)
     refusal: Refusal | None = None
     due: float = 0.0
 
-    def measure(self, measure: Callable[[], Room]) -> None:
+    def measure(self, measure: Callable[[], Quota]) -> None:
         began = time.monotonic()
         try:
-            self.room, self.refusal = measure(), None
+            self.quota, self.refusal = measure(), None
         except Refusal as refusal:
             self.refusal = refusal
         now = time.monotonic()
-        self.due = now + max(FRESH_SECONDS, REST * (now - began))
+        self.due = now + max(FRESH_SECONDS, REMEASURE_FACTOR * (now - began))
 
-    def take(self, size: int) -> None:
+    def consume(self, size: int) -> None:
         if self.refusal:
             raise Refusal(self.refusal.code, self.refusal.detail)
-        wanted = replace(self.room)
-        wanted.take(size)
-        self.room = wanted
+        wanted = replace(self.quota)
+        wanted.consume(size)
+        self.quota = wanted
 
 
-class Rooms:
+class Quotas:
     """What the workspaces hold as far as this replica knows: measured now and then, counted in between.
 
     To measure one is to walk through all of it, which takes seconds where there are many files. So it is done by one
@@ -77,29 +77,29 @@ class Rooms:
     """
 
     def __init__(self) -> None:
-        self._lock, self._figures = threading.Lock(), OrderedDict[Path, _Figure]()
+        self._lock, self._measurements = threading.Lock(), OrderedDict[Path, _Measurement]()
 
-    def take(self, root: Path, size: int, measure: Callable[[], Room]) -> None:
+    def consume(self, root: Path, size: int, measure: Callable[[], Quota]) -> None:
         """Count so many bytes more. Blocks.
 
         Raises:
             Refusal: WORKSPACE_FULL.
         """
-        figure = self._figure(root)
-        with figure.lock:
-            if figure.due <= time.monotonic():
-                figure.measure(measure)
-            figure.take(size)
+        measurement = self._measurement(root)
+        with measurement.lock:
+            if measurement.due <= time.monotonic():
+                measurement.measure(measure)
+            measurement.consume(size)
 
     def forget(self, root: Path) -> None:
         """Measure it at the next occasion: files were removed, or an agent was at work."""
         with self._lock:
-            self._figures.pop(root, None)
+            self._measurements.pop(root, None)
 
-    def _figure(self, root: Path) -> _Figure:
+    def _measurement(self, root: Path) -> _Measurement:
         with self._lock:
-            figure = self._figures.setdefault(root, _Figure())
-            self._figures.move_to_end(root)
-            if len(self._figures) > REMEMBERED:
-                self._figures.popitem(last=False)
-            return figure
+            measurement = self._measurements.setdefault(root, _Measurement())
+            self._measurements.move_to_end(root)
+            if len(self._measurements) > MAX_TRACKED:
+                self._measurements.popitem(last=False)
+            return measurement

@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from typing import Any, cast
 
-PENDING_BYTES = 4 * 2**20
+MAX_QUEUED_BYTES = 4 * 2**20
 
 
-class Pending:
+class FrameQueue:
     """Frames of one agent that nobody has taken yet. Who brings more than there is room for waits."""
 
     def __init__(self) -> None:
@@ -18,12 +18,12 @@ class Pending:
     async def put(self, frame: dict[str, Any], size: int) -> None:
         """Add a frame of so many bytes, as soon as there is room; a single one always has."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._frames or self._bytes + size <= PENDING_BYTES)
+            await self._changed.wait_for(lambda: not self._frames or self._bytes + size <= MAX_QUEUED_BYTES)
             self._frames.append((frame, size))
             self._bytes += size
             self._changed.notify_all()
 
-    async def take(self) -> dict[str, Any] | None:
+    async def get(self) -> dict[str, Any] | None:
         """Return the next frame, or None when no more will come.
 
         Raises:

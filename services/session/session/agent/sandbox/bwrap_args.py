@@ -7,32 +7,34 @@ HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
 WORKSPACE = "/workspace"
 SCRATCH_BYTES = 2**30
-SHARED_BYTES = 2**26
+SHM_BYTES = 2**26
 
-WALLS = (
+BASE_ARGS = (
     "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
     "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
-    f"--dev /dev --size {SHARED_BYTES} --tmpfs /dev/shm --remount-ro /dev "
+    f"--dev /dev --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev "
     f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
 ).split()
 
 
 # bubblewrap 0.11 covers /proc/sys only where it finds it writable, and asks as an account that has no say there: judged
 # by the host's numbers alone, an agent of the host's root could write the settings of the kernel.
-READ_ONLY = [
+READ_ONLY_PATHS = [
     f"/proc/{name}"
     for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
 ]
-HIDDEN = [f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug")]
+MASKED_PATHS = [
+    f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug")
+]
 
 
-def walls(workspace: Path, shown: list[Path]) -> list[str]:
+def bwrap_args(workspace: Path, shown: list[Path]) -> list[str]:
     """Return the words with which bubblewrap makes a sandbox that sees `shown`.
 
     Writable there are `workspace`, and what lies in memory as long as the sandbox does: /tmp, /home and /dev/shm.
     bubblewrap adds nosuid to whatever it binds.
     """
-    words = [*WALLS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _show(path))]
+    words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _bind(path))]
     return [
         *words,
         "--bind",
@@ -49,19 +51,19 @@ def walls(workspace: Path, shown: list[Path]) -> list[str]:
 
 
 def _kernel() -> list[str]:
-    covers = [word for path in READ_ONLY for word in _show(path)]
-    for path in HIDDEN:
-        covers += _show("/dev/null", path) if Path(path).exists() else []
+    covers = [word for path in READ_ONLY_PATHS for word in _bind(path)]
+    for path in MASKED_PATHS:
+        covers += _bind("/dev/null", path) if Path(path).exists() else []
     return covers
 
 
 def _system() -> list[str]:
-    words = [*_show(HERE / "passwd", "/etc/passwd"), *_show(HERE / "group", "/etc/group")]
+    words = [*_bind(HERE / "passwd", "/etc/passwd"), *_bind(HERE / "group", "/etc/group")]
     # Not all of /etc/ssl: it holds the private keys of this machine.
     for path in ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ld.so.cache"):
-        words += _show(path)
+        words += _bind(path)
     for path in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):
-        words += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _show(path)
+        words += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _bind(path)
     return words
 
 
@@ -69,5 +71,5 @@ def _python() -> list[Path]:
     return [] if PYTHON.is_relative_to("/usr") else [Path(sys.base_prefix)]
 
 
-def _show(path: Path | str, at: Path | str | None = None) -> list[str]:
+def _bind(path: Path | str, at: Path | str | None = None) -> list[str]:
     return ["--ro-bind-try", str(path), str(at or path)]
