@@ -126,7 +126,7 @@ async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubl
 
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), fail)])
-    assert told.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
+    assert told.outputs == ["This tool call was not approved: The approval could not be requested. Continue without it."]
 
 
 async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unasked(
@@ -138,7 +138,7 @@ async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unask
     monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # the agent's own tools take nothing that is deep
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
-    assert told.outputs == [f"This tool call was not approved: {TRUNCATED['reason']} Go on without it."]
+    assert told.outputs == [f"This tool call was not approved: {TRUNCATED['reason']} Continue without it."]
     assert not (replica.workspaces / "one" / "made").exists()
 
 
@@ -260,7 +260,7 @@ def test_values_are_hidden(values: list[str], text: str, hidden: str) -> None:
 
 async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:
     end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
-    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent broke down before its turn was over.")
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent crashed before its turn was over.")
 
 
 async def test_a_second_turn_ends_the_first(replica: Replica) -> None:

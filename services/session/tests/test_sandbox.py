@@ -169,4 +169,4 @@ async def test_an_agent_is_ended_before_a_service_when_memory_runs_out(replica: 
 
 
 async def test_a_sandbox_that_cannot_be_made_says_why() -> None:
-    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with 1"
+    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"

@@ -1,4 +1,4 @@
-"""The live agents of this replica: whom a turn goes to, who is kept for the next one, who is ended."""
+"""The agents of this replica: they run turns, stay warm between turns, and are ended when idle or no longer needed."""
 
 import asyncio
 import threading
@@ -41,25 +41,29 @@ MAX_CANCELLED_RUNS = 1000
 
 
 class Agents:
-    """Runs turns. One process a session; after a turn it stays for the next one, as long as the limits let it."""
+    """Runs turns in agents, one process per session.
+
+    After a turn the process stays for the next one, within the limits on the number and the idle time of warm agents.
+    """
 
     def __init__(
         self, sandbox: Sandbox, proxy: ModelProxy, transcripts: Transcripts, limits: Limits | None = None
     ) -> None:
         self._context = AgentContext(sandbox, proxy, transcripts, limits or Limits())
-        # The one that was used last comes last.
+        # Ordered by last use, the most recent last.
         self._live: dict[UUID, Agent] = {}
-        # Runs that were called off, maybe before their turn began here.
+        # Runs that were cancelled, possibly before their turn began here.
         self._cancelled_runs: deque[UUID] = deque(maxlen=MAX_CANCELLED_RUNS)
         self._shutting_down, self._stopped = asyncio.Event(), threading.Event()
-        # Starting is work. Many at once would all be late, and starve the service that they need.
+        # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
         self._start_slots = asyncio.Semaphore(self._context.limits.max_concurrent_starts)
 
     async def __aenter__(self) -> Self:
-        """Begin to end agents that idle for too long."""
+        """Start the sweep of idle agents and the heartbeats."""
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self._sweep())
-        # In a thread, because an event loop that is busy for long has lost no agent; a process that is stopped has.
+        # In a thread: a busy event loop must not stop the heartbeats, because its agents are still owned. A stopped
+        # process (SIGSTOP) must.
         threading.Thread(target=self._send_heartbeats, name="agents", daemon=True).start()
         return self
 
@@ -68,19 +72,24 @@ class Agents:
         self._shutting_down.set()
         await self.aclose()
         self._stopped.set()
-        # Without the caller's exception, which a task group would wrap.
+        # The caller's exception is not passed on, because a task group would wrap it.
         await self._tasks.__aexit__(None, None, None)
 
     async def turn(
         self, spec: AgentSpec, prompt: str, ask: Ask = deny_all, message_id: UUID | None = None
     ) -> AsyncGenerator[AgentEvent]:
-        """Put `prompt` to the session's agent and give what it tells, a `Finished` last.
+        """Send `prompt` to the session's agent and yield its events; the last one is a `Finished`.
 
-        `ask` is put what neither the options nor the agent's own rules settle. The entry of the prompt in the
-        transcript gets the id of its message.
+        Args:
+            spec: the session, the run, and how its agent runs.
+            prompt: the message of the user.
+            ask: decides the tool calls that neither the options nor the agent's own rules decide.
+            message_id: the id of the message; the prompt's entry in the transcript gets it too.
 
-        A session has one turn at a time: a second one ends the first. If the caller leaves before the turn is over,
-        the agent is ended with all it started. What fails is told by `Finished`, save the database, which raises.
+        A session has one turn at a time: a second one ends the first. If the caller stops iterating before the turn is
+        over, the agent is ended with all the processes that it started. Failures are reported in `Finished`, except
+        those
+        of the database, which raise.
         """
         finished, agent = Finished(), None
         try:
@@ -98,20 +107,21 @@ class Agents:
         yield finished
 
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
-        """End the session's agent, also in the middle of a turn; nothing happens when there is none.
+        """End the session's agent, even in the middle of a turn, and wait until it has ended.
 
-        Given a run, only the agent that works for it is ended, or did so last; its turn will not begin here any more.
+        Does nothing if there is no agent. With a `run_id`, ends only the agent that works for this run or last did, and
+        prevents the run's turn from beginning here later.
         """
         if agent := self._agent_for(session_id, run_id):
             await self._end(agent)
 
     def cancel(self, session_id: UUID, run_id: UUID | None = None) -> None:
-        """Begin to do what `close` does; who calls off many waits for none."""
+        """Start to do what `close` does, without waiting for the end."""
         if agent := self._agent_for(session_id, run_id):
             self._retire(agent)
 
     def end_when_idle(self, session_id: UUID) -> None:
-        """Begin to end the session's agent if it idles; one that is in a turn ends when the turn is over."""
+        """Start to end the session's agent if it is idle; one that is in a turn ends after the turn."""
         if agent := self._live.get(session_id):
             agent.last_turn = True
             if not agent.busy:
@@ -197,17 +207,17 @@ class Agents:
     async def _end_and_log(self, agent: Agent) -> None:
         try:
             await self._end(agent)
-        except Exception:  # it would end all that this replica does
-            log.exception("agent did not end well")
+        except Exception:  # an exception would cancel the task group, and with it all other agents
+            log.exception("agent shutdown failed")
 
     async def _end(self, agent: Agent) -> None:
-        agent.retired = True  # it stays listed, so that whoever starts another one waits until it has ended
+        agent.retired = True  # it stays listed, so that the start of its successor waits until it has ended
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
 
 
 def _budget_is_spent(spec: AgentSpec, finished: Finished) -> bool:
-    """Whether a turn used all the money that there was."""
+    """Return whether a turn used up the budget that was left when it began."""
     used_up = spec.budget_usd is not None and finished.cost_usd >= spec.budget_usd
     return used_up or finished.error_code is Code.BUDGET_EXCEEDED

@@ -1,4 +1,4 @@
-"""What an agent tells during a turn, in the words of the contracts."""
+"""The events of an agent's turn, translated from the messages of the SDK to the types of the contracts."""
 
 import json
 import re
@@ -19,27 +19,27 @@ from runtime.nesting import MAX_DEPTH, too_deep
 
 from session.agent.model_proxy import Tokens
 
-# The agent's own notices, of an API error say, come as messages of this model.
+# The model name of messages that Claude Code writes itself, such as notices of API errors.
 SYNTHETIC_MODEL = "<synthetic>"
 COST_DECIMALS = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# Of a failure of the provider's own the agent says where the proxy is, which tells nobody anything.
+# For 5xx errors the notice names the address of the proxy instead of a reason, which does not help a user.
 _PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
 MAX_OUTPUT_BYTES = 512 * 1024
-OUTPUT_TOO_LARGE = f"The answer in the form that `output_format` asks for has more than {MAX_OUTPUT_BYTES} bytes."
-OUTPUT_TOO_DEEP = f"The answer in the form that `output_format` asks for is nested more than {MAX_DEPTH} levels deep."
-TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"It is nested more than {MAX_DEPTH} levels deep."}
-"""Stands for what went into a tool or came out of it and is too deep to be kept."""
+OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
+OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
+TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
+"""Replaces the input or output of a tool that is nested too deep to be stored."""
 REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
-BUDGET_REACHED = "The agent used all the money it may spend."
-NOT_VALID = "The agent did not manage to answer in the form that `output_format` asks for."
+BUDGET_REACHED = "The session reached its `max_budget_usd`."
+OUTPUT_INVALID = "The output does not match `output_format`."
 
 
 @dataclass(frozen=True)
 class AssistantMessage:
-    """The model spoke, or called tools; in a subagent, if a tool call is its parent.
+    """A message of the model, with text and tool calls; of a subagent, if `parent_tool_use_id` is set.
 
-    `message_id` is that of its first entry in the transcript.
+    `message_id` is the id of the message's first entry in the transcript.
     """
 
     blocks: list[Block]
@@ -50,7 +50,7 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """A tool call came to its end."""
+    """The result of a tool call."""
 
     tool_use_id: str
     output: dict[str, Any]
@@ -60,16 +60,17 @@ class ToolReturned:
 
 @dataclass(frozen=True)
 class Delta:
-    """The next words of what is being said; the whole comes as `AssistantMessage`."""
+    """The next piece of a text that is being generated; the whole text follows in an `AssistantMessage`."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The turn is over. `input_tokens` counts what was read from the cache too; the cost is that of this turn.
+    """The end of a turn.
 
-    `told` is what the agent says that it used in this turn, its subagents included.
+    `input_tokens` include those read from the cache. `cost_usd` is the cost of this turn alone. `reported` is the usage
+    that the agent reported for this turn, subagents included.
     """
 
     duration_ms: int = 0
@@ -87,17 +88,21 @@ type AgentEvent = AssistantMessage | ToolReturned | Delta | Finished
 
 @dataclass
 class MessageTranslator:
-    """Puts the SDK's messages into words, for one agent process; `structured` if its answers are to have a form."""
+    """Translates the SDK's messages of one agent process.
+
+    `structured` says whether the agent has an `output_format`. The SDK reports cost and tokens as totals since the
+    start of the process; the translator keeps the last totals and returns the differences.
+    """
 
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
     _started: dict[str, float] = field(default_factory=dict[str, float])
     _partial: AssistantMessage | None = None
-    """What was said of a message whose end is not there yet: the SDK gives one block at a time."""
+    """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
 
     def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
-        """Give what the message means; most mean nothing to others."""
+        """Yield the events that a message stands for; most messages stand for none."""
         if not _continues_message(message):
             yield from self._flush()
         match message:
@@ -150,7 +155,7 @@ class MessageTranslator:
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._started.clear()
-        # The SDK counts from the start of the process: a conversation that is resumed begins at zero again.
+        # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
         total = round(Decimal(str(result.total_cost_usd or 0)), COST_DECIMALS)
         cost, self.total_cost_usd = total - self.total_cost_usd, total
         tokens = _tokens(result)
@@ -171,22 +176,22 @@ class MessageTranslator:
             output, code, detail = None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_LARGE
         return Finished(
             result.duration_ms,
-            read,
+            input_tokens,
             int(usage.get("output_tokens") or 0),
             max(cost, Decimal(0)),
             code,
             detail,
             output,
-            told,
+            reported,
         )
 
 
 def _continues_message(message: sdk.Message) -> bool:
-    """Whether what the agent is saying may go on after it."""
+    """Return whether the unfinished assistant message may continue after `message`."""
     match message:
         case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
             return parent is not None or model != SYNTHETIC_MODEL
-        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # after the last block
+        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # sent after the last block
             return False
         case sdk.StreamEvent() | sdk.SystemMessage():
             return True
@@ -195,7 +200,7 @@ def _continues_message(message: sdk.Message) -> bool:
 
 
 def clean[V](value: V) -> V:
-    """Give the same value with the replacement character for lone surrogates: JSON may hold them, UTF-8 cannot."""
+    """Return a copy of a JSON value in which lone surrogates are replaced: JSON allows them, UTF-8 does not."""
     match value:
         case str():
             return cast(V, _SURROGATES.sub("\ufffd", value))
@@ -211,7 +216,7 @@ def clean[V](value: V) -> V:
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
     match result.subtype:
         case "error_max_turns":
-            return Code.MAX_TURNS_REACHED, "The run reached max_turns before the agent was done."
+            return Code.MAX_TURNS_REACHED, "The run reached `max_turns` before the agent was done."
         case "error_max_budget_usd":
             return Code.BUDGET_EXCEEDED, BUDGET_REACHED
         case "error_max_structured_output_retries":
@@ -219,13 +224,16 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
         case "success" if result.api_error_status:
             return Code.MODEL_ERROR, _model_error_detail(result.api_error_status, result.result or "")
         case "success":
-            return Code.MODEL_ERROR, "The model did not answer in time, or broke off its answer."
+            return Code.MODEL_ERROR, "The model did not answer in time, or its answer was incomplete."
         case _:
-            return Code.AGENT_FAILED, "The agent could not go on."
+            return Code.AGENT_FAILED, "The agent ended with an error."
 
 
 def _model_error_detail(status: int, notice: str) -> str:
-    """Return what a failure of the model means; `notice` is what the agent says of it, with the provider's reason."""
+    """Return the error detail for an error status of the model provider.
+
+    `notice` is the agent's text about the error, which contains the provider's reason.
+    """
     if status == HTTPStatus.UNAUTHORIZED:
         return REJECTED
     reason = _PROVIDER_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
@@ -233,7 +241,7 @@ def _model_error_detail(status: int, notice: str) -> str:
 
 
 def _tokens(result: sdk.ResultMessage) -> Tokens:
-    """Return what the process says that it used from its start, over all models."""
+    """Return the usage of all models since the start of the process, as the agent reports it."""
     used = Tokens()
     for model in (result.model_usage or {}).values():
         names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
@@ -244,7 +252,7 @@ def _tokens(result: sdk.ResultMessage) -> Tokens:
 def _id(name: str | None) -> UUID | None:
     try:
         return UUID(name)
-    except (TypeError, ValueError):  # what runs in there can write anything in the agent's name
+    except (TypeError, ValueError):  # programs in the sandbox can forge messages of the agent
         return None
 
 

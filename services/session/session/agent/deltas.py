@@ -1,4 +1,4 @@
-"""The words that an agent is just saying, told to whoever listens: without storage, and without waiting."""
+"""Text that an agent is generating, published to connected clients: not stored, and never waited for."""
 
 import asyncio
 from contextlib import suppress
@@ -10,18 +10,21 @@ from runtime.bus import BUS_ERRORS, Client
 
 PUBLISH_TIMEOUT = 0.1
 BACKOFF_SECONDS = 1.0
-"""Seconds in which a bus that was slow is told nothing, so that it holds up a run by a tenth at most."""
+"""Seconds without a publication after one timed out, so that a slow bus delays a run by a tenth at most."""
 
 
 @dataclass
 class Deltas:
-    """The bus, for what may get lost."""
+    """Publishes text deltas, which may get lost."""
 
     client: Client
     _retry_at: float = 0.0
 
     async def publish(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
-        """Tell the next words of a run. A bus that is away or slow misses them; the run goes on."""
+        """Publish the next piece of a run's text.
+
+        Drops it if the bus is unavailable or slow; the run continues.
+        """
         loop = asyncio.get_running_loop()
         if not self.client.is_connected or loop.time() < self._retry_at:
             return

@@ -1,4 +1,4 @@
-"""One live agent: a Claude Code process in its cell, spoken to through the SDK."""
+"""A running agent: a Claude Code process in its sandbox, controlled through the SDK."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from claude_agent_sdk import (
     ToolPermissionContext,
     project_key_for_directory,
 )
-from claude_agent_sdk._internal.message_parser import parse_message  # no public name makes messages of frames
+from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
@@ -42,12 +42,12 @@ BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
 MAX_REASON_CHARS = 500
 MAX_STDERR_LINE_CHARS = 10_000
 PROJECTS_FOLDER = "projects"
-CRASHED = "The agent broke down before its turn was over."
+CRASHED = "The agent crashed before its turn was over."
 
 
 @dataclass(frozen=True)
 class AgentContext:
-    """What every agent of this replica needs."""
+    """The dependencies that all agents of this replica share."""
 
     sandbox: Sandbox
     proxy: ModelProxy
@@ -56,12 +56,12 @@ class AgentContext:
 
 
 class Agent:
-    """An agent process: started once, it takes one turn after the other, until it is stopped.
+    """An agent process: started once, it runs one turn after another until it is stopped.
 
-    `end` is called when it has to be ended for what it does.
+    `end` is called if the agent has to be ended because it exceeded a limit or lost its run.
 
     Raises:
-        AgentFailed: there is no place for it.
+        AgentFailed: the sandbox could not be prepared.
     """
 
     def __init__(self, spec: AgentSpec, context: AgentContext, end: Callable[["Agent"], None]) -> None:
@@ -75,7 +75,7 @@ class Agent:
                 spec.workspace, variables(self._token, spec.options, context.limits), spec.options.env or {}
             )
         except OSError as error:
-            log.warning("agent has no place", error=repr(error))
+            log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = context.transcripts.open(spec.session_id)
         self._transcript.set_writer(spec.run_id, spec.attempt)
@@ -91,7 +91,10 @@ class Agent:
         self._between_turns.set()
 
     def acquire(self, spec: AgentSpec) -> bool:
-        """Take this agent for a turn, unless it is busy, is to end, has died, or runs with other options."""
+        """Reserve the agent for a turn; return whether that succeeded.
+
+        It does not if the agent is busy, retired, dead, or runs with other options.
+        """
         if self.busy or self.retired or self.spec != spec or not self._process.alive():
             return False
         self.spec, self.busy = spec, True
@@ -99,22 +102,22 @@ class Agent:
         return True
 
     def send_heartbeat(self) -> None:
-        """Let the process go on for some seconds more."""
+        """Keep the process alive for the next seconds (see `SandboxedProcess.send_heartbeat`)."""
         self._process.send_heartbeat()
 
     def release(self) -> None:
-        """Be free for another turn."""
+        """Make the agent available for the next turn."""
         self.busy, self.idle_since = False, time.monotonic()
 
     async def is_current(self) -> bool:
-        """Whether the conversation has not gone on elsewhere, where this agent did not hear it."""
+        """Return whether the agent knows all of the conversation: no other agent has added to it since."""
         return not await self._transcript.has_advanced()
 
     async def start(self) -> None:
-        """Begin the conversation, or take it up where the transcript ends.
+        """Start the process, with a new conversation or with the one in the transcript.
 
         Raises:
-            AgentFailed: no process started, or it was stopped before.
+            AgentFailed: the process did not start, or was stopped before.
         """
         resuming = await self._transcript.is_resumable()
         async with self._lifecycle:
@@ -123,7 +126,7 @@ class Agent:
             confined = self._context.sandbox.bwrap is not None
             if resuming:
                 await self._write_conversation()
-            if self._stop_requested:  # meanwhile
+            if self._stop_requested:  # while the conversation was written
                 raise AgentFailed(STOPPED)
             limits = self._context.limits
             sdk_options = options(
@@ -147,19 +150,19 @@ class Agent:
             await asyncio.to_thread(self._process.remove_conversation)
 
     async def _write_conversation(self) -> None:
-        """Lay down the conversation where the agent finds it when it starts."""
+        """Write the conversation to the folder from which the launcher copies it into the sandbox."""
         folder = self._process.conversation / project_key_for_directory(self._process.workspace)
         try:
             await self._transcript.write_to(folder)
         except ConversationNotWritten as error:
-            self._warn("a conversation could not be laid down", error)
+            self._warn("conversation could not be written", error)
             raise AgentFailed(NOT_STARTED) from error
 
     def _record_stderr(self, line: str) -> None:
         self._stderr_lines.append(line[:MAX_STDERR_LINE_CHARS])
 
     def _fail(self, failure: AgentFailed) -> None:
-        """Have the agent ended: it went beyond a limit, or works for nobody any more."""
+        """Request the end of the agent, which exceeded a limit or lost its run."""
         if not self._stop_requested:
             self._failure = failure
             self._request_end(self)
@@ -172,12 +175,13 @@ class Agent:
             self._connecting = None
 
     async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[AgentEvent]:
-        """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
+        """Send `prompt` to the agent and yield its events, a `Finished` last; `ask` decides tool calls that need
+        approval.
 
-        The `Finished` of a turn that is stopped says what it used until then, if the agent still told.
+        If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
 
         Raises:
-            AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
+            AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
         self._ask = ask
         self._between_turns.clear()
@@ -189,26 +193,23 @@ class Agent:
                             yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
         except AgentFailed:
             raise
-        except Exception as error:  # what is run in there can write anything in the agent's name
-            self._warn("agent broke down", error)
+        except Exception as error:  # programs in the sandbox can forge messages of the agent
+            self._warn("agent crashed", error)
             raise self._failure_or_default() from error
         finally:
             self._between_turns.set()
 
     def finalize(self, finished: Finished) -> Finished:
-        """Return how a turn ended, with all that was counted of it, and without the values of variables."""
+        """Return `finished` with the usage that the model proxy counted, and with the values of `env` masked."""
         detail = finished.error_detail and self._redact(finished.error_detail)
         return with_metered_usage(replace(finished, error_detail=detail), self._access)
 
     async def stop(self) -> None:
-        """End the process with all it started, also in the middle of a turn or of its start.
-
-        Nothing happens when it has ended.
-        """
+        """End the process with all that it started, even during a turn or its start. Does nothing if it has ended."""
         self._stop_requested = True
         if self._connecting and not self._connecting.expired():
             self._connecting.reschedule(0)
-        # To the end, even if the caller is cancelled meanwhile.
+        # Shielded, so that the process is ended even if the caller is cancelled meanwhile.
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
@@ -217,14 +218,14 @@ class Agent:
                 return
             self._ended = True
             await self._interrupt()
-            # The SDK first lets go of the process, which then ends by itself if it is idle.
+            # The SDK closes its pipes first, upon which an idle process ends by itself; otherwise it is killed.
             killing = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._process.kill)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     if self._client:
                         await self._client.disconnect()
             except (ClaudeSDKError, OSError) as error:
-                self._warn("agent did not end well", error)
+                self._warn("agent shutdown failed", error)
             finally:
                 killing.cancel()
                 await self._clean_up()
@@ -237,13 +238,11 @@ class Agent:
         return NOT_STARTED
 
     def _warn(self, event: str, error: Exception) -> None:
-        """Log what the agent says of it, which may name its variables."""
-        log.warning(
-            event, error=self._redact(repr(error)), complaints=[self._redact(line) for line in self._stderr_lines]
-        )
+        """Log an error with the agent's last lines on stderr, which may contain values of `env`."""
+        log.warning(event, error=self._redact(repr(error)), stderr=[self._redact(line) for line in self._stderr_lines])
 
     async def _interrupt(self) -> None:
-        """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""
+        """Interrupt a turn and wait for its end: only then does the agent report what it used."""
         if self._client is None or self._between_turns.is_set():
             return
         try:
@@ -251,9 +250,9 @@ class Agent:
                 await self._client.interrupt()
                 await self._between_turns.wait()
         except TimeoutError:
-            log.info("agent did not tell in time what it used")
+            log.info("agent did not report its usage in time")
         except Exception as error:  # noqa: BLE001  what is run in there can answer anything; it is killed next
-            self._warn("agent did not tell what it used", error)
+            self._warn("agent did not report its usage", error)
 
     async def _clean_up(self) -> None:
         self._process.kill()

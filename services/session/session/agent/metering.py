@@ -1,4 +1,4 @@
-"""What a turn used: as the agent tells, and as the model proxy saw."""
+"""The usage of a turn, combined from what the agent reports and what the model proxy counted."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from session.agent.model_proxy import Access
 
 
 def with_metered_usage(finished: Finished, access: Access) -> Finished:
-    """Return how a turn ended with all that was used in it, also what the agent did not tell of."""
+    """Return `finished` with the whole usage of the turn, including requests that the agent did not report."""
     if finished.error_code is Code.MODEL_ERROR and access.exhausted:
         finished = replace(finished, error_code=Code.BUDGET_EXCEEDED, error_detail=BUDGET_REACHED)
     used = access.meter.tokens

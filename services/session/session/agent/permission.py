@@ -1,4 +1,4 @@
-"""Permission to use a tool: what neither the options nor the agent's own rules settle is asked outside."""
+"""Permission to use a tool: requested from outside if neither the options nor the agent's own rules decide."""
 
 from typing import Any
 
@@ -15,25 +15,30 @@ from session.agent.transcript import Transcript
 log = get_logger()
 
 STORE_TIMEOUT = 2.0
-DENIED = "This tool call was not approved: {} Go on without it."
 
 
 async def permission(
     ask: Ask, transcript: Transcript, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
 ) -> PermissionResult:
-    """Return whether the agent may use the tool `name` with the input `tool_input`, as `ask` rules."""
-    if too_deep(tool_input):  # nobody could be shown what would run
-        return PermissionResultDeny(message=DENIED.format(TRUNCATED["reason"]))
+    """Return whether the agent may call the tool `name` with `tool_input`, as `ask` decides."""
+    if too_deep(tool_input):  # the input could not be shown to the approver
+        return _denied(TRUNCATED["reason"])
     tool_use_id = clean(context.tool_use_id or "")
-    # So that an agent which takes the conversation up knows what it had asked for.
+    # The transcript must contain the call before it is decided: a resumed agent has to know what it had requested.
     await transcript.wait_stored(tool_use_id, STORE_TIMEOUT)
     try:
         outcome = await ask(tool_use_id, clean(name), clean(tool_input))
-    except Refusal:  # the turn is over, and the agent with it
+    except Refusal:  # the turn is over, and the agent is being ended
         return PermissionResultDeny(message=STOPPED)
-    except Exception:  # the SDK would hand its words to the agent
-        log.exception("an approval was not asked for")
-        return PermissionResultDeny(message=DENIED.format("It could not be asked for."))
+    except Exception:  # the SDK would pass the exception's text to the agent
+        log.exception("approval request failed")
+        return _denied("The approval could not be requested.")
     if outcome.decision == "approved":
         return PermissionResultAllow()
-    return PermissionResultDeny(message=DENIED.format(outcome.message or "The user said no."))
+    return _denied(outcome.message or "The user denied it.")
+
+
+def _denied(reason: str) -> PermissionResultDeny:
+    return PermissionResultDeny(
+        message=f"This tool call was not approved: {reason.removesuffix('.')}. Continue without it."
+    )

@@ -1,4 +1,4 @@
-"""The only way out of a sandbox: two routes of the model provider's API. The proxy has the key, the agents have not."""
+"""The model proxy, the only way out of a sandbox: it forwards two routes of the provider's API, and holds the API key."""
 
 import asyncio
 import socket
@@ -27,8 +27,8 @@ TIMEOUT = ClientTimeout(total=None, connect=60, sock_connect=10, sock_read=300)
 IDLE_SECONDS = 75
 BACKLOG = 16
 WARN_SECONDS = 300.0
-KEY_REJECTED = "the model provider rejects the key: check MODEL_API_KEY"
-PROVIDER_UNREACHABLE = "the model provider cannot be reached: check MODEL_BASE_URL"
+KEY_REJECTED = "model provider rejected the key: check MODEL_API_KEY"
+PROVIDER_UNREACHABLE = "model provider unreachable: check MODEL_BASE_URL"
 
 CREDENTIAL_HEADERS = {"authorization", "cookie", "x-api-key"}
 HOP_BY_HOP_HEADERS = {
@@ -41,7 +41,8 @@ HOP_BY_HOP_HEADERS = {
     "upgrade",
 }
 OPERATOR_HEADERS = {"anthropic-organization-id", "set-cookie"}
-# Both ways bodies are passed in one form: JSON in UTF-8 there, unpacked here. So both sides read them alike.
+# Bodies have one encoding in both directions: requests must be plain JSON, answers are requested uncompressed. So the
+# proxy reads what the other side reads.
 ENCODING_HEADERS = {"accept-encoding", "content-encoding", "content-length"}
 DROPPED_HEADERS = {
     *CREDENTIAL_HEADERS,
@@ -56,7 +57,7 @@ REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "ident
 
 
 class ModelProxy:
-    """Takes the agents' requests at their listeners to the provider at `base_url`, with `api_key` if it wants one."""
+    """Forwards requests from the agents' listeners to the provider at `base_url`, with `api_key` if it is set."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
         self._base_url = base_url.rstrip("/")
@@ -67,7 +68,7 @@ class ModelProxy:
         app = web.Application(client_max_size=BODY_LIMIT)
         app.add_routes([web.post(route, self._answer) for route in (MESSAGES, COUNT)])
         app.on_response_prepare.append(_close_if_refused)
-        # An agent that ends takes its request to the provider with it. What it sends stays as it is.
+        # The request to the provider is cancelled when the agent disconnects. Request bodies are not decompressed.
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -79,26 +80,26 @@ class ModelProxy:
         )
 
     async def __aenter__(self) -> Self:
-        """Make the proxy ready to serve."""
+        """Start the proxy."""
         self._provider = ClientSession(connector=TCPConnector(limit=MAX_CONNECTIONS), timeout=TIMEOUT)
         await self._runner.setup()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Break off what is under way and serve no more."""
+        """Cancel the running requests and stop the proxy."""
         for token in list(self._served):
             await self.stop_serving(token)
         await self._runner.cleanup()
         await self._provider.close()
 
     async def serve(self, listener: socket.socket, token: str, access: Access) -> None:
-        """Serve the agent that connects to `listener` and shows `token`, as far as its `access` lets it."""
+        """Serve the agent that connects to `listener` and authenticates with `token`, within its `access`."""
         limiter = ConnectionLimiter(cast(web.Server, self._runner.server))
         server = await asyncio.get_running_loop().create_server(limiter, sock=listener, backlog=BACKLOG)
         self._served[token] = access, server
 
     async def stop_serving(self, token: str) -> None:
-        """Serve the agent with this token no more."""
+        """Stop serving the agent with this token. Does nothing if it is unknown."""
         if served := self._served.pop(token, None):
             served[1].close()
 
@@ -129,7 +130,7 @@ class ModelProxy:
     def _access(self, request: web.Request) -> Access:
         served = self._served.get(_token(request))
         if served is None:
-            raise Denied(401, "authentication_error", "This is not the token of a running agent.")
+            raise Denied(401, "authentication_error", "The token does not belong to a running agent.")
         return served[0]
 
     async def _forward(
@@ -145,7 +146,7 @@ class ModelProxy:
             ) as answer:
                 self._warn_if_rejected(answer.status)
                 meter.begin_answer(
-                    failed=answer.status != 200 or request.path != MESSAGES,
+                    free=answer.status != 200 or request.path != MESSAGES,
                     is_stream=answer.content_type == "text/event-stream",
                 )
                 await _forward_body(answer, request, response, meter)
@@ -159,7 +160,7 @@ class ModelProxy:
             self._warn(KEY_REJECTED, status=status)
 
     def _warn(self, event: str, **more: int) -> None:
-        """Log a trouble with the provider once in a while: agents try again, and there may be many of them."""
+        """Log a problem with the provider, at most every five minutes: many agents may retry at the same time."""
         now = time.monotonic()
         if now - self._warned.get(event, -WARN_SECONDS) >= WARN_SECONDS:
             self._warned[event] = now
@@ -178,7 +179,9 @@ async def _forward_body(
 
 
 async def _close_if_refused(_request: web.Request, response: web.StreamResponse) -> None:
-    """Close the connection: thousands of requests come in one piece, and refusals never let others have a turn."""
+    """Close the connection after an error: pipelined requests that are refused never suspend, and would block the event
+    loop.
+    """
     if response.status >= 400:
         response.force_close()
         response.headers["Connection"] = "close"
@@ -186,7 +189,7 @@ async def _close_if_refused(_request: web.Request, response: web.StreamResponse)
 
 def _length(request: web.Request) -> int:
     if request.content_length is None:
-        raise Denied(411, "invalid_request_error", "A request must tell its length.")
+        raise Denied(411, "invalid_request_error", "The request has no Content-Length.")
     if request.content_length > BODY_LIMIT:
         raise Denied(413, "request_too_large", f"A request has at most {BODY_LIMIT} bytes.")
     if "Content-Encoding" in request.headers:
@@ -203,7 +206,7 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _broken_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Break off an answer: the agent must not take it for one that ends there."""
+    """Abort the connection, so that the agent does not take a truncated answer for a complete one."""
     if request.transport:
         request.transport.abort()
     return response

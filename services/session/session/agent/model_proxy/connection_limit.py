@@ -1,4 +1,4 @@
-"""Lets an agent have so many connections and no more: each takes a descriptor of the service."""
+"""Limits the number of connections of one agent, because each takes a file descriptor of the service."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ MAX_CONNECTIONS = 128
 
 
 class ConnectionLimiter:
-    """Makes the protocol of each connection of one agent."""
+    """A protocol factory for the connections of one agent."""
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
         self._open: list[RequestHandler] = []
 
     def __call__(self) -> asyncio.Protocol:
-        """Return what serves the next connection, or ends it."""
+        """Return a protocol that serves the next connection, or one that closes it if there are too many."""
         self._open = [handler for handler in self._open if handler.transport is not None]
         if len(self._open) >= MAX_CONNECTIONS:
             return _Closed()
@@ -29,14 +29,17 @@ class ConnectionLimiter:
 
 
 class _Closed(asyncio.Protocol):
-    """Ends its connection at once."""
+    """Closes its connection immediately."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast(asyncio.Transport, transport).abort()
 
 
 def server_logger() -> logging.Logger:
-    """Return where a server logs its own server_logger; an agent that does not speak HTTP could fill the log with its own."""
+    """Return a logger for errors of the server itself.
+
+    Invalid HTTP is not logged: an agent could fill the log with it.
+    """
     logger = logging.getLogger(__name__)
     logger.addFilter(_is_server_fault)
     return logger

@@ -1,4 +1,4 @@
-"""What the model's answers use: meter as they pass, whoever in the sandbox requested for them."""
+"""Meters the model's answers while they pass, independent of which program in the sandbox requested them."""
 
 import json
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from typing import Any, cast
 MILLION = 1_000_000
 CHARS_PER_TOKEN = 4
 EVENT_OVERHEAD_BYTES = 100
-"""About so many bytes of an event with text are not the text."""
+"""The approximate size of a text event without its text."""
 MAX_LINE_BYTES = 2**20
 MAX_ANSWER_BYTES = 2**20
 
-# US dollars for a million input tokens, by parts of names: never more than Claude Code counts for such a model. The
-# ratios in `Tokens` give the other prices. A test holds both against Claude Code.
+# US dollars per million input tokens, by parts of model names: never more than Claude Code counts for such a model. The
+# ratios in `Tokens` give the other prices. A test checks both against Claude Code.
 PRICES = {
     "haiku-4": Decimal(1),
     "haiku": Decimal("0.1"),
@@ -27,13 +27,13 @@ DEFAULT_PRICE = Decimal(4)
 
 
 def price(model: str) -> Decimal:
-    """Return what an input token of a model costs at least, in US dollars."""
+    """Return the minimum price of an input token of a model, in US dollars."""
     return next((usd for part, usd in PRICES.items() if part in model.lower()), DEFAULT_PRICE) / MILLION
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens by how they are priced."""
+    """Token counts by price class."""
 
     input: int = 0
     cache_written: int = 0
@@ -48,17 +48,17 @@ class Tokens:
 
     @property
     def read(self) -> int:
-        """All that went in."""
+        """All input tokens."""
         return self.input + self.cache_written + self.cache_read
 
     @property
     def weight(self) -> Decimal:
-        """How many input tokens cost about as much: the prices of all models stand in this ratio, or near it."""
+        """The number of uncached input tokens of about the same price: all models have nearly these price ratios."""
         return self._without_cache_read + self.cache_read * Decimal("0.1")
 
     @property
     def min_weight(self) -> Decimal:
-        """How many input tokens cost no more: some models take less for what they read from the cache."""
+        """A lower bound of `weight`: some models charge less for input tokens read from the cache."""
         return self._without_cache_read + self.cache_read * Decimal("0.025")
 
     @property
@@ -67,39 +67,41 @@ class Tokens:
 
 
 class Meter:
-    """What the answers of one turn used, those that are still coming included."""
+    """The usage of one turn, including answers that are still being received."""
 
     def __init__(self) -> None:
         self._tokens, self._cost, self._highest_price = Tokens(), Decimal(0), Decimal(0)
         self._active: set[AnswerMeter] = set()
 
     def begin(self, model: str, body_bytes: int) -> "AnswerMeter":
-        """Begin to count an answer of `model` to a request of so many bytes."""
+        """Start to meter the answer of `model` to a request whose body has `body_bytes` bytes."""
         meter = AnswerMeter(price(model), body_bytes, self._finish)
         self._active.add(meter)
         return meter
 
     @property
     def tokens(self) -> Tokens:
-        """What was used so far."""
+        """The tokens used so far."""
         return sum((meter.tokens for meter in self._active), self._tokens)
 
     @property
     def cost_usd(self) -> Decimal:
-        """What that costs at least."""
+        """The minimum cost of these tokens."""
         return self._cost + sum(meter.tokens.min_weight * meter.price for meter in self._active)
 
     def total_cost_usd(self, reported: Tokens, reported_usd: Decimal) -> Decimal:
-        """Return what the turn cost, of which the agent itself tells that it used and paid so much.
+        """Return the cost of the turn, given the usage and the cost that the agent reported.
 
-        What the agent does not tell of is taken to have cost as much as what it tells of, and no less than it must.
+        Unreported usage is priced at the higher of the agent's average price and the highest minimum price of the
+        models
+        used.
         """
         price = max(self._highest_price, reported_usd / reported.weight if reported.weight > 0 else Decimal(0))
         unreported = max(Decimal(0), self.tokens.weight - reported.weight)
         return max(self.cost_usd, reported_usd + unreported * price)
 
     def close(self) -> None:
-        """Settle what is still coming, as broken off."""
+        """End the metering of unfinished answers, as incomplete."""
         for meter in list(self._active):
             meter.end(complete=False)
 
@@ -112,29 +114,32 @@ class Meter:
 
 
 class AnswerMeter:
-    """What one answer used, in as far as it has come. What the provider does not tell is estimated by length."""
+    """The usage of one answer, as far as it was received.
+
+    Until the provider reports the usage, it is estimated from the length of the text.
+    """
 
     def __init__(self, price: Decimal, body_bytes: int, on_end: Callable[["AnswerMeter"], None]) -> None:
         self.price = price
         self._body_bytes, self._on_end = body_bytes, on_end
         self._reported, self._estimated_output, self._rest = dict[str, int](), 0, bytearray()
-        self._is_stream = self._failed = self._ended = False
+        self._is_stream = self._is_free = self._ended = False
 
     @property
     def tokens(self) -> Tokens:
-        """What it used so far."""
+        """The tokens used so far."""
         reported = self._reported
         output = max(reported.get("output_tokens", 0), self._estimated_output)
         written, read = reported.get("cache_creation_input_tokens", 0), reported.get("cache_read_input_tokens", 0)
         return Tokens(reported.get("input_tokens", 0), written, read, output)
 
-    def begin_answer(self, *, failed: bool, is_stream: bool) -> None:
-        """Note what kind of an answer begins."""
-        self._failed, self._is_stream = failed, is_stream
+    def begin_answer(self, *, free: bool, is_stream: bool) -> None:
+        """Record the kind of answer: `free` answers are not metered, and streams are metered event by event."""
+        self._is_free, self._is_stream = free, is_stream
 
     def feed(self, chunk: bytes) -> None:
-        """Count the next bytes of the answer."""
-        if self._failed or self._ended:
+        """Meter the next bytes of the answer."""
+        if self._is_free or self._ended:
             return
         if not self._is_stream:
             self._rest += chunk[: MAX_ANSWER_BYTES - len(self._rest)]
@@ -146,14 +151,14 @@ class AnswerMeter:
             self._line(line)
 
     def end(self, *, complete: bool) -> None:
-        """Settle what the answer used; `complete` unless it broke off. Nothing happens the second time."""
+        """End metering; `complete` is False if the answer was cut off. Later calls have no effect."""
         if self._ended:
             return
         self._ended = True
-        if complete and not self._is_stream and not self._failed:
+        if complete and not self._is_stream and not self._is_free:
             self._apply_usage(_loaded(self._rest))
-        # A stream may end with an error before anything was said, and nothing used.
-        if not self._failed and not self._reported and (self._estimated_output or not complete):
+        # A complete stream without any usage or text ended with an error, and costs nothing.
+        if not self._is_free and not self._reported and (self._estimated_output or not complete):
             self._reported["input_tokens"] = self._body_bytes // CHARS_PER_TOKEN
         self._rest.clear()
         self._on_end(self)
@@ -169,7 +174,7 @@ class AnswerMeter:
             self._apply_usage(cast(dict[str, Any], message) if isinstance(message, dict) else event)
 
     def _apply_usage(self, message: dict[str, Any]) -> None:
-        """Take what the provider tells, which counts from the beginning of the answer, for what was estimated."""
+        """Replace the estimate by the provider's usage, which counts from the start of the answer."""
         usage = message.get("usage")
         if isinstance(usage, dict):
             counts = cast(dict[str, Any], usage).items()

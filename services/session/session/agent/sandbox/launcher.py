@@ -1,4 +1,4 @@
-"""Runs where the agent will: opens the port of its model, hands that to the service outside, and becomes the agent."""
+"""The launcher: runs inside the sandbox, opens the model proxy's port, sends the listener out, and executes the agent."""
 
 import json
 import os
@@ -10,30 +10,33 @@ import sys
 MAX_PROCESSES = 2048
 MAX_OPEN_FILES = 4096
 LAUNCHER_PID = 2
-"""The number of this process within the walls; the first one there is bubblewrap's."""
+"""The process id of the launcher in the sandbox; bubblewrap has 1."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 
 
 def watch(heartbeat: str) -> None:
-    """End all that runs within the walls when the service shows no life for 6 s: others may have gone on by then.
+    """Kill all processes of the sandbox when heartbeats are missing for 6 s: another replica may have continued the
+    session.
 
-    It sends a byte now and then, the first of them a while after it started us.
+    The service sends a byte every 2 s, the first one some time after the start.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
         service.connect(heartbeat)
         missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
         service.settimeout(HEARTBEAT_INTERVAL_SECONDS)
-        while missed < MAX_MISSED_HEARTBEATS:  # looks are counted, not seconds: the whole machine may have stood still
+        while (
+            missed < MAX_MISSED_HEARTBEATS
+        ):  # attempts are counted instead of seconds, because the whole machine may have been suspended
             try:
                 missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
             except TimeoutError:
                 missed += 1
-    if missed == MAX_MISSED_HEARTBEATS:  # else the agent has ended
+    if missed == MAX_MISSED_HEARTBEATS:  # otherwise the service closed the connection
         os.kill(-1, signal.SIGKILL)
 
 
 def start_watch(heartbeat: str) -> None:
-    """Watch in a process that the agent does not know as its child, and that holds nothing of it open."""
+    """Watch the heartbeats in a process that is not a child of the agent and shares no descriptors with it."""
     if os.fork():
         os.wait()
         return
@@ -45,7 +48,7 @@ def start_watch(heartbeat: str) -> None:
 
 
 def copy(source: str, target: str) -> None:
-    """Copy the files of a folder, which nobody else writes to, to where the agent looks for them."""
+    """Copy a folder, which no other process writes to, to where the agent expects it."""
     os.makedirs(target, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib takes long to import
     with os.scandir(source) as found:
         for entry in found:
@@ -58,23 +61,23 @@ def copy(source: str, target: str) -> None:
 
 
 def prefer_for_oom_kill() -> None:
-    """Be what the kernel ends when memory runs out, rather than a service: an agent can be started again."""
+    """Let the kernel kill the agent before the services if memory runs out: an agent can be restarted."""
     try:
         with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123  pathlib takes long to import
             score.write("1000")
-    except OSError:  # no such thing here
+    except OSError:  # not supported by this system
         pass
 
 
 control_socket, *agent = sys.argv[1:]
 with open(f"{os.path.dirname(control_socket)}/environment") as file:  # noqa: PTH120, PTH123  pathlib takes long to import
-    environment: dict[str, str] = {**json.load(file), **os.environ}  # noqa: TID251  the agent's, service_variables to pass on
+    environment: dict[str, str] = {**json.load(file), **os.environ}  # noqa: TID251  the variables of the agent itself
 if "IS_SANDBOX" in environment and os.getpid() == LAUNCHER_PID:
     start_watch(f"{os.path.dirname(control_socket)}/heartbeat")  # noqa: PTH120
 if os.path.isdir(conversation := f"{os.path.dirname(control_socket)}/conversation"):  # noqa: PTH112, PTH120
     copy(conversation, f"{environment['CLAUDE_CONFIG_DIR']}/projects")
-# How many descriptors may be under way between processes is counted for the whole account, against the limit of the
-# process that sends one. Ours is as high as it can be until the listener is handed out; that of every agent is low.
+# The kernel counts descriptors in flight between processes per account, against the limit of the sending process. The
+# limit is maximal until the listener is sent, so that no agent can prevent the start of another; then it is lowered.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 model = socket.create_server(("127.0.0.1", 0), backlog=128)

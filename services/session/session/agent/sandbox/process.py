@@ -1,4 +1,4 @@
-"""The place of one agent on this machine."""
+"""The files, sockets and processes of one agent on this machine."""
 
 import asyncio
 import json
@@ -18,13 +18,15 @@ log = get_logger()
 
 
 CONFIG = Path("/home/.claude")
-"""Where an agent keeps what it needs for itself: within its walls, in memory, gone with its processes."""
+"""The agent's configuration folder inside the sandbox: in memory, and removed with its processes."""
 
 
 class SandboxedProcess:
-    """The place of one agent: the program that starts it there, its runtime_dir, and a hold on its processes.
+    """The process tree of one agent: its entrypoint, its runtime folder, and a handle on the first process.
 
-    `workspace` and `config` are paths as the agent sees them. What lies in `conversation` it takes up when it starts.
+    `workspace` and `config` are paths as the agent sees them. The launcher copies `conversation` into the sandbox,
+    where
+    the agent resumes it.
     """
 
     def __init__(self, workspace: Path, config: Path | None = None) -> None:
@@ -46,31 +48,32 @@ class SandboxedProcess:
 
     @property
     def control_socket(self) -> Path:
-        """The socket at which the agent hands out the listener of its model."""
+        """The socket over which the launcher sends the listener of the model proxy."""
         return self.runtime_dir / "control"
 
     def accept(self) -> socket.socket:
-        """Take the agent's listener, and the hold on its processes.
+        """Return the listener that the launcher has sent, and keep a handle on the agent's first process.
 
         Raises:
-            OSError: no agent has started here.
+            OSError: the launcher has not sent it.
         """
         process, listeners, *_ = socket.recv_fds(self._control, 32, 1)
-        # Within walls the agent knows its process by another number. Who kills the first process there ends them all.
+        # The launcher's process id is one of the sandbox's pid namespace, so bubblewrap reports the outer id. Killing
+        # the first process of the namespace ends all of them.
         pid = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
-        if sys.platform == "linux":  # elsewhere there are no walls, and the SDK ends the agent, more slowly
+        if sys.platform == "linux":  # on other systems there is no sandbox, and the SDK ends the agent, more slowly
             self._pidfd = os.pidfd_open(pid)
         return socket.socket(fileno=listeners[0])
 
     def send_heartbeat(self) -> None:
-        """Say that the agent may go on. Once this has been said, it ends itself when it is not said for 6 s."""
-        with suppress(OSError):  # nobody listens yet, or any more
+        """Send a heartbeat. After the first one, the agent ends itself if there is none for 6 s."""
+        with suppress(OSError):  # the agent is not listening yet, or has ended
             if self._heartbeat_connection is None:
                 self._heartbeat_connection, _ = self._heartbeat.accept()
             self._heartbeat_connection.send(b".", socket.MSG_DONTWAIT)
 
     def kill(self) -> None:
-        """End the agent with all its processes, at once; nothing happens when it has ended."""
+        """Kill the agent with all its processes. Does nothing if it has ended."""
         if self._pidfd is not None and sys.platform == "linux":
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -87,7 +90,7 @@ class SandboxedProcess:
             loop.remove_reader(self._pidfd)
 
     def alive(self) -> bool:
-        """Whether the agent runs."""
+        """Return whether the agent is running."""
         if self._pidfd is None:
             return False
         poll = select.poll()
@@ -95,7 +98,7 @@ class SandboxedProcess:
         return not poll.poll(0)
 
     def remove_conversation(self) -> None:
-        """Remove what the agent has taken up. Blocks."""
+        """Remove the conversation once the launcher has copied it. Blocks."""
         with suppress(OSError):
             erase(self.conversation)
 
@@ -110,4 +113,4 @@ class SandboxedProcess:
         try:
             erase(self.folder)
         except OSError as error:
-            log.warning("the runtime_dir of an agent are not all erased", error=repr(error))
+            log.warning("runtime folder of an agent not fully removed", error=repr(error))
