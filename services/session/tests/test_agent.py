@@ -126,7 +126,9 @@ async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubl
 
     spec = replica.spec(permission_mode="default")
     told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), fail)])
-    assert told.outputs == ["This tool call was not approved: The approval could not be requested. Continue without it."]
+    assert told.outputs == [
+        "This tool call was not approved: The approval could not be requested. Continue without it."
+    ]
 
 
 async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unasked(

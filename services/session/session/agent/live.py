@@ -175,8 +175,7 @@ class Agent:
             self._connecting = None
 
     async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[AgentEvent]:
-        """Send `prompt` to the agent and yield its events, a `Finished` last; `ask` decides tool calls that need
-        approval.
+        """Send `prompt` to the agent and yield its events, a `Finished` last; `ask` decides tool calls.
 
         If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
 

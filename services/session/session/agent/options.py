@@ -25,13 +25,12 @@ TOOLS = [
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
-"""Requests approval of a tool call. Parameters: the model's id of the call, the tool's name, and its input."""
+"""Requests approval of a tool call, given the model's id of the call, the tool's name and its input."""
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """The session, workspace and options of an agent; then the run that it works for, and the attempt of the run's
-    worker.
+    """The session, workspace and options of an agent, and the run and attempt that it works for.
 
     `budget_usd` is what the agent may spend if it starts now; a warm agent counts what it has spent itself. Agents are
     compared by session, workspace and options alone, so that a warm agent can serve the next run.
@@ -142,8 +141,9 @@ def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, 
 
 
 def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
-    """Return variables that restrict Claude Code to the usable models: by default it picks other families for
-    subagents.
+    """Return variables that restrict Claude Code to the usable models.
+
+    By default it picks models of other families for subagents.
     """
     if not usable:
         return {}

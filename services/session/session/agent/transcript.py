@@ -146,7 +146,7 @@ class Transcript:
         self._stored_calls.clear()
 
     async def append(self, subpath: str, entries: list[Any]) -> None:
-        """Append entries to the conversation, or to that of a subagent; entries that are stored already are skipped.
+        """Append entries to the conversation at `subpath`, '' or that of a subagent; stored entries are skipped.
 
         Raises:
             WriterReplaced: another run was started, or the agent's run was ended by others; nothing is added.
@@ -236,7 +236,7 @@ def _columns(entries: list[Any]) -> tuple[list[str | None], list[str], list[str]
 
 
 def _safe_column(value: Any) -> str | None:
-    """Return the value if it can be stored in an indexed column, else None: programs in the sandbox can forge entries."""
+    """Return the value if it can be stored in an indexed column, else None: entries can be forged by programs."""
     return value if isinstance(value, str) and SAFE_COLUMN.fullmatch(value) else None
 
 

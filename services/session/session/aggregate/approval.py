@@ -1,4 +1,4 @@
-"""What a Session decides about the tools that its agent may use."""
+"""The decisions of a Session about approvals of tool calls."""
 
 from datetime import datetime
 from typing import assert_never
@@ -18,14 +18,17 @@ from contracts.session.values import ApprovalOutcome
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
-NOT_INTERACTIVE = "Nobody is asked in a session that is not interactive."
+NOT_INTERACTIVE = "Sessions that are not interactive cannot request approvals."
 
 
 class Approving(State):
-    """A tool that nothing settles waits for a person; what was remembered, or nobody is there to say, is settled."""
+    """Approvals of tool calls.
+
+    A call waits for a decision unless one was remembered for the tool, or the session is not interactive.
+    """
 
     def request_approval(self, request: RequestApproval) -> ApprovalOutcome | None:
-        """Ask whether the agent may use a tool; give the decision when that is settled without asking.
+        """Request approval of a tool call. Return the outcome if it is known without asking, else None.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -40,28 +43,28 @@ class Approving(State):
         return outcomes[0] if outcomes else None
 
     def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
-        """Settle what the agent asked, in the name of a user.
+        """Decide an approval on behalf of a user.
 
         Raises:
-            Refusal: APPROVAL_OVER: someone else was faster, or it is too late.
+            Refusal: APPROVAL_OVER if it is decided or has expired.
         """
         if self.run is None:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled: its run is over.")
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is closed: its run is over.")
         self._record_all(self.run.decide(decided, by, now))
 
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
         if approval and approval.decision is None:
-            self.record(approval.expired("Nobody answered in time."))
+            self.record(approval.expired("The approval expired."))
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        """Give the worker what was decided, all or nothing; None if one is not decided.
+        """Record that decisions are delivered to the worker and return them; return None if one is still pending.
 
-        A worker that did not hear the answer is given the same again.
+        A worker that missed the reply gets the same outcomes again.
 
         Raises:
-            Refusal: RUN_OVER, RUN_TAKEN, or APPROVAL_NOT_FOUND.
+            Refusal: RUN_OVER, RUN_TAKEN, APPROVAL_NOT_FOUND.
         """
         run = self._run_of_worker(run_id, attempt)
         return self._deliver(run, approval_ids)

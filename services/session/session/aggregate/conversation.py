@@ -1,4 +1,4 @@
-"""What a Session decides about its conversation: what is message, and which tools are used."""
+"""The decisions of a Session about its conversation: messages and tool calls."""
 
 from typing import assert_never
 
@@ -15,10 +15,10 @@ from session.aggregate.state import State
 
 
 class Conversing(State):
-    """What comes from a worker that has lost its run is refused."""
+    """Messages and tool calls. Records of a worker that has lost its run are refused."""
 
     def record_message(self, message: RecordMessage) -> None:
-        """Take down what the agent message, or a subagent whose parent is a tool call, and the tool calls in it.
+        """Record a message of the agent, or of a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -37,7 +37,7 @@ class Conversing(State):
         self._record_all(run.tool_calls_in(message.blocks, parent))
 
     def record_tool_result(self, result: RecordToolResult) -> None:
-        """Take down how a tool call ended; one that is not under way is ignored.
+        """Record the result of a tool call; one that is not in progress is ignored.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.

@@ -1,4 +1,4 @@
-"""What a Session decides about its runs: the one that is going, and those that wait."""
+"""The decisions of a Session about its runs: the active one, and those that wait."""
 
 from typing import assert_never
 from uuid import UUID
@@ -24,22 +24,26 @@ from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
 MAX_UNBILLED_RUNS = 20
-"""Runs that were ended without their agent, and whose usage is still recorded if it is reported; the newest."""
+"""The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
 
 class Running(State):
-    """At most one run goes at a time; what comes for a run that is over is refused.
+    """The runs of a session, of which at most one is active; commands for a run that is over are refused.
 
-    A run that ends lets its open approvals expire and the next run apply_start in the same breath: between two commands runs
-    wait only behind one that is going, or in a session that is paused.
+    The events that end a run also expire its open approvals and request the next run, in the same append. So between
+    two commands queries wait only while a run is active or the session is paused.
     """
 
     def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
-        """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
+        """Submit a query, which starts a run.
+
+        If another run is active, `enqueue` makes it wait, and `interrupt` cancels the other run and goes before all
+        waiting
+        queries. In a paused session it can only be enqueued.
 
         Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
-                is going, QUEUE_FULL.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, QUEUE_FULL; SESSION_BUSY if
+                another run is active.
         """
         self.check_ready()
         if self.queue.budget_spent:
@@ -58,17 +62,18 @@ class Running(State):
         self.record(requested(query, self.messages + 1))
 
     def start_run(self, run_id: UUID) -> None:
-        """Let a worker take the run up.
+        """Start the run on a worker.
 
-        A run that was started before is failed: a run is handed out again only when its worker is gone, and what its
-        agent did outside cannot be undone by doing it twice. One whose agent only waited for approvals goes on.
+        A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
+        its
+        agent must not be repeated. If the agent was only waiting for approvals, the run continues.
 
         Raises:
             Refusal: RUN_OVER.
         """
         run = self._active_run(run_id)
         if run.started and not run.only_awaits_approval:
-            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service stopped during the run.")
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
@@ -82,10 +87,11 @@ class Running(State):
         structured_output: Json = None,
         attempt: int | None = None,
     ) -> None:
-        """End the run, with an answer or with an error, and what was open in it; the next one follows.
+        """End the run, successfully or with an error, and start the next one.
 
-        Of a run that was ended without its agent, only what that used is taken down. `attempt` is that of the worker
-        which ends it; without, whoever has the run has lost it.
+        `attempt` is that of the worker which ends the run; without one, the run has lost its worker. If the run was
+        ended
+        without its agent before, only its usage is recorded.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -102,7 +108,7 @@ class Running(State):
         self._start_next()
 
     def cancel_run(self, run_id: UUID) -> None:
-        """End a run that waits or goes; the next one follows.
+        """Cancel a waiting or active run, and start the next one.
 
         Raises:
             Refusal: RUN_OVER.
@@ -113,7 +119,7 @@ class Running(State):
         self._start_next()
 
     def interrupt(self) -> None:
-        """End the run that is going; the next one follows.
+        """Cancel the active run, and start the next one.
 
         Raises:
             Refusal: NOTHING_TO_INTERRUPT.

@@ -1,4 +1,4 @@
-"""Session: one conversation with an agent, the run that is going in it, if any, and those that wait."""
+"""Session: a conversation with an agent, its active run, and its queue."""
 
 from typing import assert_never
 from uuid import UUID
@@ -25,14 +25,14 @@ from session.aggregate.state import Phase
 
 
 class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving):
-    """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
+    """A session: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
 
     missing = Code.SESSION_NOT_FOUND
     secrets = {"environment": EnvironmentSet}
 
     name: str
     sdk_options: SdkOptions
-    """With the values of `env` masked; they are in `environment`."""
+    """The options with the values of `env` masked; the values are in `environment`."""
     metadata: dict[str, Json]
     environment: dict[str, str]
 
@@ -51,13 +51,13 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
 
     @property
     def owner(self) -> UUID:
-        """Who opened it."""
+        """The user who created the session."""
         return self.user_id
 
     def create(
         self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
     ) -> None:
-        """Open the session for a user.
+        """Create the session.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
@@ -67,7 +67,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no event.
+        """Change the fields that are not None, and the options that are set. Records nothing if nothing changes.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
@@ -85,20 +85,20 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self._set_environment(variables)
 
     def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":  # noqa: A002
-        """Return a new session that begins with the first messages of this one, whose ids are given.
+        """Return a new session that starts with the given messages of this one.
 
         Raises:
             Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_idle()
-        known = message_ids[: self.messages]  # more may have been recorded since this session was loaded
+        known = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
         fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
         return fork
 
     def delete(self) -> None:
-        """End the session for good, the run that is going, and those that wait."""
+        """Delete the session, cancelling its active run and its queue."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
@@ -115,7 +115,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self.queue.apply_budget(sdk_options.max_budget_usd)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event: each subject folds its own; those of which there are most come first."""
+        """Fold one event by its subject; the most frequent subjects are tested first."""
         if isinstance(event, ConversationEvent):
             self.apply_conversation(event)
         elif isinstance(event, RunEvent):
@@ -130,7 +130,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             self.apply_archive(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
-        """Fold one event of the session as a whole."""
+        """Fold one event of the session's life cycle."""
         match event:
             case SessionCreated():
                 self.user_id, self.mode = event.user_id, event.mode

@@ -1,4 +1,4 @@
-"""What is done about sessions."""
+"""Handlers of commands about sessions as a whole."""
 
 from contracts.session.session import ChangeSession, CreateSession, DeleteSession
 from eventing.handling import Handlers
@@ -12,7 +12,7 @@ handles = Handlers()
 
 @handles
 async def create_session(command: CreateSession, work: Work) -> None:
-    """Open a session for the actor."""
+    """Create a session for the actor."""
     mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
         template = await work.load_visible(SessionTemplate, command.template_id)
@@ -25,7 +25,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
 
 @handles
 async def change_session(command: ChangeSession, work: Work) -> None:
-    """Change a session; the next run goes by it."""
+    """Change a session; the next run uses the new options."""
     async with work.change(Session, command.session_id) as session:
         if command.sdk_options:
             check_options(command.sdk_options, work)
@@ -34,6 +34,6 @@ async def change_session(command: ChangeSession, work: Work) -> None:
 
 @handles
 async def delete_session(command: DeleteSession, work: Work) -> None:
-    """End a session for good."""
+    """Delete a session."""
     async with work.change(Session, command.session_id) as session:
         session.delete()

@@ -25,7 +25,7 @@ REOPEN = """
 
 
 async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of an archive means for those who read."""
+    """Update the read model with one event of an archive."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case ArchiveRequested():

@@ -9,7 +9,7 @@ from eventing.recording import Recorded
 
 
 async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a conversation means for those who read."""
+    """Update the read model with one event of a conversation."""
     match event:
         case MessageRecorded():
             await _record_message(event, recorded, db)

@@ -1,4 +1,4 @@
-"""What the read models show of a session that is a copy of another one."""
+"""The read model of forks."""
 
 from typing import Any, assert_never
 
@@ -10,7 +10,7 @@ from session.projections.session import FAILED
 
 
 async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a fork means for those who read."""
+    """Update the read model with one event of a fork."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case SessionForked():

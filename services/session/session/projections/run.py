@@ -1,4 +1,4 @@
-"""The read model of runs, and what sessions show of them."""
+"""The read model of runs, and the fields of sessions that depend on runs."""
 
 from typing import Any, assert_never
 from uuid import UUID
@@ -36,7 +36,8 @@ RUN_ENDED = """
     UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
     WHERE id = $1 AND status <> 'paused'"""
 
-# Whose agent may add to the conversation. Nobody's, once a run was ended by others than its worker.
+# The run and attempt whose agent may add to the conversation (fencing). None, once a run was ended by others than its
+# worker.
 SET_WRITER = """
     INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
     ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
@@ -44,7 +45,7 @@ CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AN
 
 
 async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a run, or of the queue, means for those who read."""
+    """Update the read model with one event of a run."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case RunQueued():
@@ -72,7 +73,7 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
 
 
 async def update_run_status(session_id: UUID, run_id: UUID, db: Connection) -> None:
-    """Show whether the run, and so its session, waits for an approval, or goes on."""
+    """Set the status of a run and its session: waiting for an approval, or running."""
     waits = await db.fetchval(
         "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", session_id
     )
@@ -109,7 +110,7 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         event.run_id, status, code, detail, recorded.at,
         event.structured_output if isinstance(event, RunCompleted) else None,
     )  # fmt: skip
-    if requested:  # one that ends while it waits leaves the session as it is
+    if requested:  # the end of a queued run does not change the session
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)

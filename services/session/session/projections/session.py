@@ -13,7 +13,7 @@ FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a session as a whole means for those who read."""
+    """Update the read model with one event of a session's life cycle."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case SessionCreated():

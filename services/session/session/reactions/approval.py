@@ -29,16 +29,16 @@ from session.reactions.deadline import Deadline
 log = get_logger()
 
 POLL_SECONDS = 3.0
-"""Seconds between two looks at an approval whose decision the bus may not have told."""
+"""Seconds between two reads of a pending approval, in case the event of its decision was not received."""
 RECORD_TIMEOUT = 10.0
-"""Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
+"""Seconds that a request waits until its tool call, and so all earlier calls, are recorded."""
 MAX_INPUT_CHARS = 2_000
 MAX_OPEN_APPROVALS = 64
-"""Questions of one worker that people have not answered, also of calls that the agent has tool_input up."""
-TOO_MANY_OPEN = "Too many tool calls wait for an approval."
+"""Undecided requests of one worker, including those for calls that the agent has given up."""
+TOO_MANY_OPEN = "Too many tool calls are waiting for approval."
 RESTARTED = (
-    "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
-    "This is what was decided about them:"
+    "The service was restarted while you were waiting for approval, so the tool calls you had made were not executed. "
+    "These are the decisions about them:"
 )
 
 
@@ -47,12 +47,15 @@ reactions = Reactions()
 
 @reactions.broadcast("tell_decision")
 async def wake_worker(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
-    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
+    """Wake the worker that waits for this decision, in whichever replica it runs."""
     reaction.dependencies.decisions.wake(recorded.event.approval_id)
 
 
 class ApprovalRequests:
-    """Asks for one worker of a run. Once it is refused, the worker has lost the run, and its agent is cancelled."""
+    """The approval requests of one worker of a run.
+
+    If a request is refused, the worker has lost the run, and its agent is cancelled.
+    """
 
     def __init__(
         self, reaction: Reaction[Dependencies], run: RunSummary, deadline: Deadline, cancellation: Cancellation
@@ -62,20 +65,22 @@ class ApprovalRequests:
 
     @property
     def tools_used(self) -> bool:
-        """Whether the agent called a tool, as far as it is recorded."""
+        """Whether the agent has called a tool, as far as recorded."""
         return bool(self._calls)
 
     def note_recorded(self, blocks: list[Block]) -> None:
-        """Note that this is recorded of what the agent said."""
+        """Note that a message with these blocks is recorded."""
         for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
             self._calls.add(call)
             self._call_waiters.wake(call)
 
     async def request(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
-        """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
+        """Request approval of a tool call and return the decision, however long it takes.
+
+        The call is denied immediately if too many are waiting.
 
         Raises:
-            Refusal: the run is over, or another worker has it; the agent is cancelled for that.
+            Refusal: the run is over, or another worker has it; the agent is cancelled.
         """
         await self._wait_recorded(tool_use_id)
         approval_id = clock.new_id()
@@ -101,7 +106,7 @@ class ApprovalRequests:
         return outcome
 
     async def continuation(self) -> str:
-        """Wait for what the worker before waited for, and give what to tell an agent that takes its conversation up.
+        """Wait for the decisions that the previous worker was waiting for, and return the prompt for a resumed agent.
 
         Raises:
             Refusal: the run is over, or another worker has it.
@@ -109,7 +114,7 @@ class ApprovalRequests:
         page = await self.reaction.ask(ListApprovals(session_id=self.run.session_id))
         waiting = [view for view in page.items if view.run_id == self.run.id and not view.delivered]
         ids = [view.id for view in reversed(waiting)]
-        # Each by itself: a list cuts what is large.
+        # One query each, because lists truncate large values.
         views = [await self.reaction.ask(GetApproval(approval_id=approval_id)) for approval_id in ids]
         return "\n".join([RESTARTED, *map(_describe, views, await self._wait_for_outcomes(ids))])
 
@@ -127,8 +132,8 @@ class ApprovalRequests:
             while True:
                 for approval_id in approval_ids:
                     await self._wait_decided(approval_id)
-                # All at once: a run of which the agent knows a part cannot be taken up once more. None if the answer
-                # got lost; it is tool_input again.
+                # All in one command: if an agent knew only some of the decisions, its run could not be resumed again.
+                # The result is None if an earlier reply was lost; then the same decisions are requested again.
                 if (outcomes := await self.reaction.send(deliver)) is not None:
                     return outcomes
 
@@ -136,17 +141,17 @@ class ApprovalRequests:
         with self.reaction.dependencies.decisions.waiting(approval_id) as waiter:
             while True:
                 view = await self._read_approval(approval_id)
-                if view and view.status != "pending":  # expired at the latest
+                if view and view.status != "pending":  # it expires at the latest
                     return
                 await waiter.wait(POLL_SECONDS)
 
     async def _read_approval(self, approval_id: UUID) -> ApprovalView | None:
         try:
             return await self.reaction.ask(GetApproval(approval_id=approval_id))
-        except Refusal as refusal:  # an approval goes with its session only
+        except Refusal as refusal:  # an approval is deleted only with its session
             raise Refusal(Code.SESSION_NOT_FOUND, refusal.detail) from None
-        except Exception:  # the database may be away for a while; people take longer
-            log.exception("an approval could not be looked at")
+        except Exception:  # the database may be unavailable for a while; decisions take longer
+            log.exception("reading an approval failed")
             return None
 
 

@@ -1,4 +1,4 @@
-"""Runs the agent, and ends it with its run."""
+"""Runs agents, and ends them with their runs."""
 
 from contextlib import aclosing
 from dataclasses import replace
@@ -29,7 +29,7 @@ log = get_logger()
 
 ACTIVE_STATUSES = frozenset({"running", "waiting_approval"})
 OVER_CODES = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
-"""What a worker is refused with when there is nothing left to do."""
+"""Refusals that mean that nothing is left to do."""
 
 UNFINISHED = "SELECT session_id AS aggregate, id AS work FROM runs WHERE requested_at IS NOT NULL AND ended_at IS NULL"
 
@@ -45,8 +45,8 @@ def _slots(dependencies: Dependencies) -> int:
 
 
 async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
-    """End a run at which worker after worker failed."""
-    detail = "The service could not bring the run to its end."
+    """End a run whose event is about to be dead-lettered, after all attempts have failed."""
+    detail = "The service could not complete the run."
     lost = EndRun(
         session_id=recorded.id,
         run_id=recorded.event.run_id,
@@ -64,10 +64,11 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Depe
     "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id)
 )
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
-    """Let the session's agent answer; whatever it tells is recorded at once.
+    """Run the agent for a requested run, and record its events as they arrive.
 
-    Fails, and so is tried again, when the events cannot be stored: the next worker then finds a run that was begun, and
-    ends it as interrupted.
+    Raises:
+        TakenOver: another worker has the run.
+        Exception: events could not be stored; the next worker finds a started run, and ends it as interrupted.
     """
     try:
         await _run(recorded, reaction)
@@ -76,8 +77,8 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
             raise TakenOver from refusal
         if refusal.code not in OVER_CODES:
             raise
-        # Somebody ended the run or the session, and so its agent.
-        log.info("a run was over before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
+        # The run or the session was ended by a user or another worker, and its agent with it.
+        log.info("run ended before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
         if refusal.code is Code.SESSION_NOT_FOUND:
             await remove_session_data(recorded.id, reaction.dependencies)
 
@@ -87,11 +88,11 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
     if run.status not in ACTIVE_STATUSES:
         return
-    if not await _check_quota(run, reaction):
+    if not await _fits_quota(run, reaction):
         return
     session = await reaction.ask(GetSession(session_id=session_id))
     budget = _remaining_budget(session)
-    if budget is not None and budget <= 0:  # the session may spend less now, or what it had spent was told late
+    if budget is not None and budget <= 0:  # the budget was lowered, or the cost of the last run was reported late
         await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
         return
@@ -110,13 +111,13 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if deadline.expired:
-        detail = f"The run took longer than {seconds} s."
+        detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
     await reaction.send(_end_command(run, finished))
 
 
-async def _check_quota(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
-    """End a run context agent would begin in a workspace that is full."""
+async def _fits_quota(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
+    """End a run whose workspace is full; return whether it is within its quota."""
     try:
         await convert_storage_errors(
             reaction.dependencies.writing.run(reaction.dependencies.files(run.session_id).check_quota)
@@ -133,14 +134,17 @@ async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reactio
 
 
 def _remaining_budget(session: SessionView) -> Decimal | None:
-    """The agent counts what it spends from the start of its process; the session counts over all of them."""
+    """Return what the session may still spend, or None without a budget.
+
+    An agent counts its spending from the start of its process, so it is given the remainder.
+    """
     budget = session.sdk_options.max_budget_usd
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
 async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approvals: ApprovalRequests) -> Finished:
     prompt, message_id = recorded.event.message, recorded.event.message_id
-    if approvals.run.attempt > 1:  # the message was put to the agent that is gone
+    if approvals.run.attempt > 1:  # the previous worker's agent has received the message
         prompt, message_id = await approvals.continuation(), None
     async with aclosing(
         approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id)
@@ -148,10 +152,10 @@ async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approval
         async for event in events:
             if isinstance(event, Finished):
                 return event
-            # A worker that has lost its run cancels its agent; what that still has to tell is what it used.
+            # A worker that has lost its run cancels its agent, which then only reports its usage.
             if not approvals.cancellation.requested:
                 await _record(recorded, event, approvals)
-    raise AssertionError("a turn ends with what it used")
+    raise AssertionError("a turn ends with a Finished event")
 
 
 async def _record(
@@ -208,18 +212,18 @@ def _end_command(run: RunSummary, finished: Finished) -> EndRun:
 
 @reactions.broadcast("end_turn")
 async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
+    """End the agent of a cancelled run, in whichever replica it runs. The next run gets another agent."""
     reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
 
 
 @reactions.broadcast("end_late_turn")
 async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a run context worker was taken for dead: the run after it may have begun."""
+    """End the agent of an interrupted run, whose worker was taken for dead: the next run may have begun."""
     if recorded.event.error_code is Code.RUN_INTERRUPTED:
         reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
 
 
 @reactions.broadcast("end_idle_agent")
 async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a paused session, as soon as it idles."""
+    """End the agent of a paused session as soon as it is idle."""
     reaction.dependencies.agents.end_when_idle(recorded.id)

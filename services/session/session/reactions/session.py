@@ -1,4 +1,4 @@
-"""Cleans up after sessions, and what all jobs on their files have in common."""
+"""Removes the data of deleted sessions, and defines the base of all jobs on session files."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -19,18 +19,18 @@ reactions = Reactions()
 
 @reactions.broadcast("end_agent")
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a deleted session, in whichever replica it lives."""
+    """End the agent of a deleted session, in whichever replica it runs."""
     reaction.dependencies.agents.cancel(recorded.id)
 
 
 @reactions.shared("remove_traces")
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
-    """Remove the workspace and the agent's memory of a deleted session."""
+    """Remove the workspace, archives and transcript of a deleted session."""
     await remove_session_data(recorded.id, reaction.dependencies)
 
 
 async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> None:
-    """Remove all that a deleted session has left; a worker that was late does so again."""
+    """Remove all data of a deleted session; a late worker does so again."""
     await dependencies.agents.close(session_id)
     await dependencies.blocking.run(dependencies.files(session_id).remove)
     await dependencies.blocking.run(erase, dependencies.archives / str(session_id))
@@ -53,7 +53,7 @@ class SessionJob[E: Event](Job[Dependencies, E]):
         return self.dependencies.files(self.session_id)
 
     async def discard(self) -> None:
-        """Remove what was made for a session that was deleted meanwhile."""
+        """Remove what was created if the session was deleted meanwhile."""
         try:
             await self.reaction.ask(GetSession(session_id=self.session_id))
         except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The files that an agent works on, as clients see them: listed, read, written, removed, and never anything else."""
+"""The files of a session: clients list, read, write and delete them, and never reach anything outside."""
 
 import os
 import stat
@@ -42,35 +42,35 @@ log = get_logger()
 
 
 class Workspace:
-    """One session's files. Its methods block, so they are called in threads."""
+    """The files of one session. The methods block, so they are called in threads."""
 
     def __init__(self, root: Path, uploads: Uploads, quotas: Quotas | None = None) -> None:
         self.root, self.uploads, self._quotas = root, uploads, quotas or Quotas()
 
     def listing(self, skip: int, limit: int) -> FilesPage:
-        """Give a page of all that is there, in the order of paths."""
+        """Return a page of the files, folders and symlinks, ordered by path."""
         try:
             with opened_folder(self.root, []) as top:
                 found = [_view(entry.path, entry.status) for entry in islice(walk(top), MAX_LISTED + 1)]
-        except FileNotFoundError:  # no agent has worked here yet
+        except FileNotFoundError:  # no agent has run here yet
             found = []
         listed = found[:MAX_LISTED]
         return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
 
     def read(self, path: str, window: PartWindow) -> FilePart:
-        """Return a part of a file; past its end, no bytes.
+        """Return a part of a file; past the end of the file, an empty one.
 
         Raises:
-            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that the window's
-                `etag` names.
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED if the file does not match the window's
+                `etag`.
         """
         return read_part_within(self.root, path, window)
 
     def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
-        """Make an upload a file, in folders that are made if need be; what was there is replaced.
+        """Move a finished upload to `path`, creating folders and replacing a file as necessary.
 
         Raises:
-            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is thrown away.
+            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is discarded.
         """
         try:
             *above, name = split_path(path)
@@ -87,10 +87,11 @@ class Workspace:
         return FileWritten(file=_view(path, after), created=before is None)
 
     def delete(self, path: str) -> None:
-        """Remove a file, a symlink, or a folder with all that is in it.
+        """Delete a file, a symlink, or a folder with its contents.
 
-        A folder is moved out of the agent's reach first. Processes that stand in it may go on adding to it there: what
-        that leaves goes with the next removal, or with the session.
+        A folder is first moved out of the agent's reach. Processes whose working directory is in it can still add to
+        it;
+        what they add is removed with the next deletion, or with the session.
 
         Raises:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
@@ -100,7 +101,7 @@ class Workspace:
         with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
             if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
                 removed.parent.mkdir(mode=0o700, exist_ok=True)
-                grant_owner(name, within)  # who moves a folder writes in it
+                grant_owner(name, within)  # moving a folder requires write permission on it
                 os.rename(name, removed, src_dir_fd=within)
             else:
                 os.unlink(name, dir_fd=within)
@@ -108,11 +109,11 @@ class Workspace:
         self.changed()
         try:
             self._erase_removed()
-        except OSError as error:  # it is away from here, whatever is left of it there
-            log.warning("what was removed is not all erased", error=repr(error))
+        except OSError as error:  # the folder has left the workspace, so the deletion itself succeeded
+            log.warning("deleted folder not fully erased", error=repr(error))
 
     def check_quota(self, more: int = 0) -> None:
-        """Make sure that it is not too large, also with so many bytes more, as far as this replica knows.
+        """Check that the workspace, with `more` bytes added, is within the quota, as far as this replica knows.
 
         Raises:
             Refusal: WORKSPACE_FULL.
@@ -120,23 +121,24 @@ class Workspace:
         self._quotas.consume(self.root, more, self._measure)
 
     def changed(self) -> None:
-        """Measure it before anything is added again: somebody else was at work in it."""
+        """Have the workspace measured before the next addition, because an agent may have changed it."""
         self._quotas.forget(self.root)
 
     def _measure(self) -> Quota:
         quota = Quota()
-        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have worked here yet
+        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have run here yet
             quota.consume_all(entry.status for entry in walk(top, whole=True))
         return quota
 
     def copy_to(self, other: "Workspace") -> CopyResult:
-        """Copy all of it into a workspace that is not there yet: whole, or not at all.
+        """Copy the whole workspace to one that does not exist yet, atomically.
 
-        What changes meanwhile is copied as it was or as it is. When the other one is there, nothing is done.
+        Files that change meanwhile are copied in their old or their new state. Does nothing if the other workspace
+        exists.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            OSError: it cannot be read or written.
+            OSError: a file cannot be read or written.
         """
         if other.root.exists() or not self.root.exists():
             return CopyResult()
@@ -144,7 +146,7 @@ class Workspace:
             try:
                 with opened_folder(self.root, []) as top:
                     copied = copy(top, staging)
-                os.sync()  # a fork that is ready is safe
+                os.sync()  # the files must be on disk before the fork is reported as ready
                 staging.rename(other.root)
             except OSError:
                 if self.root.exists() and not other.root.exists():
@@ -155,11 +157,11 @@ class Workspace:
         return copied
 
     def pack(self, to: Path, compression: Compression) -> CopyResult:
-        """Pack all of it into a file: whole, or not at all. What was packed before is only counted.
+        """Pack the whole workspace into the file `to`, atomically. If the file exists, only count its members.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            OSError: it cannot be read or written.
+            OSError: a file cannot be read or written.
         """
         if to.exists():
             return summarize_archive(to)
@@ -173,19 +175,19 @@ class Workspace:
             raise
 
     def unpack(self, archive: Path) -> Path:
-        """Unpack an archive staging_folder, for `replace` or `remove_leftovers`.
+        """Unpack an archive into a new staging folder and return it, for `replace` or `remove_leftovers`.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            Exception: it is damaged, or there is no quota.
+            Exception: the archive is damaged, or the disk is full.
         """
         with self.staging_folder() as staging:
             unpack(archive, staging)
-            os.sync()  # the archive is about to go
+            os.sync()  # the archive is deleted next
         return staging
 
     def replace(self, unpacked: Path) -> None:
-        """Let it be what was unpacked, and nothing else."""
+        """Replace the workspace by an unpacked archive."""
         erase(self.root)
         unpacked.rename(self.root)
         self.changed()
@@ -193,7 +195,7 @@ class Workspace:
         self.remove_leftovers()
 
     def remove(self) -> None:
-        """Remove all of it, and what was to become of it.
+        """Remove the workspace with its uploads and staging folders.
 
         Raises:
             OSError: something cannot be removed.
@@ -209,7 +211,7 @@ class Workspace:
 
     @contextmanager
     def staging_folder(self) -> Generator[Path]:
-        """Give a staging for what is to become of it, which no agent and no other worker sees."""
+        """Create the path of a staging folder, which no agent and no other worker uses; remove it on an exception."""
         staging = self._staging_root / os.urandom(8).hex()
         staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -219,7 +221,7 @@ class Workspace:
             raise
 
     def remove_leftovers(self) -> None:
-        """Remove what lies staging_folder: also what a worker left that was killed."""
+        """Remove staging folders and deleted folders, including those of a worker that was killed."""
         erase(self._staging_root)
         self._erase_removed()
 
@@ -229,7 +231,7 @@ class Workspace:
 
 
 def _sync_parent(root: Path) -> None:
-    """Make sure that a folder that was moved is still there after the machine lost its power."""
+    """Sync the parent folder, so that a rename survives a power failure."""
     with opened(root.parent, FOLDER) as within:
         os.fsync(within)
 
@@ -240,7 +242,7 @@ def _status(name: str, within: int) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise Refusal(Code.NOT_A_FILE, f"{name!r} is there and is no file; remove it first.")
+        raise Refusal(Code.NOT_A_FILE, f"{name!r} exists and is not a regular file; delete it first.")
     return status
 
 

@@ -1,4 +1,4 @@
-"""A workspace copied: what is a file, a folder or a symlink, and never what a symlink leads to."""
+"""Copies a workspace: files, folders and symlinks, without following symlinks."""
 
 import os
 import stat
@@ -14,18 +14,18 @@ from session.workspace.writing import create_file, create_folder, create_symlink
 
 @dataclass
 class CopyResult:
-    """How many files there are now, and what was left out: pipes, sockets, and what is gone meanwhile."""
+    """The number of files, and of entries left out: pipes, sockets, and files that disappeared meanwhile."""
 
     files: int = 0
     left_out: int = 0
 
 
 def copy(top: int, to: Path) -> CopyResult:
-    """Copy what lies below the open folder `top` to a folder that nobody else knows.
+    """Copy the contents of the open folder `top` to a new folder that no other process uses.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: it cannot be read or written.
+        OSError: a file cannot be read or written.
     """
     copied, quota = CopyResult(), Quota()
     to.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A workspace as one file: packed as it was, symlinks as symlinks, and unpacked so that nothing leads out of it."""
+"""Packs a workspace into an archive, symlinks as symlinks, and unpacks it so that nothing is written outside."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from session.workspace.writing import create_file, create_folder, create_symlink
 if sys.version_info >= (3, 14):
     import tarfile
 else:
-    from backports.zstd import tarfile  # the one of 3.14
+    from backports.zstd import tarfile  # the backport of Python 3.14's module
 
 SUFFIX: dict[Compression, str] = {
     "gzip": ".tar.gz",
@@ -29,13 +29,13 @@ SUFFIX: dict[Compression, str] = {
 
 
 def pack(top: int, to: Path, compression: Compression) -> CopyResult:
-    """Pack what lies below the open folder `top` into the file `to`: whole, or not at all, safe on the disk.
+    """Pack the contents of the open folder `top` into the file `to`, atomically and synced to disk.
 
-    Whoever packs writes a file of their own, and the first who is ready takes the descriptor.
+    Each worker writes a temporary file of its own; the first one to finish takes the name.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: there is no quota, or a file shrank meanwhile.
+        OSError: the disk is full, or a file shrank meanwhile.
     """
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = to.with_name(f"{to.name}.{os.urandom(8).hex()}.new")
@@ -64,18 +64,18 @@ def _pack(top: int, to: Path, compression: Compression) -> CopyResult:
 
 
 def summarize_archive(archive: Path) -> CopyResult:
-    """Count the files of an archive that was packed before."""
+    """Return the number of files in an archive."""
     with tarfile.open(archive) as packed:
         return CopyResult(files=sum(member.isreg() for member in packed))
 
 
 def unpack(archive: Path, to: Path) -> None:
-    """Unpack an archive into a folder that nobody else knows.
+    """Unpack an archive into a new folder that no other process uses.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: it cannot be read, or written.
-        tarfile.TarError: it is damaged, or holds what no workspace does.
+        OSError: a file cannot be read or written.
+        tarfile.TarError: the archive is damaged, or has a member that no workspace can have.
     """
     quota = Quota()
     to.mkdir(parents=True)
@@ -94,7 +94,7 @@ def unpack(archive: Path, to: Path) -> None:
 def _steps(path: str) -> list[str]:
     steps = path.split("/")
     if any(step in ("", ".", "..") for step in steps):
-        raise tarfile.TarError(f"{path!r} leads elsewhere")
+        raise tarfile.TarError(f"{path!r} leads outside the workspace")
     return steps
 
 

@@ -1,4 +1,4 @@
-"""How much a workspace holds: agents are held to it when a run begins, everything else at once."""
+"""The quota of a workspace: enforced for agents when a run begins, and for everything else immediately."""
 
 import os
 import stat
@@ -15,19 +15,19 @@ MAX_BYTES = 2**30
 MAX_ENTRIES = 1_000_000
 FRESH_SECONDS = 10.0
 REMEASURE_FACTOR = 20
-"""How many times as long as it took to measure a workspace nobody measures it again."""
+"""A measurement is valid for at least this many times its duration."""
 MAX_TRACKED = 1000
 
 
 @dataclass
 class Quota:
-    """What is taken of it so far."""
+    """The part of a quota that is used so far."""
 
     size: int = 0
     entries: int = 0
 
     def consume(self, size: int) -> None:
-        """Count a file, a folder or a symlink.
+        """Count a file, a folder or a symlink of `size` bytes.
 
         Raises:
             Refusal: WORKSPACE_FULL.
@@ -35,17 +35,17 @@ class Quota:
         self.size += size
         self.entries += 1
         if self.size > MAX_BYTES or self.entries > MAX_ENTRIES:
-            raise Refusal(Code.WORKSPACE_FULL, f"A workspace holds {MAX_BYTES} bytes and {MAX_ENTRIES} files at most.")
+            raise Refusal(Code.WORKSPACE_FULL, f"A workspace has at most {MAX_BYTES} bytes and {MAX_ENTRIES} files.")
 
     def consume_all(self, found: Iterable[os.stat_result]) -> None:
-        """Count all of it. Raises as `take` does."""
+        """Count all entries. Raises as `consume` does."""
         for status in found:
             self.consume(status.st_size if stat.S_ISREG(status.st_mode) else 0)
 
 
 @dataclass
 class _Measurement:
-    """What one workspace held when it was measured, and what was written since; or why it is too much."""
+    """The usage of one workspace: as measured, plus what was written since; or the refusal if it is over the quota."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     quota: Quota = field(default_factory=Quota)
@@ -70,17 +70,19 @@ class _Measurement:
 
 
 class Quotas:
-    """What the workspaces hold as far as this replica knows: measured now and then, counted in between.
+    """The usage of workspaces, as far as this replica knows.
 
-    To measure one is to walk through all of it, which takes seconds where there are many files. So it is done by one
-    thread at a time, and not again for a while. What agents and other replicas write is noticed when it is.
+    Measuring a workspace means walking through it, which takes seconds if it has many files. So one thread at a time
+    measures a workspace, at most every few seconds, and writes are counted in between. Files written by agents and
+    other
+    replicas are noticed at the next measurement.
     """
 
     def __init__(self) -> None:
         self._lock, self._measurements = threading.Lock(), OrderedDict[Path, _Measurement]()
 
     def consume(self, root: Path, size: int, measure: Callable[[], Quota]) -> None:
-        """Count so many bytes more. Blocks.
+        """Count another `size` bytes in the workspace `root`. Blocks.
 
         Raises:
             Refusal: WORKSPACE_FULL.
@@ -92,7 +94,7 @@ class Quotas:
             measurement.consume(size)
 
     def forget(self, root: Path) -> None:
-        """Measure it at the next occasion: files were removed, or an agent was at work."""
+        """Discard the measurement, because files were deleted or an agent has run."""
         with self._lock:
             self._measurements.pop(root, None)
 

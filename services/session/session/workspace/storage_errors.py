@@ -1,4 +1,4 @@
-"""What of a workspace's work failed for want of quota, or of a disk that works, and how that is told."""
+"""Converts errors of file operations to failures that can be shown to users."""
 
 from collections.abc import Awaitable
 
@@ -10,22 +10,22 @@ log = get_logger()
 
 
 class StorageFailed(JobFailed):
-    """Files could not be copied, packed or unpacked; all is as it was before."""
+    """Files could not be copied, packed or unpacked; nothing was changed."""
 
 
 async def convert_storage_errors[R](work: Awaitable[R]) -> R:
-    """Await what is done in a thread.
+    """Await a file operation that runs in a thread, and return its result.
 
     Raises:
-        StorageFailed: it failed, whatever the reason; the detail names nothing of the host.
+        StorageFailed: it failed for any reason; the detail names nothing of the host.
     """
     try:
         return await work
     except Refusal as refusal:
         raise StorageFailed(refusal.code, refusal.detail) from refusal
     except OSError as error:
-        log.exception("files could not be convert_storage_errors")
+        log.exception("file operation failed")
         raise StorageFailed(Code.STORAGE_FAILED, f"{error.strerror or 'The files could not be read'}.") from error
-    except Exception as error:  # an archive may be damaged in as many ways as there are compressions
-        log.exception("files could not be convert_storage_errors")
+    except Exception as error:  # a damaged archive can raise many types of errors, depending on the compression
+        log.exception("file operation failed")
         raise StorageFailed(Code.STORAGE_FAILED, "The files could not be read.") from error

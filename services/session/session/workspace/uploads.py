@@ -1,4 +1,4 @@
-"""Files that are on their way into a workspace, in parts; they lie where no agent sees them."""
+"""Unfinished uploads of files, stored in parts where no agent sees them."""
 
 import os
 import time
@@ -15,16 +15,17 @@ MAX_AGE_SECONDS = 3600.0
 
 
 class Uploads:
-    """The unfinished files of one session: the newest, for what was broken off is never finished."""
+    """The unfinished uploads of one session. The number is bounded: abandoned uploads are never finished."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, upload_id: UUID, offset: int, data: bytes) -> None:
-        """Put a part staging_folder; with the first of a file, the oldest files go, if there are too many.
+        """Store a part of an upload. The first part of an upload removes the oldest ones if there are too many.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its descriptor; STORAGE_FAILED, the disk is full.
+            Refusal: WORKSPACE_FULL if the upload was removed in favour of newer ones; STORAGE_FAILED if the disk is
+                full.
         """
         with os_errors_as_refusals("the upload"):
             self._put(upload_id, offset, data)
@@ -42,11 +43,11 @@ class Uploads:
             os.close(descriptor)
 
     def finish(self, upload_id: UUID, size: int) -> Path:
-        """Give the whole file, safe on the disk.
+        """Return the path of the finished upload, synced to disk.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its descriptor.
-            ValueError: it does not have its size.
+            Refusal: WORKSPACE_FULL if the upload was removed in favour of newer ones.
+            ValueError: the upload does not have `size` bytes.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = self._open(upload_id, os.O_RDWR, new=not size)
@@ -59,13 +60,13 @@ class Uploads:
         return self.root / str(upload_id)
 
     def forget(self, upload_id: UUID) -> None:
-        """Throw an unfinished file away; nothing happens when there is none."""
+        """Remove an upload. Does nothing if it does not exist."""
         (self.root / str(upload_id)).unlink(missing_ok=True)
 
     def _open(self, upload_id: UUID, flags: int, *, new: bool) -> int:
         try:
             return os.open(self.root / str(upload_id), flags | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
-        except FileNotFoundError:  # made anew, it would lack its beginning
+        except FileNotFoundError:  # a new file would lack the first parts
             raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.") from None
 
     def _sweep(self) -> None:
@@ -78,6 +79,6 @@ class Uploads:
     def _newest_first(self) -> list[tuple[Path, os.stat_result]]:
         found: list[tuple[Path, os.stat_result]] = []
         for path in self.root.iterdir():
-            with suppress(FileNotFoundError):  # it is finished meanwhile, or swept by another
+            with suppress(FileNotFoundError):  # finished or removed meanwhile
                 found.append((path, path.lstat()))
         return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)

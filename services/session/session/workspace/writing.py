@@ -1,4 +1,4 @@
-"""Files, folders and symlinks put into a folder, step by step, so that nothing leads out of it."""
+"""Creates files, folders and symlinks below a folder, opening each path step by step so that no symlink is followed."""
 
 import os
 from collections.abc import Sequence
@@ -12,29 +12,29 @@ CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 
 
 class Source(Protocol):
-    """What bytes come from."""
+    """A source of bytes."""
 
     def read(self, n: int, /) -> bytes:
-        """Give up to `n` bytes; none at the end."""
+        """Return up to `n` bytes; none at the end."""
         ...
 
 
 def create_folder(root: Path, steps: Sequence[str]) -> None:
-    """Make a folder; those above are there."""
+    """Create a folder, whose parents exist."""
     *above, name = steps
     with opened_folder(root, above) as within:
         os.mkdir(name, dir_fd=within)
 
 
 def create_symlink(root: Path, steps: Sequence[str], target: str) -> None:
-    """Make a symlink. It may lead anywhere: nobody follows it."""
+    """Create a symlink. It may lead anywhere, because no symlink is ever followed."""
     *above, name = steps
     with opened_folder(root, above) as within:
         os.symlink(target, name, dir_fd=within)
 
 
 def create_file(root: Path, steps: Sequence[str], source: Source, size: int, mode: int, modified_ns: int) -> None:
-    """Write a file of `size` bytes, which its owner can read and write, whatever its mode says."""
+    """Create a file from `size` bytes of `source`. Its owner can always read and write it, regardless of `mode`."""
     *above, name = steps
     with (
         opened_folder(root, above) as within,

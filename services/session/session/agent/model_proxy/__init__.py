@@ -1,4 +1,4 @@
-"""The model proxy, the only way out of a sandbox: it forwards two routes of the provider's API, and holds the API key."""
+"""The model proxy, the only way out of a sandbox: it forwards two routes of the provider's API and adds the API key."""
 
 import asyncio
 import socket
@@ -160,7 +160,7 @@ class ModelProxy:
             self._warn(KEY_REJECTED, status=status)
 
     def _warn(self, event: str, **more: int) -> None:
-        """Log a problem with the provider, at most every five minutes: many agents may retry at the same time."""
+        """Log a problem with the provider, at most every five minutes, because many agents may retry."""
         now = time.monotonic()
         if now - self._warned.get(event, -WARN_SECONDS) >= WARN_SECONDS:
             self._warned[event] = now
@@ -179,8 +179,9 @@ async def _forward_body(
 
 
 async def _close_if_refused(_request: web.Request, response: web.StreamResponse) -> None:
-    """Close the connection after an error: pipelined requests that are refused never suspend, and would block the event
-    loop.
+    """Close the connection after an error.
+
+    Pipelined requests that are refused never suspend, so thousands of them would block the event loop.
     """
     if response.status >= 400:
         response.force_close()

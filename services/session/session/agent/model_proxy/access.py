@@ -66,10 +66,10 @@ class Access:
             raise Denied(402, "billing_error", "The session reached its `max_budget_usd`.")
 
     def check_models(self, requested: list[str]) -> None:
-        """See that all these models may be requested.
+        """Check that the session may use all these models.
 
         Raises:
-            Denied: the session may not use one of them.
+            Denied: it may not use one of them.
         """
         for model in requested:
             if self._models and not any(_matches(model, listed) for listed in self._models):

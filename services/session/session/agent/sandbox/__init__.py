@@ -56,12 +56,12 @@ class Sandbox:
     def prepare(
         self, workspace: Path, variables: dict[str, str], agent_variables: dict[str, str] | None = None
     ) -> SandboxedProcess:
-        """Prepare a process that works in `workspace`, which is created if necessary. It sees no other variables than
-        these.
+        """Prepare a process that works in `workspace`, and sees no environment variables but these.
 
-        `agent_variables` are those of the session's options. They do not override the service's variables, and are set
-        only
-        inside a sandbox: without one, a variable such as `LD_PRELOAD` would run a program outside.
+        The workspace is created if necessary. `agent_variables` are those of the session's options. They do not
+        override
+        the service's variables, and are set only inside a sandbox: without one, many variables can make a program run
+        another one on the host.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)

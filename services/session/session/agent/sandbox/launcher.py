@@ -1,4 +1,4 @@
-"""The launcher: runs inside the sandbox, opens the model proxy's port, sends the listener out, and executes the agent."""
+"""The launcher of an agent: opens the model proxy's port in the sandbox, sends out the listener, and execs the agent."""
 
 import json
 import os
@@ -15,10 +15,10 @@ HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 
 
 def watch(heartbeat: str) -> None:
-    """Kill all processes of the sandbox when heartbeats are missing for 6 s: another replica may have continued the
-    session.
+    """Kill all processes of the sandbox when heartbeats are missing for 6 s.
 
-    The service sends a byte every 2 s, the first one some time after the start.
+    Another replica may have continued the session by then. The service sends a byte every 2 s, the first one some time
+    after the start.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
         service.connect(heartbeat)
@@ -89,6 +89,6 @@ environment["ANTHROPIC_BASE_URL"] = f"http://127.0.0.1:{model.getsockname()[1]}"
 model.close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(MAX_OPEN_FILES, hard_limit), min(MAX_OPEN_FILES, hard_limit)))
 if "IS_SANDBOX" in environment:
-    # Counted in the sandbox's agent_variables user namespace; outside one it would count every process of the account.
+    # Counted in the sandbox's user namespace; outside one it would count all processes of the account.
     resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
 os.execve(agent[0], agent, environment)  # noqa: S606  no shell is the point

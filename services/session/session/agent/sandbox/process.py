@@ -16,7 +16,6 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
-
 CONFIG = Path("/home/.claude")
 """The agent's configuration folder inside the sandbox: in memory, and removed with its processes."""
 
@@ -103,7 +102,7 @@ class SandboxedProcess:
             erase(self.conversation)
 
     def remove(self) -> None:
-        """Give back what the process holds. Its agent must have ended. Blocks."""
+        """Release all resources. The agent must have ended. Blocks."""
         for listener in (self._control, self._heartbeat, self._heartbeat_connection):
             if listener:
                 listener.close()
