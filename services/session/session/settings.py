@@ -9,8 +9,8 @@ from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 class Settings(ServiceSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
-    All replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. All
+    replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
     """
 
     workspaces_dir: Path

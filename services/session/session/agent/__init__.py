@@ -88,8 +88,7 @@ class Agents:
 
         A session has one turn at a time: a second one ends the first. If the caller stops iterating before the turn is
         over, the agent is ended with all the processes that it started. Failures are reported in `Finished`, except
-        those
-        of the database, which raise.
+        those of the database, which raise.
         """
         finished, agent = Finished(), None
         try:
@@ -143,7 +142,7 @@ class Agents:
         agent = self._live.get(session_id)
         return agent if agent and (run_id is None or agent.spec.run_id == run_id) else None
 
-    async def _take(self, spec: AgentSpec) -> Agent:
+    async def _acquire(self, spec: AgentSpec) -> Agent:
         if spec.run_id in self._cancelled_runs:
             raise AgentFailed(STOPPED)
         agent = self._live.get(spec.session_id)

@@ -1,8 +1,8 @@
 """The frames that an agent's process writes, read with back-pressure and within limits.
 
 The SDK reads as fast as it can and buffers without a limit. Programs in a sandbox can write to the agent's standard
-output, and so could fill memory and database within seconds. Here the conversation is stored before the next frame
-is read, and frames for the turn wait in a bounded queue. Only frames of the control protocol reach the SDK.
+output, and so could fill memory and database within seconds. Here the conversation is stored before the next frame is
+read, and frames for the turn wait in a bounded queue. Only frames of the control protocol reach the SDK.
 """
 
 import asyncio

@@ -250,7 +250,7 @@ class Agent:
                 await self._between_turns.wait()
         except TimeoutError:
             log.info("agent did not report its usage in time")
-        except Exception as error:  # noqa: BLE001  what is run in there can answer anything; it is killed next
+        except Exception as error:  # noqa: BLE001  a forged answer can raise anything; the process is killed next
             self._warn("agent did not report its usage", error)
 
     async def _clean_up(self) -> None:

@@ -146,7 +146,7 @@ class Transcript:
         self._stored_calls.clear()
 
     async def append(self, subpath: str, entries: list[Any]) -> None:
-        """Append entries to the conversation at `subpath`, '' or that of a subagent; stored entries are skipped.
+        """Append entries to the conversation at `subpath` ('' is the main one); stored entries are skipped.
 
         Raises:
             WriterReplaced: another run was started, or the agent's run was ended by others; nothing is added.
@@ -176,8 +176,9 @@ class Transcript:
                 await waiter.wait(seconds)
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
-        """Yield all entries in order, about `CHUNK_BYTES` at a time; each row has the `type` and the text of an
-        `entry`.
+        """Yield all entries in order, about `CHUNK_BYTES` at a time.
+
+        Each row has the `type` of an entry and its text, `entry`.
         """
         after = 0
         while rows := await self._chunk(subpath, after):

@@ -19,29 +19,29 @@ MAX_DELIVERED = 100
 
 @dataclass
 class Approval:
-    """A tool call that waits for a decision, or, once it has a `decision`, for its delivery to the agent.
+    """A tool call that waits for a decision, or, once it has an `outcome`, for its delivery to the agent.
 
     `attempt` is that of the worker which requested the approval.
     """
 
-    asked: ApprovalRequested
+    request: ApprovalRequested
     attempt: int
-    decision: ApprovalDecided | None = None
+    outcome: ApprovalDecided | None = None
 
     def decided(self, decision: Decision, by: UUID | None, message: str, remember: Remember) -> ApprovalDecided:
         """Return the event that decides the approval."""
         return ApprovalDecided(
-            approval_id=self.asked.approval_id,
-            run_id=self.asked.run_id,
+            approval_id=self.request.approval_id,
+            run_id=self.request.run_id,
             decision=decision,
             decided_by=by,
             message=message,
             remember=remember,
         )
 
-    def expired(self, why: str) -> ApprovalDecided:
+    def expired(self, reason: str) -> ApprovalDecided:
         """Return the event that the approval expires."""
-        return self.decided("expired", None, why, "once")
+        return self.decided("expired", None, reason, "once")
 
 
 @dataclass
@@ -66,14 +66,13 @@ class Run:
         """Whether the agent was only waiting for approvals, so that another worker can continue the run.
 
         Tool calls are recorded in their order. If an approval was requested before its call was recorded, earlier calls
-        may
-        be missing, and the run cannot be continued.
+        may be missing, and the run cannot be continued.
         """
-        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
-        recorded = all(approval.asked.tool_call_id for approval in self.approvals.values())
+        asked = {approval.request.tool_use_id for approval in self.approvals.values()}
+        recorded = all(approval.request.tool_call_id for approval in self.approvals.values())
         return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < MAX_ATTEMPTS
 
-    def awaited(self, approval_id: UUID) -> Approval:
+    def find_approval(self, approval_id: UUID) -> Approval:
         """Return an approval that is pending, decided or delivered to the current worker.
 
         Raises:
@@ -84,50 +83,49 @@ class Run:
             raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent is waiting for approval {approval_id}.")
         return approval
 
-    def open_for(self, tool_name: str, now: datetime) -> list[Approval]:
+    def undecided_for(self, tool_name: str, now: datetime) -> list[Approval]:
         """Return the undecided approvals of a tool that have not expired."""
-        unsettled = [a for a in self.approvals.values() if a.decision is None and a.asked.tool_name == tool_name]
-        return [approval for approval in unsettled if now < approval.asked.expires_at]
+        undecided = [a for a in self.approvals.values() if a.outcome is None and a.request.tool_name == tool_name]
+        return [approval for approval in undecided if now < approval.request.expires_at]
 
     def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
         """Return the approval of an identical call that was granted before the agent was restarted, or None."""
-        same = (a for a in self.granted if (a.asked.tool_name, a.asked.tool_input) == (tool_name, tool_input))
+        same = (a for a in self.granted if (a.request.tool_name, a.request.tool_input) == (tool_name, tool_input))
         return next(same, None)
 
-    def request(self, request: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
+    def request(self, command: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
         """Return the events that request an approval, and decide it if an identical call was granted before."""
         asked = ApprovalRequested(
-            approval_id=request.approval_id,
+            approval_id=command.approval_id,
             run_id=self.id,
-            tool_call_id=self.tool_calls.get(request.tool_use_id),
-            tool_use_id=request.tool_use_id,
-            tool_name=request.tool_name,
-            tool_input=request.tool_input,
-            expires_at=request.expires_at,
+            tool_call_id=self.tool_calls.get(command.tool_use_id),
+            tool_use_id=command.tool_use_id,
+            tool_name=command.tool_name,
+            tool_input=command.tool_input,
+            expires_at=command.expires_at,
         )
-        granted = self.grant(request.tool_name, request.tool_input)
-        if granted is None or granted.decision is None:
+        granted = self.grant(command.tool_name, command.tool_input)
+        if granted is None or granted.outcome is None:
             return [asked]
-        before, again = granted.decision, Approval(asked, self.attempt)
+        before, again = granted.outcome, Approval(asked, self.attempt)
         return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
 
-    def decide(self, decided: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
-        """Return the events of a user's decision about an approval, and about others of the same tool if it is
-        remembered.
+    def decide(self, command: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
+        """Return the events of a user's decision, also about calls of the same tool if it is remembered.
 
         Raises:
             Refusal: APPROVAL_OVER if the approval is decided or has expired.
         """
-        approval = self.approvals.get(decided.approval_id) or self.delivered.get(decided.approval_id)
+        approval = self.approvals.get(command.approval_id) or self.delivered.get(command.approval_id)
         if approval is None:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is closed.")
-        if over := approval.decision:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed.")
+        if over := approval.outcome:
             who = f" by user {over.decided_by}" if over.decided_by else ""
             raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was already {over.decision}{who}.")
-        if now >= approval.asked.expires_at:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
-        affected = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
-        return [each.decided(decided.decision, by, decided.message, decided.remember) for each in affected]
+        if now >= approval.request.expires_at:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} has expired.")
+        affected = self.undecided_for(approval.request.tool_name, now) if command.remember == "session" else [approval]
+        return [each.decided(command.decision, by, command.message, command.remember) for each in affected]
 
     def tool_calls_in(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
         """Return the events of the tool calls in a message."""
@@ -144,7 +142,7 @@ class Run:
             if isinstance(block, ToolUseBlock)
         ]
 
-    def end_of_call(self, result: RecordToolResult) -> ToolCallEnded | None:
+    def call_ended(self, result: RecordToolResult) -> ToolCallEnded | None:
         """Return the event that ends a tool call, or None if the call is not in progress."""
         tool_call_id = self.tool_calls.get(result.tool_use_id)
         return tool_call_id and ToolCallEnded(
@@ -156,9 +154,9 @@ class Run:
             duration_ms=result.duration_ms,
         )
 
-    def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
+    def events_before_end(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
         """Return the events that precede the end of the run: open approvals expire, and tool calls are interrupted."""
-        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.decision is None]
+        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.outcome is None]
         return [*expired, *self.interrupted_calls()]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
@@ -176,7 +174,7 @@ class Run:
         ]
 
     def apply_start(self, attempt: int) -> None:
-        """Fold: a worker has started. Decisions delivered to the previous worker's agent are unknown to the new agent."""
+        """Fold: a worker has started, whose agent does not know the decisions delivered before."""
         self.started, self.attempt = True, attempt
         self.delivered.clear()
 
@@ -189,15 +187,16 @@ class Run:
     def apply_decision(self, event: ApprovalDecided) -> str:
         """Fold: an approval is decided. Return the name of the tool."""
         approval = self.approvals[event.approval_id]
-        approval.decision = event
-        return approval.asked.tool_name
+        approval.outcome = event
+        return approval.request.tool_name
 
     def apply_delivery(self, approval_id: UUID) -> None:
-        """Fold: a decision is delivered. An agent that was started after the request has to make an approved call
-        again.
+        """Fold: a decision is delivered.
+
+        An agent that was started after the request has to make an approved call again.
         """
         approval = self.delivered[approval_id] = self.approvals.pop(approval_id)
-        for forgotten in list(self.delivered)[:-MAX_DELIVERED]:
-            del self.delivered[forgotten]
-        if approval.decision and approval.decision.decision == "approved" and approval.attempt < self.attempt:
+        for oldest in list(self.delivered)[:-MAX_DELIVERED]:
+            del self.delivered[oldest]
+        if approval.outcome and approval.outcome.decision == "approved" and approval.attempt < self.attempt:
             self.granted.append(approval)

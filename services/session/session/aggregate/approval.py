@@ -27,35 +27,35 @@ class Approving(State):
     A call waits for a decision unless one was remembered for the tool, or the session is not interactive.
     """
 
-    def request_approval(self, request: RequestApproval) -> ApprovalOutcome | None:
+    def request_approval(self, command: RequestApproval) -> ApprovalOutcome | None:
         """Request approval of a tool call. Return the outcome if it is known without asking, else None.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._run_of_worker(request.run_id, request.attempt)
-        if remembered := self.remembered.get(request.tool_name):
+        run = self._run_of_worker(command.run_id, command.attempt)
+        if remembered := self.remembered.get(command.tool_name):
             return remembered
         if self.mode == "non_interactive":
             return ApprovalOutcome(decision="denied", message=NOT_INTERACTIVE)
-        self._record_all(run.request(request))
-        outcomes = self._deliver(run, [request.approval_id])
+        self._record_all(run.request(command))
+        outcomes = self._deliver(run, [command.approval_id])
         return outcomes[0] if outcomes else None
 
-    def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
+    def decide_approval(self, command: DecideApproval, by: UUID, now: datetime) -> None:
         """Decide an approval on behalf of a user.
 
         Raises:
             Refusal: APPROVAL_OVER if it is decided or has expired.
         """
         if self.run is None:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is closed: its run is over.")
-        self._record_all(self.run.decide(decided, by, now))
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed: its run is over.")
+        self._record_all(self.run.decide(command, by, now))
 
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
-        if approval and approval.decision is None:
+        if approval and approval.outcome is None:
             self.record(approval.expired("The approval expired."))
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
@@ -70,13 +70,13 @@ class Approving(State):
         return self._deliver(run, approval_ids)
 
     def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        decided = [decision for each in approval_ids if (decision := run.awaited(each).decision)]
+        decided = [outcome for each in approval_ids if (outcome := run.find_approval(each).outcome)]
         if len(decided) < len(approval_ids):
             return None
         self._record_all(
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
-        return [ApprovalOutcome(decision=decision.decision, message=decision.message) for decision in decided]
+        return [ApprovalOutcome(decision=outcome.decision, message=outcome.message) for outcome in decided]
 
     def apply_approval(self, event: ApprovalEvent) -> None:
         """Fold one event of an approval."""

@@ -17,24 +17,24 @@ from session.aggregate.state import State
 class Conversing(State):
     """Messages and tool calls. Records of a worker that has lost its run are refused."""
 
-    def record_message(self, message: RecordMessage) -> None:
+    def record_message(self, command: RecordMessage) -> None:
         """Record a message of the agent, or of a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._run_of_worker(message.run_id, message.attempt)
-        parent = run.tool_calls.get(message.parent_tool_use_id) if message.parent_tool_use_id else None
+        run = self._run_of_worker(command.run_id, command.attempt)
+        parent = run.tool_calls.get(command.parent_tool_use_id) if command.parent_tool_use_id else None
         recorded = MessageRecorded(
-            run_id=message.run_id,
-            message_id=message.message_id,
+            run_id=command.run_id,
+            message_id=command.message_id,
             sequence_number=self.messages + 1,
-            blocks=message.blocks,
-            model=message.model,
+            blocks=command.blocks,
+            model=command.model,
             parent_tool_call_id=parent,
         )
         self.record(recorded)
-        self._record_all(run.tool_calls_in(message.blocks, parent))
+        self._record_all(run.tool_calls_in(command.blocks, parent))
 
     def record_tool_result(self, result: RecordToolResult) -> None:
         """Record the result of a tool call; one that is not in progress is ignored.
@@ -42,7 +42,7 @@ class Conversing(State):
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        if ended := self._run_of_worker(result.run_id, result.attempt).end_of_call(result):
+        if ended := self._run_of_worker(result.run_id, result.attempt).call_ended(result):
             self.record(ended)
 
     def apply_conversation(self, event: ConversationEvent) -> None:

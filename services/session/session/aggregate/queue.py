@@ -31,7 +31,7 @@ class Queue:
         """Whether the session has used up its budget."""
         return self.budget_usd is not None and self.spent_usd >= self.budget_usd
 
-    def take(self, query: RunQueued) -> RunQueued:
+    def enqueue(self, query: RunQueued) -> RunQueued:
         """Return the event that enqueues the query.
 
         Raises:
@@ -42,7 +42,7 @@ class Queue:
         return query
 
     def next_event(self, number: int) -> RunRequested | RunFailed | None:
-        """Return the event that requests the first query's run, or fails it without budget; None if no run may start."""
+        """Return the event that requests the first query's run, or fails it without budget; None if none may start."""
         query = next(iter(self.waiting.values()), None)
         if query is None or self.paused:
             return None
@@ -59,6 +59,6 @@ class Queue:
         """Fold: the query waits."""
         self.waiting[event.run_id] = event
 
-    def apply_left(self, run_id: UUID) -> None:
+    def apply_removed(self, run_id: UUID) -> None:
         """Fold: the query does not wait any more."""
         self.waiting.pop(run_id, None)

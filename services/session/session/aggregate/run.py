@@ -38,8 +38,7 @@ class Running(State):
         """Submit a query, which starts a run.
 
         If another run is active, `enqueue` makes it wait, and `interrupt` cancels the other run and goes before all
-        waiting
-        queries. In a paused session it can only be enqueued.
+        waiting queries. In a paused session it can only be enqueued.
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, QUEUE_FULL; SESSION_BUSY if
@@ -50,7 +49,7 @@ class Running(State):
             raise Refusal(Code.BUDGET_EXCEEDED, BUDGET_REACHED)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
         if on_busy == "enqueue" and (self.run or self.queue.paused):
-            self.record(self.queue.take(query))
+            self.record(self.queue.enqueue(query))
             return
         if self.queue.paused:
             raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
@@ -65,8 +64,7 @@ class Running(State):
         """Start the run on a worker.
 
         A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
-        its
-        agent must not be repeated. If the agent was only waiting for approvals, the run continues.
+        its agent must not be repeated. If the agent was only waiting for approvals, the run continues.
 
         Raises:
             Refusal: RUN_OVER.
@@ -90,8 +88,7 @@ class Running(State):
         """End the run, successfully or with an error, and start the next one.
 
         `attempt` is that of the worker which ends the run; without one, the run has lost its worker. If the run was
-        ended
-        without its agent before, only its usage is recorded.
+        ended without its agent before, only its usage is recorded.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -100,7 +97,7 @@ class Running(State):
             self.record(UsageRecorded(run_id=run_id, usage=usage))
             return
         run = self._active_run(run_id) if attempt is None else self._run_of_worker(run_id, attempt)
-        self._record_all(run.ending())
+        self._record_all(run.events_before_end())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
@@ -130,7 +127,7 @@ class Running(State):
         self._start_next()
 
     def pause(self) -> None:
-        """Let no further run apply_start; nothing happens when that is so already.
+        """Prevent further runs from starting. Records nothing if the session is already paused.
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
@@ -140,12 +137,12 @@ class Running(State):
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs apply_start again, those that wait first; let the workspace of an archived session be unpacked.
+        """Let runs start again, the waiting ones first, or request that an archived session is unpacked.
 
-        Nothing happens when the session is neither paused nor archived, or is being unpacked already.
+        Records nothing if the session is neither paused nor archived, or is already being unpacked.
 
         Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED while it is still being packed.
+            Refusal: SESSION_NOT_READY, or SESSION_ARCHIVED while the session is being packed.
         """
         if self.phase == "unpacking":
             return
@@ -159,12 +156,12 @@ class Running(State):
 
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
         if self.run and self.run.id == run_id:
-            self._record_all(self.run.ending())
+            self._record_all(self.run.events_before_end())
         self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
 
     def _start_next(self) -> None:
-        while not self.run and (turn := self.queue.next_event(self.messages + 1)):
-            self.record(turn)
+        while not self.run and (event := self.queue.next_event(self.messages + 1)):
+            self.record(event)
 
     def apply_run(self, event: RunEvent) -> None:
         """Fold one event of a run, or of the queue."""
@@ -172,7 +169,7 @@ class Running(State):
             case RunQueued():
                 self.queue.apply_queued(event)
             case RunRequested():
-                self.queue.apply_left(event.run_id)
+                self.queue.apply_removed(event.run_id)
                 self.run = Run(event.run_id)
                 self.messages = event.sequence_number
             case RunStarted():
@@ -193,8 +190,8 @@ class Running(State):
         if self.run and self.run.id == event.run_id:
             if self.run.started and event.usage == Usage():
                 self.unbilled[event.run_id] = self.run.attempt
-                for forgotten in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:
-                    del self.unbilled[forgotten]
+                for oldest in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:
+                    del self.unbilled[oldest]
             self.run = None
-        self.queue.apply_left(event.run_id)
+        self.queue.apply_removed(event.run_id)
         self.queue.spent_usd += event.usage.cost_usd

@@ -1,4 +1,4 @@
-"""ApprovalRequests people whether the agent may use a tool, and waiting for what they decide."""
+"""Requests approvals of tool calls, and waits for the decisions."""
 
 import json
 from datetime import timedelta
@@ -157,5 +157,5 @@ class ApprovalRequests:
 
 def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:
     tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
-    outcome = "approved: make this call again" if outcome.decision == "approved" else "denied: go on without it"
-    return f"- {view.tool_name} with {tool_input} was {outcome}. {outcome.message}".rstrip()
+    advice = "approved: make this call again" if outcome.decision == "approved" else "denied: continue without it"
+    return f"- {view.tool_name} with {tool_input} was {advice}. {outcome.message}".rstrip()

@@ -7,9 +7,7 @@ from typing import Self
 
 
 class Deadline:
-    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts, during which approvals are
-    pending.
-    """
+    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts."""
 
     def __init__(self, seconds: float, on_expiry: Callable[[], None]) -> None:
         self.expired = False

@@ -90,8 +90,7 @@ class Workspace:
         """Delete a file, a symlink, or a folder with its contents.
 
         A folder is first moved out of the agent's reach. Processes whose working directory is in it can still add to
-        it;
-        what they add is removed with the next deletion, or with the session.
+        it; what they add is removed with the next deletion, or with the session.
 
         Raises:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.

@@ -74,8 +74,7 @@ class Quotas:
 
     Measuring a workspace means walking through it, which takes seconds if it has many files. So one thread at a time
     measures a workspace, at most every few seconds, and writes are counted in between. Files written by agents and
-    other
-    replicas are noticed at the next measurement.
+    other replicas are noticed at the next measurement.
     """
 
     def __init__(self) -> None:

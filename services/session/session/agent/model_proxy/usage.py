@@ -93,8 +93,7 @@ class Meter:
         """Return the cost of the turn, given the usage and the cost that the agent reported.
 
         Unreported usage is priced at the higher of the agent's average price and the highest minimum price of the
-        models
-        used.
+        models used.
         """
         price = max(self._highest_price, reported_usd / reported.weight if reported.weight > 0 else Decimal(0))
         unreported = max(Decimal(0), self.tokens.weight - reported.weight)

@@ -59,9 +59,8 @@ class Sandbox:
         """Prepare a process that works in `workspace`, and sees no environment variables but these.
 
         The workspace is created if necessary. `agent_variables` are those of the session's options. They do not
-        override
-        the service's variables, and are set only inside a sandbox: without one, many variables can make a program run
-        another one on the host.
+        override the service's variables, and are set only inside a sandbox: without one, many variables can make a
+        program run another one on the host.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The launcher of an agent: opens the model proxy's port in the sandbox, sends out the listener, and execs the agent."""
+"""The launcher of an agent: opens the model proxy's port in the sandbox, sends out the listener, and execs Claude."""
 
 import json
 import os

@@ -24,8 +24,7 @@ class SandboxedProcess:
     """The process tree of one agent: its entrypoint, its runtime folder, and a handle on the first process.
 
     `workspace` and `config` are paths as the agent sees them. The launcher copies `conversation` into the sandbox,
-    where
-    the agent resumes it.
+    where the agent resumes it.
     """
 
     def __init__(self, workspace: Path, config: Path | None = None) -> None:
