@@ -10,8 +10,7 @@ from contracts.messages import Event
 from contracts.samples import FORK, SESSION, USER
 from contracts.session.archive import ArchiveRequested, ArchiveSession, UnarchiveRequested
 from contracts.session.fork import ForkSession, SessionForked
-from contracts.session.run import ResumeSession
-from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
+from contracts.session.session import DeleteSession, GetSession, ResumeSession, SessionDeleted, SessionView
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
 from runtime.blocking import BlockingPool

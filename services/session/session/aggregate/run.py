@@ -4,7 +4,6 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.archive import UnarchiveRequested
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -13,8 +12,6 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionPaused,
-    SessionResumed,
     UsageRecorded,
 )
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
@@ -126,34 +123,6 @@ class Running(State):
         self._cancel(self.run.id, "interrupted")
         self._start_next()
 
-    def pause(self) -> None:
-        """Prevent further runs from starting. Records nothing if the session is already paused.
-
-        Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
-        """
-        self.check_ready()
-        if not self.queue.paused:
-            self.record(SessionPaused())
-
-    def resume(self) -> None:
-        """Let runs start again, the waiting ones first, or request that an archived session is unpacked.
-
-        Records nothing if the session is neither paused nor archived, or is already being unpacked.
-
-        Raises:
-            Refusal: SESSION_NOT_READY, or SESSION_ARCHIVED while the session is being packed.
-        """
-        if self.phase == "unpacking":
-            return
-        if self.phase == "archived" and self.archive_id:
-            self.record(UnarchiveRequested(archive_id=self.archive_id))
-            return
-        self.check_ready()
-        if self.queue.paused:
-            self.record(SessionResumed())
-            self._start_next()
-
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
         if self.run and self.run.id == run_id:
             self._record_all(self.run.events_before_end())
@@ -179,10 +148,6 @@ class Running(State):
             case UsageRecorded():
                 self.unbilled.pop(event.run_id, None)
                 self.queue.spent_usd += event.usage.cost_usd
-            case SessionPaused():
-                self.queue.paused = True
-            case SessionResumed():
-                self.queue.paused = False
             case _:
                 assert_never(event)
 

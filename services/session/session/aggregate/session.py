@@ -7,10 +7,19 @@ from contracts.refusals import Code
 from contracts.secrets import unmasked
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalEvent
+from contracts.session.archive import UnarchiveRequested
 from contracts.session.conversation import ConversationEvent
 from contracts.session.fork import ForkEvent, SessionForked
 from contracts.session.run import RunEvent
-from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.session import (
+    EnvironmentSet,
+    LifecycleEvent,
+    SessionChanged,
+    SessionCreated,
+    SessionDeleted,
+    SessionPaused,
+    SessionResumed,
+)
 from contracts.session.values import ApprovalOutcome, Json, Mode, SdkOptions
 from eventing.aggregate import Aggregate
 
@@ -97,6 +106,34 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
         return fork
 
+    def pause(self) -> None:
+        """Prevent further runs from starting. Records nothing if the session is already paused.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
+        if not self.queue.paused:
+            self.record(SessionPaused())
+
+    def resume(self) -> None:
+        """Let runs start again, the waiting ones first, or request that an archived session is unpacked.
+
+        Records nothing if the session is neither paused nor archived, or is already being unpacked.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, or SESSION_ARCHIVED while the session is being packed.
+        """
+        if self.phase == "unpacking":
+            return
+        if self.phase == "archived" and self.archive_id:
+            self.record(UnarchiveRequested(archive_id=self.archive_id))
+            return
+        self.check_ready()
+        if self.queue.paused:
+            self.record(SessionResumed())
+            self._start_next()
+
     def delete(self) -> None:
         """Delete the session, cancelling its active run and its queue."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
@@ -139,6 +176,10 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
                 self._set_fields(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():
                 self.environment = event.variables
+            case SessionPaused():
+                self.queue.paused = True
+            case SessionResumed():
+                self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
             case _:

@@ -5,8 +5,6 @@ from contracts.session.run import (
     EndRun,
     GetRunSummary,
     InterruptSession,
-    PauseSession,
-    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -59,17 +57,3 @@ async def interrupt_session(command: InterruptSession, work: Work) -> None:
     """Cancel the active run."""
     async with work.change(Session, command.session_id) as session:
         session.interrupt()
-
-
-@handles
-async def pause_session(command: PauseSession, work: Work) -> None:
-    """Let no further run begin."""
-    async with work.change(Session, command.session_id) as session:
-        session.pause()
-
-
-@handles
-async def resume_session(command: ResumeSession, work: Work) -> None:
-    """Let runs begin again."""
-    async with work.change(Session, command.session_id) as session:
-        session.resume()

@@ -1,6 +1,6 @@
 """Handlers of commands about sessions as a whole."""
 
-from contracts.session.session import ChangeSession, CreateSession, DeleteSession
+from contracts.session.session import ChangeSession, CreateSession, DeleteSession, PauseSession, ResumeSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
@@ -30,6 +30,20 @@ async def change_session(command: ChangeSession, work: Work) -> None:
         if command.sdk_options:
             check_options(command.sdk_options, work)
         session.change(command.name, command.sdk_options, command.metadata)
+
+
+@handles
+async def pause_session(command: PauseSession, work: Work) -> None:
+    """Pause a session: no further run starts."""
+    async with work.change(Session, command.session_id) as session:
+        session.pause()
+
+
+@handles
+async def resume_session(command: ResumeSession, work: Work) -> None:
+    """Resume a paused session, or reopen an archived one."""
+    async with work.change(Session, command.session_id) as session:
+        session.resume()
 
 
 @handles

@@ -12,8 +12,6 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionPaused,
-    SessionResumed,
     UsageRecorded,
 )
 from contracts.session.values import CancelReason
@@ -25,13 +23,6 @@ CANCEL_DETAILS: dict[CancelReason, str] = {
     "interrupted": "The run was interrupted.",
     "session_deleted": "The session was deleted.",
 }
-RESUME = """
-    UPDATE sessions SET updated_at = $2, status = CASE
-        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
-        WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
-        THEN 'processing' WHEN started_at IS NULL THEN 'created'
-        WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
-    WHERE id = $1"""
 RUN_ENDED = """
     UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
     WHERE id = $1 AND status <> 'paused'"""
@@ -64,10 +55,6 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await _end(event, recorded, db)
         case UsageRecorded():
             await _record_usage(event, recorded, db)
-        case SessionPaused():
-            await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
-        case SessionResumed():
-            await db.execute(RESUME, id, at)
         case _:
             assert_never(event)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import RecordMessage, RecordToolResult
-from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, SessionPaused, StartRun
+from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, Unfinished
@@ -221,9 +221,3 @@ async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Depend
     """End the agent of an interrupted run, whose worker was taken for dead: the next run may have begun."""
     if recorded.event.error_code is Code.RUN_INTERRUPTED:
         reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
-
-
-@reactions.broadcast("end_idle_agent")
-async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a paused session as soon as it is idle."""
-    reaction.dependencies.agents.end_when_idle(recorded.id)

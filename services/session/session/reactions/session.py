@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
-from contracts.session.session import GetSession, SessionDeleted
+from contracts.session.session import GetSession, SessionDeleted, SessionPaused
 from eventing.jobs import Job
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -21,6 +21,12 @@ reactions = Reactions()
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
     """End the agent of a deleted session, in whichever replica it runs."""
     reaction.dependencies.agents.cancel(recorded.id)
+
+
+@reactions.broadcast("end_idle_agent")
+async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
+    """End the agent of a paused session as soon as it is idle."""
+    reaction.dependencies.agents.end_when_idle(recorded.id)
 
 
 @reactions.shared("remove_traces")
