@@ -99,7 +99,7 @@ def test_a_decision_for_the_session_settles_nothing_that_is_out_of_time() -> Non
 def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
     session = after(*BEGUN, ASKED, DENIED)
     told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in told
+    assert f"already denied by user {USER}" in told
 
 
 def test_who_comes_too_late_is_refused() -> None:
@@ -114,7 +114,7 @@ def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(events: tuple[
 def test_an_approval_whose_decision_was_delivered_is_over() -> None:
     session = after(*BEGUN, ASKED, DENIED, DELIVERED)
     told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in told
+    assert f"already denied by user {USER}" in told
 
 
 def test_nothing_is_delivered_while_an_approval_is_pending() -> None:

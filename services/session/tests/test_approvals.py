@@ -76,7 +76,7 @@ class Service:
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     looks: int = 0
     sent: list[Any] = field(default_factory=list[Any])
-    tools: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
+    dependencies: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
@@ -149,7 +149,7 @@ async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does
     service = Service([decided], listed=[decided, *others])
     async with Cancellation(nothing) as cancellation:
         prompt = await service.asking(cancellation, attempt=2).continuation()
-    assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
+    assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
@@ -172,7 +172,7 @@ async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
 
 
 async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
+    monkeypatch.setattr(approvals, "RECORD_TIMEOUT", 0.01)
     async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
         asking = Service([approval(status="denied")]).asking(cancellation)
         assert await asking.request("toolu_9", "Bash", {}) == DENIED

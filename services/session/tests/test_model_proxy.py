@@ -126,7 +126,7 @@ async def test_a_rejected_key_is_logged_once_and_without_the_key(agent: Agent) -
         for _ in range(3):
             async with agent.post("/v1/messages?please=reject", data=BODY) as answer:
                 assert answer.status == 401
-    assert [entry["event"] for entry in logged] == ["the model provider rejects the key: check MODEL_API_KEY"]
+    assert [entry["event"] for entry in logged] == ["model provider rejected the key: check MODEL_API_KEY"]
     assert KEY not in str(logged)
 
 
@@ -137,7 +137,7 @@ async def test_a_provider_that_is_away_is_told_as_it_would_tell_and_logged_once(
                 for _ in range(2):
                     async with client.post("/v1/messages", data=BODY) as answer:
                         assert await error(answer) == (502, "api_error")
-    assert [entry["event"] for entry in logged] == ["the model provider cannot be reached: check MODEL_BASE_URL"]
+    assert [entry["event"] for entry in logged] == ["model provider unreachable: check MODEL_BASE_URL"]
 
 
 async def test_who_has_left_is_not_served() -> None:

@@ -162,7 +162,7 @@ async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_wha
 async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.reactions.approval.MOST_OPEN", 2)
+    monkeypatch.setattr("session.reactions.approval.MAX_OPEN_APPROVALS", 2)
     rulings: list[ApprovalOutcome] = []
 
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
