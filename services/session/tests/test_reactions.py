@@ -176,7 +176,7 @@ async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
         yield USED
 
     await worker.works(turn)
-    assert [ruling.message for ruling in rulings] == ["Too many tool calls wait for an approval."]
+    assert [ruling.message for ruling in rulings] == ["Too many tool calls are waiting for approval."]
 
 
 async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
