@@ -14,7 +14,7 @@ MAX_LINE_BYTES = 2**20
 MAX_ANSWER_BYTES = 2**20
 
 # US dollars per million input tokens, by parts of model names: never more than Claude Code counts for such a model. The
-# ratios in `Tokens` give the other prices. A test checks both against Claude Code.
+# ratios in `Tokens` determine the other prices. A test checks both against Claude Code.
 PRICES = {
     "haiku-4": Decimal(1),
     "haiku": Decimal("0.1"),
