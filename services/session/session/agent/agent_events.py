@@ -119,18 +119,20 @@ class MessageTranslator:
 
     def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
-        said = AssistantMessage(blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid))
-        if said.parent_tool_use_id:
-            yield from [said] if blocks else []
+        translated = AssistantMessage(
+            blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
+        )
+        if translated.parent_tool_use_id:
+            yield from [translated] if blocks else []
         elif self._partial:
             self._partial.blocks.extend(blocks)
         else:
-            self._partial = said
+            self._partial = translated
 
     def _flush(self) -> Iterator[AssistantMessage]:
-        said, self._partial = self._partial, None
-        if said and said.blocks:
-            yield said
+        message, self._partial = self._partial, None
+        if message and message.blocks:
+            yield message
 
     def _block(self, part: sdk.ContentBlock) -> Block | None:
         match part:

@@ -220,10 +220,10 @@ class Frames(SubprocessCLITransport):
             ValueError: the file belongs to another session, or is not a transcript.
         """
         _project, *steps = Path(path).relative_to(self._projects).parts
-        session, own = "/".join(steps).removesuffix(".jsonl"), self._transcript.session
-        if not path.endswith(".jsonl") or not f"{session}/".startswith(f"{own}/"):
-            raise ValueError(f"the agent of session {own} writes to {session!r}")
-        return session.removeprefix(own).removeprefix("/")
+        session, own_session = "/".join(steps).removesuffix(".jsonl"), self._transcript.session
+        if not path.endswith(".jsonl") or not f"{session}/".startswith(f"{own_session}/"):
+            raise ValueError(f"the agent of session {own_session} writes to {session!r}")
+        return session.removeprefix(own_session).removeprefix("/")
 
 
 def _parse(line: bytes) -> Frame:

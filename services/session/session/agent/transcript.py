@@ -247,8 +247,8 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         file.writelines(f"{row['entry']}\n" for row in rows if row["type"] != METADATA)
     for row in rows:
         if row["type"] == METADATA:  # the last one counts
-            known = {name: value for name, value in json.loads(row["entry"]).items() if name != "type"}
-            path.with_suffix(".meta.json").write_text(json.dumps(known), encoding="utf-8")
+            metadata = {name: value for name, value in json.loads(row["entry"]).items() if name != "type"}
+            path.with_suffix(".meta.json").write_text(json.dumps(metadata), encoding="utf-8")
 
 
 def _tool_use_ids(entry: Mapping[str, Any]) -> Iterator[str]:

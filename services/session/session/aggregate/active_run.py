@@ -68,9 +68,9 @@ class Run:
         Tool calls are recorded in their order. If an approval was requested before its call was recorded, earlier calls
         may be missing, and the run cannot be continued.
         """
-        asked = {approval.request.tool_use_id for approval in self.approvals.values()}
+        requested = {approval.request.tool_use_id for approval in self.approvals.values()}
         recorded = all(approval.request.tool_call_id for approval in self.approvals.values())
-        return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < MAX_ATTEMPTS
+        return bool(requested) and recorded and requested.issuperset(self.tool_calls) and self.attempt < MAX_ATTEMPTS
 
     def find_approval(self, approval_id: UUID) -> Approval:
         """Return an approval that is pending, decided or delivered to the current worker.
@@ -95,7 +95,7 @@ class Run:
 
     def request(self, command: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
         """Return the events that request an approval, and decide it if an identical call was granted before."""
-        asked = ApprovalRequested(
+        requested = ApprovalRequested(
             approval_id=command.approval_id,
             run_id=self.id,
             tool_call_id=self.tool_calls.get(command.tool_use_id),
@@ -106,9 +106,9 @@ class Run:
         )
         granted = self.grant(command.tool_name, command.tool_input)
         if granted is None or granted.outcome is None:
-            return [asked]
-        before, again = granted.outcome, Approval(asked, self.attempt)
-        return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
+            return [requested]
+        earlier, approval = granted.outcome, Approval(requested, self.attempt)
+        return [requested, approval.decided(earlier.decision, earlier.decided_by, earlier.message, "once")]
 
     def decide(self, command: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
         """Return the events of a user's decision, also about calls of the same tool if it is remembered.
@@ -119,9 +119,9 @@ class Run:
         approval = self.approvals.get(command.approval_id) or self.delivered.get(command.approval_id)
         if approval is None:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed.")
-        if over := approval.outcome:
-            who = f" by user {over.decided_by}" if over.decided_by else ""
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was already {over.decision}{who}.")
+        if outcome := approval.outcome:
+            who = f" by user {outcome.decided_by}" if outcome.decided_by else ""
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {outcome.approval_id} was already {outcome.decision}{who}.")
         if now >= approval.request.expires_at:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} has expired.")
         affected = self.undecided_for(approval.request.tool_name, now) if command.remember == "session" else [approval]

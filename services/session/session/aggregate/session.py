@@ -71,8 +71,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
-        variables, shown = self._variables(sdk_options), sdk_options.masked()
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        variables, masked = self._variables(sdk_options), sdk_options.masked()
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=masked, template_id=template_id))
         self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
@@ -100,10 +100,10 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_idle()
-        known = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
+        copied_ids = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
-        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=copied_ids))
         return fork
 
     def pause(self) -> None:

@@ -14,8 +14,8 @@ handles = Handlers()
 async def fork_session(command: ForkSession, work: Work) -> None:
     """Create a session as a copy of another one."""
     parent = await work.load_owned(Session, command.session_id)
-    known = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
-    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, known))
+    message_ids = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
+    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, message_ids))
 
 
 @handles

@@ -64,9 +64,9 @@ class _Measurement:
     def consume(self, size: int) -> None:
         if self.refusal:
             raise Refusal(self.refusal.code, self.refusal.detail)
-        wanted = replace(self.quota)
-        wanted.consume(size)
-        self.quota = wanted
+        updated = replace(self.quota)
+        updated.consume(size)
+        self.quota = updated
 
 
 class Quotas:

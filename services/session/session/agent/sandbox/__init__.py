@@ -114,10 +114,10 @@ async def _probe(entrypoint: Path) -> str | None:
     )
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
-            _, said = await process.communicate()
+            _, stderr = await process.communicate()
     except TimeoutError:
         process.kill()
         return f"the sandbox did not start within {PROBE_TIMEOUT:.0f} s"
     if process.returncode == 0:
         return None
-    return said.decode(errors="replace").strip() or f"the sandbox ended with status {process.returncode}"
+    return stderr.decode(errors="replace").strip() or f"the sandbox ended with status {process.returncode}"

@@ -28,13 +28,13 @@ MASKED_PATHS = [
 ]
 
 
-def bwrap_args(workspace: Path, shown: list[Path]) -> list[str]:
-    """Return the arguments for a sandbox with read-only access to the paths in `shown`.
+def bwrap_args(workspace: Path, readable: list[Path]) -> list[str]:
+    """Return the arguments for a sandbox with read-only access to the paths in `readable`.
 
     Writable are `workspace`, and the in-memory file systems /tmp, /home and /dev/shm, which end with the sandbox.
     bubblewrap mounts everything with nosuid.
     """
-    words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*shown, *_python()] for word in _bind(path))]
+    words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*readable, *_python()] for word in _bind(path))]
     return [
         *words,
         "--bind",

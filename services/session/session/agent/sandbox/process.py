@@ -80,10 +80,10 @@ class SandboxedProcess:
         """Wait until the agent and all its processes have ended."""
         if self._pidfd is None:
             return
-        loop, gone = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._pidfd, gone.set)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._pidfd, ended.set)
         try:
-            await gone.wait()
+            await ended.wait()
         finally:
             loop.remove_reader(self._pidfd)
 

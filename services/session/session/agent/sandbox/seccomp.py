@@ -126,8 +126,8 @@ def program(machine: str) -> bytes:
         has_bits = [_load(_ARGUMENTS + 8 * argument), (_HAS_BITS, 0, 1, SET_ID_BITS), _fail(errno.EPERM)]
         steps += _when(numbers[column], [*has_bits, _return(_ALLOW)])
     for numbers in SOCKETS.values():
-        known = [step for family in FAMILIES.values() for step in _when(family, [_return(_ALLOW)])]
-        steps += _when(numbers[column], [_load(_ARGUMENTS), *known, _fail(errno.EAFNOSUPPORT)])
+        allowed = [step for family in FAMILIES.values() for step in _when(family, [_return(_ALLOW)])]
+        steps += _when(numbers[column], [_load(_ARGUMENTS), *allowed, _fail(errno.EAFNOSUPPORT)])
     return b"".join(struct.pack("=HBBI", *step) for step in [*steps, _return(_ALLOW)])
 
 
