@@ -10,8 +10,7 @@ from contracts.messages import Event
 from contracts.samples import FORK, SESSION, USER
 from contracts.session.archive import ArchiveRequested, ArchiveSession, UnarchiveRequested
 from contracts.session.fork import ForkSession, SessionForked
-from contracts.session.run import ResumeSession
-from contracts.session.session import DeleteSession, GetSession, SessionDeleted, SessionView
+from contracts.session.session import DeleteSession, GetSession, ResumeSession, SessionDeleted, SessionView
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
 from runtime.blocking import BlockingPool
@@ -20,7 +19,7 @@ from runtime.envelope import Envelope
 from session.app import service
 from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
-from session.workspace import Rooms
+from session.workspace import Quotas
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -69,7 +68,7 @@ class FileJobs:
             *(nothing, nothing, 1, 1, nothing, nothing),
             blocking=blocking,
             writing=blocking,
-            rooms=Rooms(),
+            quotas=Quotas(),
         )
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.dependencies.workspace(PARENT_ID).mkdir(parents=True)

@@ -18,7 +18,7 @@ from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock
 from eventing.database import Database
 from session.agent import AgentEvent, Agents, AgentSpec, Ask, AssistantMessage, Finished, ToolReturned
 from session.agent.model_proxy import ModelProxy
-from session.agent.options import nobody
+from session.agent.options import deny_all
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 from simulator.testing import bash_prompt
@@ -84,7 +84,7 @@ class Replica:
         """Begin a turn."""
         return self.agents.turn(self.spec(session, **options), prompt)
 
-    async def run(self, spec: AgentSpec, prompt: str, ask: Ask = nobody) -> TurnEvents:
+    async def run(self, spec: AgentSpec, prompt: str, ask: Ask = deny_all) -> TurnEvents:
         """Run a turn of the agent with this specification, and return its events."""
         return TurnEvents([event async for event in self.agents.turn(spec, prompt, ask)])
 

@@ -11,9 +11,9 @@ from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome, TextBlock, ToolUseBlock
 from runtime import nesting
 from session.agent import Delta, Limits
-from session.agent.hiding import redactor
+from session.agent.agent_events import TRUNCATED
+from session.agent.redaction import redactor
 from session.agent.sandbox import Sandbox
-from session.agent.telling import CUT
 from simulator.testing import bash, bash_prompt, calling, scripted
 from structlog.testing import capture_logs
 
@@ -141,7 +141,9 @@ async def test_a_failed_approval_request_denies_the_tool_and_leaks_no_error(repl
         raise OSError("the address of a database")
 
     events = await replica.run(replica.spec(permission_mode="default"), bash_prompt("touch made"), fail)
-    assert events.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
+    assert events.outputs == [
+        "This tool call was not approved: The approval could not be requested. Continue without it."
+    ]
 
 
 async def test_a_tool_call_with_too_deep_input_is_denied_without_approval(
@@ -149,7 +151,7 @@ async def test_a_tool_call_with_too_deep_input_is_denied_without_approval(
 ) -> None:
     monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # no tool of the CLI accepts a deep input
     events = await replica.run(replica.spec(permission_mode="default"), bash_prompt("touch made"), refuse_requests)
-    assert events.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
+    assert events.outputs == [f"This tool call was not approved: {TRUNCATED['reason']} Continue without it."]
     assert not (replica.workspaces / "one" / "made").exists()
 
 
@@ -278,7 +280,7 @@ def test_secret_values_are_redacted(values: list[str], text: str, redacted: str)
 
 async def test_an_agent_that_dies_during_a_turn_fails(replica: Replica) -> None:
     end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
-    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent broke down before its turn was over.")
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent crashed before its turn was over.")
 
 
 async def test_a_second_turn_ends_the_first_one(replica: Replica) -> None:

@@ -7,7 +7,15 @@ import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent.telling import CUT, TOO_DEEP, AssistantMessage, Delta, Finished, MessageTranslator, ToolReturned
+from session.agent.agent_events import (
+    OUTPUT_TOO_DEEP,
+    TRUNCATED,
+    AssistantMessage,
+    Delta,
+    Finished,
+    MessageTranslator,
+    ToolReturned,
+)
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -16,7 +24,7 @@ END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
 
 def translate(translator: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
     """Return the event of a complete message."""
-    [event] = [event for each in (message, END) for event in translator.tell(each)]
+    [event] = [event for each in (message, END) for event in translator.translate(each)]
     assert isinstance(event, AssistantMessage)
     return event
 
@@ -39,15 +47,15 @@ def test_lone_surrogates_are_replaced_in_tool_results() -> None:
     translator = MessageTranslator()
     translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE_SURROGATE, "T", {})], model="m"))
     result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE_SURROGATE, [{"type": "text", "text": LONE_SURROGATE}])])
-    [returned] = translator.tell(result)
+    [returned] = translator.translate(result)
     assert isinstance(returned, ToolReturned)
     assert (returned.tool_use_id, returned.output) == (CLEAN, {"content": CLEAN})
-    assert not translator._begun  # pyright: ignore[reportPrivateUsage]
+    assert not translator._started  # pyright: ignore[reportPrivateUsage]
 
 
 def test_lone_surrogates_are_replaced_in_deltas() -> None:
     event = {"delta": {"type": "text_delta", "text": LONE_SURROGATE}}
-    assert [*MessageTranslator().tell(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
+    assert [*MessageTranslator().translate(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
 
 
 def test_surrogate_pairs_are_kept() -> None:
@@ -65,7 +73,7 @@ def nested(levels: int) -> Any:
 
 def finish(output: Any) -> Finished:
     result = sdk.ResultMessage("success", 1, 1, is_error=False, num_turns=1, session_id="s", structured_output=output)
-    [finished] = MessageTranslator(structured=True).tell(result)
+    [finished] = MessageTranslator(structured=True).translate(result)
     assert isinstance(finished, Finished)
     return finished
 
@@ -78,10 +86,12 @@ def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
 def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
     finished = finish(nested(levels))
     result = finished.structured_output, finished.error_code, finished.error_detail
-    assert result == (None, Code.OUTPUT_NOT_VALID, TOO_DEEP)
+    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP)
 
 
-@pytest.mark.parametrize(("levels", "expected"), [(64, nested(64)), (65, CUT), (225, CUT), (5_000, CUT)])
+@pytest.mark.parametrize(
+    ("levels", "expected"), [(64, nested(64)), (65, TRUNCATED), (225, TRUNCATED), (5_000, TRUNCATED)]
+)
 def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, expected: Any) -> None:
     tool_use = sdk.ToolUseBlock("id", "T", nested(levels))
     [call] = translate(MessageTranslator(), sdk.AssistantMessage([tool_use], model="m")).blocks
@@ -91,6 +101,6 @@ def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, expected: Any) -
 
 def test_a_tool_output_that_is_too_deep_is_replaced() -> None:
     parts = [{"type": "text", "text": nested(5_000)}]
-    [returned] = MessageTranslator().tell(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
+    [returned] = MessageTranslator().translate(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
     assert isinstance(returned, ToolReturned)
-    assert returned.output == CUT
+    assert returned.output == TRUNCATED

@@ -71,12 +71,12 @@ async def test_a_run_cancelled_before_its_turn_never_starts(replica: Replica) ->
     assert not (spec.workspace / "begun").exists()
 
 
-async def test_call_off_returns_before_the_agent_has_ended(replica: Replica) -> None:
+async def test_cancel_returns_before_the_agent_has_ended(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
         assert agents_of(spec.session_id)
-        replica.agents.call_off(spec.session_id, spec.run_id)
+        replica.agents.cancel(spec.session_id, spec.run_id)
         events = TurnEvents([event async for event in turn])
     assert events.end.error_detail == STOPPED.error_detail
     await eventually(lambda: not agents_of(spec.session_id))

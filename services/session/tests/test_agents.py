@@ -81,13 +81,13 @@ async def test_the_number_of_concurrent_starts_is_limited(
         starting -= 1
 
     monkeypatch.setattr(Agent, "start", counted)
-    async with new_replica(Limits(starts_at_once=1)) as replica:
+    async with new_replica(Limits(max_concurrent_starts=1)) as replica:
         await asyncio.gather(*(replica.ask(GIVE_NAME, session) for session in ("one", "two", "three")))
     assert maximum == 1
 
 
 async def test_closing_a_session_ends_an_agent_that_waits_to_start(new_replica: NewReplica) -> None:
-    async with new_replica(Limits(starts_at_once=1)) as replica, asyncio.TaskGroup() as tasks:
+    async with new_replica(Limits(max_concurrent_starts=1)) as replica, asyncio.TaskGroup() as tasks:
         turns = [tasks.create_task(replica.ask(GIVE_NAME, session)) for session in ("one", "two")]
         await asyncio.sleep(0.05)
         await replica.agents.close(replica.spec("two").session_id)
@@ -198,7 +198,7 @@ async def after_kill(transcripts: Transcripts, database_url: str, model_url: str
     try:
         await eventually((workspaces / "one" / "begun").exists)
         await eventually(lambda: bool(running("sleep", NAP_SECONDS)))
-        await eventually(transcripts.open(uuid5(SESSIONS, "one")).begun, within=60)
+        await eventually(transcripts.open(uuid5(SESSIONS, "one")).is_resumable, within=60)
     finally:
         process.kill()
         await process.wait()

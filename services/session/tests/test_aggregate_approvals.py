@@ -22,7 +22,7 @@ from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import ApprovalOutcome, Usage
 from eventing.testing import refused
 from session.aggregate import Session
-from session.aggregate.active_run import ATTEMPTS
+from session.aggregate.active_run import MAX_ATTEMPTS
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 RUNNING = (CREATED, REQUESTED, STARTED)
@@ -99,7 +99,7 @@ def test_a_remembered_decision_does_not_settle_overdue_approvals() -> None:
 def test_a_second_decision_is_refused_and_names_the_first() -> None:
     session = after(*RUNNING, PENDING, DENIED)
     detail = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in detail
+    assert f"already denied by user {USER}" in detail
 
 
 def test_a_decision_after_the_expiry_time_is_refused() -> None:
@@ -114,7 +114,7 @@ def test_an_approval_of_no_active_run_cannot_be_decided(events: tuple[SessionEve
 def test_an_approval_cannot_be_decided_after_delivery() -> None:
     session = after(*RUNNING, PENDING, DENIED, DELIVERED)
     detail = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in detail
+    assert f"already denied by user {USER}" in detail
 
 
 def test_no_decision_is_delivered_while_an_approval_is_pending() -> None:
@@ -224,7 +224,7 @@ def test_a_restarted_run_is_interrupted_if_its_call_was_not_recorded() -> None:
 
 def test_a_run_is_interrupted_after_too_many_attempts() -> None:
     session = after(*RUNNING, PENDING)
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         session.start_run(RUN_ID)
     assert session.run
     session.start_run(RUN_ID)

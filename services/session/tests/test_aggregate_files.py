@@ -17,8 +17,8 @@ from contracts.session.archive import (
 )
 from contracts.session.conversation import MessageRecorded
 from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
-from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted, SessionPaused
-from contracts.session.session import SessionCreated, SessionDeleted
+from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted
+from contracts.session.session import SessionCreated, SessionDeleted, SessionPaused
 from eventing.testing import refused
 from session.aggregate import Session
 

@@ -16,7 +16,7 @@ from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
 from runtime.clock import now
 from runtime.waiters import Waiters
 from session.reactions import approval as approvals
-from session.reactions.approval import Asking
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -98,10 +98,10 @@ class Service:
             return None
         return [self.delivered for _ in command.approval_ids]
 
-    def asking(self, cancellation: Cancellation, attempt: int = 1) -> Asking:
-        asking = Asking(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
-        asking.recorded([CALL])
-        return asking
+    def requests(self, cancellation: Cancellation, attempt: int = 1) -> ApprovalRequests:
+        requests = ApprovalRequests(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
+        requests.note_recorded([CALL])
+        return requests
 
 
 async def end_no_agent() -> None:
@@ -110,7 +110,7 @@ async def end_no_agent() -> None:
 
 async def ask(service: Service) -> ApprovalOutcome:
     async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
-        return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
+        return await service.requests(cancellation).request("toolu_1", "Bash", {"command": "ls"})
 
 
 async def test_a_decision_known_at_once_is_not_polled_for() -> None:
@@ -125,12 +125,12 @@ async def test_a_decision_known_at_once_is_not_polled_for() -> None:
 
 
 async def test_a_decision_is_found_by_polling_without_a_notification(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
     assert await ask(Service([approval(), approval(status="denied")])) == DENIED
 
 
 async def test_polling_continues_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
     assert await ask(Service([OSError("connection lost"), approval(status="denied")])) == DENIED
 
 
@@ -138,7 +138,7 @@ async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
     async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
         with pytest.raises(Refusal):
-            await service.asking(cancellation).ask("toolu_1", "Bash", {})
+            await service.requests(cancellation).request("toolu_1", "Bash", {})
     assert cancellation.refusal
     assert cancellation.refusal.code is Code.RUN_TAKEN
 
@@ -148,8 +148,8 @@ async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
     async with Cancellation(end_no_agent) as cancellation:
-        prompt = await service.asking(cancellation, attempt=2).continuation()
-    assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
+        prompt = await service.requests(cancellation, attempt=2).continuation()
+    assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
@@ -162,20 +162,20 @@ async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
 async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
     async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
-        asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
-        request = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
-        asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
+        requests = ApprovalRequests(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
+        request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
+        requests.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
         assert service.sent == []
-        asking.recorded([CALL])
+        requests.note_recorded([CALL])
         assert await request == DENIED
 
 
 async def test_approval_is_requested_although_the_call_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
+    monkeypatch.setattr(approvals, "RECORD_TIMEOUT", 0.01)
     async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
-        asking = Service([approval(status="denied")]).asking(cancellation)
-        assert await asking.ask("toolu_9", "Bash", {}) == DENIED
+        requests = Service([approval(status="denied")]).requests(cancellation)
+        assert await requests.request("toolu_9", "Bash", {}) == DENIED
 
 
 async def test_a_missing_approval_means_that_its_session_was_deleted() -> None:

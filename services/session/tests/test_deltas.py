@@ -24,7 +24,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
 
 async def test_deltas_are_published_under_their_owner_and_session(client: Client) -> None:
     subscription = await subscribe(client, DELTAS)
-    await Deltas(client).tell(*IDS, "Hel")
+    await Deltas(client).publish(*IDS, "Hel")
     message = await subscription.next_msg(5)
     assert message.subject == f"delta.session.{USER}.{SESSION}"
     assert TextDelta.model_validate_json(message.data) == TextDelta(run_id=UUID(RUN), text="Hel")
@@ -34,7 +34,7 @@ async def test_deltas_are_published_under_their_owner_and_session(client: Client
 async def test_deltas_that_the_bus_rejects_are_dropped_silently(client: Client, text: str) -> None:
     if text == "Hel":
         await client.close()
-    await Deltas(client).tell(*IDS, text)
+    await Deltas(client).publish(*IDS, text)
 
 
 async def never(*_: object) -> None:
@@ -45,5 +45,5 @@ async def test_a_slow_bus_delays_only_the_first_delta() -> None:
     slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
     deltas = Deltas(slow)
     for _ in range(5):
-        await deltas.tell(*IDS, "Hel")
+        await deltas.publish(*IDS, "Hel")
     assert slow.publish.call_count == 1

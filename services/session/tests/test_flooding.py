@@ -12,10 +12,10 @@ from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime.clock import new_id
 from session.agent import Ask, AssistantMessage, Limits, ToolReturned
-from session.agent import pending as module
-from session.agent.options import nobody
-from session.agent.pending import Pending
-from session.agent.sandbox.walls import PYTHON
+from session.agent import frame_queue as module
+from session.agent.frame_queue import FrameQueue
+from session.agent.options import deny_all
+from session.agent.sandbox.bwrap_args import PYTHON
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
@@ -36,7 +36,7 @@ def flooding(frame: dict[str, Any]) -> str:
     )
 
 
-async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = nobody) -> TurnEvents:
+async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = deny_all) -> TurnEvents:
     return await replica.run(replica.spec(), flooding(frame), ask)
 
 
@@ -87,7 +87,7 @@ async def test_concurrent_approval_requests_of_an_agent_are_limited(new_replica:
         raise AssertionError
 
     request: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "tool_use_id": "t"}
-    async with new_replica(Limits(asked_at_once=5)) as replica:
+    async with new_replica(Limits(max_pending_requests=5)) as replica:
         frame = {"type": "control_request", "request_id": "r", "request": request}
         assert (await flood(replica, frame, wait_forever)).end.error_code is Code.RUN_TOO_LARGE
     assert len(requested) <= 5
@@ -97,7 +97,7 @@ async def test_consecutive_approval_requests_are_not_limited(new_replica: NewRep
     async def approve(_tool_use_id: str, _name: str, _tool_input: dict[str, Any]) -> ApprovalOutcome:
         return ApprovalOutcome(decision="approved")
 
-    async with new_replica(Limits(asked_at_once=1)) as replica:
+    async with new_replica(Limits(max_pending_requests=1)) as replica:
         steps = [{"tools": [{"name": "Bash", "input": {"command": f"touch {n}", "description": "x"}}]} for n in "abc"]
         prompt = scripted(*steps, {"text": "Done."})
         assert (await replica.run(replica.spec(permission_mode="default"), prompt, approve)).text == "Done."
@@ -151,30 +151,30 @@ async def test_a_result_forged_between_turns_is_ignored(replica: Replica) -> Non
 
 
 async def test_putting_a_frame_waits_until_there_is_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PENDING_BYTES", 10)
-    pending = Pending()
-    await pending.put({"n": 1}, 8)
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 10)
+    queue = FrameQueue()
+    await queue.put({"n": 1}, 8)
     async with asyncio.TaskGroup() as tasks:
-        putting = tasks.create_task(pending.put({"n": 2}, 8))
+        putting = tasks.create_task(queue.put({"n": 2}, 8))
         await asyncio.sleep(0)
         assert not putting.done()
-        assert await pending.take() == {"n": 1}
-    assert await pending.take() == {"n": 2}
+        assert await queue.get() == {"n": 1}
+    assert await queue.get() == {"n": 2}
 
 
 async def test_a_frame_larger_than_the_buffer_is_accepted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PENDING_BYTES", 10)
-    pending = Pending()
-    await pending.put({"n": 1}, 80)
-    assert await pending.take() == {"n": 1}
+    monkeypatch.setattr(module, "MAX_QUEUED_BYTES", 10)
+    queue = FrameQueue()
+    await queue.put({"n": 1}, 80)
+    assert await queue.get() == {"n": 1}
 
 
 async def test_taking_a_frame_raises_the_error_that_ended_the_reading() -> None:
-    pending = Pending()
-    await pending.close(ConnectionResetError())
-    await pending.close()
+    queue = FrameQueue()
+    await queue.close(ConnectionResetError())
+    await queue.close()
     with pytest.raises(ConnectionResetError):
-        await pending.take()
+        await queue.get()
 
 
 async def test_the_files_of_an_agents_home_are_not_on_disk_and_end_with_it(
@@ -185,6 +185,6 @@ async def test_the_files_of_an_agents_home_are_not_on_disk_and_end_with_it(
     deep = "import os; [(os.mkdir(chr(100)), os.chdir(chr(100))) for _ in range(3000)]"
     await replica.bash(f"cd $CLAUDE_CONFIG_DIR && mkdir -m 0 closed && {PYTHON} -c '{deep}'")
     names = await asyncio.to_thread(lambda: {path.name for path in scratch.rglob("*")})
-    assert ("door" in names, names & {"closed", "d"}) == (True, set())
+    assert ("control" in names, names & {"closed", "d"}) == (True, set())
     await replica.agents.close(replica.spec().session_id)
     await eventually(lambda: not any(scratch.iterdir()))

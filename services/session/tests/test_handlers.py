@@ -19,17 +19,8 @@ from contracts.session.approval import (
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.conversation import ListMessageIds, RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
-from contracts.session.run import (
-    CancelRun,
-    EndRun,
-    GetRunSummary,
-    InterruptSession,
-    PauseSession,
-    ResumeSession,
-    StartRun,
-    SubmitQuery,
-)
-from contracts.session.session import CreateSession, DeleteSession
+from contracts.session.run import CancelRun, EndRun, GetRunSummary, InterruptSession, StartRun, SubmitQuery
+from contracts.session.session import CreateSession, DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import SdkOptions
 from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork

@@ -15,8 +15,8 @@ from contracts.refusals import Code
 from runtime.testing import eventually
 from session.agent import Limits
 from session.agent.model_proxy import usage
-from session.agent.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
-from session.agent.sandbox.walls import PYTHON
+from session.agent.model_proxy.usage import DEFAULT_PRICE, PRICES, Tokens, price
+from session.agent.sandbox.bwrap_args import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn
@@ -155,14 +155,14 @@ async def test_models_may_be_offered_by_alias_or_full_name(
 
 async def test_an_idle_agent_ends_when_its_session_is_paused(replica: Replica) -> None:
     await replica.ask(bash_prompt("touch /tmp/mark"))
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
 async def test_a_busy_agent_finishes_its_turn_when_its_session_is_paused(replica: Replica) -> None:
     turn = replica.begin(bash_prompt("touch /tmp/mark begun; until [ -e go ]; do sleep 0.05; done"))
     await anext(turn)
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     (replica.workspaces / "one" / "go").touch()
     assert TurnEvents([event async for event in turn]).text == "Done."
     assert "No such file" in await replica.bash("ls /tmp/mark")
@@ -189,13 +189,13 @@ async def test_our_price_is_at_most_the_price_of_the_cli_and_close_to_it(
     def known(model: str) -> Decimal:
         with monkeypatch.context() as original:
             original.setattr(usage, "PRICES", PRICES)
-            original.setattr(usage, "PRICE_OF_OTHERS", PRICE_OF_OTHERS)
+            original.setattr(usage, "DEFAULT_PRICE", DEFAULT_PRICE)
             return price(model)
 
     monkeypatch.setattr(wire, "message", message)
     monkeypatch.setattr(usage, "PRICES", {})
-    monkeypatch.setattr(usage, "PRICE_OF_OTHERS", Decimal(0))  # so that the cost that the CLI computes is reported
+    monkeypatch.setattr(usage, "DEFAULT_PRICE", Decimal(0))  # so that the cost that the CLI computes is reported
     for kind, tokens in KINDS.items():  # noqa: B007  `message` reads it
         end = (await replica.ask(scripted({"text": "Hello."}), model=model)).end
-        ours = known(requested[-1]) * tokens.least_weight
+        ours = known(requested[-1]) * tokens.min_weight
         assert ours <= end.cost_usd <= ours * 8

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from session.agent.model_proxy.body import STEPS, NotReadable, models
+from session.agent.model_proxy.body import MAX_STEPS, InvalidBody, models
 
 HOSTILE = [
     b"",
@@ -30,13 +30,13 @@ HOSTILE = [
     '{"model": "m"}'.encode("utf-16-le"),
     b'{"model": "' + b"m" * 1000 + b'"}',
     b'{"model": "m\xff"}',
-    b'{"model": "m", "a": ' + b"[]" * STEPS + b"}",
+    b'{"model": "m", "a": ' + b"[]" * MAX_STEPS + b"}",
 ]
 
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_body_that_does_not_name_exactly_one_model_is_refused(body: bytes) -> None:
-    with pytest.raises(NotReadable):
+    with pytest.raises(InvalidBody):
         models(body)
 
 
@@ -61,5 +61,5 @@ def test_the_models_named_in_a_body_are_found(body: bytes, named: list[str]) -> 
 
 @pytest.mark.parametrize("part", [b"[]", b'""', b'"a":', b'"\\\\"'])
 def test_parsing_stops_at_a_body_with_too_many_parts(part: bytes) -> None:
-    with pytest.raises(NotReadable, match="parts"):
-        models(b'{"model": "m", "a": [' + part * (STEPS + 1))
+    with pytest.raises(InvalidBody, match="parts"):
+        models(b'{"model": "m", "a": [' + part * (MAX_STEPS + 1))

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from aiohttp import ClientError, ClientPayloadError
 from eventing.testing import eventually
-from session.agent.model_proxy.access import AT_ONCE, BYTES_AT_ONCE, WAITING
-from session.agent.model_proxy.door import CONNECTIONS
+from session.agent.model_proxy.access import MAX_CONCURRENT_REQUESTS, MAX_PENDING_BODY_BYTES, MAX_WAITING_REQUESTS
+from session.agent.model_proxy.connection_limit import MAX_CONNECTIONS
 
 from services.session.tests.provider import BODY, Provider, ProxyClient, error_of, proxied
 
@@ -152,21 +152,23 @@ async def test_concurrent_requests_of_an_agent_are_limited(agent: ProxyClient, p
                 await response.read()
                 return response.status
 
-        requests = [tasks.create_task(ask()) for _ in range(AT_ONCE + WAITING + 1)]
+        requests = [tasks.create_task(ask()) for _ in range(MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS + 1)]
         done, _ = await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result() for task in done] == [429]
-        await eventually(lambda: len(provider.requests) == AT_ONCE)
+        await eventually(lambda: len(provider.requests) == MAX_CONCURRENT_REQUESTS)
         provider.released.set()
-    assert sorted(task.result() for task in requests) == [200] * (AT_ONCE + WAITING) + [429]
+    assert sorted(task.result() for task in requests) == [200] * (MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS) + [
+        429
+    ]
 
 
 async def test_request_bytes_of_an_agent_in_progress_are_limited(agent: ProxyClient) -> None:
-    async with agent.access.request(BYTES_AT_ONCE - 1), agent.post("/v1/messages", data=BODY) as response:
+    async with agent.access.request(MAX_PENDING_BODY_BYTES - 1), agent.post("/v1/messages", data=BODY) as response:
         assert await error_of(response) == (429, "rate_limit_error")
 
 
 async def test_connections_of_an_agent_are_limited(agent: ProxyClient) -> None:
-    connections = [await asyncio.open_connection(*agent.address) for _ in range(CONNECTIONS)]
+    connections = [await asyncio.open_connection(*agent.address) for _ in range(MAX_CONNECTIONS)]
     reader, writer = await asyncio.open_connection(*agent.address)
     with suppress(ConnectionResetError):
         assert await reader.read() == b""

@@ -128,7 +128,7 @@ async def test_a_rejected_key_is_logged_once_and_without_the_key(agent: ProxyCli
         for _ in range(3):
             async with agent.post("/v1/messages?respond=unauthorized", data=BODY) as response:
                 assert response.status == 401
-    assert [entry["event"] for entry in logged] == ["the model provider rejects the key: check MODEL_API_KEY"]
+    assert [entry["event"] for entry in logged] == ["model provider rejected the key: check MODEL_API_KEY"]
     assert KEY not in str(logged)
 
 
@@ -139,7 +139,7 @@ async def test_an_unreachable_provider_is_an_api_error_and_logged_once() -> None
                 for _ in range(2):
                     async with client.post("/v1/messages", data=BODY) as response:
                         assert await error_of(response) == (502, "api_error")
-    assert [entry["event"] for entry in logged] == ["the model provider cannot be reached: check MODEL_BASE_URL"]
+    assert [entry["event"] for entry in logged] == ["model provider unreachable: check MODEL_BASE_URL"]
 
 
 async def test_an_agent_is_not_served_after_it_left() -> None:
@@ -147,7 +147,7 @@ async def test_an_agent_is_not_served_after_it_left() -> None:
     address = listener.getsockname()
     async with ModelProxy("http://127.0.0.1:1", KEY) as proxy:
         await proxy.serve(listener, TOKEN, Access())
-        await proxy.leave(TOKEN)
+        await proxy.stop_serving(TOKEN)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
 

@@ -13,9 +13,9 @@ from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from contracts.session.values import KNOWN_TOOLS
 from session.agent import AssistantMessage, Delta, Finished
+from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
 from session.agent.options import TOOLS
 from session.agent.sandbox import Sandbox
-from session.agent.telling import MAX_OUTPUT_BYTES, MessageTranslator
 from simulator.app import create_app
 from simulator.testing import bash, bash_prompt, calling, scripted, tools_prompt
 
@@ -128,8 +128,8 @@ async def test_a_run_within_max_turns_succeeds(replica: Replica) -> None:
 
 
 async def test_without_a_sandbox_no_user_variables_are_set(tmp_path: Path) -> None:
-    cell = Sandbox(None).cell(tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
-    assert "BUN_OPTIONS" not in json.loads((cell.papers / "environment").read_text())
+    cell = Sandbox(None).prepare(tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
+    assert "BUN_OPTIONS" not in json.loads((cell.runtime_dir / "environment").read_text())
     cell.remove()
 
 
@@ -165,7 +165,7 @@ def test_a_structured_output_that_is_too_large_is_not_valid() -> None:
         session_id="s",
         structured_output={"a": "x" * MAX_OUTPUT_BYTES},
     )
-    [end] = MessageTranslator(structured=True).tell(result)
+    [end] = MessageTranslator(structured=True).translate(result)
     assert isinstance(end, Finished)
     assert (end.error_code, end.structured_output) == (Code.OUTPUT_NOT_VALID, None)
 

@@ -8,18 +8,15 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
 from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
 from contracts.session.conversation import ListMessages, ListToolCalls, RecordMessage
-from contracts.session.run import (
-    CancelRun,
-    EndRun,
-    GetRun,
-    InterruptSession,
+from contracts.session.run import CancelRun, EndRun, GetRun, InterruptSession, RunView, StartRun, SubmitQuery
+from contracts.session.session import (
+    CreateSession,
+    DeleteSession,
+    GetSession,
+    ListSessions,
     PauseSession,
     ResumeSession,
-    RunView,
-    StartRun,
-    SubmitQuery,
 )
-from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.session.tests.desk import OWNER, STRANGER, Desk
 

@@ -15,8 +15,7 @@ from contracts.session.archive import (
 )
 from contracts.session.conversation import ListMessages
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
-from contracts.session.run import PauseSession, ResumeSession
-from contracts.session.session import GetSession
+from contracts.session.session import GetSession, PauseSession, ResumeSession
 
 from services.session.tests.desk import Desk
 

@@ -10,8 +10,8 @@ from contracts.session.approval import GetApproval, ListApprovals, RequestApprov
 from contracts.session.archive import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from contracts.session.fork import ForkSession
-from contracts.session.run import GetRun, GetRunSummary, ListRuns, PauseSession, RunSummary, StartRun, SubmitQuery
-from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, StartRun, SubmitQuery
+from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope

@@ -18,11 +18,9 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionPaused,
-    SessionResumed,
     UsageRecorded,
 )
-from contracts.session.session import SessionCreated, SessionDeleted
+from contracts.session.session import SessionCreated, SessionDeleted, SessionPaused, SessionResumed
 from contracts.session.values import CancelReason, OnBusy, Usage
 from eventing.testing.specification import Given
 from runtime.clock import new_id

@@ -14,7 +14,7 @@ from contracts.refusals import Code
 from runtime.clock import new_id
 from runtime.testing import eventually
 from session.agent.sandbox import Sandbox
-from session.agent.sandbox.walls import SCRATCH_BYTES, SHARED_BYTES
+from session.agent.sandbox.bwrap_args import SCRATCH_BYTES, SHM_BYTES
 from session.workspace import Uploads, Workspace
 from simulator.testing import bash, bash_prompt, calling, scripted
 
@@ -132,7 +132,7 @@ def test_the_only_network_interface_is_loopback(attempts: Attempts) -> None:
 @pytest.mark.parametrize("folder", TEMPORARY_FOLDERS)
 def test_writable_folders_beside_the_workspace_are_in_memory_and_limited(attempts: Attempts, folder: str) -> None:
     kind, size = attempts.output_of(free_space(folder)).split()
-    assert (kind, int(size) * 1024) == ("tmpfs", SHARED_BYTES if "shm" in folder else SCRATCH_BYTES)
+    assert (kind, int(size) * 1024) == ("tmpfs", SHM_BYTES if "shm" in folder else SCRATCH_BYTES)
 
 
 def test_file_tools_are_confined_too(attempts: Attempts) -> None:
@@ -199,4 +199,4 @@ async def test_command_lines_reveal_neither_rules_nor_the_workspace_path(replica
 
 
 async def test_an_unavailable_sandbox_reports_the_reason() -> None:
-    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with 1"
+    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"

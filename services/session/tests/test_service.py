@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import ListMessages, ListToolCalls
-from contracts.session.run import CancelRun, GetRun, PauseSession, ResumeSession, StartRun
-from contracts.session.session import DeleteSession, GetSession
+from contracts.session.run import CancelRun, GetRun, StartRun
+from contracts.session.session import DeleteSession, GetSession, PauseSession, ResumeSession
 from eventing import reactions
 from eventing.testing import eventually
 from simulator.testing import bash, scripted

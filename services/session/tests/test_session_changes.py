@@ -26,9 +26,9 @@ from eventing.postgres import PostgresStore
 from eventing.store import START
 from runtime.clock import new_id
 from runtime.envelope import Envelope
-from session.agent.environments import Environments
 from session.aggregate import Session
 from session.app import service
+from session.environments import Environments
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedModels
 

@@ -5,13 +5,15 @@ from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, USER
 from contracts.session.conversation import RecordMessage
-from contracts.session.run import CancelRun, EndRun, GetRun, PauseSession, ResumeSession, StartRun, SubmitQuery
+from contracts.session.run import CancelRun, EndRun, GetRun, StartRun, SubmitQuery
 from contracts.session.session import (
     CountSessions,
     CreateSession,
     DeleteSession,
     FindSessions,
     GetSession,
+    PauseSession,
+    ResumeSession,
 )
 from contracts.session.values import SdkOptions, ToolUseBlock
 from eventing.counters import Counters

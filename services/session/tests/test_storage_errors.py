@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from session.workspace import NotStored, Uploads, Workspace, room, stored, walking
+from session.workspace import StorageFailed, Uploads, Workspace, convert_storage_errors, quota, walking
 
 SIZE = 200_000
 
@@ -87,8 +87,8 @@ def test_a_workspace_beyond_its_quota_is_not_copied_or_packed(
 ) -> None:
     files.pack(tmp_path / "x.tar", "none")
     before = everything(files)
-    monkeypatch.setattr(room, "LARGEST", SIZE - 1)
-    assert_full(files.check_room)
+    monkeypatch.setattr(quota, "MAX_BYTES", SIZE - 1)
+    assert_full(files.check_quota)
     assert_full(lambda: files.copy_to(other))
     assert_full(lambda: files.pack(tmp_path / "y.tar", "none"))
     assert_full(lambda: files.unpack(tmp_path / "x.tar"))
@@ -97,8 +97,8 @@ def test_a_workspace_beyond_its_quota_is_not_copied_or_packed(
 
 def test_a_workspace_with_too_many_files_is_full(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     (files.root / "folder").mkdir()
-    monkeypatch.setattr(room, "MOST", 1)
-    assert_full(files.check_room)
+    monkeypatch.setattr(quota, "MAX_ENTRIES", 1)
+    assert_full(files.check_quota)
 
 
 def test_a_tree_that_is_too_deep_or_wide_is_refused_not_truncated(
@@ -108,13 +108,13 @@ def test_a_tree_that_is_too_deep_or_wide_is_refused_not_truncated(
     monkeypatch.setattr(walking, "MAX_DEPTH", 2)
     assert_full(lambda: files.pack(tmp_path / "x.tar", "none"))
     monkeypatch.setattr(walking, "MAX_DEPTH", 3)
-    monkeypatch.setattr(walking, "MAX_WIDTH", 1)
+    monkeypatch.setattr(walking, "MAX_FOLDER_ENTRIES", 1)
     assert_full(lambda: files.pack(tmp_path / "x.tar", "none"))
     assert [found.path for found in files.listing(0, 10).items] == ["a", "a/b"]
 
 
 def test_a_missing_workspace_is_not_full(tmp_path: Path) -> None:
-    Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_room()
+    Workspace(tmp_path / "none", Uploads(tmp_path / "u")).check_quota()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,6 @@ async def test_an_error_is_reported_without_paths_of_the_host(error: Exception, 
     def work() -> None:
         raise error
 
-    with pytest.raises(NotStored) as failure:
-        await stored(asyncio.to_thread(work))
+    with pytest.raises(StorageFailed) as failure:
+        await convert_storage_errors(asyncio.to_thread(work))
     assert (failure.value.code, failure.value.detail) == (code, detail)

@@ -47,20 +47,20 @@ class AnySession:
 
 
 async def load(transcript: Transcript, subpath: str = "") -> list[Any] | None:
-    return [json.loads(row["entry"]) async for rows in transcript.portions(subpath) for row in rows] or None
+    return [json.loads(row["entry"]) async for rows in transcript.chunks(subpath) for row in rows] or None
 
 
 async def test_waiting_for_a_tool_call_ends_when_it_is_stored(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
     call = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        tasks.create_task(transcript.holds("toolu_1", 1000))
+        tasks.create_task(transcript.wait_stored("toolu_1", 1000))
         odd = [{"type": "user", "message": "odd"}, {"type": "user"}, call]
         await transcript.append("", odd)
 
 
 async def test_waiting_for_a_tool_call_has_a_timeout(transcripts: Transcripts) -> None:
-    await transcripts.open(ONE).holds("toolu_1", 0.01)
+    await transcripts.open(ONE).wait_stored("toolu_1", 0.01)
 
 
 async def test_the_conformance_suite_of_the_sdk_passes(transcripts: Transcripts) -> None:
@@ -91,9 +91,9 @@ async def test_any_text_of_a_tool_result_is_stored_unchanged(transcripts: Transc
 async def test_a_conversation_has_begun_with_its_first_message(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
     await transcript.append("", [{"type": "queue-operation"}])
-    assert not await transcript.begun()
+    assert not await transcript.is_resumable()
     await transcript.append("", [entry("a")])
-    assert await transcript.begun()
+    assert await transcript.is_resumable()
 
 
 async def test_an_agents_own_entries_do_not_advance_the_transcript(transcripts: Transcripts) -> None:
@@ -152,12 +152,12 @@ async def test_an_invalid_entry_is_refused(transcripts: Transcripts, odd: Any) -
 async def test_a_large_conversation_is_read_in_batches(
     transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 100)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 100)
     transcript, names = transcripts.open(ONE), [f"{n:04}" for n in range(100)]
     await transcript.append("", [entry(name) for name in names])
-    portions = [[json.loads(row["entry"])["uuid"] for row in rows] async for rows in transcript.portions()]
-    assert [name for portion in portions for name in portion] == names
-    assert max(map(len, portions)) <= 100 // len(json.dumps(entry("0000"))) + 1
+    chunks = [[json.loads(row["entry"])["uuid"] for row in rows] async for rows in transcript.chunks()]
+    assert [name for chunk in chunks for name in chunk] == names
+    assert max(map(len, chunks)) <= 100 // len(json.dumps(entry("0000"))) + 1
 
 
 async def test_a_conversation_is_written_in_the_layout_of_the_cli(transcripts: Transcripts, tmp_path: Path) -> None:
@@ -220,5 +220,9 @@ async def test_a_short_outage_of_the_database_is_retried(monkeypatch: pytest.Mon
     database = FlakyDatabase()
     transcript = Transcript(cast(Any, database), str(ONE))
     await transcript.append("", [entry("a")])
-    assert (await load(transcript), await transcript.begun(), await transcript.has_advanced()) == (None, True, False)
+    assert (await load(transcript), await transcript.is_resumable(), await transcript.has_advanced()) == (
+        None,
+        True,
+        False,
+    )
     assert database.statements == 12

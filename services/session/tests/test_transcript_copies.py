@@ -10,7 +10,7 @@ from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing import eventually
-from session.agent.transcript import BOUNDARY, COPY, FORKED, Transcripts
+from session.agent.transcript import BOUNDARY, COPY, CREATE_CONVERSATION, Transcripts
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import load
@@ -33,7 +33,7 @@ async def create_conversation(desk: Desk) -> Transcripts:
     later = [{"type": "queue-operation"}, {"type": "user", "uuid": str(AGAIN)}, {"type": "assistant", "uuid": "a"}]
     stored = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
     transcript = transcripts.open(PARENT)
-    transcript.works_for(AGAIN, 1)
+    transcript.set_writer(AGAIN, 1)
     await transcript.append("", stored)
     await desk.send(EndRun(session_id=PARENT, run_id=AGAIN, attempt=1))
     await desk.send(ForkSession(session_id=PARENT, fork_id=FORK, name="fork"))
@@ -63,8 +63,8 @@ async def test_a_conversation_that_has_begun_is_not_overwritten(desk: Desk) -> N
 
 async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts, database = await create_conversation(desk), desk.dispatcher.database
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
-    await database.execute(FORKED, FORK)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
+    await database.execute(CREATE_CONVERSATION, FORK)
     for _ in range(2):  # copies the queue operation and the first message
         await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 2), 1)
     assert await load(transcripts.open(FORK)) == [{"type": "user", "uuid": str(HELLO), "sessionId": str(FORK)}]
@@ -73,7 +73,7 @@ async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkey
 
 async def test_concurrent_copies_store_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts = await create_conversation(desk)
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
     await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
     names = [entry.get("uuid") for entry in await load(transcripts.open(FORK)) or []]
     assert names == [str(HELLO), "s", str(AGAIN), "a"]

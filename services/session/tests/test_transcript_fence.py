@@ -13,7 +13,7 @@ from contracts.session.session import DeleteSession
 from contracts.session.values import ToolUseBlock
 from eventing.testing import eventually
 from runtime.clock import new_id, now
-from session.agent.transcript import APPEND, Replaced, Transcript, Transcripts
+from session.agent.transcript import APPEND, Transcript, Transcripts, WriterReplaced
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import entry, load
@@ -26,7 +26,7 @@ async def test_entries_after_the_deletion_of_a_session_are_refused(desk: Desk) -
     await transcript.append("", [entry("a")])
     await desk.send(DeleteSession(session_id=run.session_id))
     await transcripts.delete_session(run.session_id)
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) is None
 
@@ -44,7 +44,7 @@ async def start(desk: Desk, session_id: UUID) -> RunSummary:
 
 def opened(transcripts: Transcripts, run: RunSummary) -> Transcript:
     transcript = transcripts.open(run.session_id)
-    transcript.works_for(run.id, run.attempt)
+    transcript.set_writer(run.id, run.attempt)
     return transcript
 
 
@@ -56,7 +56,7 @@ async def test_entries_after_a_takeover_of_the_run_are_refused(desk: Desk) -> No
     _, transcript, run = await start_agent(desk)
     await transcript.append("", [entry("a")])
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # this interrupts the run
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
@@ -64,7 +64,7 @@ async def test_entries_after_a_takeover_of_the_run_are_refused(desk: Desk) -> No
 async def test_entries_after_the_cancellation_of_the_run_are_refused(desk: Desk) -> None:
     _, transcript, run = await start_agent(desk)
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
@@ -73,7 +73,7 @@ async def test_entries_after_the_start_of_the_next_run_are_refused(desk: Desk) -
     await end(desk, run)
     following = opened(transcripts, await start(desk, run.session_id))
     await following.append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
@@ -87,7 +87,7 @@ async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
     again = await desk.send(StartRun(**ids))
     assert again.attempt == 2
     await opened(transcripts, again).append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
@@ -102,7 +102,7 @@ async def test_a_reused_agent_may_append_for_its_new_run(desk: Desk) -> None:
     _, transcript, run = await start_agent(desk)
     await end(desk, run)
     following = await start(desk, run.session_id)
-    transcript.works_for(following.id, following.attempt)
+    transcript.set_writer(following.id, following.attempt)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
@@ -119,6 +119,6 @@ async def test_starting_a_run_waits_for_appends_in_progress(desk: Desk) -> None:
         name = await database.fetchval("SELECT current_database()")
         await eventually(lambda: database.fetchval(waits, name))
         assert not starting.done()
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]

@@ -117,9 +117,9 @@ async def test_a_redelivered_archive_event_after_unarchiving_ends_no_agent(jobs:
 async def test_archiving_a_session_ends_its_agent_in_every_replica(jobs: FileJobs) -> None:
     await jobs.archive()
     agents = cast(Any, jobs.dependencies.agents)
-    agents.call_off = Mock()
+    agents.cancel = Mock()
     await jobs.react(end_archived_agent, PARENT_ID, ARCHIVE_REQUESTED)
-    agents.call_off.assert_called_once_with(PARENT_ID)
+    agents.cancel.assert_called_once_with(PARENT_ID)
 
 
 async def test_an_archive_event_of_a_deleted_session_ends_no_agent(jobs: FileJobs) -> None:

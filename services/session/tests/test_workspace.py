@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runtime.files.paths import FOLDER, opened
 from session import workspace as module
-from session.workspace import Uploads, Workspace, room
+from session.workspace import Uploads, Workspace, quota
 from session.workspace.walking import Entry
 
 UPLOAD = UUID(MESSAGE)
@@ -102,14 +102,14 @@ def test_a_file_with_an_invalid_time_is_listed(files: Workspace, monkeypatch: py
 
 
 def test_a_full_workspace_refuses_a_write(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 10)
+    monkeypatch.setattr(quota, "MAX_BYTES", 10)
     write(files, "a", b"12345678")
     refused(Code.WORKSPACE_FULL, lambda: write(files, "b"))
     assert [f.path for f in files.listing(0, 10).items] == ["a"]
 
 
 def test_a_file_in_a_full_workspace_can_be_replaced(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 10)
+    monkeypatch.setattr(quota, "MAX_BYTES", 10)
     write(files, "a", b"12345678")
     assert not write(files, "a", b"1234567890")
 

@@ -69,9 +69,9 @@ def test_an_unreadable_file_is_packed_and_unpacked(files: Workspace) -> None:
 
 
 def test_an_unreadable_file_counts_towards_the_quota(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session.workspace.room.LARGEST", 9)
+    monkeypatch.setattr("session.workspace.quota.MAX_BYTES", 9)
     with pytest.raises(Exception, match="WORKSPACE_FULL"):
-        files.check_room()
+        files.check_quota()
 
 
 def test_an_unreadable_file_is_removed_with_the_workspace(files: Workspace) -> None:

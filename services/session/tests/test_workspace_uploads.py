@@ -28,22 +28,22 @@ def unfinished(files: Workspace, n: int) -> UUID:
 
 
 def test_unfinished_uploads_are_limited_in_number(files: Workspace) -> None:
-    oldest, *_, newest = [unfinished(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_, newest = [unfinished(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     files.uploads.put(UPLOAD, 0, b"hello")
     assert files.write("a", UPLOAD, 5).created
     left = [path.name for path in files.uploads.root.iterdir()]
-    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MOST - 1)
+    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MAX_UPLOADS - 1)
 
 
 def test_unfinished_uploads_are_limited_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", MAX_UPLOAD_BYTES + 11)
+    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", MAX_UPLOAD_BYTES + 11)
     kept = [unfinished(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}
 
 
 def test_an_evicted_upload_cannot_be_continued(files: Workspace) -> None:
-    oldest, *_ = [unfinished(files, n) for n in range(uploads.MOST + 1)]
+    oldest, *_ = [unfinished(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     for act in (lambda: files.uploads.put(oldest, 5, b"6"), lambda: files.write("a", oldest, 6)):
         with pytest.raises(Refusal, match=Code.WORKSPACE_FULL):
             act()
