@@ -145,7 +145,7 @@ async def test_an_invalid_subagent_path_is_refused(transcripts: Transcripts, sub
 
 @pytest.mark.parametrize("odd", [1, None, [], {}, {"type": 1}, {"type": "a\0"}, {"type": "\ud800"}])
 async def test_an_invalid_entry_is_refused(transcripts: Transcripts, odd: Any) -> None:
-    with pytest.raises(ValueError, match="no entry"):
+    with pytest.raises(ValueError, match="not an entry"):
         await transcripts.open(ONE).append("", [odd])
 
 
