@@ -23,8 +23,8 @@ class BareAgent:
     def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
-        self._cell = sandbox.cell(spec.workspace, variables(self._token, spec.options, Limits()))
-        wanted = options(spec, self._cell, begun=False, confined=sandbox.bwrap is not None)
+        self._process = sandbox.prepare(spec.workspace, variables(self._token, spec.options, Limits()))
+        wanted = options(spec, self._process, resuming=False, confined=sandbox.bwrap is not None)
         self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
         self._started = False
 
@@ -45,7 +45,7 @@ class BareAgent:
         """Put a prompt, and hear the answer to its end; the first one starts the agent."""
         if not self._started:
             await self._client.connect()
-            await self._proxy.serve(self._cell.admit(), self._token, self._access)
+            await self._proxy.serve(self._process.accept(), self._token, self._access)
             self._started = True
         with self._access.turn(None):
             await self._client.query(prompt)
@@ -54,9 +54,9 @@ class BareAgent:
 
     async def _end(self) -> None:
         with suppress(Exception):  # it was killed by then
-            self._cell.kill()
+            self._process.kill()
             await self._client.disconnect()
-        self._cell.remove()
+        self._process.remove()
 
 
 def _drop(_line: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from contracts.session.conversation import RecordMessage, RecordToolResult
-from contracts.session.run import PauseSession, ResumeSession
+from contracts.session.session import PauseSession, ResumeSession
 from contracts.session.values import TextBlock, ToolUseBlock, Usage
 from eventing.database import Database
 from eventing.dispatch import Dispatcher

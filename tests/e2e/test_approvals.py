@@ -196,7 +196,7 @@ def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_
     until(lambda: answers(spare_user), 30)
     asked.decide("deny", message="Not on a Friday.")
     words = asked.answer.result(60).json()["content"]["text"]
-    assert "denied: go on without it. Not on a Friday." in words
+    assert "denied: continue without it. Not on a Friday." in words
     assert [status for status, _ in asked.calls()] == ["interrupted"]
 
 

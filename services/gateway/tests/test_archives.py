@@ -7,8 +7,7 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import ARCHIVE, SESSION, TIME
 from contracts.session.archive import ArchiveSession, ArchiveView, GetArchive, ReadArchive
-from contracts.session.run import ResumeSession
-from contracts.session.session import GetSession
+from contracts.session.session import GetSession, ResumeSession
 from contracts.session.values import Compression
 
 from services.gateway.tests import samples

@@ -10,8 +10,7 @@ from contracts.identity.commands import LogOut
 from contracts.messages import Command, Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
-from contracts.session.run import PauseSession
-from contracts.session.session import CreateSession, DeleteSession, GetSession
+from contracts.session.session import CreateSession, DeleteSession, GetSession, PauseSession
 from gateway import translation
 from gateway.problems import TABLE, EdgeCode
 from structlog.testing import capture_logs

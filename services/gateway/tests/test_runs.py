@@ -7,7 +7,8 @@ import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
-from contracts.session.run import CancelRun, InterruptSession, ListRuns, PauseSession, ResumeSession
+from contracts.session.run import CancelRun, InterruptSession, ListRuns
+from contracts.session.session import PauseSession, ResumeSession
 
 from services.gateway.tests import samples
 from services.gateway.tests.door import Door

@@ -10,18 +10,8 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, MESSAGE, RUN, SESSION
 from contracts.session.approval import ApprovalDecided, ApprovalRequested
 from contracts.session.conversation import MessageRecorded, MessageView, ToolCallEnded
-from contracts.session.run import (
-    GetRun,
-    RunCancelled,
-    RunCompleted,
-    RunFailed,
-    RunQueued,
-    RunRequested,
-    RunStarted,
-    SessionPaused,
-    SessionResumed,
-)
-from contracts.session.session import GetSession, SessionCreated, SessionDeleted
+from contracts.session.run import GetRun, RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
+from contracts.session.session import GetSession, SessionCreated, SessionDeleted, SessionPaused, SessionResumed
 from gateway.schemas.run import Answer
 from gateway.streams.fan_out import Limits
 from runtime.testing import eventually

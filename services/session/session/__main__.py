@@ -1,4 +1,4 @@
-"""`python -m session`: the session service."""
+"""The entry point `python -m session`."""
 
 from runtime.process import run
 from runtime.scratch import scratch_folder

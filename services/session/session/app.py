@@ -1,4 +1,4 @@
-"""The session service, put together."""
+"""The session service as a whole."""
 
 from pathlib import Path
 

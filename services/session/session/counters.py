@@ -1,4 +1,4 @@
-"""What the session service counts as it happens, so that nobody has to count rows."""
+"""The counters of the session service, maintained with each event so that no query has to count rows."""
 
 from eventing.counters import Counters
 

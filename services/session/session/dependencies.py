@@ -1,4 +1,4 @@
-"""What the session service's handlers and reactions work with."""
+"""The dependencies of the session service's handlers, queries and reactions."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,12 +17,12 @@ from runtime.waiters import Waiters
 
 from session.agent import Agents, Limits
 from session.agent.deltas import Deltas
-from session.agent.environments import Environments
 from session.agent.model_proxy import ModelProxy
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
+from session.environments import Environments
 from session.settings import Settings
-from session.workspace import SUFFIX, Rooms, Uploads, Workspace
+from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 log = get_logger()
 
@@ -31,10 +31,11 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The agents of this replica, what they remember, where they work, who hears them speak, how people are awaited.
+    """What the service's handlers, queries and reactions use.
 
-    `models` are those that sessions may name; all if there are none. `blocking` does what blocks for long, `writing`
-    what may have to measure a workspace first, which `rooms` remembers.
+    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty.
+    `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
+    `quotas` keeps.
     """
 
     agents: Agents
@@ -49,20 +50,20 @@ class Dependencies:
     models: tuple[str, ...]
     blocking: BlockingPool
     writing: BlockingPool
-    rooms: Rooms
+    quotas: Quotas
 
     def workspace(self, session_id: UUID) -> Path:
-        """Give the folder that a session's agent works in."""
+        """Return the folder that a session's agent works in."""
         return self.workspaces / str(session_id)
 
     def archive(self, session_id: UUID, archive_id: UUID, compression: Compression) -> Path:
-        """Give the file that a session's workspace is packed into."""
+        """Return the path of a session's archive."""
         return self.archives / str(session_id) / f"{archive_id}{SUFFIX[compression]}"
 
     def files(self, session_id: UUID) -> Workspace:
-        """Give what is in that folder, as clients see it."""
+        """Return the workspace of a session."""
         uploads = Uploads(self.workspaces / ".uploads" / str(session_id))
-        return Workspace(self.workspace(session_id), uploads, self.rooms)
+        return Workspace(self.workspace(session_id), uploads, self.quotas)
 
 
 type Work = UnitOfWork[Dependencies]
@@ -71,11 +72,11 @@ type Context = QueryContext[Dependencies]
 
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
-    """Make the tools; leaving ends all agents."""
+    """Create the dependencies; on exit, end all agents."""
     sandbox, reason = await Sandbox.find()
     confined.set(reason is None)
     if reason:
-        log.warning("agents run without a sandbox, and so without tools", reason=reason)
+        log.warning("agents run without a sandbox and therefore without tools", reason=reason)
     limits = Limits(
         warm_agents=settings.warm_agents,
         idle_seconds=settings.warm_agent_seconds,
@@ -105,5 +106,5 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             models=settings.offered_models,
             blocking=blocking,
             writing=writing,
-            rooms=Rooms(),
+            quotas=Quotas(),
         )

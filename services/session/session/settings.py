@@ -1,4 +1,4 @@
-"""What the session service can be told."""
+"""The settings of the session service."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 
 
 class Settings(ServiceSettings):
-    """`model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
+    """Settings, read from the environment.
 
-    All replicas share the folders of workspaces and archives; the latter lie with the former if nothing else is said.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. All
+    replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
     """
 
     workspaces_dir: Path
@@ -27,5 +28,5 @@ class Settings(ServiceSettings):
 
     @property
     def offered_models(self) -> tuple[str, ...]:
-        """The names in `models`, between which there are commas or spaces; the first is that of sessions without."""
+        """The names in `models`, which are separated by commas or spaces; the first is the default of sessions."""
         return tuple(dict.fromkeys(self.models.replace(",", " ").split()))

@@ -1,7 +1,7 @@
-"""What the tests of the agents need: a simulated model, a database, this machine's sandbox."""
+"""Fixtures: the sandbox of this machine, a simulated model, databases, agents, and the whole service."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import cast
 from uuid import UUID, uuid5
@@ -26,37 +26,41 @@ from session.app import service
 from session.settings import Settings
 from simulator.app import create_app
 
-from services.session.tests.box import Box, Remote
+from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.desk import Desk
-from services.session.tests.hands import Hands
-from services.session.tests.provider import Agent, Provider, served
+from services.session.tests.file_jobs import FileJobs
+from services.session.tests.provider import Provider, ProxyClient, proxied
 from services.session.tests.replica import PROVIDER_KEY, SESSIONS, NewReplica, Replica
 
 MIGRATIONS = [
     Path(__file__).parent.parent / "migrations" / name for name in ("0002_transcript.sql", "0008_conversations.sql")
 ]
-# Stand for the tables of sessions and runs, which the transcript does not look at.
-OTHERS = """
+# Only what the statements of the transcript need of the tables of sessions and runs.
+SESSIONS_AND_RUNS = """
     CREATE TABLE sessions (id uuid PRIMARY KEY);
     CREATE TABLE runs (id uuid, session_id uuid, attempt int, ended_at timestamptz);"""
-EXISTING = (
+ADD_SESSION = (
     "WITH one AS (INSERT INTO sessions VALUES ($1)) INSERT INTO conversations (session_id, attempt) VALUES ($1, 0)"
 )
 
 
-@pytest_asyncio.fixture
-async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
+@asynccontextmanager
+async def opened_transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
+    """Create the tables of transcripts, with a few sessions, and open them."""
     async with Database.open(database_url, "session") as database:
         await database.execute("CREATE SCHEMA session")
-        for statements in (OTHERS, *(migration.read_text() for migration in MIGRATIONS)):
+        for statements in (SESSIONS_AND_RUNS, *(migration.read_text() for migration in MIGRATIONS)):
             await database.execute(statements)
-        for session_id in (
-            *(uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")),
-            UUID(int=1),
-            UUID(int=2),
-        ):
-            await database.execute(EXISTING, session_id)
+        named = [uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")]
+        for session_id in (*named, UUID(int=1), UUID(int=2)):
+            await database.execute(ADD_SESSION, session_id)
         yield Transcripts(database)
+
+
+@pytest_asyncio.fixture
+async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
+    async with opened_transcripts(database_url) as transcripts:
+        yield transcripts
 
 
 @pytest_asyncio.fixture
@@ -65,7 +69,7 @@ async def model_url() -> AsyncGenerator[str]:
         yield str(server.make_url("/"))
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sandbox(servers: None) -> Sandbox:
     sandbox, reason = await Sandbox.find()
     if reason:
@@ -73,17 +77,42 @@ async def sandbox(servers: None) -> Sandbox:
     return sandbox
 
 
+@asynccontextmanager
+async def opened_replica(
+    workspaces: Path, transcripts: Transcripts, model_url: str, sandbox: Sandbox, limits: Limits | None = None
+) -> AsyncGenerator[Replica]:
+    """Start the agents of a replica."""
+    async with (
+        ModelProxy(model_url, PROVIDER_KEY) as proxy,
+        Agents(sandbox, proxy, transcripts, limits) as agents,
+    ):
+        yield Replica(agents, workspaces, cast(Database, transcripts.database))
+
+
 @pytest.fixture
 def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_path: Path) -> NewReplica:
-    @asynccontextmanager
-    async def start(
+    def start(
         limits: Limits | None = None, model_url: str = model_url, sandbox: Sandbox = sandbox
-    ) -> AsyncGenerator[Replica]:
+    ) -> AbstractAsyncContextManager[Replica]:
+        return opened_replica(tmp_path / "workspaces", transcripts, model_url, sandbox, limits)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def module_replica(sandbox: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> NewReplica:
+    """Start a replica with a database and a model of its own, for a result that the tests of a module share."""
+
+    @asynccontextmanager
+    async def start(app: web.Application | None = None) -> AsyncGenerator[Replica]:
+        workspaces = tmp_path_factory.mktemp("module") / "workspaces"
         async with (
-            ModelProxy(model_url, PROVIDER_KEY) as proxy,
-            Agents(sandbox, proxy, transcripts, limits) as agents,
+            databases.fresh() as url,
+            opened_transcripts(url) as transcripts,
+            TestServer(app or create_app()) as model,
+            opened_replica(workspaces, transcripts, str(model.make_url("/")), sandbox) as replica,
         ):
-            yield Replica(agents, tmp_path / "workspaces", cast(Database, transcripts.database))
+            yield replica
 
     return start
 
@@ -101,8 +130,8 @@ async def desk(databases: Databases) -> AsyncGenerator[Desk]:
 
 
 @pytest_asyncio.fixture
-async def talked(desk: Desk) -> Desk:
-    """A session in which a run with one tool call is over."""
+async def desk_after_run(desk: Desk) -> Desk:
+    """A desk with a session in which a run with one tool call has ended."""
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage, RecordToolResult, EndRun):
         await desk.send(command.example())
     return desk
@@ -115,8 +144,8 @@ async def blocking() -> AsyncGenerator[BlockingPool]:
 
 
 @pytest.fixture
-def hands(talked: Desk, tmp_path: Path, blocking: BlockingPool) -> Hands:
-    return Hands(talked, tmp_path, blocking)
+def jobs(desk_after_run: Desk, tmp_path: Path, blocking: BlockingPool) -> FileJobs:
+    return FileJobs(desk_after_run, tmp_path, blocking)
 
 
 @pytest.fixture
@@ -133,28 +162,28 @@ async def provider_url(provider: Provider) -> AsyncGenerator[str]:
 
 
 @pytest_asyncio.fixture
-async def idle(provider_url: str) -> AsyncGenerator[Agent]:
-    """Give an agent between its turns."""
-    async with served(provider_url) as client:
+async def idle_agent(provider_url: str) -> AsyncGenerator[ProxyClient]:
+    """An agent between its turns."""
+    async with proxied(provider_url) as client:
         yield client
 
 
 @pytest_asyncio.fixture
-async def agent(idle: Agent) -> AsyncGenerator[Agent]:
-    """Give an agent in a turn."""
-    with idle.access.turn(None):
-        yield idle
+async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
+    """An agent in a turn."""
+    with idle_agent.access.turn(None):
+        yield idle_agent
 
 
 @pytest.fixture
-async def box(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Box]:
+async def deployment(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
     values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
     settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
-    async with connected(nats_url, "test") as client:
-        yield Box(settings, client)
+    async with connected(nats_url, "test") as connection:
+        yield Deployment(settings, connection)
 
 
 @pytest.fixture
-async def remote(box: Box) -> AsyncGenerator[Remote]:
-    async with box.replica():
-        yield box.remote
+async def client(deployment: Deployment) -> AsyncGenerator[ServiceClient]:
+    async with deployment.replica():
+        yield deployment.client

@@ -1,4 +1,4 @@
-"""The session service's handlers, projections and queries on a database of their own."""
+"""The handlers, projections and queries of the session service, on a database of their own."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,19 +19,19 @@ ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 
 
 @dataclass
-class Offer:
-    """Tools that only say which models there are."""
+class OfferedModels:
+    """Dependencies that offer models and nothing else."""
 
     models: tuple[str, ...] = ()
 
 
 class Desk(desk.Desk):
-    """The session service's handlers and queries, for a user."""
+    """The handlers and queries of the session service, used by `OWNER` unless another actor is named."""
 
     actor = OWNER
 
     def __init__(self, database: Database) -> None:
-        super().__init__(service, database, Offer())
+        super().__init__(service, database, OfferedModels())
 
     async def create(self, name: str = "one", actor: Actor = OWNER) -> UUID:
         command = CreateSession(session_id=new_id(), name=name, mode="interactive", sdk_options=SdkOptions())

@@ -1,22 +1,24 @@
 """The processes of this machine."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 
-def running(*words: str) -> list[int]:
-    """Give the processes of this machine whose command line has these words."""
-    found: list[int] = []
+def command_lines() -> Iterator[tuple[int, list[str]]]:
+    """Yield the id and the command line of every process of this machine."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            line = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:
+            yield int(path.parent.name), path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # the process has ended meanwhile
             continue
-        if set(words) <= set(line):
-            found.append(int(path.parent.name))
-    return found
+
+
+def running(*words: str) -> list[int]:
+    """Return the ids of the processes whose command line contains these words."""
+    return [pid for pid, line in command_lines() if set(words) <= set(line)]
 
 
 def agents_of(session_id: UUID) -> list[int]:
-    """Return the agents of a session on this machine: their command lines name it, and nothing else of it."""
+    """Return the ids of a session's agents on this machine; only their command lines name the session."""
     return [*running(f"--session-id={session_id}"), *running(f"--resume={session_id}")]

@@ -1,4 +1,4 @@
-"""A model provider that a test can tell what to answer, and a client where an agent would be."""
+"""A model provider controlled by the test, and a client in the place of an agent."""
 
 import asyncio
 import gzip
@@ -28,73 +28,75 @@ def events(*stream: dict[str, Any]) -> bytes:
 
 @dataclass
 class Provider:
-    """A provider that keeps what it is asked and answers what it is told."""
+    """A provider that records requests and answers as the query parameter `respond` says."""
 
-    asked: list[web.Request] = field(default_factory=list[web.Request])
+    requests: list[web.Request] = field(default_factory=list[web.Request])
     bodies: list[bytes] = field(default_factory=list[bytes])
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
+    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         self.bodies.append(await request.read())
-        match request.query.get("please"):
+        match request.query.get("respond"):
             case "wait":
                 await self.released.wait()
                 return web.Response()
-            case "tag":
+            case "headers":
                 return web.Response(
                     headers={"anthropic-organization-id": "ours", "Set-Cookie": "a=b", "request-id": "r"}
                 )
-            case "pack":
+            case "gzip":
                 return web.Response(body=gzip.compress(b"packed"), headers={"Content-Encoding": "gzip"})
-            case "fail":
+            case "overloaded":
                 return web.json_response({"error": "busy"}, status=529, headers={"Retry-After": "7"})
-            case "reject":
+            case "unauthorized":
                 return web.json_response({"error": "invalid x-api-key"}, status=401)
-            case "tell":
+            case "usage":
                 return web.json_response({"usage": USAGE})
-            case "stream" | "break" as wanted:
-                return await self._stream(request, wanted)
+            case "stream" | "abort" as kind:
+                return await self._stream(request, kind)
             case _:
                 return web.json_response({"text": "hello"})
 
-    async def _stream(self, request: web.Request, wanted: str) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(events(*STREAM[:2]))
         try:
             await self.released.wait()
         except asyncio.CancelledError:
-            self.left.set()
+            self.disconnected.set()
             raise
-        if wanted == "break" and request.transport:
+        if kind == "abort" and request.transport:
             request.transport.abort()
         await response.write(events(*STREAM[2:]))
         return response
 
 
 @dataclass
-class Agent:
-    """A client where an agent would be, with its token and its access."""
+class ProxyClient:
+    """A client of the model proxy in the place of an agent, with its token and its access."""
 
     client: ClientSession
     access: Access
     address: tuple[str, int]
 
-    def post(self, path: str, **given: Any) -> Any:
-        return self.client.post(path, **given)
+    def post(self, path: str, **arguments: Any) -> Any:
+        return self.client.post(path, **arguments)
 
 
 @asynccontextmanager
-async def served(url: str, *models: str) -> AsyncGenerator[Agent]:
+async def proxied(url: str, *models: str) -> AsyncGenerator[ProxyClient]:
+    """Serve the provider at `url` through a proxy, and yield a client of the proxy."""
     listener, access = socket.create_server(("127.0.0.1", 0)), Access(models)
     address = ("127.0.0.1", listener.getsockname()[1])
-    own, token = f"http://127.0.0.1:{address[1]}", {"x-api-key": TOKEN}
-    async with ModelProxy(url, KEY) as proxy, ClientSession(own, headers=token) as client:
+    proxy_url, token = f"http://127.0.0.1:{address[1]}", {"x-api-key": TOKEN}
+    async with ModelProxy(url, KEY) as proxy, ClientSession(proxy_url, headers=token) as client:
         await proxy.serve(listener, TOKEN, access)
-        yield Agent(client, access, address)
+        yield ProxyClient(client, access, address)
 
 
-async def error(answer: ClientResponse) -> tuple[int, str]:
-    return answer.status, (await answer.json())["error"]["type"]
+async def error_of(response: ClientResponse) -> tuple[int, str]:
+    """Return the status and the error type of a response."""
+    return response.status, (await response.json())["error"]["type"]

@@ -1,206 +1,228 @@
-"""An agent's turns: what is told, and how they end."""
+"""The turns of an agent: their events, and how they end."""
 
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from contracts.refusals import Code
-from contracts.session.values import ApprovalOutcome, ToolUseBlock
+from contracts.session.values import ApprovalOutcome, TextBlock, ToolUseBlock
 from runtime import nesting
-from session.agent import AssistantMessage, Delta, Limits, ToolReturned
-from session.agent.hiding import redactor
+from session.agent import Delta, Limits
+from session.agent.agent_events import TRUNCATED
+from session.agent.redaction import redactor
 from session.agent.sandbox import Sandbox
-from session.agent.telling import CUT
-from simulator.testing import bash_prompt, scripted, tools_prompt
+from simulator.testing import bash, bash_prompt, calling, scripted
 from structlog.testing import capture_logs
 
-from services.session.tests.replica import NewReplica, Replica, Telling
+from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 SLOW = bash_prompt("touch begun; sleep 60; echo again >> repeated")
+HELLO = scripted({"text": "Hello."})
+FAILING = "sleep 0.1; echo out; exit 3"
+TRUE = ("Bash", {"command": "true", "description": "a test"})
+SUBAGENT = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
+TURNS = (
+    {"thinking": "Hm.", "text": "Let me see.", **calling(TRUE, TRUE)},
+    calling(("Task", SUBAGENT)),
+    bash(FAILING),
+    calling(("Write", {"file_path": "/workspace/note", "content": "words"})),
+    bash("echo needle > hay"),
+    calling(("Glob", {"pattern": "h*"})),
+    calling(("Grep", {"pattern": "needle"})),
+    {"text": "Hello there.", "chunks": 3},
+)
 
 
-async def test_an_agent_answers(replica: Replica) -> None:
-    telling = await replica.ask(scripted({"text": "Hello."}))
-    assert telling.words == "Hello."
-    assert telling.end.error_code is None
+@dataclass
+class Conversation:
+    """A turn of an agent that has ended: its events, and the folder that the agent worked in."""
+
+    events: TurnEvents
+    workspace: Path
 
 
-async def test_words_come_as_they_are_spoken(replica: Replica) -> None:
-    telling = await replica.ask(scripted({"text": "Hello there.", "chunks": 3}))
-    deltas = [told.text for told in telling if isinstance(told, Delta)]
-    assert len(deltas) == 3
-    assert "".join(deltas) == "Hello there."
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def conversation(module_replica: NewReplica) -> Conversation:
+    async with module_replica() as replica:
+        return Conversation(await replica.ask(scripted(*TURNS)), replica.workspaces / "one")
 
 
-async def test_a_tool_call_is_told_with_what_came_of_it(replica: Replica) -> None:
-    telling = await replica.ask(bash_prompt("sleep 0.1; echo out; exit 3"))
-    calls = [block for told in telling if isinstance(told, AssistantMessage) for block in told.blocks]
-    returned = next(told for told in telling if isinstance(told, ToolReturned))
-    assert isinstance(calls[0], ToolUseBlock)
-    assert returned.tool_use_id == calls[0].id
-    assert "out" in returned.output["content"]
-    assert returned.is_error
-    assert 100 <= returned.duration_ms < 10_000
+def test_an_agent_answers_a_prompt(conversation: Conversation) -> None:
+    assert conversation.events.messages[-1].blocks == [TextBlock(text="Hello there.")]
+    assert conversation.events.end.error_code is None
 
 
-async def test_what_the_model_says_at_once_is_one_message(replica: Replica) -> None:
-    tool = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
-    all_at_once = {"thinking": "Hm.", "text": "Let me see.", "tools": [tool, tool]}
-    said = [
-        told
-        for told in await replica.ask(scripted(all_at_once, {"text": "Done."}))
-        if isinstance(told, AssistantMessage)
-    ]
-    assert [[block.type for block in told.blocks] for told in said] == [
-        ["thinking", "text", "tool_use", "tool_use"],
-        ["text"],
-    ]
+def test_text_is_streamed_in_deltas(conversation: Conversation) -> None:
+    deltas = [event.text for event in conversation.events if isinstance(event, Delta)]
+    assert "".join(deltas[-3:]) == "Hello there."
 
 
-async def test_what_a_subagent_says_names_the_call_that_started_it(replica: Replica) -> None:
-    inner = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
-    said = [told for told in await replica.ask(tools_prompt(("Task", inner))) if isinstance(told, AssistantMessage)]
-    [task] = said[0].blocks
+def test_a_tool_call_is_reported_with_its_result(conversation: Conversation) -> None:
+    result = conversation.events.bash_results[FAILING]
+    assert "out" in result.output["content"]
+    assert result.is_error
+    assert 100 <= result.duration_ms < 10_000
+
+
+def test_the_blocks_of_one_model_response_form_one_message(conversation: Conversation) -> None:
+    first = conversation.events.messages[0]
+    assert [block.type for block in first.blocks] == ["thinking", "text", "tool_use", "tool_use"]
+
+
+def test_subagent_messages_name_the_tool_call_that_started_them(conversation: Conversation) -> None:
+    [task] = conversation.events.messages[1].blocks
     assert isinstance(task, ToolUseBlock)
-    assert {told.parent_tool_use_id for told in said[1:-1]} == {task.id}
-    assert (said[0].parent_tool_use_id, said[-1].parent_tool_use_id) == (None, None)
+    parents = [message.parent_tool_use_id for message in conversation.events.messages]
+    assert (parents[1], parents[2], parents[-1]) == (None, task.id, None)
 
 
-async def test_a_file_that_is_written_is_in_the_workspace(replica: Replica) -> None:
-    await replica.ask(tools_prompt(("Write", {"file_path": "/workspace/note", "content": "words"})))
-    assert (replica.workspaces / "one" / "note").read_text() == "words"
+def test_a_file_written_by_the_agent_is_in_the_workspace(conversation: Conversation) -> None:
+    assert (conversation.workspace / "note").read_text() == "words"
 
 
-async def test_files_are_searched(replica: Replica) -> None:
-    await replica.bash("echo needle > hay")
-    telling = await replica.ask(tools_prompt(("Glob", {"pattern": "*"}), ("Grep", {"pattern": "needle"})))
-    assert all("hay" in output for output in telling.outputs)
+def test_the_agent_can_search_files(conversation: Conversation) -> None:
+    assert all("hay" in output for output in conversation.events.outputs[-2:])
 
 
-async def test_usage_and_cost_are_those_of_the_turn(replica: Replica) -> None:
+async def test_usage_and_cost_cover_one_turn_only(replica: Replica) -> None:
     prompt = scripted({"text": "Hello.", "input_tokens": 1000, "output_tokens": 100})
     first, second = (await replica.ask(prompt)).end, (await replica.ask(prompt)).end
     assert (first.input_tokens, first.output_tokens) == (1000, 100)
     assert first.cost_usd == second.cost_usd > 0
 
 
-@pytest.mark.parametrize("prompt", ["/clear", "/cost", "/compact", "@/etc/passwd", "!ls", "# remember"])
-async def test_a_prompt_is_no_command(replica: Replica, prompt: str) -> None:
-    telling = await replica.ask(prompt)
-    assert prompt in telling.words
+COMMANDS = ["/clear", "/cost", "/compact", "@/etc/passwd", "!ls", "# remember"]
 
 
-async def test_a_tool_that_is_not_allowed_is_refused(replica: Replica) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def replies(module_replica: NewReplica) -> dict[str, TurnEvents]:
+    """The events of turns whose prompts look like commands of the CLI, by prompt; one agent has them all."""
+    async with module_replica() as replica:
+        return {prompt: await replica.ask(prompt) for prompt in COMMANDS}
+
+
+@pytest.mark.parametrize("prompt", COMMANDS)
+def test_a_prompt_is_not_run_as_a_cli_command(replies: dict[str, TurnEvents], prompt: str) -> None:
+    assert prompt in replies[prompt].text
+
+
+async def test_a_tool_that_is_not_allowed_is_denied(replica: Replica) -> None:
     output = await replica.bash("touch made", permission_mode="default")
     assert "Approvals are not available." in output
     assert not (replica.workspaces / "one" / "made").exists()
 
 
-async def test_a_tool_that_is_approved_runs(replica: Replica) -> None:
-    asked: list[tuple[str, str]] = []
+async def test_an_approved_tool_runs(replica: Replica) -> None:
+    requested: list[tuple[str, str]] = []
 
-    async def yes(_tool_use_id: str, name: str, given: dict[str, Any]) -> ApprovalOutcome:
-        asked.append((name, given["command"]))
+    async def approve(_tool_use_id: str, name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
+        requested.append((name, tool_input["command"]))
         return ApprovalOutcome(decision="approved")
 
-    spec = replica.spec(permission_mode="default")
-    async for _ in replica.agents.turn(spec, bash_prompt("touch made"), yes):
-        pass
-    assert asked == [("Bash", "touch made")]
+    await replica.run(replica.spec(permission_mode="default"), bash_prompt("touch made"), approve)
+    assert requested == [("Bash", "touch made")]
     assert (replica.workspaces / "one" / "made").exists()
 
 
-async def test_an_agent_that_is_not_to_ask_does_not(replica: Replica) -> None:
-    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> ApprovalOutcome:
-        pytest.fail(f"{name} was asked for")
-
-    spec = replica.spec(permission_mode="dontAsk")
-    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
-    assert "Permission to use Bash" in told.outputs[0]
+async def refuse_requests(_tool_use_id: str, name: str, _tool_input: dict[str, Any]) -> ApprovalOutcome:
+    pytest.fail(f"approval was requested for {name}")
 
 
-async def test_a_tool_that_could_not_be_asked_about_is_denied_without_our_troubles(replica: Replica) -> None:
-    async def fail(_tool_use_id: str, _name: str, _given: dict[str, Any]) -> ApprovalOutcome:
+async def test_dont_ask_mode_requests_no_approval(replica: Replica) -> None:
+    events = await replica.run(replica.spec(permission_mode="dontAsk"), bash_prompt("touch made"), refuse_requests)
+    assert "Permission to use Bash" in events.outputs[0]
+
+
+async def test_a_failed_approval_request_denies_the_tool_and_leaks_no_error(replica: Replica) -> None:
+    async def fail(_tool_use_id: str, _name: str, _tool_input: dict[str, Any]) -> ApprovalOutcome:
         raise OSError("the address of a database")
 
-    spec = replica.spec(permission_mode="default")
-    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), fail)])
-    assert told.outputs == ["This tool call was not approved: It could not be asked for. Go on without it."]
+    events = await replica.run(replica.spec(permission_mode="default"), bash_prompt("touch made"), fail)
+    assert events.outputs == [
+        "This tool call was not approved: The approval could not be requested. Continue without it."
+    ]
 
 
-async def test_a_tool_whose_input_is_nested_too_deep_to_be_shown_is_denied_unasked(
+async def test_a_tool_call_with_too_deep_input_is_denied_without_approval(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(_tool_use_id: str, name: str, _given: dict[str, Any]) -> ApprovalOutcome:
-        pytest.fail(f"{name} was asked for")
-
-    monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # the agent's own tools take nothing that is deep
-    spec = replica.spec(permission_mode="default")
-    told = Telling([each async for each in replica.agents.turn(spec, bash_prompt("touch made"), never)])
-    assert told.outputs == [f"This tool call was not approved: {CUT['reason']} Go on without it."]
+    monkeypatch.setattr(nesting, "MAX_DEPTH", 0)  # no tool of the CLI accepts a deep input
+    events = await replica.run(replica.spec(permission_mode="default"), bash_prompt("touch made"), refuse_requests)
+    assert events.outputs == [f"This tool call was not approved: {TRUNCATED['reason']} Continue without it."]
     assert not (replica.workspaces / "one" / "made").exists()
 
 
-async def test_a_tool_that_is_allowed_runs(replica: Replica) -> None:
+async def test_an_allowed_tool_runs_without_approval(replica: Replica) -> None:
     await replica.bash("touch made", permission_mode="default", allowed_tools=["Bash"])
     assert (replica.workspaces / "one" / "made").exists()
 
 
-async def test_a_tool_that_is_forbidden_does_not_exist(replica: Replica) -> None:
+async def test_a_disallowed_tool_does_not_exist_for_the_agent(replica: Replica) -> None:
     assert "No such tool" in await replica.bash("touch made", disallowed_tools=["Bash"])
 
 
 async def test_a_long_system_prompt_reaches_the_model(replica: Replica) -> None:
-    telling = await replica.ask(scripted({"text": "Hello."}), system_prompt="ř" * 100_000)
-    assert telling.words == "Hello."
-    assert telling.end.input_tokens > 50_000
+    events = await replica.ask(HELLO, system_prompt="ř" * 100_000)
+    assert events.text == "Hello."
+    assert events.end.input_tokens > 50_000
 
 
-async def test_a_model_that_refuses_is_a_model_error(replica: Replica) -> None:
-    end = (await replica.ask(scripted({"status": 400}))).end
+BAD_REQUEST, BAD_SCRIPT = scripted({"status": 400}), 'Hi. [[simulate {"turns": [{"txt": "Hello."}]}]]'
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model_errors(module_replica: NewReplica) -> dict[str, TurnEvents]:
+    """The events of turns that end in a model error, and of one after them, by prompt; one agent has them all."""
+    async with module_replica() as replica:
+        return {prompt: await replica.ask(prompt) for prompt in (BAD_REQUEST, BAD_SCRIPT, HELLO)}
+
+
+def test_a_model_response_400_is_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
+    end = model_errors[BAD_REQUEST].end
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400: simulated 400")
 
 
-async def test_a_model_error_is_not_what_the_model_said(replica: Replica) -> None:
-    assert (await replica.ask(scripted({"status": 400}))).words == ""
+def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, TurnEvents]) -> None:
+    assert model_errors[BAD_REQUEST].text == ""
 
 
-async def test_after_a_model_error_the_agent_goes_on(replica: Replica) -> None:
-    await replica.ask(scripted({"status": 400}))
-    assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
+def test_an_invalid_simulator_script_is_reported_with_its_location(model_errors: dict[str, TurnEvents]) -> None:
+    end = model_errors[BAD_SCRIPT].end
+    error = "wrong script: turns.0.txt: Extra inputs are not permitted"
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {error}")
 
 
-async def test_an_overloaded_model_is_asked_again(replica: Replica) -> None:
-    telling = await replica.ask(scripted({"status": 529, "times": 1, "then": {"text": "Hello."}}))
-    assert telling.words == "Hello."
+def test_an_agent_continues_after_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
+    assert model_errors[HELLO].text == "Hello."
 
 
-async def test_a_model_that_cannot_be_reached_is_a_model_error(new_replica: NewReplica) -> None:
+async def test_a_request_to_an_overloaded_model_is_retried(replica: Replica) -> None:
+    events = await replica.ask(scripted({"status": 529, "times": 1, "then": {"text": "Hello."}}))
+    assert events.text == "Hello."
+
+
+async def test_an_unreachable_model_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0), model_url="http://127.0.0.1:1") as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 502.")
 
 
-async def test_a_model_that_breaks_off_is_a_model_error(new_replica: NewReplica) -> None:
+async def test_an_interrupted_model_response_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0)) as replica:
         end = (await replica.ask(scripted({"text": "Hello there.", "chunks": 4, "cut": True}))).end
     assert end.error_code is Code.MODEL_ERROR
 
 
-async def test_a_model_that_says_nothing_is_a_model_error(new_replica: NewReplica) -> None:
+async def test_a_model_timeout_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0, model_answer_seconds=1)) as replica:
         end = (await replica.ask(scripted({"text": "Hello.", "hang": 60}))).end
     assert end.error_code is Code.MODEL_ERROR
 
 
-async def test_a_wrong_script_of_the_simulator_is_told_with_its_place(replica: Replica) -> None:
-    end = (await replica.ask('Hi. [[simulate {"turns": [{"txt": "Hello."}]}]]')).end
-    wrong = "wrong script: turns.0.txt: Extra inputs are not permitted"
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {wrong}")
-
-
-async def test_a_rejected_key_is_told_plainly(new_replica: NewReplica) -> None:
+async def test_a_rejected_api_key_is_reported_with_the_setting_to_check(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0)) as replica:
         end = (await replica.ask(scripted({"status": 401}))).end
     rejected = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
@@ -211,26 +233,24 @@ async def test_a_rejected_key_is_told_plainly(new_replica: NewReplica) -> None:
     ("limit", "code"),
     [({"max_turns": 1}, Code.MAX_TURNS_REACHED), ({"max_budget_usd": 0.000001}, Code.BUDGET_EXCEEDED)],
 )
-async def test_a_limit_that_is_reached_has_a_code_of_its_own(
-    replica: Replica, limit: dict[str, Any], code: Code
-) -> None:
+async def test_each_exceeded_limit_has_its_own_error_code(replica: Replica, limit: dict[str, Any], code: Code) -> None:
     end = (await replica.ask(bash_prompt("echo 1"), **limit)).end
     assert end.error_code is code
 
 
-async def test_an_agent_without_a_place_has_failed(replica: Replica) -> None:
+async def test_an_agent_without_a_workspace_fails(replica: Replica) -> None:
     replica.workspaces.write_text("no folder")
     end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
 
 
-async def test_an_agent_that_does_not_start_has_failed(new_replica: NewReplica) -> None:
+async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None:
     async with new_replica(sandbox=Sandbox(Path("/bin/false"))) as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
 
 
-async def test_an_agent_that_does_not_start_leaves_no_value_of_a_variable_in_the_log(replica: Replica) -> None:
+async def test_a_failed_start_logs_no_values_of_environment_variables(replica: Replica) -> None:
     with capture_logs() as logged:
         end = (await replica.ask("Hi.", env={"HTTPS_PROXY": "http://user:s3cr3t@proxy:99999"})).end
     assert end.error_code is Code.AGENT_FAILED
@@ -238,14 +258,14 @@ async def test_an_agent_that_does_not_start_leaves_no_value_of_a_variable_in_the
     assert "s3cr3t" not in str((logged, end))
 
 
-async def test_a_reason_holds_no_value_of_a_variable(replica: Replica) -> None:
-    wrong = {"type": "json_schema", "schema": {"$ref": "#/s3cr3t"}}
-    end = (await replica.ask("Hi.", env={"TOKEN": "s3cr3t"}, output_format=wrong)).end
+async def test_an_error_detail_contains_no_values_of_environment_variables(replica: Replica) -> None:
+    invalid = {"type": "json_schema", "schema": {"$ref": "#/s3cr3t"}}
+    end = (await replica.ask("Hi.", env={"TOKEN": "s3cr3t"}, output_format=invalid)).end
     assert "sdk_options.output_format: can't resolve reference #/***" in str(end.error_detail)
 
 
 @pytest.mark.parametrize(
-    ("values", "text", "hidden"),
+    ("values", "text", "redacted"),
     [
         (["s3cr3t", "s3cr3t-longer"], "is s3cr3t-longer s3cr3t", "is *** ***"),
         (["*", "\n"], "2 * 3\n", "2 *** 3\n"),
@@ -254,25 +274,25 @@ async def test_a_reason_holds_no_value_of_a_variable(replica: Replica) -> None:
         ([""], "nothing", "nothing"),
     ],
 )
-def test_values_are_hidden(values: list[str], text: str, hidden: str) -> None:
-    assert redactor(values)(text) == hidden
+def test_secret_values_are_redacted(values: list[str], text: str, redacted: str) -> None:
+    assert redactor(values)(text) == redacted
 
 
-async def test_an_agent_that_dies_has_failed(replica: Replica) -> None:
+async def test_an_agent_that_dies_during_a_turn_fails(replica: Replica) -> None:
     end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
-    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent broke down before its turn was over.")
+    assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent crashed before its turn was over.")
 
 
-async def test_a_second_turn_ends_the_first(replica: Replica) -> None:
+async def test_a_second_turn_ends_the_first_one(replica: Replica) -> None:
     async with aclosing(replica.begin(SLOW)) as first:
         await anext(first)
-        assert (await replica.ask(scripted({"text": "Hello."}))).words == "Hello."
-        rest = [told async for told in first]
-    assert Telling(rest).end.error_code is Code.AGENT_FAILED
+        assert (await replica.ask(HELLO)).text == "Hello."
+        rest = TurnEvents([event async for event in first])
+    assert rest.end.error_code is Code.AGENT_FAILED
 
 
-async def test_without_a_sandbox_there_are_no_tools(new_replica: NewReplica) -> None:
+async def test_without_a_sandbox_the_agent_has_no_tools(new_replica: NewReplica) -> None:
     async with new_replica(sandbox=Sandbox(None)) as replica:
-        telling = await replica.ask(bash_prompt("touch made"))
-    assert "No such tool" in telling.outputs[0]
-    assert telling.words == "Done."
+        events = await replica.ask(bash_prompt("touch made"))
+    assert "No such tool" in events.outputs[0]
+    assert events.text == "Done."

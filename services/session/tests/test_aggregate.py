@@ -1,3 +1,5 @@
+"""The decisions of a session about its runs and messages."""
+
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -24,7 +26,7 @@ from hypothesis import strategies as st
 from session.aggregate import Session
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
-SAID, CALLED = MessageRecorded.example(), ToolCallStarted.example()
+RECORDED, CALLED = MessageRecorded.example(), ToolCallStarted.example()
 RUN_ID, OTHER = UUID(RUN), UUID(MESSAGE)
 
 
@@ -35,7 +37,7 @@ def after(*events: SessionEvent) -> Session:
     return session
 
 
-def said(*blocks: Block, **changed: Any) -> RecordMessage:
+def message(*blocks: Block, **changed: Any) -> RecordMessage:
     return RecordMessage.example().model_copy(update={"blocks": [*blocks], **changed})
 
 
@@ -43,7 +45,7 @@ def result(**changed: Any) -> RecordToolResult:
     return RecordToolResult.model_validate(RecordToolResult.sample | changed)
 
 
-def test_a_session_is_created_for_its_user() -> None:
+def test_a_session_is_created_for_its_owner() -> None:
     session = after()
     session.create(UUID(USER), "mine", "interactive", SdkOptions())
     assert session.pending == [
@@ -57,31 +59,31 @@ def test_a_query_starts_a_run_with_the_next_sequence_number() -> None:
     assert session.pending == [REQUESTED]
 
 
-def test_a_query_is_refused_while_a_run_is_going() -> None:
+def test_a_query_is_refused_while_a_run_is_in_progress() -> None:
     refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again"))
 
 
-def test_who_finds_a_session_busy_hears_of_on_busy() -> None:
+def test_the_refusal_of_a_busy_session_names_the_on_busy_option() -> None:
     with pytest.raises(Refusal, match='"on_busy": "enqueue" or "interrupt"'):
         after(CREATED, REQUESTED).submit_query(OTHER, OTHER, "again")
 
 
-def test_a_worker_takes_up_a_requested_run() -> None:
+def test_a_worker_starts_a_requested_run() -> None:
     session = after(CREATED, REQUESTED)
     session.start_run(RUN_ID)
     assert session.pending == [STARTED]
 
 
-def test_a_run_that_was_begun_before_is_ended_as_interrupted() -> None:
+def test_a_run_that_already_started_ends_as_interrupted() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.start_run(RUN_ID)
-    assert [(f.error_code, f.usage) for f in session.pending if isinstance(f, RunFailed)] == [
+    assert [(event.error_code, event.usage) for event in session.pending if isinstance(event, RunFailed)] == [
         (Code.RUN_INTERRUPTED, Usage())
     ]
 
 
-def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() -> None:
-    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+def test_a_run_interrupted_in_a_tool_call_ends_the_call_as_interrupted() -> None:
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.start_run(RUN_ID)
     ended, failed = session.pending
     assert isinstance(ended, ToolCallEnded)
@@ -89,25 +91,25 @@ def test_a_run_cut_in_the_middle_of_a_tool_call_leaves_the_call_interrupted() ->
     assert isinstance(failed, RunFailed)
 
 
-def test_what_the_agent_says_is_numbered_without_a_gap() -> None:
+def test_messages_are_numbered_without_gaps() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     for n in range(3):
-        session.record_message(said(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
-    assert [f.sequence_number for f in session.pending if isinstance(f, MessageRecorded)] == [2, 3, 4]
+        session.record_message(message(TextBlock(text="hi"), message_id=uuid5(RUN_ID, str(n))))
+    assert [event.sequence_number for event in session.pending if isinstance(event, MessageRecorded)] == [2, 3, 4]
 
 
 def test_a_message_that_calls_a_tool_starts_the_call() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={"file_path": "/workspace/a"})
-    session.record_message(said(call))
+    session.record_message(message(call))
     assert session.pending[1] == CALLED
 
 
 @pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error")])
 def test_a_tool_result_ends_its_call(is_error: bool, status: str) -> None:
-    session = after(CREATED, REQUESTED, STARTED, SAID, CALLED)
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.record_tool_result(result(is_error=is_error))
-    assert [f.status for f in session.pending if isinstance(f, ToolCallEnded)] == [status]
+    assert [event.status for event in session.pending if isinstance(event, ToolCallEnded)] == [status]
 
 
 def test_a_tool_result_without_a_call_is_ignored() -> None:
@@ -116,14 +118,14 @@ def test_a_tool_result_without_a_call_is_ignored() -> None:
     assert session.pending == []
 
 
-def test_a_run_ends_with_its_usage_and_frees_the_session() -> None:
+def test_a_run_ends_with_its_usage_and_the_session_becomes_idle() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(cost_usd=Decimal("0.5")))
     assert session.pending == [RunCompleted(run_id=RUN_ID, usage=Usage(cost_usd=Decimal("0.5")))]
     assert session.run is None
 
 
-def test_a_run_that_failed_says_why() -> None:
+def test_a_failed_run_records_the_error() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(), Code.MODEL_ERROR, "529")
     [failed] = session.pending
@@ -133,7 +135,7 @@ def test_a_run_that_failed_says_why() -> None:
 
 LATE: list[Callable[[Session], None]] = [
     lambda s: s.start_run(RUN_ID),
-    lambda s: s.record_message(said()),
+    lambda s: s.record_message(message()),
     lambda s: s.record_tool_result(result()),
     lambda s: s.end_run(RUN_ID, Usage(), attempt=1),
     lambda s: s.end_run(RUN_ID, Usage()),
@@ -141,29 +143,29 @@ LATE: list[Callable[[Session], None]] = [
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_what_comes_for_a_run_that_is_over_is_refused(late: Callable[[Session], None]) -> None:
+def test_commands_for_an_ended_run_are_refused(late: Callable[[Session], None]) -> None:
     refused(Code.RUN_OVER, lambda: late(after(CREATED, REQUESTED, STARTED, RunCompleted.example())))
 
 
 @pytest.mark.parametrize("late", LATE[1:4])
-def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], None]) -> None:
+def test_commands_of_a_replaced_worker_are_refused(late: Callable[[Session], None]) -> None:
     again = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
-    refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, SAID, CALLED, again)))
+    refused(Code.RUN_TAKEN, lambda: late(after(CREATED, REQUESTED, STARTED, RECORDED, CALLED, again)))
 
 
-def test_a_run_whose_workers_are_all_lost_is_ended_whoever_had_it() -> None:
+def test_a_run_can_be_ended_without_an_attempt_number() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.end_run(RUN_ID, Usage(), Code.RUN_INTERRUPTED, "Lost.")
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_deleting_ends_the_run_that_is_going() -> None:
+def test_deleting_a_session_cancels_the_active_run() -> None:
     session = after(CREATED, REQUESTED, STARTED)
     session.delete()
-    assert [type(f) for f in session.pending] == [RunCancelled, SessionDeleted]
+    assert [type(event) for event in session.pending] == [RunCancelled, SessionDeleted]
 
 
-ACTS: list[Callable[[Session, UUID], None]] = [
+ACTIONS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.archive(r, "none"),
     lambda s, r: s.complete_archive(s.archive_id or r, 1, 1, 0),
     lambda s, r: s.fail_archive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
@@ -172,9 +174,9 @@ ACTS: list[Callable[[Session, UUID], None]] = [
     lambda s, r: s.fail_unarchive(s.archive_id or r, Code.STORAGE_FAILED, "full"),
     lambda s, r: s.submit_query(r, r, "?"),
     lambda s, r: s.start_run(s.run.id if s.run else r),
-    lambda s, r: s.record_message(said(TextBlock(text="x"), run_id=s.run.id if s.run else r)),
+    lambda s, r: s.record_message(message(TextBlock(text="x"), run_id=s.run.id if s.run else r)),
     lambda s, r: s.record_message(
-        said(ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={}), run_id=s.run.id if s.run else r)
+        message(ToolUseBlock(id=str(r), tool_call_id=r, name="T", input={}), run_id=s.run.id if s.run else r)
     ),
     lambda s, r: s.record_tool_result(result(run_id=s.run.id if s.run else r, tool_use_id=str(r))),
     lambda s, r: s.end_run(s.run.id if s.run else r, Usage()),
@@ -183,20 +185,20 @@ ACTS: list[Callable[[Session, UUID], None]] = [
 ]
 
 
-def attempt(act: Callable[[Session, UUID], None], session: Session, some_id: UUID) -> None:
+def attempt(action: Callable[[Session, UUID], None], session: Session, some_id: UUID) -> None:
     with suppress(Refusal):
-        act(session, some_id)
+        action(session, some_id)
 
 
-@given(st.lists(st.tuples(st.sampled_from(ACTS), st.uuids())))
-def test_every_run_ends_at_most_once_and_replay_equals_live(
-    acts: list[tuple[Callable[[Session, UUID], None], UUID]],
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.uuids())))
+def test_every_run_ends_at_most_once_and_a_replay_equals_the_live_state(
+    actions: list[tuple[Callable[[Session, UUID], None], UUID]],
 ) -> None:
     live = after(CREATED)
-    for act, some_id in acts:
-        attempt(act, live, some_id)
+    for action, some_id in actions:
+        attempt(action, live, some_id)
     replayed = after(CREATED, *live.pending)
     assert (replayed.run, replayed.messages, replayed.deleted) == (live.run, live.messages, live.deleted)
     assert (replayed.phase, replayed.archive_id) == (live.phase, live.archive_id)
-    ended = [f.run_id for f in live.pending if isinstance(f, RunCompleted | RunFailed | RunCancelled)]
+    ended = [event.run_id for event in live.pending if isinstance(event, RunCompleted | RunFailed | RunCancelled)]
     assert len(ended) == len(set(ended))

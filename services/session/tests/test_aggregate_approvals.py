@@ -1,4 +1,4 @@
-"""What a session decides about approvals."""
+"""The decisions of a session about approvals."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,16 +22,16 @@ from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import ApprovalOutcome, Usage
 from eventing.testing import refused
 from session.aggregate import Session
-from session.aggregate.active_run import ATTEMPTS
+from session.aggregate.active_run import MAX_ATTEMPTS
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
-BEGUN = (CREATED, REQUESTED, STARTED)
-ASKED, DENIED, DELIVERED = ApprovalRequested.example(), ApprovalDecided.example(), DecisionDelivered.example()
+RUNNING = (CREATED, REQUESTED, STARTED)
+PENDING, DENIED, DELIVERED = ApprovalRequested.example(), ApprovalDecided.example(), DecisionDelivered.example()
 APPROVED = ApprovalDecided.model_validate(ApprovalDecided.sample | {"decision": "approved", "message": ""})
-AGAIN = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
-WANTED, DENY = RequestApproval.example(), DecideApproval.example()
-RUN_ID, ID, OTHER = ASKED.run_id, UUID(APPROVAL), UUID(MESSAGE)
-IN_TIME, TOO_LATE = ASKED.expires_at - timedelta(seconds=1), ASKED.expires_at
+RESTARTED = RunStarted.model_validate(RunStarted.sample | {"attempt": 2})
+REQUEST, DENY = RequestApproval.example(), DecideApproval.example()
+RUN_ID, ID, OTHER = PENDING.run_id, UUID(APPROVAL), UUID(MESSAGE)
+IN_TIME, TOO_LATE = PENDING.expires_at - timedelta(seconds=1), PENDING.expires_at
 
 
 def after(*events: SessionEvent) -> Session:
@@ -41,149 +41,149 @@ def after(*events: SessionEvent) -> Session:
     return session
 
 
-def wanted(**changed: Any) -> RequestApproval:
+def request(**changed: Any) -> RequestApproval:
     return RequestApproval.model_validate(RequestApproval.sample | changed)
 
 
-def test_a_tool_call_that_nothing_settles_is_asked_for() -> None:
-    session = after(*BEGUN, MessageRecorded.example(), ToolCallStarted.example())
-    assert session.request_approval(WANTED) is None
-    assert session.pending == [ASKED]
+def test_an_approval_is_requested_for_an_undecided_tool() -> None:
+    session = after(*RUNNING, MessageRecorded.example(), ToolCallStarted.example())
+    assert session.request_approval(REQUEST) is None
+    assert session.pending == [PENDING]
 
 
-def test_an_approval_may_be_asked_for_before_its_tool_call_is_recorded() -> None:
-    session = after(*BEGUN)
-    session.request_approval(WANTED)
-    assert session.pending == [ASKED.model_copy(update={"tool_call_id": None})]
+def test_an_approval_may_be_requested_before_its_tool_call_is_recorded() -> None:
+    session = after(*RUNNING)
+    session.request_approval(REQUEST)
+    assert session.pending == [PENDING.model_copy(update={"tool_call_id": None})]
 
 
-def test_in_a_session_that_is_not_interactive_it_is_denied_and_nothing_recorded() -> None:
+def test_a_non_interactive_session_denies_and_records_nothing() -> None:
     created = SessionCreated.model_validate(SessionCreated.sample | {"mode": "non_interactive"})
     session = after(created, REQUESTED, STARTED)
-    ruling = session.request_approval(WANTED)
-    assert (ruling and ruling.decision, session.pending) == ("denied", [])
+    outcome = session.request_approval(REQUEST)
+    assert (outcome and outcome.decision, session.pending) == ("denied", [])
 
 
 @pytest.mark.parametrize("decided", [APPROVED, DENIED])
-def test_a_remembered_tool_is_settled_whatever_its_input(decided: ApprovalDecided) -> None:
-    session = after(*BEGUN, ASKED, decided.model_copy(update={"remember": "session"}), DELIVERED)
-    ruling = session.request_approval(wanted(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
-    assert ruling == ApprovalOutcome(decision=decided.decision, message=decided.message)
+def test_a_remembered_decision_applies_to_any_input_of_the_tool(decided: ApprovalDecided) -> None:
+    session = after(*RUNNING, PENDING, decided.model_copy(update={"remember": "session"}), DELIVERED)
+    outcome = session.request_approval(request(approval_id=MESSAGE, tool_input={"file_path": "/workspace/b"}))
+    assert outcome == ApprovalOutcome(decision=decided.decision, message=decided.message)
     assert session.pending == []
 
 
-def test_a_tool_that_is_not_remembered_is_asked_for_again() -> None:
-    session = after(*BEGUN, ASKED, APPROVED, DELIVERED)
-    assert session.request_approval(wanted(approval_id=MESSAGE)) is None
+def test_without_remember_approval_is_requested_again() -> None:
+    session = after(*RUNNING, PENDING, APPROVED, DELIVERED)
+    assert session.request_approval(request(approval_id=MESSAGE)) is None
 
 
-def test_a_decision_is_recorded_with_who_made_it() -> None:
-    session = after(*BEGUN, ASKED)
+def test_a_decision_is_recorded_with_the_user_who_made_it() -> None:
+    session = after(*RUNNING, PENDING)
     session.decide_approval(DENY, UUID(USER), IN_TIME)
     assert session.pending == [DENIED]
 
 
-def test_a_decision_for_the_session_settles_what_else_waits_for_this_tool() -> None:
-    session = after(*BEGUN, ASKED, ASKED.model_copy(update={"approval_id": OTHER}))
+def test_a_remembered_decision_settles_pending_approvals_of_the_tool() -> None:
+    session = after(*RUNNING, PENDING, PENDING.model_copy(update={"approval_id": OTHER}))
     session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
-    assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID, OTHER]
+    assert [event.approval_id for event in session.pending if isinstance(event, ApprovalDecided)] == [ID, OTHER]
 
 
-def test_a_decision_for_the_session_settles_nothing_that_is_out_of_time() -> None:
-    late = ASKED.model_copy(update={"approval_id": OTHER, "expires_at": IN_TIME})
-    session = after(*BEGUN, ASKED, late)
+def test_a_remembered_decision_does_not_settle_overdue_approvals() -> None:
+    late = PENDING.model_copy(update={"approval_id": OTHER, "expires_at": IN_TIME})
+    session = after(*RUNNING, PENDING, late)
     session.decide_approval(DENY.model_copy(update={"remember": "session"}), UUID(USER), IN_TIME)
-    assert [f.approval_id for f in session.pending if isinstance(f, ApprovalDecided)] == [ID]
+    assert [event.approval_id for event in session.pending if isinstance(event, ApprovalDecided)] == [ID]
 
 
-def test_who_comes_second_is_told_how_and_by_whom_it_was_decided() -> None:
-    session = after(*BEGUN, ASKED, DENIED)
-    told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in told
+def test_a_second_decision_is_refused_and_names_the_first() -> None:
+    session = after(*RUNNING, PENDING, DENIED)
+    detail = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
+    assert f"already denied by user {USER}" in detail
 
 
-def test_who_comes_too_late_is_refused() -> None:
-    refused(Code.APPROVAL_OVER, lambda: after(*BEGUN, ASKED).decide_approval(DENY, OTHER, TOO_LATE))
+def test_a_decision_after_the_expiry_time_is_refused() -> None:
+    refused(Code.APPROVAL_OVER, lambda: after(*RUNNING, PENDING).decide_approval(DENY, OTHER, TOO_LATE))
 
 
-@pytest.mark.parametrize("events", [BEGUN, (*BEGUN, ASKED, DENIED, RunCompleted.example())])
-def test_an_approval_that_is_not_of_the_run_that_is_going_is_over(events: tuple[SessionEvent, ...]) -> None:
+@pytest.mark.parametrize("events", [RUNNING, (*RUNNING, PENDING, DENIED, RunCompleted.example())])
+def test_an_approval_of_no_active_run_cannot_be_decided(events: tuple[SessionEvent, ...]) -> None:
     refused(Code.APPROVAL_OVER, lambda: after(*events).decide_approval(DENY, OTHER, IN_TIME))
 
 
-def test_an_approval_whose_decision_was_delivered_is_over() -> None:
-    session = after(*BEGUN, ASKED, DENIED, DELIVERED)
-    told = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
-    assert f"denied already by user {USER}" in told
+def test_an_approval_cannot_be_decided_after_delivery() -> None:
+    session = after(*RUNNING, PENDING, DENIED, DELIVERED)
+    detail = refused(Code.APPROVAL_OVER, lambda: session.decide_approval(DENY, OTHER, IN_TIME))
+    assert f"already denied by user {USER}" in detail
 
 
-def test_nothing_is_delivered_while_an_approval_is_pending() -> None:
-    session = after(*BEGUN, ASKED)
+def test_no_decision_is_delivered_while_an_approval_is_pending() -> None:
+    session = after(*RUNNING, PENDING)
     assert (session.deliver_decisions(RUN_ID, 1, [ID]), session.pending) == (None, [])
 
 
 def test_a_decision_is_delivered_once() -> None:
-    session = after(*BEGUN, ASKED, DENIED)
-    for _ in range(2):  # the worker may not have heard the answer
-        rulings = session.deliver_decisions(RUN_ID, 1, [ID])
-        assert rulings == [ApprovalOutcome(decision="denied", message=DENIED.message)]
+    session = after(*RUNNING, PENDING, DENIED)
+    for _ in range(2):  # the reply to the first delivery may have been lost
+        outcomes = session.deliver_decisions(RUN_ID, 1, [ID])
+        assert outcomes == [ApprovalOutcome(decision="denied", message=DENIED.message)]
     assert session.pending == [DELIVERED]
 
 
-def test_a_decision_that_was_delivered_to_a_worker_before_is_not_delivered_again() -> None:
-    session = after(*BEGUN, ASKED, DENIED, DELIVERED, AGAIN)
+def test_a_decision_delivered_to_an_earlier_worker_is_not_redelivered() -> None:
+    session = after(*RUNNING, PENDING, DENIED, DELIVERED, RESTARTED)
     refused(Code.APPROVAL_NOT_FOUND, lambda: session.deliver_decisions(RUN_ID, 2, [ID]))
 
 
 def test_decisions_are_delivered_together_or_not_at_all() -> None:
-    session = after(*BEGUN, ASKED, DENIED, ASKED.model_copy(update={"approval_id": OTHER}))
+    session = after(*RUNNING, PENDING, DENIED, PENDING.model_copy(update={"approval_id": OTHER}))
     assert (session.deliver_decisions(RUN_ID, 1, [OTHER, ID]), session.pending) == (None, [])
     session.expire_approval(OTHER)
-    rulings = session.deliver_decisions(RUN_ID, 1, [OTHER, ID])
-    assert [ruling.decision for ruling in rulings or []] == ["expired", "denied"]
-    assert [type(f) for f in session.pending] == [ApprovalDecided, DecisionDelivered, DecisionDelivered]
+    outcomes = session.deliver_decisions(RUN_ID, 1, [OTHER, ID])
+    assert [outcome.decision for outcome in outcomes or []] == ["expired", "denied"]
+    assert [type(event) for event in session.pending] == [ApprovalDecided, DecisionDelivered, DecisionDelivered]
 
 
-@pytest.mark.parametrize("events", [[*BEGUN, ASKED, DENIED], [*BEGUN]])
+@pytest.mark.parametrize("events", [[*RUNNING, PENDING, DENIED], [*RUNNING]])
 def test_only_a_pending_approval_expires(events: list[SessionEvent]) -> None:
     session = after(*events)
     session.expire_approval(ID)
     assert session.pending == []
 
 
-def test_an_expired_approval_is_delivered() -> None:
-    session = after(*BEGUN, ASKED)
+def test_the_expiry_of_an_approval_is_delivered() -> None:
+    session = after(*RUNNING, PENDING)
     session.expire_approval(ID)
-    rulings = session.deliver_decisions(RUN_ID, 1, [ID])
+    outcomes = session.deliver_decisions(RUN_ID, 1, [ID])
     expired, delivered = session.pending
     assert isinstance(expired, ApprovalDecided)
-    assert rulings == [ApprovalOutcome(decision="expired", message=expired.message)]
+    assert outcomes == [ApprovalOutcome(decision="expired", message=expired.message)]
     assert (expired.decided_by, delivered) == (None, DELIVERED)
 
 
-def test_a_run_that_ends_lets_its_approvals_expire_in_the_same_append() -> None:
-    session = after(*BEGUN, ASKED)
+def test_ending_a_run_expires_its_approvals_in_the_same_append() -> None:
+    session = after(*RUNNING, PENDING)
     session.end_run(RUN_ID, Usage(), Code.RUN_TIMEOUT, "")
-    assert [type(f) for f in session.pending] == [ApprovalDecided, RunFailed]
+    assert [type(event) for event in session.pending] == [ApprovalDecided, RunFailed]
     assert isinstance(session.pending[0], ApprovalDecided)
     assert (session.pending[0].approval_id, session.pending[0].decision) == (ID, "expired")
 
 
-def test_a_deleted_session_lets_its_approvals_expire() -> None:
-    session = after(*BEGUN, ASKED)
+def test_deleting_a_session_expires_its_approvals() -> None:
+    session = after(*RUNNING, PENDING)
     session.delete()
-    assert [type(f) for f in session.pending] == [ApprovalDecided, RunCancelled, SessionDeleted]
+    assert [type(event) for event in session.pending] == [ApprovalDecided, RunCancelled, SessionDeleted]
 
 
-WAITING = RunQueued(run_id=OTHER, message_id=OTHER, message="Next.")
+QUEUED = RunQueued(run_id=OTHER, message_id=OTHER, message="Next.")
 CANCELS: list[Callable[[Session], None]] = [lambda s: s.cancel_run(RUN_ID), lambda s: s.interrupt()]
 
 
 @pytest.mark.parametrize("cancel", CANCELS, ids=["cancelled", "interrupted"])
-def test_a_run_called_off_lets_its_approvals_expire_and_the_next_begin_in_the_same_append(
+def test_cancelling_a_run_expires_its_approvals_and_starts_the_next(
     cancel: Callable[[Session], None],
 ) -> None:
-    session = after(*BEGUN, ToolCallStarted.example(), ASKED, WAITING)
+    session = after(*RUNNING, ToolCallStarted.example(), PENDING, QUEUED)
     cancel(session)
     expired, ended, cancelled, requested = session.pending
     assert isinstance(expired, ApprovalDecided)
@@ -196,35 +196,35 @@ def test_a_run_called_off_lets_its_approvals_expire_and_the_next_begin_in_the_sa
 
 
 @pytest.mark.parametrize("decided", [(), (APPROVED,)], ids=["undecided", "decided, not delivered"])
-def test_a_run_that_only_waits_goes_on_with_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
-    session = after(*BEGUN, ToolCallStarted.example(), ASKED, *decided)
+def test_a_run_that_only_waits_is_continued_by_another_worker(decided: tuple[ApprovalDecided, ...]) -> None:
+    session = after(*RUNNING, ToolCallStarted.example(), PENDING, *decided)
     session.start_run(RUN_ID)
     ended, started = session.pending
     assert isinstance(ended, ToolCallEnded)
-    assert (ended.status, started) == ("interrupted", AGAIN)
+    assert (ended.status, started) == ("interrupted", RESTARTED)
 
 
-def test_a_run_whose_agent_was_told_is_interrupted() -> None:
-    session = after(*BEGUN, ToolCallStarted.example(), ASKED, APPROVED, DELIVERED)
+def test_a_restarted_run_is_interrupted_after_a_delivered_decision() -> None:
+    session = after(*RUNNING, ToolCallStarted.example(), PENDING, APPROVED, DELIVERED)
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_does_something_else_while_it_waits_is_interrupted() -> None:
-    session = after(*BEGUN, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), ASKED)
+def test_a_restarted_run_is_interrupted_if_another_tool_was_running() -> None:
+    session = after(*RUNNING, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), PENDING)
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_asked_before_its_call_was_recorded_is_interrupted() -> None:
-    session = after(*BEGUN, ASKED.model_copy(update={"tool_call_id": None}))  # an earlier call may not be recorded
+def test_a_restarted_run_is_interrupted_if_its_call_was_not_recorded() -> None:
+    session = after(*RUNNING, PENDING.model_copy(update={"tool_call_id": None}))  # other calls may be missing too
     session.start_run(RUN_ID)
     assert isinstance(session.pending[-1], RunFailed)
 
 
-def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
-    session = after(*BEGUN, ASKED)
-    for _ in range(ATTEMPTS - 1):
+def test_a_run_is_interrupted_after_too_many_attempts() -> None:
+    session = after(*RUNNING, PENDING)
+    for _ in range(MAX_ATTEMPTS - 1):
         session.start_run(RUN_ID)
     assert session.run
     session.start_run(RUN_ID)
@@ -232,25 +232,25 @@ def test_a_run_that_lost_too_many_workers_is_interrupted() -> None:
 
 
 LATE: list[Callable[[Session], object]] = [
-    lambda s: s.request_approval(wanted(approval_id=MESSAGE)),
+    lambda s: s.request_approval(request(approval_id=MESSAGE)),
     lambda s: s.deliver_decisions(RUN_ID, 1, [ID]),
 ]
 
 
 @pytest.mark.parametrize("late", LATE)
-def test_a_worker_that_was_replaced_is_refused(late: Callable[[Session], object]) -> None:
-    refused(Code.RUN_TAKEN, lambda: late(after(*BEGUN, ASKED, AGAIN, APPROVED)))
+def test_commands_of_a_replaced_worker_are_refused(late: Callable[[Session], object]) -> None:
+    refused(Code.RUN_TAKEN, lambda: late(after(*RUNNING, PENDING, RESTARTED, APPROVED)))
 
 
-def test_what_was_approved_for_an_agent_before_settles_the_same_call_once() -> None:
-    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
-    ruling = session.request_approval(wanted(attempt=2, approval_id=MESSAGE))
-    assert ruling == ApprovalOutcome(decision="approved")
-    assert [type(f) for f in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
-    assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)]) == [ruling]
-    assert session.request_approval(wanted(attempt=2, approval_id=USER)) is None
+def test_an_earlier_approval_settles_the_same_call_once() -> None:
+    session = after(*RUNNING, PENDING, RESTARTED, APPROVED, DELIVERED)
+    outcome = session.request_approval(request(attempt=2, approval_id=MESSAGE))
+    assert outcome == ApprovalOutcome(decision="approved")
+    assert [type(event) for event in session.pending] == [ApprovalRequested, ApprovalDecided, DecisionDelivered]
+    assert session.deliver_decisions(RUN_ID, 2, [UUID(MESSAGE)]) == [outcome]
+    assert session.request_approval(request(attempt=2, approval_id=USER)) is None
 
 
-def test_what_was_approved_for_an_agent_before_settles_no_other_call() -> None:
-    session = after(*BEGUN, ASKED, AGAIN, APPROVED, DELIVERED)
-    assert session.request_approval(wanted(attempt=2, approval_id=MESSAGE, tool_input={})) is None
+def test_an_earlier_approval_does_not_settle_a_different_call() -> None:
+    session = after(*RUNNING, PENDING, RESTARTED, APPROVED, DELIVERED)
+    assert session.request_approval(request(attempt=2, approval_id=MESSAGE, tool_input={})) is None

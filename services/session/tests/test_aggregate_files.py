@@ -1,4 +1,4 @@
-"""What a Session decides about its forks and its archive."""
+"""The decisions of a session about its forks and its archive."""
 
 from uuid import UUID, uuid5
 
@@ -17,16 +17,16 @@ from contracts.session.archive import (
 )
 from contracts.session.conversation import MessageRecorded
 from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
-from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted, SessionPaused
-from contracts.session.session import SessionCreated, SessionDeleted
+from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted
+from contracts.session.session import SessionCreated, SessionDeleted, SessionPaused
 from eventing.testing import refused
 from session.aggregate import Session
 
 RUN_ID = UUID(RUN)
 OTHER = uuid5(RUN_ID, "other")
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
-SAID = MessageRecorded.example()
-FULL = (Code.STORAGE_FAILED, "No space left on device.")
+RECORDED = MessageRecorded.example()
+DISK_FULL = (Code.STORAGE_FAILED, "No space left on device.")
 
 
 def after(*events: SessionEvent) -> Session:
@@ -44,30 +44,31 @@ def forked(parent: Session, *message_ids: UUID) -> SessionForked:
     return event
 
 
-DONE = RunCompleted.example()
-SPOKEN = SAID.model_copy(update={"message_id": OTHER, "run_id": RUN_ID})
-ASKED = REQUESTED.model_copy(update={"message_id": RUN_ID})
+COMPLETED = RunCompleted.example()
+SECOND_MESSAGE = RECORDED.model_copy(update={"message_id": OTHER, "run_id": RUN_ID})
+FIRST_MESSAGE = REQUESTED.model_copy(update={"message_id": RUN_ID})
 
 
-def test_a_fork_begins_with_messages_of_its_parent() -> None:
-    assert forked(after(CREATED, ASKED, STARTED, SPOKEN, DONE), RUN_ID, OTHER).message_ids == [RUN_ID, OTHER]
+def test_a_fork_starts_with_the_messages_of_its_parent() -> None:
+    parent = after(CREATED, FIRST_MESSAGE, STARTED, SECOND_MESSAGE, COMPLETED)
+    assert forked(parent, RUN_ID, OTHER).message_ids == [RUN_ID, OTHER]
 
 
-def test_a_fork_has_no_message_that_its_parent_got_meanwhile() -> None:
-    assert forked(after(CREATED, ASKED, STARTED, DONE), RUN_ID, OTHER).message_ids == [RUN_ID]
+def test_a_fork_lacks_messages_that_were_not_passed_to_it() -> None:
+    assert forked(after(CREATED, FIRST_MESSAGE, STARTED, COMPLETED), RUN_ID, OTHER).message_ids == [RUN_ID]
 
 
 def test_a_fork_numbers_its_messages_after_those_of_its_parent() -> None:
     fork = after(CREATED, SessionForked.example(), ForkCompleted.example())
     fork.submit_query(RUN_ID, OTHER, "?")
-    assert [f.sequence_number for f in fork.pending if isinstance(f, RunRequested)] == [2]
+    assert [event.sequence_number for event in fork.pending if isinstance(event, RunRequested)] == [2]
 
 
 def test_a_busy_session_is_not_forked() -> None:
     refused(Code.SESSION_BUSY, lambda: forked(after(CREATED, REQUESTED)))
 
 
-def test_a_fork_that_is_still_copied_takes_no_query_and_is_not_forked() -> None:
+def test_a_fork_being_copied_accepts_no_query_and_no_fork() -> None:
     fork = after(CREATED, SessionForked.example())
     refused(Code.SESSION_NOT_READY, lambda: fork.submit_query(RUN_ID, OTHER, "?"))
     refused(Code.SESSION_NOT_READY, lambda: forked(fork))
@@ -80,32 +81,34 @@ def test_a_fork_is_completed_once() -> None:
     assert fork.pending == [ForkCompleted.example()]
 
 
-def test_a_fork_that_cannot_be_copied_takes_nothing() -> None:
+def test_a_failed_fork_accepts_no_query() -> None:
     fork = after(CREATED, SessionForked.example())
     for _ in range(2):
-        fork.fail_fork(*FULL)
+        fork.fail_fork(*DISK_FULL)
     fork.complete_fork(42, 0)
     assert fork.pending == [ForkFailed.example()]
     refused(Code.SESSION_NOT_READY, lambda: fork.submit_query(RUN_ID, OTHER, "?"))
 
 
-ASKED_TO, ARCHIVED = ArchiveRequested.example(), SessionArchived.example()
-REOPENING, REOPENED = UnarchiveRequested.example(), SessionUnarchived.example()
+ARCHIVE_REQUESTED, ARCHIVED = ArchiveRequested.example(), SessionArchived.example()
+UNARCHIVE_REQUESTED, UNARCHIVED = UnarchiveRequested.example(), SessionUnarchived.example()
 ARCHIVE_ID = UUID(ARCHIVE)
 
 
-def test_archiving_is_asked_for() -> None:
+def test_archiving_a_session_requests_an_archive() -> None:
     session = after(CREATED)
     session.archive(ARCHIVE_ID, "gzip")
-    assert session.pending == [ASKED_TO]
+    assert session.pending == [ARCHIVE_REQUESTED]
 
 
 def test_a_busy_session_is_not_archived() -> None:
     refused(Code.SESSION_BUSY, lambda: after(CREATED, REQUESTED).archive(ARCHIVE_ID, "gzip"))
 
 
-@pytest.mark.parametrize("events", [[ASKED_TO], [ASKED_TO, ARCHIVED], [ASKED_TO, ARCHIVED, REOPENING]])
-def test_an_archived_session_takes_nothing(events: list[SessionEvent]) -> None:
+@pytest.mark.parametrize(
+    "events", [[ARCHIVE_REQUESTED], [ARCHIVE_REQUESTED, ARCHIVED], [ARCHIVE_REQUESTED, ARCHIVED, UNARCHIVE_REQUESTED]]
+)
+def test_an_archived_session_accepts_no_query_archive_or_fork(events: list[SessionEvent]) -> None:
     session = after(CREATED, *events)
     refused(Code.SESSION_ARCHIVED, lambda: session.submit_query(RUN_ID, OTHER, "?"))
     refused(Code.SESSION_ARCHIVED, lambda: session.archive(OTHER, "gzip"))
@@ -113,74 +116,74 @@ def test_an_archived_session_takes_nothing(events: list[SessionEvent]) -> None:
 
 
 def test_an_archive_is_completed_once() -> None:
-    session = after(CREATED, ASKED_TO)
+    session = after(CREATED, ARCHIVE_REQUESTED)
     for _ in range(2):
         session.complete_archive(ARCHIVE_ID, 1048576, 42, 0)
     assert session.pending == [ARCHIVED]
 
 
-def test_an_archive_that_nobody_asked_for_is_ignored() -> None:
-    session = after(CREATED, ASKED_TO)
+def test_the_completion_of_an_unknown_archive_is_ignored() -> None:
+    session = after(CREATED, ARCHIVE_REQUESTED)
     session.complete_archive(OTHER, 1, 1, 0)
     assert session.pending == []
 
 
-def test_an_archive_that_is_packed_is_not_packed_again_by_a_slow_worker() -> None:
-    session = after(CREATED, ASKED_TO, ARCHIVED, REOPENING)
+def test_a_late_outcome_of_a_completed_archive_is_ignored() -> None:
+    session = after(CREATED, ARCHIVE_REQUESTED, ARCHIVED, UNARCHIVE_REQUESTED)
     session.complete_archive(ARCHIVE_ID, 1048576, 42, 0)
-    session.fail_archive(ARCHIVE_ID, *FULL)
+    session.fail_archive(ARCHIVE_ID, *DISK_FULL)
     assert session.pending == []
 
 
-def test_a_session_that_cannot_be_packed_is_open_again_and_can_be_archived_again() -> None:
-    session = after(CREATED, ASKED_TO)
+def test_a_session_can_be_archived_again_after_a_failed_archive() -> None:
+    session = after(CREATED, ARCHIVE_REQUESTED)
     for _ in range(2):
-        session.fail_archive(ARCHIVE_ID, *FULL)
+        session.fail_archive(ARCHIVE_ID, *DISK_FULL)
     assert session.pending == [ArchiveFailed.example()]
     session.archive(OTHER, "gzip")
 
 
-def test_an_archived_session_is_opened_by_resuming_it() -> None:
-    session = after(CREATED, ASKED_TO, ARCHIVED)
+def test_resuming_an_archived_session_unarchives_it() -> None:
+    session = after(CREATED, ARCHIVE_REQUESTED, ARCHIVED)
     for _ in range(2):
         session.resume()
     for _ in range(2):
         session.complete_unarchive(ARCHIVE_ID)
-    assert session.pending == [REOPENING, REOPENED]
+    assert session.pending == [UNARCHIVE_REQUESTED, UNARCHIVED]
     session.submit_query(RUN_ID, OTHER, "?")
 
 
-def test_a_session_that_is_being_packed_is_not_resumed() -> None:
-    refused(Code.SESSION_ARCHIVED, after(CREATED, ASKED_TO).resume)
+def test_a_session_being_archived_cannot_be_resumed() -> None:
+    refused(Code.SESSION_ARCHIVED, after(CREATED, ARCHIVE_REQUESTED).resume)
 
 
-def test_a_session_that_cannot_be_unpacked_stays_archived_and_can_be_resumed_again() -> None:
-    session = after(CREATED, ASKED_TO, ARCHIVED, REOPENING)
+def test_a_session_can_be_resumed_again_after_a_failed_unarchive() -> None:
+    session = after(CREATED, ARCHIVE_REQUESTED, ARCHIVED, UNARCHIVE_REQUESTED)
     for _ in range(2):
-        session.fail_unarchive(ARCHIVE_ID, *FULL)
+        session.fail_unarchive(ARCHIVE_ID, *DISK_FULL)
     assert session.pending == [UnarchiveFailed.example()]
     session.resume()
-    assert session.pending[1:] == [REOPENING]
+    assert session.pending[1:] == [UNARCHIVE_REQUESTED]
 
 
-def test_a_paused_session_that_was_archived_is_paused_still() -> None:
-    session = after(CREATED, SessionPaused(), ASKED_TO, ARCHIVED, REOPENING, REOPENED)
+def test_a_paused_session_is_still_paused_after_an_archive() -> None:
+    session = after(CREATED, SessionPaused(), ARCHIVE_REQUESTED, ARCHIVED, UNARCHIVE_REQUESTED, UNARCHIVED)
     refused(Code.SESSION_PAUSED, lambda: session.submit_query(RUN_ID, OTHER, "?"))
 
 
-def test_a_session_whose_agent_waits_for_approval_is_not_idle() -> None:
+def test_a_session_with_a_pending_approval_is_busy() -> None:
     session = after(CREATED, REQUESTED, STARTED, ApprovalRequested.example())
     refused(Code.SESSION_BUSY, lambda: session.archive(ARCHIVE_ID, "gzip"))
     refused(Code.SESSION_BUSY, lambda: forked(session))
 
 
-def test_a_session_in_which_queries_wait_is_not_idle() -> None:
+def test_a_session_with_queued_runs_is_busy() -> None:
     session = after(CREATED, SessionPaused(), RunQueued.example())
     refused(Code.SESSION_BUSY, lambda: session.archive(ARCHIVE_ID, "gzip"))
 
 
-@pytest.mark.parametrize("events", [[], [ASKED_TO, ARCHIVED], [SessionForked.example()]])
-def test_a_session_is_deleted_whatever_becomes_of_its_files(events: list[SessionEvent]) -> None:
+@pytest.mark.parametrize("events", [[], [ARCHIVE_REQUESTED, ARCHIVED], [SessionForked.example()]])
+def test_a_session_can_be_deleted_in_any_archive_or_fork_state(events: list[SessionEvent]) -> None:
     session = after(CREATED, *events)
     session.delete()
     assert session.pending == [SessionDeleted(user_id=UUID(USER))]

@@ -1,4 +1,4 @@
-"""Approvals expire at their due time, also when no worker waits for them."""
+"""Approvals expire at their due time, even if no worker waits for them."""
 
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,8 @@ BACKFILL = service.migrations / "0012_due_approvals.sql"
 
 
 @pytest_asyncio.fixture
-async def asked(desk: Desk) -> Desk:
-    """A session whose agent waits for an approval that nobody may decide any more."""
+async def desk_with_approval(desk: Desk) -> Desk:
+    """A desk with a session whose agent waits for an approval that is overdue."""
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     await desk.send(RequestApproval.example().model_copy(update={"expires_at": clock.now()}))
@@ -38,20 +38,20 @@ async def status(desk: Desk) -> tuple[str, str]:
     return approval.status, (await desk.ask(GetSession(session_id=UUID(SESSION)))).status
 
 
-async def test_an_approval_without_a_worker_expires(asked: Desk) -> None:
-    assert await due_times(asked).send_batch() == 1
-    assert await status(asked) == ("expired", "processing")
+async def test_an_approval_without_a_worker_expires(desk_with_approval: Desk) -> None:
+    assert await due_times(desk_with_approval).send_batch() == 1
+    assert await status(desk_with_approval) == ("expired", "processing")
 
 
-async def test_an_expired_approval_has_no_due_time_any_more(asked: Desk) -> None:
-    await due_times(asked).send_batch()
-    assert await asked.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
+async def test_an_expired_approval_has_no_due_time(desk_with_approval: Desk) -> None:
+    await due_times(desk_with_approval).send_batch()
+    assert await desk_with_approval.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
 
 
 @pytest.mark.parametrize("ending", [CancelRun.example(), DeleteSession.example()])
-async def test_an_approval_that_is_over_does_not_expire(asked: Desk, ending: Command[Any]) -> None:
-    await asked.send(ending)
-    assert await due_times(asked).send_batch() == 0
+async def test_an_approval_of_an_ended_run_does_not_expire(desk_with_approval: Desk, ending: Command[Any]) -> None:
+    await desk_with_approval.send(ending)
+    assert await due_times(desk_with_approval).send_batch() == 0
 
 
 async def test_a_decided_approval_does_not_expire(desk: Desk) -> None:
@@ -63,9 +63,9 @@ async def test_a_decided_approval_does_not_expire(desk: Desk) -> None:
     assert await desk.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
 
 
-async def test_an_approval_of_an_earlier_release_expires(asked: Desk) -> None:
-    database = asked.dispatcher.database
+async def test_an_approval_of_an_earlier_release_expires(desk_with_approval: Desk) -> None:
+    database = desk_with_approval.dispatcher.database
     await database.execute("DELETE FROM due")
     await database.execute(BACKFILL.read_text())
-    await due_times(asked).send_batch()
-    assert await status(asked) == ("expired", "processing")
+    await due_times(desk_with_approval).send_batch()
+    assert await status(desk_with_approval) == ("expired", "processing")

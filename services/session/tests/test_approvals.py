@@ -1,4 +1,4 @@
-"""How a worker waits for what people decide."""
+"""How a worker requests approvals and waits for decisions."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
 from runtime.clock import now
 from runtime.waiters import Waiters
 from session.reactions import approval as approvals
-from session.reactions.approval import Asking
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -68,24 +68,24 @@ def run(attempt: int = 1) -> RunView:
 
 @dataclass
 class Service:
-    """Stands in for the service: gives the approval in one shape after the other, and what is delivered."""
+    """A fake service: answers with the next state of the approval, and records the commands sent to it."""
 
-    seen: list[ApprovalView | Exception]
+    states: list[ApprovalView | Exception]
     delivered: ApprovalOutcome | Exception = DENIED
-    lost_answers: int = 0
+    lost_replies: int = 0
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
-    looks: int = 0
+    reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
     dependencies: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
             return Page(items=self.listed, total=len(self.listed))
-        seen = self.seen[min(self.looks, len(self.seen) - 1)]
-        self.looks += 1
-        if isinstance(seen, Exception):
-            raise seen
-        return seen
+        state = self.states[min(self.reads, len(self.states) - 1)]
+        self.reads += 1
+        if isinstance(state, Exception):
+            raise state
+        return state
 
     async def send(self, command: Any) -> Any:
         self.sent.append(command)
@@ -93,27 +93,27 @@ class Service:
             return None
         if isinstance(self.delivered, Exception):
             raise self.delivered
-        if self.lost_answers:
-            self.lost_answers -= 1
+        if self.lost_replies:
+            self.lost_replies -= 1
             return None
         return [self.delivered for _ in command.approval_ids]
 
-    def asking(self, cancellation: Cancellation, attempt: int = 1) -> Asking:
-        asking = Asking(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
-        asking.recorded([CALL])
-        return asking
+    def requests(self, cancellation: Cancellation, attempt: int = 1) -> ApprovalRequests:
+        requests = ApprovalRequests(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
+        requests.note_recorded([CALL])
+        return requests
 
 
-async def nothing() -> None:
-    """Let what goes on go on."""
+async def end_no_agent() -> None:
+    """Stand for the end of an agent."""
 
 
-async def asked(service: Service) -> ApprovalOutcome:
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
-        return await service.asking(cancellation).ask("toolu_1", "Bash", {"command": "ls"})
+async def ask(service: Service) -> ApprovalOutcome:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
+        return await service.requests(cancellation).request("toolu_1", "Bash", {"command": "ls"})
 
 
-async def test_what_is_settled_already_is_not_waited_for() -> None:
+async def test_a_decision_known_at_once_is_not_polled_for() -> None:
     service = Service([approval()])
 
     async def settled(command: Any) -> ApprovalOutcome:
@@ -121,64 +121,64 @@ async def test_what_is_settled_already_is_not_waited_for() -> None:
         return DENIED
 
     service.send = settled
-    assert (await asked(service), service.looks) == (DENIED, 0)
+    assert (await ask(service), service.reads) == (DENIED, 0)
 
 
-async def test_a_decision_that_the_bus_did_not_tell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
-    assert await asked(Service([approval(), approval(status="denied")])) == DENIED
+async def test_a_decision_is_found_by_polling_without_a_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
+    assert await ask(Service([approval(), approval(status="denied")])) == DENIED
 
 
-async def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL", 0.01)
-    assert await asked(Service([OSError("away"), approval(status="denied")])) == DENIED
+async def test_polling_continues_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.01)
+    assert await ask(Service([OSError("connection lost"), approval(status="denied")])) == DENIED
 
 
-async def test_a_worker_that_lost_the_run_cancels_its_agent() -> None:
+async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
         with pytest.raises(Refusal):
-            await service.asking(cancellation).ask("toolu_1", "Bash", {})
+            await service.requests(cancellation).request("toolu_1", "Bash", {})
     assert cancellation.refusal
     assert cancellation.refusal.code is Code.RUN_TAKEN
 
 
-async def test_an_agent_that_goes_on_is_told_what_was_decided_about_what_it_does_not_know() -> None:
+async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
     decided = approval(status="denied")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
-    async with Cancellation(nothing) as cancellation:
-        prompt = await service.asking(cancellation, attempt=2).continuation()
-    assert prompt.endswith('- Bash with {"command": "ls"} was denied: go on without it. No.')
+    async with Cancellation(end_no_agent) as cancellation:
+        prompt = await service.requests(cancellation, attempt=2).continuation()
+    assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
-async def test_a_ruling_whose_answer_got_lost_is_asked_for_again() -> None:
-    service = Service([approval(status="denied")], lost_answers=1)
-    assert await asked(service) == DENIED
+async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
+    service = Service([approval(status="denied")], lost_replies=1)
+    assert await ask(service) == DENIED
     assert sum(isinstance(command, DeliverDecisions) for command in service.sent) == 2
 
 
-async def test_nothing_is_asked_before_the_call_is_recorded() -> None:
+async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation, asyncio.TaskGroup() as tasks:
-        asking = Asking(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
-        asks = tasks.create_task(asking.ask("toolu_1", "Bash", {}))
-        asking.recorded([CALL.model_copy(update={"id": "toolu_0"})])
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
+        requests = ApprovalRequests(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
+        request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
+        requests.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
         assert service.sent == []
-        asking.recorded([CALL])
-        assert await asks == DENIED
+        requests.note_recorded([CALL])
+        assert await request == DENIED
 
 
-async def test_a_call_that_is_never_recorded_is_asked_about_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "RECORDED_WITHIN", 0.01)
-    async with asyncio.timeout(10), Cancellation(nothing) as cancellation:
-        asking = Service([approval(status="denied")]).asking(cancellation)
-        assert await asking.ask("toolu_9", "Bash", {}) == DENIED
+async def test_approval_is_requested_although_the_call_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "RECORD_TIMEOUT", 0.01)
+    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
+        requests = Service([approval(status="denied")]).requests(cancellation)
+        assert await requests.request("toolu_9", "Bash", {}) == DENIED
 
 
-async def test_an_approval_that_is_gone_says_that_its_session_is() -> None:
+async def test_a_missing_approval_means_that_its_session_was_deleted() -> None:
     service = Service([Refusal(Code.APPROVAL_NOT_FOUND, "There is none.")])
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await asked(service)
+        await ask(service)

@@ -1,4 +1,4 @@
-"""Messages and tool calls: in pages, forwards and backwards, of one run; cut in lists, and whole on request."""
+"""Queries for messages and tool calls: pages in both directions, filters by run, and truncation in lists."""
 
 from uuid import UUID
 
@@ -25,17 +25,17 @@ ID, RUN_ID = UUID(SESSION), UUID(RUN)
 
 
 @pytest.fixture
-async def asked(desk: Desk) -> Desk:
+async def desk_in_run(desk: Desk) -> Desk:
+    """A desk with a session in which a run is in progress."""
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     return desk
 
 
-async def say(desk: Desk, *blocks: Block) -> UUID:
+async def add_message(desk: Desk, *blocks: Block) -> UUID:
     message_id = new_id()
-    whose = {"session_id": ID, "run_id": RUN_ID, "message_id": message_id}
-    said = RecordMessage.example().model_copy(update=whose | {"blocks": blocks})
-    await desk.send(said)
+    ids = {"session_id": ID, "run_id": RUN_ID, "message_id": message_id}
+    await desk.send(RecordMessage.example().model_copy(update=ids | {"blocks": blocks}))
     return message_id
 
 
@@ -43,91 +43,93 @@ async def numbers(desk: Desk, query: ListMessages) -> list[int]:
     return [message.sequence_number for message in (await desk.ask(query)).items]
 
 
-async def test_messages_come_in_pages(talked: Desk) -> None:
-    page = await talked.ask(ListMessages(session_id=ID, skip=1, limit=1))
+async def test_messages_are_listed_in_pages(desk_after_run: Desk) -> None:
+    page = await desk_after_run.ask(ListMessages(session_id=ID, skip=1, limit=1))
     assert ([m.sequence_number for m in page.items], page.total) == ([2], 2)
 
 
-@pytest.mark.parametrize(("order", "rest"), [("asc", [3]), ("desc", [1])])
-async def test_messages_go_on_after_one_in_either_order(asked: Desk, order: Order, rest: list[int]) -> None:
-    said = await say(asked, TextBlock(text="one"))
-    await say(asked, TextBlock(text="two"))
-    assert await numbers(asked, ListMessages(session_id=ID, order=order, after=said)) == rest
+@pytest.mark.parametrize(("order", "expected"), [("asc", [3]), ("desc", [1])])
+async def test_messages_after_a_cursor_are_listed_in_either_order(
+    desk_in_run: Desk, order: Order, expected: list[int]
+) -> None:
+    message_id = await add_message(desk_in_run, TextBlock(text="one"))
+    await add_message(desk_in_run, TextBlock(text="two"))
+    assert await numbers(desk_in_run, ListMessages(session_id=ID, order=order, after=message_id)) == expected
 
 
-async def test_the_newest_messages_come_first_when_asked_so(talked: Desk) -> None:
-    assert await numbers(talked, ListMessages(session_id=ID, order="desc", limit=1)) == [2]
+async def test_messages_can_be_listed_newest_first(desk_after_run: Desk) -> None:
+    assert await numbers(desk_after_run, ListMessages(session_id=ID, order="desc", limit=1)) == [2]
 
 
-async def test_nothing_goes_on_after_a_message_that_is_not_there(talked: Desk) -> None:
+async def test_an_unknown_message_as_cursor_is_refused(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
-        await talked.ask(ListMessages(session_id=ID, after=new_id()))
+        await desk_after_run.ask(ListMessages(session_id=ID, after=new_id()))
 
 
-async def test_the_messages_and_tool_calls_of_one_run_are_counted_so(talked: Desk) -> None:
-    second = (await talked.submit(ID)).id
+async def test_messages_and_tool_calls_are_filtered_by_run(desk_after_run: Desk) -> None:
+    second = (await desk_after_run.submit(ID)).id
     for run_id, messages, calls in ((RUN_ID, [1, 2], 1), (second, [3], 0)):
-        page = await talked.ask(ListMessages(session_id=ID, run_id=run_id))
+        page = await desk_after_run.ask(ListMessages(session_id=ID, run_id=run_id))
         assert ([m.sequence_number for m in page.items], page.total) == (messages, len(messages))
-        assert (await talked.ask(ListToolCalls(session_id=ID, run_id=run_id))).total == calls
+        assert (await desk_after_run.ask(ListToolCalls(session_id=ID, run_id=run_id))).total == calls
 
 
-async def test_tool_calls_go_on_after_one_in_either_order(asked: Desk) -> None:
+async def test_tool_calls_after_a_cursor_are_listed_in_either_order(desk_in_run: Desk) -> None:
     calls = [ToolUseBlock(id=str(n), tool_call_id=new_id(), name="Read", input={}) for n in range(3)]
-    await say(asked, *calls)
-    for order, rest in (("asc", calls[2]), ("desc", calls[0])):
+    await add_message(desk_in_run, *calls)
+    for order, expected in (("asc", calls[2]), ("desc", calls[0])):
         query = ListToolCalls.model_validate({"session_id": ID, "order": order, "after": calls[1].tool_call_id})
-        assert [call.id for call in (await asked.ask(query)).items] == [rest.tool_call_id]
+        assert [call.id for call in (await desk_in_run.ask(query)).items] == [expected.tool_call_id]
 
 
-async def test_a_large_message_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
-    words = "x" * 20_000
-    said = await say(asked, TextBlock(text=words))
-    [listed] = (await asked.ask(ListMessages(session_id=ID, skip=1))).items
-    assert (listed.content["truncated"], listed.content["content"]) == (True, words[:1000])
-    whole = (await asked.ask(GetMessage(session_id=ID, message_id=said))).content
-    assert whole == {"content": words, "blocks": [{"type": "text", "text": words}]}
+async def test_a_large_message_is_truncated_in_lists_only(desk_in_run: Desk) -> None:
+    text = "x" * 20_000
+    message_id = await add_message(desk_in_run, TextBlock(text=text))
+    [listed] = (await desk_in_run.ask(ListMessages(session_id=ID, skip=1))).items
+    assert (listed.content["truncated"], listed.content["content"]) == (True, text[:1000])
+    whole = (await desk_in_run.ask(GetMessage(session_id=ID, message_id=message_id))).content
+    assert whole == {"content": text, "blocks": [{"type": "text", "text": text}]}
     assert listed.content["size_bytes"] > 40_000
 
 
-async def test_the_largest_messages_fit_in_one_page(asked: Desk) -> None:
+async def test_a_page_of_the_largest_messages_is_bounded(desk_in_run: Desk) -> None:
     for _ in range(99):
-        await say(asked, TextBlock(text="\N{GRINNING FACE}" * 30_000))
-    page = await asked.ask(ListMessages(session_id=ID))
+        await add_message(desk_in_run, TextBlock(text="\N{GRINNING FACE}" * 30_000))
+    page = await desk_in_run.ask(ListMessages(session_id=ID))
     assert (len(page.items), len(page.model_dump_json()) < 2_000_000) == (100, True)
 
 
-async def test_what_a_subagent_says_is_told_apart_and_is_not_the_answer(asked: Desk) -> None:
+async def test_subagent_messages_name_their_call_and_are_not_the_answer(desk_in_run: Desk) -> None:
     task = ToolUseBlock(id="toolu_task", tool_call_id=new_id(), name="Task", input={})
-    await say(asked, TextBlock(text="I delegate."), task)
+    await add_message(desk_in_run, TextBlock(text="I delegate."), task)
     inner = ToolUseBlock(id="toolu_inner", tool_call_id=new_id(), name="Read", input={})
-    words = [TextBlock(text="I read."), inner]
-    await asked.send(RecordMessage.example().model_copy(update={"blocks": words, "parent_tool_use_id": task.id}))
-    messages = (await asked.ask(ListMessages(session_id=ID))).items
-    calls = (await asked.ask(ListToolCalls(session_id=ID))).items
+    blocks = [TextBlock(text="I read."), inner]
+    await desk_in_run.send(RecordMessage.example().model_copy(update={"blocks": blocks, "parent_tool_use_id": task.id}))
+    messages = (await desk_in_run.ask(ListMessages(session_id=ID))).items
+    calls = (await desk_in_run.ask(ListToolCalls(session_id=ID))).items
     assert [m.parent_tool_call_id for m in messages] == [None, None, task.tool_call_id]
     assert {call.id: call.parent_tool_call_id for call in calls} == {
         task.tool_call_id: None,
         inner.tool_call_id: task.tool_call_id,
     }
-    assert (await asked.ask(GetRun(session_id=ID, run_id=RUN_ID))).text == "I delegate."
+    assert (await desk_in_run.ask(GetRun(session_id=ID, run_id=RUN_ID))).text == "I delegate."
 
 
-async def test_an_unknown_message_is_refused(talked: Desk) -> None:
+async def test_an_unknown_message_is_not_found(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MESSAGE_NOT_FOUND):
-        await talked.ask(GetMessage(session_id=ID, message_id=new_id()))
+        await desk_after_run.ask(GetMessage(session_id=ID, message_id=new_id()))
 
 
-async def test_what_a_tool_gave_is_cut_in_lists_and_whole_on_request(asked: Desk) -> None:
-    await asked.send(RecordMessage.example())
+async def test_a_large_tool_output_is_truncated_in_lists_only(desk_in_run: Desk) -> None:
+    await desk_in_run.send(RecordMessage.example())
     large = {"content": "x" * 20_000}
-    await asked.send(RecordToolResult.example().model_copy(update={"output": large}))
-    [listed] = (await asked.ask(ListToolCalls(session_id=ID))).items
+    await desk_in_run.send(RecordToolResult.example().model_copy(update={"output": large}))
+    [listed] = (await desk_in_run.ask(ListToolCalls(session_id=ID))).items
     preview = '{"content": "' + "x" * 987
     assert listed.tool_output == {"truncated": True, "size_bytes": 20_015, "preview": preview}
-    assert (await asked.ask(GetToolCall(session_id=ID, tool_call_id=listed.id))).tool_output == large
+    assert (await desk_in_run.ask(GetToolCall(session_id=ID, tool_call_id=listed.id))).tool_output == large
 
 
-async def test_an_unknown_tool_call_is_refused(talked: Desk) -> None:
+async def test_an_unknown_tool_call_is_not_found(desk_after_run: Desk) -> None:
     with pytest.raises(Refusal, match=Code.TOOL_CALL_NOT_FOUND):
-        await talked.ask(GetToolCall(session_id=ID, tool_call_id=new_id()))
+        await desk_after_run.ask(GetToolCall(session_id=ID, tool_call_id=new_id()))

@@ -1,4 +1,4 @@
-"""A run ends when its time is over, or when its worker cancels it."""
+"""The deadline of a run, and its cancellation by its worker."""
 
 import asyncio
 
@@ -8,26 +8,26 @@ from session.reactions.deadline import Deadline
 
 
 def expiring(seconds: float) -> tuple[Deadline, asyncio.Event]:
-    """Return a deadline and what it sets."""
+    """Return a deadline, and the event that it sets when it expires."""
     expired = asyncio.Event()
     return Deadline(seconds, expired.set), expired
 
 
-async def test_a_deadline_that_passes_has_expired() -> None:
+async def test_a_deadline_expires() -> None:
     deadline, expired = expiring(0.01)
     with deadline:
         await asyncio.wait_for(expired.wait(), 10)
     assert deadline.expired
 
 
-async def test_a_deadline_does_not_pass_while_it_is_paused() -> None:
+async def test_a_paused_deadline_does_not_expire() -> None:
     deadline, expired = expiring(0.05)
     with deadline, deadline.paused(), deadline.paused():
         await asyncio.sleep(0.2)
     assert (deadline.expired, expired.is_set()) == (False, False)
 
 
-async def test_a_deadline_goes_on_after_its_last_pause() -> None:
+async def test_a_deadline_continues_after_its_last_pause() -> None:
     deadline, expired = expiring(0.05)
     with deadline:
         with deadline.paused(), deadline.paused():
@@ -36,7 +36,7 @@ async def test_a_deadline_goes_on_after_its_last_pause() -> None:
     assert deadline.expired
 
 
-async def test_a_deadline_that_was_left_does_not_expire() -> None:
+async def test_a_closed_deadline_does_not_expire() -> None:
     deadline, expired = expiring(0.01)
     with deadline:
         pass
@@ -44,7 +44,7 @@ async def test_a_deadline_that_was_left_does_not_expire() -> None:
     assert not expired.is_set()
 
 
-async def test_a_pause_that_outlives_its_deadline_starts_nothing() -> None:
+async def test_a_pause_that_ends_after_its_deadline_starts_no_timer() -> None:
     deadline, expired = expiring(0.01)
     with deadline:
         pause = deadline.paused()
@@ -54,7 +54,7 @@ async def test_a_pause_that_outlives_its_deadline_starts_nothing() -> None:
     assert not expired.is_set()
 
 
-async def test_a_cancellation_that_is_requested_ends_the_agent() -> None:
+async def test_requesting_a_cancellation_ends_the_agent() -> None:
     ended = asyncio.Event()
 
     async def end() -> None:
@@ -66,7 +66,7 @@ async def test_a_cancellation_that_is_requested_ends_the_agent() -> None:
     assert (cancellation.requested, cancellation.refusal) == (True, None)
 
 
-async def test_a_cancellation_that_nobody_requests_ends_nothing() -> None:
+async def test_without_a_request_a_cancellation_ends_nothing() -> None:
     async def end() -> None:
         raise AssertionError
 

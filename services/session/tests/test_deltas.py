@@ -1,4 +1,4 @@
-"""The words of a run, told while they are said."""
+"""Text deltas of a run are published while the model produces them."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from runtime.bus import Client, connected
 from runtime.pubsub import subscribe
 from session.agent.deltas import Deltas
 
-PLACE = UUID(USER), UUID(SESSION), UUID(RUN)
+IDS = UUID(USER), UUID(SESSION), UUID(RUN)
 
 
 @pytest_asyncio.fixture
@@ -22,28 +22,28 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
         yield client
 
 
-async def test_words_are_told_under_their_owner_and_session(client: Client) -> None:
-    heard = await subscribe(client, DELTAS)
-    await Deltas(client).tell(*PLACE, "Hel")
-    message = await heard.next_msg(5)
+async def test_deltas_are_published_under_their_owner_and_session(client: Client) -> None:
+    subscription = await subscribe(client, DELTAS)
+    await Deltas(client).publish(*IDS, "Hel")
+    message = await subscription.next_msg(5)
     assert message.subject == f"delta.session.{USER}.{SESSION}"
     assert TextDelta.model_validate_json(message.data) == TextDelta(run_id=UUID(RUN), text="Hel")
 
 
-@pytest.mark.parametrize("words", ["Hel", "x" * 2_000_000])
-async def test_words_that_the_bus_does_not_take_are_lost_in_silence(client: Client, words: str) -> None:
-    if words == "Hel":
+@pytest.mark.parametrize("text", ["Hel", "x" * 2_000_000], ids=["closed", "too large"])
+async def test_deltas_that_the_bus_rejects_are_dropped_silently(client: Client, text: str) -> None:
+    if text == "Hel":
         await client.close()
-    await Deltas(client).tell(*PLACE, words)
+    await Deltas(client).publish(*IDS, text)
 
 
 async def never(*_: object) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_bus_that_is_slow_does_not_hold_up_each_word() -> None:
+async def test_a_slow_bus_delays_only_the_first_delta() -> None:
     slow = Mock(is_connected=True, publish=AsyncMock(side_effect=never))
     deltas = Deltas(slow)
     for _ in range(5):
-        await deltas.tell(*PLACE, "Hel")
+        await deltas.publish(*IDS, "Hel")
     assert slow.publish.call_count == 1

@@ -1,3 +1,5 @@
+"""The command handlers of the session service, on a store in memory."""
+
 from typing import Any
 from uuid import UUID
 
@@ -17,17 +19,8 @@ from contracts.session.approval import (
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.conversation import ListMessageIds, RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
-from contracts.session.run import (
-    CancelRun,
-    EndRun,
-    GetRunSummary,
-    InterruptSession,
-    PauseSession,
-    ResumeSession,
-    StartRun,
-    SubmitQuery,
-)
-from contracts.session.session import CreateSession, DeleteSession
+from contracts.session.run import CancelRun, EndRun, GetRunSummary, InterruptSession, StartRun, SubmitQuery
+from contracts.session.session import CreateSession, DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import SdkOptions
 from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
@@ -44,14 +37,14 @@ STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 
 
-class Desk:
-    """Handlers on the store in memory."""
+class MemoryDesk:
+    """The command handlers on a store in memory."""
 
     def __init__(self) -> None:
         self.store = MemoryStore({**Session.events, **SessionTemplate.events})
 
     async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
-        """Answer as the read models would that one run and one approval are in, and no message."""
+        """Answer like read models that contain one run, one approval and no message."""
         approval = ApprovalView.model_construct(session_id=UUID(SESSION))
         answers: dict[type[Query[Any]], Any] = {GetRunSummary: None, GetApproval: approval, ListMessageIds: []}
         return answers[type(query)]
@@ -62,22 +55,23 @@ class Desk:
             return await handles.by_type[type(command)](command, work)
 
     async def events(self) -> list[str]:
-        return [fed.recorded.event.subject.removeprefix("evt.session.") for fed in await self.store.feed(START, 100)]
+        subjects = [entry.recorded.event.subject for entry in await self.store.feed(START, 100)]
+        return [subject.removeprefix("evt.session.") for subject in subjects]
 
 
 @pytest.fixture
-async def desk() -> Desk:
-    desk = Desk()
+async def desk() -> MemoryDesk:
+    desk = MemoryDesk()
     await desk.put(CreateSession.example())
     return desk
 
 
-async def test_creating_records_the_actor_as_owner(desk: Desk) -> None:
+async def test_creating_records_the_actor_as_owner(desk: MemoryDesk) -> None:
     session = await desk.store.load(Session, UUID(SESSION))
     assert session.user_id == OWNER.user_id
 
 
-async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
+async def test_a_conversation_is_recorded_in_order(desk: MemoryDesk) -> None:
     await desk.put(SubmitQuery.example())
     await desk.put(StartRun.example())
     await desk.put(RecordMessage.example())
@@ -94,10 +88,10 @@ async def test_a_conversation_is_recorded_in_order(desk: Desk) -> None:
     ]
 
 
-async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk: Desk) -> None:
+async def test_the_end_of_a_run_and_the_start_of_the_next_are_one_append(desk: MemoryDesk) -> None:
     await desk.put(SubmitQuery.example())
-    waiting = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
-    await desk.put(SubmitQuery.model_validate(SubmitQuery.sample | waiting))
+    queued = {"run_id": new_id(), "message_id": new_id(), "on_busy": "enqueue"}
+    await desk.put(SubmitQuery.model_validate(SubmitQuery.sample | queued))
     await desk.put(InterruptSession.example())
     assert await desk.events() == ["created", "run_requested", "run_queued", "run_cancelled", "run_requested"]
     assert len({entry.recorded.envelope.message_id for entry in desk.store.entries[-2:]}) == 1
@@ -133,24 +127,24 @@ async def test_a_run_that_ends_and_the_one_that_follows_are_stored_together(desk
         DeleteFile.example(),
     ],
 )
-async def test_what_is_anothers_does_not_exist(desk: Desk, command: Any) -> None:
+async def test_another_users_session_is_not_found(desk: MemoryDesk, command: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(command, STRANGER)
     assert await desk.events() == ["created"]
 
 
-async def test_an_admin_may_delete_anyones_session(desk: Desk) -> None:
+async def test_an_admin_may_delete_another_users_session(desk: MemoryDesk) -> None:
     await desk.put(DeleteSession.example(), ADMIN)
     assert await desk.events() == ["created", "deleted"]
 
 
-async def test_a_deleted_session_does_not_exist(desk: Desk) -> None:
+async def test_a_deleted_session_is_not_found(desk: MemoryDesk) -> None:
     await desk.put(DeleteSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(SubmitQuery.example())
 
 
-async def test_an_unknown_session_is_refused(desk: Desk) -> None:
+async def test_an_unknown_session_is_not_found(desk: MemoryDesk) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await desk.put(DeleteSession(session_id=new_id()))
 
@@ -163,53 +157,53 @@ BYPASSING = CreateSession(
 )
 
 
-async def test_permissions_are_bypassed_by_admins_only(desk: Desk) -> None:
+async def test_only_admins_may_bypass_permissions(desk: MemoryDesk) -> None:
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
         await desk.put(BYPASSING)
     await desk.put(BYPASSING, ADMIN)
     assert await desk.events() == ["created", "created"]
 
 
-async def test_a_template_that_is_not_there_is_refused(desk: Desk) -> None:
+async def test_an_unknown_template_is_not_found(desk: MemoryDesk) -> None:
     command = CreateSession.example().model_copy(update={"template_id": new_id()})
     with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
         await desk.put(command)
 
 
-async def asked(desk: Desk) -> None:
-    """Let the agent wait for an approval."""
-    wanted = RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"})
+async def request_approval(desk: MemoryDesk) -> None:
+    """Start a run whose agent waits for an approval."""
+    request = RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"})
     await desk.put(SubmitQuery.example())
     await desk.put(StartRun.example())
-    assert await desk.put(wanted) is None
+    assert await desk.put(request) is None
 
 
 @pytest.mark.parametrize("actor", [OWNER, ADMIN])
-async def test_a_decision_is_delivered_in_the_name_of_who_made_it(desk: Desk, actor: Actor) -> None:
-    await asked(desk)
+async def test_a_decision_is_recorded_for_its_user_and_delivered(desk: MemoryDesk, actor: Actor) -> None:
+    await request_approval(desk)
     await desk.put(DecideApproval.example(), actor)
-    [ruling] = await desk.put(DeliverDecisions.example())
-    assert (ruling.decision, ruling.message) == ("denied", "Not in this folder.")
+    [outcome] = await desk.put(DeliverDecisions.example())
+    assert (outcome.decision, outcome.message) == ("denied", "Not in this folder.")
     decided = await desk.store.latest(ApprovalDecided, UUID(SESSION))
     assert decided
     assert decided.event.decided_by == actor.user_id
 
 
-async def test_a_second_decision_is_refused(desk: Desk) -> None:
-    await asked(desk)
+async def test_a_second_decision_is_refused(desk: MemoryDesk) -> None:
+    await request_approval(desk)
     await desk.put(DecideApproval.example())
     with pytest.raises(Refusal, match=Code.APPROVAL_OVER):
         await desk.put(DecideApproval.example())
 
 
-async def test_a_fork_belongs_to_who_asked_for_it(desk: Desk) -> None:
+async def test_a_fork_belongs_to_the_user_who_requested_it(desk: MemoryDesk) -> None:
     command = ForkSession.example()
     await desk.put(command, ADMIN)
     fork = await desk.store.load(Session, command.fork_id)
     assert (fork.user_id, fork.phase) == (ADMIN.user_id, "copying")
 
 
-async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
+async def test_a_session_is_archived_and_unarchived(desk: MemoryDesk) -> None:
     await desk.put(ArchiveSession.example())
     await desk.put(CompleteArchive.example())
     await desk.put(ResumeSession.example())
@@ -225,7 +219,7 @@ async def test_a_session_is_archived_and_opened_again(desk: Desk) -> None:
         DeleteFile.example(),
     ],
 )
-async def test_files_of_an_archived_session_are_not_changed(desk: Desk, command: Any) -> None:
+async def test_files_of_an_archived_session_cannot_be_changed(desk: MemoryDesk, command: Any) -> None:
     await desk.put(ArchiveSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
         await desk.put(command)

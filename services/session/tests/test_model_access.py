@@ -1,4 +1,4 @@
-"""What an agent may ask of its model, and what its children may, with the real agent."""
+"""The access of the real agent, and of the processes that it starts, to the model."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -13,23 +13,23 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from runtime.testing import eventually
-from session.agent import AgentSpec, Limits
+from session.agent import Limits
 from session.agent.model_proxy import usage
-from session.agent.model_proxy.usage import PRICE_OF_OTHERS, PRICES, Tokens, price
-from session.agent.sandbox.walls import PYTHON
+from session.agent.model_proxy.usage import DEFAULT_PRICE, PRICES, Tokens, price
+from session.agent.sandbox.bwrap_args import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn
-from simulator.testing import bash_prompt, scripted, tools_prompt
+from simulator.testing import bash_prompt, calling, scripted
 
-from services.session.tests.replica import NewReplica, Replica, Telling
+from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
-# Asks the model as any program in the sandbox can, and notes the status of the answer.
+# Sends requests to the model as any program in the sandbox can, and prints the status of each response.
 CHILD = """
 import json, os, sys, urllib.error, urllib.request
 model, times, tokens = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-said = 'Hi. [[simulate {"turns": [{"text": "Hello.", "input_tokens": %d, "output_tokens": 0}]}]]' % tokens
-body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": said}]}
+prompt = 'Hi. [[simulate {"turns": [{"text": "Hello.", "input_tokens": %d, "output_tokens": 0}]}]]' % tokens
+body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": prompt}]}
 url, headers = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", {"x-api-key": os.environ["ANTHROPIC_API_KEY"]}
 for _ in range(times):
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
@@ -42,88 +42,92 @@ SONNET = "claude-sonnet-4-6"
 
 
 def child(model: str = SONNET, times: int = 1, tokens: int = 1) -> str:
-    """Write a command with which a child of the agent asks the model itself."""
+    """Return a command that sends requests to the model from a child process of the agent."""
     return join([str(PYTHON), "-I", "-c", CHILD, model, str(times), str(tokens)])
 
 
 @pytest.fixture
-def asked() -> list[str]:
-    """The models that were asked."""
+def requested() -> list[str]:
+    """The models named in the requests to the provider."""
     return []
 
 
 @pytest_asyncio.fixture
-async def model_url(asked: list[str]) -> Any:
+async def model_url(requested: list[str]) -> Any:
     @web.middleware
-    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
-        asked.append((await request.json())["model"])
+    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+        requested.append((await request.json())["model"])
         return await handler(request)
 
     app = create_app()
-    app.middlewares.insert(0, note)
+    app.middlewares.insert(0, record)
     async with TestServer(app) as server:
         yield str(server.make_url("/"))
 
 
-async def ask(replica: Replica, spec: AgentSpec, prompt: str) -> Telling:
-    return Telling([told async for told in replica.agents.turn(spec, prompt)])
-
-
-async def test_a_child_may_ask_the_model_during_a_turn(replica: Replica) -> None:
+async def test_a_child_process_may_use_the_model_during_a_turn(replica: Replica) -> None:
     assert await replica.bash(child(times=2)) == "200 200"
 
 
-async def test_a_child_that_outlives_the_turn_is_refused(replica: Replica, asked: list[str]) -> None:
+async def test_a_child_process_that_outlives_the_turn_is_refused(replica: Replica, requested: list[str]) -> None:
     answers = Path(replica.workspaces / "one" / "answers")
     await replica.bash(f"(until [ -e over ]; do sleep 0.05; done; {child()} > answers) > /dev/null 2>&1 & disown")
-    before = len(asked)
+    before = len(requested)
     (replica.workspaces / "one" / "over").touch()
     await eventually(lambda: answers.exists() and answers.read_text() == "403 ")
-    assert len(asked) == before
+    assert len(requested) == before
 
 
-async def test_what_a_child_used_is_counted_at_the_price_of_the_agent(replica: Replica) -> None:
+async def test_usage_of_a_child_process_is_charged_to_the_turn(replica: Replica) -> None:
     plain = (await replica.ask(bash_prompt("true"), "one", model=SONNET)).end
     spent = (await replica.ask(bash_prompt(child(times=2, tokens=100_000)), "two", model=SONNET)).end
     assert spent.input_tokens - plain.input_tokens > 200_000
     assert spent.cost_usd - plain.cost_usd > Decimal("0.5")
 
 
-async def test_the_money_of_the_session_ends_what_a_child_spends(replica: Replica) -> None:
+async def test_a_child_process_is_refused_once_the_budget_is_spent(replica: Replica) -> None:
     spec = replace(replica.spec(model=SONNET, max_budget_usd=1), budget_usd=Decimal(1))
-    telling = await ask(replica, spec, bash_prompt(child(times=9, tokens=200_000)))
-    assert telling.outputs == ["200 200 200 402 402 402 402 402 402"]
-    assert (telling.end.error_code, telling.end.cost_usd > 1) == (Code.BUDGET_EXCEEDED, True)
+    events = await replica.run(spec, bash_prompt(child(times=9, tokens=200_000)))
+    assert events.outputs == ["200 200 200 402 402 402 402 402 402"]
+    assert (events.end.error_code, events.end.cost_usd > 1) == (Code.BUDGET_EXCEEDED, True)
 
 
-async def test_an_agent_that_used_up_its_money_is_ended(replica: Replica) -> None:
+async def test_an_agent_that_exceeds_its_budget_is_ended(replica: Replica) -> None:
     spec = replace(replica.spec(max_budget_usd=1), budget_usd=Decimal("0.000001"))
-    assert (await ask(replica, spec, bash_prompt("touch /tmp/mark"))).end.error_code is Code.BUDGET_EXCEEDED
-    telling = await ask(replica, replace(spec, budget_usd=Decimal(1)), bash_prompt("ls /tmp/mark"))
-    assert "No such file" in telling.outputs[0]
+    assert (await replica.run(spec, bash_prompt("touch /tmp/mark"))).end.error_code is Code.BUDGET_EXCEEDED
+    events = await replica.run(replace(spec, budget_usd=Decimal(1)), bash_prompt("ls /tmp/mark"))
+    assert "No such file" in events.outputs[0]
 
 
-async def test_a_model_that_is_not_offered_is_refused_to_a_child(new_replica: NewReplica, asked: list[str]) -> None:
+async def test_a_child_process_is_refused_a_model_that_is_not_offered(
+    new_replica: NewReplica, requested: list[str]
+) -> None:
     async with new_replica(Limits(models=(SONNET,))) as replica:
         assert await replica.bash(child("claude-opus-4-6")) == "403"
-    assert set(asked) == {SONNET}
+    assert set(requested) == {SONNET}
 
 
-async def test_a_session_that_names_no_model_gets_the_first_that_is_offered(
-    new_replica: NewReplica, asked: list[str]
+async def test_a_session_without_a_model_uses_the_first_offered_one(
+    new_replica: NewReplica, requested: list[str]
 ) -> None:
     async with new_replica(Limits(models=("claude-opus-4-6", SONNET))) as replica:
         await replica.ask("Hi.")
-    assert asked == ["claude-opus-4-6"]
+    assert requested == ["claude-opus-4-6"]
 
 
-@pytest.mark.parametrize("wanted", ["haiku", "opus", "sonnet", "fable"])
-async def test_subagents_use_models_that_are_offered(new_replica: NewReplica, asked: list[str], wanted: str) -> None:
-    task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": wanted}
+def subagent(model: str) -> dict[str, Any]:
+    """Return a turn in which the model starts a subagent with this model."""
+    task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": model}
+    return calling(("Task", task))
+
+
+async def test_subagents_use_offered_models(new_replica: NewReplica, requested: list[str]) -> None:
+    turns = [subagent(model) for model in ("haiku", "opus", "sonnet", "fable")]
     async with new_replica(Limits(models=(SONNET, "claude-haiku-4-5"))) as replica:
-        telling = await replica.ask(tools_prompt(("Task", task)))
-    assert telling.words.endswith("Done.")
-    assert asked == [SONNET, "claude-haiku-4-5" if wanted == "haiku" else SONNET, SONNET]
+        events = await replica.ask(scripted(*turns, {"text": "Done."}))
+    assert events.text.endswith("Done.")
+    assert requested[1::2] == ["claude-haiku-4-5", SONNET, SONNET, SONNET]
+    assert requested[::2] == [SONNET] * 5
 
 
 OFFERED = [
@@ -136,32 +140,31 @@ OFFERED = [
 ]
 
 
-@pytest.mark.parametrize("wanted", ["haiku", "opus"])
 @pytest.mark.parametrize("models", OFFERED, ids=" ".join)
-async def test_models_can_be_offered_by_every_name_that_the_agent_knows(
-    new_replica: NewReplica, models: tuple[str, ...], asked: list[str], wanted: str
+async def test_models_may_be_offered_by_alias_or_full_name(
+    new_replica: NewReplica, models: tuple[str, ...], requested: list[str]
 ) -> None:
-    task = {"prompt": "Hi.", "description": "a test", "subagent_type": "general-purpose", "model": wanted}
     async with new_replica(Limits(models=models)) as replica:
-        assert (await replica.ask(tools_prompt(("Task", task)))).words.endswith("Done.")
-    assert len(asked) == 3
-    # The provider knows no name of a family.
-    assert not set(asked) & {"haiku", "sonnet", "opus", "fable"}
-    assert not any(model.endswith("[1m]") for model in asked)
+        events = await replica.ask(scripted(subagent("haiku"), subagent("opus"), {"text": "Done."}))
+    assert events.text.endswith("Done.")
+    assert len(requested) == 5
+    # Aliases are names of the CLI; the provider knows full names only.
+    assert not set(requested) & {"haiku", "sonnet", "opus", "fable"}
+    assert not any(model.endswith("[1m]") for model in requested)
 
 
-async def test_an_agent_of_a_paused_session_ends_when_it_idles(replica: Replica) -> None:
+async def test_an_idle_agent_ends_when_its_session_is_paused(replica: Replica) -> None:
     await replica.ask(bash_prompt("touch /tmp/mark"))
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
-async def test_an_agent_of_a_paused_session_ends_its_turn_first(replica: Replica) -> None:
+async def test_a_busy_agent_finishes_its_turn_when_its_session_is_paused(replica: Replica) -> None:
     turn = replica.begin(bash_prompt("touch /tmp/mark begun; until [ -e go ]; do sleep 0.05; done"))
     await anext(turn)
-    replica.agents.let_go(replica.spec().session_id)
+    replica.agents.end_when_idle(replica.spec().session_id)
     (replica.workspaces / "one" / "go").touch()
-    assert Telling([told async for told in turn]).words == "Done."
+    assert TurnEvents([event async for event in turn]).text == "Done."
     assert "No such file" in await replica.bash("ls /tmp/mark")
 
 
@@ -175,8 +178,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("model", MODELS)
-async def test_a_price_is_near_that_of_the_agent_and_not_above(
-    replica: Replica, model: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_our_price_is_at_most_the_price_of_the_cli_and_close_to_it(
+    replica: Replica, model: str, requested: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, kind = wire.message, ""
 
@@ -184,15 +187,15 @@ async def test_a_price_is_near_that_of_the_agent_and_not_above(
         return answer(turn, model, 0) | {"usage": dict.fromkeys(KINDS, 0) | {kind: 1000}}
 
     def known(model: str) -> Decimal:
-        with monkeypatch.context() as undone:
-            undone.setattr(usage, "PRICES", PRICES)
-            undone.setattr(usage, "PRICE_OF_OTHERS", PRICE_OF_OTHERS)
+        with monkeypatch.context() as original:
+            original.setattr(usage, "PRICES", PRICES)
+            original.setattr(usage, "DEFAULT_PRICE", DEFAULT_PRICE)
             return price(model)
 
     monkeypatch.setattr(wire, "message", message)
     monkeypatch.setattr(usage, "PRICES", {})
-    monkeypatch.setattr(usage, "PRICE_OF_OTHERS", Decimal(0))  # so that the agent's own count is told
-    for kind, tokens in KINDS.items():  # noqa: B007  read by `message`
+    monkeypatch.setattr(usage, "DEFAULT_PRICE", Decimal(0))  # so that the cost that the CLI computes is reported
+    for kind, tokens in KINDS.items():  # noqa: B007  `message` reads it
         end = (await replica.ask(scripted({"text": "Hello."}), model=model)).end
-        ours = known(asked[-1]) * tokens.least_weight
+        ours = known(requested[-1]) * tokens.min_weight
         assert ours <= end.cost_usd <= ours * 8

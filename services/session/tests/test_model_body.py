@@ -1,9 +1,9 @@
-"""Which models a body names, however it is written."""
+"""The models that a request body names, in any spelling of the JSON."""
 
 import json
 
 import pytest
-from session.agent.model_proxy.body import STEPS, NotReadable, models
+from session.agent.model_proxy.body import MAX_STEPS, InvalidBody, models
 
 HOSTILE = [
     b"",
@@ -30,13 +30,13 @@ HOSTILE = [
     '{"model": "m"}'.encode("utf-16-le"),
     b'{"model": "' + b"m" * 1000 + b'"}',
     b'{"model": "m\xff"}',
-    b'{"model": "m", "a": ' + b"[]" * STEPS + b"}",
+    b'{"model": "m", "a": ' + b"[]" * MAX_STEPS + b"}",
 ]
 
 
 @pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_body_that_does_not_name_its_model_once_is_refused(body: bytes) -> None:
-    with pytest.raises(NotReadable):
+def test_a_body_that_does_not_name_exactly_one_model_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidBody):
         models(body)
 
 
@@ -54,12 +54,12 @@ def test_a_body_that_does_not_name_its_model_once_is_refused(body: bytes) -> Non
         (b'{"a":' + b" " * 200_000 + b'1, "model": "m"}', ["m"]),
     ],
 )
-def test_the_models_of_a_body_are_found(body: bytes, named: list[str]) -> None:
+def test_the_models_named_in_a_body_are_found(body: bytes, named: list[str]) -> None:
     assert models(body) == named
     assert json.loads(body)["model"] == named[0]
 
 
 @pytest.mark.parametrize("part", [b"[]", b'""', b'"a":', b'"\\\\"'])
-def test_a_body_of_very_many_parts_is_not_read_to_its_end(part: bytes) -> None:
-    with pytest.raises(NotReadable, match="parts"):
-        models(b'{"model": "m", "a": [' + part * (STEPS + 1))
+def test_parsing_stops_at_a_body_with_too_many_parts(part: bytes) -> None:
+    with pytest.raises(InvalidBody, match="parts"):
+        models(b'{"model": "m", "a": [' + part * (MAX_STEPS + 1))

@@ -1,4 +1,4 @@
-"""What passes between an agent and the model provider, and what does not."""
+"""The proxy between an agent and the model provider: what it forwards and what it refuses."""
 
 import asyncio
 import gzip
@@ -12,164 +12,166 @@ from aiohttp import ClientError, ClientPayloadError
 from session.agent.model_proxy import BODY_LIMIT, Access, ModelProxy
 from structlog.testing import capture_logs
 
-from services.session.tests.provider import BODY, KEY, STREAM, TOKEN, Agent, Provider, error, events, served
+from services.session.tests.provider import BODY, KEY, STREAM, TOKEN, Provider, ProxyClient, error_of, events, proxied
 
 
-async def test_the_provider_gets_the_key_and_not_the_token(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages", data=BODY) as answer:
-        assert answer.status == 200
-    assert provider.asked[0].headers["x-api-key"] == KEY
-    assert TOKEN not in str(provider.asked[0].headers)
+async def test_the_provider_receives_the_key_and_not_the_token(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages", data=BODY) as response:
+        assert response.status == 200
+    assert provider.requests[0].headers["x-api-key"] == KEY
+    assert TOKEN not in str(provider.requests[0].headers)
 
 
-async def test_a_bearer_token_does_too(agent: Agent, provider: Provider) -> None:
+async def test_a_bearer_token_is_accepted_and_removed(agent: ProxyClient, provider: Provider) -> None:
     headers = {"x-api-key": "", "Authorization": f"Bearer {TOKEN}"}
-    async with agent.post("/v1/messages", data=BODY, headers=headers) as answer:
-        assert answer.status == 200
-    assert "authorization" not in provider.asked[0].headers
+    async with agent.post("/v1/messages", data=BODY, headers=headers) as response:
+        assert response.status == 200
+    assert "authorization" not in provider.requests[0].headers
 
 
-async def test_the_request_passes_as_it_is(agent: Agent, provider: Provider) -> None:
+async def test_a_request_is_forwarded_unchanged(agent: ProxyClient, provider: Provider) -> None:
     headers = {"anthropic-beta": "some", "Content-Type": "application/json"}
     body = b'{"a": 1, "model": "m", "b" : ["\\"model\\": "]}'
     async with agent.post("/v1/messages/count_tokens?beta=true", data=body, headers=headers):
         pass
-    asked = provider.asked[0]
-    assert asked.path_qs == "/base/v1/messages/count_tokens?beta=true"
-    assert (asked.headers["anthropic-beta"], asked.headers["Content-Type"]) == ("some", "application/json")
+    request = provider.requests[0]
+    assert request.path_qs == "/base/v1/messages/count_tokens?beta=true"
+    assert (request.headers["anthropic-beta"], request.headers["Content-Type"]) == ("some", "application/json")
     assert provider.bodies == [body]
 
 
-async def test_the_provider_reads_the_body_as_the_proxy_does(agent: Agent, provider: Provider) -> None:
+async def test_the_content_type_is_normalised_to_what_the_proxy_parsed(agent: ProxyClient, provider: Provider) -> None:
     async with agent.post("/v1/messages", data=BODY, headers={"Content-Type": "application/json; charset=utf-7"}):
         pass
-    assert provider.asked[0].headers["Content-Type"] == "application/json"
+    assert provider.requests[0].headers["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": "another"}, {"x-api-key": ""}])
-async def test_without_the_token_nothing_passes(agent: Agent, provider: Provider, headers: dict[str, str]) -> None:
-    async with agent.post("/v1/messages", data=BODY, headers=headers) as answer:
-        assert await error(answer) == (401, "authentication_error")
-    assert not provider.asked
+async def test_a_request_without_the_token_is_refused(
+    agent: ProxyClient, provider: Provider, headers: dict[str, str]
+) -> None:
+    async with agent.post("/v1/messages", data=BODY, headers=headers) as response:
+        assert await error_of(response) == (401, "authentication_error")
+    assert not provider.requests
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/messages/batches", "/", "/v1/files", "/v1/messages/../files"])
-async def test_another_route_does_not_pass(agent: Agent, provider: Provider, path: str) -> None:
-    async with agent.post(path, data=BODY) as answer:
-        assert answer.status == 404
-    assert not provider.asked
+async def test_other_routes_are_not_forwarded(agent: ProxyClient, provider: Provider, path: str) -> None:
+    async with agent.post(path, data=BODY) as response:
+        assert response.status == 404
+    assert not provider.requests
 
 
-async def test_reading_does_not_pass(agent: Agent, provider: Provider) -> None:
-    async with agent.client.get("/v1/messages") as answer:
-        assert answer.status == 405
-    assert not provider.asked
+async def test_get_requests_are_not_forwarded(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.client.get("/v1/messages") as response:
+        assert response.status == 405
+    assert not provider.requests
 
 
-async def test_an_answer_comes_while_it_is_given(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages?please=stream", data=BODY) as answer:
-        assert await answer.content.readany() == events(*STREAM[:2])
+async def test_a_response_is_streamed_as_it_arrives(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages?respond=stream", data=BODY) as response:
+        assert await response.content.readany() == events(*STREAM[:2])
         provider.released.set()
-        assert await answer.content.read() == events(*STREAM[2:])
+        assert await response.content.read() == events(*STREAM[2:])
 
 
-async def test_a_packed_answer_passes(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages?please=pack", data=BODY) as answer:
-        assert await answer.read() == b"packed"
-    assert provider.asked[0].headers["Accept-Encoding"] == "identity"
+async def test_a_compressed_response_is_decompressed(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages?respond=gzip", data=BODY) as response:
+        assert await response.read() == b"packed"
+    assert provider.requests[0].headers["Accept-Encoding"] == "identity"
 
 
-async def test_what_names_the_operator_does_not_pass(agent: Agent) -> None:
-    async with agent.post("/v1/messages?please=tag", data=BODY) as answer:
-        assert answer.headers["request-id"] == "r"
-        assert not {"anthropic-organization-id", "Set-Cookie"} & set(answer.headers)
+async def test_headers_that_identify_the_operator_are_removed(agent: ProxyClient) -> None:
+    async with agent.post("/v1/messages?respond=headers", data=BODY) as response:
+        assert response.headers["request-id"] == "r"
+        assert not {"anthropic-organization-id", "Set-Cookie"} & set(response.headers)
 
 
-async def test_a_failure_of_the_provider_passes(agent: Agent) -> None:
-    async with agent.post("/v1/messages?please=fail", data=BODY) as answer:
-        assert (answer.status, answer.headers["Retry-After"]) == (529, "7")
+async def test_an_error_of_the_provider_is_forwarded(agent: ProxyClient) -> None:
+    async with agent.post("/v1/messages?respond=overloaded", data=BODY) as response:
+        assert (response.status, response.headers["Retry-After"]) == (529, "7")
 
 
-async def test_a_broken_answer_arrives_broken(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages?please=break", data=BODY) as answer:
-        await answer.content.readany()
+async def test_an_aborted_response_is_aborted_for_the_agent_too(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages?respond=abort", data=BODY) as response:
+        await response.content.readany()
         provider.released.set()
         with pytest.raises(ClientPayloadError):
-            await answer.read()
+            await response.read()
 
 
-async def test_an_agent_that_ends_takes_its_request_along(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages?please=stream", data=BODY) as answer:
-        await answer.content.readany()
-        answer.close()
+async def test_a_request_is_aborted_when_its_agent_ends(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages?respond=stream", data=BODY) as response:
+        await response.content.readany()
+        response.close()
     async with asyncio.timeout(5):
-        await provider.left.wait()
+        await provider.disconnected.wait()
 
 
-async def test_too_long_a_request_is_refused(agent: Agent, provider: Provider) -> None:
-    async with agent.post("/v1/messages", data=BytesIO(bytes(BODY_LIMIT + 1))) as answer:
-        assert await error(answer) == (413, "request_too_large")
-    assert not provider.asked
+async def test_a_request_that_is_too_large_is_refused(agent: ProxyClient, provider: Provider) -> None:
+    async with agent.post("/v1/messages", data=BytesIO(bytes(BODY_LIMIT + 1))) as response:
+        assert await error_of(response) == (413, "request_too_large")
+    assert not provider.requests
 
 
-async def test_a_request_of_unknown_length_is_refused(agent: Agent, provider: Provider) -> None:
+async def test_a_request_of_unknown_length_is_refused(agent: ProxyClient, provider: Provider) -> None:
     async def body() -> AsyncGenerator[bytes]:
         yield BODY
 
-    async with agent.post("/v1/messages", data=body()) as answer:
-        assert answer.status == 411
-    assert not provider.asked
+    async with agent.post("/v1/messages", data=body()) as response:
+        assert response.status == 411
+    assert not provider.requests
 
 
-async def test_a_rejected_key_is_logged_once_and_without_the_key(agent: Agent) -> None:
+async def test_a_rejected_key_is_logged_once_and_without_the_key(agent: ProxyClient) -> None:
     with capture_logs() as logged:
         for _ in range(3):
-            async with agent.post("/v1/messages?please=reject", data=BODY) as answer:
-                assert answer.status == 401
-    assert [entry["event"] for entry in logged] == ["the model provider rejects the key: check MODEL_API_KEY"]
+            async with agent.post("/v1/messages?respond=unauthorized", data=BODY) as response:
+                assert response.status == 401
+    assert [entry["event"] for entry in logged] == ["model provider rejected the key: check MODEL_API_KEY"]
     assert KEY not in str(logged)
 
 
-async def test_a_provider_that_is_away_is_told_as_it_would_tell_and_logged_once() -> None:
+async def test_an_unreachable_provider_is_an_api_error_and_logged_once() -> None:
     with capture_logs() as logged:
-        async with served("http://127.0.0.1:1") as client:
+        async with proxied("http://127.0.0.1:1") as client:
             with client.access.turn(None):
                 for _ in range(2):
-                    async with client.post("/v1/messages", data=BODY) as answer:
-                        assert await error(answer) == (502, "api_error")
-    assert [entry["event"] for entry in logged] == ["the model provider cannot be reached: check MODEL_BASE_URL"]
+                    async with client.post("/v1/messages", data=BODY) as response:
+                        assert await error_of(response) == (502, "api_error")
+    assert [entry["event"] for entry in logged] == ["model provider unreachable: check MODEL_BASE_URL"]
 
 
-async def test_who_has_left_is_not_served() -> None:
+async def test_an_agent_is_not_served_after_it_left() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     async with ModelProxy("http://127.0.0.1:1", KEY) as proxy:
         await proxy.serve(listener, TOKEN, Access())
-        await proxy.leave(TOKEN)
+        await proxy.stop_serving(TOKEN)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
 
 
 class EarlyProvider:
-    """Answers as soon as it has read the headers, and keeps what comes on each connection."""
+    """A provider that responds as soon as it has read the headers, and records the bytes of each connection."""
 
     def __init__(self) -> None:
         self.connections: list[bytearray] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came, answered = bytearray(), 0
-        self.connections.append(came)
+        received, responses = bytearray(), 0
+        self.connections.append(received)
         while data := await reader.read(65536):
-            came += data
-            while answered < came.count(b"\r\n\r\n"):
-                answered += 1
+            received += data
+            while responses < received.count(b"\r\n\r\n"):
+                responses += 1
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
                 await writer.drain()
         writer.close()
 
 
-async def cut_short(address: tuple[str, int]) -> None:
-    """Send less than is announced, as an agent that is killed does, or one that means harm."""
+async def send_incomplete(address: tuple[str, int]) -> None:
+    """Send fewer bytes than announced, like an agent that is killed, or a hostile one."""
     _, writer = await asyncio.open_connection(*address)
     head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {TOKEN}\r\nContent-Length: 100000\r\n\r\n"
     writer.write(head.encode() + BODY[:-1])
@@ -177,28 +179,28 @@ async def cut_short(address: tuple[str, int]) -> None:
     writer.close()
 
 
-async def packed(agent: Agent) -> None:
-    """Announce the length of a packed body, of which the plain form is shorter."""
+async def send_compressed(agent: ProxyClient) -> None:
+    """Announce the length of a compressed body, whose decompressed form is shorter."""
     async with agent.post("/v1/messages", data=gzip.compress(BODY), headers={"Content-Encoding": "gzip"}):
         pass
 
 
-async def test_no_request_arrives_as_the_body_of_another() -> None:
+async def test_no_request_is_smuggled_in_the_body_of_another() -> None:
     provider = EarlyProvider()
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, served(url) as agent:
+    async with server, proxied(url) as agent:
         with agent.access.turn(None):
-            await cut_short(agent.address)
-            await packed(agent)
+            await send_incomplete(agent.address)
+            await send_compressed(agent)
             for _ in range(3):
                 try:
-                    async with agent.post("/v1/messages", data=b'{"model": "b"}') as answer:
-                        await answer.read()
+                    async with agent.post("/v1/messages", data=b'{"model": "b"}') as response:
+                        await response.read()
                 except ClientError:
                     pass
-    for came in provider.connections:
-        head, _, rest = bytes(came).partition(b"\r\n\r\n")
+    for received in provider.connections:
+        head, _, rest = bytes(received).partition(b"\r\n\r\n")
         if announced := re.search(rb"content-length: ([0-9]+)", head.lower()):
             assert b"POST" not in rest[: int(announced.group(1))]
-    assert any(b'{"model": "b"}' in came for came in provider.connections)
+    assert any(b'{"model": "b"}' in received for received in provider.connections)

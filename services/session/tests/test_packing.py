@@ -1,4 +1,4 @@
-"""A workspace as one file, and back."""
+"""Packing a workspace into an archive, and unpacking it."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def shape(root: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_packed_is_unpacked_as_it_was(files: Workspace, tmp_path: Path, kind: Compression) -> None:
+def test_an_archive_is_unpacked_to_the_same_content(files: Workspace, tmp_path: Path, kind: Compression) -> None:
     (files.root / "a" / "run").write_bytes(b"#!" * 1000)
     (files.root / "a" / "run").chmod(0o755)
     (files.root / "outside").symlink_to("/etc/passwd")
@@ -41,13 +41,13 @@ def test_what_is_packed_is_unpacked_as_it_was(files: Workspace, tmp_path: Path, 
     assert os.access(files.root / "a" / "run", os.X_OK)
 
 
-def test_what_is_no_file_is_left_out_and_counted(files: Workspace, tmp_path: Path) -> None:
+def test_special_files_are_left_out_and_counted(files: Workspace, tmp_path: Path) -> None:
     os.mkfifo(files.root / "pipe")
     packed = files.pack(tmp_path / "x.tar", "none")
     assert (packed.files, packed.left_out) == (0, 1)
 
 
-def test_what_a_symlink_leads_to_is_not_packed(files: Workspace, tmp_path: Path) -> None:
+def test_the_target_of_a_symlink_is_not_packed(files: Workspace, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (files.root / "link").symlink_to(tmp_path / "secret")
     files.pack(tmp_path / "x.tar", "none")
@@ -55,7 +55,7 @@ def test_what_a_symlink_leads_to_is_not_packed(files: Workspace, tmp_path: Path)
         assert packed.getmember("link").issym()
 
 
-def test_what_is_packed_already_is_counted_and_left_alone(files: Workspace, tmp_path: Path) -> None:
+def test_an_existing_archive_is_counted_and_not_rewritten(files: Workspace, tmp_path: Path) -> None:
     (files.root / "one").touch()
     files.pack(tmp_path / "x.tar.gz", "gzip")
     before = (tmp_path / "x.tar.gz").read_bytes()
@@ -64,18 +64,18 @@ def test_what_is_packed_already_is_counted_and_left_alone(files: Workspace, tmp_
     assert (tmp_path / "x.tar.gz").read_bytes() == before
 
 
-def test_an_archive_that_was_broken_off_is_packed_anew(files: Workspace, tmp_path: Path) -> None:
+def test_an_interrupted_archive_is_replaced(files: Workspace, tmp_path: Path) -> None:
     (tmp_path / "x.tar.0123.new").write_text("half")
     files.pack(tmp_path / "x.tar", "none")
     assert [path.name for path in tmp_path.glob("x.tar*")] == ["x.tar"]
 
 
-def test_a_workspace_that_is_not_there_is_packed_as_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_workspace_is_packed_as_empty(tmp_path: Path) -> None:
     nothing = Workspace(tmp_path / "none", Uploads(tmp_path / "u"))
     assert nothing.pack(tmp_path / "x.tar", "none").files == 0
 
 
-def test_unpacking_replaces_what_is_there(files: Workspace, tmp_path: Path) -> None:
+def test_unpacking_replaces_existing_files(files: Workspace, tmp_path: Path) -> None:
     files.pack(tmp_path / "x.tar", "none")
     (files.root / "later").touch()
     files.replace(files.unpack(tmp_path / "x.tar"))
@@ -94,7 +94,9 @@ LINK = {"type": tarfile.SYMTYPE, "linkname": ".."}
         [{"name": "link", **LINK}, {"name": "link/out", **LINK}],
     ],
 )
-def test_nothing_is_unpacked_outside(files: Workspace, tmp_path: Path, members: list[dict[str, object]]) -> None:
+def test_nothing_is_unpacked_outside_the_workspace(
+    files: Workspace, tmp_path: Path, members: list[dict[str, object]]
+) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     with tarfile.open(tmp_path / "evil.tar", "w") as archive:
         for member in members:

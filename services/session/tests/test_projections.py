@@ -1,4 +1,4 @@
-"""What the events of a session mean for those who read."""
+"""The read models of sessions, runs, messages and approvals."""
 
 from uuid import UUID
 
@@ -8,50 +8,47 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
 from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
 from contracts.session.conversation import ListMessages, ListToolCalls, RecordMessage
-from contracts.session.run import (
-    CancelRun,
-    EndRun,
-    GetRun,
-    InterruptSession,
+from contracts.session.run import CancelRun, EndRun, GetRun, InterruptSession, RunView, StartRun, SubmitQuery
+from contracts.session.session import (
+    CreateSession,
+    DeleteSession,
+    GetSession,
+    ListSessions,
     PauseSession,
     ResumeSession,
-    RunView,
-    StartRun,
-    SubmitQuery,
 )
-from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.session.tests.desk import OWNER, STRANGER, Desk
 
 
-async def test_a_created_session_is_answered_at_once(desk: Desk) -> None:
+async def test_creating_a_session_returns_its_view(desk: Desk) -> None:
     session = await desk.send(CreateSession.example())
     assert (session.status, session.user_id, session.started_at) == ("created", OWNER.user_id, None)
     assert session.working_directory_path == f"/workspaces/{SESSION}"
 
 
-async def test_a_session_counts_what_happened_in_it(talked: Desk) -> None:
-    session = await talked.ask(GetSession(session_id=UUID(SESSION)))
+async def test_a_session_shows_the_totals_of_its_runs(desk_after_run: Desk) -> None:
+    session = await desk_after_run.ask(GetSession(session_id=UUID(SESSION)))
     assert (session.status, session.total_messages, session.total_tool_calls) == ("active", 2, 1)
     assert (session.api_input_tokens, session.api_output_tokens, str(session.total_cost_usd)) == (150, 420, "0.0012")
     assert session.started_at is not None
 
 
-async def test_a_session_is_processing_while_a_run_goes(desk: Desk) -> None:
+async def test_a_session_is_processing_during_a_run(desk: Desk) -> None:
     await desk.send(CreateSession.example())
     run = await desk.send(SubmitQuery.example())
     assert run.status == "queued"
     assert (await desk.ask(GetSession(session_id=UUID(SESSION)))).status == "processing"
 
 
-async def test_a_run_tells_its_answer_its_tool_calls_and_its_usage(talked: Desk) -> None:
-    run = await talked.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))
+async def test_a_run_shows_its_answer_tool_calls_and_usage(desk_after_run: Desk) -> None:
+    run = await desk_after_run.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))
     assert (run.status, run.message_id, run.text, run.attempt) == ("completed", UUID(MESSAGE), "Reading it.", 1)
     assert [(call.tool_name, call.status) for call in run.tool_calls] == [("Read", "success")]
     assert run.usage.output_tokens == 420
 
 
-async def test_a_failed_run_tells_why_and_keeps_what_was_said(desk: Desk) -> None:
+async def test_a_failed_run_shows_the_error_and_keeps_its_messages(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     failed = EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.MODEL_ERROR, error_detail="529")
@@ -61,14 +58,14 @@ async def test_a_failed_run_tells_why_and_keeps_what_was_said(desk: Desk) -> Non
     assert [call.status for call in run.tool_calls] == ["interrupted"]
 
 
-async def test_messages_come_in_their_order(talked: Desk) -> None:
-    page = await talked.ask(ListMessages(session_id=UUID(SESSION)))
+async def test_messages_are_listed_in_order(desk_after_run: Desk) -> None:
+    page = await desk_after_run.ask(ListMessages(session_id=UUID(SESSION)))
     assert [(m.sequence_number, m.message_type) for m in page.items] == [(1, "user"), (2, "assistant")]
     assert page.items[1].content["content"] == "Reading it."
 
 
-async def test_tool_calls_tell_input_and_output(talked: Desk) -> None:
-    [call] = (await talked.ask(ListToolCalls(session_id=UUID(SESSION)))).items
+async def test_tool_calls_show_input_and_output(desk_after_run: Desk) -> None:
+    [call] = (await desk_after_run.ask(ListToolCalls(session_id=UUID(SESSION)))).items
     assert (call.tool_input, call.tool_output) == ({"file_path": "/workspace/a"}, {"content": "hello"})
 
 
@@ -76,28 +73,28 @@ async def status(desk: Desk, session_id: UUID) -> str:
     return (await desk.ask(GetSession(session_id=session_id))).status
 
 
-async def now(desk: Desk, run: RunView) -> RunView:
+async def current(desk: Desk, run: RunView) -> RunView:
     return await desk.ask(GetRun(session_id=run.session_id, run_id=run.id))
 
 
-async def test_a_run_that_waits_is_queued_and_its_message_is_not_said_yet(desk: Desk) -> None:
+async def test_the_message_of_a_queued_run_is_not_listed_yet(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
-    assert (waiting.status, waiting.ended_at) == ("queued", None)
+    queued = await desk.submit(session_id, "enqueue")
+    assert (queued.status, queued.ended_at) == ("queued", None)
     assert (await desk.ask(ListMessages(session_id=session_id))).total == 1
 
 
-async def test_the_run_that_follows_keeps_the_session_processing_and_says_its_message(desk: Desk) -> None:
+async def test_the_next_run_keeps_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
+    queued = await desk.submit(session_id, "enqueue")
     assert (await desk.send(InterruptSession(session_id=session_id))).status == "processing"
     page = await desk.ask(ListMessages(session_id=session_id))
-    assert [message.sequence_number for message in page.items if message.run_id == waiting.id] == [2]
+    assert [message.sequence_number for message in page.items if message.run_id == queued.id] == [2]
 
 
-async def test_a_cancelled_run_tells_that_and_keeps_what_was_said(desk: Desk) -> None:
+async def test_a_cancelled_run_shows_so_and_keeps_its_messages(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     run = await desk.send(CancelRun.example())
@@ -106,7 +103,7 @@ async def test_a_cancelled_run_tells_that_and_keeps_what_was_said(desk: Desk) ->
     assert await status(desk, run.session_id) == "active"
 
 
-async def test_what_a_cancelled_run_used_is_added_to_its_session(desk: Desk) -> None:
+async def test_the_usage_of_a_cancelled_run_is_added_to_its_session(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun, CancelRun, EndRun):
         await desk.send(command.example())
     run, session = await desk.ask(GetRun.example()), await desk.ask(GetSession.example())
@@ -114,11 +111,11 @@ async def test_what_a_cancelled_run_used_is_added_to_its_session(desk: Desk) -> 
     assert (session.status, session.total_cost_usd) == ("active", run.usage.cost_usd)
 
 
-async def test_cancelling_a_run_that_waits_leaves_the_session_processing(desk: Desk) -> None:
+async def test_cancelling_a_queued_run_leaves_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)
-    waiting = await desk.submit(session_id, "enqueue")
-    assert (await desk.send(CancelRun(session_id=session_id, run_id=waiting.id))).status == "cancelled"
+    queued = await desk.submit(session_id, "enqueue")
+    assert (await desk.send(CancelRun(session_id=session_id, run_id=queued.id))).status == "cancelled"
     assert await status(desk, session_id) == "processing"
 
 
@@ -127,10 +124,10 @@ async def test_a_session_stays_paused_when_its_run_ends(desk: Desk) -> None:
     run = await desk.submit(session_id)
     assert (await desk.send(PauseSession(session_id=session_id))).status == "paused"
     await desk.send(EndRun(session_id=session_id, run_id=run.id))
-    assert ((await now(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
+    assert ((await current(desk, run)).status, await status(desk, session_id)) == ("completed", "paused")
 
 
-async def test_a_session_that_is_resumed_is_what_it_was_before(desk: Desk) -> None:
+async def test_a_resumed_session_has_its_previous_status(desk: Desk) -> None:
     session_id = await desk.create()
     for expected in ("created", "processing", "processing"):
         await desk.send(PauseSession(session_id=session_id))
@@ -139,25 +136,25 @@ async def test_a_session_that_is_resumed_is_what_it_was_before(desk: Desk) -> No
             await desk.submit(session_id)
 
 
-async def test_resuming_begins_what_waits(desk: Desk) -> None:
+async def test_resuming_a_session_starts_the_queued_run(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.send(PauseSession(session_id=session_id))
-    waiting = await desk.submit(session_id, "enqueue")
+    queued = await desk.submit(session_id, "enqueue")
     assert await status(desk, session_id) == "paused"
     assert (await desk.send(ResumeSession(session_id=session_id))).status == "processing"
-    assert (await desk.send(StartRun(session_id=session_id, run_id=waiting.id))).status == "running"
+    assert (await desk.send(StartRun(session_id=session_id, run_id=queued.id))).status == "running"
 
 
-async def test_a_deleted_session_is_gone_from_all_reads(talked: Desk) -> None:
-    await talked.send(DeleteSession.example())
+async def test_a_deleted_session_is_neither_found_nor_listed(desk_after_run: Desk) -> None:
+    await desk_after_run.send(DeleteSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await talked.ask(GetSession(session_id=UUID(SESSION)))
-    assert (await talked.ask(ListSessions())).total == 0
+        await desk_after_run.ask(GetSession(session_id=UUID(SESSION)))
+    assert (await desk_after_run.ask(ListSessions())).total == 0
 
 
 @pytest_asyncio.fixture
-async def asked(desk: Desk) -> Desk:
-    """A session whose agent waits for an approval."""
+async def desk_with_approval(desk: Desk) -> Desk:
+    """A desk with a session whose agent waits for an approval."""
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
     await desk.send(RequestApproval.model_validate(RequestApproval.sample | {"expires_at": "2999-01-01T00:00:00Z"}))
@@ -169,69 +166,69 @@ async def statuses(desk: Desk) -> tuple[str, str]:
     return session.status, (await desk.ask(GetRun(session_id=UUID(SESSION), run_id=UUID(RUN)))).status
 
 
-async def test_a_session_waits_while_an_approval_is_pending(asked: Desk) -> None:
-    approval = await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))
+async def test_a_session_is_waiting_while_an_approval_is_pending(desk_with_approval: Desk) -> None:
+    approval = await desk_with_approval.ask(GetApproval(approval_id=UUID(APPROVAL)))
     assert (approval.status, approval.tool_name, approval.decided_at) == ("pending", "Read", None)
-    assert await statuses(asked) == ("waiting", "waiting_approval")
+    assert await statuses(desk_with_approval) == ("waiting", "waiting_approval")
 
 
-async def test_a_decided_approval_tells_how_and_the_session_goes_on(asked: Desk) -> None:
-    approval = await asked.send(DecideApproval.example())
+async def test_a_decided_approval_shows_the_decision_and_the_run_continues(desk_with_approval: Desk) -> None:
+    approval = await desk_with_approval.send(DecideApproval.example())
     assert (approval.status, approval.decided_by, approval.message) == ("denied", UUID(USER), "Not in this folder.")
     assert (approval.remember, approval.delivered) == ("once", False)
-    assert await statuses(asked) == ("processing", "running")
+    assert await statuses(desk_with_approval) == ("processing", "running")
 
 
-async def test_an_approval_is_decided_by_its_id_alone(asked: Desk) -> None:
+async def test_an_approval_can_be_decided_by_its_id_alone(desk_with_approval: Desk) -> None:
     decided = DecideApproval(approval_id=UUID(APPROVAL), decision="approved")
-    assert (await asked.send(decided)).status == "approved"
+    assert (await desk_with_approval.send(decided)).status == "approved"
 
 
-async def test_an_approval_of_another_user_is_not_found_by_its_id(asked: Desk) -> None:
+async def test_another_users_approval_is_not_found_by_its_id(desk_with_approval: Desk) -> None:
     with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
-        await asked.send(DecideApproval(approval_id=UUID(APPROVAL), decision="approved"), STRANGER)
+        await desk_with_approval.send(DecideApproval(approval_id=UUID(APPROVAL), decision="approved"), STRANGER)
 
 
-async def test_a_delivered_decision_is_told(asked: Desk) -> None:
-    await asked.send(DecideApproval.example())
-    await asked.send(DeliverDecisions.example())
-    assert (await asked.ask(GetApproval(approval_id=UUID(APPROVAL)))).delivered
+async def test_a_delivered_decision_is_shown_as_delivered(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(DecideApproval.example())
+    await desk_with_approval.send(DeliverDecisions.example())
+    assert (await desk_with_approval.ask(GetApproval(approval_id=UUID(APPROVAL)))).delivered
 
 
-async def test_a_run_taken_up_again_still_waits(asked: Desk) -> None:
-    run = await asked.send(StartRun.example())
+async def test_a_restarted_run_still_waits_for_its_approval(desk_with_approval: Desk) -> None:
+    run = await desk_with_approval.send(StartRun.example())
     assert (run.status, run.attempt) == ("waiting_approval", 2)
 
 
-async def test_a_run_that_ends_leaves_nothing_pending(asked: Desk) -> None:
-    await asked.send(EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.RUN_TIMEOUT))
-    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
-    assert await statuses(asked) == ("active", "failed")
+async def test_an_ended_run_has_no_pending_approval(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(EndRun(session_id=UUID(SESSION), run_id=UUID(RUN), error_code=Code.RUN_TIMEOUT))
+    assert (await desk_with_approval.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(desk_with_approval) == ("active", "failed")
 
 
-async def test_approvals_go_with_their_session(asked: Desk) -> None:
-    await asked.send(DeleteSession.example())
-    assert (await asked.ask(ListApprovals())).total == 0
+async def test_approvals_are_deleted_with_their_session(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(DeleteSession.example())
+    assert (await desk_with_approval.ask(ListApprovals())).total == 0
 
 
-async def test_a_session_stays_paused_whatever_becomes_of_its_approvals(asked: Desk) -> None:
-    paused = await asked.send(PauseSession(session_id=UUID(SESSION)))
-    assert (paused.status, await statuses(asked)) == ("paused", ("paused", "waiting_approval"))
-    await asked.send(StartRun.example())
-    assert await statuses(asked) == ("paused", "waiting_approval")
-    await asked.send(DecideApproval.example())
-    assert await statuses(asked) == ("paused", "running")
+async def test_approvals_do_not_change_the_status_of_a_paused_session(desk_with_approval: Desk) -> None:
+    paused = await desk_with_approval.send(PauseSession(session_id=UUID(SESSION)))
+    assert (paused.status, await statuses(desk_with_approval)) == ("paused", ("paused", "waiting_approval"))
+    await desk_with_approval.send(StartRun.example())
+    assert await statuses(desk_with_approval) == ("paused", "waiting_approval")
+    await desk_with_approval.send(DecideApproval.example())
+    assert await statuses(desk_with_approval) == ("paused", "running")
 
 
-async def test_an_agent_that_asks_in_a_paused_session_leaves_it_paused_until_it_is_resumed(desk: Desk) -> None:
+async def test_a_session_paused_during_an_approval_is_waiting_once_resumed(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun, PauseSession, RequestApproval):
         await desk.send(command.example())
     assert await statuses(desk) == ("paused", "waiting_approval")
     assert (await desk.send(ResumeSession(session_id=UUID(SESSION)))).status == "waiting"
 
 
-async def test_a_cancelled_run_leaves_nothing_pending_and_the_next_one_goes(asked: Desk) -> None:
-    await asked.submit(UUID(SESSION), "enqueue")
-    await asked.send(CancelRun.example())
-    assert (await asked.ask(ListApprovals(status="pending"))).total == 0
-    assert await statuses(asked) == ("processing", "cancelled")
+async def test_cancelling_a_waiting_run_starts_the_next(desk_with_approval: Desk) -> None:
+    await desk_with_approval.submit(UUID(SESSION), "enqueue")
+    await desk_with_approval.send(CancelRun.example())
+    assert (await desk_with_approval.ask(ListApprovals(status="pending"))).total == 0
+    assert await statuses(desk_with_approval) == ("processing", "cancelled")

@@ -1,4 +1,4 @@
-"""Who gets which answer."""
+"""The answers to queries: visibility, filters, pages and truncation."""
 
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,8 @@ from contracts.session.approval import GetApproval, ListApprovals, RequestApprov
 from contracts.session.archive import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from contracts.session.fork import ForkSession
-from contracts.session.run import GetRun, GetRunSummary, ListRuns, PauseSession, RunSummary, StartRun, SubmitQuery
-from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, StartRun, SubmitQuery
+from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.clock import new_id
 from runtime.envelope import Envelope
@@ -25,12 +25,12 @@ async def test_sessions_are_listed_newest_first(desk: Desk) -> None:
     assert await desk.names(ListSessions()) == ["three", "two", "one"]
 
 
-async def test_a_list_goes_on_after_an_id(desk: Desk) -> None:
+async def test_a_list_continues_after_a_cursor(desk: Desk) -> None:
     ids = [await desk.create(name) for name in ("one", "two", "three")]
     assert await desk.names(ListSessions(after=ids[1])) == ["one"]
 
 
-async def test_a_list_is_filtered_and_counts_what_matches(desk: Desk) -> None:
+async def test_a_filtered_list_counts_matching_items_only(desk: Desk) -> None:
     busy = await desk.create("busy")
     await desk.create("idle")
     await desk.send(SubmitQuery(session_id=busy, run_id=new_id(), message_id=new_id(), message="?"))
@@ -38,7 +38,7 @@ async def test_a_list_is_filtered_and_counts_what_matches(desk: Desk) -> None:
     assert ([s.name for s in page.items], page.total) == (["busy"], 1)
 
 
-async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
+async def test_users_list_their_own_sessions_and_admins_all(desk: Desk) -> None:
     await desk.create("mine")
     await desk.create("theirs", STRANGER)
     assert await desk.names(ListSessions()) == ["mine"]
@@ -62,19 +62,19 @@ async def test_a_user_lists_only_their_own_and_an_admin_all(desk: Desk) -> None:
         ReadArchive,
     ],
 )
-async def test_what_is_anothers_does_not_exist(talked: Desk, query: Any) -> None:
+async def test_another_users_session_is_not_found(desk_after_run: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await talked.ask(query.example(), STRANGER)
+        await desk_after_run.ask(query.example(), STRANGER)
 
 
 @pytest.mark.parametrize("query", [GetRun, GetRunSummary])
-async def test_an_unknown_run_is_refused(talked: Desk, query: Any) -> None:
+async def test_an_unknown_run_is_not_found(desk_after_run: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
-        await talked.ask(query(session_id=UUID(SESSION), run_id=new_id()))
+        await desk_after_run.ask(query(session_id=UUID(SESSION), run_id=new_id()))
 
 
-async def test_how_far_a_run_is_is_told_without_what_came_of_it(talked: Desk) -> None:
-    whole, summary = await talked.ask(GetRun.example()), await talked.ask(GetRunSummary.example())
+async def test_a_run_summary_is_the_run_without_its_results(desk_after_run: Desk) -> None:
+    whole, summary = await desk_after_run.ask(GetRun.example()), await desk_after_run.ask(GetRunSummary.example())
     assert summary == RunSummary.model_validate(whole.model_dump(include=set(RunSummary.model_fields)))
 
 
@@ -85,7 +85,7 @@ async def test_runs_are_listed_newest_first_in_pages(desk: Desk) -> None:
     assert ([run.id for run in page.items], page.total) == ([runs[1].id], 3)
 
 
-async def test_runs_are_filtered_by_status_and_counted_so(desk: Desk) -> None:
+async def test_runs_are_filtered_and_counted_by_status(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.send(PauseSession(session_id=session_id))
     run = await desk.submit(session_id, "enqueue")
@@ -94,14 +94,14 @@ async def test_runs_are_filtered_by_status_and_counted_so(desk: Desk) -> None:
     assert (await desk.ask(ListRuns(session_id=session_id, status="running"))).total == 0
 
 
-async def test_runs_go_on_after_an_id(desk: Desk) -> None:
+async def test_runs_continue_after_a_cursor(desk: Desk) -> None:
     session_id = await desk.create()
     runs = [await desk.submit(session_id, "enqueue") for _ in range(3)]
     page = await desk.ask(ListRuns(session_id=session_id, after=runs[1].id))
     assert ([run.id for run in page.items], page.total) == ([runs[0].id], 3)
 
 
-async def test_a_run_that_waits_tells_what_was_asked_and_a_list_its_beginning(desk: Desk) -> None:
+async def test_the_message_of_a_run_is_truncated_in_lists_only(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.send(PauseSession(session_id=session_id))
     query = SubmitQuery.example().model_copy(update={"session_id": session_id, "message": "x" * 2000})
@@ -109,8 +109,8 @@ async def test_a_run_that_waits_tells_what_was_asked_and_a_list_its_beginning(de
     assert [run.message for run in (await desk.ask(ListRuns(session_id=session_id))).items] == ["x" * 1000]
 
 
-async def test_a_listed_run_tells_its_usage(talked: Desk) -> None:
-    [run] = (await talked.ask(ListRuns(session_id=UUID(SESSION)))).items
+async def test_a_listed_run_shows_its_usage(desk_after_run: Desk) -> None:
+    [run] = (await desk_after_run.ask(ListRuns(session_id=UUID(SESSION)))).items
     assert (run.status, run.attempt, run.usage.output_tokens, str(run.usage.cost_usd)) == (
         "completed",
         1,
@@ -119,12 +119,12 @@ async def test_a_listed_run_tells_its_usage(talked: Desk) -> None:
     )
 
 
-async def test_sessions_are_counted_by_status(talked: Desk) -> None:
-    await talked.create()
-    assert {s: n for s, n in (await talked.ask(CountSessions())).items() if n} == {"active": 1, "created": 1}
+async def test_sessions_are_counted_by_status(desk_after_run: Desk) -> None:
+    await desk_after_run.create()
+    assert {s: n for s, n in (await desk_after_run.ask(CountSessions())).items() if n} == {"active": 1, "created": 1}
 
 
-async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
+async def test_a_command_delivered_twice_is_carried_out_once(desk: Desk) -> None:
     await desk.send(CreateSession.example())
     envelope = Envelope.begin(actor=OWNER)
     first = await desk.dispatcher.send(SubmitQuery.example(), envelope)
@@ -132,8 +132,8 @@ async def test_a_query_that_came_twice_is_carried_out_once(desk: Desk) -> None:
     assert (await desk.ask(ListMessages(session_id=UUID(SESSION)))).total == 1
 
 
-async def asked(desk: Desk) -> list[UUID]:
-    """Let an agent ask for three approvals."""
+async def request_approvals(desk: Desk) -> list[UUID]:
+    """Request three approvals, and return their ids in order."""
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     ids = [UUID(APPROVAL), new_id(), new_id()]
@@ -143,28 +143,28 @@ async def asked(desk: Desk) -> list[UUID]:
 
 
 async def test_approvals_are_listed_newest_first_in_pages(desk: Desk) -> None:
-    first, second, third = await asked(desk)
+    first, second, third = await request_approvals(desk)
     page = await desk.ask(ListApprovals(status="pending", limit=2))
     assert ([a.id for a in page.items], page.total) == ([third, second], 3)
     assert [a.id for a in (await desk.ask(ListApprovals(after=second))).items] == [first]
 
 
 async def test_approvals_are_filtered(desk: Desk) -> None:
-    await asked(desk)
+    await request_approvals(desk)
     assert (await desk.ask(ListApprovals(status="denied"))).total == 0
     assert (await desk.ask(ListApprovals(session_id=UUID(SESSION)))).total == 3
     assert (await desk.ask(ListApprovals(session_id=new_id()))).total == 0
 
 
-async def test_anothers_approvals_do_not_exist_and_an_admin_sees_all(desk: Desk) -> None:
-    await asked(desk)
+async def test_another_users_approvals_are_visible_to_admins_only(desk: Desk) -> None:
+    await request_approvals(desk)
     assert (await desk.ask(ListApprovals(), STRANGER)).items == []
     with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
         await desk.ask(GetApproval.example(), STRANGER)
     assert (await desk.ask(ListApprovals(), ADMIN)).total == 3
 
 
-async def test_what_an_approval_is_about_is_cut_in_lists_and_whole_on_request(desk: Desk) -> None:
+async def test_a_large_approval_input_is_truncated_in_lists_only(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     large = {"content": "x" * 20_000}
@@ -175,20 +175,20 @@ async def test_what_an_approval_is_about_is_cut_in_lists_and_whole_on_request(de
 
 
 @pytest.mark.parametrize("query", [ListFiles, ReadFile])
-async def test_files_of_an_archived_session_are_not_read(talked: Desk, query: Any) -> None:
-    await talked.send(ArchiveSession.example())
+async def test_files_of_an_archived_session_cannot_be_read(desk_after_run: Desk, query: Any) -> None:
+    await desk_after_run.send(ArchiveSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_ARCHIVED):
-        await talked.ask(query.example())
+        await desk_after_run.ask(query.example())
 
 
 @pytest.mark.parametrize("query", [ListFiles, ReadFile])
-async def test_files_of_a_fork_that_is_still_copied_are_not_read(talked: Desk, query: Any) -> None:
-    fork = await talked.send(ForkSession.example())
+async def test_files_of_a_fork_being_copied_cannot_be_read(desk_after_run: Desk, query: Any) -> None:
+    fork = await desk_after_run.send(ForkSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
-        await talked.ask(query.example().model_copy(update={"session_id": fork.id}))
+        await desk_after_run.ask(query.example().model_copy(update={"session_id": fork.id}))
 
 
-async def test_an_archive_that_is_still_packed_is_not_read(talked: Desk) -> None:
-    await talked.send(ArchiveSession.example())
+async def test_an_archive_in_progress_cannot_be_read(desk_after_run: Desk) -> None:
+    await desk_after_run.send(ArchiveSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
-        await talked.ask(ReadArchive.example())
+        await desk_after_run.ask(ReadArchive.example())

@@ -1,4 +1,4 @@
-"""What becomes of a run that its worker loses, and of answers that get lost on the way to it."""
+"""The worker of a run: replacement, cancellation, deletion of the session, and lost replies."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -34,24 +34,24 @@ from services.session.tests.desk import OWNER, Desk
 
 type Turn = Callable[[Ask], AsyncGenerator[AgentEvent]]
 
-WORDS = AssistantMessage([TextBlock(text="Well.")], "m")
-USED = Finished(input_tokens=7)
-WANTED = RequestApproval.example()
+MESSAGE = AssistantMessage([TextBlock(text="Well.")], "m")
+FINISHED = Finished(input_tokens=7)
+REQUEST = RequestApproval.example()
 
 
-def calling() -> AssistantMessage:
-    """Call the tool that `WANTED` asks about."""
-    call = ToolUseBlock(id=WANTED.tool_use_id, tool_call_id=new_id(), name=WANTED.tool_name, input={})
+def tool_call() -> AssistantMessage:
+    """Return a message that calls the tool named in `REQUEST`."""
+    call = ToolUseBlock(id=REQUEST.tool_use_id, tool_call_id=new_id(), name=REQUEST.tool_name, input={})
     return AssistantMessage([call], "m")
 
 
-async def as_they_are(_session_id: UUID, options: SdkOptions) -> SdkOptions:
-    """Give the options, in which nothing is hidden."""
+async def unchanged(_session_id: UUID, options: SdkOptions) -> SdkOptions:
+    """Return the options, in which nothing is masked."""
     return options
 
 
 class Worker:
-    """Works on one run, with an agent that does what the test wants."""
+    """The worker of one run, with an agent scripted by the test."""
 
     def __init__(self, desk: Desk, run: RunView) -> None:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
@@ -64,35 +64,32 @@ class Worker:
     def files(self, _session_id: UUID) -> Mock:
         return self.workspace
 
-    async def works(self, turn: Turn) -> None:
+    async def work(self, turn: Turn) -> None:
         def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[AgentEvent]:
             return turn(ask)
 
-        await run_agent(*self.given(SimpleNamespace(turn=begin, close=self.close)))
+        await run_agent(*self.arguments(SimpleNamespace(turn=begin, close=self.close)))
 
-    async def is_lost(self) -> None:
-        await end_lost_run(*self.given(None))
+    async def dead_letter(self) -> None:
+        await end_lost_run(*self.arguments(None))
 
-    def given(self, agents: Any) -> tuple[Recorded[RunRequested], Reaction[Any]]:
+    def arguments(self, agents: Any) -> tuple[Recorded[RunRequested], Reaction[Any]]:
         event = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
-        tools = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
-        tools.transcripts, tools.archives = self.transcripts, Path("/nowhere")
-        tools.blocking = tools.writing = SimpleNamespace(run=asyncio.to_thread)
-        tools.workspace, tools.files, tools.environments = (
-            str,
-            self.files,
-            SimpleNamespace(revealed=as_they_are),
-        )
-        return recorded, reaction_to(recorded, tools, self.dispatcher, service.name)
+        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
+        dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
+        dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
+        dependencies.workspace, dependencies.files = str, self.files
+        dependencies.environments = SimpleNamespace(revealed=unchanged)
+        return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:
         return await self.desk.send(StartRun(session_id=self.run.session_id, run_id=self.run.id))
 
     async def request(self) -> None:
-        whose = {"session_id": self.run.session_id, "run_id": self.run.id}
-        await self.desk.send(WANTED.model_copy(update=whose | {"expires_at": now().replace(year=2999)}))
+        ids = {"session_id": self.run.session_id, "run_id": self.run.id}
+        await self.desk.send(REQUEST.model_copy(update=ids | {"expires_at": now().replace(year=2999)}))
 
     async def cancel(self) -> None:
         await self.desk.send(CancelRun(session_id=self.run.session_id, run_id=self.run.id))
@@ -108,7 +105,7 @@ class Worker:
         changed = {"session_id": self.run.session_id, "approval_id": approval.id}
         await self.desk.send(DecideApproval.example().model_copy(update=changed))
 
-    async def ended(self) -> RunView:
+    async def current_run(self) -> RunView:
         return await self.desk.ask(GetRun(session_id=self.run.session_id, run_id=self.run.id))
 
 
@@ -117,90 +114,90 @@ async def worker(desk: Desk) -> Worker:
     return Worker(desk, await desk.submit(await desk.create()))
 
 
-async def test_a_worker_that_was_replaced_ends_its_agent_and_leaves_the_event_to_the_other(worker: Worker) -> None:
+async def test_a_replaced_worker_ends_its_agent_and_leaves_the_event(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
-        yield calling()
+        yield tool_call()
         await worker.request()
         assert (await worker.start_another()).attempt == 2
-        yield WORDS
+        yield MESSAGE
         await eventually(lambda: worker.closed)
-        yield USED
+        yield FINISHED
 
     with pytest.raises(TakenOver):
-        await worker.works(turn)
+        await worker.work(turn)
     assert worker.closed == [(worker.run.session_id, worker.run.id)]
-    run = await worker.ended()
+    run = await worker.current_run()
     assert (run.status, run.attempt, run.text) == ("waiting_approval", 2, "")
 
 
-async def test_a_worker_whose_run_was_cancelled_ends_its_agent_and_says_what_that_used(worker: Worker) -> None:
+async def test_a_worker_of_a_cancelled_run_ends_its_agent_and_records_usage(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
-        yield WORDS
+        yield MESSAGE
         await worker.cancel()
-        yield WORDS
+        yield MESSAGE
         await eventually(lambda: worker.closed)
-        yield WORDS
-        yield USED
+        yield MESSAGE
+        yield FINISHED
 
-    await worker.works(turn)
-    run = await worker.ended()
+    await worker.work(turn)
+    run = await worker.current_run()
     assert (len(worker.closed), run.status, run.usage.input_tokens) == (1, "cancelled", 7)
 
 
-async def test_a_run_that_was_cancelled_while_it_waited_for_an_approval_says_what_it_used(worker: Worker) -> None:
+async def test_a_run_cancelled_during_an_approval_records_its_usage(worker: Worker) -> None:
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
-        yield calling()
+        yield tool_call()
         await worker.cancel()
         with pytest.raises(Refusal, match=Code.RUN_OVER):
-            await ask(WANTED.tool_use_id, WANTED.tool_name, {})
-        yield USED
+            await ask(REQUEST.tool_use_id, REQUEST.tool_name, {})
+        yield FINISHED
 
-    await worker.works(turn)
-    assert (await worker.ended()).usage.input_tokens == 7
+    await worker.work(turn)
+    assert (await worker.current_run()).usage.input_tokens == 7
 
 
-async def test_an_agent_that_gives_its_questions_up_fills_nobodys_inbox(
+async def test_abandoned_approval_requests_count_towards_the_limit(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("session.reactions.approval.MAX_OPEN_APPROVALS", 2)
-    rulings: list[ApprovalOutcome] = []
+    outcomes: list[ApprovalOutcome] = []
 
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
-        yield calling()
-        for asked in range(1, 3):
-            asking = asyncio.gather(ask(WANTED.tool_use_id, WANTED.tool_name, {}))
-            await eventually(partial(worker.pending, asked))
-            asking.cancel()
-        rulings.append(await ask(WANTED.tool_use_id, WANTED.tool_name, {}))
+        yield tool_call()
+        for number in range(1, 3):
+            request = asyncio.gather(ask(REQUEST.tool_use_id, REQUEST.tool_name, {}))
+            await eventually(partial(worker.pending, number))
+            request.cancel()
+        outcomes.append(await ask(REQUEST.tool_use_id, REQUEST.tool_name, {}))
         assert await worker.pending(2)
-        yield USED
+        yield FINISHED
 
-    await worker.works(turn)
-    assert [ruling.message for ruling in rulings] == ["Too many tool calls wait for an approval."]
+    await worker.work(turn)
+    assert [outcome.message for outcome in outcomes] == ["Too many tool calls are waiting for approval."]
 
 
-async def test_a_worker_whose_session_is_gone_is_done(worker: Worker) -> None:
+async def test_a_worker_whose_session_was_deleted_ends_its_agent(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
-        yield WORDS
+        yield MESSAGE
         await eventually(lambda: worker.closed)
-        yield USED
+        yield FINISHED
 
-    await worker.works(turn)
+    await worker.work(turn)
     assert (worker.run.session_id, worker.run.id) in worker.closed
 
 
-async def test_a_worker_whose_session_is_gone_removes_what_its_agent_left(worker: Worker) -> None:
+async def test_a_worker_whose_session_was_deleted_removes_its_files(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
-        yield USED
+        yield FINISHED
 
-    await worker.works(turn)
+    await worker.work(turn)
     worker.workspace.remove.assert_called_once_with()
     worker.transcripts.delete_session.assert_awaited_once_with(worker.run.session_id)
 
 
-async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -> None:
+async def test_a_run_without_remaining_budget_starts_no_turn(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield pytest.fail("an agent was started")
 
@@ -209,56 +206,57 @@ async def test_a_run_for_which_no_money_is_left_begins_no_turn(worker: Worker) -
     await worker.desk.send(EndRun(session_id=session_id, run_id=worker.run.id, attempt=1, usage=used))
     worker.run = await worker.desk.submit(session_id)
     await worker.desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(max_budget_usd=0.5)))
-    await worker.works(turn)
+    await worker.work(turn)
     assert worker.closed == [(session_id, None)]
-    assert (await worker.ended()).error_code is Code.BUDGET_EXCEEDED
+    assert (await worker.current_run()).error_code is Code.BUDGET_EXCEEDED
 
 
-async def test_a_refusal_that_does_not_mean_the_end_of_the_run_fails_the_worker(worker: Worker) -> None:
+async def test_an_unexpected_refusal_fails_the_worker(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
-        yield WORDS
+        yield MESSAGE
         raise Refusal(Code.APPROVAL_NOT_FOUND, "What is this?")
 
     with pytest.raises(Refusal, match=Code.APPROVAL_NOT_FOUND):
-        await worker.works(turn)
+        await worker.work(turn)
 
 
-async def test_a_run_that_is_given_up_is_ended_as_interrupted_once(worker: Worker) -> None:
+async def test_a_dead_lettered_run_ends_as_interrupted_once(worker: Worker) -> None:
     await worker.start_another()
     for _ in range(2):
-        await worker.is_lost()
-    run = await worker.ended()
+        await worker.dead_letter()
+    run = await worker.current_run()
     assert (run.status, run.error_code) == ("failed", Code.RUN_INTERRUPTED)
 
 
-class Forgetful(Dispatcher[Any]):
-    """Carries out all, and loses the first answer to a command of this kind."""
+class LossyDispatcher(Dispatcher[Any]):
+    """Carries out every command, and loses the first reply to one of the type `loses`."""
 
     loses: type[Command[Any]] | None = DeliverDecisions
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        answer = await super().send(command, envelope)
+        reply = await super().send(command, envelope)
         if self.loses and isinstance(command, self.loses):
             self.loses = None
             raise ConnectionResetError
-        return answer
+        return reply
 
 
 @pytest.mark.parametrize("loses", [RequestApproval, DeliverDecisions])
-async def test_a_lost_answer_loses_no_decision(
+async def test_a_lost_reply_loses_no_decision(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, loses: type[Command[Any]]
 ) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
     old = worker.dispatcher
-    worker.dispatcher = Forgetful(old.store, old.database, None, old.commands, old.queries)
+    worker.dispatcher = LossyDispatcher(old.store, old.database, None, old.commands, old.queries)
     worker.dispatcher.loses = loses
-    rulings: list[ApprovalOutcome] = []
+    outcomes: list[ApprovalOutcome] = []
 
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
-        yield calling()
-        ruling, _ = await asyncio.gather(ask(WANTED.tool_use_id, WANTED.tool_name, {}), worker.decide())
-        rulings.append(ruling)
-        yield USED
+        yield tool_call()
+        outcome, _ = await asyncio.gather(ask(REQUEST.tool_use_id, REQUEST.tool_name, {}), worker.decide())
+        outcomes.append(outcome)
+        yield FINISHED
 
-    await worker.works(turn)
-    assert ([ruling.decision for ruling in rulings], (await worker.ended()).status) == (["denied"], "completed")
+    await worker.work(turn)
+    assert [outcome.decision for outcome in outcomes] == ["denied"]
+    assert (await worker.current_run()).status == "completed"

@@ -1,4 +1,4 @@
-"""Forks and archives as reactions make them, though a worker is killed, or is slow, or the session goes meanwhile."""
+"""The reactions on forks and archives, when a worker is killed or late, or the session is deleted meanwhile."""
 
 import pytest
 from contracts.refusals import Code, Refusal
@@ -7,158 +7,157 @@ from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailAr
 from contracts.session.fork import CompleteFork, FailFork
 from contracts.session.session import DeleteSession
 
-from services.session.tests.hands import (
-    ARCHIVE,
-    COPIED,
-    COPY,
-    FORKED,
-    PACKED,
-    PARENT,
-    PLAIN,
-    RESUME,
-    Hands,
-    Killed,
+from services.session.tests.file_jobs import (
+    ARCHIVE_FILE,
+    ARCHIVE_SESSION,
+    FORK_FILE,
+    FORK_ID,
+    FORK_SESSION,
+    PARENT_FILE,
+    PARENT_ID,
+    RESUME_SESSION,
+    FileJobs,
     WantedCheck,
-    archived,
-    killed,
+    WorkerKilled,
+    kill_worker,
 )
 
 
-async def test_a_worker_that_is_killed_before_it_tells_has_packed_for_the_next(hands: Hands) -> None:
-    await hands.desk.send(ARCHIVE)
-    hands.meanwhile = [(CompleteArchive, killed)]
-    with pytest.raises(Killed):
-        await hands.pack()
-    await hands.pack()
-    archive = await hands.desk.ask(GetArchive(session_id=PARENT))
-    assert (archive.status, archive.file_count, hands.all()) == ("ready", 1, [PACKED])
+async def test_a_redelivery_completes_the_archive_of_a_killed_worker(jobs: FileJobs) -> None:
+    await jobs.desk.send(ARCHIVE_SESSION)
+    jobs.interventions = [(CompleteArchive, kill_worker)]
+    with pytest.raises(WorkerKilled):
+        await jobs.pack()
+    await jobs.pack()
+    archive = await jobs.desk.ask(GetArchive(session_id=PARENT_ID))
+    assert (archive.status, archive.file_count, jobs.stored_files()) == ("ready", 1, [ARCHIVE_FILE])
 
 
-async def test_a_session_that_is_deleted_while_it_is_packed_leaves_nothing(hands: Hands) -> None:
-    await hands.desk.send(ARCHIVE)
-    hands.meanwhile = [(WantedCheck, None), (WantedCheck, hands.delete)]
-    await hands.pack()
-    assert hands.all() == []
+async def test_a_session_deleted_while_it_is_archived_leaves_no_files(jobs: FileJobs) -> None:
+    await jobs.desk.send(ARCHIVE_SESSION)
+    jobs.interventions = [(WantedCheck, None), (WantedCheck, jobs.delete)]
+    await jobs.pack()
+    assert jobs.stored_files() == []
 
 
 @pytest.mark.parametrize("kind", [CompleteArchive, FailArchive])
-async def test_a_refusal_that_does_not_say_that_the_session_is_gone_removes_nothing(hands: Hands, kind: type) -> None:
-    await hands.desk.send(ARCHIVE)
-    if kind is FailArchive:  # where the archives are to be, nothing can be
-        (hands.root / "archives").write_text("")
-    before = hands.all()
-    hands.meanwhile = [(kind, refused)]
+async def test_only_a_refusal_of_a_deleted_session_removes_files(jobs: FileJobs, kind: type) -> None:
+    await jobs.desk.send(ARCHIVE_SESSION)
+    if kind is FailArchive:  # a file in place of the folder of archives makes packing fail
+        (jobs.root / "archives").write_text("")
+    before = jobs.stored_files()
+    jobs.interventions = [(kind, refuse)]
     with pytest.raises(Refusal, match=Code.SESSION_BUSY):
-        await hands.pack()
-    assert hands.all() == ([PACKED] if kind is CompleteArchive else before)
+        await jobs.pack()
+    assert jobs.stored_files() == ([ARCHIVE_FILE] if kind is CompleteArchive else before)
 
 
-async def refused() -> None:
+async def refuse() -> None:
     raise Refusal(Code.SESSION_BUSY, "Not now.")
 
 
-async def test_a_slow_worker_does_not_take_away_what_was_unpacked(hands: Hands) -> None:
-    async def others() -> None:
-        await hands.pack()
-        await hands.desk.send(RESUME)
-        await hands.unpack()
+async def test_a_late_worker_does_not_remove_unarchived_files(jobs: FileJobs) -> None:
+    async def other_worker() -> None:
+        await jobs.pack()
+        await jobs.desk.send(RESUME_SESSION)
+        await jobs.unpack()
 
-    await hands.desk.send(ARCHIVE)
-    hands.meanwhile = [(WantedCheck, None), (WantedCheck, others)]
-    await hands.pack()
-    assert (await hands.session()).status == "active"
-    assert PLAIN in hands.all()
-
-
-async def test_a_failure_that_is_told_too_late_changes_nothing(hands: Hands) -> None:
-    async def others() -> None:
-        (hands.root / "archives" / SESSION).unlink()
-        await hands.pack()
-
-    await hands.desk.send(ARCHIVE)
-    (hands.root / "archives").mkdir()
-    (hands.root / "archives" / SESSION).touch()
-    hands.meanwhile = [(FailArchive, others)]
-    await hands.pack()
-    session = await hands.session()
-    assert (session.status, session.error_code, hands.all()) == ("archived", None, [PACKED])
+    await jobs.desk.send(ARCHIVE_SESSION)
+    jobs.interventions = [(WantedCheck, None), (WantedCheck, other_worker)]
+    await jobs.pack()
+    assert (await jobs.session()).status == "active"
+    assert PARENT_FILE in jobs.stored_files()
 
 
-async def test_a_worker_that_is_killed_before_it_tells_has_unpacked_for_the_next(hands: Hands) -> None:
-    await archived(hands)
-    await hands.desk.send(RESUME)
-    hands.meanwhile = [(CompleteUnarchive, killed)]
-    with pytest.raises(Killed):
-        await hands.unpack()
-    await hands.unpack()
-    assert ((await hands.session()).status, hands.all()) == ("active", [PLAIN])
+async def test_a_failure_reported_too_late_changes_nothing(jobs: FileJobs) -> None:
+    async def other_worker() -> None:
+        (jobs.root / "archives" / SESSION).unlink()
+        await jobs.pack()
+
+    await jobs.desk.send(ARCHIVE_SESSION)
+    (jobs.root / "archives").mkdir()
+    (jobs.root / "archives" / SESSION).touch()
+    jobs.interventions = [(FailArchive, other_worker)]
+    await jobs.pack()
+    session = await jobs.session()
+    assert (session.status, session.error_code, jobs.stored_files()) == ("archived", None, [ARCHIVE_FILE])
 
 
-async def test_a_session_that_is_deleted_while_it_is_unpacked_leaves_nothing(hands: Hands) -> None:
-    await archived(hands)
-    await hands.desk.send(RESUME)
-    hands.meanwhile = [(CompleteUnarchive, hands.delete)]
-    await hands.unpack()
-    assert hands.all() == []
+async def test_a_redelivery_completes_the_unarchive_of_a_killed_worker(jobs: FileJobs) -> None:
+    await jobs.archive()
+    await jobs.desk.send(RESUME_SESSION)
+    jobs.interventions = [(CompleteUnarchive, kill_worker)]
+    with pytest.raises(WorkerKilled):
+        await jobs.unpack()
+    await jobs.unpack()
+    assert ((await jobs.session()).status, jobs.stored_files()) == ("active", [PARENT_FILE])
 
 
-async def test_an_unpacked_session_is_not_unpacked_again_over_later_work(hands: Hands) -> None:
-    await archived(hands)
-    await hands.desk.send(RESUME)
-    await hands.unpack()
-    (hands.root / PLAIN).write_text("later")
-    await hands.unpack()
-    assert (hands.root / PLAIN).read_text() == "later"
+async def test_a_session_deleted_while_it_is_unarchived_leaves_no_files(jobs: FileJobs) -> None:
+    await jobs.archive()
+    await jobs.desk.send(RESUME_SESSION)
+    jobs.interventions = [(CompleteUnarchive, jobs.delete)]
+    await jobs.unpack()
+    assert jobs.stored_files() == []
 
 
-async def test_a_fork_is_copied_though_its_first_worker_is_killed(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    hands.meanwhile = [(CompleteFork, killed)]
-    with pytest.raises(Killed):
-        await hands.copy()
-    await hands.copy()
-    assert ((await hands.session(COPY)).ready, hands.all()) == (True, [PLAIN, COPIED])
+async def test_a_redelivered_unarchive_does_not_overwrite_later_work(jobs: FileJobs) -> None:
+    await jobs.archive()
+    await jobs.desk.send(RESUME_SESSION)
+    await jobs.unpack()
+    (jobs.root / PARENT_FILE).write_text("later")
+    await jobs.unpack()
+    assert (jobs.root / PARENT_FILE).read_text() == "later"
 
 
-async def test_a_fork_whose_parent_is_archived_first_fails_rather_than_lack_files(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    await archived(hands)
-    await hands.copy()
-    fork = await hands.session(COPY)
-    assert (fork.status, fork.error_code, hands.all()) == ("failed", Code.SESSION_ARCHIVED, [PACKED])
+async def test_a_redelivery_completes_the_fork_of_a_killed_worker(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    jobs.interventions = [(CompleteFork, kill_worker)]
+    with pytest.raises(WorkerKilled):
+        await jobs.copy()
+    await jobs.copy()
+    assert ((await jobs.session(FORK_ID)).ready, jobs.stored_files()) == (True, [PARENT_FILE, FORK_FILE])
 
 
-async def test_a_fork_whose_parent_is_deleted_first_fails_rather_than_lack_files(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    await hands.delete()
-    await hands.copy()
-    fork = await hands.session(COPY)
-    assert (fork.status, fork.error_code, hands.all()) == ("failed", Code.SESSION_NOT_FOUND, [])
+async def test_a_fork_fails_if_its_parent_was_archived_first(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    await jobs.archive()
+    await jobs.copy()
+    fork = await jobs.session(FORK_ID)
+    assert (fork.status, fork.error_code, jobs.stored_files()) == ("failed", Code.SESSION_ARCHIVED, [ARCHIVE_FILE])
 
 
-async def test_a_fork_that_cannot_be_copied_fails_and_says_why(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    in_the_way = hands.root / "workspaces" / ".copies" / FORK
-    in_the_way.parent.mkdir()
-    in_the_way.touch()
-    await hands.copy()
-    fork = await hands.session(COPY)
+async def test_a_fork_fails_if_its_parent_was_deleted_first(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    await jobs.delete()
+    await jobs.copy()
+    fork = await jobs.session(FORK_ID)
+    assert (fork.status, fork.error_code, jobs.stored_files()) == ("failed", Code.SESSION_NOT_FOUND, [])
+
+
+async def test_a_fork_that_cannot_be_copied_fails_with_the_reason(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    obstacle = jobs.root / "workspaces" / ".copies" / FORK
+    obstacle.parent.mkdir()
+    obstacle.touch()
+    await jobs.copy()
+    fork = await jobs.session(FORK_ID)
     assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, "File exists.")
-    assert hands.all() == [PLAIN]
+    assert jobs.stored_files() == [PARENT_FILE]
 
 
-async def test_a_fork_that_another_worker_copied_keeps_its_files(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    await archived(hands)
-    hands.meanwhile = [(FailFork, lambda: hands.desk.send(CompleteFork.example()))]
-    (hands.root / "workspaces" / FORK).mkdir()
-    (hands.root / COPIED).write_text("hello")
-    await hands.copy()
-    assert ((await hands.session(COPY)).ready, hands.all()) == (True, [PACKED, COPIED])
+async def test_a_fork_completed_by_another_worker_keeps_its_files(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    await jobs.archive()
+    jobs.interventions = [(FailFork, lambda: jobs.desk.send(CompleteFork.example()))]
+    (jobs.root / "workspaces" / FORK).mkdir()
+    (jobs.root / FORK_FILE).write_text("hello")
+    await jobs.copy()
+    assert ((await jobs.session(FORK_ID)).ready, jobs.stored_files()) == (True, [ARCHIVE_FILE, FORK_FILE])
 
 
-async def test_a_fork_that_is_deleted_while_it_is_copied_leaves_nothing(hands: Hands) -> None:
-    await hands.desk.send(FORKED)
-    hands.meanwhile = [(CompleteFork, lambda: hands.desk.send(DeleteSession(session_id=COPY)))]
-    await hands.copy()
-    assert hands.all() == [PLAIN]
+async def test_a_fork_deleted_while_it_is_copied_leaves_no_files(jobs: FileJobs) -> None:
+    await jobs.desk.send(FORK_SESSION)
+    jobs.interventions = [(CompleteFork, lambda: jobs.desk.send(DeleteSession(session_id=FORK_ID)))]
+    await jobs.copy()
+    assert jobs.stored_files() == [PARENT_FILE]

@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order: one run at a time, none is stuck, each accepted query ends once, in its turn."""
+"""A state machine test of runs: one at a time, none stuck, each accepted query ends once and in order."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -35,12 +35,12 @@ COSTS = st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.4")])
 
 
 class Runs(RuleBasedStateMachine):
-    """Users and workers, who know only which runs were asked for and which were handed out; some come late."""
+    """Users and workers that know only the accepted and the requested runs; some of their commands are late."""
 
     session: Session
 
     @initialize(budget=st.sampled_from([None, 1.0]))
-    def open(self, budget: float | None) -> None:
+    def create(self, budget: float | None) -> None:
         self.session = Session(UUID(SESSION))
         self.session.create(UUID(USER), "one", "interactive", SdkOptions(max_budget_usd=budget))
 
@@ -49,73 +49,73 @@ class Runs(RuleBasedStateMachine):
         self.attempt(lambda: self.session.submit_query(new_id(), new_id(), "?", on_busy))
 
     @rule(some=SOME)
-    def start_a_run_that_was_handed_out_maybe_again(self, some: int) -> None:
-        self.attempt(lambda: self.session.start_run(self.one_of(self.requested, some)))
+    def start_a_requested_run_maybe_again(self, some: int) -> None:
+        self.attempt(lambda: self.session.start_run(self.some_run(self.requested, some)))
 
     @rule(some=SOME, attempt=ATTEMPT, tool=st.booleans())
-    def say(self, some: int, attempt: int, tool: bool) -> None:
-        run_id = self.one_of(self.requested, some)
+    def record_message(self, some: int, attempt: int, tool: bool) -> None:
+        run_id = self.some_run(self.requested, some)
         call = ToolUseBlock(id=str(run_id), tool_call_id=new_id(), name="T", input={})
         blocks = [call] if tool else [TextBlock(text="x")]
         changed = {"run_id": run_id, "attempt": attempt, "message_id": new_id(), "blocks": blocks}
-        said = RecordMessage.example().model_copy(update=changed)
-        self.work(run_id, attempt, lambda: self.session.record_message(said))
+        message = RecordMessage.example().model_copy(update=changed)
+        self.work(run_id, attempt, lambda: self.session.record_message(message))
 
     @rule(some=SOME, attempt=ATTEMPT)
-    def return_a_tool_call(self, some: int, attempt: int) -> None:
-        run_id = self.one_of(self.requested, some)
+    def record_tool_result(self, some: int, attempt: int) -> None:
+        run_id = self.some_run(self.requested, some)
         changed = {"run_id": run_id, "attempt": attempt, "tool_use_id": str(run_id)}
         result = RecordToolResult.example().model_copy(update=changed)
         self.work(run_id, attempt, lambda: self.session.record_tool_result(result))
 
     @rule(some=SOME, attempt=ATTEMPT)
-    def ask(self, some: int, attempt: int) -> None:
-        run_id = self.one_of(self.requested, some)
+    def request_approval(self, some: int, attempt: int) -> None:
+        run_id = self.some_run(self.requested, some)
         changed = {"run_id": run_id, "attempt": attempt, "approval_id": new_id(), "tool_use_id": str(run_id)}
-        wanted = RequestApproval.example().model_copy(update=changed)
-        self.work(run_id, attempt, lambda: self.session.request_approval(wanted))
+        request = RequestApproval.example().model_copy(update=changed)
+        self.work(run_id, attempt, lambda: self.session.request_approval(request))
 
     @rule(some=SOME, attempt=ATTEMPT, number=st.integers(min_value=1, max_value=2))
     def deliver_maybe_again(self, some: int, attempt: int, number: int) -> None:
-        asked = self.one_asked(some)
-        if asked:
-            ids = [event.approval_id for event in self.asked if event.run_id == asked.run_id][-number:]
-            rulings = self.deliver(asked.run_id, attempt, ids)
-            told = [event.approval_id for event in self.events if isinstance(event, DecisionDelivered)]
-            assert rulings is None or set(ids) <= set(told)
+        approval = self.some_approval(some)
+        if approval:
+            ids = [event.approval_id for event in self.approvals if event.run_id == approval.run_id][-number:]
+            outcomes = self.deliver(approval.run_id, attempt, ids)
+            delivered = [event.approval_id for event in self.events if isinstance(event, DecisionDelivered)]
+            assert outcomes is None or set(ids) <= set(delivered)
             before = len(self.events)
-            assert self.deliver(asked.run_id, attempt, ids) == rulings
+            assert self.deliver(approval.run_id, attempt, ids) == outcomes
             assert len(self.events) == before
 
     def deliver(self, run_id: UUID, attempt: int, ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        given: list[list[ApprovalOutcome] | None] = []
-        self.work(run_id, attempt, lambda: given.append(self.session.deliver_decisions(run_id, attempt, ids)))
-        return given[0] if given else None
+        results: list[list[ApprovalOutcome] | None] = []
+        self.work(run_id, attempt, lambda: results.append(self.session.deliver_decisions(run_id, attempt, ids)))
+        return results[0] if results else None
 
     @rule(some=SOME, remember=st.sampled_from(["once", "once", "once", "session"]))
     def decide(self, some: int, remember: Remember) -> None:
-        asked = self.one_asked(some)
-        if asked:
-            changed = {"approval_id": asked.approval_id, "decision": "approved", "remember": remember}
+        approval = self.some_approval(some)
+        if approval:
+            changed = {"approval_id": approval.approval_id, "decision": "approved", "remember": remember}
             decided = DecideApproval.example().model_copy(update=changed)
             self.attempt(lambda: self.session.decide_approval(decided, UUID(USER), IN_TIME))
 
     @rule(some=SOME)
     def expire(self, some: int) -> None:
-        asked = self.one_asked(some)
-        if asked:
-            self.attempt(lambda: self.session.expire_approval(asked.approval_id))
+        approval = self.some_approval(some)
+        if approval:
+            self.attempt(lambda: self.session.expire_approval(approval.approval_id))
 
     @rule(some=SOME, cost=COSTS, code=st.sampled_from([None, Code.MODEL_ERROR]), attempt=st.none() | ATTEMPT)
     def end(self, some: int, cost: Decimal, code: Code | None, attempt: int | None) -> None:
-        usage, run_id, before = Usage(cost_usd=cost), self.one_of(self.requested, some), self.ended
-        has = self.attempt_of(run_id)
+        usage, run_id, before = Usage(cost_usd=cost), self.some_run(self.requested, some), self.ended
+        holder = self.attempt_of(run_id)
         self.attempt(lambda: self.session.end_run(run_id, usage, code, attempt=attempt))
-        assert self.ended == before or attempt in (None, has)
+        assert self.ended == before or attempt in (None, holder)
 
     @rule(some=SOME)
     def cancel(self, some: int) -> None:
-        self.attempt(lambda: self.session.cancel_run(self.one_of(self.accepted, some)))
+        self.attempt(lambda: self.session.cancel_run(self.some_run(self.accepted, some)))
 
     @rule()
     def interrupt(self) -> None:
@@ -135,44 +135,44 @@ class Runs(RuleBasedStateMachine):
         self.attempt(self.session.delete)
 
     @invariant()
-    def at_most_one_run_goes(self) -> None:
-        assert len(self.going) <= 1
+    def at_most_one_run_is_active(self) -> None:
+        assert len(self.active) <= 1
 
     @invariant()
-    def no_run_waits_without_a_reason(self) -> None:
+    def a_run_is_queued_only_behind_another_or_in_a_pause(self) -> None:
         waiting = set(self.accepted) - set(self.requested) - set(self.ended)
-        assert not waiting or self.going or self.session.queue.paused
+        assert not waiting or self.active or self.session.queue.paused
         assert len(waiting) <= MAX_QUEUE_LENGTH
 
     @invariant()
-    def no_run_ends_twice_or_without_having_been_accepted(self) -> None:
+    def every_run_is_accepted_before_it_ends_once(self) -> None:
         assert max(Counter(self.ended).values(), default=0) <= 1
         assert max(Counter(self.requested).values(), default=0) <= 1
         assert set(self.ended) <= set(self.accepted)
 
     @invariant()
-    def an_approval_is_decided_once_and_outlives_no_run(self) -> None:
+    def an_approval_is_decided_once_and_ends_with_its_run(self) -> None:
         decided = Counter(event.approval_id for event in self.events if isinstance(event, ApprovalDecided))
         assert max(decided.values(), default=0) <= 1
-        assert all(asked.run_id in self.going for asked in self.asked if asked.approval_id not in decided)
+        assert all(approval.run_id in self.active for approval in self.approvals if approval.approval_id not in decided)
 
     @invariant()
-    def those_that_waited_go_in_their_order(self) -> None:
+    def queued_runs_start_in_order(self) -> None:
         queued = [event.run_id for event in self.events if isinstance(event, RunQueued)]
-        went = [run_id for run_id in self.requested if run_id in queued]
-        assert went == [run_id for run_id in queued if run_id in went]
+        started = [run_id for run_id in self.requested if run_id in queued]
+        assert started == [run_id for run_id in queued if run_id in started]
 
     @invariant()
-    def messages_are_numbered_without_a_gap(self) -> None:
-        numbers = [f.sequence_number for f in self.events if isinstance(f, RunRequested | MessageRecorded)]
+    def messages_are_numbered_without_gaps(self) -> None:
+        numbers = [event.sequence_number for event in self.events if isinstance(event, RunRequested | MessageRecorded)]
         assert numbers == [*range(1, len(numbers) + 1)]
 
     def teardown(self) -> None:
-        """Workers finish what was handed out: then every query has ended, and replay equals live."""
+        """Finish all requested runs: then every query holder ended, and a replay equals the live state."""
         if not self.session.deleted:
             self.session.resume()
-            while self.going:
-                [run_id] = self.going
+            while self.active:
+                [run_id] = self.active
                 self.session.end_run(run_id, Usage())
         assert sorted(self.ended) == sorted(self.accepted)
         again = replayed(self.session)
@@ -200,34 +200,34 @@ class Runs(RuleBasedStateMachine):
         return [event.run_id for event in self.events if isinstance(event, RunCompleted | RunFailed | RunCancelled)]
 
     @property
-    def asked(self) -> list[ApprovalRequested]:
+    def approvals(self) -> list[ApprovalRequested]:
         return [event for event in self.events if isinstance(event, ApprovalRequested)]
 
     @property
-    def going(self) -> set[UUID]:
+    def active(self) -> set[UUID]:
         return set(self.requested) - set(self.ended)
 
-    def one_asked(self, some: int) -> ApprovalRequested | None:
-        return self.asked[-1 - some % min(len(self.asked), 4)] if self.asked else None
+    def some_approval(self, some: int) -> ApprovalRequested | None:
+        return self.approvals[-1 - some % min(len(self.approvals), 4)] if self.approvals else None
 
-    def one_of(self, runs: list[UUID], some: int) -> UUID:
-        # Counted from the end: what comes for the run of now is as likely as what comes late.
+    def some_run(self, runs: list[UUID], some: int) -> UUID:
+        # Counted from the end, so that commands for the current run are as likely as late ones.
         return runs[-1 - some % min(len(runs), 4)] if runs else new_id()
 
     def attempt_of(self, run_id: UUID) -> int:
-        """Give the attempt of the worker that has the run, 0 if none has."""
+        """Return the attempt of the worker that holds the run, 0 if there is none."""
         started = [event.attempt for event in self.events if isinstance(event, RunStarted) and event.run_id == run_id]
-        return started[-1] if started and run_id in self.going else 0
+        return started[-1] if started and run_id in self.active else 0
 
     def work(self, run_id: UUID, attempt: int, act: Callable[[], object]) -> None:
-        """Record as a worker; one that does not have the run changes nothing."""
-        has, before = self.attempt_of(run_id), len(self.events)
+        """Act as a worker; one that does not hold the run must change nothing."""
+        holder, before = self.attempt_of(run_id), len(self.events)
         self.attempt(act)
-        assert len(self.events) == before or has == attempt
+        assert len(self.events) == before or holder == attempt
 
     def attempt(self, act: Callable[[], object]) -> None:
         before = len(self.events)
-        if self.session.deleted:  # a deleted session is not loaded
+        if self.session.deleted:  # a deleted session is never loaded
             return
         try:
             act()

@@ -1,4 +1,4 @@
-"""The filter of system calls, run by a small interpreter: also for machines that the tests do not run on."""
+"""The system call filter, run by a small interpreter, so that other architectures are tested too."""
 
 import errno
 import re
@@ -17,10 +17,10 @@ both = pytest.mark.parametrize("machine", MACHINES)
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> str | int:
-    """Run the filter as the kernel does: allowed, killed, or the number of the error."""
+    """Run the filter like the kernel, and return `ALLOWED`, `KILLED` or the error number."""
     steps = list(struct.iter_unpack("=HBBI", program(machine)))
-    told = MACHINES[machine][1] if architecture is None else architecture
-    data = struct.pack("=IIQ6Q", number, told, 0, *arguments, *[0] * (6 - len(arguments)))
+    reported = MACHINES[machine][1] if architecture is None else architecture
+    data = struct.pack("=IIQ6Q", number, reported, 0, *arguments, *[0] * (6 - len(arguments)))
     at = loaded = 0
     while True:
         code, if_true, if_false, operand = steps[at]
@@ -36,14 +36,14 @@ def verdict(machine: str, number: int, *arguments: int, architecture: int | None
 
 
 @both
-def test_every_listed_call_is_denied(machine: str) -> None:
+def test_every_listed_system_call_is_denied(machine: str) -> None:
     column = MACHINES[machine][0]
     numbers = {numbers[column] for numbers in DENIED.values()} - {None}
     assert {verdict(machine, number) for number in numbers if number is not None} == {errno.EPERM}
 
 
 @both
-def test_a_mode_may_have_no_setuid_or_setgid_bit(machine: str) -> None:
+def test_file_modes_with_setuid_or_setgid_are_denied(machine: str) -> None:
     column = MACHINES[machine][0]
     for *numbers, argument in MODES.values():
         if (number := numbers[column]) is not None:
@@ -53,36 +53,36 @@ def test_a_mode_may_have_no_setuid_or_setgid_bit(machine: str) -> None:
 
 
 @both
-def test_only_four_families_of_sockets_can_be_made(machine: str) -> None:
+def test_only_four_socket_families_are_allowed(machine: str) -> None:
     for numbers in SOCKETS.values():
         number = numbers[MACHINES[machine][0]]
-        made = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
-        assert made == set(FAMILIES.values())
+        allowed = {family for family in range(64) if verdict(machine, number, family) == ALLOWED}
+        assert allowed == set(FAMILIES.values())
         assert verdict(machine, number, 40) == errno.EAFNOSUPPORT
 
 
 @both
-def test_the_upper_half_of_a_family_does_not_hide_it(machine: str) -> None:
+def test_the_upper_half_of_the_family_argument_is_ignored(machine: str) -> None:
     assert verdict(machine, SOCKETS["socket"][MACHINES[machine][0]], 1 << 32 | 40) == errno.EAFNOSUPPORT
 
 
 @both
-def test_openat2_is_not_there(machine: str) -> None:
+def test_openat2_is_not_implemented(machine: str) -> None:
     assert verdict(machine, OPENAT2[MACHINES[machine][0]]) == errno.ENOSYS
 
 
 @both
-def test_a_call_of_another_architecture_ends_the_process(machine: str) -> None:
+def test_a_system_call_of_another_architecture_kills_the_process(machine: str) -> None:
     assert verdict(machine, 0, architecture=0x40000003) == KILLED
 
 
-def test_the_second_abi_of_x86_64_is_not_there() -> None:
+def test_the_x32_abi_is_not_implemented() -> None:
     keyctl = DENIED["keyctl"][0]
     assert verdict("x86_64", 0x40000000 | keyctl) == errno.ENOSYS
 
 
 @both
-def test_the_numbers_are_those_of_the_kernels_headers(machine: str) -> None:
+def test_the_numbers_match_the_kernel_headers(machine: str) -> None:
     header = HEADERS[machine]
     if not header.exists():
         pytest.skip(f"needs {header} (Debian: linux-libc-dev)")
@@ -90,6 +90,6 @@ def test_the_numbers_are_those_of_the_kernels_headers(machine: str) -> None:
     known = {name: int(number) for name, number in found}
     column = MACHINES[machine][0]
     ours = {name: row[column] for name, row in (DENIED | MODES | SOCKETS | {"openat2": OPENAT2}).items()}
-    # Headers may be older than a call; a call that a machine lacks is in none.
+    # Headers may be older than a system call; one that an architecture lacks is in no header.
     assert {name: number for name, number in ours.items() if known.get(name, number) != number} == {}
     assert [name for name, number in ours.items() if number is None and name in known] == []

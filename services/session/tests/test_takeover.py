@@ -1,75 +1,64 @@
-"""What becomes of a conversation when a worker that was taken for dead comes back to life."""
+"""The conversation of a session after a takeover, when the replaced worker resumes."""
 
-import asyncio
-import os
 import signal
-import sys
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from contracts.refusals import Code
 from contracts.session.run import CancelRun
 from eventing.testing import eventually
-from session.settings import Settings
 from simulator.testing import bash, scripted
 
-from services.session.tests.box import SLOW, Box
+from services.session.tests.deployment import SLOW, Deployment
 from services.session.tests.processes import agents_of
 
 WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touch gone"), {"text": "too late"})
+# Short times: another worker takes the run over soon, and an agent learns soon that its worker is alive.
+ACK_WAIT, HEARTBEAT, LIFE = "eventing.reactions.ACK_WAIT", "eventing.reactions.HEARTBEAT", "session.agent.LIFE_SECONDS"
+TIMES = {ACK_WAIT: 3.0, HEARTBEAT: 0.5, LIFE: 0.1}
 
 
-@asynccontextmanager
-async def another_process(settings: Settings) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a replica that can be stopped as a whole."""
-    names = ("database_url", "nats_url", "workspaces_dir", "model_base_url")
-    variables = {name.upper(): str(getattr(settings, name)) for name in names}
-    path = os.get_exec_path()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "session", env={**variables, "PATH": os.pathsep.join(path)}
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
+def sandboxes(pid: int) -> list[Path]:
+    """Return the folders of the sandboxes of a service process."""
+    return [*Path(tempfile.gettempdir()).glob(f"agentapi-session-{pid}-*/agent-*")]
 
 
-async def test_a_worker_that_stood_still_writes_nothing_into_what_others_went_on_with(box: Box) -> None:
-    other = box.settings.model_copy(update={"runs_at_once": 1})
-    async with Box(other, box.remote.client).replica():
-        busy = await box.remote.submit(await box.remote.create(), SLOW)
-        await box.remote.calls_a_tool(busy)
-        session_id = await box.remote.create()
-        files = box.settings.workspaces_dir / str(session_id)
-        async with another_process(box.settings) as stopped:
-            run = await box.remote.submit(session_id, WAITING)
-            await eventually((files / "begun").exists, within=60)
-            following = await box.remote.submit(session_id, "My name is Ada.", "enqueue")
-            await box.remote.ask(CancelRun(session_id=busy.session_id, run_id=busy.id))
-            cells = Path(tempfile.gettempdir()).glob
-            assert [*cells(f"agentapi-session-{stopped.pid}-*/agent-*")]
+async def test_a_worker_resumed_after_a_takeover_writes_nothing(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TIMES.items():
+        monkeypatch.setattr(name, value)
+    client = deployment.client
+    one_run = deployment.settings.model_copy(update={"runs_at_once": 1})
+    async with Deployment(one_run, client.connection).replica():
+        busy = await client.submit(await client.create(), SLOW)
+        await client.wait_for_tool_call(busy)
+        session_id = await client.create()
+        files = deployment.settings.workspaces_dir / str(session_id)
+        async with deployment.replica_process(TIMES) as stopped:
+            run = await client.submit(session_id, WAITING)
+            await eventually((files / "begun").exists)
+            following = await client.submit(session_id, "My name is Ada.", "enqueue")
+            await client.ask(CancelRun(session_id=busy.session_id, run_id=busy.id))
+            assert sandboxes(stopped.pid)
             stopped.send_signal(signal.SIGSTOP)
-            (files / "go").touch()  # its agent goes on for some seconds, and nobody hears it yet
-            await eventually((files / "gone").exists, within=60)
-            assert (await box.remote.ended(run)).error_code is Code.RUN_INTERRUPTED
-            assert (await box.remote.ended(following)).status == "completed"
+            (files / "go").touch()  # the agent continues for some seconds; its worker reads the events once resumed
+            await eventually((files / "gone").exists)
+            assert (await client.wait_until_ended(run)).error_code is Code.RUN_INTERRUPTED
+            assert (await client.wait_until_ended(following)).status == "completed"
             stopped.send_signal(signal.SIGCONT)
-            await eventually(lambda: not [*cells(f"agentapi-session-{stopped.pid}-*/agent-*")], within=60)
-            text = (await box.remote.run(session_id, scripted({"recall": True}))).text
-            assert ("Ada" in text, text.count("too late")) == (True, 1)  # it stands in the first prompt
+            await eventually(lambda: not sandboxes(stopped.pid))
+            text = (await client.run(session_id, scripted({"recall": True}))).text
+            assert ("Ada" in text, text.count("too late")) == (True, 1)  # the first prompt contains it once
 
 
-async def test_the_agent_of_a_worker_that_stands_still_ends_itself(box: Box) -> None:
-    async with another_process(box.settings) as stopped:
-        await eventually(box.remote.answers, within=60)
-        session_id = await box.remote.create()
-        files = box.settings.workspaces_dir / str(session_id)
-        await box.remote.submit(session_id, WAITING)
-        await eventually((files / "begun").exists, within=60)
-        await asyncio.sleep(3)  # it has heard that the worker lives
+async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment) -> None:
+    async with deployment.replica_process(TIMES) as stopped:
+        await eventually(deployment.client.is_ready)
+        session_id = await deployment.client.create()
+        await deployment.client.submit(session_id, WAITING)
+        await eventually((deployment.settings.workspaces_dir / str(session_id) / "begun").exists)
         assert agents_of(session_id)
         stopped.send_signal(signal.SIGSTOP)
-        await eventually(lambda: not agents_of(session_id), within=60)
+        await eventually(lambda: not agents_of(session_id))

@@ -1,4 +1,4 @@
-"""What a template decides."""
+"""The decisions of a template."""
 
 from uuid import UUID
 
@@ -22,20 +22,20 @@ def test_a_change_records_all_fields(template: SessionTemplate) -> None:
     assert template.pending == [TemplateChanged.model_validate(TemplateCreated.sample | {"name": "DevOps"})]
 
 
-def test_a_change_of_options_keeps_those_that_it_does_not_name(template: SessionTemplate) -> None:
+def test_a_change_keeps_the_options_that_it_does_not_name(template: SessionTemplate) -> None:
     template.change(SdkOptions(model="m"))
     template.change(SdkOptions(allowed_tools=None, max_turns=3))
     now = template.sdk_options
     assert (now.model, now.allowed_tools, now.max_turns) == ("m", None, 3)
 
 
-def test_a_template_holds_no_variables(template: SessionTemplate) -> None:
+def test_a_template_contains_no_environment_variables(template: SessionTemplate) -> None:
     template.change(SdkOptions(model="m", env={"TOKEN": "sesame"}))
     template.create(TemplateCreated.example().model_copy(update={"sdk_options": SdkOptions(env={"TOKEN": "sesame"})}))
     assert len(template.pending) == 2
     assert "sesame" not in str([event.model_dump() for event in template.pending])
 
 
-def test_a_change_to_what_is_so_already_is_no_event(template: SessionTemplate) -> None:
+def test_a_change_to_the_current_values_records_nothing(template: SessionTemplate) -> None:
     template.change(SdkOptions(permission_mode="default"), name="DevOps Investigation Template")
     assert template.pending == []

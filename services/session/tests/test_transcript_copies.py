@@ -1,4 +1,4 @@
-"""A fork gets the conversation of its parent in portions, once, and keeps nobody from the database meanwhile."""
+"""A fork copies the transcript of its parent in batches, once, and without occupying the database."""
 
 import asyncio
 from typing import cast
@@ -10,7 +10,7 @@ from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing import eventually
-from session.agent.transcript import BOUNDARY, COPY, FORKED, Transcripts
+from session.agent.transcript import BOUNDARY, COPY, CREATE_CONVERSATION, Transcripts
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import load
@@ -18,8 +18,8 @@ from services.session.tests.test_transcript import load
 PARENT, FORK, HELLO, AGAIN = UUID(int=3), UUID(int=4), UUID(int=5), UUID(int=6)
 
 
-async def a_conversation(desk: Desk) -> Transcripts:
-    """Two messages with their entries, and what the agent noted around them."""
+async def create_conversation(desk: Desk) -> Transcripts:
+    """Create a transcript of two messages with the entries around them, and a fork of the session."""
     transcripts = Transcripts(desk.dispatcher.database)
     await desk.send(CreateSession.example().model_copy(update={"session_id": PARENT}))
     run = {"run_id": UUID(int=7), "session_id": PARENT}
@@ -31,10 +31,10 @@ async def a_conversation(desk: Desk) -> Transcripts:
     await desk.send(StartRun(session_id=PARENT, run_id=AGAIN))
     entries = [{"type": "queue-operation"}, {"type": "user", "uuid": str(HELLO)}, {"type": "system", "uuid": "s"}]
     later = [{"type": "queue-operation"}, {"type": "user", "uuid": str(AGAIN)}, {"type": "assistant", "uuid": "a"}]
-    told = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
+    stored = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
     transcript = transcripts.open(PARENT)
-    transcript.works_for(AGAIN, 1)
-    await transcript.append("", told)
+    transcript.set_writer(AGAIN, 1)
+    await transcript.append("", stored)
     await desk.send(EndRun(session_id=PARENT, run_id=AGAIN, attempt=1))
     await desk.send(ForkSession(session_id=PARENT, fork_id=FORK, name="fork"))
     return transcripts
@@ -47,61 +47,59 @@ async def copied(transcripts: Transcripts, messages: int) -> list[str]:
     return [cast(dict[str, str], entry)["uuid"] for entry in loaded]
 
 
-async def test_a_copy_ends_before_the_first_message_that_is_not_to_be_known(desk: Desk) -> None:
-    assert await copied(await a_conversation(desk), 1) == [str(HELLO), "s"]
+async def test_a_copy_ends_before_the_first_excluded_message(desk: Desk) -> None:
+    assert await copied(await create_conversation(desk), 1) == [str(HELLO), "s"]
 
 
-async def test_a_copy_of_all_messages_has_all(desk: Desk) -> None:
-    assert await copied(await a_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN), "a"]
+async def test_a_copy_of_all_messages_is_complete(desk: Desk) -> None:
+    assert await copied(await create_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_a_conversation_that_was_begun_is_not_copied_over(desk: Desk) -> None:
-    transcripts = await a_conversation(desk)
+async def test_a_conversation_that_has_begun_is_not_overwritten(desk: Desk) -> None:
+    transcripts = await create_conversation(desk)
     await copied(transcripts, 1)
     assert await copied(transcripts, 2) == [str(HELLO), "s"]
 
 
-async def test_a_copy_that_was_broken_off_goes_on_where_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    transcripts, database = await a_conversation(desk), desk.dispatcher.database
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
-    await database.execute(FORKED, FORK)
-    for _ in range(2):  # a note about the queue, and the first message
+async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    transcripts, database = await create_conversation(desk), desk.dispatcher.database
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
+    await database.execute(CREATE_CONVERSATION, FORK)
+    for _ in range(2):  # copies the queue operation and the first message
         await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 2), 1)
     assert await load(transcripts.open(FORK)) == [{"type": "user", "uuid": str(HELLO), "sessionId": str(FORK)}]
     assert await copied(transcripts, 2) == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_two_workers_that_copy_at_once_copy_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    transcripts = await a_conversation(desk)
-    monkeypatch.setattr("session.agent.transcript.PORTION_BYTES", 1)
+async def test_concurrent_copies_store_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    transcripts = await create_conversation(desk)
+    monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
     await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
     names = [entry.get("uuid") for entry in await load(transcripts.open(FORK)) or []]
     assert names == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_copies_keep_no_connection_from_others(desk: Desk) -> None:
-    await a_conversation(desk)
-    shared, slow = (
-        desk.dispatcher.database,
-        """
+async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk) -> None:
+    await create_conversation(desk)
+    shared = desk.dispatcher.database
+    slow_inserts = """
         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';
-        CREATE TRIGGER slow BEFORE INSERT ON transcript FOR EACH STATEMENT EXECUTE FUNCTION slow();""",
-    )
-    await shared.execute(slow)
+        CREATE TRIGGER slow BEFORE INSERT ON transcript FOR EACH STATEMENT EXECUTE FUNCTION slow();"""
+    await shared.execute(slow_inserts)
     async with (
         Database.open(shared.url, "session", size=1) as database,
         Database.open(shared.url, "session", size=1) as copying,
         asyncio.TaskGroup() as tasks,
     ):
-        going = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
+        copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
         sleeps = (
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'session')"
         )
         await eventually(lambda: database.fetchval(sleeps))
-        assert not going.done()
+        assert not copy.done()
 
 
-async def test_a_conversation_that_a_fork_copied_counts_as_its_own(desk: Desk) -> None:
-    transcripts, size = await a_conversation(desk), "SELECT bytes FROM conversations WHERE session_id = $1"
+async def test_a_copied_conversation_counts_towards_the_forks_size(desk: Desk) -> None:
+    transcripts, size = await create_conversation(desk), "SELECT bytes FROM conversations WHERE session_id = $1"
     await transcripts.copy(PARENT, FORK, 2)
     assert await desk.dispatcher.database.fetchval(size, FORK) == await desk.dispatcher.database.fetchval(size, PARENT)

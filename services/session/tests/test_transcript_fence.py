@@ -1,4 +1,4 @@
-"""Only the agent of the run that was started last adds to a conversation, and nobody once others ended that run."""
+"""Fencing of transcripts: only the agent of the latest run may append, and no agent once another party ended it."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from contracts.session.session import DeleteSession
 from contracts.session.values import ToolUseBlock
 from eventing.testing import eventually
 from runtime.clock import new_id, now
-from session.agent.transcript import APPEND, Replaced, Transcript, Transcripts
+from session.agent.transcript import APPEND, Transcript, Transcripts, WriterReplaced
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import entry, load
@@ -21,18 +21,18 @@ from services.session.tests.test_transcript import entry, load
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Bash", input={})
 
 
-async def test_what_an_agent_says_after_its_session_was_deleted_is_not_kept(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
+async def test_entries_after_the_deletion_of_a_session_are_refused(desk: Desk) -> None:
+    transcripts, transcript, run = await start_agent(desk)
     await transcript.append("", [entry("a")])
     await desk.send(DeleteSession(session_id=run.session_id))
     await transcripts.delete_session(run.session_id)
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) is None
 
 
-async def working(desk: Desk) -> tuple[Transcripts, Transcript, RunSummary]:
-    """Start a run; its worker's agent has the transcript."""
+async def start_agent(desk: Desk) -> tuple[Transcripts, Transcript, RunSummary]:
+    """Start a run, and return the transcript as opened by its agent."""
     transcripts, run = Transcripts(desk.dispatcher.database), await start(desk, await desk.create())
     return transcripts, opened(transcripts, run), run
 
@@ -44,7 +44,7 @@ async def start(desk: Desk, session_id: UUID) -> RunSummary:
 
 def opened(transcripts: Transcripts, run: RunSummary) -> Transcript:
     transcript = transcripts.open(run.session_id)
-    transcript.works_for(run.id, run.attempt)
+    transcript.set_writer(run.id, run.attempt)
     return transcript
 
 
@@ -52,66 +52,66 @@ async def end(desk: Desk, run: RunSummary) -> None:
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt))
 
 
-async def test_an_agent_whose_run_another_worker_took_over_adds_nothing(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+async def test_entries_after_a_takeover_of_the_run_are_refused(desk: Desk) -> None:
+    _, transcript, run = await start_agent(desk)
     await transcript.append("", [entry("a")])
-    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # it is interrupted
-    with pytest.raises(Replaced):
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))  # this interrupts the run
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
 
-async def test_an_agent_whose_run_was_cancelled_adds_nothing(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+async def test_entries_after_the_cancellation_of_the_run_are_refused(desk: Desk) -> None:
+    _, transcript, run = await start_agent(desk)
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
-async def test_an_agent_whose_run_was_followed_by_another_adds_nothing(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
+async def test_entries_after_the_start_of_the_next_run_are_refused(desk: Desk) -> None:
+    transcripts, transcript, run = await start_agent(desk)
     await end(desk, run)
     following = opened(transcripts, await start(desk, run.session_id))
     await following.append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]
 
 
-async def test_the_agent_of_a_worker_before_the_approval_adds_nothing(desk: Desk) -> None:
-    transcripts, transcript, run = await working(desk)
-    whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
-    await desk.send(RecordMessage.example().model_copy(update={**whose, "blocks": [CALL]}))
+async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
+    transcripts, transcript, run = await start_agent(desk)
+    ids: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
+    await desk.send(RecordMessage.example().model_copy(update={**ids, "blocks": [CALL]}))
     later = {"expires_at": now().replace(year=2999), "tool_use_id": CALL.id}
-    await desk.send(RequestApproval.example().model_copy(update={**whose, **later}))
-    again = await desk.send(StartRun(**whose))
+    await desk.send(RequestApproval.example().model_copy(update={**ids, **later}))
+    again = await desk.send(StartRun(**ids))
     assert again.attempt == 2
     await opened(transcripts, again).append("", [entry("a")])
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
 
 
-async def test_what_an_agent_adds_just_after_its_run_is_kept(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+async def test_entries_just_after_the_end_of_a_run_are_stored(desk: Desk) -> None:
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
 
-async def test_an_agent_that_goes_on_adds_in_the_name_of_its_new_run(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+async def test_a_reused_agent_may_append_for_its_new_run(desk: Desk) -> None:
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     following = await start(desk, run.session_id)
-    transcript.works_for(following.id, following.attempt)
+    transcript.set_writer(following.id, following.attempt)
     await transcript.append("", [entry("a")])
     assert await load(transcript) == [entry("a")]
 
 
-async def test_who_starts_a_run_waits_for_what_is_being_added(desk: Desk) -> None:
-    _, transcript, run = await working(desk)
+async def test_starting_a_run_waits_for_appends_in_progress(desk: Desk) -> None:
+    _, transcript, run = await start_agent(desk)
     await end(desk, run)
     following, database = await desk.submit(run.session_id), desk.dispatcher.database
-    async with asyncio.TaskGroup() as tasks, database.transaction() as connection:  # an entry that is being added
+    async with asyncio.TaskGroup() as tasks, database.transaction() as connection:  # an append in progress
         row = (str(run.session_id), "", ["a"], ["user"], [json.dumps(entry("a"))], run.id, run.attempt, 1000)
         await connection.execute(APPEND, *row)
         starting = tasks.create_task(desk.send(StartRun(session_id=run.session_id, run_id=following.id)))
@@ -119,6 +119,6 @@ async def test_who_starts_a_run_waits_for_what_is_being_added(desk: Desk) -> Non
         name = await database.fetchval("SELECT current_database()")
         await eventually(lambda: database.fetchval(waits, name))
         assert not starting.done()
-    with pytest.raises(Replaced):
+    with pytest.raises(WriterReplaced):
         await transcript.append("", [entry("b")])
     assert await load(transcript) == [entry("a")]

@@ -1,4 +1,4 @@
-"""Files on their way into a workspace: what was broken off is bounded, and in nobody's way."""
+"""Uploads into a workspace: unfinished ones are limited and do not block others."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def files(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace", Uploads(tmp_path / "uploads"))
 
 
-def broken_off(files: Workspace, n: int) -> UUID:
+def unfinished(files: Workspace, n: int) -> UUID:
     upload = uuid5(UPLOAD, str(n))
     files.uploads.put(upload, 0, b"12345")
     now = time.time() - 100 + n
@@ -27,29 +27,29 @@ def broken_off(files: Workspace, n: int) -> UUID:
     return upload
 
 
-def test_uploads_that_were_broken_off_are_in_nobodys_way_and_bounded(files: Workspace) -> None:
-    oldest, *_, newest = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+def test_unfinished_uploads_are_limited_in_number(files: Workspace) -> None:
+    oldest, *_, newest = [unfinished(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     files.uploads.put(UPLOAD, 0, b"hello")
     assert files.write("a", UPLOAD, 5).created
     left = [path.name for path in files.uploads.root.iterdir()]
-    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MOST - 1)
+    assert (str(oldest) in left, str(newest) in left, len(left)) == (False, True, uploads.MAX_UPLOADS - 1)
 
 
-def test_uploads_that_were_broken_off_are_bounded_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", MAX_UPLOAD_BYTES + 11)
-    kept = [broken_off(files, n) for n in range(4)][-2:]
+def test_unfinished_uploads_are_limited_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", MAX_UPLOAD_BYTES + 11)
+    kept = [unfinished(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}
 
 
-def test_an_upload_that_made_room_for_newer_ones_does_not_go_on_without_its_beginning(files: Workspace) -> None:
-    oldest, *_ = [broken_off(files, n) for n in range(uploads.MOST + 1)]
+def test_an_evicted_upload_cannot_be_continued(files: Workspace) -> None:
+    oldest, *_ = [unfinished(files, n) for n in range(uploads.MAX_UPLOADS + 1)]
     for act in (lambda: files.uploads.put(oldest, 5, b"6"), lambda: files.write("a", oldest, 6)):
         with pytest.raises(Refusal, match=Code.WORKSPACE_FULL):
             act()
 
 
-def test_uploads_that_nobody_finished_are_forgotten(files: Workspace) -> None:
+def test_old_unfinished_uploads_are_removed(files: Workspace) -> None:
     old = uuid5(UPLOAD, "old")
     files.uploads.put(old, 0, b"x")
     os.utime(files.uploads.root / str(old), (0, 0))
@@ -57,7 +57,7 @@ def test_uploads_that_nobody_finished_are_forgotten(files: Workspace) -> None:
     assert [path.name for path in files.uploads.root.iterdir()] == [str(UPLOAD)]
 
 
-def test_an_upload_that_is_not_whole_is_a_fault(files: Workspace) -> None:
+def test_writing_an_incomplete_upload_raises_an_error(files: Workspace) -> None:
     files.uploads.put(UPLOAD, 0, b"hell")
     with pytest.raises(ValueError, match="4 bytes, not 5"):
         files.write("a", UPLOAD, 5)

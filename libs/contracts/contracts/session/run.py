@@ -131,26 +131,6 @@ class InterruptSession(Command[SessionView]):
     session_id: UUID
 
 
-class PauseSession(Command[SessionView]):
-    """Lets no further run begin; the one that is going ends as ever."""
-
-    subject = "cmd.session.pause"
-    outcome_query = GetSession
-    sample = {"session_id": SESSION}
-
-    session_id: UUID
-
-
-class ResumeSession(Command[SessionView]):
-    """Lets runs begin again, those that wait first."""
-
-    subject = "cmd.session.resume"
-    outcome_query = GetSession
-    sample = {"session_id": SESSION}
-
-    session_id: UUID
-
-
 class StartRun(Command[RunSummary]):
     """A worker takes a run up. What another worker had begun is failed instead, for that worker is gone.
 
@@ -268,28 +248,4 @@ class UsageRecorded(Event):
     usage: Usage
 
 
-class SessionPaused(Event):
-    """No run of the session is requested until it is resumed; one that is going ends as ever."""
-
-    subject = "evt.session.paused"
-    sample = {}
-
-
-class SessionResumed(Event):
-    """The session goes on with what has queued up."""
-
-    subject = "evt.session.resumed"
-    sample = {}
-
-
-RunEvent = (
-    RunQueued
-    | RunRequested
-    | RunStarted
-    | RunCompleted
-    | RunFailed
-    | RunCancelled
-    | UsageRecorded
-    | SessionPaused
-    | SessionResumed
-)
+RunEvent = RunQueued | RunRequested | RunStarted | RunCompleted | RunFailed | RunCancelled | UsageRecorded

@@ -127,6 +127,26 @@ class DeleteSession(Command[None]):
     session_id: UUID
 
 
+class PauseSession(Command[SessionView]):
+    """Pauses a session: no further run starts, and an active run continues to its end."""
+
+    subject = "cmd.session.pause"
+    outcome_query = GetSession
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
+class ResumeSession(Command[SessionView]):
+    """Resumes a session, whose queued runs start first; reopens an archived one."""
+
+    subject = "cmd.session.resume"
+    outcome_query = GetSession
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
 class SessionCreated(Event):
     """A session exists."""
 
@@ -162,6 +182,20 @@ class EnvironmentSet(Event):
     variables: dict[str, str] = Field(repr=False)
 
 
+class SessionPaused(Event):
+    """The session was paused: no run is requested until it is resumed, and an active run continues to its end."""
+
+    subject = "evt.session.paused"
+    sample = {}
+
+
+class SessionResumed(Event):
+    """The session was resumed; its queued runs are requested."""
+
+    subject = "evt.session.resumed"
+    sample = {}
+
+
 class SessionDeleted(Event):
     """The session is gone for its users."""
 
@@ -171,4 +205,4 @@ class SessionDeleted(Event):
     user_id: UUID
 
 
-LifecycleEvent = SessionCreated | SessionChanged | EnvironmentSet | SessionDeleted
+LifecycleEvent = SessionCreated | SessionChanged | EnvironmentSet | SessionPaused | SessionResumed | SessionDeleted

@@ -4,7 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns, PauseSession, ResumeSession
+from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns
+from contracts.session.session import PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller

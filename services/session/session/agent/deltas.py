@@ -1,4 +1,4 @@
-"""The words that an agent is just saying, told to whoever listens: without storage, and without waiting."""
+"""Text that an agent is generating, published to connected clients: not stored, and never waited for."""
 
 import asyncio
 from contextlib import suppress
@@ -8,27 +8,30 @@ from uuid import UUID
 from contracts.session.deltas import TextDelta, delta_subject
 from runtime.bus import BUS_ERRORS, Client
 
-PATIENCE = 0.1
-SILENCE = 1.0
-"""Seconds in which a bus that was slow is told nothing, so that it holds up a run by a tenth at most."""
+PUBLISH_TIMEOUT = 0.1
+BACKOFF_SECONDS = 1.0
+"""Seconds without a publication after one timed out, so that a slow bus delays a run by a tenth at most."""
 
 
 @dataclass
 class Deltas:
-    """The bus, for what may get lost."""
+    """Publishes text deltas, which may get lost."""
 
     client: Client
-    _told_again: float = 0.0
+    _retry_at: float = 0.0
 
-    async def tell(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
-        """Tell the next words of a run. A bus that is away or slow misses them; the run goes on."""
+    async def publish(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
+        """Publish the next piece of a run's text.
+
+        Drops it if the bus is unavailable or slow; the run continues.
+        """
         loop = asyncio.get_running_loop()
-        if not self.client.is_connected or loop.time() < self._told_again:
+        if not self.client.is_connected or loop.time() < self._retry_at:
             return
         body = TextDelta(run_id=run_id, text=text).model_dump_json()
         with suppress(*BUS_ERRORS):
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(PUBLISH_TIMEOUT):
                     await self.client.publish(delta_subject(owner, session_id), body.encode())
             except TimeoutError:
-                self._told_again = loop.time() + SILENCE
+                self._retry_at = loop.time() + BACKOFF_SECONDS

@@ -1,8 +1,8 @@
-"""What an agent's process writes, frame by frame: read no faster than it is worked off, and no more than it may.
+"""The frames that an agent's process writes, read with back-pressure and within limits.
 
-The SDK reads as fast as it can, and keeps what nobody has taken yet. What runs in a sandbox can write to the agent's
-own output, and so could fill memory and database within seconds. Here the conversation is stored before the next frame
-is read, and what is for the turn waits in a queue of bounded size. Only frames of the control protocol go to the SDK.
+The SDK reads as fast as it can and buffers without a limit. Programs in a sandbox can write to the agent's standard
+output, and so could fill memory and database within seconds. Here the conversation is stored before the next frame is
+read, and frames for the turn wait in a bounded queue. Only frames of the control protocol reach the SDK.
 """
 
 import asyncio
@@ -16,26 +16,26 @@ from typing import Any
 
 from claude_agent_sdk import ClaudeAgentOptions, CLIConnectionError, ProcessError
 
-# Its name is not public, its base `Transport` is; a copy would have to follow each change of the CLI's options.
+# Only its base `Transport` is public; a copy of it would have to follow every change of the CLI's options.
 from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
 from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 
+from session.agent.frame_queue import FrameQueue
 from session.agent.options import Limits
-from session.agent.pending import Pending
-from session.agent.transcript import Replaced, Transcript
+from session.agent.transcript import Transcript, WriterReplaced
 
 log = get_logger()
 
-MESSAGE_BYTES = 4 * 2**20
-MOST_COMMAS = 250_000
-"""In one frame. Reading it holds up everybody, the longer the more values it has: some 20 ms for so many."""
-LINE_BYTES = 100
-"""What each line counts beside its own bytes: to look at one takes time, however short it is."""
-DRAINED_WITHIN = 2.0
-# Of an agent that is to end only these matter: what its turn used, and that it heard that it is to end.
-LAST_WORDS = re.compile(rb'"type":\s?"(?:result|control_response)"')
-RECORDED = frozenset({"assistant", "user"})
+MAX_MESSAGE_BYTES = 4 * 2**20
+MAX_COMMAS = 250_000
+"""Per frame. Parsing blocks the event loop for a time that grows with the number of values: 20 ms for this many."""
+LINE_OVERHEAD_BYTES = 100
+"""Bytes counted per line in addition to its length: handling a line takes time, however short it is."""
+DRAIN_TIMEOUT = 2.0
+# Once an agent is to be ended, only these frames matter: the usage of its turn, and the answer to the interrupt.
+FINAL_FRAMES = re.compile(rb'"type":\s?"(?:result|control_response)"')
+RECORDED_TYPES = frozenset({"assistant", "user"})
 STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
 
@@ -43,7 +43,7 @@ type Frame = dict[str, Any]
 
 
 class AgentFailed(Exception):
-    """The agent did not start, ended before its turn did, or went beyond a limit. The text is for users."""
+    """The agent did not start, ended before its turn did, or exceeded a limit. The detail is shown to users."""
 
     def __init__(self, detail: str, code: Code = Code.AGENT_FAILED) -> None:
         super().__init__(detail)
@@ -52,44 +52,49 @@ class AgentFailed(Exception):
 
 @dataclass
 class Allowance:
-    """What an agent may still write for its run: bytes in all, and messages of its own and of its tools.
+    """Counts what an agent writes for its run, and enforces the limits.
 
-    `asked` counts the requests that wait for an answer, approvals above all.
+    `records` are messages and tool results. `pending_requests` are control requests without an answer, mostly
+    approvals.
     """
 
     limits: Limits
     total_bytes: int = 0
     records: int = 0
     record_bytes: int = 0
-    asked: int = 0
+    pending_requests: int = 0
 
     def read(self, size: int) -> None:
-        """Count bytes of any kind. Raises `AgentFailed` when they are too many."""
+        """Count bytes of any kind.
+
+        Raises:
+            AgentFailed: the limit is exceeded.
+        """
         self.total_bytes += size
-        self._hold(self.total_bytes, self.limits.run_bytes, "bytes")
+        self._check(self.total_bytes, self.limits.run_bytes, "bytes")
 
     def record(self, size: int) -> None:
-        """Count a message of so many bytes. Raises as above."""
+        """Count a message or tool result of `size` bytes. Raises as `read` does."""
         self.records += 1
         self.record_bytes += size
-        self._hold(self.records, self.limits.run_records, "messages and results of tools")
-        self._hold(self.record_bytes, self.limits.run_record_bytes, "bytes of messages and results of tools")
+        self._check(self.records, self.limits.run_records, "messages and tool results")
+        self._check(self.record_bytes, self.limits.run_record_bytes, "bytes of messages and tool results")
 
     def ask(self) -> None:
-        """Count a request. Raises as above."""
-        self.asked += 1
-        self._hold(self.asked, self.limits.asked_at_once, "requests at once")
+        """Count a control request. Raises as `read` does."""
+        self.pending_requests += 1
+        self._check(self.pending_requests, self.limits.max_pending_requests, "concurrent requests")
 
-    def _hold(self, taken: int, most: int, of: str) -> None:
-        if taken > most:
-            raise AgentFailed(f"The agent told too much: a run has at most {most} {of}.", Code.RUN_TOO_LARGE)
+    def _check(self, used: int, limit: int, unit: str) -> None:
+        if used > limit:
+            raise AgentFailed(f"The agent exceeded a limit: a run has at most {limit} {unit}.", Code.RUN_TOO_LARGE)
 
 
 class Frames(SubprocessCLITransport):
-    """The process of one agent, as the SDK speaks to it.
+    """The SDK's transport to the process of one agent.
 
-    `give_up` is called once, when the agent is to be ended: it went beyond a limit, or its conversation is not its own
-    any more. From then on nothing of it is stored.
+    `on_failure` is called once, when the agent has to be ended because it exceeded a limit or lost its conversation to
+    another run. From then on nothing that it writes is stored.
     """
 
     def __init__(
@@ -98,20 +103,20 @@ class Frames(SubprocessCLITransport):
         transcript: Transcript,
         projects: Path,
         limits: Limits,
-        give_up: Callable[[AgentFailed], None],
+        on_failure: Callable[[AgentFailed], None],
     ) -> None:
-        super().__init__(_nothing(), options)
-        self.told, self.allowance = Pending(), Allowance(limits)
+        super().__init__(_no_input(), options)
+        self.queue, self.allowance = FrameQueue(), Allowance(limits)
         self._transcript, self._projects = transcript, projects
-        self._limits, self._give_up, self._given_up = limits, give_up, False
+        self._limits, self._on_failure, self._failed = limits, on_failure, False
 
     async def begin_run(self) -> None:
-        """Count from zero, and forget what the process wrote since its last turn ended."""
+        """Reset the counters, and discard what the process wrote since its last turn."""
         self.allowance = Allowance(self._limits)
-        await self.told.clear()
+        await self.queue.clear()
 
     async def read_messages(self) -> AsyncIterator[Frame]:
-        """Give the frames of the control protocol; all others are stored, or put where the turn takes them."""
+        """Yield the frames of the control protocol; all others are stored, or queued for the turn."""
         try:
             async for line in self._lines():
                 frame = await self._frame(line)
@@ -120,42 +125,44 @@ class Frames(SubprocessCLITransport):
         except Exception as error:
             if isinstance(error, AgentFailed):
                 self.fail(error)
-            await self.told.close(error)
+            await self.queue.close(error)
             raise
         finally:
-            await self.told.close()
+            await self.queue.close()
 
     async def close(self) -> None:
-        """End the process, and read to its end what nobody took: the pipe stays open otherwise."""
+        """End the process, and drain its output: the pipe would stay open otherwise."""
         process = self._process
         await super().close()
         if process and process.stdout:
             with suppress(TimeoutError):
-                async with asyncio.timeout(DRAINED_WITHIN):
+                async with asyncio.timeout(DRAIN_TIMEOUT):
                     async for _ in process.stdout:
                         pass
 
     def fail(self, failure: AgentFailed) -> None:
-        """Let the agent be ended, and store nothing of it any more."""
-        if not self._given_up:
-            self._given_up = True
-            self._give_up(failure)
+        """Report the failure once, and store nothing more of the agent."""
+        if not self._failed:
+            self._failed = True
+            self._on_failure(failure)
 
     async def _lines(self) -> AsyncGenerator[bytes]:
         line, process = bytearray(), self._process
         if process is None or process.stdout is None:
             raise CLIConnectionError("no process was started")
         async for chunk in process.stdout:
-            await asyncio.sleep(0)  # what has come already is read without a pause, and short lines hold up everybody
-            if not self._given_up:
-                self._count(len(chunk) + LINE_BYTES * chunk.count(b"\n"))
+            await asyncio.sleep(
+                0
+            )  # buffered data is read without suspending, so many short lines would block the event loop
+            if not self._failed:
+                self._count(len(chunk) + LINE_OVERHEAD_BYTES * chunk.count(b"\n"))
             first, *others = chunk.split(b"\n")
             line += first
             for other in others:
                 yield bytes(line)
                 line = bytearray(other)
-            if len(line) > MESSAGE_BYTES:
-                detail = f"A message of the agent has more than {MESSAGE_BYTES} bytes."
+            if len(line) > MAX_MESSAGE_BYTES:
+                detail = f"A message of the agent has more than {MAX_MESSAGE_BYTES} bytes."
                 raise AgentFailed(detail, Code.RUN_TOO_LARGE)
         if code := await process.wait():
             raise ProcessError("the agent ended", exit_code=code)
@@ -167,19 +174,19 @@ class Frames(SubprocessCLITransport):
             self.fail(failure)
 
     async def _frame(self, line: bytes) -> Frame | None:
-        if self._given_up and not LAST_WORDS.search(line, 0, 200):
+        if self._failed and not FINAL_FRAMES.search(line, 0, 200):
             return None
         try:
-            return await self._sort(_read(line), len(line))
+            return await self._dispatch(_parse(line), len(line))
         except AgentFailed as failure:
             self.fail(failure)
         except Refusal as refusal:
             self.fail(AgentFailed(refusal.detail, refusal.code))
-        except Replaced:
+        except WriterReplaced:
             self.fail(AgentFailed(STOPPED))
         return None
 
-    async def _sort(self, frame: Frame, size: int) -> Frame | None:
+    async def _dispatch(self, frame: Frame, size: int) -> Frame | None:
         match frame:
             case {"type": "control_response" | "control_cancel_request"}:
                 return frame
@@ -189,10 +196,10 @@ class Frames(SubprocessCLITransport):
             case {"type": "transcript_mirror"}:
                 await self._store(frame)
             case {"type": kind}:
-                if kind in RECORDED:
+                if kind in RECORDED_TYPES:
                     self.allowance.record(size)
-                await self.told.put(frame, size)
-            case _:  # the CLI writes more than frames there
+                await self.queue.put(frame, size)
+            case _:  # the CLI also writes lines that are not frames
                 pass
         return None
 
@@ -200,36 +207,36 @@ class Frames(SubprocessCLITransport):
         try:
             subpath = self._subpath(frame["filePath"])
             await self._transcript.append(subpath, frame["entries"])
-        except (Refusal, Replaced):
+        except (Refusal, WriterReplaced):
             raise
-        except Exception as error:  # the database is away for long, or what runs in there has written something odd
-            log.warning("a conversation could not be stored", error=repr(error))
+        except Exception as error:  # a long outage of the database, or a forged frame with invalid entries
+            log.warning("conversation could not be stored", error=repr(error))
             raise AgentFailed(NOT_STORED) from error
 
     def _subpath(self, path: str) -> str:
-        """Return which conversation of its session the agent keeps in a file: '' or that of a subagent.
+        """Return which conversation of the session a transcript file holds: '' or the path of a subagent.
 
         Raises:
-            ValueError: it is of another session, or none.
+            ValueError: the file belongs to another session, or is not a transcript.
         """
         _project, *steps = Path(path).relative_to(self._projects).parts
-        session, own = "/".join(steps).removesuffix(".jsonl"), self._transcript.session
-        if not path.endswith(".jsonl") or not f"{session}/".startswith(f"{own}/"):
-            raise ValueError(f"the agent of session {own} writes to {session!r}")
-        return session.removeprefix(own).removeprefix("/")
+        session, own_session = "/".join(steps).removesuffix(".jsonl"), self._transcript.session
+        if not path.endswith(".jsonl") or not f"{session}/".startswith(f"{own_session}/"):
+            raise ValueError(f"the agent of session {own_session} writes to {session!r}")
+        return session.removeprefix(own_session).removeprefix("/")
 
 
-def _read(line: bytes) -> Frame:
+def _parse(line: bytes) -> Frame:
     if not line.startswith(b"{"):
         return {}
-    if line.count(b",") > MOST_COMMAS:
-        raise AgentFailed(f"A message of the agent has more than {MOST_COMMAS} values.", Code.RUN_TOO_LARGE)
+    if line.count(b",") > MAX_COMMAS:
+        raise AgentFailed(f"A message of the agent has more than {MAX_COMMAS} values.", Code.RUN_TOO_LARGE)
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise AgentFailed("The agent told what nobody can read.") from error
+        raise AgentFailed("The agent wrote an invalid message.") from error
 
 
-async def _nothing() -> AsyncGenerator[dict[str, Any]]:
+async def _no_input() -> AsyncGenerator[dict[str, Any]]:
     return
-    yield  # so that it is a generator
+    yield  # makes this function a generator

@@ -1,4 +1,4 @@
-"""One live agent: a Claude Code process in its cell, spoken to through the SDK."""
+"""A running agent: a Claude Code process in its sandbox, controlled through the SDK."""
 
 import asyncio
 import secrets
@@ -19,35 +19,35 @@ from claude_agent_sdk import (
     ToolPermissionContext,
     project_key_for_directory,
 )
-from claude_agent_sdk._internal.message_parser import parse_message  # no public name makes messages of frames
+from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
 
-from session.agent.counting import counted
+from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.frames import STOPPED, AgentFailed, Frames
-from session.agent.hiding import redactor
+from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
-from session.agent.options import AgentSpec, Ask, Limits, nobody, options, usable_models, variables
+from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
+from session.agent.redaction import redactor
 from session.agent.sandbox import Sandbox
-from session.agent.telling import AgentEvent, Finished, MessageTranslator
-from session.agent.transcript import NoRoom, Transcripts
+from session.agent.transcript import ConversationNotWritten, Transcripts
 
 log = get_logger()
 
-GRACE = 0.2
+GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
-INTERRUPTED_WITHIN = 1.0
+INTERRUPT_TIMEOUT = 1.0
 NOT_STARTED = "The agent could not be started."
 BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
-LONGEST_REASON = 500
-LONGEST_COMPLAINT = 10_000
-PROJECTS = "projects"
-BROKE_DOWN = "The agent broke down before its turn was over."
+MAX_REASON_CHARS = 500
+MAX_STDERR_LINE_CHARS = 10_000
+PROJECTS_FOLDER = "projects"
+CRASHED = "The agent crashed before its turn was over."
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What every agent of this replica needs."""
+class AgentContext:
+    """The dependencies that all agents of this replica share."""
 
     sandbox: Sandbox
     proxy: ModelProxy
@@ -56,126 +56,131 @@ class Surroundings:
 
 
 class Agent:
-    """An agent process: started once, it takes one turn after the other, until it is stopped.
+    """An agent process: started once, it runs one turn after another until it is stopped.
 
-    `end` is called when it has to be ended for what it does.
+    `end` is called if the agent has to be ended because it exceeded a limit or lost its run.
 
     Raises:
-        AgentFailed: there is no place for it.
+        AgentFailed: the sandbox could not be prepared.
     """
 
-    def __init__(self, spec: AgentSpec, around: Surroundings, end: Callable[["Agent"], None]) -> None:
+    def __init__(self, spec: AgentSpec, context: AgentContext, end: Callable[["Agent"], None]) -> None:
         self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
         self.last_turn = False
-        self._around, self._request_end = around, end
+        self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
-        self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, around.limits))
+        self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, context.limits))
         try:
-            self._cell = around.sandbox.cell(
-                spec.workspace, variables(self._token, spec.options, around.limits), spec.options.env or {}
+            self._process = context.sandbox.prepare(
+                spec.workspace, variables(self._token, spec.options, context.limits), spec.options.env or {}
             )
         except OSError as error:
-            log.warning("agent has no place", error=repr(error))
+            log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
-        self._transcript = around.transcripts.open(spec.session_id)
-        self._transcript.works_for(spec.run_id, spec.attempt)
-        self._teller = MessageTranslator(structured=spec.options.output_format is not None)
-        self._ask: Ask = nobody
-        self._complaints: deque[str] = deque(maxlen=10)
-        self._hide = redactor((spec.options.env or {}).values())
+        self._transcript = context.transcripts.open(spec.session_id)
+        self._transcript.set_writer(spec.run_id, spec.attempt)
+        self._translator = MessageTranslator(structured=spec.options.output_format is not None)
+        self._ask: Ask = deny_all
+        self._stderr_lines: deque[str] = deque(maxlen=10)
+        self._redact = redactor((spec.options.env or {}).values())
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
-        self._called_off, self._connecting = False, cast(asyncio.Timeout | None, None)
+        self._stop_requested, self._connecting = False, cast(asyncio.Timeout | None, None)
         self._between_turns = asyncio.Event()
         self._between_turns.set()
 
-    def claim(self, spec: AgentSpec) -> bool:
-        """Take this agent for a turn, unless it is busy, is to end, has died, or runs with other options."""
-        if self.busy or self.retired or self.spec != spec or not self._cell.alive():
+    def acquire(self, spec: AgentSpec) -> bool:
+        """Reserve the agent for a turn; return whether that succeeded.
+
+        It does not if the agent is busy, retired, dead, or runs with other options.
+        """
+        if self.busy or self.retired or self.spec != spec or not self._process.alive():
             return False
         self.spec, self.busy = spec, True
-        self._transcript.works_for(spec.run_id, spec.attempt)
+        self._transcript.set_writer(spec.run_id, spec.attempt)
         return True
 
-    def show_life(self) -> None:
-        """Let the process go on for some seconds more."""
-        self._cell.show_life()
+    def send_heartbeat(self) -> None:
+        """Keep the process alive for the next seconds (see `SandboxedProcess.send_heartbeat`)."""
+        self._process.send_heartbeat()
 
-    def rest(self) -> None:
-        """Be free for another turn."""
+    def release(self) -> None:
+        """Make the agent available for the next turn."""
         self.busy, self.idle_since = False, time.monotonic()
 
-    async def knows_all(self) -> bool:
-        """Whether the conversation has not gone on elsewhere, where this agent did not hear it."""
+    async def is_current(self) -> bool:
+        """Return whether the agent knows all of the conversation: no other agent has added to it since."""
         return not await self._transcript.has_advanced()
 
     async def start(self) -> None:
-        """Begin the conversation, or take it up where the transcript ends.
+        """Start the process, with a new conversation or with the one in the transcript.
 
         Raises:
-            AgentFailed: no process started, or it was stopped before.
+            AgentFailed: the process did not start, or was stopped before.
         """
-        begun = await self._transcript.begun()
+        resuming = await self._transcript.is_resumable()
         async with self._lifecycle:
-            if self._called_off:
+            if self._stop_requested:
                 raise AgentFailed(STOPPED)
-            confined = self._around.sandbox.bwrap is not None
-            if begun:
-                await self._take_up()
-            if self._called_off:  # meanwhile
+            confined = self._context.sandbox.bwrap is not None
+            if resuming:
+                await self._write_conversation()
+            if self._stop_requested:  # while the conversation was written
                 raise AgentFailed(STOPPED)
-            limits = self._around.limits
-            wanted = options(
+            limits = self._context.limits
+            sdk_options = options(
                 self.spec,
-                self._cell,
-                begun=begun,
+                self._process,
+                resuming=resuming,
                 confined=confined,
                 default_model=next(iter(limits.models), None),
             )
-            wanted = replace(wanted, can_use_tool=self._permit, stderr=self._complain)
-            self._frames = Frames(wanted, self._transcript, self._cell.config / PROJECTS, limits, self._give_up)
-            self._client = ClaudeSDKClient(wanted, self._frames)
+            sdk_options = replace(sdk_options, can_use_tool=self._decide_permission, stderr=self._record_stderr)
+            self._frames = Frames(
+                sdk_options, self._transcript, self._process.config / PROJECTS_FOLDER, limits, self._fail
+            )
+            self._client = ClaudeSDKClient(sdk_options, self._frames)
             try:
                 await self._connect(self._client)
-                await self._around.proxy.serve(self._cell.admit(), self._token, self._access)
+                await self._context.proxy.serve(self._process.accept(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
                 self._warn("agent did not start", error)
-                raise AgentFailed(STOPPED if self._called_off else self._reason()) from error
-            await asyncio.to_thread(self._cell.forget_conversation)
+                raise AgentFailed(STOPPED if self._stop_requested else self._start_failure_detail()) from error
+            await asyncio.to_thread(self._process.remove_conversation)
 
-    async def _take_up(self) -> None:
-        """Lay down the conversation where the agent finds it when it starts."""
-        place = self._cell.conversation / project_key_for_directory(self._cell.workspace)
+    async def _write_conversation(self) -> None:
+        """Write the conversation to the folder from which the launcher copies it into the sandbox."""
+        folder = self._process.conversation / project_key_for_directory(self._process.workspace)
         try:
-            await self._transcript.write_to(place)
-        except NoRoom as error:
-            self._warn("a conversation could not be laid down", error)
+            await self._transcript.write_to(folder)
+        except ConversationNotWritten as error:
+            self._warn("conversation could not be written", error)
             raise AgentFailed(NOT_STARTED) from error
 
-    def _complain(self, line: str) -> None:
-        self._complaints.append(line[:LONGEST_COMPLAINT])
+    def _record_stderr(self, line: str) -> None:
+        self._stderr_lines.append(line[:MAX_STDERR_LINE_CHARS])
 
-    def _give_up(self, failure: AgentFailed) -> None:
-        """Have the agent ended: it went beyond a limit, or works for nobody any more."""
-        if not self._called_off:
+    def _fail(self, failure: AgentFailed) -> None:
+        """Request the end of the agent, which exceeded a limit or lost its run."""
+        if not self._stop_requested:
             self._failure = failure
             self._request_end(self)
 
     async def _connect(self, client: ClaudeSDKClient) -> None:
         try:
-            async with asyncio.timeout(self._around.limits.start_seconds) as self._connecting:
+            async with asyncio.timeout(self._context.limits.start_seconds) as self._connecting:
                 await client.connect()
         finally:
             self._connecting = None
 
     async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[AgentEvent]:
-        """Put `prompt` to the agent and give what it tells, a `Finished` last; `ask` settles what needs approval.
+        """Send `prompt` to the agent and yield its events, a `Finished` last; `ask` decides tool calls.
 
-        The `Finished` of a turn that is stopped says what it used until then, if the agent still told.
+        If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
 
         Raises:
-            AgentFailed: the process ended, told nonsense, or its conversation could not be stored.
+            AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
         self._ask = ask
         self._between_turns.clear()
@@ -183,30 +188,27 @@ class Agent:
             with self._access.turn(self.spec.budget_usd):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
-                        for told in self._teller.tell(message):
-                            yield self._stopped(told) if self._ended and isinstance(told, Finished) else told
+                        for event in self._translator.translate(message):
+                            yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
         except AgentFailed:
             raise
-        except Exception as error:  # what is run in there can write anything in the agent's name
-            self._warn("agent broke down", error)
-            raise self._broken() from error
+        except Exception as error:  # programs in the sandbox can forge messages of the agent
+            self._warn("agent crashed", error)
+            raise self._failure_or_default() from error
         finally:
             self._between_turns.set()
 
-    def counted(self, finished: Finished) -> Finished:
-        """Return how a turn ended, with all that was counted of it, and without the values of variables."""
-        detail = finished.error_detail and self._hide(finished.error_detail)
-        return counted(replace(finished, error_detail=detail), self._access)
+    def finalize(self, finished: Finished) -> Finished:
+        """Return `finished` with the usage that the model proxy counted, and with the values of `env` masked."""
+        detail = finished.error_detail and self._redact(finished.error_detail)
+        return with_metered_usage(replace(finished, error_detail=detail), self._access)
 
     async def stop(self) -> None:
-        """End the process with all it started, also in the middle of a turn or of its start.
-
-        Nothing happens when it has ended.
-        """
-        self._called_off = True
+        """End the process with all that it started, even during a turn or its start. Does nothing if it has ended."""
+        self._stop_requested = True
         if self._connecting and not self._connecting.expired():
             self._connecting.reschedule(0)
-        # To the end, even if the caller is cancelled meanwhile.
+        # Shielded, so that the process is ended even if the caller is cancelled meanwhile.
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
@@ -215,75 +217,77 @@ class Agent:
                 return
             self._ended = True
             await self._interrupt()
-            # The SDK first lets go of the process, which then ends by itself if it is idle.
-            killing = asyncio.get_running_loop().call_later(GRACE, self._cell.kill)
+            # The SDK closes its pipes first, upon which an idle process ends by itself; otherwise it is killed.
+            killing = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._process.kill)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     if self._client:
                         await self._client.disconnect()
             except (ClaudeSDKError, OSError) as error:
-                self._warn("agent did not end well", error)
+                self._warn("agent shutdown failed", error)
             finally:
                 killing.cancel()
-                await self._leave()
+                await self._clean_up()
 
-    def _reason(self) -> str:
-        for complaint in self._complaints:
-            if BAD_SCHEMA in complaint:
-                reason = self._hide(complaint.partition(BAD_SCHEMA)[2])[:LONGEST_REASON]
+    def _start_failure_detail(self) -> str:
+        for line in self._stderr_lines:
+            if BAD_SCHEMA in line:
+                reason = self._redact(line.partition(BAD_SCHEMA)[2])[:MAX_REASON_CHARS]
                 return f"{NOT_STARTED} sdk_options.output_format: {reason}"
         return NOT_STARTED
 
     def _warn(self, event: str, error: Exception) -> None:
-        """Log what the agent says of it, which may name its variables."""
-        log.warning(event, error=self._hide(repr(error)), complaints=[self._hide(said) for said in self._complaints])
+        """Log an error with the agent's last lines on stderr, which may contain values of `env`."""
+        log.warning(event, error=self._redact(repr(error)), stderr=[self._redact(line) for line in self._stderr_lines])
 
     async def _interrupt(self) -> None:
-        """Let a turn that somebody follows come to its end: only then does the agent tell what it used."""
+        """Interrupt a turn and wait for its end: only then does the agent report what it used."""
         if self._client is None or self._between_turns.is_set():
             return
         try:
-            async with asyncio.timeout(INTERRUPTED_WITHIN):
+            async with asyncio.timeout(INTERRUPT_TIMEOUT):
                 await self._client.interrupt()
                 await self._between_turns.wait()
         except TimeoutError:
-            log.info("agent did not tell in time what it used")
-        except Exception as error:  # noqa: BLE001  what is run in there can answer anything; it is killed next
-            self._warn("agent did not tell what it used", error)
+            log.info("agent did not report its usage in time")
+        except Exception as error:  # noqa: BLE001  a forged answer can raise anything; the process is killed next
+            self._warn("agent did not report its usage", error)
 
-    async def _leave(self) -> None:
-        self._cell.kill()
-        await self._around.proxy.leave(self._token)
+    async def _clean_up(self) -> None:
+        self._process.kill()
+        await self._context.proxy.stop_serving(self._token)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._cell.ended(), STOP_TIMEOUT)
-        await asyncio.to_thread(self._cell.remove)
+            await asyncio.wait_for(self._process.wait_ended(), STOP_TIMEOUT)
+        await asyncio.to_thread(self._process.remove)
 
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)
         await frames.begin_run()
-        await client.query(_named(prompt, message_id))
-        while (frame := await frames.told.take()) is not None:
+        await client.query(_user_message(prompt, message_id))
+        while (frame := await frames.queue.get()) is not None:
             if message := parse_message(frame):
                 yield message
             if isinstance(message, ResultMessage):
                 return
-        raise self._broken()
+        raise self._failure_or_default()
 
-    def _broken(self) -> AgentFailed:
-        return self._failure or AgentFailed(STOPPED if self._ended else BROKE_DOWN)
+    def _failure_or_default(self) -> AgentFailed:
+        return self._failure or AgentFailed(STOPPED if self._ended else CRASHED)
 
-    def _stopped(self, told: Finished) -> Finished:
+    def _with_failure(self, finished: Finished) -> Finished:
         failure = self._failure or AgentFailed(STOPPED)
-        return replace(told, error_code=failure.code, error_detail=failure.detail)
+        return replace(finished, error_code=failure.code, error_detail=failure.detail)
 
-    async def _permit(self, name: str, given: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
+    async def _decide_permission(
+        self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
+    ) -> PermissionResult:
         try:
-            return await permission(self._ask, self._transcript, name, given, context)
+            return await permission(self._ask, self._transcript, name, tool_input, context)
         finally:
-            cast(Frames, self._frames).allowance.asked -= 1
+            cast(Frames, self._frames).allowance.pending_requests -= 1
 
 
-async def _named(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
+async def _user_message(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
     name = {"uuid": str(message_id)} if message_id else {}
     message = {"role": "user", "content": prompt}
     yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}

@@ -1,4 +1,4 @@
-"""How an agent is run: the options of the SDK, and the variables that it sees."""
+"""How an agent is run: the SDK's options, and the environment variables of its process."""
 
 import json
 import os
@@ -17,22 +17,23 @@ from pydantic import JsonValue
 from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
 from session.agent.sandbox import SandboxedProcess
 
-# Glob and Grep only exist when they are named. What needs a network, a person or a later turn is left out.
+# Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
-NEEDS_APPROVAL = "Approvals are not available."
+APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
-"""Asks people about a tool call that nothing settles: the model's name for the call, the tool, its input."""
+"""Requests approval of a tool call, given the model's id of the call, the tool's name and its input."""
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """Whose agent it is, where it works, and how it is to run; then the run that it works for, and its worker.
+    """The session, workspace and options of an agent, and the run and attempt that it works for.
 
-    `budget_usd` is what it may spend if it starts now. One that goes on counts what it has spent itself.
+    `budget_usd` is what the agent may spend if it starts now; a warm agent counts what it has spent itself. Agents are
+    compared by session, workspace and options alone, so that a warm agent can serve the next run.
     """
 
     session_id: UUID
@@ -45,17 +46,19 @@ class AgentSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many agents there are before idle ones are ended, how long those may idle, and how patient they all are.
+    """Limits on the agents of a replica.
 
-    `models` are those that they may use, the first if nobody names one; without any they may use all.
+    `warm_agents` is the number of agents above which idle ones are ended, and `idle_seconds` how long one may idle.
+    Agents may use the models in `models`, all if it is empty; the first is the default.
 
-    The last ones say how much an agent may write for one run, in all and of what is recorded, and how many questions
-    may wait for an answer. They are far beyond what a long run needs; only what imitates an agent gets there.
+    `run_bytes`, `run_records` and `run_record_bytes` bound what an agent may write for one run: in total, and of
+    recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
+    above what a long run needs; only a program that forges the agent's output reaches them.
     """
 
     warm_agents: int = 64
     idle_seconds: float = 300
-    starts_at_once: int = os.cpu_count() or 1
+    max_concurrent_starts: int = os.cpu_count() or 1
     start_seconds: float = 30
     model_retries: int = 2
     model_answer_seconds: float = 300
@@ -65,69 +68,70 @@ class Limits:
     run_bytes: int = 128 * 2**20
     run_records: int = 10_000
     run_record_bytes: int = 32 * 2**20
-    asked_at_once: int = 32
+    max_pending_requests: int = 32
 
 
 def options(
-    spec: AgentSpec, cell: SandboxedProcess, *, begun: bool, confined: bool, default_model: str | None = None
+    spec: AgentSpec, process: SandboxedProcess, *, resuming: bool, confined: bool, default_model: str | None = None
 ) -> ClaudeAgentOptions:
-    """Return the SDK's options for an agent in `cell` that begins the conversation, or continues one that has `begun`.
+    """Return the SDK's options for an agent in `process`, which starts a conversation, or resumes one if `resuming`.
 
-    The caller adds its callbacks, `can_use_tool` and `stderr`.
+    The caller adds the callbacks `can_use_tool` and `stderr`.
     """
-    wanted = spec.options
+    sdk_options = spec.options
     return ClaudeAgentOptions(
-        resume=str(spec.session_id) if begun else None,
-        session_id=None if begun else str(spec.session_id),
+        resume=str(spec.session_id) if resuming else None,
+        session_id=None if resuming else str(spec.session_id),
         cwd=spec.workspace,
-        cli_path=cell.entrance,
+        cli_path=process.entrypoint,
         include_partial_messages=True,
         verbatim_prompts=True,
         setting_sources=[],
         strict_mcp_config=True,
         tools=TOOLS if confined else [],
-        settings=_rules(wanted, cell),
-        system_prompt=_system_prompt(wanted.system_prompt, cell),
-        model=wanted.model or default_model,
-        fallback_model=None if wanted.fallback_model == wanted.model else wanted.fallback_model,
-        effort=wanted.effort,
-        output_format=_form(wanted.output_format),
-        max_turns=wanted.max_turns,
-        max_budget_usd=wanted.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
-        # As arguments: given as options, the SDK warns at each start that `can_use_tool` is not asked about them.
+        settings=_rules(sdk_options, process),
+        system_prompt=_system_prompt(sdk_options.system_prompt, process),
+        model=sdk_options.model or default_model,
+        fallback_model=None if sdk_options.fallback_model == sdk_options.model else sdk_options.fallback_model,
+        effort=sdk_options.effort,
+        output_format=_output_format(sdk_options.output_format),
+        max_turns=sdk_options.max_turns,
+        max_budget_usd=sdk_options.max_budget_usd if spec.budget_usd is None else float(spec.budget_usd),
+        # As arguments: with the options of the same meaning, the SDK warns at each start that `can_use_tool` is not
+        # called.
         extra_args={
-            "permission-mode": wanted.permission_mode if confined else "default",
-            # Otherwise a conversation keeps its first system prompt and tools, whatever the options say later.
+            "permission-mode": sdk_options.permission_mode if confined else "default",
+            # Otherwise a resumed conversation keeps its first system prompt and tools, even if the options change.
             "system-prompt-snapshot": "off",
-            # What the SDK adds for a session store and for `can_use_tool` where it starts the process itself.
+            # The SDK sets these for a session store and for `can_use_tool` when it starts the process itself.
             "session-mirror": None,
             "permission-prompt-tool": "stdio",
         },
     )
 
 
-def usable_models(wanted: SdkOptions, limits: Limits) -> tuple[str, ...]:
-    """Return the models that an agent may use, its main one first; none if it may use all.
+def usable_models(sdk_options: SdkOptions, limits: Limits) -> tuple[str, ...]:
+    """Return the models that an agent may use, its main model first; an empty tuple if it may use all.
 
-    What its session names is among them: it was looked at when it was named.
+    Models that the session names are included, even if they are not offered any more: they were checked when named.
     """
     if not limits.models:
         return ()
-    named = (wanted.model or limits.models[0], wanted.fallback_model, *limits.models)
+    named = (sdk_options.model or limits.models[0], sdk_options.fallback_model, *limits.models)
     return tuple(dict.fromkeys(model for model in named if model))
 
 
-def variables(token: str, wanted: SdkOptions, limits: Limits) -> dict[str, str]:
-    """Give the variables of an agent that shows `token` to its model."""
+def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, str]:
+    """Return the environment variables of an agent whose `token` authenticates it at the model proxy."""
     return {
-        **_models_of_families(usable_models(wanted, limits)),
+        **_models_of_families(usable_models(sdk_options, limits)),
         "ANTHROPIC_API_KEY": token,
         "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
         "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),
         "CLAUDE_CODE_MAX_RETRIES": str(limits.model_retries),
         "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        # What an agent does outside its turns, or notes outside its transcript and workspace, would be lost.
+        # Work outside the turns, or notes outside transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
         **dict.fromkeys(
@@ -137,49 +141,54 @@ def variables(token: str, wanted: SdkOptions, limits: Limits) -> dict[str, str]:
 
 
 def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
-    """Return what keeps Claude Code, which asks models of other families for subagents, to those that may be used."""
+    """Return variables that restrict Claude Code to the usable models.
+
+    By default it picks models of other families for subagents.
+    """
     if not usable:
         return {}
     whole = [model for model in usable if model.removesuffix(LONG_CONTEXT) not in FAMILIES]
     families = set(FAMILIES) - {model.removesuffix(LONG_CONTEXT) for model in usable}
-    if not whole:  # what a family is called at the provider is known to Claude Code alone
+    if not whole:  # only Claude Code knows the provider's name for a family's model
         return {"CLAUDE_CODE_SUBAGENT_MODEL": "inherit", "CLAUDE_CODE_SUBAGENT_MODEL_FORCE": "1"}
     chosen = {family: next((model for model in whole if family in model), whole[0]) for family in sorted(families)}
     return {
-        # Of its own accord it replaces the names of old models.
+        # By default Claude Code replaces the names of old models.
         "CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP": "1",
         **{f"ANTHROPIC_DEFAULT_{family.upper()}_MODEL": model for family, model in chosen.items()},
     }
 
 
-def _form(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+def _output_format(output_format: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
     match output_format:
-        case {"schema": dict(schema)}:  # the agent knows one dialect by name; what is written may be the same in others
-            return output_format | {"schema": {word: given for word, given in schema.items() if word != "$schema"}}
+        case {
+            "schema": dict(schema)
+        }:  # the agent accepts only one value of `$schema`, although the schema may be valid in several dialects
+            return output_format | {"schema": {name: value for name, value in schema.items() if name != "$schema"}}
         case _:
             return output_format
 
 
-def _rules(wanted: SdkOptions, cell: SandboxedProcess) -> str:
-    # In a file, because every account of the machine can read the arguments of a program.
-    path = cell.papers / "settings"
-    rules = {"allow": wanted.allowed_tools or [], "deny": wanted.disallowed_tools or []}
+def _rules(sdk_options: SdkOptions, process: SandboxedProcess) -> str:
+    # In a file: command line arguments are visible to every account of the machine.
+    path = process.runtime_dir / "settings"
+    rules = {"allow": sdk_options.allowed_tools or [], "deny": sdk_options.disallowed_tools or []}
     path.write_text(json.dumps({"permissions": rules}), encoding="utf-8")
     return str(path)
 
 
-def _system_prompt(text: str | None, cell: SandboxedProcess) -> SystemPromptFile | SystemPromptPreset:
+def _system_prompt(text: str | None, process: SandboxedProcess) -> SystemPromptFile | SystemPromptPreset:
     if text is None:
         return {"type": "preset", "preset": "claude_code"}
-    # In a file, because an argument of a program has at most 128 KiB.
-    path = cell.papers / "system_prompt"
+    # In a file: a command line argument has at most 128 KiB.
+    path = process.runtime_dir / "system_prompt"
     path.write_text(text, encoding="utf-8")
     return {"type": "file", "path": str(path)}
 
 
-async def nobody(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
-    """Deny every tool call that would need approval."""
-    return ApprovalOutcome(decision="denied", message=NEEDS_APPROVAL)
+async def deny_all(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
+    """Deny every tool call that needs approval."""
+    return ApprovalOutcome(decision="denied", message=APPROVALS_UNAVAILABLE)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Permission to use a tool: what neither the options nor the agent's own rules settle is asked outside."""
+"""Permission to use a tool: requested from outside if neither the options nor the agent's own rules decide."""
 
 from typing import Any
 
@@ -7,33 +7,38 @@ from contracts.refusals import Refusal
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
+from session.agent.agent_events import TRUNCATED, clean
 from session.agent.frames import STOPPED
 from session.agent.options import Ask
-from session.agent.telling import CUT, clean
 from session.agent.transcript import Transcript
 
 log = get_logger()
 
-STORED_WITHIN = 2.0
-DENIED = "This tool call was not approved: {} Go on without it."
+STORE_TIMEOUT = 2.0
 
 
 async def permission(
-    ask: Ask, transcript: Transcript, name: str, given: dict[str, Any], context: ToolPermissionContext
+    ask: Ask, transcript: Transcript, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
 ) -> PermissionResult:
-    """Return whether the agent may use the tool `name` with the input `given`, as `ask` rules."""
-    if too_deep(given):  # nobody could be shown what would run
-        return PermissionResultDeny(message=DENIED.format(CUT["reason"]))
+    """Return whether the agent may call the tool `name` with `tool_input`, as `ask` decides."""
+    if too_deep(tool_input):  # the input could not be shown to the approver
+        return _denied(TRUNCATED["reason"])
     tool_use_id = clean(context.tool_use_id or "")
-    # So that an agent which takes the conversation up knows what it had asked for.
-    await transcript.holds(tool_use_id, STORED_WITHIN)
+    # The transcript must contain the call before it is decided: a resumed agent has to know what it had requested.
+    await transcript.wait_stored(tool_use_id, STORE_TIMEOUT)
     try:
-        ruling = await ask(tool_use_id, clean(name), clean(given))
-    except Refusal:  # the turn is over, and the agent with it
+        outcome = await ask(tool_use_id, clean(name), clean(tool_input))
+    except Refusal:  # the turn is over, and the agent is being ended
         return PermissionResultDeny(message=STOPPED)
-    except Exception:  # the SDK would hand its words to the agent
-        log.exception("an approval was not asked for")
-        return PermissionResultDeny(message=DENIED.format("It could not be asked for."))
-    if ruling.decision == "approved":
+    except Exception:  # the SDK would pass the exception's text to the agent
+        log.exception("approval request failed")
+        return _denied("The approval could not be requested.")
+    if outcome.decision == "approved":
         return PermissionResultAllow()
-    return PermissionResultDeny(message=DENIED.format(ruling.message or "The user said no."))
+    return _denied(outcome.message or "The user denied it.")
+
+
+def _denied(reason: str) -> PermissionResultDeny:
+    return PermissionResultDeny(
+        message=f"This tool call was not approved: {reason.removesuffix('.')}. Continue without it."
+    )

@@ -1,4 +1,4 @@
-"""What decides in the session service: a Session, and in modules of their own what it decides on one subject."""
+"""The aggregates of the session service. Session has one module per subject."""
 
 from session.aggregate.session import Session
 from session.aggregate.template import SessionTemplate

@@ -1,4 +1,4 @@
-"""A run that is going: its tool calls, and the approvals that its agent waits for."""
+"""The active run: its tool calls, and the approvals that its agent waits for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,42 +11,46 @@ from contracts.session.approval import ApprovalDecided, ApprovalRequested, Decid
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
 from contracts.session.values import Block, Decision, Remember, ToolUseBlock
 
-ATTEMPTS = 5
-"""How many workers a run may lose while it waits for people."""
-MOST_TOLD = 100
-"""How many decisions a worker may ask for again that it was given; the newest."""
+MAX_ATTEMPTS = 5
+"""The number of workers that a run may have; one that waits for an approval outlives its worker."""
+MAX_DELIVERED = 100
+"""The number of delivered decisions that are kept, the newest, in case a worker requests them again."""
 
 
 @dataclass
 class Approval:
-    """A tool call that waits for a person, or, given a `ruling`, for the worker that takes it to the agent."""
+    """A tool call that waits for a decision, or, once it has an `outcome`, for its delivery to the agent.
 
-    asked: ApprovalRequested
+    `attempt` is that of the worker which requested the approval.
+    """
+
+    request: ApprovalRequested
     attempt: int
-    ruling: ApprovalDecided | None = None
+    outcome: ApprovalDecided | None = None
 
     def decided(self, decision: Decision, by: UUID | None, message: str, remember: Remember) -> ApprovalDecided:
-        """Give the event that settles it."""
+        """Return the event that decides the approval."""
         return ApprovalDecided(
-            approval_id=self.asked.approval_id,
-            run_id=self.asked.run_id,
+            approval_id=self.request.approval_id,
+            run_id=self.request.run_id,
             decision=decision,
             decided_by=by,
             message=message,
             remember=remember,
         )
 
-    def expired(self, why: str) -> ApprovalDecided:
-        """Give the event that nobody settled it."""
-        return self.decided("expired", None, why, "once")
+    def expired(self, reason: str) -> ApprovalDecided:
+        """Return the event that the approval expires."""
+        return self.decided("expired", None, reason, "once")
 
 
 @dataclass
 class Run:
-    """The run that is going. `tool_calls` are those under way: the model's name for the call, and ours.
+    """The active run.
 
-    `approvals` are those whose end the agent does not know; `told` those that the worker of now took to it; `granted`
-    those that it was told in a new process, where it has to make the call again.
+    `tool_calls` are those in progress, by the model's id. `approvals` are not delivered yet; `delivered` are those
+    delivered to the current worker's agent. `granted` are approved calls whose decision was delivered to an agent in a
+    new process, which has to make the call again.
     """
 
     id: UUID
@@ -54,76 +58,77 @@ class Run:
     attempt: int = 0
     tool_calls: dict[str, UUID] = field(default_factory=dict[str, UUID])
     approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
-    told: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
+    delivered: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     granted: list[Approval] = field(default_factory=list[Approval])
 
     @property
-    def only_waits(self) -> bool:
-        """Whether the agent was doing nothing but waiting for approvals, so that another can go on for it.
+    def only_awaits_approval(self) -> bool:
+        """Whether the agent was only waiting for approvals, so that another worker can continue the run.
 
-        Calls are recorded in their order. Where one was asked about before it was recorded, others may be missing.
+        Tool calls are recorded in their order. If an approval was requested before its call was recorded, earlier calls
+        may be missing, and the run cannot be continued.
         """
-        asked = {approval.asked.tool_use_id for approval in self.approvals.values()}
-        recorded = all(approval.asked.tool_call_id for approval in self.approvals.values())
-        return bool(asked) and recorded and asked.issuperset(self.tool_calls) and self.attempt < ATTEMPTS
+        requested = {approval.request.tool_use_id for approval in self.approvals.values()}
+        recorded = all(approval.request.tool_call_id for approval in self.approvals.values())
+        return bool(requested) and recorded and requested.issuperset(self.tool_calls) and self.attempt < MAX_ATTEMPTS
 
-    def awaited(self, approval_id: UUID) -> Approval:
-        """Give an approval that the agent waits for, or that this worker has told it of.
+    def find_approval(self, approval_id: UUID) -> Approval:
+        """Return an approval that is pending, decided or delivered to the current worker.
 
         Raises:
             Refusal: APPROVAL_NOT_FOUND.
         """
-        approval = self.approvals.get(approval_id) or self.told.get(approval_id)
+        approval = self.approvals.get(approval_id) or self.delivered.get(approval_id)
         if approval is None:
-            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent waits for approval {approval_id}.")
+            raise Refusal(Code.APPROVAL_NOT_FOUND, f"No agent is waiting for approval {approval_id}.")
         return approval
 
-    def open_for(self, tool_name: str, now: datetime) -> list[Approval]:
-        """Give the approvals of a tool that nobody has settled, and still can."""
-        unsettled = [a for a in self.approvals.values() if a.ruling is None and a.asked.tool_name == tool_name]
-        return [approval for approval in unsettled if now < approval.asked.expires_at]
+    def undecided_for(self, tool_name: str, now: datetime) -> list[Approval]:
+        """Return the undecided approvals of a tool that have not expired."""
+        undecided = [a for a in self.approvals.values() if a.outcome is None and a.request.tool_name == tool_name]
+        return [approval for approval in undecided if now < approval.request.expires_at]
 
     def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
-        """Give the approval of this very call that came before the agent was started again."""
-        same = (a for a in self.granted if (a.asked.tool_name, a.asked.tool_input) == (tool_name, tool_input))
+        """Return the approval of an identical call that was granted before the agent was restarted, or None."""
+        same = (a for a in self.granted if (a.request.tool_name, a.request.tool_input) == (tool_name, tool_input))
         return next(same, None)
 
-    def request(self, wanted: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
-        """Give the events that it is asked for, and, if this very call was approved before, that it is decided."""
-        asked = ApprovalRequested(
-            approval_id=wanted.approval_id,
+    def request(self, command: RequestApproval) -> list[ApprovalRequested | ApprovalDecided]:
+        """Return the events that request an approval, and decide it if an identical call was granted before."""
+        requested = ApprovalRequested(
+            approval_id=command.approval_id,
             run_id=self.id,
-            tool_call_id=self.tool_calls.get(wanted.tool_use_id),
-            tool_use_id=wanted.tool_use_id,
-            tool_name=wanted.tool_name,
-            tool_input=wanted.tool_input,
-            expires_at=wanted.expires_at,
+            tool_call_id=self.tool_calls.get(command.tool_use_id),
+            tool_use_id=command.tool_use_id,
+            tool_name=command.tool_name,
+            tool_input=command.tool_input,
+            expires_at=command.expires_at,
         )
-        granted = self.grant(wanted.tool_name, wanted.tool_input)
-        if granted is None or granted.ruling is None:
-            return [asked]
-        before, again = granted.ruling, Approval(asked, self.attempt)
-        return [asked, again.decided(before.decision, before.decided_by, before.message, "once")]
+        granted = self.grant(command.tool_name, command.tool_input)
+        if granted is None or granted.outcome is None:
+            return [requested]
+        earlier, approval = granted.outcome, Approval(requested, self.attempt)
+        return [requested, approval.decided(earlier.decision, earlier.decided_by, earlier.message, "once")]
 
-    def decide(self, decided: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
-        """Give the events of a user's decision about an open approval, and about what waits for the same tool.
+    def decide(self, command: DecideApproval, by: UUID, now: datetime) -> list[ApprovalDecided]:
+        """Return the events of a user's decision, also about calls of the same tool if it is remembered.
 
         Raises:
-            Refusal: APPROVAL_OVER, it is decided, or it is too late.
+            Refusal: APPROVAL_OVER if the approval is decided or has expired.
         """
-        approval = self.approvals.get(decided.approval_id) or self.told.get(decided.approval_id)
+        approval = self.approvals.get(command.approval_id) or self.delivered.get(command.approval_id)
         if approval is None:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled.")
-        if over := approval.ruling:
-            who = f" by user {over.decided_by}" if over.decided_by else ""
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {over.approval_id} was {over.decision} already{who}.")
-        if now >= approval.asked.expires_at:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} has expired.")
-        alike = self.open_for(approval.asked.tool_name, now) if decided.remember == "session" else [approval]
-        return [each.decided(decided.decision, by, decided.message, decided.remember) for each in alike]
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed.")
+        if outcome := approval.outcome:
+            who = f" by user {outcome.decided_by}" if outcome.decided_by else ""
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {outcome.approval_id} was already {outcome.decision}{who}.")
+        if now >= approval.request.expires_at:
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} has expired.")
+        affected = self.undecided_for(approval.request.tool_name, now) if command.remember == "session" else [approval]
+        return [each.decided(command.decision, by, command.message, command.remember) for each in affected]
 
-    def calls(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
-        """Give the events that the agent calls the tools in what it said."""
+    def tool_calls_in(self, blocks: list[Block], parent: UUID | None) -> list[ToolCallStarted]:
+        """Return the events of the tool calls in a message."""
         return [
             ToolCallStarted(
                 run_id=self.id,
@@ -137,8 +142,8 @@ class Run:
             if isinstance(block, ToolUseBlock)
         ]
 
-    def returned(self, result: RecordToolResult) -> ToolCallEnded | None:
-        """Give the event that a tool call ended; None if it is not under way."""
+    def call_ended(self, result: RecordToolResult) -> ToolCallEnded | None:
+        """Return the event that ends a tool call, or None if the call is not in progress."""
         tool_call_id = self.tool_calls.get(result.tool_use_id)
         return tool_call_id and ToolCallEnded(
             run_id=self.id,
@@ -149,13 +154,13 @@ class Run:
             duration_ms=result.duration_ms,
         )
 
-    def ending(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
-        """Give the events that go before its end: open approvals expire, tool calls under way are interrupted."""
-        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.ruling is None]
+    def events_before_end(self) -> Sequence[ApprovalDecided | ToolCallEnded]:
+        """Return the events that precede the end of the run: open approvals expire, and tool calls are interrupted."""
+        expired = [a.expired("The run ended.") for a in self.approvals.values() if a.outcome is None]
         return [*expired, *self.interrupted_calls()]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
-        """Give the events that end the tool calls under way, because their agent is gone."""
+        """Return the events that end the tool calls in progress, because their agent has ended."""
         return [
             ToolCallEnded(
                 run_id=self.id,
@@ -168,27 +173,30 @@ class Run:
             for tool_use_id, tool_call_id in self.tool_calls.items()
         ]
 
-    def begin(self, attempt: int) -> None:
-        """Fold: a worker has it; what the one before told its agent, this one has not."""
+    def apply_start(self, attempt: int) -> None:
+        """Fold: a worker has started, whose agent does not know the decisions delivered before."""
         self.started, self.attempt = True, attempt
-        self.told.clear()
+        self.delivered.clear()
 
-    def wait_for(self, event: ApprovalRequested) -> None:
-        """Fold: the agent waits; what was granted to this call is used up by it."""
+    def apply_request(self, event: ApprovalRequested) -> None:
+        """Fold: the agent waits for an approval, which uses up a grant of the same call."""
         if granted := self.grant(event.tool_name, event.tool_input):
             self.granted.remove(granted)
         self.approvals[event.approval_id] = Approval(event, self.attempt)
 
-    def settle(self, event: ApprovalDecided) -> str:
-        """Fold: it is decided; give the name of the tool."""
+    def apply_decision(self, event: ApprovalDecided) -> str:
+        """Fold: an approval is decided. Return the name of the tool."""
         approval = self.approvals[event.approval_id]
-        approval.ruling = event
-        return approval.asked.tool_name
+        approval.outcome = event
+        return approval.request.tool_name
 
-    def hand_over(self, approval_id: UUID) -> None:
-        """Fold: the agent knows. One that was started after it was asked has to make an approved call again."""
-        approval = self.told[approval_id] = self.approvals.pop(approval_id)
-        for forgotten in list(self.told)[:-MOST_TOLD]:
-            del self.told[forgotten]
-        if approval.ruling and approval.ruling.decision == "approved" and approval.attempt < self.attempt:
+    def apply_delivery(self, approval_id: UUID) -> None:
+        """Fold: a decision is delivered.
+
+        An agent that was started after the request has to make an approved call again.
+        """
+        approval = self.delivered[approval_id] = self.approvals.pop(approval_id)
+        for oldest in list(self.delivered)[:-MAX_DELIVERED]:
+            del self.delivered[oldest]
+        if approval.outcome and approval.outcome.decision == "approved" and approval.attempt < self.attempt:
             self.granted.append(approval)

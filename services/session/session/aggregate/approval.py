@@ -1,4 +1,4 @@
-"""What a Session decides about the tools that its agent may use."""
+"""The decisions of a Session about approvals of tool calls."""
 
 from datetime import datetime
 from typing import assert_never
@@ -18,74 +18,77 @@ from contracts.session.values import ApprovalOutcome
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
-NOBODY_TO_ASK = "Nobody is asked in a session that is not interactive."
+NOT_INTERACTIVE = "Sessions that are not interactive cannot request approvals."
 
 
 class Approving(State):
-    """A tool that nothing settles waits for a person; what was remembered, or nobody is there to say, is settled."""
+    """Approvals of tool calls.
 
-    def request_approval(self, wanted: RequestApproval) -> ApprovalOutcome | None:
-        """Ask whether the agent may use a tool; give the ruling when that is settled without asking.
+    A call waits for a decision unless one was remembered for the tool, or the session is not interactive.
+    """
+
+    def request_approval(self, command: RequestApproval) -> ApprovalOutcome | None:
+        """Request approval of a tool call. Return the outcome if it is known without asking, else None.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._worked_on(wanted.run_id, wanted.attempt)
-        if remembered := self.remembered.get(wanted.tool_name):
+        run = self._run_of_worker(command.run_id, command.attempt)
+        if remembered := self.remembered.get(command.tool_name):
             return remembered
         if self.mode == "non_interactive":
-            return ApprovalOutcome(decision="denied", message=NOBODY_TO_ASK)
-        self._record_all(run.request(wanted))
-        rulings = self._deliver(run, [wanted.approval_id])
-        return rulings[0] if rulings else None
+            return ApprovalOutcome(decision="denied", message=NOT_INTERACTIVE)
+        self._record_all(run.request(command))
+        outcomes = self._deliver(run, [command.approval_id])
+        return outcomes[0] if outcomes else None
 
-    def decide_approval(self, decided: DecideApproval, by: UUID, now: datetime) -> None:
-        """Settle what the agent asked, in the name of a user.
+    def decide_approval(self, command: DecideApproval, by: UUID, now: datetime) -> None:
+        """Decide an approval on behalf of a user.
 
         Raises:
-            Refusal: APPROVAL_OVER: someone else was faster, or it is too late.
+            Refusal: APPROVAL_OVER if it is decided or has expired.
         """
         if self.run is None:
-            raise Refusal(Code.APPROVAL_OVER, f"Approval {decided.approval_id} is settled: its run is over.")
-        self._record_all(self.run.decide(decided, by, now))
+            raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed: its run is over.")
+        self._record_all(self.run.decide(command, by, now))
 
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
-        if approval and approval.ruling is None:
-            self.record(approval.expired("Nobody answered in time."))
+        if approval and approval.outcome is None:
+            self.record(approval.expired("The approval expired."))
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        """Give the worker what was decided, all or nothing; None if one is not decided.
+        """Record that decisions are delivered to the worker and return them; return None if one is still pending.
 
-        A worker that did not hear the answer is given the same again.
+        A worker that missed the reply gets the same outcomes again.
 
         Raises:
-            Refusal: RUN_OVER, RUN_TAKEN, or APPROVAL_NOT_FOUND.
+            Refusal: RUN_OVER, RUN_TAKEN, APPROVAL_NOT_FOUND.
         """
-        run = self._worked_on(run_id, attempt)
+        run = self._run_of_worker(run_id, attempt)
         return self._deliver(run, approval_ids)
 
     def _deliver(self, run: Run, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
-        decided = [ruling for each in approval_ids if (ruling := run.awaited(each).ruling)]
+        decided = [outcome for each in approval_ids if (outcome := run.find_approval(each).outcome)]
         if len(decided) < len(approval_ids):
             return None
         self._record_all(
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
-        return [ApprovalOutcome(decision=ruling.decision, message=ruling.message) for ruling in decided]
+        return [ApprovalOutcome(decision=outcome.decision, message=outcome.message) for outcome in decided]
 
     def apply_approval(self, event: ApprovalEvent) -> None:
         """Fold one event of an approval."""
-        run = self._going(event.run_id)
+        run = self._active_run(event.run_id)
         match event:
             case ApprovalRequested():
-                run.wait_for(event)
+                run.apply_request(event)
             case ApprovalDecided():
-                tool_name = run.settle(event)
+                tool_name = run.apply_decision(event)
                 if event.remember == "session":
                     self.remembered[tool_name] = ApprovalOutcome(decision=event.decision, message=event.message)
             case DecisionDelivered():
-                run.hand_over(event.approval_id)
+                run.apply_delivery(event.approval_id)
             case _:
                 assert_never(event)

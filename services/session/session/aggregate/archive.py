@@ -1,4 +1,4 @@
-"""What a Session decides about its archive."""
+"""The decisions of a Session about its archive."""
 
 from typing import assert_never
 from uuid import UUID
@@ -19,13 +19,13 @@ from session.aggregate.state import State
 
 
 class Archiving(State):
-    """A session is closed from the moment that its archive is asked for until its files are back.
+    """The archive of a session. The session is closed from the request of the archive until its files are restored.
 
-    What comes from a worker that was only slow, or is said again, finds the session in another state, and is ignored.
+    Late or repeated reports of a worker find the session in another phase, and are ignored.
     """
 
     def archive(self, archive_id: UUID, compression: Compression) -> None:
-        """Close the session, and let its workspace be packed.
+        """Close the session, and request that its workspace is packed.
 
         Raises:
             Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
@@ -34,7 +34,7 @@ class Archiving(State):
         self.record(ArchiveRequested(archive_id=archive_id, compression=compression))
 
     def complete_archive(self, archive_id: UUID, size_bytes: int, file_count: int, left_out: int) -> None:
-        """Note that the workspace is packed."""
+        """Record that the workspace is packed."""
         if (self.phase, self.archive_id) == ("packing", archive_id):
             event = SessionArchived(
                 archive_id=archive_id, size_bytes=size_bytes, file_count=file_count, left_out=left_out
@@ -42,17 +42,17 @@ class Archiving(State):
             self.record(event)
 
     def fail_archive(self, archive_id: UUID, error_code: Code, error_detail: str) -> None:
-        """Open the session again as it was: its workspace is still there."""
+        """Reopen the session as it was; its workspace still exists."""
         if (self.phase, self.archive_id) == ("packing", archive_id):
             self.record(ArchiveFailed(archive_id=archive_id, error_code=error_code, error_detail=error_detail))
 
     def complete_unarchive(self, archive_id: UUID) -> None:
-        """Open the session again."""
+        """Reopen the session after its workspace was unpacked."""
         if (self.phase, self.archive_id) == ("unpacking", archive_id):
             self.record(SessionUnarchived(archive_id=archive_id))
 
     def fail_unarchive(self, archive_id: UUID, error_code: Code, error_detail: str) -> None:
-        """Leave the session archived: the archive is still there."""
+        """Leave the session archived; its archive still exists."""
         if (self.phase, self.archive_id) == ("unpacking", archive_id):
             self.record(UnarchiveFailed(archive_id=archive_id, error_code=error_code, error_detail=error_detail))
 

@@ -1,4 +1,4 @@
-"""What a Session decides about its conversation: what is said, and which tools are used."""
+"""The decisions of a Session about its conversation: messages and tool calls."""
 
 from typing import assert_never
 
@@ -15,34 +15,34 @@ from session.aggregate.state import State
 
 
 class Conversing(State):
-    """What comes from a worker that has lost its run is refused."""
+    """Messages and tool calls. Records of a worker that has lost its run are refused."""
 
-    def record_message(self, said: RecordMessage) -> None:
-        """Take down what the agent said, or a subagent whose parent is a tool call, and the tool calls in it.
+    def record_message(self, command: RecordMessage) -> None:
+        """Record a message of the agent, or of a subagent whose parent is a tool call, and the tool calls in it.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        run = self._worked_on(said.run_id, said.attempt)
-        parent = run.tool_calls.get(said.parent_tool_use_id) if said.parent_tool_use_id else None
+        run = self._run_of_worker(command.run_id, command.attempt)
+        parent = run.tool_calls.get(command.parent_tool_use_id) if command.parent_tool_use_id else None
         recorded = MessageRecorded(
-            run_id=said.run_id,
-            message_id=said.message_id,
+            run_id=command.run_id,
+            message_id=command.message_id,
             sequence_number=self.messages + 1,
-            blocks=said.blocks,
-            model=said.model,
+            blocks=command.blocks,
+            model=command.model,
             parent_tool_call_id=parent,
         )
         self.record(recorded)
-        self._record_all(run.calls(said.blocks, parent))
+        self._record_all(run.tool_calls_in(command.blocks, parent))
 
     def record_tool_result(self, result: RecordToolResult) -> None:
-        """Take down how a tool call ended; one that is not under way is ignored.
+        """Record the result of a tool call; one that is not in progress is ignored.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        if ended := self._worked_on(result.run_id, result.attempt).returned(result):
+        if ended := self._run_of_worker(result.run_id, result.attempt).call_ended(result):
             self.record(ended)
 
     def apply_conversation(self, event: ConversationEvent) -> None:
@@ -51,8 +51,8 @@ class Conversing(State):
             case MessageRecorded():
                 self.messages = event.sequence_number
             case ToolCallStarted():
-                self._going(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
+                self._active_run(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
             case ToolCallEnded():
-                self._going(event.run_id).tool_calls.pop(event.tool_use_id, None)
+                self._active_run(event.run_id).tool_calls.pop(event.tool_use_id, None)
             case _:
                 assert_never(event)

@@ -1,4 +1,4 @@
-"""What a Session decides about itself as a copy of another one."""
+"""The decisions of a Session about its creation as a fork."""
 
 from typing import assert_never
 
@@ -9,15 +9,15 @@ from session.aggregate.state import State
 
 
 class Forking(State):
-    """What comes from a worker that was only slow, or is said again, finds a session that is copied, and is ignored."""
+    """The copy of a parent session. Late or repeated reports of a worker are ignored."""
 
     def complete_fork(self, file_count: int, left_out: int) -> None:
-        """Note that all is copied."""
+        """Record that the copy is complete."""
         if self.phase == "copying":
             self.record(ForkCompleted(file_count=file_count, left_out=left_out))
 
     def fail_fork(self, error_code: Code, error_detail: str) -> None:
-        """Note that there will be no copy."""
+        """Record that the copy failed."""
         if self.phase == "copying":
             self.record(ForkFailed(error_code=error_code, error_detail=error_detail))
 

@@ -1,4 +1,4 @@
-"""What a session's queries wait for: their turn, the end of a pause, and money."""
+"""The queue of a session: queries wait for their turn, for the end of a pause, and are refused without budget."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,17 +9,17 @@ from contracts.session.run import RunFailed, RunQueued, RunRequested
 from contracts.session.values import Usage
 
 MAX_QUEUE_LENGTH = 20
-NO_MONEY_LEFT = "The session has used all the money it may spend."
+BUDGET_REACHED = "The session reached its `max_budget_usd`."
 
 
 def requested(query: RunQueued, number: int) -> RunRequested:
-    """Give the event that it is the query's turn; its message is the conversation's next, `number`."""
+    """Return the event that requests the query's run; its message gets the sequence number `number`."""
     return RunRequested(run_id=query.run_id, message_id=query.message_id, sequence_number=number, message=query.message)
 
 
 @dataclass
 class Queue:
-    """The queries that wait, in their order, and what may keep them from their turn."""
+    """The waiting queries in their order, and the state that decides whether one may start."""
 
     waiting: dict[UUID, RunQueued] = field(default_factory=dict[UUID, RunQueued])
     paused: bool = False
@@ -27,38 +27,38 @@ class Queue:
     spent_usd: Decimal = Decimal(0)
 
     @property
-    def money_used_up(self) -> bool:
-        """Whether the session has spent what it may."""
+    def budget_spent(self) -> bool:
+        """Whether the session has used up its budget."""
         return self.budget_usd is not None and self.spent_usd >= self.budget_usd
 
-    def take(self, query: RunQueued) -> RunQueued:
-        """Give the event that the query waits.
+    def enqueue(self, query: RunQueued) -> RunQueued:
+        """Return the event that enqueues the query.
 
         Raises:
             Refusal: QUEUE_FULL.
         """
         if len(self.waiting) >= MAX_QUEUE_LENGTH:
-            raise Refusal(Code.QUEUE_FULL, f"{MAX_QUEUE_LENGTH} queries wait already.")
+            raise Refusal(Code.QUEUE_FULL, f"The queue is full: at most {MAX_QUEUE_LENGTH} queries can wait.")
         return query
 
-    def turn(self, number: int) -> RunRequested | RunFailed | None:
-        """Give the event that the first has its turn, or that there is no money for it; None if no turn may begin."""
+    def next_event(self, number: int) -> RunRequested | RunFailed | None:
+        """Return the event that requests the first query's run, or fails it without budget; None if none may start."""
         query = next(iter(self.waiting.values()), None)
         if query is None or self.paused:
             return None
-        if self.money_used_up:
-            code, detail = Code.BUDGET_EXCEEDED, NO_MONEY_LEFT
+        if self.budget_spent:
+            code, detail = Code.BUDGET_EXCEEDED, BUDGET_REACHED
             return RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage())
         return requested(query, number)
 
-    def allow(self, budget_usd: float | None) -> None:
-        """Fold: so much may be spent."""
+    def apply_budget(self, budget_usd: float | None) -> None:
+        """Fold: the session has this budget."""
         self.budget_usd = None if budget_usd is None else Decimal(str(budget_usd))
 
-    def join(self, event: RunQueued) -> None:
-        """Fold: it waits."""
+    def apply_queued(self, event: RunQueued) -> None:
+        """Fold: the query waits."""
         self.waiting[event.run_id] = event
 
-    def leave(self, run_id: UUID) -> None:
-        """Fold: it waits no more, if it did."""
+    def apply_removed(self, run_id: UUID) -> None:
+        """Fold: the query does not wait any more."""
         self.waiting.pop(run_id, None)

@@ -1,10 +1,9 @@
-"""What a Session decides about its runs: the one that is going, and those that wait."""
+"""The decisions of a Session about its runs: the active one, and those that wait."""
 
 from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.archive import UnarchiveRequested
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -13,40 +12,41 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionPaused,
-    SessionResumed,
     UsageRecorded,
 )
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.active_run import Run
-from session.aggregate.queue import NO_MONEY_LEFT, requested
+from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
-MOST_UNBILLED = 20
-"""Runs that were ended without their agent, and whose usage is still recorded if it is reported; the newest."""
+MAX_UNBILLED_RUNS = 20
+"""The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
 
 class Running(State):
-    """At most one run goes at a time; what comes for a run that is over is refused.
+    """The runs of a session, of which at most one is active; commands for a run that is over are refused.
 
-    A run that ends lets its open approvals expire and the next run begin in the same breath: between two commands runs
-    wait only behind one that is going, or in a session that is paused.
+    The events that end a run also expire its open approvals and request the next run, in the same append. So between
+    two commands queries wait only while a run is active or the session is paused.
     """
 
     def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
-        """Ask the agent something; an `enqueue` waits for its turn, an `interrupt` goes before all that wait.
+        """Submit a query, which starts a run.
+
+        If another run is active, `enqueue` makes it wait, and `interrupt` cancels the other run and goes before all
+        waiting queries. In a paused session it can only be enqueued.
 
         Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, SESSION_BUSY when another run
-                is going, QUEUE_FULL.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, QUEUE_FULL; SESSION_BUSY if
+                another run is active.
         """
         self.check_ready()
-        if self.queue.money_used_up:
-            raise Refusal(Code.BUDGET_EXCEEDED, NO_MONEY_LEFT)
+        if self.queue.budget_spent:
+            raise Refusal(Code.BUDGET_EXCEEDED, BUDGET_REACHED)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
         if on_busy == "enqueue" and (self.run or self.queue.paused):
-            self.record(self.queue.take(query))
+            self.record(self.queue.enqueue(query))
             return
         if self.queue.paused:
             raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
@@ -58,17 +58,17 @@ class Running(State):
         self.record(requested(query, self.messages + 1))
 
     def start_run(self, run_id: UUID) -> None:
-        """Let a worker take the run up.
+        """Start the run on a worker.
 
-        A run that was started before is failed: a run is handed out again only when its worker is gone, and what its
-        agent did outside cannot be undone by doing it twice. One whose agent only waited for approvals goes on.
+        A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
+        its agent must not be repeated. If the agent was only waiting for approvals, the run continues.
 
         Raises:
             Refusal: RUN_OVER.
         """
-        run = self._going(run_id)
-        if run.started and not run.only_waits:
-            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service went down during the run.")
+        run = self._active_run(run_id)
+        if run.started and not run.only_awaits_approval:
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service stopped during the run.")
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
@@ -82,10 +82,10 @@ class Running(State):
         structured_output: Json = None,
         attempt: int | None = None,
     ) -> None:
-        """End the run, with an answer or with an error, and what was open in it; the next one follows.
+        """End the run, successfully or with an error, and start the next one.
 
-        Of a run that was ended without its agent, only what that used is taken down. `attempt` is that of the worker
-        which ends it; without, whoever has the run has lost it.
+        `attempt` is that of the worker which ends the run; without one, the run has lost its worker. If the run was
+        ended without its agent before, only its usage is recorded.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -93,27 +93,27 @@ class Running(State):
         if attempt and self.unbilled.get(run_id) == attempt and usage != Usage():
             self.record(UsageRecorded(run_id=run_id, usage=usage))
             return
-        run = self._going(run_id) if attempt is None else self._worked_on(run_id, attempt)
-        self._record_all(run.ending())
+        run = self._active_run(run_id) if attempt is None else self._run_of_worker(run_id, attempt)
+        self._record_all(run.events_before_end())
         if error_code is None:
             self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
-        self._go_on()
+        self._start_next()
 
     def cancel_run(self, run_id: UUID) -> None:
-        """End a run that waits or goes; the next one follows.
+        """Cancel a waiting or active run, and start the next one.
 
         Raises:
             Refusal: RUN_OVER.
         """
         if run_id not in self.queue.waiting:
-            self._going(run_id)
+            self._active_run(run_id)
         self._cancel(run_id, "requested")
-        self._go_on()
+        self._start_next()
 
     def interrupt(self) -> None:
-        """End the run that is going; the next one follows.
+        """Cancel the active run, and start the next one.
 
         Raises:
             Refusal: NOTHING_TO_INTERRUPT.
@@ -121,74 +121,42 @@ class Running(State):
         if self.run is None:
             raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
         self._cancel(self.run.id, "interrupted")
-        self._go_on()
-
-    def pause(self) -> None:
-        """Let no further run begin; nothing happens when that is so already.
-
-        Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
-        """
-        self.check_ready()
-        if not self.queue.paused:
-            self.record(SessionPaused())
-
-    def resume(self) -> None:
-        """Let runs begin again, those that wait first; let the workspace of an archived session be unpacked.
-
-        Nothing happens when the session is neither paused nor archived, or is being unpacked already.
-
-        Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED while it is still being packed.
-        """
-        if self.phase == "unpacking":
-            return
-        if self.phase == "archived" and self.archive_id:
-            self.record(UnarchiveRequested(archive_id=self.archive_id))
-            return
-        self.check_ready()
-        if self.queue.paused:
-            self.record(SessionResumed())
-            self._go_on()
+        self._start_next()
 
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
         if self.run and self.run.id == run_id:
-            self._record_all(self.run.ending())
+            self._record_all(self.run.events_before_end())
         self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
 
-    def _go_on(self) -> None:
-        while not self.run and (turn := self.queue.turn(self.messages + 1)):
-            self.record(turn)
+    def _start_next(self) -> None:
+        while not self.run and (event := self.queue.next_event(self.messages + 1)):
+            self.record(event)
 
     def apply_run(self, event: RunEvent) -> None:
         """Fold one event of a run, or of the queue."""
         match event:
             case RunQueued():
-                self.queue.join(event)
+                self.queue.apply_queued(event)
             case RunRequested():
-                self.queue.leave(event.run_id)
+                self.queue.apply_removed(event.run_id)
                 self.run = Run(event.run_id)
                 self.messages = event.sequence_number
             case RunStarted():
-                self._going(event.run_id).begin(event.attempt)
+                self._active_run(event.run_id).apply_start(event.attempt)
             case RunCompleted() | RunFailed() | RunCancelled():
-                self._ended(event)
+                self._apply_end(event)
             case UsageRecorded():
                 self.unbilled.pop(event.run_id, None)
                 self.queue.spent_usd += event.usage.cost_usd
-            case SessionPaused():
-                self.queue.paused = True
-            case SessionResumed():
-                self.queue.paused = False
             case _:
                 assert_never(event)
 
-    def _ended(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
+    def _apply_end(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == event.run_id:
             if self.run.started and event.usage == Usage():
                 self.unbilled[event.run_id] = self.run.attempt
-                for forgotten in list(self.unbilled)[:-MOST_UNBILLED]:
-                    del self.unbilled[forgotten]
+                for oldest in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:
+                    del self.unbilled[oldest]
             self.run = None
-        self.queue.leave(event.run_id)
+        self.queue.apply_removed(event.run_id)
         self.queue.spent_usd += event.usage.cost_usd

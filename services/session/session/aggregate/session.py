@@ -1,4 +1,4 @@
-"""Session: one conversation with an agent, the run that is going in it, if any, and those that wait."""
+"""Session: a conversation with an agent, its active run, and its queue."""
 
 from typing import assert_never
 from uuid import UUID
@@ -7,10 +7,19 @@ from contracts.refusals import Code
 from contracts.secrets import unmasked
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalEvent
+from contracts.session.archive import UnarchiveRequested
 from contracts.session.conversation import ConversationEvent
 from contracts.session.fork import ForkEvent, SessionForked
 from contracts.session.run import RunEvent
-from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.session import (
+    EnvironmentSet,
+    LifecycleEvent,
+    SessionChanged,
+    SessionCreated,
+    SessionDeleted,
+    SessionPaused,
+    SessionResumed,
+)
 from contracts.session.values import ApprovalOutcome, Json, Mode, SdkOptions
 from eventing.aggregate import Aggregate
 
@@ -25,14 +34,14 @@ from session.aggregate.state import Phase
 
 
 class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving):
-    """Begins, changes, is copied, ends, and folds; what it decides between stands in its other bases."""
+    """A session: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
 
     missing = Code.SESSION_NOT_FOUND
     secrets = {"environment": EnvironmentSet}
 
     name: str
     sdk_options: SdkOptions
-    """With the values of `env` masked; they are in `environment`."""
+    """The options with the values of `env` masked; the values are in `environment`."""
     metadata: dict[str, Json]
     environment: dict[str, str]
 
@@ -51,23 +60,23 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
 
     @property
     def owner(self) -> UUID:
-        """Who opened it."""
+        """The user who created the session."""
         return self.user_id
 
     def create(
         self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
     ) -> None:
-        """Open the session for a user.
+        """Create the session.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
-        variables, shown = self._variables(sdk_options), sdk_options.masked()
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=shown, template_id=template_id))
+        variables, masked = self._variables(sdk_options), sdk_options.masked()
+        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=masked, template_id=template_id))
         self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no event.
+        """Change the fields that are not None, and the options that are set. Records nothing if nothing changes.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
@@ -85,20 +94,48 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self._set_environment(variables)
 
     def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":  # noqa: A002
-        """Return a new session that begins with the first messages of this one, whose ids are given.
+        """Return a new session that starts with the given messages of this one.
 
         Raises:
             Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
         """
         self.check_idle()
-        known = message_ids[: self.messages]  # more may have been recorded since this session was loaded
+        copied_ids = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
-        fork.record(SessionForked(parent_session_id=self.id, message_ids=known))
+        fork.record(SessionForked(parent_session_id=self.id, message_ids=copied_ids))
         return fork
 
+    def pause(self) -> None:
+        """Prevent further runs from starting. Records nothing if the session is already paused.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
+        """
+        self.check_ready()
+        if not self.queue.paused:
+            self.record(SessionPaused())
+
+    def resume(self) -> None:
+        """Let runs start again, the waiting ones first, or request that an archived session is unpacked.
+
+        Records nothing if the session is neither paused nor archived, or is already being unpacked.
+
+        Raises:
+            Refusal: SESSION_NOT_READY, or SESSION_ARCHIVED while the session is being packed.
+        """
+        if self.phase == "unpacking":
+            return
+        if self.phase == "archived" and self.archive_id:
+            self.record(UnarchiveRequested(archive_id=self.archive_id))
+            return
+        self.check_ready()
+        if self.queue.paused:
+            self.record(SessionResumed())
+            self._start_next()
+
     def delete(self) -> None:
-        """End the session for good, the run that is going, and those that wait."""
+        """Delete the session, cancelling its active run and its queue."""
         for run_id in [*([self.run.id] if self.run else []), *self.queue.waiting]:
             self._cancel(run_id, "session_deleted")
         self.record(SessionDeleted(user_id=self.user_id))
@@ -110,12 +147,12 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         if variables != self.environment:
             self.record(EnvironmentSet(variables=variables))
 
-    def _be(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
+    def _set_fields(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
-        self.queue.allow(sdk_options.max_budget_usd)
+        self.queue.apply_budget(sdk_options.max_budget_usd)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event: each subject folds its own; those of which there are most come first."""
+        """Fold one event by its subject; the most frequent subjects are tested first."""
         if isinstance(event, ConversationEvent):
             self.apply_conversation(event)
         elif isinstance(event, RunEvent):
@@ -130,15 +167,19 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             self.apply_archive(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
-        """Fold one event of the session as a whole."""
+        """Fold one event of the session's life cycle."""
         match event:
             case SessionCreated():
                 self.user_id, self.mode = event.user_id, event.mode
-                self._be(event.name, event.sdk_options, {})
+                self._set_fields(event.name, event.sdk_options, {})
             case SessionChanged():
-                self._be(event.name, event.sdk_options, event.metadata)
+                self._set_fields(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():
                 self.environment = event.variables
+            case SessionPaused():
+                self.queue.paused = True
+            case SessionResumed():
+                self.queue.paused = False
             case SessionDeleted():
                 self.deleted = True
             case _:

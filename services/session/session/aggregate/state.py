@@ -1,4 +1,4 @@
-"""What a Session knows, and how it lets an event be so: what all that it decides stands on."""
+"""The state of a Session, on which the classes of its subjects are based."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from session.aggregate.active_run import Run
 from session.aggregate.queue import Queue
 
 type Phase = Literal["open", "copying", "broken", "packing", "archived", "unpacking"]
-"""What becomes of its files: `copying` is a fork that is made, `broken` one that could not be."""
+"""The state of the session's files; a `broken` session is a fork whose copy failed."""
 
 
 class State(ABC):
-    """Each subject of a Session is a subclass; Session puts them together and folds."""
+    """The state shared by the subjects of a Session; Session combines and folds them."""
 
     id: UUID
     user_id: UUID
@@ -29,15 +29,15 @@ class State(ABC):
     run: Run | None
     queue: Queue
     unbilled: dict[UUID, int]
-    """Runs that were ended without their agent, which may still say what it used; whose it was, by its attempt."""
+    """The attempts of runs that were ended without their agent, which may still report their usage."""
     remembered: dict[str, ApprovalOutcome]
 
     @abstractmethod
     def record(self, event: SessionEvent) -> None:
-        """Let an event be so."""
+        """Fold an event, and keep it to be stored."""
 
     def check_ready(self) -> None:
-        """Make sure that the session is whole, and open.
+        """Check that the session is ready for changes and runs.
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED.
@@ -48,12 +48,12 @@ class State(ABC):
             case "copying":
                 raise Refusal(Code.SESSION_NOT_READY, "The session is still being copied; try again shortly.")
             case "broken":
-                raise Refusal(Code.SESSION_NOT_READY, "The session could not be copied: delete it, and fork again.")
+                raise Refusal(Code.SESSION_NOT_READY, "The fork failed: delete this session and fork again.")
             case "packing" | "archived" | "unpacking":
-                raise Refusal(Code.SESSION_ARCHIVED, "The session is archived; when it is packed, it can be resumed.")
+                raise Refusal(Code.SESSION_ARCHIVED, "The session is archived. Resume it once it is packed.")
 
     def check_idle(self) -> None:
-        """Make sure that the session is ready, and that no run is going in it, waiting for approval, or queued.
+        """Check that the session is ready, and has no active run and no queue.
 
         Raises:
             Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
@@ -62,19 +62,19 @@ class State(ABC):
         if self.run:
             raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}.")
         if self.queue.waiting:
-            raise Refusal(Code.SESSION_BUSY, "Queries wait in the session: resume it, or cancel them.")
+            raise Refusal(Code.SESSION_BUSY, "The session has queued queries: resume it or cancel them.")
 
     def _record_all(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             self.record(event)
 
-    def _going(self, run_id: UUID) -> Run:
+    def _active_run(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
         return self.run
 
-    def _worked_on(self, run_id: UUID, attempt: int) -> Run:
-        run = self._going(run_id)
+    def _run_of_worker(self, run_id: UUID, attempt: int) -> Run:
+        run = self._active_run(run_id)
         if run.attempt != attempt:
-            raise Refusal(Code.RUN_TAKEN, f"Another worker has run {run_id}.")
+            raise Refusal(Code.RUN_TAKEN, f"Run {run_id} is assigned to another worker.")
         return run

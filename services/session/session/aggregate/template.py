@@ -1,4 +1,4 @@
-"""SessionTemplate: what sessions can be made from."""
+"""SessionTemplate: the defaults that sessions can be created with."""
 
 from typing import Any, assert_never
 from uuid import UUID
@@ -11,38 +11,38 @@ from eventing.aggregate import Aggregate
 
 
 class SessionTemplate(Aggregate[TemplateEvent]):
-    """Sessions take their options from it when they are made; what becomes of it later does not touch them."""
+    """A session template. Sessions copy its options when they are created; later changes do not affect them."""
 
     missing = Code.TEMPLATE_NOT_FOUND
 
     now: TemplateChanged
-    """What the template is like now."""
+    """The current fields of the template."""
 
     @property
     def owner(self) -> UUID:
-        """Who made it."""
+        """The user who created the template."""
         return self.now.user_id
 
     def visible_to(self, actor: Actor) -> bool:
-        """Return whether it exists for an actor: a public one does for all."""
+        """Return whether an actor may see the template; public ones are visible to all."""
         return self.now.is_public or super().visible_to(actor)
 
     @property
     def sdk_options(self) -> SdkOptions:
-        """What a session made from it takes, where it names nothing else."""
+        """The default options of a session created from it."""
         return self.now.sdk_options
 
     @property
     def default_mode(self) -> TemplateMode:
-        """The mode of a session made from it, where it names none."""
+        """The default mode of a session created from it."""
         return self.now.default_mode
 
     def create(self, created: TemplateCreated) -> None:
-        """Make the template."""
+        """Create the template."""
         self.record(created.model_copy(update={"sdk_options": _without_secrets(created.sdk_options)}))
 
     def change(self, sdk_options: SdkOptions | None, **changed: Any) -> None:
-        """Take what is not None; of the options, those that are named. Nothing new is no event."""
+        """Change the fields that are not None, and the options that are set. Records nothing if nothing changes."""
         update = {name: value for name, value in changed.items() if value is not None}
         if sdk_options is not None:
             update["sdk_options"] = _without_secrets(self.sdk_options.with_named(sdk_options))
@@ -51,7 +51,7 @@ class SessionTemplate(Aggregate[TemplateEvent]):
             self.record(TemplateChanged(**before | update))
 
     def delete(self) -> None:
-        """Remove it."""
+        """Delete the template."""
         self.record(TemplateDeleted(user_id=self.owner))
 
     def apply(self, event: TemplateEvent) -> None:

@@ -1,4 +1,4 @@
-"""What the session service does on a command, a module a subject: load, let the aggregate decide, save."""
+"""The command handlers of the session service, one module per subject: load, let the aggregate decide, save."""
 
 from eventing.handling import Handlers
 

@@ -1,4 +1,4 @@
-"""What is done about approvals."""
+"""Handlers of commands about approvals."""
 
 from contracts.refusals import Code, not_found
 from contracts.session.approval import DecideApproval, DeliverDecisions, ExpireApproval, GetApproval, RequestApproval
@@ -13,14 +13,14 @@ handles = Handlers()
 
 @handles
 async def request_approval(command: RequestApproval, work: Work) -> ApprovalOutcome | None:
-    """Ask whether the agent may use a tool, unless that is settled."""
+    """Request approval of a tool call; return the outcome if it is already known."""
     async with work.change(Session, command.session_id) as session:
         return session.request_approval(command)
 
 
 @handles
 async def decide_approval(command: DecideApproval, work: Work) -> None:
-    """Let the agent use a tool, or not."""
+    """Approve or deny a tool call."""
     approval = await work.ask(GetApproval(approval_id=command.approval_id))
     if command.session_id not in (None, approval.session_id):
         raise not_found(Code.APPROVAL_NOT_FOUND, command.approval_id)
@@ -30,13 +30,13 @@ async def decide_approval(command: DecideApproval, work: Work) -> None:
 
 @handles
 async def expire_approval(command: ExpireApproval, work: Work) -> None:
-    """Expire an approval that nobody has decided in time."""
+    """Expire an approval that was not decided in time."""
     async with work.change(Session, command.session_id) as session:
         session.expire_approval(command.approval_id)
 
 
 @handles
 async def deliver_decisions(command: DeliverDecisions, work: Work) -> list[ApprovalOutcome] | None:
-    """Give a worker what its agent waits for."""
+    """Return the decisions that a worker waits for, and record their delivery."""
     async with work.change(Session, command.session_id) as session:
         return session.deliver_decisions(command.run_id, command.attempt, command.approval_ids)

@@ -1,4 +1,4 @@
-"""What is done about messages and tool calls."""
+"""Handlers of commands about messages and tool calls."""
 
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from eventing.handling import Handlers
@@ -11,13 +11,13 @@ handles = Handlers()
 
 @handles
 async def record_message(command: RecordMessage, work: Work) -> None:
-    """Take down what the agent said."""
+    """Record a message of the agent."""
     async with work.change(Session, command.session_id) as session:
         session.record_message(command)
 
 
 @handles
 async def record_tool_result(command: RecordToolResult, work: Work) -> None:
-    """Take down how a tool call ended."""
+    """Record the result of a tool call."""
     async with work.change(Session, command.session_id) as session:
         session.record_tool_result(command)

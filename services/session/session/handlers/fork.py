@@ -1,4 +1,4 @@
-"""What is done about forks."""
+"""Handlers of commands about forks."""
 
 from contracts.session.conversation import ListMessageIds
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
@@ -12,21 +12,21 @@ handles = Handlers()
 
 @handles
 async def fork_session(command: ForkSession, work: Work) -> None:
-    """Open a session that knows what another one knew."""
+    """Create a session as a copy of another one."""
     parent = await work.load_owned(Session, command.session_id)
-    known = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
-    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, known))
+    message_ids = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
+    await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, message_ids))
 
 
 @handles
 async def complete_fork(command: CompleteFork, work: Work) -> None:
-    """Note that a fork has all it was to get."""
+    """Record that a fork is complete."""
     async with work.change(Session, command.session_id) as session:
         session.complete_fork(command.file_count, command.left_out)
 
 
 @handles
 async def fail_fork(command: FailFork, work: Work) -> None:
-    """Note that a fork will not get what it was to get."""
+    """Record that a fork failed."""
     async with work.change(Session, command.session_id) as session:
         session.fail_fork(command.error_code, command.error_detail)

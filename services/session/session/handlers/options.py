@@ -1,4 +1,4 @@
-"""What of an agent's options depends on who asks, and on what there is."""
+"""Checks of an agent's options that depend on the actor and on the configuration."""
 
 from contracts.refusals import Code, Refusal
 from contracts.session.values import SdkOptions
@@ -7,17 +7,19 @@ from session.dependencies import Work
 
 
 def check_options(options: SdkOptions, work: Work) -> None:
-    """See that the actor may run an agent with these options.
+    """Check that the actor may run an agent with these options.
 
     Raises:
         Refusal: ADMINS_ONLY, MODEL_NOT_ALLOWED, MCP_SERVER_NOT_FOUND.
     """
     if options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
-        raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: bypassPermissions is for admins only.")
+        raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: only admins may use bypassPermissions.")
     for field, model in (("model", options.model), ("fallback_model", options.fallback_model)):
         if model and work.dependencies.models and model not in work.dependencies.models:
             offered = ", ".join(work.dependencies.models)
-            raise Refusal(Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not one of {offered}.")
+            raise Refusal(
+                Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not available; use one of {offered}."
+            )
     if options.mcp_servers:
         name = options.mcp_servers[0]
-        raise Refusal(Code.MCP_SERVER_NOT_FOUND, f"sdk_options.mcp_servers: There is no MCP server {name!r}.")
+        raise Refusal(Code.MCP_SERVER_NOT_FOUND, f"sdk_options.mcp_servers: MCP server {name!r} does not exist.")

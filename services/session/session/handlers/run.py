@@ -1,12 +1,10 @@
-"""What is done about runs."""
+"""Handlers of commands about runs."""
 
 from contracts.session.run import (
     CancelRun,
     EndRun,
     GetRunSummary,
     InterruptSession,
-    PauseSession,
-    ResumeSession,
     StartRun,
     SubmitQuery,
 )
@@ -20,14 +18,14 @@ handles = Handlers()
 
 @handles
 async def submit_query(command: SubmitQuery, work: Work) -> None:
-    """Start a run, or let it wait."""
+    """Start a run, or enqueue it."""
     async with work.change(Session, command.session_id) as session:
         session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
 
 
 @handles
 async def start_run(command: StartRun, work: Work) -> None:
-    """Take a run up."""
+    """Start a run on a worker."""
     async with work.change(Session, command.session_id) as session:
         session.start_run(command.run_id)
 
@@ -48,28 +46,14 @@ async def end_run(command: EndRun, work: Work) -> None:
 
 @handles
 async def cancel_run(command: CancelRun, work: Work) -> None:
-    """End a run before its time."""
+    """Cancel a run."""
     async with work.change(Session, command.session_id) as session:
-        await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # or RUN_NOT_FOUND
+        await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # raises RUN_NOT_FOUND
         session.cancel_run(command.run_id)
 
 
 @handles
 async def interrupt_session(command: InterruptSession, work: Work) -> None:
-    """End the run that is going."""
+    """Cancel the active run."""
     async with work.change(Session, command.session_id) as session:
         session.interrupt()
-
-
-@handles
-async def pause_session(command: PauseSession, work: Work) -> None:
-    """Let no further run begin."""
-    async with work.change(Session, command.session_id) as session:
-        session.pause()
-
-
-@handles
-async def resume_session(command: ResumeSession, work: Work) -> None:
-    """Let runs begin again."""
-    async with work.change(Session, command.session_id) as session:
-        session.resume()

@@ -1,6 +1,6 @@
-"""What is done about sessions."""
+"""Handlers of commands about sessions as a whole."""
 
-from contracts.session.session import ChangeSession, CreateSession, DeleteSession
+from contracts.session.session import ChangeSession, CreateSession, DeleteSession, PauseSession, ResumeSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
@@ -12,7 +12,7 @@ handles = Handlers()
 
 @handles
 async def create_session(command: CreateSession, work: Work) -> None:
-    """Open a session for the actor."""
+    """Create a session for the actor."""
     mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
         template = await work.load_visible(SessionTemplate, command.template_id)
@@ -25,7 +25,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
 
 @handles
 async def change_session(command: ChangeSession, work: Work) -> None:
-    """Change a session; the next run goes by it."""
+    """Change a session; the next run uses the new options."""
     async with work.change(Session, command.session_id) as session:
         if command.sdk_options:
             check_options(command.sdk_options, work)
@@ -33,7 +33,21 @@ async def change_session(command: ChangeSession, work: Work) -> None:
 
 
 @handles
+async def pause_session(command: PauseSession, work: Work) -> None:
+    """Pause a session: no further run starts."""
+    async with work.change(Session, command.session_id) as session:
+        session.pause()
+
+
+@handles
+async def resume_session(command: ResumeSession, work: Work) -> None:
+    """Resume a paused session, or reopen an archived one."""
+    async with work.change(Session, command.session_id) as session:
+        session.resume()
+
+
+@handles
 async def delete_session(command: DeleteSession, work: Work) -> None:
-    """End a session for good."""
+    """Delete a session."""
     async with work.change(Session, command.session_id) as session:
         session.delete()

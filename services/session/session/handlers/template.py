@@ -1,4 +1,4 @@
-"""What is done about templates."""
+"""Handlers of commands about templates."""
 
 from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, TemplateCreated
 from eventing.handling import Handlers
@@ -12,7 +12,7 @@ handles = Handlers()
 
 @handles
 async def create_template(command: CreateTemplate, work: Work) -> None:
-    """Make a template of the actor's."""
+    """Create a template for the actor."""
     check_options(command.sdk_options, work)
     template = SessionTemplate(command.template_id)
     fields = {name: getattr(command, name) for name in type(command).model_fields if name != "template_id"}
@@ -38,6 +38,6 @@ async def change_template(command: ChangeTemplate, work: Work) -> None:
 
 @handles
 async def delete_template(command: DeleteTemplate, work: Work) -> None:
-    """Remove a template."""
+    """Delete a template."""
     async with work.change(SessionTemplate, command.template_id) as template:
         template.delete()

@@ -1,4 +1,4 @@
-"""What is done about files; nothing of it is an event, so no session is held meanwhile."""
+"""Handlers of commands about files. They record no events, and do not lock the session."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,30 +18,31 @@ handles = Handlers()
 
 @handles
 async def upload_part(command: UploadPart, work: Work) -> None:
-    """Put a part of a file aside."""
+    """Store a part of an upload."""
     async with _open_files(command.session_id, work) as files:
         await asyncio.to_thread(files.uploads.put, command.upload_id, command.offset, command.data)
 
 
 @handles
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
-    """Write a file into the workspace."""
+    """Move an upload into the workspace."""
     async with _open_files(command.session_id, work) as files:
         return await work.dependencies.writing.run(files.write, command.path, command.upload_id, command.size)
 
 
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
-    """Remove a file from the workspace."""
+    """Delete a file of the workspace."""
     async with _open_files(command.session_id, work) as files:
         await work.dependencies.blocking.run(files.delete, command.path)
 
 
 @asynccontextmanager
 async def _open_files(session_id: UUID, work: Work) -> AsyncGenerator[Workspace]:
-    """Give the files of a session that is open, and still is when they are changed.
+    """Yield the workspace of a session, and check that the session was ready before and after the change.
 
-    Else another replica has packed or removed them meanwhile, and the change may be lost: it was not made.
+    Otherwise another replica may have packed or deleted the files meanwhile, so that the change may be lost: it is
+    reported as failed.
     """
     (await work.read_visible(Session, session_id)).check_ready()
     files = work.dependencies.files(session_id)

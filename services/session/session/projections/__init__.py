@@ -1,4 +1,4 @@
-"""The read models of the session service, written in the transaction that stores the event: a module a subject."""
+"""The read models of the session service, updated in the transaction that stores the event: one module per subject."""
 
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalEvent
@@ -21,7 +21,7 @@ from session.projections.template import project_template
 
 
 async def project(recorded: Recorded[SessionEvent | TemplateEvent], db: Connection) -> None:
-    """Write what one event means for those who read: each subject writes its own."""
+    """Update the read model with one event, by its subject."""
     event = recorded.event
     if isinstance(event, ConversationEvent):
         await project_conversation(event, recorded, db)

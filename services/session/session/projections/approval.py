@@ -13,13 +13,13 @@ from eventing.database import Connection
 from eventing.due import DueKind
 from eventing.recording import Recorded
 
-from session.projections.run import go_on_or_wait
+from session.projections.run import update_run_status
 
 APPROVAL_EXPIRY = DueKind("approval_expiry", lambda due: ExpireApproval(session_id=due.aggregate, approval_id=due.id))
 
 
 async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of an approval means for those who read."""
+    """Update the read model with one event of an approval."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case ApprovalRequested():
@@ -30,7 +30,7 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
                 event.expires_at, at,
             )  # fmt: skip
             await APPROVAL_EXPIRY.set(recorded, event.approval_id, event.expires_at, db)
-            await go_on_or_wait(id, event.run_id, db)
+            await update_run_status(id, event.run_id, db)
         case ApprovalDecided():
             await db.execute(
                 "UPDATE approvals SET status = $2, decided_by = $3, message = $4, remember = $5, decided_at = $6 "
@@ -38,7 +38,7 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
                 event.approval_id, event.decision, event.decided_by, event.message, event.remember, at,
             )  # fmt: skip
             await APPROVAL_EXPIRY.cancel(event.approval_id, db)
-            await go_on_or_wait(id, event.run_id, db)
+            await update_run_status(id, event.run_id, db)
         case DecisionDelivered():
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", event.approval_id)
         case _:

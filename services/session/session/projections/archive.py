@@ -16,14 +16,16 @@ from eventing.recording import Recorded
 
 from session.projections.session import FAILED
 
-AT_WORK = "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
-OPEN_AGAIN = """
-    WITH gone AS (DELETE FROM archives WHERE session_id = $1 RETURNING session_status)
-    UPDATE sessions SET status = gone.session_status, ready = true, updated_at = $2 FROM gone WHERE id = $1"""
+SET_NOT_READY = (
+    "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
+)
+REOPEN = """
+    WITH removed AS (DELETE FROM archives WHERE session_id = $1 RETURNING session_status)
+    UPDATE sessions SET status = removed.session_status, ready = true, updated_at = $2 FROM removed WHERE id = $1"""
 
 
 async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of an archive means for those who read."""
+    """Update the read model with one event of an archive."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case ArchiveRequested():
@@ -33,7 +35,7 @@ async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Conn
                 id, event.archive_id, event.compression, at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET status = 'archived' WHERE id = $1", id)
-            await db.execute(AT_WORK, id, at)
+            await db.execute(SET_NOT_READY, id, at)
         case SessionArchived():
             await db.execute(
                 "UPDATE archives SET status = 'ready', archive_size_bytes = $2, file_count = $3, left_out = $4 "
@@ -42,16 +44,16 @@ async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Conn
             )  # fmt: skip
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
         case ArchiveFailed():
-            await db.execute(OPEN_AGAIN, id, at)
+            await db.execute(REOPEN, id, at)
             await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case UnarchiveRequested():
             await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
-            await db.execute(AT_WORK, id, at)
+            await db.execute(SET_NOT_READY, id, at)
         case UnarchiveFailed():
             await db.execute("UPDATE archives SET status = 'ready' WHERE session_id = $1", id)
             await db.execute("UPDATE sessions SET ready = true WHERE id = $1", id)
             await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case SessionUnarchived():
-            await db.execute(OPEN_AGAIN, id, at)
+            await db.execute(REOPEN, id, at)
         case _:
             assert_never(event)

@@ -9,10 +9,10 @@ from eventing.recording import Recorded
 
 
 async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a conversation means for those who read."""
+    """Update the read model with one event of a conversation."""
     match event:
         case MessageRecorded():
-            await _say(event, recorded, db)
+            await _record_message(event, recorded, db)
         case ToolCallStarted():
             await db.execute(
                 "INSERT INTO tool_calls (id, session_id, run_id, parent_tool_call_id, tool_name, tool_input, status, "
@@ -31,7 +31,7 @@ async def project_conversation(event: ConversationEvent, recorded: Recorded[Any]
             assert_never(event)
 
 
-async def _say(event: MessageRecorded, recorded: Recorded[Any], db: Connection) -> None:
+async def _record_message(event: MessageRecorded, recorded: Recorded[Any], db: Connection) -> None:
     text = "".join(block.text for block in event.blocks if isinstance(block, TextBlock))
     blocks = [block.model_dump(mode="json") for block in event.blocks]
     await db.execute(

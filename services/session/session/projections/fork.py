@@ -1,4 +1,4 @@
-"""What the read models show of a session that is a copy of another one."""
+"""The read model of forks."""
 
 from typing import Any, assert_never
 
@@ -10,7 +10,7 @@ from session.projections.session import FAILED
 
 
 async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a fork means for those who read."""
+    """Update the read model with one event of a fork."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case SessionForked():
@@ -25,14 +25,14 @@ async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection
 
 
 async def _copy_messages(event: SessionForked, recorded: Recorded[Any], db: Connection) -> None:
-    known = len(event.message_ids)
+    message_count = len(event.message_ids)
     await db.execute(
         "UPDATE sessions SET parent_session_id = $2, total_messages = $3, ready = false WHERE id = $1",
-        recorded.id, event.parent_session_id, known,
+        recorded.id, event.parent_session_id, message_count,
     )  # fmt: skip
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
         "parent_tool_call_id, created_at) SELECT $1, sequence_number, id, run_id, message_type, content, model, "
         "parent_tool_call_id, created_at FROM messages WHERE session_id = $2 AND sequence_number <= $3",
-        recorded.id, event.parent_session_id, known,
+        recorded.id, event.parent_session_id, message_count,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The read model of runs, and what sessions show of them."""
+"""The read model of runs, and the fields of sessions that depend on runs."""
 
 from typing import Any, assert_never
 from uuid import UUID
@@ -12,39 +12,31 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    SessionPaused,
-    SessionResumed,
     UsageRecorded,
 )
 from contracts.session.values import CancelReason
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-CANCELLED: dict[CancelReason, str] = {
+CANCEL_DETAILS: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
     "interrupted": "The run was interrupted.",
     "session_deleted": "The session was deleted.",
 }
-RESUME = """
-    UPDATE sessions SET updated_at = $2, status = CASE
-        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
-        WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
-        THEN 'processing' WHEN started_at IS NULL THEN 'created'
-        WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
-    WHERE id = $1"""
-RUN_OVER = """
+RUN_ENDED = """
     UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
     WHERE id = $1 AND status <> 'paused'"""
 
-# Whose agent may add to the conversation. Nobody's, once a run was ended by others than its worker.
-TAKE_UP = """
+# The run and attempt whose agent may add to the conversation (fencing). None, once a run was ended by others than its
+# worker.
+SET_WRITER = """
     INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
     ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
-TAKE_AWAY = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
+CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
 
 
 async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a run, or of the queue, means for those who read."""
+    """Update the read model with one event of a run."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case RunQueued():
@@ -56,23 +48,19 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await _request(event, recorded, db)
         case RunStarted():
             await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", event.run_id, event.attempt)
-            await db.execute(TAKE_UP, id, event.run_id, event.attempt)
-            await go_on_or_wait(id, event.run_id, db)
+            await db.execute(SET_WRITER, id, event.run_id, event.attempt)
+            await update_run_status(id, event.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case RunCompleted() | RunFailed() | RunCancelled():
             await _end(event, recorded, db)
         case UsageRecorded():
-            await _charge(event, recorded, db)
-        case SessionPaused():
-            await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
-        case SessionResumed():
-            await db.execute(RESUME, id, at)
+            await _record_usage(event, recorded, db)
         case _:
             assert_never(event)
 
 
-async def go_on_or_wait(session_id: UUID, run_id: UUID, db: Connection) -> None:
-    """Show whether the run, and so its session, waits for an approval, or goes on."""
+async def update_run_status(session_id: UUID, run_id: UUID, db: Connection) -> None:
+    """Set the status of a run and its session: waiting for an approval, or running."""
     waits = await db.fetchval(
         "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", session_id
     )
@@ -109,14 +97,14 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         event.run_id, status, code, detail, recorded.at,
         event.structured_output if isinstance(event, RunCompleted) else None,
     )  # fmt: skip
-    if requested:  # one that ends while it waits leaves the session as it is
-        await db.execute(RUN_OVER, recorded.id)
+    if requested:  # the end of a queued run does not change the session
+        await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
-        await db.execute(TAKE_AWAY, recorded.id, event.run_id)
-    await _charge(event, recorded, db)
+        await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
+    await _record_usage(event, recorded, db)
 
 
-async def _charge(
+async def _record_usage(
     event: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
 ) -> None:
     usage = event.usage
@@ -138,6 +126,6 @@ def _outcome(event: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code 
         case RunFailed():
             return "failed", event.error_code, event.error_detail
         case RunCancelled():
-            return "cancelled", Code.RUN_CANCELLED, CANCELLED[event.reason]
+            return "cancelled", Code.RUN_CANCELLED, CANCEL_DETAILS[event.reason]
         case _:
             assert_never(event)

@@ -2,18 +2,33 @@
 
 from typing import Any, assert_never
 
-from contracts.session.session import EnvironmentSet, LifecycleEvent, SessionChanged, SessionCreated, SessionDeleted
+from contracts.session.session import (
+    EnvironmentSet,
+    LifecycleEvent,
+    SessionChanged,
+    SessionCreated,
+    SessionDeleted,
+    SessionPaused,
+    SessionResumed,
+)
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from session.agent.environments import VARIABLES
 from session.counters import TEMPLATE_USES
+from session.environments import VARIABLES
 
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
+RESUME = """
+    UPDATE sessions SET updated_at = $2, status = CASE
+        WHEN EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending') THEN 'waiting'
+        WHEN EXISTS (SELECT FROM runs WHERE session_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL)
+        THEN 'processing' WHEN started_at IS NULL THEN 'created'
+        WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
+    WHERE id = $1"""
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a session as a whole means for those who read."""
+    """Update the read model with one event of a session's life cycle."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case SessionCreated():
@@ -31,6 +46,10 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             )  # fmt: skip
         case EnvironmentSet():
             await VARIABLES.put(id, event.variables, db)
+        case SessionPaused():
+            await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
+        case SessionResumed():
+            await db.execute(RESUME, id, at)
         case SessionDeleted():
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:

@@ -10,7 +10,7 @@ from session.counters import TEMPLATE_USES
 
 
 async def project_template(event: TemplateEvent, recorded: Recorded[Any], db: Connection) -> None:
-    """Write what one event of a template means for those who read."""
+    """Update the read model with one event of a template."""
     id, at = recorded.id, recorded.at  # noqa: A001  the column's name
     match event:
         case TemplateCreated():

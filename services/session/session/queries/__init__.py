@@ -1,4 +1,4 @@
-"""What the session service answers, from its read models: a module a subject."""
+"""The query handlers of the session service, which read its read models: one module per subject."""
 
 from eventing.handling import Handlers
 

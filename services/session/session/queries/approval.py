@@ -1,4 +1,4 @@
-"""What is answered about approvals."""
+"""Handlers of queries about approvals."""
 
 from contracts.messages import Page
 from contracts.session.approval import ApprovalView, GetApproval, ListApprovals
@@ -7,7 +7,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.dependencies import Context
-from session.queries.shown import TOOL_INPUT
+from session.queries.previews import TOOL_INPUT
 from session.queries.tables import APPROVALS
 
 COLUMNS = ", ".join(ApprovalView.model_fields)
@@ -25,11 +25,11 @@ answers = Handlers()
 
 @answers
 async def get_approval(query: GetApproval, context: Context) -> ApprovalView:
-    """Give one approval."""
+    """Return an approval."""
     return ApprovalView(**await APPROVALS.fetch(COLUMNS, query.approval_id, context))
 
 
 @answers
 async def list_approvals(query: ListApprovals, context: Context) -> Page[ApprovalView]:
-    """Give the approvals of the actor's sessions, an admin all, newest first."""
+    """Return the approvals of the actor's sessions, for an admin of all, newest first."""
     return await LISTING.page(query, context, Filters(session_id=query.session_id, status=query.status))

@@ -1,4 +1,4 @@
-"""What is answered about archives."""
+"""Handlers of queries about archives."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ answers = Handlers()
 
 @answers
 async def get_archive(query: GetArchive, context: Context) -> ArchiveView:
-    """Give the archive of a session."""
+    """Return the archive of a session."""
     await visible(query.session_id, context)
     rows, _ = await ARCHIVES.first(COLUMNS, 1, Filters(session_id=query.session_id), context)
     if not rows:
@@ -31,7 +31,7 @@ async def get_archive(query: GetArchive, context: Context) -> ArchiveView:
 
 @answers
 async def read_archive(query: ReadArchive, context: Context) -> FilePart:
-    """Give a part of the archive of a session."""
+    """Return a part of a session's archive."""
     archive = await get_archive(GetArchive(session_id=query.session_id), context)
     if archive.status != "ready":
         raise Refusal(Code.SESSION_NOT_READY, "The archive is still being packed or unpacked; try again shortly.")

@@ -1,4 +1,4 @@
-"""What is answered about messages and tool calls."""
+"""Handlers of queries about messages and tool calls."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.dependencies import Context
-from session.queries.shown import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
+from session.queries.previews import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
 from session.queries.tables import MESSAGES, TOOL_CALLS, visible
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
@@ -41,7 +41,7 @@ answers = Handlers()
 
 @answers
 async def list_messages(query: ListMessages, context: Context) -> Page[MessageView]:
-    """Give a session's messages, in their order or backwards."""
+    """Return a session's messages, in their order or in reverse."""
     session = await visible(query.session_id, context)
     within, filters = Filters(session_id=query.session_id), Filters(run_id=query.run_id)
     total = session["total_messages"] if query.run_id is None else None
@@ -50,7 +50,7 @@ async def list_messages(query: ListMessages, context: Context) -> Page[MessageVi
 
 @answers
 async def get_message(query: GetMessage, context: Context) -> MessageView:
-    """Give one message, whole."""
+    """Return a message in full."""
     await visible(query.session_id, context)
     row = await MESSAGES.fetch(f"{MESSAGE}, content", query.message_id, context, session_id=query.session_id)
     return MessageView(**row)
@@ -69,7 +69,7 @@ async def list_message_ids(query: ListMessageIds, context: Context) -> list[UUID
 
 @answers
 async def list_tool_calls(query: ListToolCalls, context: Context) -> Page[ToolCallView]:
-    """Give a session's tool calls, in their order or backwards."""
+    """Return a session's tool calls, in their order or in reverse."""
     session = await visible(query.session_id, context)
     within, filters = Filters(session_id=query.session_id), Filters(run_id=query.run_id)
     total = session["total_tool_calls"] if query.run_id is None else None
@@ -78,6 +78,6 @@ async def list_tool_calls(query: ListToolCalls, context: Context) -> Page[ToolCa
 
 @answers
 async def get_tool_call(query: GetToolCall, context: Context) -> ToolCallView:
-    """Give one tool call, whole."""
+    """Return a tool call in full."""
     await visible(query.session_id, context)
     return ToolCallView(**await TOOL_CALLS.fetch(TOOL_CALL, query.tool_call_id, context, session_id=query.session_id))

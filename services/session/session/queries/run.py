@@ -1,4 +1,4 @@
-"""What is answered about runs."""
+"""Handlers of queries about runs."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
 from session.dependencies import Context
-from session.queries.shown import TOOL_INPUT, TOOL_USE
+from session.queries.previews import TOOL_INPUT, TOOL_USE
 from session.queries.tables import RUNS, TOOL_CALLS, visible
 
 MAX_TOOL_CALLS_SHOWN = 400
-"""Tool calls that a run shows; all are in the list of tool calls."""
+"""The number of tool calls in the view of a run; the list of tool calls has all."""
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "id, session_id, status, attempt, error_code, error_detail, created_at, ended_at, " + ", ".join(USAGE)
 SUMMARY = f"{RUN}, left(message, {PREVIEW}) AS message"
@@ -51,7 +51,7 @@ answers = Handlers()
 
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
-    """Give one run, with its first tool calls."""
+    """Return a run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
     calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, Filters(run_id=query.run_id), context)
@@ -62,14 +62,14 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
-    """Give how far one run is."""
+    """Return the state of a run."""
     await visible(query.session_id, context)
     return _summary(await RUNS.fetch(SUMMARY, query.run_id, context, session_id=query.session_id))
 
 
 @answers
 async def list_runs(query: ListRuns, context: Context) -> Page[RunSummary]:
-    """Give a session's runs, newest first."""
+    """Return a session's runs, newest first."""
     await visible(query.session_id, context)
     within = Filters(session_id=query.session_id)
     return await LISTING.page(query, context, Filters(status=query.status), within=within)

@@ -1,4 +1,4 @@
-"""What is answered about sessions."""
+"""Handlers of queries about sessions as a whole."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def _summary(row: Row) -> SessionSummary:
 
 
 def _with_derived(row: Row) -> Row:
-    # The path names the session's place among the workspaces; it is no path of the host.
+    # A path for clients, relative to the API; it is not a path of the host.
     path = f"/workspaces/{row['id']}"
     return {**row, "working_directory_path": path, "is_fork": row["parent_session_id"] is not None}
 
@@ -40,23 +40,23 @@ answers = Handlers()
 
 @answers
 async def get_session(query: GetSession, context: Context) -> SessionView:
-    """Give one session."""
+    """Return a session."""
     return SessionView.model_validate(_with_derived(await visible(query.session_id, context)))
 
 
 @answers
 async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSummary]:
-    """Give the actor's sessions, an admin all, newest first."""
+    """Return the actor's sessions, for an admin all, newest first."""
     return await LISTING.page(query, context, Filters(status=query.status, mode=query.mode))
 
 
 @answers
 async def count_sessions(_query: CountSessions, context: Context) -> dict[str, int]:
-    """Give how many sessions are in each status."""
+    """Return the number of sessions by status."""
     return await SESSIONS_BY_STATUS.all(context.database)
 
 
 @answers
 async def find_sessions(query: FindSessions, context: Context) -> list[UUID]:
-    """Return those of the ids that are sessions which the actor may see."""
+    """Return the ids that belong to sessions which the actor may see."""
     return await SESSIONS.existing(query.session_ids, context)

@@ -1,4 +1,4 @@
-"""The tables that the session service answers from."""
+"""The tables of the session service's queries."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ SESSIONS = Table("sessions", Code.SESSION_NOT_FOUND)
 APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)
 TEMPLATES = Table("session_templates", Code.TEMPLATE_NOT_FOUND, readable="(user_id = {} OR is_public)")
 
-# Who may see a session may see what is in it: queries look for the session first, with `visible`.
+# Access to these is decided by the session: queries call `visible` first.
 RUNS = Table("runs", Code.RUN_NOT_FOUND, readable=None)
 MESSAGES = Table("messages", Code.MESSAGE_NOT_FOUND, readable=None, key="sequence_number")
 ARCHIVES = Table("archives", Code.ARCHIVE_NOT_FOUND, readable=None, key="session_id")
@@ -20,7 +20,7 @@ TOOL_CALLS = Table("tool_calls", Code.TOOL_CALL_NOT_FOUND, readable=None)
 
 
 async def visible(session_id: UUID, context: Context) -> Row:
-    """Return the row of a session of the actor's, for an admin any.
+    """Return the row of a session that the actor may see: an own one, or any for an admin.
 
     Raises:
         Refusal: SESSION_NOT_FOUND.

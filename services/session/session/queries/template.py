@@ -1,4 +1,4 @@
-"""What is answered about templates."""
+"""Handlers of queries about templates."""
 
 from contracts.messages import Page
 from contracts.session.template import GetTemplate, ListTemplates, TemplateSummary, TemplateView
@@ -20,13 +20,13 @@ answers = Handlers()
 
 @answers
 async def get_template(query: GetTemplate, context: Context) -> TemplateView:
-    """Give one template: an own one, or a public one; an admin may read all."""
+    """Return a template: an own or public one, or any for an admin."""
     return TemplateView(**await TEMPLATES.fetch(f"{SUMMARY}, sdk_options", query.template_id, context))
 
 
 @answers
 async def list_templates(query: ListTemplates, context: Context) -> Page[TemplateSummary]:
-    """Give the actor's own and the public templates, an admin all, newest first."""
+    """Return the actor's own and the public templates, for an admin all, newest first."""
     filters = Filters(category=query.category, is_public=query.is_public)
     filters.add("strpos(lower(name || chr(10) || description), lower({})) > 0", query.q)
     return await LISTING.page(query, context, filters)

@@ -1,4 +1,4 @@
-"""What is answered about files."""
+"""Handlers of queries about files."""
 
 import asyncio
 from uuid import UUID
@@ -17,14 +17,14 @@ answers = Handlers()
 
 @answers
 async def list_files(query: ListFiles, context: Context) -> FilesPage:
-    """Give what lies in a session's workspace."""
+    """Return the files of a session's workspace."""
     files = await _files(query.session_id, context)
     return await asyncio.to_thread(files.listing, query.skip, query.limit)
 
 
 @answers
 async def read_file(query: ReadFile, context: Context) -> FilePart:
-    """Give a part of a file of the workspace."""
+    """Return a part of a file of the workspace."""
     files = await _files(query.session_id, context)
     return await asyncio.to_thread(files.read, query.path, query)
 

@@ -1,4 +1,4 @@
-"""What the session service does when it hears an event: a module a subject."""
+"""The reactions of the session service, one module per subject."""
 
 from eventing.reactions import Reactions
 

@@ -1,4 +1,4 @@
-"""Asking people whether the agent may use a tool, and waiting for what they decide."""
+"""Requests approvals of tool calls, and waits for the decisions."""
 
 import json
 from datetime import timedelta
@@ -28,17 +28,17 @@ from session.reactions.deadline import Deadline
 
 log = get_logger()
 
-POLL = 3.0
-"""Seconds between two looks at an approval whose decision the bus may not have told."""
-RECORDED_WITHIN = 10.0
-"""Seconds that a question waits for its tool call to be recorded, and so all calls before it."""
+POLL_SECONDS = 3.0
+"""Seconds between two reads of a pending approval, in case the event of its decision was not received."""
+RECORD_TIMEOUT = 10.0
+"""Seconds that a request waits until its tool call, and so all earlier calls, are recorded."""
 MAX_INPUT_CHARS = 2_000
 MAX_OPEN_APPROVALS = 64
-"""Questions of one worker that people have not answered, also of calls that the agent has given up."""
-TOO_MANY_OPEN = "Too many tool calls wait for an approval."
+"""Undecided requests of one worker, including those for calls that the agent has given up."""
+TOO_MANY_OPEN = "Too many tool calls are waiting for approval."
 RESTARTED = (
-    "The service was restarted while you waited for an approval, so the tool calls you had made were not carried out. "
-    "This is what was decided about them:"
+    "The service was restarted while you were waiting for approval, so the tool calls you had made were not executed. "
+    "These are the decisions about them:"
 )
 
 
@@ -46,40 +46,45 @@ reactions = Reactions()
 
 
 @reactions.broadcast("tell_decision")
-async def tell_decision(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
-    """Wake the worker whose agent waits for this decision, in whichever replica it is."""
+async def wake_worker(recorded: Recorded[ApprovalDecided], reaction: Reaction[Dependencies]) -> None:
+    """Wake the worker that waits for this decision, in whichever replica it runs."""
     reaction.dependencies.decisions.wake(recorded.event.approval_id)
 
 
-class Asking:
-    """Asks for one worker of a run. Once it is refused, the worker has lost the run, and its agent is cancelled."""
+class ApprovalRequests:
+    """The approval requests of one worker of a run.
+
+    If a request is refused, the worker has lost the run, and its agent is cancelled.
+    """
 
     def __init__(
         self, reaction: Reaction[Dependencies], run: RunSummary, deadline: Deadline, cancellation: Cancellation
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
-        self._calls, self._recording, self._open = set[str](), Waiters[str](), 0
+        self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
 
     @property
     def tools_used(self) -> bool:
-        """Whether the agent called a tool, as far as it is recorded."""
+        """Whether the agent has called a tool, as far as recorded."""
         return bool(self._calls)
 
-    def recorded(self, blocks: list[Block]) -> None:
-        """Note that this is recorded of what the agent said."""
+    def note_recorded(self, blocks: list[Block]) -> None:
+        """Note that a message with these blocks is recorded."""
         for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
             self._calls.add(call)
-            self._recording.wake(call)
+            self._call_waiters.wake(call)
 
-    async def ask(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
-        """Give what is decided about a tool call, however long people take; it is denied when too many wait already.
+    async def request(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
+        """Request approval of a tool call and return the decision, however long it takes.
+
+        The call is denied immediately if too many are waiting.
 
         Raises:
-            Refusal: the run is over, or another worker has it; the agent is cancelled for that.
+            Refusal: the run is over, or another worker has it; the agent is cancelled.
         """
-        await self._until_recorded(tool_use_id)
+        await self._wait_recorded(tool_use_id)
         approval_id = clock.new_id()
-        wanted = RequestApproval(
+        command = RequestApproval(
             session_id=self.run.session_id,
             run_id=self.run.id,
             attempt=self.run.attempt,
@@ -93,15 +98,15 @@ class Asking:
             return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
         self._open += 1
         try:
-            ruling = await self.reaction.send(wanted) or (await self._answers([approval_id]))[0]
+            outcome = await self.reaction.send(command) or (await self._wait_for_outcomes([approval_id]))[0]
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise
         self._open -= 1
-        return ruling
+        return outcome
 
     async def continuation(self) -> str:
-        """Wait for what the worker before waited for, and give what to tell an agent that takes its conversation up.
+        """Wait for the decisions that the previous worker was waiting for, and return the prompt for a resumed agent.
 
         Raises:
             Refusal: the run is over, or another worker has it.
@@ -109,16 +114,16 @@ class Asking:
         page = await self.reaction.ask(ListApprovals(session_id=self.run.session_id))
         waiting = [view for view in page.items if view.run_id == self.run.id and not view.delivered]
         ids = [view.id for view in reversed(waiting)]
-        # Each by itself: a list cuts what is large.
+        # One query each, because lists truncate large values.
         views = [await self.reaction.ask(GetApproval(approval_id=approval_id)) for approval_id in ids]
-        return "\n".join([RESTARTED, *map(_told, views, await self._answers(ids))])
+        return "\n".join([RESTARTED, *map(_describe, views, await self._wait_for_outcomes(ids))])
 
-    async def _until_recorded(self, tool_use_id: str) -> None:
-        with self._recording.waiting(tool_use_id) as waiter:
+    async def _wait_recorded(self, tool_use_id: str) -> None:
+        with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._calls:
-                await waiter.wait(RECORDED_WITHIN)
+                await waiter.wait(RECORD_TIMEOUT)
 
-    async def _answers(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
+    async def _wait_for_outcomes(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
         run = self.run
         deliver = DeliverDecisions(
             session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
@@ -126,31 +131,31 @@ class Asking:
         with self.deadline.paused():
             while True:
                 for approval_id in approval_ids:
-                    await self._decided(approval_id)
-                # All at once: a run of which the agent knows a part cannot be taken up once more. None if the answer
-                # got lost; it is given again.
-                if (rulings := await self.reaction.send(deliver)) is not None:
-                    return rulings
+                    await self._wait_decided(approval_id)
+                # All in one command: if an agent knew only some of the decisions, its run could not be resumed again.
+                # The result is None if an earlier reply was lost; then the same decisions are requested again.
+                if (outcomes := await self.reaction.send(deliver)) is not None:
+                    return outcomes
 
-    async def _decided(self, approval_id: UUID) -> None:
+    async def _wait_decided(self, approval_id: UUID) -> None:
         with self.reaction.dependencies.decisions.waiting(approval_id) as waiter:
             while True:
-                view = await self._look(approval_id)
-                if view and view.status != "pending":  # expired at the latest
+                view = await self._read_approval(approval_id)
+                if view and view.status != "pending":  # it expires at the latest
                     return
-                await waiter.wait(POLL)
+                await waiter.wait(POLL_SECONDS)
 
-    async def _look(self, approval_id: UUID) -> ApprovalView | None:
+    async def _read_approval(self, approval_id: UUID) -> ApprovalView | None:
         try:
             return await self.reaction.ask(GetApproval(approval_id=approval_id))
-        except Refusal as refusal:  # an approval goes with its session only
+        except Refusal as refusal:  # an approval is deleted only with its session
             raise Refusal(Code.SESSION_NOT_FOUND, refusal.detail) from None
-        except Exception:  # the database may be away for a while; people take longer
-            log.exception("an approval could not be looked at")
+        except Exception:  # the database may be unavailable for a while; decisions take longer
+            log.exception("reading an approval failed")
             return None
 
 
-def _told(view: ApprovalView, ruling: ApprovalOutcome) -> str:
-    given = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
-    outcome = "approved: make this call again" if ruling.decision == "approved" else "denied: go on without it"
-    return f"- {view.tool_name} with {given} was {outcome}. {ruling.message}".rstrip()
+def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:
+    tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
+    advice = "approved: make this call again" if outcome.decision == "approved" else "denied: continue without it"
+    return f"- {view.tool_name} with {tool_input} was {advice}. {outcome.message}".rstrip()

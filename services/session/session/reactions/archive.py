@@ -1,4 +1,4 @@
-"""Packs the workspace of a session that is archived, and unpacks it again."""
+"""Packs the workspace of an archived session, and unpacks it again."""
 
 import asyncio
 from contextlib import suppress
@@ -22,7 +22,7 @@ from eventing.recording import Recorded
 
 from session.dependencies import Dependencies
 from session.reactions.session import SessionJob
-from session.workspace import Copied, NotStored, described, stored
+from session.workspace import CopyResult, StorageFailed, convert_storage_errors, summarize_archive
 
 PACKED_AT_ONCE = 2
 
@@ -38,39 +38,41 @@ def _archive_id(recorded: Recorded[ArchiveRequested | UnarchiveRequested]) -> UU
 
 @reactions.broadcast("end_archived_agent")
 async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of an archived session, in whichever replica it lives.
+    """End the agent of an archived session, in whichever replica it runs.
 
-    The event may be an old one that is delivered again: the session may have been opened since, and its agent be at
-    work.
+    An old event may be redelivered after the session was resumed and its agent is running again, so the event is
+    compared with the current archive.
     """
-    with suppress(Refusal):  # the session or its archive is gone
+    with suppress(Refusal):  # the session or its archive was deleted
         archive = await reaction.ask(GetArchive(session_id=recorded.id))
         if archive.archive_id == recorded.event.archive_id:
-            reaction.dependencies.agents.call_off(recorded.id)
+            reaction.dependencies.agents.cancel(recorded.id)
 
 
 @job(reactions, "pack_workspace", concurrency=PACKED_AT_ONCE)
 class PackWorkspace(SessionJob[ArchiveRequested]):
-    """Packs the workspace of an archived session, then removes it."""
+    """Packs the workspace of an archived session, then deletes it."""
 
     unfinished: ClassVar = Unfinished(PACKING, _archive_id)
 
     @property
     def path(self) -> Path:
-        """The file of the archive."""
+        """The path of the archive."""
         return self.dependencies.archive(self.session_id, self.event.archive_id, self.event.compression)
 
     async def work(self) -> None:
-        """Pack it, once its agent has ended."""
+        """Pack the workspace after its agent has ended."""
         await self.dependencies.agents.close(self.session_id)
-        packed = await stored(self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression))
+        packed = await convert_storage_errors(
+            self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression)
+        )
         await self.check_wanted()
         size_bytes = self.path.stat().st_size
         await self.dependencies.blocking.run(self.files.remove)
         await self._complete(size_bytes, packed)
 
     async def fail(self, failure: JobFailed) -> None:
-        """Open the session again, as it was."""
+        """Report the failure, which reopens the session as it was."""
         failed = FailArchive(
             session_id=self.session_id,
             archive_id=self.event.archive_id,
@@ -80,21 +82,22 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         await self.reaction.send(failed)
 
     async def give_up(self) -> None:
-        """Complete the archive if it was written, else fail it: the files may be removed already.
+        """Complete the archive if it was written, else fail it: the files may have been deleted already.
 
-        Fails, and so is tried again, when the archive cannot be read: then nobody knows which of them is whole.
+        Raises:
+            StorageFailed: the archive cannot be read, so it is unknown which of the two is complete; retried later.
         """
         try:
             size_bytes = self.path.stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             await super().give_up()
             return
-        packed = await stored(self.dependencies.blocking.run(described, self.path))
-        with suppress(NotStored):  # what cannot be removed is replaced when the archive is unpacked
-            await stored(self.dependencies.blocking.run(self.files.remove))
+        packed = await convert_storage_errors(self.dependencies.blocking.run(summarize_archive, self.path))
+        with suppress(StorageFailed):  # files that remain are replaced when the archive is unpacked
+            await convert_storage_errors(self.dependencies.blocking.run(self.files.remove))
         await self._complete(size_bytes, packed)
 
-    async def _complete(self, size_bytes: int, packed: Copied) -> None:
+    async def _complete(self, size_bytes: int, packed: CopyResult) -> None:
         completed = CompleteArchive(
             session_id=self.session_id,
             archive_id=self.event.archive_id,
@@ -107,26 +110,26 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
 
 @job(reactions, "unpack_workspace", concurrency=PACKED_AT_ONCE)
 class UnpackWorkspace(SessionJob[UnarchiveRequested]):
-    """Unpacks the workspace of a session, then removes the archive."""
+    """Unpacks the workspace of a session, then deletes the archive."""
 
     unfinished: ClassVar = Unfinished(UNPACKING, _archive_id)
 
     async def work(self) -> None:
-        """Unpack it aside, and let it take the place of the workspace if it is still wanted."""
+        """Unpack to a staging folder, and replace the workspace if the job is still wanted."""
         archive = await self.reaction.ask(GetArchive(session_id=self.session_id))
         path = self.dependencies.archive(self.session_id, archive.archive_id, archive.compression)
-        unpacked = await stored(self.dependencies.blocking.run(self.files.unpack, path))
+        unpacked = await convert_storage_errors(self.dependencies.blocking.run(self.files.unpack, path))
         try:
             await self.check_wanted()
         except NotWanted:
-            await self.dependencies.blocking.run(self.files.tidy)
+            await self.dependencies.blocking.run(self.files.remove_leftovers)
             raise
-        await stored(self.dependencies.blocking.run(self.files.replace, unpacked))
+        await convert_storage_errors(self.dependencies.blocking.run(self.files.replace, unpacked))
         await self.reaction.send(CompleteUnarchive(session_id=self.session_id, archive_id=archive.archive_id))
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def fail(self, failure: JobFailed) -> None:
-        """Leave the session archived; its archive is still there."""
+        """Report the failure, which leaves the session archived; its archive still exists."""
         failed = FailUnarchive(
             session_id=self.session_id,
             archive_id=self.event.archive_id,

@@ -1,4 +1,4 @@
-"""Ending an agent before its turn is over."""
+"""The cancellation of an agent's turn."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from contracts.refusals import Refusal
 
 
 class Cancellation:
-    """Calls `end` once it is requested. `refusal` is what the worker was refused with, if it has lost its run."""
+    """Calls `end` once it is requested. `refusal` is the reason if the worker has lost its run."""
 
     def __init__(self, end: Callable[[], Awaitable[None]]) -> None:
         self.refusal: Refusal | None = None
@@ -21,16 +21,16 @@ class Cancellation:
 
     async def __aexit__(self, *_: object) -> None:
         self._ending.cancel()
-        # Without the caller's exception, which a task group would wrap.
+        # The caller's exception is not passed on, because a task group would wrap it.
         await self._tasks.__aexit__(None, None, None)
 
     @property
     def requested(self) -> bool:
-        """Whether the agent is ended, or about to be."""
+        """Whether the cancellation was requested."""
         return self._requested.is_set()
 
     def request(self, refusal: Refusal | None = None) -> None:
-        """Let the agent be ended; of several refusals the first is kept."""
+        """Request the end of the agent; the first refusal is kept."""
         self.refusal = self.refusal or refusal
         self._requested.set()
 

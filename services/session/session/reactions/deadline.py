@@ -1,4 +1,4 @@
-"""The time that a run may take."""
+"""The time limit of a run."""
 
 import asyncio
 from collections.abc import Callable, Generator
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Deadline:
-    """Calls `on_expiry` when so many seconds are over. The clock is stopped while people are waited for."""
+    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts."""
 
     def __init__(self, seconds: float, on_expiry: Callable[[], None]) -> None:
         self.expired = False
@@ -21,11 +21,11 @@ class Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._stop()
-        self._pauses += 1  # for good: a pause that ends later starts nothing any more
+        self._pauses += 1  # permanently: a pause that ends later must not restart the timer
 
     @contextmanager
     def paused(self) -> Generator[None]:
-        """Do not count the time until leaving."""
+        """Stop the clock while the context is open."""
         self._stop()
         self._pauses += 1
         try:

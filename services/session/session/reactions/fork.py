@@ -1,4 +1,4 @@
-"""Copies to a fork what it takes over from its parent."""
+"""Copies the data of a fork from its parent."""
 
 from contextlib import suppress
 from typing import ClassVar
@@ -11,43 +11,49 @@ from eventing.reactions import Reactions, Unfinished
 
 from session.agent.transcript import COPIES_AT_ONCE
 from session.reactions.session import SessionJob
-from session.workspace import NotStored, stored
+from session.workspace import StorageFailed, convert_storage_errors
 
 UNFINISHED = "SELECT id AS aggregate, id AS work FROM sessions WHERE NOT ready AND status = 'created'"
-"""Only a fork that is being copied matches: one that is archived later is not ready either, and has another status."""
+"""Matches only a fork that is being copied: one that is archived later is not ready either, but has another status."""
 
 reactions = Reactions()
 
 
 @job(reactions, "copy_parent", concurrency=COPIES_AT_ONCE)
 class CopyParent(SessionJob[SessionForked]):
-    """Copies the conversation and the workspace that a fork begins with."""
+    """Copies the conversation and the workspace of the parent to a fork."""
 
     unfinished: ClassVar = Unfinished(UNFINISHED, lambda recorded: recorded.id)
 
     async def work(self) -> None:
-        """Copy them from the parent."""
+        """Copy the conversation and the files, and complete the fork."""
         parent_id, fork_id, dependencies = self.event.parent_session_id, self.session_id, self.dependencies
         await dependencies.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
-        copied = await stored(dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files))
+        copied = await convert_storage_errors(
+            dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files)
+        )
         await self._check_parent()
         await self.reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
 
     async def fail(self, failure: JobFailed) -> None:
-        """Fail the fork; files that cannot be removed stay until it is deleted."""
+        """Fail the fork and remove what was copied; files that cannot be removed stay until the fork is deleted."""
         fork_id, dependencies = self.session_id, self.dependencies
         await self.reaction.send(FailFork(session_id=fork_id, error_code=failure.code, error_detail=failure.detail))
         if (await self.reaction.ask(GetSession(session_id=fork_id))).ready:  # another worker was faster
             return
-        with suppress(NotStored):
-            await stored(dependencies.blocking.run(self.files.remove))
+        with suppress(StorageFailed):
+            await convert_storage_errors(dependencies.blocking.run(self.files.remove))
         await dependencies.transcripts.delete_session(fork_id)
 
     async def _check_parent(self) -> None:
-        """Make sure that nobody removed the parent's files while they were copied."""
+        """Check that the parent's files still existed after the copy.
+
+        Raises:
+            JobFailed: the parent was deleted or archived meanwhile.
+        """
         try:
             parent = await self.reaction.ask(GetSession(session_id=self.event.parent_session_id))
         except Refusal as refusal:
-            raise JobFailed(refusal.code, "The session was deleted before it was copied.") from refusal
+            raise JobFailed(refusal.code, "The session was deleted before the copy was complete.") from refusal
         if parent.status == "archived":
-            raise JobFailed(Code.SESSION_ARCHIVED, "The session was archived before it was copied.")
+            raise JobFailed(Code.SESSION_ARCHIVED, "The session was archived before the copy was complete.")

@@ -1,4 +1,4 @@
-"""Runs the agent, and ends it with its run."""
+"""Runs agents, and ends them with their runs."""
 
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import RecordMessage, RecordToolResult
-from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, SessionPaused, StartRun
+from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, Unfinished
@@ -17,19 +17,19 @@ from runtime.clock import new_id
 from runtime.logging import get_logger
 
 from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ToolReturned
-from session.aggregate.queue import NO_MONEY_LEFT
+from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
-from session.reactions.approval import Asking
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
-from session.reactions.session import forget
-from session.workspace import NotStored, stored
+from session.reactions.session import remove_session_data
+from session.workspace import StorageFailed, convert_storage_errors
 
 log = get_logger()
 
-GOING = frozenset({"running", "waiting_approval"})
-OVER = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
-"""What a worker is refused with when there is nothing left to do."""
+ACTIVE_STATUSES = frozenset({"running", "waiting_approval"})
+OVER_CODES = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
+"""Refusals that mean that nothing is left to do."""
 
 UNFINISHED = "SELECT session_id AS aggregate, id AS work FROM runs WHERE requested_at IS NOT NULL AND ended_at IS NULL"
 
@@ -45,8 +45,8 @@ def _slots(dependencies: Dependencies) -> int:
 
 
 async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
-    """End a run at which worker after worker failed."""
-    detail = "The service could not bring the run to its end."
+    """End a run whose event is about to be dead-lettered, after all attempts have failed."""
+    detail = "The service could not complete the run."
     lost = EndRun(
         session_id=recorded.id,
         run_id=recorded.event.run_id,
@@ -56,7 +56,7 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Depe
     try:
         await reaction.send(lost)
     except Refusal as refusal:
-        if refusal.code not in OVER:
+        if refusal.code not in OVER_CODES:
             raise
 
 
@@ -64,62 +64,65 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Depe
     "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id)
 )
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
-    """Let the session's agent answer; whatever it tells is recorded at once.
+    """Run the agent for a requested run, and record its events as they arrive.
 
-    Fails, and so is tried again, when the events cannot be stored: the next worker then finds a run that was begun, and
-    ends it as interrupted.
+    Raises:
+        TakenOver: another worker has the run.
+        Exception: events could not be stored; the next worker finds a started run, and ends it as interrupted.
     """
     try:
         await _run(recorded, reaction)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:
             raise TakenOver from refusal
-        if refusal.code not in OVER:
+        if refusal.code not in OVER_CODES:
             raise
-        # Somebody ended the run or the session, and so its agent.
-        log.info("a run was over before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
+        # The run or the session was ended by a user or another worker, and its agent with it.
+        log.info("run ended before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
         if refusal.code is Code.SESSION_NOT_FOUND:
-            await forget(recorded.id, reaction.dependencies)
+            await remove_session_data(recorded.id, reaction.dependencies)
 
 
 async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
     session_id, run_id, agents = recorded.id, recorded.event.run_id, reaction.dependencies.agents
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
-    if run.status not in GOING:
+    if run.status not in ACTIVE_STATUSES:
         return
-    if not await _has_room(run, reaction):
+    if not await _fits_quota(run, reaction):
         return
     session = await reaction.ask(GetSession(session_id=session_id))
-    money = _money_left(session)
-    if money is not None and money <= 0:  # the session may spend less now, or what it had spent was told late
+    budget = _remaining_budget(session)
+    if budget is not None and budget <= 0:  # the budget was lowered, or the cost of the last run was reported late
         await agents.close(session_id)
-        await _end_early(run, Code.BUDGET_EXCEEDED, NO_MONEY_LEFT, reaction)
+        await _end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
         return
     workspace = reaction.dependencies.workspace(session_id)
     options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
-    spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, money)
+    spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, budget)
     seconds = session.sdk_options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
     deadline = Deadline(seconds, cancellation.request)
-    asking = Asking(reaction, run, deadline, cancellation)
+    approvals = ApprovalRequests(reaction, run, deadline, cancellation)
     async with cancellation:
         with deadline:
-            finished = await _converse(spec, recorded, asking)
-    if asking.tools_used:
+            finished = await _take_turn(spec, recorded, approvals)
+    if approvals.tools_used:
         reaction.dependencies.files(session_id).changed()
-    if cancellation.refusal and cancellation.refusal.code not in OVER:
+    if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if deadline.expired:
-        detail = f"The run took longer than {seconds} s."
+        detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-    await reaction.send(_ending(run, finished))
+    await reaction.send(_end_command(run, finished))
 
 
-async def _has_room(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
-    """End a run whose agent would begin in a workspace that is full."""
+async def _fits_quota(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
+    """End a run whose workspace is full; return whether it is within its quota."""
     try:
-        await stored(reaction.dependencies.writing.run(reaction.dependencies.files(run.session_id).check_room))
-    except NotStored as failure:
+        await convert_storage_errors(
+            reaction.dependencies.writing.run(reaction.dependencies.files(run.session_id).check_quota)
+        )
+    except StorageFailed as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
@@ -130,61 +133,66 @@ async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reactio
     await reaction.send(ending)
 
 
-def _money_left(session: SessionView) -> Decimal | None:
-    """The agent counts what it spends from the start of its process; the session counts over all of them."""
+def _remaining_budget(session: SessionView) -> Decimal | None:
+    """Return what the session may still spend, or None without a budget.
+
+    An agent counts its spending from the start of its process, so it is given the remainder.
+    """
     budget = session.sdk_options.max_budget_usd
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 
-async def _converse(spec: AgentSpec, asked: Recorded[RunRequested], asking: Asking) -> Finished:
-    prompt, message_id = asked.event.message, asked.event.message_id
-    if asking.run.attempt > 1:  # the message was put to the agent that is gone
-        prompt, message_id = await asking.continuation(), None
-    async with aclosing(asking.reaction.dependencies.agents.turn(spec, prompt, asking.ask, message_id)) as told:
-        async for telling in told:
-            if isinstance(telling, Finished):
-                return telling
-            # A worker that has lost its run cancels its agent; what that still has to tell is what it used.
-            if not asking.cancellation.requested:
-                await _record(asked, telling, asking)
-    raise AssertionError("a turn ends with what it used")
+async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approvals: ApprovalRequests) -> Finished:
+    prompt, message_id = recorded.event.message, recorded.event.message_id
+    if approvals.run.attempt > 1:  # the previous worker's agent has received the message
+        prompt, message_id = await approvals.continuation(), None
+    async with aclosing(
+        approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id)
+    ) as events:
+        async for event in events:
+            if isinstance(event, Finished):
+                return event
+            # A worker that has lost its run cancels its agent, which then only reports its usage.
+            if not approvals.cancellation.requested:
+                await _record(recorded, event, approvals)
+    raise AssertionError("a turn ends with a Finished event")
 
 
 async def _record(
-    asked: Recorded[RunRequested], telling: AssistantMessage | ToolReturned | Delta, asking: Asking
+    recorded: Recorded[RunRequested], event: AssistantMessage | ToolReturned | Delta, approvals: ApprovalRequests
 ) -> None:
-    run, reaction = asking.run, asking.reaction
-    whose: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+    run, reaction = approvals.run, approvals.reaction
+    context: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
-        match telling:
+        match event:
             case AssistantMessage():
                 await reaction.send(
                     RecordMessage(
-                        **whose,
-                        message_id=telling.message_id or new_id(),
-                        blocks=telling.blocks,
-                        model=telling.model,
-                        parent_tool_use_id=telling.parent_tool_use_id,
+                        **context,
+                        message_id=event.message_id or new_id(),
+                        blocks=event.blocks,
+                        model=event.model,
+                        parent_tool_use_id=event.parent_tool_use_id,
                     )
                 )
-                asking.recorded(telling.blocks)
+                approvals.note_recorded(event.blocks)
             case ToolReturned():
                 await reaction.send(
                     RecordToolResult(
-                        **whose,
-                        tool_use_id=telling.tool_use_id,
-                        output=telling.output,
-                        is_error=telling.is_error,
-                        duration_ms=telling.duration_ms,
+                        **context,
+                        tool_use_id=event.tool_use_id,
+                        output=event.output,
+                        is_error=event.is_error,
+                        duration_ms=event.duration_ms,
                     )
                 )
             case Delta(text):
-                await reaction.dependencies.deltas.tell(asked.owner, run.session_id, run.id, text)
+                await reaction.dependencies.deltas.publish(recorded.owner, run.session_id, run.id, text)
     except Refusal as refusal:
-        asking.cancellation.request(refusal)
+        approvals.cancellation.request(refusal)
 
 
-def _ending(run: RunSummary, finished: Finished) -> EndRun:
+def _end_command(run: RunSummary, finished: Finished) -> EndRun:
     usage = Usage(
         duration_ms=finished.duration_ms,
         input_tokens=finished.input_tokens,
@@ -204,18 +212,12 @@ def _ending(run: RunSummary, finished: Finished) -> EndRun:
 
 @reactions.broadcast("end_turn")
 async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a cancelled run, in whichever replica it works; the run after it has an agent of its own."""
-    reaction.dependencies.agents.call_off(recorded.id, recorded.event.run_id)
+    """End the agent of a cancelled run, in whichever replica it runs. The next run gets another agent."""
+    reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
 
 
 @reactions.broadcast("end_late_turn")
 async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a run whose worker was taken for dead: the run after it may have begun."""
+    """End the agent of an interrupted run, whose worker was taken for dead: the next run may have begun."""
     if recorded.event.error_code is Code.RUN_INTERRUPTED:
-        reaction.dependencies.agents.call_off(recorded.id, recorded.event.run_id)
-
-
-@reactions.broadcast("end_idle_agent")
-async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a paused session, as soon as it idles."""
-    reaction.dependencies.agents.let_go(recorded.id)
+        reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)

@@ -1,11 +1,11 @@
-"""Cleans up after sessions, and what all jobs on their files have in common."""
+"""Removes the data of deleted sessions, and defines the base of all jobs on session files."""
 
 from typing import ClassVar
 from uuid import UUID
 
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
-from contracts.session.session import GetSession, SessionDeleted
+from contracts.session.session import GetSession, SessionDeleted, SessionPaused
 from eventing.jobs import Job
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
@@ -19,18 +19,24 @@ reactions = Reactions()
 
 @reactions.broadcast("end_agent")
 async def end_agent(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a deleted session, in whichever replica it lives."""
-    reaction.dependencies.agents.call_off(recorded.id)
+    """End the agent of a deleted session, in whichever replica it runs."""
+    reaction.dependencies.agents.cancel(recorded.id)
+
+
+@reactions.broadcast("end_idle_agent")
+async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[Dependencies]) -> None:
+    """End the agent of a paused session as soon as it is idle."""
+    reaction.dependencies.agents.end_when_idle(recorded.id)
 
 
 @reactions.shared("remove_traces")
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
-    """Remove the workspace and the agent's memory of a deleted session."""
-    await forget(recorded.id, reaction.dependencies)
+    """Remove the workspace, archives and transcript of a deleted session."""
+    await remove_session_data(recorded.id, reaction.dependencies)
 
 
-async def forget(session_id: UUID, dependencies: Dependencies) -> None:
-    """Remove all that a deleted session has left; a worker that was late does so again."""
+async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> None:
+    """Remove all data of a deleted session; a late worker does so again."""
     await dependencies.agents.close(session_id)
     await dependencies.blocking.run(dependencies.files(session_id).remove)
     await dependencies.blocking.run(erase, dependencies.archives / str(session_id))
@@ -53,10 +59,10 @@ class SessionJob[E: Event](Job[Dependencies, E]):
         return self.dependencies.files(self.session_id)
 
     async def discard(self) -> None:
-        """Remove what was made for a session that was deleted meanwhile."""
+        """Remove what was created if the session was deleted meanwhile."""
         try:
             await self.reaction.ask(GetSession(session_id=self.session_id))
         except Refusal as refusal:
             if refusal.code is not Code.SESSION_NOT_FOUND:
                 raise
-            await forget(self.session_id, self.dependencies)
+            await remove_session_data(self.session_id, self.dependencies)

@@ -1,4 +1,4 @@
-"""The files that an agent works on, as clients see them: listed, read, written, removed, and never anything else."""
+"""The files of a session: clients list, read, write and delete them, and never reach anything outside."""
 
 import os
 import stat
@@ -17,67 +17,67 @@ from runtime.files.parts import modified_at, read_part_within
 from runtime.files.paths import FOLDER, grant_owner, opened, opened_folder, os_errors_as_refusals, split_path
 from runtime.logging import get_logger
 
-from session.workspace.copying import Copied, copy
-from session.workspace.packing import SUFFIX, described, pack, unpack
-from session.workspace.room import Room, Rooms
-from session.workspace.storing import NotStored, stored
+from session.workspace.copying import CopyResult, copy
+from session.workspace.packing import SUFFIX, pack, summarize_archive, unpack
+from session.workspace.quota import Quota, Quotas
+from session.workspace.storage_errors import StorageFailed, convert_storage_errors
 from session.workspace.uploads import Uploads
 from session.workspace.walking import walk
 
 __all__ = [
     "SUFFIX",
-    "Copied",
-    "NotStored",
-    "Rooms",
+    "CopyResult",
+    "Quotas",
+    "StorageFailed",
     "Uploads",
     "Workspace",
-    "described",
-    "stored",
+    "convert_storage_errors",
+    "summarize_archive",
 ]
 
 MAX_LISTED = 20_000
-REMOVED = ".removed-"
+REMOVED_MARKER = ".removed-"
 
 log = get_logger()
 
 
 class Workspace:
-    """One session's files. Its methods block, so they are called in threads."""
+    """The files of one session. The methods block, so they are called in threads."""
 
-    def __init__(self, root: Path, uploads: Uploads, rooms: Rooms | None = None) -> None:
-        self.root, self.uploads, self._rooms = root, uploads, rooms or Rooms()
+    def __init__(self, root: Path, uploads: Uploads, quotas: Quotas | None = None) -> None:
+        self.root, self.uploads, self._quotas = root, uploads, quotas or Quotas()
 
     def listing(self, skip: int, limit: int) -> FilesPage:
-        """Give a page of all that is there, in the order of paths."""
+        """Return a page of the files, folders and symlinks, ordered by path."""
         try:
             with opened_folder(self.root, []) as top:
                 found = [_view(entry.path, entry.status) for entry in islice(walk(top), MAX_LISTED + 1)]
-        except FileNotFoundError:  # no agent has worked here yet
+        except FileNotFoundError:  # no agent has run here yet
             found = []
         listed = found[:MAX_LISTED]
         return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
 
     def read(self, path: str, window: PartWindow) -> FilePart:
-        """Return a part of a file; past its end, no bytes.
+        """Return a part of a file; past the end of the file, an empty one.
 
         Raises:
-            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that the window's
-                `etag` names.
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED if the file does not match the window's
+                `etag`.
         """
         return read_part_within(self.root, path, window)
 
     def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
-        """Make an upload a file, in folders that are made if need be; what was there is replaced.
+        """Move a finished upload to `path`, creating folders and replacing a file as necessary.
 
         Raises:
-            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is thrown away.
+            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is discarded.
         """
         try:
             *above, name = split_path(path)
             uploaded = self.uploads.finish(upload_id, size)
             with os_errors_as_refusals(path), opened_folder(self.root, above, make=True) as within:
                 before = _status(name, within)
-                self.check_room(size - (before.st_size if before else 0))
+                self.check_quota(size - (before.st_size if before else 0))
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
                 os.rename(uploaded, name, dst_dir_fd=within)
                 os.fsync(within)
@@ -87,20 +87,20 @@ class Workspace:
         return FileWritten(file=_view(path, after), created=before is None)
 
     def delete(self, path: str) -> None:
-        """Remove a file, a symlink, or a folder with all that is in it.
+        """Delete a file, a symlink, or a folder with its contents.
 
-        A folder is moved out of the agent's reach first. Processes that stand in it may go on adding to it there: what
-        that leaves goes with the next removal, or with the session.
+        A folder is first moved out of the agent's reach. Processes whose working directory is in it can still add to
+        it; what they add is removed with the next deletion, or with the session.
 
         Raises:
             Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
         """
         *above, name = split_path(path)
-        removed = self._copies.with_name(f"{self.root.name}{REMOVED}{os.urandom(8).hex()}")
+        removed = self._staging_root.with_name(f"{self.root.name}{REMOVED_MARKER}{os.urandom(8).hex()}")
         with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
             if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
                 removed.parent.mkdir(mode=0o700, exist_ok=True)
-                grant_owner(name, within)  # who moves a folder writes in it
+                grant_owner(name, within)  # moving a folder requires write permission on it
                 os.rename(name, removed, src_dir_fd=within)
             else:
                 os.unlink(name, dir_fd=within)
@@ -108,92 +108,93 @@ class Workspace:
         self.changed()
         try:
             self._erase_removed()
-        except OSError as error:  # it is away from here, whatever is left of it there
-            log.warning("what was removed is not all erased", error=repr(error))
+        except OSError as error:  # the folder has left the workspace, so the deletion itself succeeded
+            log.warning("deleted folder not fully erased", error=repr(error))
 
-    def check_room(self, more: int = 0) -> None:
-        """Make sure that it is not too large, also with so many bytes more, as far as this replica knows.
+    def check_quota(self, more: int = 0) -> None:
+        """Check that the workspace, with `more` bytes added, is within the quota, as far as this replica knows.
 
         Raises:
             Refusal: WORKSPACE_FULL.
         """
-        self._rooms.take(self.root, more, self._measure)
+        self._quotas.consume(self.root, more, self._measure)
 
     def changed(self) -> None:
-        """Measure it before anything is added again: somebody else was at work in it."""
-        self._rooms.forget(self.root)
+        """Have the workspace measured before the next addition, because an agent may have changed it."""
+        self._quotas.forget(self.root)
 
-    def _measure(self) -> Room:
-        room = Room()
-        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have worked here yet
-            room.take_all(entry.status for entry in walk(top, whole=True))
-        return room
+    def _measure(self) -> Quota:
+        quota = Quota()
+        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have run here yet
+            quota.consume_all(entry.status for entry in walk(top, whole=True))
+        return quota
 
-    def copy_to(self, other: "Workspace") -> Copied:
-        """Copy all of it into a workspace that is not there yet: whole, or not at all.
+    def copy_to(self, other: "Workspace") -> CopyResult:
+        """Copy the whole workspace to one that does not exist yet, atomically.
 
-        What changes meanwhile is copied as it was or as it is. When the other one is there, nothing is done.
+        Files that change meanwhile are copied in their old or their new state. Does nothing if the other workspace
+        exists.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            OSError: it cannot be read or written.
+            OSError: a file cannot be read or written.
         """
         if other.root.exists() or not self.root.exists():
-            return Copied()
-        with other.aside() as place:
+            return CopyResult()
+        with other.staging_folder() as staging:
             try:
                 with opened_folder(self.root, []) as top:
-                    copied = copy(top, place)
-                os.sync()  # a fork that is ready is safe
-                place.rename(other.root)
+                    copied = copy(top, staging)
+                os.sync()  # the files must be on disk before the fork is reported as ready
+                staging.rename(other.root)
             except OSError:
                 if self.root.exists() and not other.root.exists():
                     raise
-                copied = Copied()  # the parent was deleted, or another worker was faster
-        _keep(other.root)
-        other.tidy()
+                copied = CopyResult()  # the parent was deleted, or another worker was faster
+        _sync_parent(other.root)
+        other.remove_leftovers()
         return copied
 
-    def pack(self, to: Path, compression: Compression) -> Copied:
-        """Pack all of it into a file: whole, or not at all. What was packed before is only counted.
+    def pack(self, to: Path, compression: Compression) -> CopyResult:
+        """Pack the whole workspace into the file `to`, atomically. If the file exists, only count its members.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            OSError: it cannot be read or written.
+            OSError: a file cannot be read or written.
         """
         if to.exists():
-            return described(to)
+            return summarize_archive(to)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with opened_folder(self.root, []) as top:
                 return pack(top, to, compression)
         except OSError:
             if to.exists():  # another worker was faster
-                return described(to)
+                return summarize_archive(to)
             raise
 
     def unpack(self, archive: Path) -> Path:
-        """Unpack an archive aside, for `replace` or `tidy`.
+        """Unpack an archive into a new staging folder and return it, for `replace` or `remove_leftovers`.
 
         Raises:
             Refusal: WORKSPACE_FULL.
-            Exception: it is damaged, or there is no room.
+            Exception: the archive is damaged, or the disk is full.
         """
-        with self.aside() as place:
-            unpack(archive, place)
-            os.sync()  # the archive is about to go
-        return place
+        with self.staging_folder() as staging:
+            unpack(archive, staging)
+            os.sync()  # the archive is deleted next
+        return staging
 
     def replace(self, unpacked: Path) -> None:
-        """Let it be what was unpacked, and nothing else."""
+        """Replace the workspace by an unpacked archive."""
         erase(self.root)
         unpacked.rename(self.root)
         self.changed()
-        _keep(self.root)
-        self.tidy()
+        _sync_parent(self.root)
+        self.remove_leftovers()
 
     def remove(self) -> None:
-        """Remove all of it, and what was to become of it.
+        """Remove the workspace with its uploads and staging folders.
 
         Raises:
             OSError: something cannot be removed.
@@ -201,35 +202,35 @@ class Workspace:
         for root in (self.root, self.uploads.root):
             erase(root)
         self.changed()
-        self.tidy()
+        self.remove_leftovers()
 
     @property
-    def _copies(self) -> Path:
+    def _staging_root(self) -> Path:
         return self.root.parent / ".copies" / self.root.name
 
     @contextmanager
-    def aside(self) -> Generator[Path]:
-        """Give a place for what is to become of it, which no agent and no other worker sees."""
-        place = self._copies / os.urandom(8).hex()
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def staging_folder(self) -> Generator[Path]:
+        """Create the path of a staging folder, which no agent and no other worker uses; remove it on an exception."""
+        staging = self._staging_root / os.urandom(8).hex()
+        staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            yield place
+            yield staging
         except BaseException:
-            erase(place)
+            erase(staging)
             raise
 
-    def tidy(self) -> None:
-        """Remove what lies aside: also what a worker left that was killed."""
-        erase(self._copies)
+    def remove_leftovers(self) -> None:
+        """Remove staging folders and deleted folders, including those of a worker that was killed."""
+        erase(self._staging_root)
         self._erase_removed()
 
     def _erase_removed(self) -> None:
-        for removed in self._copies.parent.glob(f"{self.root.name}{REMOVED}*"):
+        for removed in self._staging_root.parent.glob(f"{self.root.name}{REMOVED_MARKER}*"):
             erase(removed)
 
 
-def _keep(root: Path) -> None:
-    """Make sure that a folder that was moved is still there after the machine lost its power."""
+def _sync_parent(root: Path) -> None:
+    """Sync the parent folder, so that a rename survives a power failure."""
     with opened(root.parent, FOLDER) as within:
         os.fsync(within)
 
@@ -240,7 +241,7 @@ def _status(name: str, within: int) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise Refusal(Code.NOT_A_FILE, f"{name!r} is there and is no file; remove it first.")
+        raise Refusal(Code.NOT_A_FILE, f"{name!r} exists and is not a regular file; delete it first.")
     return status
 
 

@@ -1,4 +1,4 @@
-"""A workspace copied: what is a file, a folder or a symlink, and never what a symlink leads to."""
+"""Copies a workspace: files, folders and symlinks, without following symlinks."""
 
 import os
 import stat
@@ -7,31 +7,31 @@ from pathlib import Path
 
 from runtime.files.paths import FILE, is_gone, opened
 
-from session.workspace.placing import place_file, place_folder, place_link
-from session.workspace.room import Room
+from session.workspace.quota import Quota
 from session.workspace.walking import Entry, walk
+from session.workspace.writing import create_file, create_folder, create_symlink
 
 
 @dataclass
-class Copied:
-    """How many files there are now, and what was left out: pipes, sockets, and what is gone meanwhile."""
+class CopyResult:
+    """The number of files, and of entries left out: pipes, sockets, and files that disappeared meanwhile."""
 
     files: int = 0
     left_out: int = 0
 
 
-def copy(top: int, to: Path) -> Copied:
-    """Copy what lies below the open folder `top` to a folder that nobody else knows.
+def copy(top: int, to: Path) -> CopyResult:
+    """Copy the contents of the open folder `top` to a new folder that no other process uses.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: it cannot be read or written.
+        OSError: a file cannot be read or written.
     """
-    copied, room = Copied(), Room()
+    copied, quota = CopyResult(), Quota()
     to.mkdir(parents=True)
     for entry in walk(top, whole=True):
         try:
-            _copy(entry, to, copied, room)
+            _copy(entry, to, copied, quota)
         except OSError as error:
             if not is_gone(error):
                 raise
@@ -39,25 +39,25 @@ def copy(top: int, to: Path) -> Copied:
     return copied
 
 
-def _copy(entry: Entry, to: Path, copied: Copied, room: Room) -> None:
+def _copy(entry: Entry, to: Path, copied: CopyResult, quota: Quota) -> None:
     mode = entry.status.st_mode
     if stat.S_ISDIR(mode):
-        room.take(0)
-        place_folder(to, entry.steps)
+        quota.consume(0)
+        create_folder(to, entry.steps)
     elif stat.S_ISLNK(mode):
-        room.take(0)
-        place_link(to, entry.steps, os.readlink(entry.name, dir_fd=entry.within))
+        quota.consume(0)
+        create_symlink(to, entry.steps, os.readlink(entry.name, dir_fd=entry.within))
     elif stat.S_ISREG(mode):
-        _copy_file(entry, to, room)
+        _copy_file(entry, to, quota)
         copied.files += 1
     else:
         copied.left_out += 1
 
 
-def _copy_file(entry: Entry, to: Path, room: Room) -> None:
-    with opened(entry.name, FILE, entry.within) as place, os.fdopen(place, "rb", closefd=False) as file:
-        status = os.fstat(place)
+def _copy_file(entry: Entry, to: Path, quota: Quota) -> None:
+    with opened(entry.name, FILE, entry.within) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(entry.path)
-        room.take(status.st_size)
-        place_file(to, entry.steps, file, status.st_size, entry.status.st_mode, status.st_mtime_ns)
+        quota.consume(status.st_size)
+        create_file(to, entry.steps, file, status.st_size, entry.status.st_mode, status.st_mtime_ns)

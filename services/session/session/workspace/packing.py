@@ -1,4 +1,4 @@
-"""A workspace as one file: packed as it was, symlinks as symlinks, and unpacked so that nothing leads out of it."""
+"""Packs a workspace into an archive, symlinks as symlinks, and unpacks it so that nothing is written outside."""
 
 import os
 import stat
@@ -9,15 +9,15 @@ from typing import IO
 from contracts.session.values import Compression
 from runtime.files.paths import FILE, FOLDER, is_gone, open_entry, opened
 
-from session.workspace.copying import Copied
-from session.workspace.placing import place_file, place_folder, place_link
-from session.workspace.room import Room
+from session.workspace.copying import CopyResult
+from session.workspace.quota import Quota
 from session.workspace.walking import Entry, walk
+from session.workspace.writing import create_file, create_folder, create_symlink
 
 if sys.version_info >= (3, 14):
     import tarfile
 else:
-    from backports.zstd import tarfile  # the one of 3.14
+    from backports.zstd import tarfile  # the backport of Python 3.14's module
 
 SUFFIX: dict[Compression, str] = {
     "gzip": ".tar.gz",
@@ -28,14 +28,14 @@ SUFFIX: dict[Compression, str] = {
 }
 
 
-def pack(top: int, to: Path, compression: Compression) -> Copied:
-    """Pack what lies below the open folder `top` into the file `to`: whole, or not at all, safe on the disk.
+def pack(top: int, to: Path, compression: Compression) -> CopyResult:
+    """Pack the contents of the open folder `top` into the file `to`, atomically and synced to disk.
 
-    Whoever packs writes a file of their own, and the first who is ready takes the place.
+    Each worker writes a temporary file of its own; the first one to finish takes the name.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: there is no room, or a file shrank meanwhile.
+        OSError: the disk is full, or a file shrank meanwhile.
     """
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = to.with_name(f"{to.name}.{os.urandom(8).hex()}.new")
@@ -52,49 +52,49 @@ def pack(top: int, to: Path, compression: Compression) -> Copied:
     return packed
 
 
-def _pack(top: int, to: Path, compression: Compression) -> Copied:
-    packed, room = Copied(), Room()
+def _pack(top: int, to: Path, compression: Compression) -> CopyResult:
+    packed, quota = CopyResult(), Quota()
     with to.open("xb") as file:
         with _writing(file, compression) as archive:
             for entry in walk(top, whole=True):
-                _add(archive, entry, packed, room)
+                _add(archive, entry, packed, quota)
         file.flush()
         os.fsync(file.fileno())
     return packed
 
 
-def described(archive: Path) -> Copied:
-    """Count the files of an archive that was packed before."""
+def summarize_archive(archive: Path) -> CopyResult:
+    """Return the number of files in an archive."""
     with tarfile.open(archive) as packed:
-        return Copied(files=sum(member.isreg() for member in packed))
+        return CopyResult(files=sum(member.isreg() for member in packed))
 
 
 def unpack(archive: Path, to: Path) -> None:
-    """Unpack an archive into a folder that nobody else knows.
+    """Unpack an archive into a new folder that no other process uses.
 
     Raises:
         Refusal: WORKSPACE_FULL.
-        OSError: it cannot be read, or written.
-        tarfile.TarError: it is damaged, or holds what no workspace does.
+        OSError: a file cannot be read or written.
+        tarfile.TarError: the archive is damaged, or has a member that no workspace can have.
     """
-    room = Room()
+    quota = Quota()
     to.mkdir(parents=True)
     with tarfile.open(archive) as packed:
         for member in packed:
-            room.take(member.size)
+            quota.consume(member.size)
             steps = _steps(member.name)
             if member.issym():
-                place_link(to, steps, member.linkname)
+                create_symlink(to, steps, member.linkname)
             elif member.isdir():
-                place_folder(to, steps)
+                create_folder(to, steps)
             elif member.isreg() and (content := packed.extractfile(member)):
-                place_file(to, steps, content, member.size, member.mode, int(member.mtime) * 10**9)
+                create_file(to, steps, content, member.size, member.mode, int(member.mtime) * 10**9)
 
 
 def _steps(path: str) -> list[str]:
     steps = path.split("/")
     if any(step in ("", ".", "..") for step in steps):
-        raise tarfile.TarError(f"{path!r} leads elsewhere")
+        raise tarfile.TarError(f"{path!r} leads outside the workspace")
     return steps
 
 
@@ -112,35 +112,35 @@ def _writing(file: IO[bytes], compression: Compression) -> tarfile.TarFile:
             return tarfile.open(fileobj=file, mode="w")
 
 
-def _add(archive: tarfile.TarFile, entry: Entry, packed: Copied, room: Room) -> None:
+def _add(archive: tarfile.TarFile, entry: Entry, packed: CopyResult, quota: Quota) -> None:
     info, mode = tarfile.TarInfo("/".join(entry.steps)), entry.status.st_mode
     info.mode, info.mtime = stat.S_IMODE(mode) & 0o777, int(entry.status.st_mtime)
     if stat.S_ISDIR(mode):
-        room.take(0)
+        quota.consume(0)
         info.type = tarfile.DIRTYPE
         archive.addfile(info)
     elif stat.S_ISLNK(mode):
-        room.take(0)
+        quota.consume(0)
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(entry.name, dir_fd=entry.within)
         archive.addfile(info)
-    elif stat.S_ISREG(mode) and _add_file(archive, info, entry, room):
+    elif stat.S_ISREG(mode) and _add_file(archive, info, entry, quota):
         packed.files += 1
     else:
         packed.left_out += 1
 
 
-def _add_file(archive: tarfile.TarFile, info: tarfile.TarInfo, entry: Entry, room: Room) -> bool:
+def _add_file(archive: tarfile.TarFile, info: tarfile.TarInfo, entry: Entry, quota: Quota) -> bool:
     try:
-        place = open_entry(entry.name, FILE, entry.within)
+        descriptor = open_entry(entry.name, FILE, entry.within)
     except OSError as error:
         if not is_gone(error):
             raise
         return False
-    with os.fdopen(place, "rb") as file:
-        status = os.fstat(place)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return False
-        room.take(status.st_size)
+        quota.consume(status.st_size)
         info.size = status.st_size
         archive.addfile(info, file)
     return True

@@ -1,4 +1,4 @@
-"""Files that are on their way into a workspace, in parts; they lie where no agent sees them."""
+"""Unfinished uploads of files, stored in parts where no agent sees them."""
 
 import os
 import time
@@ -10,21 +10,22 @@ from contracts.refusals import Code, Refusal
 from contracts.wire import MAX_UPLOAD_BYTES
 from runtime.files.paths import os_errors_as_refusals
 
-MOST, MOST_BYTES = 32, 32 * MAX_UPLOAD_BYTES
+MAX_UPLOADS, MAX_TOTAL_BYTES = 32, 32 * MAX_UPLOAD_BYTES
 MAX_AGE_SECONDS = 3600.0
 
 
 class Uploads:
-    """The unfinished files of one session: the newest, for what was broken off is never finished."""
+    """The unfinished uploads of one session. The number is bounded: abandoned uploads are never finished."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, upload_id: UUID, offset: int, data: bytes) -> None:
-        """Put a part aside; with the first of a file, the oldest files go, if there are too many.
+        """Store a part of an upload. The first part of an upload removes the oldest ones if there are too many.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its place; STORAGE_FAILED, the disk is full.
+            Refusal: WORKSPACE_FULL if the upload was removed in favour of newer ones; STORAGE_FAILED if the disk is
+                full.
         """
         with os_errors_as_refusals("the upload"):
             self._put(upload_id, offset, data)
@@ -33,51 +34,51 @@ class Uploads:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not offset:
             self._sweep()
-        place = self._open(upload_id, os.O_WRONLY, new=not offset)
+        descriptor = self._open(upload_id, os.O_WRONLY, new=not offset)
         try:
             while data:
-                written = os.pwrite(place, data, offset)
+                written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written
         finally:
-            os.close(place)
+            os.close(descriptor)
 
     def finish(self, upload_id: UUID, size: int) -> Path:
-        """Give the whole file, safe on the disk.
+        """Return the path of the finished upload, synced to disk.
 
         Raises:
-            Refusal: WORKSPACE_FULL, newer files took its place.
-            ValueError: it does not have its size.
+            Refusal: WORKSPACE_FULL if the upload was removed in favour of newer ones.
+            ValueError: the upload does not have `size` bytes.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._open(upload_id, os.O_RDWR, new=not size)
+        descriptor = self._open(upload_id, os.O_RDWR, new=not size)
         try:
-            if (found := os.fstat(place).st_size) != size:
+            if (found := os.fstat(descriptor).st_size) != size:
                 raise ValueError(f"upload {upload_id} has {found} bytes, not {size}")
-            os.fsync(place)
+            os.fsync(descriptor)
         finally:
-            os.close(place)
+            os.close(descriptor)
         return self.root / str(upload_id)
 
     def forget(self, upload_id: UUID) -> None:
-        """Throw an unfinished file away; nothing happens when there is none."""
+        """Remove an upload. Does nothing if it does not exist."""
         (self.root / str(upload_id)).unlink(missing_ok=True)
 
     def _open(self, upload_id: UUID, flags: int, *, new: bool) -> int:
         try:
             return os.open(self.root / str(upload_id), flags | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
-        except FileNotFoundError:  # made anew, it would lack its beginning
+        except FileNotFoundError:  # a new file would lack the first parts
             raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.") from None
 
     def _sweep(self) -> None:
         oldest, size = time.time() - MAX_AGE_SECONDS, 0
         for number, (path, status) in enumerate(self._newest_first(), start=1):
             size += status.st_size
-            if number >= MOST or size > MOST_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
+            if number >= MAX_UPLOADS or size > MAX_TOTAL_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
                 path.unlink(missing_ok=True)
 
     def _newest_first(self) -> list[tuple[Path, os.stat_result]]:
         found: list[tuple[Path, os.stat_result]] = []
         for path in self.root.iterdir():
-            with suppress(FileNotFoundError):  # it is finished meanwhile, or swept by another
+            with suppress(FileNotFoundError):  # finished or removed meanwhile
                 found.append((path, path.lstat()))
         return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)

@@ -1,4 +1,4 @@
-"""Through all that lies in a folder, without following a symlink, whatever the agent does to it meanwhile."""
+"""Walks through a folder without following symlinks, safe against concurrent changes by an agent."""
 
 import os
 import stat
@@ -9,14 +9,17 @@ from itertools import islice
 from contracts.refusals import Code, Refusal
 from runtime.files.paths import FOLDER, MAX_DEPTH, is_gone, open_entry
 
-MAX_WIDTH = 100_000
+MAX_FOLDER_ENTRIES = 100_000
 
 type Level = tuple[int, tuple[str, ...], Iterator[str]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What was found: its steps from the top, and the open folder in which it lies, as long as it is looked at."""
+    """A directory entry: its path from the top, its status, and the open folder that contains it.
+
+    `within` is valid only until the walk continues.
+    """
 
     steps: tuple[str, ...]
     status: os.stat_result
@@ -24,22 +27,22 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Its name in its folder."""
+        """The name in its folder."""
         return self.steps[-1]
 
     @property
     def path(self) -> str:
-        """Its path as it is shown; what is not Unicode in it has no name that a client could say."""
+        """The path as clients see it; bytes that are not valid UTF-8 are replaced."""
         return os.fsencode("/".join(self.steps)).decode(errors="replace")
 
 
 def walk(top: int, *, whole: bool = False) -> Generator[Entry]:
-    """Give all that lies below the open folder `top`, a folder before what is in it, in the order of names.
+    """Yield all entries below the open folder `top` by name, a folder before its contents.
 
-    What is gone before it is looked at is passed over, and so is what lies too deep, or is too much in one folder.
+    Entries that disappear meanwhile are skipped, and so are those beyond the limits on depth and folder size.
 
     Raises:
-        Refusal: WORKSPACE_FULL; something is too deep, or too much, and it was to be the `whole`.
+        Refusal: WORKSPACE_FULL if a limit is exceeded and `whole` is set.
     """
     stack: list[Level] = [(top, (), _names(top, whole))]
     try:
@@ -47,28 +50,28 @@ def walk(top: int, *, whole: bool = False) -> Generator[Entry]:
             yield from _step(stack, whole)
     finally:
         while stack:
-            _leave(stack)
+            _close_level(stack)
 
 
 def _step(stack: list[Level], whole: bool) -> Generator[Entry]:
     within, steps, names = stack[-1]
     name = next(names, None)
     if name is None:
-        _leave(stack)
-    elif entry := _look(within, (*steps, name)):
+        _close_level(stack)
+    elif entry := _stat_entry(within, (*steps, name)):
         yield entry
         if stat.S_ISDIR(entry.status.st_mode):
-            _enter(entry, stack, whole)
+            _descend(entry, stack, whole)
 
 
-def _look(within: int, steps: tuple[str, ...]) -> Entry | None:
+def _stat_entry(within: int, steps: tuple[str, ...]) -> Entry | None:
     try:
         return Entry(steps, os.stat(steps[-1], dir_fd=within, follow_symlinks=False), within)
     except FileNotFoundError:
         return None
 
 
-def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
+def _descend(entry: Entry, stack: list[Level], whole: bool) -> None:
     if len(stack) == MAX_DEPTH:
         if whole:
             raise Refusal(Code.WORKSPACE_FULL, f"A workspace is at most {MAX_DEPTH} folders deep.")
@@ -83,15 +86,15 @@ def _enter(entry: Entry, stack: list[Level], whole: bool) -> None:
         stack[-1] = (below, entry.steps, _names(below, whole))
 
 
-def _leave(stack: list[Level]) -> None:
-    place, *_ = stack.pop()
-    if stack:  # `top` is the caller's
-        os.close(place)
+def _close_level(stack: list[Level]) -> None:
+    descriptor, *_ = stack.pop()
+    if stack:  # `top` is closed by the caller
+        os.close(descriptor)
 
 
-def _names(place: int, whole: bool) -> Iterator[str]:
-    with os.scandir(place) as found:
-        names = [entry.name for entry in islice(found, MAX_WIDTH + 1)]
-    if len(names) > MAX_WIDTH and whole:
-        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace holds {MAX_WIDTH} names at most.")
-    return iter(sorted(names[:MAX_WIDTH]))
+def _names(descriptor: int, whole: bool) -> Iterator[str]:
+    with os.scandir(descriptor) as found:
+        names = [entry.name for entry in islice(found, MAX_FOLDER_ENTRIES + 1)]
+    if len(names) > MAX_FOLDER_ENTRIES and whole:
+        raise Refusal(Code.WORKSPACE_FULL, f"A folder of a workspace has at most {MAX_FOLDER_ENTRIES} entries.")
+    return iter(sorted(names[:MAX_FOLDER_ENTRIES]))

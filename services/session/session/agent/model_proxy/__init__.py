@@ -1,4 +1,4 @@
-"""The only way out of a sandbox: two routes of the model provider's API. The proxy has the key, the agents have not."""
+"""The model proxy, the only way out of a sandbox: it forwards two routes of the provider's API and adds the API key."""
 
 import asyncio
 import socket
@@ -10,9 +10,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, T
 from runtime.logging import get_logger
 
 from session.agent.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
-from session.agent.model_proxy.body import NotReadable, models
-from session.agent.model_proxy.door import Door, faults
-from session.agent.model_proxy.usage import Counted, Tokens
+from session.agent.model_proxy.body import InvalidBody, models
+from session.agent.model_proxy.connection_limit import ConnectionLimiter, server_logger
+from session.agent.model_proxy.usage import AnswerMeter, Tokens
 
 __all__ = ["FAMILIES", "LONG_CONTEXT", "Access", "ModelProxy", "Tokens"]
 
@@ -21,41 +21,58 @@ log = get_logger()
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 BODY_LIMIT = 32 * 2**20
 BODY_SECONDS = 30.0
-BODIES_READ_AT_ONCE = 2
-CONNECTIONS = 1024
+MAX_CONCURRENT_BODY_SCANS = 2
+MAX_CONNECTIONS = 1024
 TIMEOUT = ClientTimeout(total=None, connect=60, sock_connect=10, sock_read=300)
 IDLE_SECONDS = 75
 BACKLOG = 16
 WARN_SECONDS = 300.0
-REJECTED = "the model provider rejects the key: check MODEL_API_KEY"
-AWAY = "the model provider cannot be reached: check MODEL_BASE_URL"
+KEY_REJECTED = "model provider rejected the key: check MODEL_API_KEY"
+PROVIDER_UNREACHABLE = "model provider unreachable: check MODEL_BASE_URL"
 
-CREDENTIALS = {"authorization", "cookie", "x-api-key"}
-HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
-OPERATORS = {"anthropic-organization-id", "set-cookie"}
-# Both ways bodies are passed in one form: JSON in UTF-8 there, unpacked here. So both sides read them alike.
-FORM = {"accept-encoding", "content-encoding", "content-length"}
-DROPPED = {*CREDENTIALS, *HOP_BY_HOP, *OPERATORS, *FORM, "expect", "host", "transfer-encoding"}
-PLAIN = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+CREDENTIAL_HEADERS = {"authorization", "cookie", "x-api-key"}
+HOP_BY_HOP_HEADERS = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+}
+OPERATOR_HEADERS = {"anthropic-organization-id", "set-cookie"}
+# Bodies have one encoding in both directions: requests must be plain JSON, answers are requested uncompressed. So the
+# proxy reads what the other side reads.
+ENCODING_HEADERS = {"accept-encoding", "content-encoding", "content-length"}
+DROPPED_HEADERS = {
+    *CREDENTIAL_HEADERS,
+    *HOP_BY_HOP_HEADERS,
+    *OPERATOR_HEADERS,
+    *ENCODING_HEADERS,
+    "expect",
+    "host",
+    "transfer-encoding",
+}
+REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
 class ModelProxy:
-    """Takes the agents' requests at their listeners to the provider at `base_url`, with `api_key` if it wants one."""
+    """Forwards requests from the agents' listeners to the provider at `base_url`, with `api_key` if it is set."""
 
     def __init__(self, base_url: str, api_key: str | None) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = {"x-api-key": api_key} if api_key else {}
         self._served: dict[str, tuple[Access, asyncio.Server]] = {}
-        self._reading = asyncio.Semaphore(BODIES_READ_AT_ONCE)
+        self._reading = asyncio.Semaphore(MAX_CONCURRENT_BODY_SCANS)
         self._warned: dict[str, float] = {}
         app = web.Application(client_max_size=BODY_LIMIT)
         app.add_routes([web.post(route, self._answer) for route in (MESSAGES, COUNT)])
-        app.on_response_prepare.append(_last_if_refused)
-        # An agent that ends takes its request to the provider with it. What it sends stays as it is.
+        app.on_response_prepare.append(_close_if_refused)
+        # The request to the provider is cancelled when the agent disconnects. Request bodies are not decompressed.
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            logger=faults(),
+            logger=server_logger(),
             handler_cancellation=True,
             shutdown_timeout=1,
             auto_decompress=False,
@@ -63,26 +80,26 @@ class ModelProxy:
         )
 
     async def __aenter__(self) -> Self:
-        """Make the proxy ready to serve."""
-        self._provider = ClientSession(connector=TCPConnector(limit=CONNECTIONS), timeout=TIMEOUT)
+        """Start the proxy."""
+        self._provider = ClientSession(connector=TCPConnector(limit=MAX_CONNECTIONS), timeout=TIMEOUT)
         await self._runner.setup()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Break off what is under way and serve no more."""
+        """Cancel the running requests and stop the proxy."""
         for token in list(self._served):
-            await self.leave(token)
+            await self.stop_serving(token)
         await self._runner.cleanup()
         await self._provider.close()
 
     async def serve(self, listener: socket.socket, token: str, access: Access) -> None:
-        """Serve the agent that connects to `listener` and shows `token`, as far as its `access` lets it."""
-        door = Door(cast(web.Server, self._runner.server))
-        server = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=BACKLOG)
+        """Serve the agent that connects to `listener` and authenticates with `token`, within its `access`."""
+        limiter = ConnectionLimiter(cast(web.Server, self._runner.server))
+        server = await asyncio.get_running_loop().create_server(limiter, sock=listener, backlog=BACKLOG)
         self._served[token] = access, server
 
-    async def leave(self, token: str) -> None:
-        """Serve the agent with this token no more."""
+    async def stop_serving(self, token: str) -> None:
+        """Stop serving the agent with this token. Does nothing if it is unknown."""
         if served := self._served.pop(token, None):
             served[1].close()
 
@@ -94,18 +111,18 @@ class ModelProxy:
             async with access.request(length):
                 body = await _read(request)
                 async with access.reading, self._reading:
-                    asked = await asyncio.to_thread(models, body)
-                access.check_models(asked)
-                counted = access.meter.begin(asked[0], length if request.path == MESSAGES else 0)
-                return await self._pass(request, body, counted, response)
+                    requested = await asyncio.to_thread(models, body)
+                access.check_models(requested)
+                meter = access.meter.begin(requested[0], length if request.path == MESSAGES else 0)
+                return await self._forward(request, body, meter, response)
         except Denied as denied:
             return _error(denied.status, denied.kind, denied.message)
-        except NotReadable as wrong:
+        except InvalidBody as wrong:
             return _error(400, "invalid_request_error", str(wrong))
         except ClientError:
             if response.prepared:
                 return _broken_off(request, response)
-            self._warn(AWAY)
+            self._warn(PROVIDER_UNREACHABLE)
             return _error(502, "api_error", "The model provider cannot be reached.")
         except TimeoutError:  # the turn is over
             return _broken_off(request, response)
@@ -113,56 +130,59 @@ class ModelProxy:
     def _access(self, request: web.Request) -> Access:
         served = self._served.get(_token(request))
         if served is None:
-            raise Denied(401, "authentication_error", "This is not the token of a running agent.")
+            raise Denied(401, "authentication_error", "The token does not belong to a running agent.")
         return served[0]
 
-    async def _pass(
-        self, request: web.Request, body: bytes, counted: Counted, response: web.StreamResponse
+    async def _forward(
+        self, request: web.Request, body: bytes, meter: AnswerMeter, response: web.StreamResponse
     ) -> web.StreamResponse:
-        whole = False
+        complete = False
         try:
             async with self._provider.post(
                 self._base_url + request.path_qs,
-                headers={**_passing(request.headers), **PLAIN, **self._key},
+                headers={**_forwarded_headers(request.headers), **REQUEST_HEADERS, **self._key},
                 data=body,
                 allow_redirects=False,
             ) as answer:
-                self._look_at(answer.status)
-                counted.answered(
-                    failed=answer.status != 200 or request.path != MESSAGES,
+                self._warn_if_rejected(answer.status)
+                meter.begin_answer(
+                    free=answer.status != 200 or request.path != MESSAGES,
                     is_stream=answer.content_type == "text/event-stream",
                 )
-                await _pass_on(answer, request, response, counted)
-            whole = True
+                await _forward_body(answer, request, response, meter)
+            complete = True
         finally:
-            counted.end(whole=whole)
+            meter.end(complete=complete)
         return response
 
-    def _look_at(self, status: int) -> None:
+    def _warn_if_rejected(self, status: int) -> None:
         if status in {401, 403}:
-            self._warn(REJECTED, status=status)
+            self._warn(KEY_REJECTED, status=status)
 
     def _warn(self, event: str, **more: int) -> None:
-        """Log a trouble with the provider once in a while: agents try again, and there may be many of them."""
+        """Log a problem with the provider, at most every five minutes, because many agents may retry."""
         now = time.monotonic()
         if now - self._warned.get(event, -WARN_SECONDS) >= WARN_SECONDS:
             self._warned[event] = now
             log.warning(event, **more)
 
 
-async def _pass_on(
-    answer: ClientResponse, request: web.Request, response: web.StreamResponse, counted: Counted
+async def _forward_body(
+    answer: ClientResponse, request: web.Request, response: web.StreamResponse, meter: AnswerMeter
 ) -> None:
     response.set_status(answer.status)
-    response.headers.update(_passing(answer.headers))
+    response.headers.update(_forwarded_headers(answer.headers))
     await response.prepare(request)
     async for chunk in answer.content.iter_any():
-        counted.feed(chunk)
+        meter.feed(chunk)
         await response.write(chunk)
 
 
-async def _last_if_refused(_request: web.Request, response: web.StreamResponse) -> None:
-    """Close the connection: thousands of requests come in one piece, and refusals never let others have a turn."""
+async def _close_if_refused(_request: web.Request, response: web.StreamResponse) -> None:
+    """Close the connection after an error.
+
+    Pipelined requests that are refused never suspend, so thousands of them would block the event loop.
+    """
     if response.status >= 400:
         response.force_close()
         response.headers["Connection"] = "close"
@@ -170,7 +190,7 @@ async def _last_if_refused(_request: web.Request, response: web.StreamResponse) 
 
 def _length(request: web.Request) -> int:
     if request.content_length is None:
-        raise Denied(411, "invalid_request_error", "A request must tell its length.")
+        raise Denied(411, "invalid_request_error", "The request has no Content-Length.")
     if request.content_length > BODY_LIMIT:
         raise Denied(413, "request_too_large", f"A request has at most {BODY_LIMIT} bytes.")
     if "Content-Encoding" in request.headers:
@@ -187,14 +207,14 @@ async def _read(request: web.Request) -> bytes:
 
 
 def _broken_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Break off an answer: the agent must not take it for one that ends there."""
+    """Abort the connection, so that the agent does not take a truncated answer for a complete one."""
     if request.transport:
         request.transport.abort()
     return response
 
 
-def _passing(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in DROPPED}
+def _forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in DROPPED_HEADERS}
 
 
 def _token(request: web.Request) -> str:

@@ -1,4 +1,4 @@
-"""One agent's access to the model: open during its turns, for the models of its session, as long as there is money."""
+"""One agent's access to the model: open during its turns, for the models of its session, within its budget."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -7,19 +7,19 @@ from decimal import Decimal
 
 from session.agent.model_proxy.usage import Meter
 
-AT_ONCE = 8
-"""So many requests of one agent are with the provider; more wait for their turn."""
-WAITING = 64
+MAX_CONCURRENT_REQUESTS = 8
+"""The number of one agent's requests that are forwarded concurrently; others wait."""
+MAX_WAITING_REQUESTS = 64
 WAIT_SECONDS = 120.0
-BYTES_AT_ONCE = 64 * 2**20
+MAX_PENDING_BODY_BYTES = 64 * 2**20
 FAMILIES = ("fable", "haiku", "opus", "sonnet")
-"""Names that Claude Code takes for the newest model of a family."""
+"""Aliases that Claude Code resolves to the newest model of a family."""
 LONG_CONTEXT = "[1m]"
-"""Follows the name of a model in Claude Code, and is no part of what it asks the provider for."""
+"""Suffix of model names in Claude Code that is not part of the name in requests to the provider."""
 
 
 class Denied(Exception):
-    """A request is not passed on: the status, the provider's word for the kind of error, and why."""
+    """A request is not forwarded; the error has a status, the provider's name for the type of error, and a message."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -27,88 +27,91 @@ class Denied(Exception):
 
 
 class Access:
-    """What one agent may ask of the model. Without `models` it may ask any."""
+    """One agent's access to the model. With empty `models`, it may use any model."""
 
     def __init__(self, models: tuple[str, ...] = ()) -> None:
         self.meter = Meter()
         self._models = models
         self._open, self._budget_usd = False, None
-        self._slots, self._present, self._bytes = asyncio.Semaphore(AT_ONCE), 0, 0
-        self._under_way = set[asyncio.Timeout]()
+        self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
+        self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
 
     @contextmanager
     def turn(self, budget_usd: Decimal | None) -> Generator[None]:
-        """Let requests pass, and count what they use, until leaving; then break off those that are still under way."""
+        """Allow and meter requests while the context is open; on exit, cancel those that are still running."""
         self.meter, self._budget_usd, self._open = Meter(), budget_usd, True
         try:
             yield
         finally:
             self._open = False
             self.meter.close()
-            while self._under_way:
-                self._under_way.pop().reschedule(0)
+            while self._active:
+                self._active.pop().reschedule(0)
 
     @property
     def exhausted(self) -> bool:
-        """Whether this turn has used the money that there was for it."""
+        """Whether this turn has used up its budget."""
         return self._budget_usd is not None and self.meter.cost_usd >= self._budget_usd
 
     def check(self) -> None:
-        """See that a request may pass now.
+        """Check that a request may be forwarded now.
 
         Raises:
-            Denied: no turn is going on, or its money is used up.
+            Denied: no turn is running, or its budget is used up.
         """
         if not self._open:
-            raise Denied(403, "permission_error", "The model can be used only while a run of the session is going on.")
+            raise Denied(403, "permission_error", "The model can be used only during a run of the session.")
         if self.exhausted:
-            raise Denied(402, "billing_error", "The session reached its max_budget_usd.")
+            raise Denied(402, "billing_error", "The session reached its `max_budget_usd`.")
 
-    def check_models(self, asked: list[str]) -> None:
-        """See that all these models may be asked.
+    def check_models(self, requested: list[str]) -> None:
+        """Check that the session may use all these models.
 
         Raises:
-            Denied: the session may not use one of them.
+            Denied: it may not use one of them.
         """
-        for model in asked:
-            if self._models and not any(_is(model, listed) for listed in self._models):
+        for model in requested:
+            if self._models and not any(_matches(model, listed) for listed in self._models):
                 offered = ", ".join(self._models)
-                raise Denied(403, "permission_error", f"The model {model} is not offered here: use one of {offered}.")
+                raise Denied(403, "permission_error", f"The model {model} is not available: use one of {offered}.")
 
     @asynccontextmanager
     async def request(self, body_bytes: int) -> AsyncGenerator[None]:
-        """Hold one of the agent's places at the provider, for a request with a body of so many bytes.
+        """Hold one of the agent's request slots, for a request whose body has `body_bytes` bytes.
 
         Raises:
-            Denied: it may not pass now, or too much of the same agent is under way.
+            Denied: the request may not be forwarded now, or the agent has too many requests.
             TimeoutError: the turn is over.
         """
         self.check()
-        if self._present >= AT_ONCE + WAITING or self._bytes + body_bytes > BYTES_AT_ONCE:
-            raise _too_much()
-        self._present += 1
+        if (
+            self._requests >= MAX_CONCURRENT_REQUESTS + MAX_WAITING_REQUESTS
+            or self._bytes + body_bytes > MAX_PENDING_BODY_BYTES
+        ):
+            raise _too_many_requests()
+        self._requests += 1
         self._bytes += body_bytes
         try:
             async with asyncio.timeout(None) as scope:
-                self._under_way.add(scope)
+                self._active.add(scope)
                 try:
-                    async with self._place():
+                    async with self._slot():
                         yield
                 finally:
-                    self._under_way.discard(scope)
+                    self._active.discard(scope)
         finally:
-            self._present -= 1
+            self._requests -= 1
             self._bytes -= body_bytes
 
     @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
+    async def _slot(self) -> AsyncGenerator[None]:
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
             self.check()
-            raise _too_much() from None
+            raise _too_many_requests() from None
         try:
             self.check()
             yield
@@ -116,10 +119,10 @@ class Access:
             self._slots.release()
 
 
-def _is(model: str, listed: str) -> bool:
+def _matches(model: str, listed: str) -> bool:
     name = listed.removesuffix(LONG_CONTEXT)
     return model == name or (name in FAMILIES and model.startswith("claude-") and name in model)
 
 
-def _too_much() -> Denied:
-    return Denied(429, "rate_limit_error", f"The agent has more than {AT_ONCE} requests under way.")
+def _too_many_requests() -> Denied:
+    return Denied(429, "rate_limit_error", f"The agent has more than {MAX_CONCURRENT_REQUESTS} concurrent requests.")

@@ -1,15 +1,15 @@
-"""Which models the body of a request names, found without building what else is in it.
+"""Finds the models that a request body names, without parsing the rest of it.
 
-An agent chooses the size and the form of a body, so nothing here takes more memory than the body itself, holds the
-interpreter for long, or goes on for more than `STEPS` steps.
+An agent chooses the size and structure of a body. So this takes no more memory than the body itself, never holds the
+interpreter for long, and stops after `MAX_STEPS` steps.
 """
 
 import json
 import re
 
-STEPS = 1_000_000
-LEVELS = 3
-"""How many levels deep a key `model` names a model: of the request itself, or of one of its tools, say."""
+MAX_STEPS = 1_000_000
+MAX_MODEL_KEY_LEVELS = 3
+"""The depth down to which a key `model` names a model: that of the request itself, or of one of its tools."""
 MAX_NAME_LENGTH = 400
 WINDOW = 2**16
 
@@ -20,30 +20,30 @@ _COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
 _KEY = b'"model"'
 
 
-class NotReadable(ValueError):
-    """The body is not a JSON object that names its model once; the text says why, for the agent."""
+class InvalidBody(ValueError):
+    """The body is not a JSON object that names its model exactly once. The message is shown to the agent."""
 
 
 def models(body: bytes) -> list[str]:
-    """Return the model that a request asks for, then the models that it names beside.
+    """Return the model of a request, followed by other models that it names.
 
     Raises:
-        NotReadable: the body can be read in more than one way, or is no JSON object with a `model`.
+        InvalidBody: the body is ambiguous, or not a JSON object with a `model`.
     """
     if b"\0" in body or not (opening := _OPENING.match(body)):
-        raise NotReadable("The body is not a JSON object in UTF-8.")
+        raise InvalidBody("The body is not a JSON object in UTF-8.")
     scan = _Scan(body, opening.end())
     scan.run()
-    if scan.asked is None:
-        raise NotReadable("The body names no model.")
-    return [scan.asked, *scan.others]
+    if scan.requested is None:
+        raise InvalidBody("The body names no model.")
+    return [scan.requested, *scan.others]
 
 
 class _Scan:
-    """One walk over a body, from behind its first brace to the brace that closes it."""
+    """A single pass over a body, from the opening brace to the matching closing brace."""
 
     def __init__(self, body: bytes, position: int) -> None:
-        self.asked: str | None = None
+        self.requested: str | None = None
         self.others: list[str] = []
         self._body, self._depth, self._steps = body, 1, 0
         self._position: int = position
@@ -54,7 +54,7 @@ class _Scan:
             if not (found := _STRUCTURE.search(self._body, self._position, self._position + WINDOW)):
                 self._position += WINDOW
                 if self._position >= len(self._body):
-                    raise NotReadable("The body ends before its JSON does.")
+                    raise InvalidBody("The JSON of the body is incomplete.")
                 continue
             self._position = found.end()
             match found.group():
@@ -65,39 +65,39 @@ class _Scan:
                 case _:
                     self._depth -= 1
         if self._body[self._position :].strip():
-            raise NotReadable("Something follows the JSON object of the body.")
+            raise InvalidBody("The body has data after its JSON object.")
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > STEPS:
-            raise NotReadable(f"The body consists of more than {STEPS} parts.")
+        if self._steps > MAX_STEPS:
+            raise InvalidBody(f"The body consists of more than {MAX_STEPS} parts.")
 
     def _string(self, start: int) -> None:
         self._position = self._end_of_string(start)
-        if self._depth > LEVELS:
+        if self._depth > MAX_MODEL_KEY_LEVELS:
             return
         key, colon = self._body[start : self._position], _COLON.match(self._body, self._position)
         if colon and len(key) <= MAX_NAME_LENGTH and _decoded(key).casefold() == "model":
             if key != _KEY:
-                raise NotReadable('The key "model" must be written plainly.')
+                raise InvalidBody('The key "model" must be written without escapes and in lower case.')
             self._position = colon.end()
             self._model()
 
     def _model(self) -> None:
         is_string = self._body[self._position : self._position + 1] == b'"'
-        if not is_string and self._depth > 1:  # a property of that name, in a schema
+        if not is_string and self._depth > 1:  # a property of that name in a schema
             return
         start = self._position
         self._position = self._end_of_string(start) if is_string else start
         if not is_string or self._position - start > MAX_NAME_LENGTH:
-            raise NotReadable("The model must be a string, and not a long one.")
+            raise InvalidBody(f"The model must be a string of at most {MAX_NAME_LENGTH} bytes.")
         name = _decoded(self._body[start : self._position])
         if self._depth > 1:
             self.others.append(name)
-        elif self.asked is None:
-            self.asked = name
+        elif self.requested is None:
+            self.requested = name
         else:
-            raise NotReadable("The body names its model twice.")
+            raise InvalidBody("The body names its model more than once.")
 
     def _end_of_string(self, start: int) -> int:
         position = start + 1
@@ -105,7 +105,7 @@ class _Scan:
             self._step()
             position = part.end()
         if self._body[position : position + 1] != b'"':
-            raise NotReadable("The body ends within a string.")
+            raise InvalidBody("The body ends within a string.")
         return position + 1
 
 
@@ -113,4 +113,4 @@ def _decoded(string: bytes) -> str:
     try:
         return json.loads(string, strict=False)
     except ValueError:
-        raise NotReadable("The body is not JSON in UTF-8.") from None
+        raise InvalidBody("The body is not JSON in UTF-8.") from None

@@ -1,4 +1,4 @@
-"""What the model's answers use: counted as they pass, whoever in the sandbox asked for them."""
+"""Meters the model's answers while they pass, independent of which program in the sandbox requested them."""
 
 import json
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Any, cast
 
 MILLION = 1_000_000
-CHARACTERS_A_TOKEN = 4
-EVENT_FRAME = 100
-"""About so many bytes of an event with text are not the text."""
+CHARS_PER_TOKEN = 4
+EVENT_OVERHEAD_BYTES = 100
+"""The approximate size of a text event without its text."""
 MAX_LINE_BYTES = 2**20
 MAX_ANSWER_BYTES = 2**20
 
-# US dollars for a million input tokens, by parts of names: never more than Claude Code counts for such a model. The
-# ratios in `Tokens` give the other prices. A test holds both against Claude Code.
+# US dollars per million input tokens, by parts of model names: never more than Claude Code counts for such a model. The
+# ratios in `Tokens` determine the other prices. A test checks both against Claude Code.
 PRICES = {
     "haiku-4": Decimal(1),
     "haiku": Decimal("0.1"),
@@ -23,17 +23,17 @@ PRICES = {
     "fable": Decimal(8),
     "mythos": Decimal(8),
 }
-PRICE_OF_OTHERS = Decimal(4)
+DEFAULT_PRICE = Decimal(4)
 
 
 def price(model: str) -> Decimal:
-    """Return what an input token of a model costs at least, in US dollars."""
-    return next((usd for part, usd in PRICES.items() if part in model.lower()), PRICE_OF_OTHERS) / MILLION
+    """Return the minimum price of an input token of a model, in US dollars."""
+    return next((usd for part, usd in PRICES.items() if part in model.lower()), DEFAULT_PRICE) / MILLION
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens by how they are priced."""
+    """Token counts by price class."""
 
     input: int = 0
     cache_written: int = 0
@@ -48,17 +48,17 @@ class Tokens:
 
     @property
     def read(self) -> int:
-        """All that went in."""
+        """All input tokens."""
         return self.input + self.cache_written + self.cache_read
 
     @property
     def weight(self) -> Decimal:
-        """How many input tokens cost about as much: the prices of all models stand in this ratio, or near it."""
+        """The number of uncached input tokens of about the same price: all models have nearly these price ratios."""
         return self._without_cache_read + self.cache_read * Decimal("0.1")
 
     @property
-    def least_weight(self) -> Decimal:
-        """How many input tokens cost no more: some models take less for what they read from the cache."""
+    def min_weight(self) -> Decimal:
+        """A lower bound of `weight`: some models charge less for input tokens read from the cache."""
         return self._without_cache_read + self.cache_read * Decimal("0.025")
 
     @property
@@ -67,113 +67,117 @@ class Tokens:
 
 
 class Meter:
-    """What the answers of one turn used, those that are still coming included."""
+    """The usage of one turn, including answers that are still being received."""
 
     def __init__(self) -> None:
-        self._tokens, self._cost, self._dearest = Tokens(), Decimal(0), Decimal(0)
-        self._coming: set[Counted] = set()
+        self._tokens, self._cost, self._highest_price = Tokens(), Decimal(0), Decimal(0)
+        self._active: set[AnswerMeter] = set()
 
-    def begin(self, model: str, body_bytes: int) -> "Counted":
-        """Begin to count an answer of `model` to a request of so many bytes."""
-        counted = Counted(price(model), body_bytes, self._settle)
-        self._coming.add(counted)
-        return counted
+    def begin(self, model: str, body_bytes: int) -> "AnswerMeter":
+        """Start to meter the answer of `model` to a request whose body has `body_bytes` bytes."""
+        meter = AnswerMeter(price(model), body_bytes, self._finish)
+        self._active.add(meter)
+        return meter
 
     @property
     def tokens(self) -> Tokens:
-        """What was used so far."""
-        return sum((counted.tokens for counted in self._coming), self._tokens)
+        """The tokens used so far."""
+        return sum((meter.tokens for meter in self._active), self._tokens)
 
     @property
     def cost_usd(self) -> Decimal:
-        """What that costs at least."""
-        return self._cost + sum(counted.tokens.least_weight * counted.price for counted in self._coming)
+        """The minimum cost of these tokens."""
+        return self._cost + sum(meter.tokens.min_weight * meter.price for meter in self._active)
 
-    def cost_usd_beside(self, told: Tokens, told_usd: Decimal) -> Decimal:
-        """Return what the turn cost, of which the agent itself tells that it used and paid so much.
+    def total_cost_usd(self, reported: Tokens, reported_usd: Decimal) -> Decimal:
+        """Return the cost of the turn, given the usage and the cost that the agent reported.
 
-        What the agent does not tell of is taken to have cost as much as what it tells of, and no less than it must.
+        Unreported usage is priced at the higher of the agent's average price and the highest minimum price of the
+        models used.
         """
-        price = max(self._dearest, told_usd / told.weight if told.weight > 0 else Decimal(0))
-        beside = max(Decimal(0), self.tokens.weight - told.weight)
-        return max(self.cost_usd, told_usd + beside * price)
+        price = max(self._highest_price, reported_usd / reported.weight if reported.weight > 0 else Decimal(0))
+        unreported = max(Decimal(0), self.tokens.weight - reported.weight)
+        return max(self.cost_usd, reported_usd + unreported * price)
 
     def close(self) -> None:
-        """Settle what is still coming, as broken off."""
-        for counted in list(self._coming):
-            counted.end(whole=False)
+        """End the metering of unfinished answers, as incomplete."""
+        for meter in list(self._active):
+            meter.end(complete=False)
 
-    def _settle(self, counted: "Counted") -> None:
-        self._coming.discard(counted)
-        self._tokens += counted.tokens
-        self._cost += counted.tokens.least_weight * counted.price
-        if counted.tokens.weight:
-            self._dearest = max(self._dearest, counted.price)
+    def _finish(self, answer: "AnswerMeter") -> None:
+        self._active.discard(answer)
+        self._tokens += answer.tokens
+        self._cost += answer.tokens.min_weight * answer.price
+        if answer.tokens.weight:
+            self._highest_price = max(self._highest_price, answer.price)
 
 
-class Counted:
-    """What one answer used, in as far as it has come. What the provider does not tell is estimated by length."""
+class AnswerMeter:
+    """The usage of one answer, as far as it was received.
 
-    def __init__(self, price: Decimal, body_bytes: int, settle: Callable[["Counted"], None]) -> None:
+    Until the provider reports the usage, it is estimated from the length of the text.
+    """
+
+    def __init__(self, price: Decimal, body_bytes: int, on_end: Callable[["AnswerMeter"], None]) -> None:
         self.price = price
-        self._body_bytes, self._settle = body_bytes, settle
-        self._told, self._estimated_output, self._rest = dict[str, int](), 0, bytearray()
-        self._is_stream = self._free = self._ended = False
+        self._body_bytes, self._on_end = body_bytes, on_end
+        self._reported, self._estimated_output, self._rest = dict[str, int](), 0, bytearray()
+        self._is_stream = self._is_free = self._ended = False
 
     @property
     def tokens(self) -> Tokens:
-        """What it used so far."""
-        told = self._told
-        output = max(told.get("output_tokens", 0), self._estimated_output)
-        written, read = told.get("cache_creation_input_tokens", 0), told.get("cache_read_input_tokens", 0)
-        return Tokens(told.get("input_tokens", 0), written, read, output)
+        """The tokens used so far."""
+        reported = self._reported
+        output = max(reported.get("output_tokens", 0), self._estimated_output)
+        written, read = reported.get("cache_creation_input_tokens", 0), reported.get("cache_read_input_tokens", 0)
+        return Tokens(reported.get("input_tokens", 0), written, read, output)
 
-    def answered(self, *, failed: bool, is_stream: bool) -> None:
-        """Note what kind of an answer begins."""
-        self._free, self._is_stream = failed, is_stream
+    def begin_answer(self, *, free: bool, is_stream: bool) -> None:
+        """Record the kind of answer: `free` answers are not metered, and streams are metered event by event."""
+        self._is_free, self._is_stream = free, is_stream
 
     def feed(self, chunk: bytes) -> None:
-        """Count the next bytes of the answer."""
-        if self._free or self._ended:
+        """Meter the next bytes of the answer."""
+        if self._is_free or self._ended:
             return
         if not self._is_stream:
             self._rest += chunk[: MAX_ANSWER_BYTES - len(self._rest)]
-            self._estimated_output += len(chunk) // CHARACTERS_A_TOKEN
+            self._estimated_output += len(chunk) // CHARS_PER_TOKEN
             return
         *lines, rest = (self._rest + chunk).split(b"\n")
         self._rest = rest[:MAX_LINE_BYTES]
         for line in lines:
             self._line(line)
 
-    def end(self, *, whole: bool) -> None:
-        """Settle what the answer used; `whole` unless it broke off. Nothing happens the second time."""
+    def end(self, *, complete: bool) -> None:
+        """End metering; `complete` is False if the answer was cut off. Later calls have no effect."""
         if self._ended:
             return
         self._ended = True
-        if whole and not self._is_stream and not self._free:
-            self._tell(_loaded(self._rest))
-        # A stream may end with an error before anything was said, and nothing used.
-        if not self._free and not self._told and (self._estimated_output or not whole):
-            self._told["input_tokens"] = self._body_bytes // CHARACTERS_A_TOKEN
+        if complete and not self._is_stream and not self._is_free:
+            self._apply_usage(_loaded(self._rest))
+        # A complete stream without any usage or text ended with an error, and costs nothing.
+        if not self._is_free and not self._reported and (self._estimated_output or not complete):
+            self._reported["input_tokens"] = self._body_bytes // CHARS_PER_TOKEN
         self._rest.clear()
-        self._settle(self)
+        self._on_end(self)
 
     def _line(self, line: bytes | bytearray) -> None:
         if not line.startswith(b"data:"):
             return
         if b'"content_block_delta"' in line:
-            self._estimated_output += max(1, (len(line) - EVENT_FRAME) // CHARACTERS_A_TOKEN)
+            self._estimated_output += max(1, (len(line) - EVENT_OVERHEAD_BYTES) // CHARS_PER_TOKEN)
         elif b'"usage"' in line:
             event = _loaded(line[5:])
             message = event.get("message")
-            self._tell(cast(dict[str, Any], message) if isinstance(message, dict) else event)
+            self._apply_usage(cast(dict[str, Any], message) if isinstance(message, dict) else event)
 
-    def _tell(self, message: dict[str, Any]) -> None:
-        """Take what the provider tells, which counts from the beginning of the answer, for what was estimated."""
+    def _apply_usage(self, message: dict[str, Any]) -> None:
+        """Replace the estimate by the provider's usage, which counts from the start of the answer."""
         usage = message.get("usage")
         if isinstance(usage, dict):
             counts = cast(dict[str, Any], usage).items()
-            self._told |= {name: count for name, count in counts if isinstance(count, int) and count >= 0}
+            self._reported |= {name: count for name, count in counts if isinstance(count, int) and count >= 0}
             self._estimated_output = 0
 
 

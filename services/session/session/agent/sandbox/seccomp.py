@@ -1,25 +1,25 @@
-"""The system calls that an agent may not make: a seccomp filter, as the program that bubblewrap hands to the kernel.
+"""The seccomp filter of agents, as a program that bubblewrap installs in the kernel.
 
-It denies what Docker's default profile denies a container without capabilities, and more: keyrings, which no namespace
-separates; whatever reads or steers another process; families of sockets beyond the usual four; and setuid bits.
+It denies what Docker's default profile denies a container without capabilities, and in addition: keyrings, which no
+namespace separates; access to other processes; socket families except the usual four; and setuid and setgid bits.
 """
 
 import errno
 import struct
 
-# The number on x86_64, and on aarch64, which lacks the oldest calls.
+# The numbers on x86_64 and on aarch64, which lacks the oldest calls.
 DENIED: dict[str, tuple[int, int | None]] = {
-    # Shared by all processes of the account, whatever namespaces they have.
+    # Shared by all processes of the account, regardless of their namespaces.
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
-    # Other processes of the agent. BPF cannot tell a child from a stranger, so debuggers do not work either.
+    # Access to other processes. BPF cannot distinguish the agent's own children, so debuggers do not work either.
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
     "kcmp": (312, 272),
-    # Large parts of the kernel that few programs need. What goes through a ring of io_uring is not filtered.
+    # Large attack surface that few programs need. Calls made through an io_uring bypass the filter.
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
@@ -27,7 +27,7 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
     "fanotify_init": (300, 262),
-    # The log of the host's kernel.
+    # The host's kernel log.
     "syslog": (103, 116),
     # Namespaces and mounts.
     "setns": (308, 268),
@@ -69,7 +69,7 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "_sysctl": (156, None),
     "sysfs": (139, None),
     "ustat": (136, None),
-    # Where memory lies.
+    # Placement of memory.
     "mbind": (237, 235),
     "set_mempolicy": (238, 237),
     "get_mempolicy": (239, 236),
@@ -77,8 +77,8 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "move_pages": (279, 239),
     "set_mempolicy_home_node": (450, 450),
 }
-# The calls that take a mode, and which of their arguments (from 0) it is. It may have no setuid or setgid bit: outside,
-# the file belongs to the account that the service runs as.
+# Calls with a file mode, and the index (from 0) of that argument. Setuid and setgid bits are denied: outside the
+# sandbox the file belongs to the account that the service runs as.
 MODES: dict[str, tuple[int, int | None, int]] = {
     "chmod": (90, None, 1),
     "fchmod": (91, 52, 1),
@@ -90,13 +90,16 @@ MODES: dict[str, tuple[int, int | None, int]] = {
     "mknod": (133, None, 1),
     "mknodat": (259, 33, 2),
 }
-# The filter cannot see into the structure that holds its mode. Programs fall back to openat.
+# The filter cannot read the structure that holds the mode. Programs fall back to openat.
 OPENAT2 = (437, 437)
 SOCKETS: dict[str, tuple[int, int]] = {"socket": (41, 198), "socketpair": (53, 199)}
 FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_NETLINK": 16}
 SET_ID_BITS = 0o6000
 
-MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # the column above, and AUDIT_ARCH_* of the kernel
+MACHINES = {
+    "x86_64": (0, 0xC000003E),
+    "aarch64": (1, 0xC00000B7),
+}  # the column in the tables above, and the kernel's AUDIT_ARCH_* value
 _X32 = 0x40000000  # set in the numbers of x86_64's other ABI
 
 _LOAD, _EQUALS, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -123,8 +126,8 @@ def program(machine: str) -> bytes:
         has_bits = [_load(_ARGUMENTS + 8 * argument), (_HAS_BITS, 0, 1, SET_ID_BITS), _fail(errno.EPERM)]
         steps += _when(numbers[column], [*has_bits, _return(_ALLOW)])
     for numbers in SOCKETS.values():
-        known = [step for family in FAMILIES.values() for step in _when(family, [_return(_ALLOW)])]
-        steps += _when(numbers[column], [_load(_ARGUMENTS), *known, _fail(errno.EAFNOSUPPORT)])
+        allowed = [step for family in FAMILIES.values() for step in _when(family, [_return(_ALLOW)])]
+        steps += _when(numbers[column], [_load(_ARGUMENTS), *allowed, _fail(errno.EAFNOSUPPORT)])
     return b"".join(struct.pack("=HBBI", *step) for step in [*steps, _return(_ALLOW)])
 
 
@@ -137,7 +140,7 @@ def _unless(value: int, steps: list[Instruction]) -> list[Instruction]:
 
 
 def _load(offset: int) -> Instruction:
-    # The lower half of an argument: both machines are little-endian, and all that is looked at has at most 32 bits.
+    # The lower half of an argument is enough: both machines are little-endian, and all inspected values have 32 bits.
     return (_LOAD, 0, 0, offset)
 
 

@@ -1,4 +1,4 @@
-"""What is removed from a workspace: out of the agent's reach at once, and erased though somebody adds to it."""
+"""Removal from a workspace: immediately out of reach of the agent, and complete even while files are added."""
 
 import asyncio
 import itertools
@@ -32,18 +32,18 @@ def write(files: Workspace, path: str) -> None:
     (files.root / path).write_text("hello")
 
 
-def aside(files: Workspace) -> list[Path]:
+def moved_aside(files: Workspace) -> list[Path]:
     return list((files.root.parent / ".copies").iterdir())
 
 
-def test_a_file_is_removed(files: Workspace) -> None:
+def test_a_file_can_be_removed(files: Workspace) -> None:
     write(files, "a")
     files.delete("a")
     with pytest.raises(Refusal, match=Code.FILE_NOT_FOUND):
         files.delete("a")
 
 
-def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, tmp_path: Path) -> None:
+def test_removing_a_folder_keeps_the_targets_of_its_links(files: Workspace, tmp_path: Path) -> None:
     write(files, "a/b")
     (files.root / "a" / "link").symlink_to(tmp_path / "outside")
     (tmp_path / "outside").mkdir()
@@ -53,30 +53,28 @@ def test_a_folder_is_removed_and_what_its_links_lead_to_stays(files: Workspace, 
     assert (tmp_path / "outside" / "kept").exists()
 
 
-def test_a_folder_that_somebody_goes_on_adding_to_is_removed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_still_written_to_can_be_removed(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
     unlink, added = os.unlink, itertools.count()
 
     monkeypatch.setattr(erasing, "MAX_ENTRIES", 40)
-    with opened(files.root / "a", FOLDER) as standing, monkeypatch.context() as meanwhile:
+    with opened(files.root / "a", FOLDER) as descriptor, monkeypatch.context() as patch:
 
         def unlink_and_add(name: str, *, dir_fd: int) -> None:
             unlink(name, dir_fd=dir_fd)
             number = next(added)
-            assert number < 1000, "it goes on without end"
-            os.close(os.open(str(number), os.O_CREAT, dir_fd=standing))
+            assert number < 1000, "the removal does not end"
+            os.close(os.open(str(number), os.O_CREAT, dir_fd=descriptor))
 
-        meanwhile.setattr(os, "unlink", unlink_and_add)
+        patch.setattr(os, "unlink", unlink_and_add)
         files.delete("a")
     assert not (files.root / "a").exists()
     write(files, "c")
     files.delete("c")
-    assert aside(files) == []
+    assert moved_aside(files) == []
 
 
-def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
-    files: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_is_moved_out_of_reach_before_it_is_erased(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
     def erased(_: Path) -> None:
@@ -88,17 +86,17 @@ def test_a_folder_is_out_of_reach_before_anything_in_it_is_removed(
     assert seen == [False]
 
 
-def test_what_a_removal_left_goes_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_of_a_removal_are_deleted_with_the_session(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(files, "a/b")
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(erasing, "MAX_ENTRIES", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasing, "MAX_ENTRIES", 0)
         files.delete("a")
     files.remove()
-    assert aside(files) == []
+    assert moved_aside(files) == []
 
 
-class Slow(Workspace):
-    """Files that take long to remove."""
+class SlowWorkspace(Workspace):
+    """A workspace in which a removal takes long."""
 
     def __init__(self, root: Path, over: threading.Event) -> None:
         super().__init__(root / SESSION, Uploads(root / "uploads"))
@@ -109,22 +107,22 @@ class Slow(Workspace):
         self.over.wait()
 
 
-async def test_a_session_is_deleted_while_a_folder_of_it_is_removed(
-    talked: Desk, blocking: BlockingPool, tmp_path: Path
+async def test_a_session_can_be_deleted_while_a_folder_is_removed(
+    desk_after_run: Desk, blocking: BlockingPool, tmp_path: Path
 ) -> None:
     over = threading.Event()
-    files = Slow(tmp_path, over)
+    files = SlowWorkspace(tmp_path, over)
     files.root.mkdir()
-    tools = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
-    talked.dispatcher.dependencies = tools
+    dependencies = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
+    desk_after_run.dispatcher.dependencies = dependencies
 
     async def remove() -> None:
         with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-            await talked.send(DeleteFile.example())
+            await desk_after_run.send(DeleteFile.example())
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(remove())
         await asyncio.to_thread(files.begun.wait)
-        await talked.send(DeleteSession(session_id=UUID(SESSION)))
+        await desk_after_run.send(DeleteSession(session_id=UUID(SESSION)))
         over.set()
     assert not files.root.exists()

@@ -1,4 +1,4 @@
-"""What an agent closed to its own account, while the service is nobody who may do all: it owns the files, no more."""
+"""Files whose permissions an agent removed from its own account; the service owns them and has no other privilege."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ ROOT = 0
 
 @pytest.fixture
 def files() -> Generator[Workspace]:
-    """A workspace with a closed file in a closed folder, and a folder in which nothing can be changed."""
-    place = Path(tempfile.mkdtemp(prefix="closed-"))
+    """A workspace with an unreadable file in an unreadable folder, and a folder that cannot be written to."""
+    folder = Path(tempfile.mkdtemp(prefix="closed-"))
     privileged = os.geteuid() == ROOT
     if privileged:
-        os.chown(place, NOBODY, NOBODY)
+        os.chown(folder, NOBODY, NOBODY)
         os.seteuid(NOBODY)
     try:
-        root = place / "workspace"
+        root = folder / "workspace"
         (root / "closed" / "deeper").mkdir(parents=True)
         (root / "fixed").mkdir()
         for path in ("closed/deeper/file", "fixed/file"):
@@ -33,11 +33,11 @@ def files() -> Generator[Workspace]:
             (root / path).chmod(mode)
         with pytest.raises(PermissionError):
             list(root.iterdir())
-        yield Workspace(root, Uploads(place / "uploads"))
+        yield Workspace(root, Uploads(folder / "uploads"))
     finally:
         if privileged:
             os.seteuid(ROOT)
-        shutil.rmtree(place)
+        shutil.rmtree(folder)
 
 
 WHOLE = ["closed", "closed/deeper", "closed/deeper/file", "fixed", "fixed/file"]
@@ -47,19 +47,19 @@ def listed(files: Workspace) -> list[str]:
     return [found.path for found in files.listing(0, 100).items]
 
 
-def test_it_is_listed_and_read(files: Workspace) -> None:
+def test_an_unreadable_file_is_listed_and_read(files: Workspace) -> None:
     assert listed(files) == WHOLE
     assert files.read("closed/deeper/file", PartWindow()).data == b"hello"
 
 
-def test_it_is_copied_and_the_copy_is_open(files: Workspace) -> None:
+def test_an_unreadable_file_is_copied_and_the_copy_is_readable(files: Workspace) -> None:
     other = Workspace(files.root.with_name("other"), files.uploads)
     copied = files.copy_to(other)
     assert (copied.files, copied.left_out, listed(other)) == (2, 0, WHOLE)
     assert (other.root / "closed" / "deeper" / "file").read_text() == "hello"
 
 
-def test_it_is_packed_and_unpacked(files: Workspace) -> None:
+def test_an_unreadable_file_is_packed_and_unpacked(files: Workspace) -> None:
     archive = files.root.with_name("x.tar")
     packed = files.pack(archive, "none")
     assert (packed.files, packed.left_out) == (2, 0)
@@ -68,23 +68,23 @@ def test_it_is_packed_and_unpacked(files: Workspace) -> None:
     assert (listed(files), (files.root / "fixed" / "file").read_text()) == (WHOLE, "hello")
 
 
-def test_it_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session.workspace.room.LARGEST", 9)
+def test_an_unreadable_file_counts_towards_the_quota(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.workspace.quota.MAX_BYTES", 9)
     with pytest.raises(Exception, match="WORKSPACE_FULL"):
-        files.check_room()
+        files.check_quota()
 
 
-def test_it_is_removed_with_the_workspace(files: Workspace) -> None:
+def test_an_unreadable_file_is_removed_with_the_workspace(files: Workspace) -> None:
     files.remove()
     assert list(files.root.parent.iterdir()) == []
 
 
-def test_a_folder_of_it_is_removed(files: Workspace) -> None:
+def test_an_unreadable_folder_can_be_removed(files: Workspace) -> None:
     files.delete("closed")
     assert listed(files) == ["fixed", "fixed/file"]
 
 
-def test_what_a_symlink_leads_to_is_not_opened(files: Workspace) -> None:
+def test_the_target_of_a_symlink_keeps_its_permissions(files: Workspace) -> None:
     outside = files.root.with_name("outside")
     outside.mkdir(mode=0)
     files.root.chmod(0o700)

@@ -1,4 +1,4 @@
-"""Lets an agent have so many connections and no more: each takes a descriptor of the service."""
+"""Limits the number of connections of one agent, because each takes a file descriptor of the service."""
 
 import asyncio
 import logging
@@ -8,20 +8,20 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-CONNECTIONS = 128
+MAX_CONNECTIONS = 128
 
 
-class Door:
-    """Makes the protocol of each connection of one agent."""
+class ConnectionLimiter:
+    """A protocol factory for the connections of one agent."""
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
         self._open: list[RequestHandler] = []
 
     def __call__(self) -> asyncio.Protocol:
-        """Return what serves the next connection, or ends it."""
+        """Return a protocol that serves the next connection, or one that closes it if there are too many."""
         self._open = [handler for handler in self._open if handler.transport is not None]
-        if len(self._open) >= CONNECTIONS:
+        if len(self._open) >= MAX_CONNECTIONS:
             return _Closed()
         handler = self._server()
         self._open.append(handler)
@@ -29,18 +29,21 @@ class Door:
 
 
 class _Closed(asyncio.Protocol):
-    """Ends its connection at once."""
+    """Closes its connection immediately."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast(asyncio.Transport, transport).abort()
 
 
-def faults() -> logging.Logger:
-    """Return where a server logs its own faults; an agent that does not speak HTTP could fill the log with its own."""
+def server_logger() -> logging.Logger:
+    """Return a logger for errors of the server itself.
+
+    Invalid HTTP is not logged: an agent could fill the log with it.
+    """
     logger = logging.getLogger(__name__)
-    logger.addFilter(_is_ours)
+    logger.addFilter(_is_server_fault)
     return logger
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_server_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -1,14 +1,14 @@
-"""A queue with room for so many bytes."""
+"""A queue that is bounded by the size of its items."""
 
 import asyncio
 from collections import deque
 from typing import Any, cast
 
-PENDING_BYTES = 4 * 2**20
+MAX_QUEUED_BYTES = 4 * 2**20
 
 
-class Pending:
-    """Frames of one agent that nobody has taken yet. Who brings more than there is room for waits."""
+class FrameQueue:
+    """The frames of one agent that its turn has not processed yet; a producer waits while the queue is full."""
 
     def __init__(self) -> None:
         self._frames, self._bytes = deque[tuple[dict[str, Any], int]](), 0
@@ -16,18 +16,18 @@ class Pending:
         self._changed = asyncio.Condition()
 
     async def put(self, frame: dict[str, Any], size: int) -> None:
-        """Add a frame of so many bytes, as soon as there is room; a single one always has."""
+        """Add a frame of `size` bytes, waiting until it fits. An empty queue accepts a frame of any size."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._frames or self._bytes + size <= PENDING_BYTES)
+            await self._changed.wait_for(lambda: not self._frames or self._bytes + size <= MAX_QUEUED_BYTES)
             self._frames.append((frame, size))
             self._bytes += size
             self._changed.notify_all()
 
-    async def take(self) -> dict[str, Any] | None:
-        """Return the next frame, or None when no more will come.
+    async def get(self) -> dict[str, Any] | None:
+        """Wait for the next frame and return it; return None once the queue is closed and empty.
 
         Raises:
-            Exception: the one that ended the reading.
+            Exception: the error that the queue was closed with.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._frames or self._closed)
@@ -41,14 +41,14 @@ class Pending:
             return frame
 
     async def clear(self) -> None:
-        """Throw away what nobody has taken."""
+        """Remove all queued frames."""
         async with self._changed:
             self._frames.clear()
             self._bytes = 0
             self._changed.notify_all()
 
     async def close(self, error: Exception | None = None) -> None:
-        """Say that no more will come; with an error, why. The first word holds."""
+        """Close the queue, with the error that ended reading if there was one. Only the first call has an effect."""
         async with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error

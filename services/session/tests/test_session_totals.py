@@ -1,17 +1,19 @@
-"""What lists and totals are read from, and what a session's status says."""
+"""The status of a session, and the totals by status."""
 
 from pathlib import Path
 from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, USER
 from contracts.session.conversation import RecordMessage
-from contracts.session.run import CancelRun, EndRun, GetRun, PauseSession, ResumeSession, StartRun, SubmitQuery
+from contracts.session.run import CancelRun, EndRun, GetRun, StartRun, SubmitQuery
 from contracts.session.session import (
     CountSessions,
     CreateSession,
     DeleteSession,
     FindSessions,
     GetSession,
+    PauseSession,
+    ResumeSession,
 )
 from contracts.session.values import SdkOptions, ToolUseBlock
 from eventing.counters import Counters
@@ -24,13 +26,13 @@ from session.queries import run as run_queries
 from services.session.tests.desk import STRANGER, Desk
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-ADD = (
+ADD_SESSION = (
     "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
     "VALUES ($1, gen_random_uuid(), 'x', 'interactive', $2, '{}', now(), now())"
 )
 
 
-async def working_alone(desk: Desk) -> UUID:
+async def create_non_interactive(desk: Desk) -> UUID:
     command = CreateSession(session_id=new_id(), name="job", mode="non_interactive", sdk_options=SdkOptions())
     return (await desk.send(command)).id
 
@@ -39,8 +41,8 @@ async def status(desk: Desk, session_id: UUID) -> str:
     return (await desk.ask(GetSession(session_id=session_id))).status
 
 
-async def test_a_session_without_people_is_completed_after_its_last_run(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+async def test_a_non_interactive_session_completes_after_its_last_run(desk: Desk) -> None:
+    session_id = await create_non_interactive(desk)
     first, second = await desk.submit(session_id), await desk.submit(session_id, "enqueue")
     await desk.send(CancelRun(session_id=session_id, run_id=first.id))
     assert await status(desk, session_id) == "processing"
@@ -48,8 +50,8 @@ async def test_a_session_without_people_is_completed_after_its_last_run(desk: De
     assert await status(desk, session_id) == "completed"
 
 
-async def test_a_completed_session_takes_another_query(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+async def test_a_completed_session_accepts_another_query(desk: Desk) -> None:
+    session_id = await create_non_interactive(desk)
     run = await desk.submit(session_id)
     await desk.send(CancelRun(session_id=session_id, run_id=run.id))
     await desk.submit(session_id)
@@ -57,7 +59,7 @@ async def test_a_completed_session_takes_another_query(desk: Desk) -> None:
 
 
 async def test_a_completed_session_is_completed_again_after_a_pause(desk: Desk) -> None:
-    session_id = await working_alone(desk)
+    session_id = await create_non_interactive(desk)
     run = await desk.submit(session_id)
     await desk.send(StartRun(session_id=session_id, run_id=run.id))
     await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1))
@@ -66,7 +68,7 @@ async def test_a_completed_session_is_completed_again_after_a_pause(desk: Desk) 
     assert await status(desk, session_id) == "completed"
 
 
-async def test_a_run_that_only_used_tools_names_its_last_message(desk: Desk) -> None:
+async def test_a_run_without_text_names_its_last_message(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     call = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="Read", input={})
@@ -75,25 +77,25 @@ async def test_a_run_that_only_used_tools_names_its_last_message(desk: Desk) -> 
     assert (run.message_id, run.text) == (UUID(MESSAGE), "")
 
 
-async def test_a_run_tells_that_it_has_more_tool_calls_than_it_shows(desk: Desk) -> None:
+async def test_a_run_reports_that_it_has_more_tool_calls_than_shown(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
-    for shown in (run_queries.MAX_TOOL_CALLS_SHOWN, 1):
+    for number in (run_queries.MAX_TOOL_CALLS_SHOWN, 1):
         run = await desk.ask(GetRun.example())
         assert not run.more_tool_calls
-        calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(shown)]
+        calls = [ToolUseBlock(id=str(new_id()), tool_call_id=new_id(), name="Read", input={}) for _ in range(number)]
         await desk.send(RecordMessage.example().model_copy(update={"message_id": new_id(), "blocks": calls}))
     run = await desk.ask(GetRun.example())
     assert (len(run.tool_calls), run.more_tool_calls) == (run_queries.MAX_TOOL_CALLS_SHOWN, True)
 
 
-async def test_only_sessions_that_exist_for_the_actor_are_found(desk: Desk) -> None:
-    mine, gone, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
-    await desk.send(DeleteSession(session_id=gone))
-    assert await desk.ask(FindSessions(session_ids=[mine, gone, theirs, new_id()])) == [mine]
+async def test_only_existing_sessions_of_the_actor_are_found(desk: Desk) -> None:
+    mine, deleted, theirs = await desk.create(), await desk.create(), await desk.create("theirs", STRANGER)
+    await desk.send(DeleteSession(session_id=deleted))
+    assert await desk.ask(FindSessions(session_ids=[mine, deleted, theirs, new_id()])) == [mine]
 
 
-async def test_totals_follow_statuses_and_deletions_whoever_writes(desk: Desk) -> None:
+async def test_totals_follow_status_changes_and_deletions(desk: Desk) -> None:
     ids = [await desk.create("one", actor) for actor in (STRANGER, STRANGER)] + [await desk.create()]
     await desk.submit(ids[2])
     await desk.send(DeleteSession(session_id=ids[0]), STRANGER)
@@ -101,7 +103,7 @@ async def test_totals_follow_statuses_and_deletions_whoever_writes(desk: Desk) -
     assert {status: number for status, number in totals.items() if number} == {"created": 1, "processing": 1}
 
 
-async def test_totals_take_few_rows_however_many_users_there_are(desk: Desk) -> None:
+async def test_totals_take_few_rows_with_many_users(desk: Desk) -> None:
     database = desk.dispatcher.database
     await database.execute(
         "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
@@ -112,9 +114,7 @@ async def test_totals_take_few_rows_however_many_users_there_are(desk: Desk) -> 
     assert await database.fetchval("SELECT count(*) FROM session_totals") == 1
 
 
-async def test_what_was_there_before_is_counted_and_completed_by_the_migration(
-    databases: Databases, tmp_path: Path
-) -> None:
+async def test_the_migration_counts_and_completes_existing_sessions(databases: Databases, tmp_path: Path) -> None:
     before = [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0010"]
     for path in before:
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -131,15 +131,15 @@ async def test_what_was_there_before_is_counted_and_completed_by_the_migration(
     assert {row["status"]: row["n"] for row in rows} == {"active": 1, "completed": 1}
 
 
-async def test_an_upgrade_counts_the_sessions_that_are_there(databases: Databases, tmp_path: Path) -> None:
+async def test_an_upgrade_counts_existing_sessions(databases: Databases, tmp_path: Path) -> None:
     for path in [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0011"]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     async with databases.fresh() as url, Database.open(url, "session") as database:
         await migrate(database, tmp_path)
         for status in ("created", "active", "active"):
-            await database.execute(ADD, new_id(), status)
+            await database.execute(ADD_SESSION, new_id(), status)
         await migrate(database, MIGRATIONS)
-        await database.execute(ADD, new_id(), "active")
+        await database.execute(ADD_SESSION, new_id(), "active")
         await database.execute("UPDATE sessions SET status = 'paused' WHERE status = 'created'")
         for counters in ("session_counts", "session_totals"):
             assert await Counters(counters, "status").all(database) == {"created": 0, "paused": 1, "active": 3}

@@ -1,4 +1,4 @@
-"""What an agent says about itself, without the values of its variables: they may be secrets."""
+"""Redaction of the values of an agent's variables, which may be secrets, in its diagnostics."""
 
 import json
 import re
@@ -8,9 +8,10 @@ from contracts.secrets import MASK
 
 
 def redactor(values: Iterable[str]) -> Callable[[str], str]:
-    """Give what replaces these values in a text by `***`, the longest first; also as JSON and Python write them.
+    """Return a function that replaces these values in a text by `***`.
 
-    A text may be one line of many, so a value of many lines is replaced line by line too.
+    Longer values are replaced first, so that no part of one stays. The JSON and Python literals of a value are replaced
+    too, and each line of a multi-line value, because a text may be one line of many.
     """
     found = {part for value in values for part in (value, *value.splitlines()) if part.strip()}
     written = {form for part in found for form in (part, json.dumps(part)[1:-1], repr(part)[1:-1])}

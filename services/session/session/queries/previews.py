@@ -1,4 +1,4 @@
-"""What of large values a list shows: of a message, the first words; of what a tool got and gave, the first JSON."""
+"""Previews of large values in lists: the start of a message's text, and of a tool's input and output as JSON."""
 
 from eventing.previews import PreviewedColumn
 

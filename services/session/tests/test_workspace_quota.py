@@ -1,4 +1,4 @@
-"""A workspace is measured now and then, by one thread at a time, and what is written in between is counted."""
+"""The quota of a workspace: measured from time to time by one thread, with writes in between counted."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 import session.workspace as module
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from session.workspace import Rooms, Uploads, Workspace, room
+from session.workspace import Quotas, Uploads, Workspace, quota
 from session.workspace.walking import Entry, walk
 
 type Measured = Callable[[], int]
@@ -17,7 +17,7 @@ type Measured = Callable[[], int]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Rooms())
+    return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Quotas())
 
 
 @pytest.fixture
@@ -37,78 +37,78 @@ def write(files: Workspace, path: str, data: bytes = b"12345") -> None:
     files.write(path, UUID(MESSAGE), len(data))
 
 
-def full(act: Callable[[], object]) -> None:
+def assert_full(act: Callable[[], object]) -> None:
     with pytest.raises(Refusal) as refusal:
         act()
     assert refusal.value.code is Code.WORKSPACE_FULL
 
 
-def test_many_files_are_written_and_measured_once(files: Workspace, measured: Measured) -> None:
+def test_many_writes_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
     for n in range(10):
         write(files, f"{n}")
     assert measured() == 1
 
 
-def test_what_is_written_in_between_counts(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 12)
+def test_writes_between_measurements_count(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "MAX_BYTES", 12)
     write(files, "a")
     write(files, "b")
-    full(lambda: write(files, "c"))
+    assert_full(lambda: write(files, "c"))
     write(files, "a", b"1234567")
 
 
-def test_many_who_ask_at_once_measure_once(files: Workspace, measured: Measured) -> None:
+def test_concurrent_checks_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
     files.root.mkdir()
     with ThreadPoolExecutor(8) as threads:
-        asking = [threads.submit(files.check_room) for _ in range(32)]
-    assert all(asked.exception() is None for asked in asking)
+        checks = [threads.submit(files.check_quota) for _ in range(32)]
+    assert all(check.exception() is None for check in checks)
     assert measured() == 1
 
 
-def test_a_full_workspace_is_not_measured_each_time(
+def test_a_full_workspace_is_not_measured_at_each_check(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.root.mkdir()
     (files.root / "a").write_bytes(b"12345678")
-    monkeypatch.setattr(room, "LARGEST", 5)
+    monkeypatch.setattr(quota, "MAX_BYTES", 5)
     for _ in range(10):
-        full(files.check_room)
+        assert_full(files.check_quota)
     assert measured() == 1
 
 
-def test_what_was_removed_makes_room_at_once(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 8)
+def test_removed_files_free_space_immediately(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "MAX_BYTES", 8)
     write(files, "a")
-    full(lambda: write(files, "b"))
+    assert_full(lambda: write(files, "b"))
     files.delete("a")
     write(files, "b")
 
 
-def test_it_is_measured_again_after_an_agent_was_at_work(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LARGEST", 8)
+def test_a_workspace_is_measured_again_after_an_agent_worked(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "MAX_BYTES", 8)
     write(files, "a")
     (files.root / "a").write_bytes(b"123456789")
-    files.check_room()
+    files.check_quota()
     files.changed()
-    full(files.check_room)
+    assert_full(files.check_quota)
 
 
-def test_it_is_measured_again_after_a_while(
+def test_a_workspace_is_measured_again_when_the_figure_is_old(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(room, "REST", 0)
+    monkeypatch.setattr(quota, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(quota, "REMEASURE_FACTOR", 0)
     for n in range(3):
         write(files, f"{n}")
     assert measured() == 3
 
 
-def test_the_figures_of_so_many_workspaces_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "REMEMBERED", 2)
-    rooms, measured = Rooms(), list[str]()
+def test_the_number_of_cached_measurements_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "MAX_TRACKED", 2)
+    quotas, measured = Quotas(), list[str]()
 
     def take(name: str) -> None:
-        rooms.take(tmp_path / name, 1, lambda: measured.append(name) or room.Room())
+        quotas.consume(tmp_path / name, 1, lambda: measured.append(name) or quota.Quota())
 
     for name in "abacab":
         take(name)

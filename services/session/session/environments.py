@@ -1,4 +1,4 @@
-"""The variables that sessions give their agents. The values are secrets: no query of the bus gives them."""
+"""The environment variables of sessions. Their values are secrets: no query on the bus returns them."""
 
 from uuid import UUID
 
@@ -9,13 +9,13 @@ VARIABLES = Secrets("session_environments", owner="session_id", values="variable
 
 
 class Environments:
-    """Reads what was stored for an agent."""
+    """Reads the stored variables."""
 
     def __init__(self, database: Reader) -> None:
         self._database = database
 
     async def revealed(self, session_id: UUID, options: SdkOptions) -> SdkOptions:
-        """Return a session's options with the values of its `env`, as its agent needs them."""
+        """Return a session's options with the plain values of `env`, as its agent needs them."""
         if not options.env:
             return options
         return options.model_copy(update={"env": await VARIABLES.get(session_id, self._database)})

@@ -1,4 +1,4 @@
-"""Pages of long lists, read in both directions."""
+"""Pages of long lists, in both directions."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ LISTS: list[tuple[Any, dict[str, Any], Code]] = [
 @pytest.mark.parametrize("direction", ["after", "before"])
 @pytest.mark.parametrize(("kind", "fields", "code"), LISTS)
 async def test_an_unknown_cursor_is_refused(
-    talked: Desk, kind: Any, fields: dict[str, Any], code: Code, direction: str
+    desk_after_run: Desk, kind: Any, fields: dict[str, Any], code: Code, direction: str
 ) -> None:
     with pytest.raises(Refusal, match=code):
-        await talked.ask(kind.model_validate({**fields, direction: new_id()}))
+        await desk_after_run.ask(kind.model_validate({**fields, direction: new_id()}))
 
 
 async def test_a_cursor_of_another_user_is_refused(desk: Desk) -> None:
@@ -39,14 +39,14 @@ async def test_a_cursor_of_another_user_is_refused(desk: Desk) -> None:
         await desk.ask(ListSessions(after=theirs))
 
 
-async def test_a_cursor_whose_item_no_longer_matches_the_filter_is_taken(desk: Desk) -> None:
+async def test_a_cursor_whose_item_no_longer_matches_the_filter_is_valid(desk: Desk) -> None:
     older, busy = await desk.create("older"), await desk.create("busy")
     await desk.submit(busy)
     page = await desk.ask(ListSessions(status="created", after=busy))
     assert [session.id for session in page.items] == [older]
 
 
-async def test_the_items_before_a_cursor_are_the_nearest_in_the_order_of_the_list(desk: Desk) -> None:
+async def test_a_page_before_a_cursor_holds_the_nearest_items_in_order(desk: Desk) -> None:
     one, two, three, four = [await desk.create(name) for name in ("one", "two", "three", "four")]
     page = await desk.ask(ListSessions(before=one, limit=2))
     assert ([session.id for session in page.items], page.more) == ([three, two], True)
@@ -54,18 +54,18 @@ async def test_the_items_before_a_cursor_are_the_nearest_in_the_order_of_the_lis
     assert ([session.id for session in page.items], page.more) == ([four], False)
 
 
-async def test_a_page_tells_whether_there_is_more(desk: Desk) -> None:
+async def test_a_page_reports_whether_there_is_more(desk: Desk) -> None:
     ids = [await desk.create(name) for name in ("one", "two", "three")]
     assert (await desk.ask(ListSessions(after=ids[2], limit=1))).more
     assert not (await desk.ask(ListSessions(after=ids[2], limit=2))).more
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_messages_are_read_in_both_directions(desk: Desk, order: Any) -> None:
+async def test_messages_are_listed_in_both_directions(desk: Desk, order: Any) -> None:
     session_id = await desk.create()
     for _ in range(2):
         await desk.submit(session_id, "interrupt")
     first, second = (await desk.ask(ListMessages(session_id=session_id, order=order))).items
-    behind = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
-    ahead = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
-    assert (behind.items, ahead.items) == ([second], [first])
+    following = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
+    preceding = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
+    assert (following.items, preceding.items) == ([second], [first])

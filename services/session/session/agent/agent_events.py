@@ -1,0 +1,264 @@
+"""The events of an agent's turn, translated from the messages of the SDK to the types of the contracts."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import UUID
+
+import claude_agent_sdk as sdk
+from contracts.refusals import Code
+from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from pydantic import JsonValue
+from runtime.clock import new_id
+from runtime.nesting import MAX_DEPTH, too_deep
+
+from session.agent.model_proxy import Tokens
+
+# The model name of messages that Claude Code writes itself, such as notices of API errors.
+SYNTHETIC_MODEL = "<synthetic>"
+COST_DECIMALS = 10
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# For 5xx errors the notice names the address of the proxy instead of a reason, which does not help a user.
+_PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
+MAX_OUTPUT_BYTES = 512 * 1024
+OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
+OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
+TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
+"""Replaces the input or output of a tool that is nested too deep to be stored."""
+REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
+BUDGET_REACHED = "The session reached its `max_budget_usd`."
+OUTPUT_INVALID = "The output does not match `output_format`."
+
+
+@dataclass(frozen=True)
+class AssistantMessage:
+    """A message of the model, with text and tool calls; of a subagent, if `parent_tool_use_id` is set.
+
+    `message_id` is the id of the message's first entry in the transcript.
+    """
+
+    blocks: list[Block]
+    model: str
+    parent_tool_use_id: str | None = None
+    message_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ToolReturned:
+    """The result of a tool call."""
+
+    tool_use_id: str
+    output: dict[str, Any]
+    is_error: bool
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of a text that is being generated; the whole text follows in an `AssistantMessage`."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a turn.
+
+    `input_tokens` include those read from the cache. `cost_usd` is the cost of this turn alone. `reported` is the usage
+    that the agent reported for this turn, subagents included.
+    """
+
+    duration_ms: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    error_code: Code | None = None
+    error_detail: str | None = None
+    structured_output: JsonValue = None
+    reported: Tokens = field(default_factory=Tokens)
+
+
+type AgentEvent = AssistantMessage | ToolReturned | Delta | Finished
+
+
+@dataclass
+class MessageTranslator:
+    """Translates the SDK's messages of one agent process.
+
+    `structured` says whether the agent has an `output_format`. The SDK reports cost and tokens as totals since the
+    start of the process; the translator keeps the last totals and returns the differences.
+    """
+
+    structured: bool = False
+    total_cost_usd: Decimal = Decimal(0)
+    total_tokens: Tokens = field(default_factory=Tokens)
+    _started: dict[str, float] = field(default_factory=dict[str, float])
+    _partial: AssistantMessage | None = None
+    """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
+
+    def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
+        """Yield the events that a message stands for; most messages stand for none."""
+        if not _continues_message(message):
+            yield from self._flush()
+        match message:
+            case sdk.AssistantMessage(model=model) if model != SYNTHETIC_MODEL:
+                yield from self._collect(message)
+            case sdk.UserMessage(content=list(content)):
+                yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+            case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
+                yield Delta(clean(text))
+            case sdk.ResultMessage():
+                yield self._finished(message)
+            case _:
+                pass
+
+    def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
+        blocks = [block for part in message.content if (block := self._block(part))]
+        translated = AssistantMessage(
+            blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
+        )
+        if translated.parent_tool_use_id:
+            yield from [translated] if blocks else []
+        elif self._partial:
+            self._partial.blocks.extend(blocks)
+        else:
+            self._partial = translated
+
+    def _flush(self) -> Iterator[AssistantMessage]:
+        message, self._partial = self._partial, None
+        if message and message.blocks:
+            yield message
+
+    def _block(self, part: sdk.ContentBlock) -> Block | None:
+        match part:
+            case sdk.TextBlock(text=text):
+                return TextBlock(text=clean(text))
+            case sdk.ThinkingBlock(thinking=thinking):
+                return ThinkingBlock(thinking=clean(thinking))
+            case sdk.ToolUseBlock(id=id, name=name, input=input):
+                id = clean(id)  # noqa: A001  the SDK's name
+                self._started[id] = time.monotonic()
+                return ToolUseBlock(
+                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
+                )
+            case _:
+                return None
+
+    def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
+        id, now = clean(part.tool_use_id), time.monotonic()  # noqa: A001  the SDK's name
+        duration = now - self._started.pop(id, now)
+        output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
+        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000))
+
+    def _finished(self, result: sdk.ResultMessage) -> Finished:
+        self._started.clear()
+        # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
+        total = round(Decimal(str(result.total_cost_usd or 0)), COST_DECIMALS)
+        cost, self.total_cost_usd = total - self.total_cost_usd, total
+        tokens = _tokens(result)
+        reported, self.total_tokens = tokens - self.total_tokens, tokens
+        usage = result.usage or {}
+        input_tokens = sum(
+            int(usage.get(name) or 0)
+            for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        )
+        code, detail = _error(result) if result.is_error else (None, None)
+        output: JsonValue = None
+        if self.structured and code is None:
+            if too_deep(result.structured_output):
+                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP
+            elif (output := clean(result.structured_output)) is None:
+                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
+        if len(json.dumps(output)) > MAX_OUTPUT_BYTES:
+            output, code, detail = None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_LARGE
+        return Finished(
+            result.duration_ms,
+            input_tokens,
+            int(usage.get("output_tokens") or 0),
+            max(cost, Decimal(0)),
+            code,
+            detail,
+            output,
+            reported,
+        )
+
+
+def _continues_message(message: sdk.Message) -> bool:
+    """Return whether the unfinished assistant message may continue after `message`."""
+    match message:
+        case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
+            return parent is not None or model != SYNTHETIC_MODEL
+        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # sent after the last block
+            return False
+        case sdk.StreamEvent() | sdk.SystemMessage():
+            return True
+        case _:
+            return False
+
+
+def clean[V](value: V) -> V:
+    """Return a copy of a JSON value in which lone surrogates are replaced: JSON allows them, UTF-8 does not."""
+    match value:
+        case str():
+            return cast(V, _SURROGATES.sub("\ufffd", value))
+        case dict():
+            mapping = cast(dict[str, Any], value)
+            return cast(V, {clean(name): clean(item) for name, item in mapping.items()})
+        case list():
+            return cast(V, [clean(item) for item in cast(list[Any], value)])
+        case _:
+            return value
+
+
+def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
+    match result.subtype:
+        case "error_max_turns":
+            return Code.MAX_TURNS_REACHED, "The run reached `max_turns` before the agent was done."
+        case "error_max_budget_usd":
+            return Code.BUDGET_EXCEEDED, BUDGET_REACHED
+        case "error_max_structured_output_retries":
+            return Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
+        case "success" if result.api_error_status:
+            return Code.MODEL_ERROR, _model_error_detail(result.api_error_status, result.result or "")
+        case "success":
+            return Code.MODEL_ERROR, "The model did not answer in time, or its answer was incomplete."
+        case _:
+            return Code.AGENT_FAILED, "The agent ended with an error."
+
+
+def _model_error_detail(status: int, notice: str) -> str:
+    """Return the error detail for an error status of the model provider.
+
+    `notice` is the agent's text about the error, which contains the provider's reason.
+    """
+    if status == HTTPStatus.UNAUTHORIZED:
+        return REJECTED
+    reason = _PROVIDER_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
+    return f"The model answered {status}: {reason.group(1)}" if reason else f"The model answered {status}."
+
+
+def _tokens(result: sdk.ResultMessage) -> Tokens:
+    """Return the usage of all models since the start of the process, as the agent reports it."""
+    used = Tokens()
+    for model in (result.model_usage or {}).values():
+        names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
+        used += Tokens(*(int(model.get(name) or 0) for name in names))
+    return used
+
+
+def _id(name: str | None) -> UUID | None:
+    try:
+        return UUID(name)
+    except (TypeError, ValueError):  # programs in the sandbox can forge messages of the agent
+        return None
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in content)
+    return content or ""

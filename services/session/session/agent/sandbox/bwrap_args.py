@@ -1,0 +1,75 @@
+"""The arguments of bubblewrap, which define what an agent sees."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PYTHON = Path(sys.executable).resolve()
+WORKSPACE = "/workspace"
+SCRATCH_BYTES = 2**30
+SHM_BYTES = 2**26
+
+BASE_ARGS = (
+    "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
+    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
+    f"--dev /dev --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev "
+    f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
+).split()
+
+
+# bubblewrap 0.11 covers /proc/sys only if it is writable, and checks that as an account without rights on it. The
+# kernel checks the host's user id alone, so an agent started by the host's root could change the kernel's settings.
+READ_ONLY_PATHS = [
+    f"/proc/{name}"
+    for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
+]
+MASKED_PATHS = [
+    f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug")
+]
+
+
+def bwrap_args(workspace: Path, readable: list[Path]) -> list[str]:
+    """Return the arguments for a sandbox with read-only access to the paths in `readable`.
+
+    Writable are `workspace`, and the in-memory file systems /tmp, /home and /dev/shm, which end with the sandbox.
+    bubblewrap mounts everything with nosuid.
+    """
+    words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*readable, *_python()] for word in _bind(path))]
+    return [
+        *words,
+        "--bind",
+        str(workspace),
+        WORKSPACE,
+        "--chdir",
+        WORKSPACE,
+        "--setenv",
+        "IS_SANDBOX",
+        "1",
+        "--remount-ro",
+        "/",
+    ]
+
+
+def _kernel() -> list[str]:
+    covers = [word for path in READ_ONLY_PATHS for word in _bind(path)]
+    for path in MASKED_PATHS:
+        covers += _bind("/dev/null", path) if Path(path).exists() else []
+    return covers
+
+
+def _system() -> list[str]:
+    words = [*_bind(HERE / "passwd", "/etc/passwd"), *_bind(HERE / "group", "/etc/group")]
+    # Only parts of /etc/ssl, which also holds the machine's private keys.
+    for path in ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ld.so.cache"):
+        words += _bind(path)
+    for path in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):
+        words += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _bind(path)
+    return words
+
+
+def _python() -> list[Path]:
+    return [] if PYTHON.is_relative_to("/usr") else [Path(sys.base_prefix)]
+
+
+def _bind(path: Path | str, at: Path | str | None = None) -> list[str]:
+    return ["--ro-bind-try", str(path), str(at or path)]

@@ -1,0 +1,121 @@
+"""Replicas of the whole session service, on a bus and a database of their own.
+
+As a program, it runs a replica in which constants have other values. Arguments: `module.NAME=number` for each of them.
+"""
+
+import asyncio
+import os
+import runpy
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.messages import Command, Query
+from contracts.session.run import GetRun, RunView, SubmitQuery
+from contracts.session.session import CountSessions, CreateSession
+from contracts.session.values import Mode, OnBusy, SdkOptions
+from eventing.testing import eventually
+from runtime.bus import Bus, Client, Unavailable
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.app import service
+from session.settings import Settings
+from simulator.testing import bash, scripted
+
+from services.session.tests.desk import OWNER
+
+SLOW = scripted(bash("sleep 300"), {"text": "never"})
+
+
+@dataclass
+class ServiceClient:
+    """A client of the service on the bus."""
+
+    connection: Client
+
+    async def ask[R](self, message: Command[R] | Query[R]) -> R:
+        return await Bus(self.connection).ask(message, Envelope.begin(actor=OWNER))
+
+    async def is_ready(self) -> bool:
+        try:
+            await self.ask(CountSessions())
+        except Unavailable:
+            return False
+        return True
+
+    async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
+        sdk_options = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
+        command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=sdk_options)
+        return (await self.ask(command)).id
+
+    async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
+        ids = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
+        return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy))
+
+    async def run(self, session_id: UUID, message: str) -> RunView:
+        return await self.wait_until_ended(await self.submit(session_id, message))
+
+    async def wait_until_ended(self, run: RunView) -> RunView:
+        async def ended_run() -> RunView | None:
+            with suppress(Unavailable):  # a replica that shuts down does not answer its last queries
+                latest = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
+                return latest if latest.ended_at else None
+            return None
+
+        return await eventually(ended_run)
+
+    async def wait_for_tool_call(self, run: RunView) -> None:
+        async def has_tool_call() -> bool:
+            return bool((await self.ask(GetRun(session_id=run.session_id, run_id=run.id))).tool_calls)
+
+        await eventually(has_tool_call)
+
+
+class Deployment:
+    """Replicas of the service that share one database and one bus; they run one after the other or concurrently."""
+
+    def __init__(self, settings: Settings, connection: Client) -> None:
+        self.settings, self.client = settings, ServiceClient(connection)
+
+    @asynccontextmanager
+    async def replica(self) -> AsyncGenerator[asyncio.Task[None]]:
+        """Run a replica in this process; it shuts down when the context ends."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(service.run(self.settings, stop))
+            await eventually(self.client.is_ready)
+            try:
+                yield running
+            finally:
+                stop.set()
+
+    @asynccontextmanager
+    async def replica_process(self, constants: dict[str, float]) -> AsyncGenerator[asyncio.subprocess.Process]:
+        """Run a replica in a process of its own, which can be stopped and killed; it may not be ready yet.
+
+        `constants` has the names of the constants that differ there, with their modules, and their values.
+        """
+        values = [f"{name}={value}" for name, value in constants.items()]
+        names = ("database_url", "nats_url", "workspaces_dir", "model_base_url")
+        variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
+        path = os.pathsep.join(os.get_exec_path())
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.session.tests.deployment", *values), env={**variables, "PATH": path}
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            await process.wait()
+
+
+if __name__ == "__main__":
+    patch = pytest.MonkeyPatch()
+    for name, value in (argument.split("=") for argument in sys.argv[1:]):
+        patch.setattr(name, float(value))
+    sys.argv = sys.argv[:1]
+    runpy.run_module("session", run_name="__main__")

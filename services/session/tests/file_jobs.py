@@ -1,0 +1,132 @@
+"""The reactions that create forks and archives, run step by step."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import AsyncMock
+from uuid import UUID
+
+from contracts.messages import Event
+from contracts.samples import FORK, SESSION, USER
+from contracts.session.archive import ArchiveRequested, ArchiveSession, UnarchiveRequested
+from contracts.session.fork import ForkSession, SessionForked
+from contracts.session.session import DeleteSession, GetSession, ResumeSession, SessionDeleted, SessionView
+from eventing.recording import Recorded
+from eventing.testing.reacting import reaction_to
+from runtime.blocking import BlockingPool
+from runtime.clock import now
+from runtime.envelope import Envelope
+from session.app import service
+from session.dependencies import Dependencies
+from session.reactions.session import remove_traces
+from session.workspace import Quotas
+
+from services.session.tests.desk import OWNER, Desk
+
+PARENT_ID, FORK_ID = UUID(SESSION), UUID(FORK)
+ARCHIVE_SESSION, FORK_SESSION, RESUME_SESSION = (
+    ArchiveSession.example(),
+    ForkSession.example(),
+    ResumeSession(session_id=PARENT_ID),
+)
+DELETE_SESSION = DeleteSession(session_id=PARENT_ID)
+ARCHIVE_REQUESTED = ArchiveRequested(archive_id=ARCHIVE_SESSION.archive_id, compression=ARCHIVE_SESSION.compression)
+UNARCHIVE_REQUESTED = UnarchiveRequested(archive_id=ARCHIVE_SESSION.archive_id)
+SESSION_FORKED = SessionForked(parent_session_id=PARENT_ID, message_ids=[])
+PARENT_FILE, FORK_FILE = f"workspaces/{SESSION}/a.txt", f"workspaces/{FORK}/a.txt"
+ARCHIVE_FILE = f"archives/{SESSION}/{ARCHIVE_SESSION.archive_id}.tar.gz"
+
+
+class WorkerKilled(Exception):
+    """Stands for the death of a worker at this point."""
+
+
+async def kill_worker() -> None:
+    """Interrupt the reaction like the death of its worker."""
+    raise WorkerKilled
+
+
+class WantedCheck:
+    """Names the check of whether a job is still wanted, in `FileJobs.interventions`."""
+
+
+class FileJobs:
+    """Runs the reactions on forks and archives, each called by the test.
+
+    `interventions` are pairs of a message type and a function, in order: the function is called before the next message
+    of that type is handled. `None` lets one message of the type pass.
+    """
+
+    def __init__(self, desk: Desk, root: Path, blocking: BlockingPool) -> None:
+        self.desk, self.root = desk, root
+        nothing = cast(Any, None)
+        self.dependencies = Dependencies(
+            AsyncMock(),
+            AsyncMock(),
+            root / "workspaces",
+            root / "archives",
+            *(nothing, nothing, 1, 1, nothing, nothing),
+            blocking=blocking,
+            writing=blocking,
+            quotas=Quotas(),
+        )
+        self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
+        self.dependencies.workspace(PARENT_ID).mkdir(parents=True)
+        (root / PARENT_FILE).write_text("hello")
+
+    async def send(self, command: Any, envelope: Envelope) -> Any:
+        await self._intervene(command)
+        return await self.desk.dispatcher.send(command, envelope)
+
+    async def ask(self, query: Any, envelope: Envelope) -> Any:
+        await self._intervene(query)
+        return await self.desk.dispatcher.ask(query, envelope)
+
+    @property
+    def database(self) -> "FileJobs":
+        return self
+
+    async def fetchval(self, statement: str, *args: object) -> Any:
+        """Run the only statement that reactions send: the check of whether a job is still wanted."""
+        await self._intervene(WantedCheck())
+        return await self.desk.dispatcher.database.fetchval(statement, *args)
+
+    async def _intervene(self, message: Any) -> None:
+        if self.interventions and isinstance(message, self.interventions[0][0]):
+            _, act = self.interventions.pop(0)
+            if act:
+                await act()
+
+    async def react(self, react: Any, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
+        envelope = Envelope.begin(actor=OWNER)
+        recorded = Recorded(id, 1, now(), event, envelope, UUID(USER))
+        await react(recorded, reaction_to(recorded, self.dependencies, cast(Any, self), service.name))
+
+    async def dead_letter(self, name: str, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
+        await self.react(service.reactions.by_name[name].on_dead_letter, id, event)
+
+    async def archive(self) -> None:
+        """Archive the parent, with one file in it."""
+        await self.desk.send(ARCHIVE_SESSION)
+        await self.pack()
+        assert self.stored_files() == [ARCHIVE_FILE]
+
+    async def pack(self) -> None:
+        await self.react(service.reactions.by_name["pack_workspace"].react, PARENT_ID, ARCHIVE_REQUESTED)
+
+    async def unpack(self) -> None:
+        await self.react(service.reactions.by_name["unpack_workspace"].react, PARENT_ID, UNARCHIVE_REQUESTED)
+
+    async def copy(self) -> None:
+        await self.react(service.reactions.by_name["copy_parent"].react, FORK_ID, SESSION_FORKED)
+
+    async def delete(self) -> None:
+        session = await self.session()
+        await self.desk.send(DELETE_SESSION)
+        await self.react(remove_traces, PARENT_ID, SessionDeleted(user_id=session.user_id))
+
+    async def session(self, id: UUID = PARENT_ID) -> SessionView:  # noqa: A002  the field's name
+        return await self.desk.ask(GetSession(session_id=id))
+
+    def stored_files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())

@@ -1,0 +1,106 @@
+"""The translation of messages of the SDK into events, with any content."""
+
+import json
+from typing import Any
+
+import claude_agent_sdk as sdk
+import pytest
+from contracts.refusals import Code
+from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
+from session.agent.agent_events import (
+    OUTPUT_TOO_DEEP,
+    TRUNCATED,
+    AssistantMessage,
+    Delta,
+    Finished,
+    MessageTranslator,
+    ToolReturned,
+)
+
+LONE_SURROGATE = json.loads('"a\\ud83d"')
+CLEAN = "a\ufffd"
+END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
+
+
+def translate(translator: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
+    """Return the event of a complete message."""
+    [event] = [event for each in (message, END) for event in translator.translate(each)]
+    assert isinstance(event, AssistantMessage)
+    return event
+
+
+def test_lone_surrogates_are_replaced_in_messages() -> None:
+    translator, tool_input = MessageTranslator(), {LONE_SURROGATE: [{"deep": LONE_SURROGATE}, 1]}
+    blocks: list[sdk.ContentBlock] = [
+        sdk.TextBlock(LONE_SURROGATE),
+        sdk.ThinkingBlock(LONE_SURROGATE, ""),
+        sdk.ToolUseBlock(LONE_SURROGATE, LONE_SURROGATE, tool_input),
+    ]
+    message = translate(translator, sdk.AssistantMessage(content=blocks, model=LONE_SURROGATE))
+    text, thought, call = message.blocks
+    assert (text, thought, message.model) == (TextBlock(text=CLEAN), ThinkingBlock(thinking=CLEAN), CLEAN)
+    assert isinstance(call, ToolUseBlock)
+    assert (call.id, call.name, call.input) == (CLEAN, CLEAN, {CLEAN: [{"deep": CLEAN}, 1]})
+
+
+def test_lone_surrogates_are_replaced_in_tool_results() -> None:
+    translator = MessageTranslator()
+    translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock(LONE_SURROGATE, "T", {})], model="m"))
+    result = sdk.UserMessage(content=[sdk.ToolResultBlock(LONE_SURROGATE, [{"type": "text", "text": LONE_SURROGATE}])])
+    [returned] = translator.translate(result)
+    assert isinstance(returned, ToolReturned)
+    assert (returned.tool_use_id, returned.output) == (CLEAN, {"content": CLEAN})
+    assert not translator._started  # pyright: ignore[reportPrivateUsage]
+
+
+def test_lone_surrogates_are_replaced_in_deltas() -> None:
+    event = {"delta": {"type": "text_delta", "text": LONE_SURROGATE}}
+    assert [*MessageTranslator().translate(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
+
+
+def test_surrogate_pairs_are_kept() -> None:
+    whole = sdk.TextBlock(json.loads('"\\ud83d\\ude00"'))
+    message = translate(MessageTranslator(), sdk.AssistantMessage(content=[whole], model="m"))
+    assert message.blocks == [TextBlock(text="\U0001f600")]
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def finish(output: Any) -> Finished:
+    result = sdk.ResultMessage("success", 1, 1, is_error=False, num_turns=1, session_id="s", structured_output=output)
+    [finished] = MessageTranslator(structured=True).translate(result)
+    assert isinstance(finished, Finished)
+    return finished
+
+
+def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
+    assert finish(nested(64)).structured_output == nested(64)
+
+
+@pytest.mark.parametrize("levels", [65, 225, 5_000])
+def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
+    finished = finish(nested(levels))
+    result = finished.structured_output, finished.error_code, finished.error_detail
+    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"), [(64, nested(64)), (65, TRUNCATED), (225, TRUNCATED), (5_000, TRUNCATED)]
+)
+def test_a_tool_input_that_is_too_deep_is_replaced(levels: int, expected: Any) -> None:
+    tool_use = sdk.ToolUseBlock("id", "T", nested(levels))
+    [call] = translate(MessageTranslator(), sdk.AssistantMessage([tool_use], model="m")).blocks
+    assert isinstance(call, ToolUseBlock)
+    assert call.input == expected
+
+
+def test_a_tool_output_that_is_too_deep_is_replaced() -> None:
+    parts = [{"type": "text", "text": nested(5_000)}]
+    [returned] = MessageTranslator().translate(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
+    assert isinstance(returned, ToolReturned)
+    assert returned.output == TRUNCATED
