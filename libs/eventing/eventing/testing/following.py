@@ -8,6 +8,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream, headers_of
+from runtime.testing import eventually
 
 from eventing.postgres import PostgresStore
 from eventing.testing.jars import Jar
@@ -21,6 +22,19 @@ async def append(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> Non
         jar.record(event)
     jar.version = await store.database.fetchval("SELECT count(*) FROM events WHERE originator_id = $1", at)
     await store.save((jar,), Envelope.begin())
+
+
+async def append_when_available(store: PostgresStore, event: JarEvent) -> None:
+    """Store an event as soon as the database accepts connections."""
+
+    async def try_append() -> bool:
+        try:
+            await append(store, event)
+        except Exception:  # noqa: BLE001  the errors of a server that starts are of many kinds
+            return False
+        return True
+
+    await eventually(try_append)
 
 
 async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
