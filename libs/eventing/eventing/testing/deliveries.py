@@ -1,8 +1,13 @@
 """What the bus reports about a durable consumer of the jars' events, and about dead letters."""
 
+from collections.abc import Awaitable, Callable
+
 from contracts.wire import DEAD_LETTERS
 from nats.js.errors import NotFoundError
 from runtime.jetstream import JetStream
+
+type RestartBus = Callable[[], Awaitable[None]]
+"""Restarts the bus, and returns when the clients of the test are connected again."""
 
 CONSUMER = "shelf-open"
 """The durable consumer of the reaction `open` of the service `shelf` (`eventing.testing.reacting`)."""
