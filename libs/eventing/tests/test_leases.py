@@ -1,4 +1,4 @@
-"""Who may work on what is not finished, and what nobody works on."""
+"""Leases on unfinished work, and the search for work that no live replica holds."""
 
 import asyncio
 from datetime import timedelta
@@ -19,18 +19,14 @@ from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.testing import background
 
+pytestmark = pytest.mark.usefixtures("fast_leases")
+
 EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK", 0.05)
-    monkeypatch.setattr(module, "RENEWAL", 0.05)
 
 
 @pytest.fixture
 async def opened(postgres_store: PostgresStore) -> Recorded[Any]:
-    """A jar that somebody has to put a marble into."""
+    """Provide the opening of a jar, whose work is to add a marble."""
     return await opened_jar(postgres_store)
 
 
@@ -51,7 +47,7 @@ async def rows(database: Database) -> int:
     return await database.fetchval("SELECT count(*) FROM leases")
 
 
-async def test_work_is_taken_by_one(database: Database, opened: Recorded[Any]) -> None:
+async def test_work_has_one_holder(database: Database, opened: Recorded[Any]) -> None:
     lease = await Leases(database).take("fill", EMPTY, opened)
     assert lease
     assert (lease.work, lease.tries) == (opened.id, 1)
@@ -59,7 +55,7 @@ async def test_work_is_taken_by_one(database: Database, opened: Recorded[Any]) -
         await Leases(database).take("fill", EMPTY, opened)
 
 
-async def test_work_is_not_taken_twice_by_the_same(
+async def test_a_replica_does_not_acquire_its_own_expired_lease_again(
     database: Database, opened: Recorded[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LASTING", timedelta(0))
@@ -69,13 +65,13 @@ async def test_work_is_not_taken_twice_by_the_same(
         await one.take("fill", EMPTY, opened)
 
 
-async def test_finished_work_is_not_taken_and_writes_nothing(database: Database, opened: Recorded[Any]) -> None:
+async def test_finished_work_gets_no_lease_and_writes_nothing(database: Database, opened: Recorded[Any]) -> None:
     await finish(database)
     assert await Leases(database).take("fill", EMPTY, opened) is None
     assert await rows(database) == 0
 
 
-async def test_work_without_a_sign_of_life_is_taken_by_another(
+async def test_work_whose_lease_expired_is_acquired_by_another_replica(
     database: Database, opened: Recorded[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LASTING", timedelta(0))
@@ -85,7 +81,7 @@ async def test_work_without_a_sign_of_life_is_taken_by_another(
     assert second.tries == 2
 
 
-async def test_a_lease_that_is_renewed_lasts(
+async def test_a_renewed_lease_does_not_expire(
     database: Database, opened: Recorded[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = Leases(database)
@@ -95,7 +91,7 @@ async def test_a_lease_that_is_renewed_lasts(
         await eventually(lambda: database.fetchval("SELECT until > now() FROM leases"))
 
 
-async def test_a_lease_that_another_took_is_not_renewed(database: Database, opened: Recorded[Any]) -> None:
+async def test_a_lease_that_another_replica_acquired_is_not_renewed(database: Database, opened: Recorded[Any]) -> None:
     one, two = Leases(database), Leases(database)
     await one.take("fill", EMPTY, opened)
     await database.execute("UPDATE leases SET until = now()")
@@ -114,7 +110,7 @@ async def _nothing(*_: object) -> None:
     pass
 
 
-async def test_work_that_was_done_leaves_no_lease(database: Database, opened: Recorded[Any]) -> None:
+async def test_completed_work_leaves_no_lease(database: Database, opened: Recorded[Any]) -> None:
     one = Leases(database)
     lease = await one.take("fill", EMPTY, opened)
     assert lease
@@ -123,7 +119,7 @@ async def test_work_that_was_done_leaves_no_lease(database: Database, opened: Re
     assert (await rows(database), one.held) == (0, set())
 
 
-async def test_work_that_failed_is_left_alone_for_a_while(database: Database, opened: Recorded[Any]) -> None:
+async def test_failed_work_is_not_available_until_its_delay_is_over(database: Database, opened: Recorded[Any]) -> None:
     one = Leases(database)
     lease = await one.take("fill", EMPTY, opened)
     assert lease
@@ -134,7 +130,7 @@ async def test_work_that_failed_is_left_alone_for_a_while(database: Database, op
         await one.take("fill", EMPTY, opened)
 
 
-async def test_work_that_is_given_back_is_taken_at_once(database: Database, opened: Recorded[Any]) -> None:
+async def test_released_work_is_available_immediately(database: Database, opened: Recorded[Any]) -> None:
     one = Leases(database)
     lease = await one.take("fill", EMPTY, opened)
     assert lease
@@ -145,7 +141,7 @@ async def test_work_that_is_given_back_is_taken_at_once(database: Database, open
 
 
 @pytest.mark.parametrize("reason", [TakenOver(), EventTooNew(), NoResponders(), asyncio.CancelledError()])
-async def test_work_that_has_not_failed_counts_no_try(
+async def test_work_that_was_interrupted_uses_up_no_try(
     database: Database, opened: Recorded[Any], reason: BaseException
 ) -> None:
     one = Leases(database)
@@ -159,24 +155,24 @@ async def test_work_that_has_not_failed_counts_no_try(
     assert again.tries == lease.tries
 
 
-async def test_work_is_swept_when_it_is_without_a_sign_of_life_at_two_looks(
+async def test_work_without_a_live_lease_at_two_searches_is_found(
     database: Database, postgres_store: PostgresStore, opened: Recorded[Any]
 ) -> None:
-    one, looks = Leases(database), list[UUID]()
+    one, found = Leases(database), list[UUID]()
     await one.take("fill", EMPTY, opened)
-    forsaken = await opened_jar(postgres_store)
+    abandoned = await opened_jar(postgres_store)
     async for orphan, first in Leases(database).sweep("fill", EMPTY):
-        looks.append(orphan.work)
+        found.append(orphan.work)
         assert first
-        if len(looks) == 3:
+        if len(found) == 3:
             break
-    assert looks == [forsaken.id] * 3
+    assert found == [abandoned.id] * 3
 
 
-async def test_leases_of_long_ago_are_forgotten(database: Database) -> None:
+async def test_old_leases_are_deleted(database: Database) -> None:
     await database.execute("INSERT INTO leases VALUES ('fill', $1, $1, now() - interval '2 days', 1)", new_id())
     sweep = Leases(database).sweep("fill", EMPTY)
-    async with background(anext(sweep)):  # pyright: ignore[reportArgumentType]  an awaitable will do
+    async with background(anext(sweep)):  # pyright: ignore[reportArgumentType]  any awaitable works
         await eventually(lambda: _empty(database))
 
 

@@ -14,10 +14,9 @@ from eventing.testing.reacting import Acting, replica, working
 from runtime.bus import Client
 from runtime.jetstream import JetStream, jetstream
 
-OPENED = JarOpened.example()
-
-
 pytestmark = pytest.mark.usefixtures("fast_reactions")
+
+OPENED = JarOpened.example()
 
 
 async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(

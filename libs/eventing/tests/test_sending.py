@@ -21,6 +21,8 @@ from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
+pytestmark = pytest.mark.usefixtures("fast_reactions")
+
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
 
@@ -33,9 +35,6 @@ class Tidy(Command[int]):
 class Weigh(Query[int]):
     subject = "qry.shelf.weigh"
     sample = {}
-
-
-pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 
 async def test_a_command_of_a_reaction_has_the_event_as_its_cause(client: Client, js: JetStream) -> None:
