@@ -33,6 +33,8 @@ from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
+pytestmark = pytest.mark.usefixtures("fast_reactions")
+
 ADA, BOB = UUID(int=1), UUID(int=2)
 ADD = AddMarble.example()
 
@@ -94,9 +96,6 @@ class Jars:
 
     async def marbles(self) -> int:
         return (await self.dispatcher.ask(GetJar.example(), Envelope.begin())).marbles
-
-
-pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 
 @pytest.fixture

@@ -95,11 +95,8 @@ async def test_a_failing_command_is_retried_with_back_off_then_given_up(
         assert await replica.send_batch() == 1
     assert delays[1:4] == [20, 40, 80]
     assert max(delays) == module.MAX_RETRY_SECONDS
-    assert (len(calls), _outcome_count("given up") - given_up_before, await closing.count()) == (
-        module.MAX_ATTEMPTS,
-        1,
-        1,
-    )
+    assert _outcome_count("given up") == given_up_before + 1
+    assert (len(calls), await closing.count()) == (module.MAX_ATTEMPTS, 1)
 
 
 def _outcome_count(outcome: str) -> float:

@@ -18,10 +18,9 @@ from runtime.bus import Client
 from runtime.forever import forever
 from runtime.jetstream import JetStream, jetstream
 
-OPENED = JarOpened.example()
-
-
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
+
+OPENED = JarOpened.example()
 
 
 @asynccontextmanager

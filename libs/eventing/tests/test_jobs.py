@@ -24,6 +24,8 @@ from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
+pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
+
 EMPTY = "SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0"
 
 
@@ -95,9 +97,6 @@ class Shelf:
     async def add(self, jar_id: UUID) -> None:
         dispatcher = Dispatcher(self.store, self.database, self.script, handles, answers)
         await dispatcher.send(AddMarble(jar_id=jar_id, colour="added meanwhile"), Envelope.begin())
-
-
-pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ async def test_a_relay_that_keeps_failing_is_not_ready(
     await append(postgres_store, JarOpened(label="one"))
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
     async with running(relay):
-        await eventually(lambda: _reports(relay, "EventNewer: evt.jar.opened;7 is not known here"))
+        await eventually(lambda: _reports(relay, "EventTooNew: evt.jar.opened;7 is not known here"))
 
 
 async def _reports(relay: Relay, text: str) -> bool:

@@ -18,11 +18,10 @@ from eventing.testing.reacting import Acting, Away, replica, working
 from runtime.bus import Client
 from runtime.jetstream import JetStream, headers_of
 
+pytestmark = pytest.mark.usefixtures("fast_reactions")
+
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
-
-
-pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 
 async def fail(*_: object) -> None:

@@ -26,13 +26,12 @@ from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
+pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
+
 CONSUMER = "cupboard-open"
 EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 type NewReplica = Callable[[Client], Reactor[str]]
-
-
-pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
 
 
 @pytest.fixture
