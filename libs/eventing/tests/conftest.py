@@ -14,7 +14,7 @@ from eventing.store import EventStore
 from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
-from eventing.testing.desk import migrated
+from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres

@@ -34,9 +34,9 @@ async def ids(
     *commands: Command[Any], event: Recorded[Any] = EVENT, reaction: str = "fill", service: str = "shelf"
 ) -> list[UUID]:
     router = Noting(service)
-    acting = Reaction(None, router, event, reaction)
+    reacting = Reaction(None, router, event, reaction)
     for command in commands:
-        await acting.send(command)
+        await reacting.send(command)
     return router.ids
 
 

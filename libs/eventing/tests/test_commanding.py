@@ -28,7 +28,7 @@ from eventing.testing import jars as jars_module
 from eventing.testing.jars import add_marble, answers, open_jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from nats.js.errors import NotFoundError
 from runtime.bus import Client
 from runtime.envelope import Envelope
@@ -68,8 +68,8 @@ class Shelf:
                 raise LookupError
 
         reactor = replica(self.client)
-        reactor.waits.database = self.database
-        return working((reactor, Acting(attempt)))
+        reactor.postponements.database = self.database
+        return working((reactor, ReactionSpy(attempt)))
 
     async def settled(self) -> bool:
         try:
@@ -188,7 +188,7 @@ async def test_a_service_that_is_away_gets_its_command_when_it_comes(shelf: Shel
 
 
 async def test_waiting_for_a_service_is_no_failure(shelf: Shelf, away: Jars, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
     await shelf.hear()
     async with shelf.working(lambda reaction: reaction.send(ADD)):
         await eventually(lambda: shelf.deliveries > 4)
@@ -200,7 +200,7 @@ async def test_waiting_for_a_service_is_no_failure(shelf: Shelf, away: Jars, mon
 async def test_a_command_that_is_refused_tells_the_reaction_why(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jars_module, "ROOM", 0)
+    monkeypatch.setattr(jars_module, "MAX_MARBLES", 0)
     await shelf.react(lambda reaction: reaction.send(ADD))
     assert (shelf.refusals, shelf.deliveries) == ([Code.BUDGET_EXCEEDED], 1)
 
@@ -208,7 +208,7 @@ async def test_a_command_that_is_refused_tells_the_reaction_why(
 async def test_a_command_at_which_the_other_service_fails_is_given_up_in_the_end(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
     await shelf.react(lambda reaction: reaction.send(AddMarble(jar_id=BOB, colour="red")))
     assert (shelf.deliveries, await shelf.dead_letters()) == (2, 1)
 

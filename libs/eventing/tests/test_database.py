@@ -88,25 +88,29 @@ async def test_being_cancelled_gives_the_connection_back(small: Database) -> Non
 
 
 async def test_a_lock_has_one_holder(small: Database) -> None:
-    async with small.holding("one") as first, small.holding("one") as second, small.holding("two") as other:
+    async with (
+        small.advisory_lock("one") as first,
+        small.advisory_lock("one") as second,
+        small.advisory_lock("two") as other,
+    ):
         assert [one is not None for one in (first, second, other)] == [True, False, True]
 
 
 async def test_a_lock_is_free_when_its_holder_left(small: Database) -> None:
-    async with small.holding("one"):
+    async with small.advisory_lock("one"):
         pass
     await eventually(lambda: _free(small, "one"))
 
 
 async def test_a_lock_is_free_when_its_holder_failed(small: Database) -> None:
     with pytest.raises(LookupError):
-        async with small.holding("one"):
+        async with small.advisory_lock("one"):
             raise LookupError
     await eventually(lambda: _free(small, "one"))
 
 
 async def _free(database: Database, lock: str) -> bool:
-    async with database.holding(lock) as free:
+    async with database.advisory_lock(lock) as free:
         return free is not None
 
 
@@ -144,7 +148,7 @@ async def _be_left(database: Database, server: EmbeddedPostgres) -> None:
 
 async def test_a_lost_lock_does_not_trouble_its_holder(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar") as database:
-        async with database.holding("one"):
+        async with database.advisory_lock("one"):
             stop(own_server)
         own_server.start()
         assert await _free(database, "one")

@@ -172,7 +172,7 @@ async def test_an_aggregate_may_be_loaded_twice_in_one_work(store: MemoryStore, 
 async def test_two_that_load_crosswise_do_not_wait_for_ever(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "PATIENCE", 0.01)
+    monkeypatch.setattr(handling, "LOCK_TIMEOUT", 0.01)
     async with asyncio.timeout(5), work_on(store, locks) as one, work_on(store, locks) as two:
         await one.load(Jar, JAR)
         await two.load(Jar, OTHER)

@@ -5,7 +5,7 @@ import re
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from eventing import failures, lag
+from eventing import failures, progress
 from eventing import relay as module
 from eventing.database import Database
 from eventing.failures import Failures
@@ -24,8 +24,8 @@ from runtime.jetstream import JetStream
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL", 0.02)
-    monkeypatch.setattr(module, "LOOK", 3)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(module, "CHECK_EVERY_POLLS", 3)
 
 
 def running(relay: Relay) -> AbstractAsyncContextManager[object]:
@@ -43,7 +43,7 @@ async def reason(relay: Relay) -> str:
 async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_named(
     postgres_store: PostgresStore, js: JetStream, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lag, "LATE", 0.0)
+    monkeypatch.setattr(progress, "MAX_LAG_SECONDS", 0.0)
     relay = Relay(postgres_store, js, "jar")
     async with databases.fresh() as url, Database.open(url, "reports") as other:
         async with other.transaction() as connection:
@@ -51,7 +51,7 @@ async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_na
             await connection.execute("SELECT pg_current_xact_id()")
             await append(postgres_store, JarOpened(label="one"))
             async with running(relay):
-                await eventually(lambda: relay.progress.holder)
+                await eventually(lambda: relay.progress.blocked_by)
                 name = url.partition("?")[0].rpartition("/")[2]
                 holder = rf"pid {pid} \(reports, database {name}\) has a transaction open for \d+ s"
                 assert re.search(holder, await reason(relay))
@@ -60,7 +60,7 @@ async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_na
                 assert await messages(js, "EVT_JAR") == []
         async with running(relay):
             await eventually(lambda: messages(js, "EVT_JAR"))
-            await eventually(lambda: not relay.progress.behind)
+            await eventually(lambda: not relay.progress.lag_seconds)
             assert await reason(relay) == ""
             assert REGISTRY.get_sample_value("relay_held_back_seconds") == 0
 
@@ -68,7 +68,7 @@ async def test_a_transaction_in_another_database_that_holds_the_relay_back_is_na
 async def test_a_relay_that_fails_again_and_again_is_not_ready(
     postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lag, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "MAX_SILENCE_SECONDS", 0.0)
     relay = Relay(postgres_store, js, "jar")
     await append(postgres_store, JarOpened(label="one"))
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
@@ -100,12 +100,12 @@ async def test_work_that_fails_for_long_is_not_ready_and_is_when_it_goes_on(monk
     noted = Failures()
     for _ in range(2):
         with pytest.raises(LookupError):
-            await noted.noted("open", fail())
+            await noted.track("open", fail())
     await noted.check()
-    monkeypatch.setattr(failures, "PATIENCE", -1.0)
+    monkeypatch.setattr(failures, "MAX_FAILING_SECONDS", -1.0)
     with pytest.raises(NotReady, match="open has failed for 0 s: LookupError: no stream"):
         await noted.check()
-    monkeypatch.setattr(failures, "RECENT", 0.0)
+    monkeypatch.setattr(failures, "RECOVERY_SECONDS", 0.0)
     await noted.check()
 
 
@@ -124,7 +124,7 @@ async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
     await append(postgres_store, JarOpened(label="one"), *marbles, MarbleAdded(colour="x" * 500_000, size=99))
     relay = Counting(postgres_store, js, "jar")
     await relay.resume()
-    while await relay.once():
+    while await relay.publish_batch():
         pass
     assert len(await messages(js, "EVT_JAR")) == 14
     assert max(under_way[:-1]) <= 100_000 + 31_000
@@ -134,14 +134,14 @@ async def test_what_is_read_and_under_way_at_once_is_bounded_in_bytes(
 async def test_a_relay_that_hangs_is_replaced(
     postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HUNG", 0.5)
+    monkeypatch.setattr(module, "LOCK_IDLE_SECONDS", 0.5)
     hanging, other, stuck = Relay(postgres_store, js, "jar"), Relay(postgres_store, js, "jar"), asyncio.Event()
 
     async def hang() -> int:
         stuck.set()
         return await asyncio.Future()
 
-    monkeypatch.setattr(hanging, "once", hang)
+    monkeypatch.setattr(hanging, "publish_batch", hang)
     async with running(hanging):
         await stuck.wait()
         async with running(other):

@@ -104,7 +104,7 @@ async def test_of_two_at_once_one_does_it_and_the_other_waits(empty: Database, f
 
 async def test_waiting_for_another_ends(empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.05)
-    async with empty.holding("migrate:jar"):
+    async with empty.advisory_lock("migrate:jar"):
         with pytest.raises(TimeoutError):
             await migrate(empty, folder)
 

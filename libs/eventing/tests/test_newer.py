@@ -15,7 +15,7 @@ from eventing.testing.following import append
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.jetstream import JetStream
@@ -25,7 +25,7 @@ from runtime.jetstream import JetStream
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "DELIVERIES", 3)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 3)
 
 
 async def waits() -> float:
@@ -40,20 +40,20 @@ async def dead(js: JetStream) -> int:
 async def test_an_event_of_a_newer_version_waits_until_a_release_runs_that_reads_it(
     client: Client, js: JetStream, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acting, before = Acting(), await waits()
+    spy, before = ReactionSpy(), await waits()
     monkeypatch.setattr(JarOpened, "version", 2)
     await publish(js, JarOpened.example())
     monkeypatch.setattr(JarOpened, "version", 1)
     old = replica(client)
-    old.waits.database = database
-    async with working((old, acting)):
+    old.postponements.database = database
+    async with working((old, spy)):
         await eventually(lambda: _more(before + 5))  # more than an event may fail
-    assert (acting.seen, await dead(js)) == ([], 0)
+    assert (spy.seen, await dead(js)) == ([], 0)
     monkeypatch.setattr(JarOpened, "version", 2)  # rolled forward
     new = replica(client)
-    new.waits.database = database
-    async with working((new, acting)):
-        await eventually(lambda: acting.seen)
+    new.postponements.database = database
+    async with working((new, spy)):
+        await eventually(lambda: spy.seen)
     assert await dead(js) == 0
 
 
@@ -67,17 +67,17 @@ async def test_after_it_waited_an_event_may_fail_as_often_as_any(
     async def fail(*_: object) -> None:
         raise LookupError
 
-    acting, before = Acting(fail), await waits()
+    spy, before = ReactionSpy(fail), await waits()
     monkeypatch.setattr(JarOpened, "version", 2)
     await publish(js, JarOpened.example())
     monkeypatch.setattr(JarOpened, "version", 1)
     reactor = replica(client)
-    reactor.waits.database = database
-    async with working((reactor, acting)):
+    reactor.postponements.database = database
+    async with working((reactor, spy)):
         await eventually(lambda: _more(before + 5))
         monkeypatch.setattr(JarOpened, "version", 2)
         await eventually(lambda: dead(js))
-    assert len(acting.seen) == module.DELIVERIES
+    assert len(spy.seen) == module.MAX_DELIVERIES
 
 
 async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_release(
@@ -86,13 +86,13 @@ async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_relea
     async def load(recorded: Recorded[Any], _: Reaction[Any]) -> None:
         await postgres_store.load(Jar, recorded.id)
 
-    acting, before = Acting(load), await waits()
+    spy, before = ReactionSpy(load), await waits()
     await append(postgres_store, JarOpened.example())
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
     reactor = replica(client)
-    reactor.waits.database = postgres_store.database
+    reactor.postponements.database = postgres_store.database
     await publish(js, JarOpened.example(), at=JAR)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await eventually(lambda: _more(before + 5))
         await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;1'")
         await eventually(lambda: _settled(js))

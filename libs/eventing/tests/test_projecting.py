@@ -18,7 +18,7 @@ from eventing.projectors import Projectors
 from eventing.testing import background, eventually
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.publishing import publish
-from eventing.testing.shelf import ShelfSettings, note_marble, shelf
+from eventing.testing.shelf import ShelfSettings, add_marble, shelf
 from eventing.testing.shelf.messages import ListMarbles
 from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
@@ -90,7 +90,7 @@ async def test_a_projector_behind_dropped_events_makes_the_service_not_ready(
     with ReservedPort() as port:
         async with running(settings.model_copy(update={"ops_port": port.number})):
             verdict = await eventually(lambda: _stopped(port.number))
-    assert verdict.startswith("the projector marbles stands still: the stream has dropped")
+    assert verdict.startswith("the projector marbles is stopped: the stream has dropped")
 
 
 async def _stopped(port: int) -> str | None:
@@ -101,8 +101,8 @@ async def _stopped(port: int) -> str | None:
 async def test_a_projector_that_fails_for_long_makes_the_service_not_ready(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures_module, "PATIENCE", 0.1)
-    nowhere = Projector("marbles", "nowhere", [MarbleAdded], note_marble)
+    monkeypatch.setattr(failures_module, "MAX_FAILING_SECONDS", 0.1)
+    nowhere = Projector("marbles", "nowhere", [MarbleAdded], add_marble)
     projectors = Projectors([nowhere], database, client.jetstream())
     async with background(projectors.run()):
         await eventually(lambda: _fails(projectors))
@@ -117,6 +117,6 @@ async def _fails(projectors: Projectors) -> bool:
 
 
 def test_a_projector_and_a_reaction_of_one_name_are_refused() -> None:
-    doubled = Projector("fill_order", "jar", [MarbleAdded], note_marble)
+    doubled = Projector("fill_order", "jar", [MarbleAdded], add_marble)
     with pytest.raises(ValueError, match=r"of shelf have one name: \['fill_order'\]"):
         replace(shelf(), projectors=[doubled])

@@ -122,7 +122,7 @@ async def test_an_event_that_cannot_be_projected_is_not_passed_over(tables: Data
 
 async def test_while_another_one_projects_it_waits(tables: Database, js: JetStream) -> None:
     await tell(js, 0)
-    async with tables.holding("projector:jars"):
+    async with tables.advisory_lock("projector:jars"):
         await projector().run(tables, js)
     assert await labels(tables) == []
 

@@ -25,7 +25,7 @@ from runtime.jetstream import JetStream
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "STOPPED", 0.05)
+    monkeypatch.setattr(module, "STOPPED_RETRY_SECONDS", 0.05)
 
 
 @pytest_asyncio.fixture
@@ -117,7 +117,7 @@ async def test_events_that_the_stream_dropped_before_they_were_projected_stop_it
     await js.purge_stream("EVT_JAR", seq=3)
     async with running(tables, js, projector):
         await eventually(lambda: projector.stopped)
-        with pytest.raises(NotReady, match="has dropped what was between message 1 and message 3"):
+        with pytest.raises(NotReady, match="has dropped the messages between 1 and 3"):
             await projector.check()
         assert REGISTRY.get_sample_value("projector_stopped", {"projector": "jars"}) == 1
         assert await labels(tables) == ["0"]

@@ -37,8 +37,8 @@ def relay(postgres_store: PostgresStore, js: JetStream) -> Relay:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL", 0.02)
-    monkeypatch.setattr(module, "LOOK", 3)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(module, "CHECK_EVERY_POLLS", 3)
 
 
 def running(relay: Relay) -> AbstractAsyncContextManager[object]:
@@ -88,7 +88,7 @@ async def told(js: JetStream, *expected: JarEvent) -> None:
 
 async def drain(relay: Relay) -> None:
     await relay.resume()
-    while await relay.once():
+    while await relay.publish_batch():
         pass
 
 
@@ -166,7 +166,7 @@ async def test_an_event_of_another_release_is_not_passed_over(
 async def test_more_than_a_batch_is_published_in_order(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
     marbles = [MarbleAdded(colour="blue", size=n) for n in range(10)]
     await record(postgres_store, JarOpened(label="one"), *marbles)
     await drain(relay)
@@ -194,15 +194,15 @@ async def test_a_relay_that_another_one_overtook_is_refused_and_publishes_nothin
     await js.purge_stream("EVT_JAR")  # nor does the server remember the ids of what it had
     late.cursor = START
     with pytest.raises(APIError, match="wrong last sequence"):
-        await late.once()
+        await late.publish_batch()
 
 
 async def test_a_running_relay_publishes_what_is_appended_without_waiting(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL", 3600)
+    monkeypatch.setattr(module, "POLL_SECONDS", 3600)
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         await record(postgres_store, JarOpened(label="one"))
         await told(js, JarOpened(label="one"))
 
@@ -214,7 +214,7 @@ async def test_a_running_relay_publishes_what_others_append(relay: Relay, databa
 
 
 async def test_while_another_one_relays_it_waits(relay: Relay, postgres_store: PostgresStore) -> None:
-    async with postgres_store.database.holding("relay:jar"):
+    async with postgres_store.database.advisory_lock("relay:jar"):
         await record(postgres_store, JarOpened(label="one"))
         await relay.run()
     assert relay.cursor == START
@@ -225,7 +225,7 @@ async def test_a_stream_that_retention_emptied_is_not_filled_again(
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), LockSet.example())
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
     await js.purge_stream("EVT_JAR")
     async with running(Relay(postgres_store, js, "jar")):
         await record(postgres_store, ADDED)
@@ -237,7 +237,7 @@ async def test_a_stream_that_was_lost_is_made_and_filled_again(
 ) -> None:
     await record(postgres_store, JarOpened(label="one"), ADDED)
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         await js.delete_stream("EVT_JAR")
         await told(js, JarOpened(label="one"), ADDED)
 
@@ -246,7 +246,7 @@ async def test_while_the_bus_is_away_events_wait_and_are_published_when_it_is_ba
     relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, nats_server: EmbeddedNats
 ) -> None:
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         nats_server.child.ask_to_stop()
         nats_server.child.finish()
         await record(postgres_store, JarOpened(label="one"))
@@ -263,7 +263,7 @@ async def test_when_the_database_was_away_it_goes_on(
         await migrate(database, MIGRATIONS)
         store = PostgresStore(database, Jar.events, project)
         async with running(relay := Relay(store, jetstream(client), "jar")):
-            await eventually(lambda: relay.noted)
+            await eventually(lambda: relay.saved_position)
             own_server.child.ask_to_stop()
             own_server.child.finish()
             own_server.start()

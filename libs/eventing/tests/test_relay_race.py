@@ -59,7 +59,7 @@ async def write(store: PostgresStore) -> None:
 async def race(relay: Relay) -> None:
     with suppress(Error):
         await relay.resume()
-        while await relay.once():
+        while await relay.publish_batch():
             pass
 
 

@@ -17,7 +17,7 @@ from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from nats.js.errors import NotFoundError
 from runtime.bus import Client
 from runtime.envelope import Envelope
@@ -70,7 +70,7 @@ async def test_a_reaction_has_tools_and_sends_commands_because_of_the_event(clie
         assert await reaction.send(Tidy()) == len("a tool")
 
     event = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
-    async with working((replica(client, commands), Acting(send))):
+    async with working((replica(client, commands), ReactionSpy(send))):
         [envelope] = await eventually(lambda: envelopes)
     assert (envelope.causation_id, envelope.correlation_id) == (event.envelope.message_id, "story")
     assert envelope.actor == ADA
@@ -93,12 +93,12 @@ async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_ou
             raise ConnectionResetError  # stored, and the answer is lost
         return 0
 
-    acting, reactor = Acting(_add), replica(client, commands)
+    spy, reactor = ReactionSpy(_add), replica(client, commands)
     await publish(js, OPENED)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await eventually(lambda: settled(js))
     assert len(tries) == 4
-    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
+    assert len(spy.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
 
 
 async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
@@ -111,9 +111,9 @@ async def test_an_unknown_command_of_a_reaction_fails_it(
     async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
         await reaction.send(Tidy())
 
-    monkeypatch.setattr(module, "DELIVERIES", 1)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 1)
     await publish(js, OPENED)
-    async with working((replica(client), Acting(send))):
+    async with working((replica(client), ReactionSpy(send))):
         await eventually(lambda: dead(js))
 
 
@@ -127,11 +127,11 @@ async def test_a_command_that_others_were_always_faster_than_is_sent_again(clien
             raise Conflict
         return 0
 
-    acting = Acting(_add)
+    spy = ReactionSpy(_add)
     await publish(js, OPENED)
-    async with working((replica(client, commands), acting)):
+    async with working((replica(client, commands), spy)):
         await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
+    assert (len(tries), len(spy.seen)) == (ATTEMPTS + 1, 1)
 
 
 async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStream) -> None:
@@ -147,9 +147,9 @@ async def test_a_query_is_asked_again_while_the_database_is_away(client: Client,
     async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
         await reaction.ask(Weigh())
 
-    acting, reactor = Acting(ask), replica(client)
+    spy, reactor = ReactionSpy(ask), replica(client)
     reactor.dispatcher.queries = answers
     await publish(js, OPENED)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (3, 1)
+    assert (len(tries), len(spy.seen)) == (3, 1)

@@ -32,7 +32,7 @@ def test_what_is_recorded_otherwise_is_told() -> None:
 
 
 def test_what_must_not_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 1)
+    monkeypatch.setattr(jars, "MAX_MARBLES", 1)
     Given(Jar(JAR), OPENED, ADDED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
 
 
@@ -42,7 +42,7 @@ def test_what_is_not_refused_is_told() -> None:
 
 
 def test_a_refusal_with_another_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 0)
+    monkeypatch.setattr(jars, "MAX_MARBLES", 0)
     with pytest.raises(AssertionError, match="BUDGET_EXCEEDED, not with SESSION_BUSY"):
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.SESSION_BUSY)
 
@@ -53,7 +53,7 @@ def test_replay_equals_live(events: list[JarEvent]) -> None:
     for event in events:
         live.record(event)
     again = replayed(live)
-    live.settle()
+    live.mark_committed()
     assert {**vars(again), "modified_on": None} == vars(live)
 
 

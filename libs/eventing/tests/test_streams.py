@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, provision, provision_work
+from eventing.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
 from eventing.testing import eventually
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
@@ -18,7 +18,7 @@ async def test_a_stream_is_made_as_it_must_be(client: Client) -> None:
     js = jetstream(client)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], MONTH, "file")
+    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, "file")
 
 
 async def test_a_stream_that_is_there_keeps_its_messages(client: Client) -> None:
@@ -34,7 +34,7 @@ async def test_a_stream_with_less_room_and_other_subjects_is_brought_to_these(cl
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], max_age=60, max_bytes=2**20))
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25)
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], MONTH, 2**25)
+    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, 2**25)
 
 
 async def test_a_stream_keeps_what_its_operator_has_set(client: Client) -> None:
@@ -43,7 +43,7 @@ async def test_a_stream_keeps_what_its_operator_has_set(client: Client) -> None:
         name="EVT_JAR",
         subjects=["evt.jar.>"],
         storage=StorageType.MEMORY,
-        max_age=2 * MONTH,
+        max_age=2 * EVENT_RETENTION_SECONDS,
         max_bytes=2**26,
         max_msgs=10**6,
         duplicate_window=600,

@@ -11,7 +11,7 @@ from eventing import leases as leases_module
 from eventing import reactions as module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.leases import Unfinished
+from eventing.leases import UnfinishedWork
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
 from eventing.recording import EventTooNew, Recorded
@@ -19,14 +19,14 @@ from eventing.relay import Relay
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
-from eventing.testing.reacting import Acting
+from eventing.testing.reacting import ReactionSpy
 from nats.js.errors import NotFoundError
 from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
-EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 type NewReplica = Callable[[Client], Reactor[str]]
 
@@ -35,8 +35,8 @@ type NewReplica = Callable[[Client], Reactor[str]]
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_DELAY", 0.01)
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(leases_module, "LOOK", 0.05)
-    monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
+    monkeypatch.setattr(leases_module, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(leases_module, "RENEWAL_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def new_replica(database: Database, postgres_store: PostgresStore) -> NewReplica
     return start
 
 
-class Filling(Acting):
+class Filling(ReactionSpy):
     """A reaction that waits for `go`, and as long as its jar is `held`, and then finishes the work."""
 
     def __init__(self, database: Database) -> None:
@@ -78,7 +78,7 @@ async def relayed(postgres_store: PostgresStore, js: JetStream) -> None:
     """Bring all that is stored to the bus, once more if it has been there."""
     relay = Relay(postgres_store, js, "jar")
     relay.sequence = (await js.stream_info(relay.stream)).state.last_seq
-    await eventually(relay.once)
+    await eventually(relay.publish_batch)
 
 
 def working(registration: Registration, *replicas: Reactor[str]) -> Any:
@@ -129,11 +129,11 @@ async def test_work_whose_worker_is_gone_is_done_by_another(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     gone, other = new_replica(client), new_replica(other_client)
     await open_jars(gone)
     [recorded] = [fed.recorded for fed in await gone.dispatcher.store.feed((0, 0), 1)]
-    assert await gone.leases.take("open", EMPTY, recorded)  # and never renewed
+    assert await gone.leases.acquire("open", EMPTY, recorded)  # and never renewed
     async with working(filling.registration(16, EMPTY), other):
         await eventually(filling.done)
     assert len(filling.seen) == 1
@@ -144,14 +144,14 @@ async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_al
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(module, "ACK_WAIT", 0.05)
-    replica, lost = new_replica(client), Acting()
+    replica, lost = new_replica(client), ReactionSpy()
     filling.go.clear()
     filling.on_dead_letter = lost.react
     await open_jars(replica)
     async with working(filling.registration(16, EMPTY), replica):
         await eventually(lambda: filling.seen)  # swept: the bus has not been told yet
         await relayed(postgres_store, js)
-        await eventually(lambda: _handed_out(js, 2 * module.DELIVERIES))
+        await eventually(lambda: _handed_out(js, 2 * module.MAX_DELIVERIES))
         filling.go.set()
         await eventually(lambda: settled(js))
     assert (len(filling.seen), lost.seen) == (1, [])
@@ -193,12 +193,12 @@ async def test_work_that_only_waits_in_the_bus_for_a_place_is_done_once(
 async def test_swept_work_that_fails_each_time_is_lost_in_the_end(
     client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
-    replica, tries = new_replica(client), Acting(_fail)
+    replica, tries = new_replica(client), ReactionSpy(_fail)
     tries.on_dead_letter = filling.react
     await open_jars(replica)
     async with working(tries.registration(16, EMPTY), replica):
         await eventually(filling.done)
-    assert len(tries.seen) == module.DELIVERIES
+    assert len(tries.seen) == module.MAX_DELIVERIES
 
 
 async def _fail(*_: object) -> None:
@@ -211,16 +211,16 @@ async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
     by_the_bus: bool,
 ) -> None:  # fmt: skip
     async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
-        if len(acting.seen) <= module.DELIVERIES + 2:
+        if len(spy.seen) <= module.MAX_DELIVERIES + 2:
             raise EventTooNew("evt.jar.sealed;1 is not known here")
         await filling.react(recorded, reaction)
 
-    replica, acting, lost = new_replica(client), Acting(wait), Acting()
-    acting.on_dead_letter = lost.react
+    replica, spy, lost = new_replica(client), ReactionSpy(wait), ReactionSpy()
+    spy.on_dead_letter = lost.react
     await open_jars(replica)
     if by_the_bus:
         await relayed(postgres_store, js)
-    async with working(acting.registration(16, EMPTY), replica):
+    async with working(spy.registration(16, EMPTY), replica):
         await eventually(filling.done)
     assert not lost.seen
 
@@ -229,9 +229,9 @@ async def test_work_that_was_given_back_at_the_end_is_taken_up_at_once(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica,
     postgres_store: PostgresStore, filling: Filling, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(hours=1))
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
-    one, waiting = new_replica(client), Acting.waiting()
+    one, waiting = new_replica(client), ReactionSpy.waiting()
     await open_jars(one)
     await relayed(postgres_store, js)
     async with working(waiting.registration(16, EMPTY), one):
