@@ -86,7 +86,7 @@ class Server:
 class RelayPosition:
     """The stored position of the relay: its `cursor` when `sequence` was the last message of the stream.
 
-    `created` tells that stream from a recreated one. All work up to the cursor `work_floor` is completed, and
+    `created` distinguishes that stream from a recreated one. All work up to the cursor `work_floor` is completed, and
     `work_sequence` is the last message of the work stream.
     """
 

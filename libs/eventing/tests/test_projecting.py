@@ -118,5 +118,5 @@ async def _fails(projectors: Projectors) -> bool:
 
 def test_a_projector_and_a_reaction_of_one_name_are_refused() -> None:
     doubled = Projector("fill_order", "jar", [MarbleAdded], add_marble)
-    with pytest.raises(ValueError, match=r"of shelf have one name: \['fill_order'\]"):
+    with pytest.raises(ValueError, match=r"of shelf have the same name: \['fill_order'\]"):
         replace(shelf(), projectors=[doubled])

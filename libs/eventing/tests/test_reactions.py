@@ -70,7 +70,7 @@ def test_two_shared_reactions_to_one_kind_of_event_are_refused() -> None:
     async def other(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None: ...
 
     assert reactions.work_of("shelf") == {}
-    with pytest.raises(ValueError, match="for one kind of event"):
+    with pytest.raises(ValueError, match="for the same kind of event"):
         reactions.work_of("jar")
 
 
@@ -242,7 +242,7 @@ async def test_an_event_that_cannot_be_read_is_dead_lettered_though_nobody_can_b
 def test_two_reactions_of_one_name_are_refused() -> None:
     reactions = Reactions()
     reactions.broadcast("tidy")(one_way)
-    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+    with pytest.raises(ValueError, match="two reactions have the name 'tidy'"):
         reactions.shared("tidy")(one_way)
 
 
@@ -250,7 +250,7 @@ def test_two_rooms_with_reactions_of_one_name_are_refused() -> None:
     one, other = Reactions(), Reactions()
     one.shared("tidy")(one_way)
     other.shared("tidy")(one_way)
-    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+    with pytest.raises(ValueError, match="two reactions have the name 'tidy'"):
         Reactions.merge(one, other)
 
 
