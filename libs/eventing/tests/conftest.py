@@ -15,7 +15,7 @@ from eventing.store import EventStore
 from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
-from eventing.testing.desk import migrated
+from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.label_model import LabelModel
 from eventing.testing.relayed_store import RelayedStore
@@ -40,9 +40,9 @@ def plain_logs() -> None:
 @pytest.fixture
 def fast_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make relays poll, and compare database and stream, many times a second."""
-    monkeypatch.setattr(relay, "POLL", 0.02)
-    monkeypatch.setattr(relay, "LOOK", 3)
-    monkeypatch.setattr(relay, "STOPPED", 0.05)
+    monkeypatch.setattr(relay, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(relay, "CHECK_EVERY_POLLS", 3)
+    monkeypatch.setattr(relay, "STOPPED_RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def fast_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fast_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make replicas renew their leases, and search for abandoned work, many times a second."""
-    monkeypatch.setattr(leases, "LOOK", 0.05)
-    monkeypatch.setattr(leases, "RENEWAL", 0.05)
+    monkeypatch.setattr(leases, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.05)
 
 
 @pytest.fixture

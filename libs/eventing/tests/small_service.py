@@ -48,7 +48,7 @@ def jar() -> Service[JarSettings, bool]:
         project=jars.project,
         migrations=jars.MIGRATIONS,
         dependencies=dependencies,
-        unique_violations=jars.TAKEN,
+        unique_violations=jars.UNIQUE_VIOLATIONS,
     )
 
 

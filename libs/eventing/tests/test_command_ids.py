@@ -34,9 +34,9 @@ async def ids(
     *commands: Command[Any], event: Recorded[Any] = EVENT, reaction: str = "fill", service: str = "shelf"
 ) -> list[UUID]:
     router = RecordingRouter(service)
-    acting = Reaction(None, router, event, reaction)
+    reaction_context = Reaction(None, router, event, reaction)
     for command in commands:
-        await acting.send(command)
+        await reaction_context.send(command)
     return router.ids
 
 

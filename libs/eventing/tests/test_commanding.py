@@ -28,7 +28,7 @@ from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.jars import add_marble, answers, open_jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
@@ -69,8 +69,8 @@ class Shelf:
                 raise LookupError
 
         reactor = replica(self.client)
-        reactor.waits.database = self.database
-        return working((reactor, Acting(attempt)))
+        reactor.postponements.database = self.database
+        return working((reactor, ReactionSpy(attempt)))
 
     async def settled(self) -> bool:
         return await all_acknowledged(self.js)
@@ -180,7 +180,7 @@ async def test_a_stopped_service_receives_its_command_when_it_starts(shelf: Shel
 async def test_waiting_for_a_stopped_service_uses_up_no_delivery(
     shelf: Shelf, stopped_jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
     await shelf.publish()
     async with shelf.working(lambda reaction: reaction.send(ADD)):
         await eventually(lambda: shelf.deliveries > 4)
@@ -192,7 +192,7 @@ async def test_waiting_for_a_stopped_service_uses_up_no_delivery(
 async def test_a_reaction_receives_the_refusal_of_its_command(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jars_module, "ROOM", 0)
+    monkeypatch.setattr(jars_module, "MAX_MARBLES", 0)
     await shelf.react(lambda reaction: reaction.send(ADD))
     assert (shelf.refusals, shelf.deliveries) == ([Code.BUDGET_EXCEEDED], 1)
 
@@ -200,7 +200,7 @@ async def test_a_reaction_receives_the_refusal_of_its_command(
 async def test_a_command_that_keeps_failing_is_dead_lettered(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
     await shelf.react(lambda reaction: reaction.send(AddMarble(jar_id=BOB, colour="red")))
     assert (shelf.deliveries, await shelf.dead_letters()) == (2, 1)
 

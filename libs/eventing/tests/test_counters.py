@@ -107,8 +107,8 @@ async def test_a_transaction_counts_in_a_free_slot(counted: Database):
 
 
 async def test_counts_are_exact_when_no_slot_is_free(counted: Database):
-    async with counted.transaction() as holding:
-        await holding.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
+    async with counted.transaction() as advisory_lock:
+        await advisory_lock.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
                               "FROM generate_series(0, 63) s")  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             for _ in range(5):

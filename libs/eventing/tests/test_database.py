@@ -87,25 +87,29 @@ async def test_a_cancelled_statement_releases_its_connection(small: Database) ->
 
 
 async def test_a_lock_has_one_holder(small: Database) -> None:
-    async with small.holding("one") as first, small.holding("one") as second, small.holding("two") as other:
+    async with (
+        small.advisory_lock("one") as first,
+        small.advisory_lock("one") as second,
+        small.advisory_lock("two") as other,
+    ):
         assert [one is not None for one in (first, second, other)] == [True, False, True]
 
 
 async def test_a_lock_is_free_after_its_block(small: Database) -> None:
-    async with small.holding("one"):
+    async with small.advisory_lock("one"):
         pass
     await eventually(lambda: _is_free(small, "one"))
 
 
 async def test_a_lock_is_free_after_its_block_raised(small: Database) -> None:
     with pytest.raises(LookupError):
-        async with small.holding("one"):
+        async with small.advisory_lock("one"):
             raise LookupError
     await eventually(lambda: _is_free(small, "one"))
 
 
 async def _is_free(database: Database, lock: str) -> bool:
-    async with database.holding(lock) as free:
+    async with database.advisory_lock(lock) as free:
         return free is not None
 
 
@@ -141,7 +145,7 @@ async def _restart_in_transaction(database: Database, server: EmbeddedPostgres) 
 
 async def test_a_lost_lock_raises_nothing_in_its_block(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar") as database:
-        async with database.holding("one"):
+        async with database.advisory_lock("one"):
             shut_down(own_server)
         own_server.start()
         assert await _is_free(database, "one")

@@ -1,4 +1,4 @@
-"""A transaction that defers writes has the same effect, whether it sends them together or one by one."""
+"""A transaction that defers writes has the same effect, whether it sends them merge or one by one."""
 
 from typing import Any, cast
 

@@ -14,7 +14,7 @@ from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.store import AggregateNotFound, Conflict, UniqueViolation
 from eventing.testing import jars
-from eventing.testing.jars import TAKEN, Jar
+from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarView, MarbleAdded, OpenJar
 from runtime.envelope import Envelope
 
@@ -31,7 +31,7 @@ type Act = Callable[[UnitOfWork[Any]], Any]
 
 @pytest.fixture
 def dispatcher(postgres_store: PostgresStore, database: Database) -> Dispatcher[None]:
-    return Dispatcher(postgres_store, database, None, jars.handles, jars.answers, TAKEN)
+    return Dispatcher(postgres_store, database, None, jars.handles, jars.answers, UNIQUE_VIOLATIONS)
 
 
 def filling(dispatcher: Dispatcher[None], act: Act) -> Dispatcher[None]:
@@ -63,7 +63,7 @@ async def test_a_command_without_an_outcome_query_returns_its_handlers_result(di
 
 
 async def test_a_refused_command_records_nothing(dispatcher: Dispatcher[None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 0)
+    monkeypatch.setattr(jars, "MAX_MARBLES", 0)
     await send(dispatcher, OPEN)
     with pytest.raises(Refusal, match="full"):
         await send(dispatcher, ADD)
@@ -98,7 +98,7 @@ async def test_a_duplicate_value_is_refused_with_the_refusal_of_its_index(dispat
     await send(dispatcher, OPEN)
     with pytest.raises(Refusal) as refusal:
         await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
-    assert refusal.value is TAKEN["jars_label"]
+    assert refusal.value is UNIQUE_VIOLATIONS["jars_label"]
 
 
 async def test_a_unique_index_without_a_refusal_raises_a_violation(dispatcher: Dispatcher[None]) -> None:
@@ -181,4 +181,4 @@ async def test_concurrent_commands_of_one_process_do_not_conflict(dispatcher: Di
 
 def other_replica(dispatcher: Dispatcher[None]) -> Dispatcher[None]:
     """Return the dispatcher of another replica, which shares the database but no locks."""
-    return Dispatcher(dispatcher.store, dispatcher.database, None, jars.handles, jars.answers, TAKEN)
+    return Dispatcher(dispatcher.store, dispatcher.database, None, jars.handles, jars.answers, UNIQUE_VIOLATIONS)

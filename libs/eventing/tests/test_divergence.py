@@ -7,11 +7,11 @@ import asyncpg
 import pytest
 from eventing.__main__ import main
 from eventing.database import Database
-from eventing.lag import Progress
-from eventing.places import Server
-from eventing.reread import Busy, Strange
+from eventing.progress import Progress
+from eventing.relay_position import Server
+from eventing.reread import NoCommonEvent, RelayRunning
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
-from eventing.testing.relaying import relayed
+from eventing.testing.relaying import wait_until_saved
 from runtime.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_relay")
@@ -45,7 +45,7 @@ async def test_a_running_relay_stops_when_published_events_vanish(relayed_store:
     await relayed_store.append(1, 2)
     async with relayed_store.relaying() as relay:
         await relayed_store.published(1, 2)
-        await relayed(relay)
+        await wait_until_saved(relay)
         async with relayed_store.database.transaction() as connection:  # as if an older dump was restored
             await connection.execute("DELETE FROM events WHERE originator_version = 2")
             await connection.execute("UPDATE relayed SET sequence = 1")
@@ -80,7 +80,7 @@ async def test_a_dump_is_noticed_without_the_identifier_of_the_cluster(
     await restore_dump(foreign_store.database, relayed_store.database)
     await relayed_store.database.execute("UPDATE relayed SET system = NULL")
     async with relayed_store.relaying() as relay:
-        assert "a dump's" in await reason_for_stopping(relay)
+        assert "restored from a dump" in await reason_for_stopping(relay)
 
 
 async def test_a_restored_database_fills_an_empty_stream_from_the_start(
@@ -105,9 +105,9 @@ async def test_nothing_is_published_to_the_stream_of_another_system(
     await foreign_store.relay_until(1, 2)
     await relayed_store.append(10)
     async with relayed_store.relaying() as relay:
-        assert "or the stream is of another system" in await reason_for_stopping(relay)
+        assert "or the stream belongs to another system" in await reason_for_stopping(relay)
         await relayed_store.published(1, 2)
-    with pytest.raises(Strange, match="remove the stream"):
+    with pytest.raises(NoCommonEvent, match="remove the stream"):
         await relayed_store.reread()
     await js.delete_stream("EVT_JAR")
     await relayed_store.relay_until(10)
@@ -117,7 +117,7 @@ async def test_a_reread_is_refused_while_a_relay_runs(relayed_store: RelayedStor
     async with relayed_store.relaying():
         await relayed_store.append(1)
         await relayed_store.published(1)
-        with pytest.raises(Busy):
+        with pytest.raises(RelayRunning):
             await relayed_store.reread()
 
 
@@ -129,7 +129,7 @@ async def test_the_reread_command_reports_its_result(
     monkeypatch.setenv("DATABASE_URL", relayed_store.database.url)
     monkeypatch.setenv("NATS_URL", nats_url)
     assert await asyncio.to_thread(main, ["reread", "jar"]) is None
-    assert "goes on behind message 2" in capsys.readouterr().out
+    assert "continues after message 2" in capsys.readouterr().out
     assert "usage" in (main([]) or "")
 
 
@@ -138,10 +138,10 @@ async def test_an_ordinary_role_may_run_every_check_of_the_relay(relayed_store: 
     async with relayed_store.database.connection() as connection:
         await connection.execute("CREATE ROLE plain; GRANT USAGE ON SCHEMA jar TO plain")
         await connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA jar TO plain; SET ROLE plain")
-        assert (await Server.ask(connection)).system
+        assert (await Server.read(connection)).system
         await Progress().measure(connection, (0, 0))
         # Without the right to read it, the cluster's identifier is left out.
         await connection.execute(
             "RESET ROLE; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public; SET ROLE plain"
         )
-        assert (await Server.ask(connection)).system is None
+        assert (await Server.read(connection)).system is None

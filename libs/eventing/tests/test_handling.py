@@ -174,7 +174,7 @@ async def test_an_aggregate_may_be_loaded_twice_in_one_unit_of_work(store: Memor
 async def test_units_of_work_that_load_in_opposite_order_do_not_deadlock(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "PATIENCE", 0.01)
+    monkeypatch.setattr(handling, "LOCK_TIMEOUT", 0.01)
     async with asyncio.timeout(5), work_on(store, locks) as one, work_on(store, locks) as two:
         await one.load(Jar, JAR)
         await two.load(Jar, OTHER)
@@ -187,8 +187,8 @@ async def test_locks_are_removed_when_they_have_no_holder(store: MemoryStore, lo
 
 
 async def test_a_cancelled_unit_of_work_releases_its_place_in_the_queue(store: MemoryStore, locks: Locks) -> None:
-    async with work_on(store, locks) as holding, asyncio.TaskGroup() as tasks:
-        await holding.load(Jar, JAR)
+    async with work_on(store, locks) as advisory_lock, asyncio.TaskGroup() as tasks:
+        await advisory_lock.load(Jar, JAR)
         waiting = tasks.create_task(_load(work_on(store, locks), JAR))
         await asyncio.sleep(0)
         waiting.cancel()

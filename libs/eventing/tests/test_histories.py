@@ -129,8 +129,8 @@ class History:
     async def _snapshot(self, store: EventStore, jar: UUID) -> None:
         with suppress(AggregateNotFound):
             if isinstance(store, PostgresStore):
-                store.loader.snapshots.want(Jar, jar)
-                await store.loader.take_snapshots()
+                store.loader.snapshots.request(Jar, jar)
+                await store.loader.write_snapshots()
 
     async def _restore(self, store: EventStore, events: int) -> None:
         self.loaded.clear()
@@ -152,8 +152,8 @@ async def project_nothing(*_: object) -> None: ...
 async def test_both_stores_have_the_same_outcomes_and_feed(
     database: Database, monkeypatch: pytest.MonkeyPatch, steps: list[Any]
 ) -> None:
-    monkeypatch.setattr(snapshots, "EVERY", 2)
-    monkeypatch.setattr(loading, "MOST_ROWS", 3)
+    monkeypatch.setattr(snapshots, "EVENTS_PER_SNAPSHOT", 2)
+    monkeypatch.setattr(loading, "MAX_PAGE_ROWS", 3)
     await database.execute("TRUNCATE events, snapshots")
     memory_store = MemoryStore(Jar.events)
     memory, postgres = (

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from eventing.hold import Hold
+from eventing.message_lease import MessageLease
 from eventing.testing import eventually
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
@@ -25,33 +25,33 @@ class Bus:
     async def nak(self, delay: float | None) -> None:
         self.naks.append(delay)
 
-    def hold(self, every: float, patience: float) -> Hold:
-        return Hold(cast(Any, self), cast(Any, self), every, patience)
+    def hold(self, every: float, patience: float) -> MessageLease:
+        return MessageLease(cast(Any, self), cast(Any, self), every, patience)
 
 
 async def test_a_returned_message_is_nakked_with_its_delay() -> None:
     bus = Bus()
     hold = bus.hold(0.001, 3600)
-    async with hold.kept():
+    async with hold.heartbeats():
         await eventually(lambda: bus.heartbeats > 2)
-        await hold.give_back(7)
+        await hold.nak(7)
     assert bus.naks == [7]
 
 
 async def test_a_message_that_another_replica_may_have_is_not_nakked() -> None:
     bus = Bus()
     hold = bus.hold(every=3600, patience=0.0)
-    async with hold.kept():
-        await hold.give_back()
+    async with hold.heartbeats():
+        await hold.nak()
     assert bus.naks == []
 
 
 async def test_a_late_heartbeat_does_not_restore_a_lost_hold() -> None:
     bus = Bus()
     hold = bus.hold(every=0.05, patience=0.04)
-    async with hold.kept():
+    async with hold.heartbeats():
         await eventually(lambda: bus.heartbeats)
-        await hold.give_back()
+        await hold.nak()
     assert bus.naks == []
 
 
@@ -59,7 +59,7 @@ async def test_the_bus_confirms_a_heartbeat(client: Client, js: JetStream) -> No
     await publish(js, JarOpened.example())
     await js.add_consumer("EVT_JAR", ConsumerConfig(durable_name="one", ack_policy=AckPolicy.EXPLICIT))
     [message] = await (await js.pull_subscribe_bind("one", "EVT_JAR")).fetch(1)
-    hold = Hold(client, message, every=0.05, patience=60.0)
-    async with hold.kept():
-        before = hold.heard
-        await eventually(lambda: hold.heard > before)
+    hold = MessageLease(client, message, interval=0.05, ack_wait=60.0)
+    async with hold.heartbeats():
+        before = hold.last_heartbeat
+        await eventually(lambda: hold.last_heartbeat > before)

@@ -12,8 +12,8 @@ from eventing import leases as leases_module
 from eventing import reactions as reactions_module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.jobs import GIVEN_UP, Job, JobFailed, job
-from eventing.leases import Unfinished
+from eventing.jobs import GAVE_UP_DETAIL, Job, JobFailed, job
+from eventing.leases import UnfinishedWork
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reactions, Reactor
 from eventing.testing import background, eventually
@@ -50,8 +50,8 @@ reactions = Reactions()
 class FillJar(Job[Script, JarOpened]):
     """Adds a marble to a jar: a blue one on success, otherwise one whose colour is the failure."""
 
-    unfinished: ClassVar = Unfinished(EMPTY, lambda recorded: recorded.id)
-    given_up: ClassVar = Code.STORAGE_FAILED
+    unfinished: ClassVar = UnfinishedWork(EMPTY, lambda recorded: recorded.id)
+    give_up_code: ClassVar = Code.STORAGE_FAILED
 
     async def work(self) -> None:
         await self.dependencies.step(self.recorded.id)
@@ -130,10 +130,10 @@ async def _done(shelf: Shelf, jobs: int = 1) -> bool:
 async def test_a_job_whose_worker_was_killed_is_done_by_another(
     shelf: Shelf, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     await shelf.open_jar(client)
     [opened] = [fed.recorded for fed in await shelf.store.feed((0, 0), 1)]
-    assert await shelf.replica(client).leases.take("fill", FillJar.unfinished, opened)  # and never renewed
+    assert await shelf.replica(client).leases.acquire("fill", FillJar.unfinished, opened)  # and never renewed
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
     assert await shelf.colours() == ["blue"]
@@ -160,8 +160,8 @@ async def test_a_job_that_fails_at_every_attempt_is_given_up(shelf: Shelf, clien
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
-    assert len(shelf.script.started) == reactions_module.DELIVERIES
-    assert await shelf.colours() == [f"STORAGE_FAILED: {GIVEN_UP}"]
+    assert len(shelf.script.started) == reactions_module.MAX_DELIVERIES
+    assert await shelf.colours() == [f"STORAGE_FAILED: {GAVE_UP_DETAIL}"]
 
 
 async def test_a_job_deleted_while_it_runs_is_discarded(shelf: Shelf, client: Client) -> None:
@@ -208,7 +208,7 @@ async def test_a_failing_job_that_is_no_longer_wanted_is_discarded(shelf: Shelf,
         await shelf.delete(jar_id)
         raise OSError("try again later")
 
-    shelf.script.meanwhile = [*[fail_for_now] * (reactions_module.DELIVERIES - 1), delete_and_fail]
+    shelf.script.meanwhile = [*[fail_for_now] * (reactions_module.MAX_DELIVERIES - 1), delete_and_fail]
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: shelf.script.discarded)
@@ -218,7 +218,7 @@ async def test_a_failing_job_that_is_no_longer_wanted_is_discarded(shelf: Shelf,
 async def test_a_worker_that_shuts_down_releases_its_job(
     shelf: Shelf, client: Client, other_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(hours=1))
     shelf.script.meanwhile = [wait_forever]
     await shelf.open_jar(client)
     async with shelf.working(client):

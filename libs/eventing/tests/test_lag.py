@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from eventing import failures, lag
+from eventing import failures, progress
 from eventing import relay as module
 from eventing.database import Database
 from eventing.failures import Failures
@@ -34,7 +34,7 @@ async def reason_for_not_ready(relay: Relay) -> str:
 async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
     postgres_store: PostgresStore, js: JetStream, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lag, "LATE", 0.0)
+    monkeypatch.setattr(progress, "MAX_LAG_SECONDS", 0.0)
     relay = Relay(postgres_store, js, "jar")
     async with databases.fresh() as url, Database.open(url, "reports") as other:
         async with other.transaction() as connection:
@@ -42,7 +42,7 @@ async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
             await connection.execute("SELECT pg_current_xact_id()")
             await append(postgres_store, JarOpened(label="one"))
             async with running(relay):
-                await eventually(lambda: relay.progress.holder)
+                await eventually(lambda: relay.progress.blocked_by)
                 name = url.partition("?")[0].rpartition("/")[2]
                 holder = rf"pid {pid} \(reports, database {name}\) has a transaction open for \d+ s"
                 assert re.search(holder, await reason_for_not_ready(relay))
@@ -51,7 +51,7 @@ async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
                 assert await messages(js, "EVT_JAR") == []
         async with running(relay):
             await eventually(lambda: messages(js, "EVT_JAR"))
-            await eventually(lambda: not relay.progress.behind)
+            await eventually(lambda: not relay.progress.lag_seconds)
             assert await reason_for_not_ready(relay) == ""
             assert REGISTRY.get_sample_value("relay_held_back_seconds") == 0
 
@@ -59,7 +59,7 @@ async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
 async def test_a_relay_that_keeps_failing_is_not_ready(
     postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lag, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "MAX_SILENCE_SECONDS", 0.0)
     relay = Relay(postgres_store, js, "jar")
     await append(postgres_store, JarOpened(label="one"))
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
@@ -91,12 +91,12 @@ async def test_work_is_not_ready_while_it_keeps_failing(monkeypatch: pytest.Monk
     noted = Failures()
     for _ in range(2):
         with pytest.raises(LookupError):
-            await noted.noted("open", fail())
+            await noted.track("open", fail())
     await noted.check()
-    monkeypatch.setattr(failures, "PATIENCE", -1.0)
+    monkeypatch.setattr(failures, "MAX_FAILING_SECONDS", -1.0)
     with pytest.raises(NotReady, match="open has failed for 0 s: LookupError: no stream"):
         await noted.check()
-    monkeypatch.setattr(failures, "RECENT", 0.0)
+    monkeypatch.setattr(failures, "RECOVERY_SECONDS", 0.0)
     await noted.check()
 
 
@@ -123,14 +123,14 @@ async def test_a_batch_is_bounded_in_bytes(
 async def test_a_relay_that_hangs_is_replaced(
     postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HUNG", 0.5)
+    monkeypatch.setattr(module, "LOCK_IDLE_SECONDS", 0.5)
     hanging, other, stuck = Relay(postgres_store, js, "jar"), Relay(postgres_store, js, "jar"), asyncio.Event()
 
     async def hang() -> int:
         stuck.set()
         return await asyncio.Future()
 
-    monkeypatch.setattr(hanging, "once", hang)
+    monkeypatch.setattr(hanging, "publish_batch", hang)
     async with running(hanging):
         await stuck.wait()
         async with running(other):

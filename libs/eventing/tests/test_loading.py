@@ -65,8 +65,8 @@ async def colours(store: PostgresStore) -> list[str]:
 
 
 async def take_snapshot(store: PostgresStore) -> None:
-    store.loader.snapshots.want(Jar, JAR)
-    await store.loader.take_snapshots()
+    store.loader.snapshots.request(Jar, JAR)
+    await store.loader.write_snapshots()
 
 
 def unreadable_snapshots() -> float:
@@ -158,9 +158,9 @@ async def test_a_deleted_aggregate_is_neither_cached_nor_in_a_snapshot(
     await take_snapshot(store)
     assert await snapshot(database)
     await save_events(store, JarBroken())
-    assert (len(store.loader.recent), await snapshot(database)) == (0, None)
+    assert (len(store.loader.cache), await snapshot(database)) == (0, None)
     assert (await store.load(Jar, JAR)).deleted
-    assert len(store.loader.recent) == 0
+    assert len(store.loader.cache) == 0
 
 
 async def test_no_snapshot_is_taken_of_a_deleted_aggregate(store: PostgresStore, database: Database) -> None:
@@ -176,7 +176,7 @@ async def test_a_snapshot_waits_for_a_deletion_in_progress(
     jar = await save_events(store, OPENED)
     jar.record(JarBroken())
     async with database.transaction() as deletion:
-        await replica.loader.forget(jar, deletion)
+        await replica.loader.delete(jar, deletion)
         taking = asyncio.get_running_loop().create_task(take_snapshot(store))
         await eventually(lambda: _lock_is_awaited(database))
         await deletion.execute(STORE_DELETION)
@@ -198,8 +198,8 @@ async def test_a_long_history_is_loaded_from_a_snapshot(
 async def test_a_snapshot_is_requested_after_a_number_of_events(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "EVERY", 3)
-    wanted = store.loader.snapshots.waiting
+    monkeypatch.setattr(snapshots, "EVENTS_PER_SNAPSHOT", 3)
+    wanted = store.loader.snapshots.requested
     await save_events(store, OPENED, marble("red"))
     await store.load(Jar, JAR)
     assert not wanted
@@ -213,9 +213,9 @@ async def test_a_snapshot_is_requested_after_a_number_of_events(
 
 
 async def test_requested_snapshots_are_bounded(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "MOST_WAITING", 1)
-    assert store.loader.snapshots.want(Jar, JAR)
-    assert not store.loader.snapshots.want(Jar, UUID(int=2))
+    monkeypatch.setattr(snapshots, "MAX_REQUESTED", 1)
+    assert store.loader.snapshots.request(Jar, JAR)
+    assert not store.loader.snapshots.request(Jar, UUID(int=2))
 
 
 async def test_a_secret_is_loaded_though_it_is_not_in_the_snapshot(
@@ -256,7 +256,7 @@ async def test_a_newer_snapshot_replaces_an_older_one(store: PostgresStore, data
     assert b"blue" in (await snapshot(database) or b"")
 
 
-@pytest.mark.parametrize(("name", "limit"), [("MOST_ROWS", 3), ("MOST_BYTES", 1), ("MOST_BYTES", 70)])
+@pytest.mark.parametrize(("name", "limit"), [("MAX_PAGE_ROWS", 3), ("MAX_PAGE_BYTES", 1), ("MAX_PAGE_BYTES", 70)])
 async def test_a_history_is_read_in_bounded_portions(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch, name: str, limit: int
 ) -> None:
@@ -268,14 +268,14 @@ async def test_a_history_is_read_in_bounded_portions(
 
 
 async def test_the_cache_of_aggregates_is_bounded(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventing.recent.MOST", 20)
+    monkeypatch.setattr("eventing.state_cache.MAX_ENTRIES", 20)
     jars = [Jar(UUID(int=number)) for number in range(1_000)]
     for jar in jars:
         jar.record(JarOpened(label=str(jar.id)))
     await store.save((*jars,), Envelope.begin())
     for jar in jars:
         await store.load(Jar, jar.id)
-    assert len(store.loader.recent) == 20
+    assert len(store.loader.cache) == 20
 
 
 async def _lock_is_awaited(database: Database) -> bool:

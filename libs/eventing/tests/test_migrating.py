@@ -106,7 +106,7 @@ async def test_waiting_for_another_replica_times_out(
     empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.05)
-    async with empty.holding("migrate:jar"):
+    async with empty.advisory_lock("migrate:jar"):
         with pytest.raises(TimeoutError):
             await migrate(empty, folder)
 

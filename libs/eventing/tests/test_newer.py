@@ -15,7 +15,7 @@ from eventing.testing.following import append
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.jetstream import JetStream
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("fast_reactions", "few_deliveries")
 
 @pytest.fixture
 def few_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 3)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 3)
 
 
 @pytest.fixture
 def reactor(client: Client, database: Database) -> Reactor[str]:
     """Provide a replica that records in the database how often an event had to wait."""
     reactor = replica(client)
-    reactor.waits.database = database
+    reactor.postponements.database = database
     return reactor
 
 
@@ -58,13 +58,13 @@ async def wait_often(waited_before: float) -> None:
 async def test_an_event_of_a_newer_version_waits_for_a_release_that_reads_it(
     reactor: Reactor[str], js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acting, waited_before = Acting(), wait_count()
-    async with working((reactor, acting)):
+    spy, waited_before = ReactionSpy(), wait_count()
+    async with working((reactor, spy)):
         await wait_often(waited_before)
-    assert (acting.seen, await dead_letter_count(js)) == ([], 0)
+    assert (spy.seen, await dead_letter_count(js)) == ([], 0)
     monkeypatch.setattr(JarOpened, "version", 2)  # the newer release is rolled out again
-    async with working((reactor, acting)):
-        await eventually(lambda: acting.seen)
+    async with working((reactor, spy)):
+        await eventually(lambda: spy.seen)
     assert await dead_letter_count(js) == 0
 
 
@@ -75,12 +75,12 @@ async def test_waiting_uses_up_none_of_the_deliveries_of_an_event(
     async def fail(*_: object) -> None:
         raise LookupError
 
-    acting, waited_before = Acting(fail), wait_count()
-    async with working((reactor, acting)):
+    spy, waited_before = ReactionSpy(fail), wait_count()
+    async with working((reactor, spy)):
         await wait_often(waited_before)
         monkeypatch.setattr(JarOpened, "version", 2)
         await eventually(lambda: dead_letter_count(js))
-    assert len(acting.seen) == module.DELIVERIES
+    assert len(spy.seen) == module.MAX_DELIVERIES
 
 
 async def test_a_reaction_waits_while_its_aggregate_has_an_event_too_new(
@@ -89,11 +89,11 @@ async def test_a_reaction_waits_while_its_aggregate_has_an_event_too_new(
     async def load(recorded: Recorded[Any], _: Reaction[Any]) -> None:
         await postgres_store.load(Jar, recorded.id)
 
-    acting, waited_before = Acting(load), wait_count()
+    spy, waited_before = ReactionSpy(load), wait_count()
     await append(postgres_store, JarOpened.example())
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
     await publish(js, JarOpened.example(), at=JAR)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await wait_often(waited_before)
         await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;1'")
         await eventually(lambda: all_acknowledged(js))

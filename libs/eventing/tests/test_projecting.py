@@ -18,7 +18,7 @@ from eventing.projectors import Projectors
 from eventing.testing import background, eventually
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.publishing import publish
-from eventing.testing.shelf import ShelfSettings, note_marble, shelf
+from eventing.testing.shelf import ShelfSettings, add_marble, shelf
 from eventing.testing.shelf.messages import ListMarbles
 from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
@@ -97,8 +97,8 @@ async def _stop_reason(port: int) -> str | None:
 async def test_a_service_whose_projector_keeps_failing_is_not_ready(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures_module, "PATIENCE", 0.1)
-    nowhere = Projector("marbles", "nowhere", [MarbleAdded], note_marble)
+    monkeypatch.setattr(failures_module, "MAX_FAILING_SECONDS", 0.1)
+    nowhere = Projector("marbles", "nowhere", [MarbleAdded], add_marble)
     projectors = Projectors([nowhere], database, client.jetstream())
     async with background(projectors.run()):
         await eventually(lambda: _fails(projectors))
@@ -113,6 +113,6 @@ async def _fails(projectors: Projectors) -> bool:
 
 
 def test_a_projector_and_a_reaction_with_one_name_are_rejected() -> None:
-    doubled = Projector("fill_order", "jar", [MarbleAdded], note_marble)
+    doubled = Projector("fill_order", "jar", [MarbleAdded], add_marble)
     with pytest.raises(ValueError, match=r"of shelf have one name: \['fill_order'\]"):
         replace(shelf(), projectors=[doubled])

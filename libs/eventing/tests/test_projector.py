@@ -74,7 +74,7 @@ async def test_a_projector_waits_while_another_one_holds_the_lock(
     label_model: LabelModel, database: Database, js: JetStream
 ) -> None:
     await label_model.publish(0)
-    async with database.holding("projector:jars"):
+    async with database.advisory_lock("projector:jars"):
         await label_projector().run(database, js)
     assert await label_model.labels() == []
 

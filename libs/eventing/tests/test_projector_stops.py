@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("fast_ordered_reads", "short_stops")
 
 @pytest.fixture
 def short_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STOPPED", 0.05)
+    monkeypatch.setattr(module, "STOPPED_RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_events_dropped_before_they_were_projected_stop_a_projector(
     await js.purge_stream("EVT_JAR", seq=3)
     async with label_model.projecting(projector):
         await eventually(lambda: projector.stopped)
-        with pytest.raises(NotReady, match="has dropped what was between message 1 and message 3"):
+        with pytest.raises(NotReady, match="has dropped the messages between 1 and 3"):
             await projector.check()
         assert REGISTRY.get_sample_value("projector_stopped", {"projector": "jars"}) == 1
         assert await label_model.labels() == [0]

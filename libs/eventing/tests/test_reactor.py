@@ -10,7 +10,7 @@ from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.jetstream import JetStream, jetstream
 
@@ -24,16 +24,16 @@ async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.4)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
-    acting, never = Acting.waiting(), asyncio.Event()
+    spy, never = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)
     async with background(
-        *(replica(one).work(acting.registration(concurrency=1), never) for one in (client, other_client))
+        *(replica(one).work(spy.registration(concurrency=1), never) for one in (client, other_client))
     ):
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
         await asyncio.sleep(1.2)  # three times as long as the bus waits for a heartbeat
-        acting.go.set()
+        spy.go.set()
         await eventually(lambda: all_acknowledged(js))
-    assert len(acting.seen) == 1
+    assert len(spy.seen) == 1
 
 
 async def test_an_event_without_heartbeats_is_redelivered_to_another_replica(
@@ -41,10 +41,10 @@ async def test_an_event_without_heartbeats_is_redelivered_to_another_replica(
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting), (replica(other_client), acting)):
-        await eventually(lambda: len(acting.seen) == 2)
+    async with working((replica(client), spy), (replica(other_client), spy)):
+        await eventually(lambda: len(spy.seen) == 2)
 
 
 async def test_an_event_redelivered_while_it_is_in_progress_is_processed_once(
@@ -52,14 +52,14 @@ async def test_an_event_redelivered_while_it_is_in_progress_is_processed_once(
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.1)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting)):
-        await eventually(lambda: acting.seen)
+    async with working((replica(client), spy)):
+        await eventually(lambda: spy.seen)
         await eventually(lambda: _has_deliveries(js, 3))
-        acting.go.set()
+        spy.go.set()
         await eventually(lambda: all_acknowledged(js))
-    assert len(acting.seen) == 1
+    assert len(spy.seen) == 1
 
 
 async def _has_deliveries(js: JetStream, number: int) -> bool:
@@ -70,7 +70,7 @@ async def test_a_cancelled_replica_releases_its_event_immediately(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
-    first, second = Acting.waiting(), Acting()
+    first, second = ReactionSpy.waiting(), ReactionSpy()
     await publish(js, OPENED)
     async with working((replica(client), first)):
         await eventually(lambda: first.seen)
@@ -79,17 +79,17 @@ async def test_a_cancelled_replica_releases_its_event_immediately(
 
 
 async def test_draining_finishes_reactions_in_progress_and_starts_none(client: Client, js: JetStream) -> None:
-    acting, draining = Acting.waiting(), asyncio.Event()
+    spy, draining = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)
-    async with background(replica(client).work(acting.registration(), draining)) as [work]:
-        await eventually(lambda: acting.seen)
+    async with background(replica(client).work(spy.registration(), draining)) as [work]:
+        await eventually(lambda: spy.seen)
         draining.set()
         await asyncio.sleep(0)
         await publish(js, OPENED)
         assert not work.done()
-        acting.go.set()
+        spy.go.set()
         await eventually(work.done)
-    assert len(acting.seen) == 1
+    assert len(spy.seen) == 1
 
 
 def count_o(dependencies: str) -> int:
@@ -100,46 +100,46 @@ def count_o(dependencies: str) -> int:
 async def test_no_more_reactions_run_at_the_same_time_than_allowed(
     client: Client, js: JetStream, concurrency: Concurrency
 ) -> None:
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     for _ in range(5):
         await publish(js, OPENED)
-    async with background(replica(client).work(acting.registration(concurrency), asyncio.Event())):
-        await eventually(lambda: len(acting.seen) == 2)
+    async with background(replica(client).work(spy.registration(concurrency), asyncio.Event())):
+        await eventually(lambda: len(spy.seen) == 2)
         await asyncio.sleep(0.05)
-        assert len(acting.seen) == 2
-        acting.go.set()
-        await eventually(lambda: len(acting.seen) == 5)
+        assert len(spy.seen) == 2
+        spy.go.set()
+        await eventually(lambda: len(spy.seen) == 5)
 
 
 async def test_a_deleted_durable_consumer_is_recreated(client: Client, js: JetStream) -> None:
-    acting = Acting()
-    async with working((replica(client), acting)):
+    spy = ReactionSpy()
+    async with working((replica(client), spy)):
         await eventually(lambda: all_acknowledged(js))
         await js.delete_consumer("EVT_JAR", "shelf-open")
         await publish(js, OPENED)
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
 
 
 async def test_a_reactor_waits_for_a_stream_that_does_not_exist_yet(client: Client) -> None:
-    acting = Acting()
-    async with working((replica(client), acting)):
+    spy = ReactionSpy()
+    async with working((replica(client), spy)):
         await asyncio.sleep(0.05)
         await provision(js := jetstream(client), "EVT_JAR", ["evt.jar.>"])
         await publish(js, OPENED)
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
 
 
 async def test_an_outage_of_the_bus_does_not_end_reactions_in_progress(
     client: Client, js: JetStream, restart_bus: RestartBus
 ) -> None:
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting)):
-        await eventually(lambda: acting.seen)
+    async with working((replica(client), spy)):
+        await eventually(lambda: spy.seen)
         await restart_bus()
-        acting.go.set()
+        spy.go.set()
         await eventually(lambda: all_acknowledged(js))
-    assert len(acting.seen) == 1
+    assert len(spy.seen) == 1
 
 
 async def test_waiting_for_events_leaks_no_subscriptions(
@@ -149,10 +149,10 @@ async def test_waiting_for_events_leaks_no_subscriptions(
     created: list[Registration] = []
 
     class Counting(Reactor[str]):
-        async def _make_consumer(self, registration: Registration) -> None:
+        async def _create_consumer(self, registration: Registration) -> None:
             created.append(registration)
-            await super()._make_consumer(registration)
+            await super()._create_consumer(registration)
 
-    async with working((Counting("shelf", client, replica(client).dispatcher), Acting())):
+    async with working((Counting("shelf", client, replica(client).dispatcher), ReactionSpy())):
         await eventually(lambda: len(created) > 10)
         assert len(client._subs) < 5  # pyright: ignore[reportPrivateUsage]

@@ -131,7 +131,7 @@ async def test_an_event_of_another_release_is_not_skipped(
 async def test_several_batches_are_published_in_order(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(module, "BATCH_SIZE", 3)
     marbles = [MarbleAdded(colour="blue", size=n) for n in range(10)]
     await append(postgres_store, JarOpened(label="one"), *marbles)
     await publish_all(relay)
@@ -159,15 +159,15 @@ async def test_a_relay_that_another_one_overtook_publishes_nothing(
     await js.purge_stream("EVT_JAR")  # and with it the ids by which the server recognises duplicates
     late.cursor = START
     with pytest.raises(APIError, match="wrong last sequence"):
-        await late.once()
+        await late.publish_batch()
 
 
 async def test_an_event_of_the_same_process_is_published_without_a_poll(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL", 3600)
+    monkeypatch.setattr(module, "POLL_SECONDS", 3600)
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         await append(postgres_store, JarOpened(label="one"))
         await until_published(js, JarOpened(label="one"))
 
@@ -179,7 +179,7 @@ async def test_an_event_of_another_process_is_published(relay: Relay, database: 
 
 
 async def test_a_relay_waits_while_another_one_holds_the_lock(relay: Relay, postgres_store: PostgresStore) -> None:
-    async with postgres_store.database.holding("relay:jar"):
+    async with postgres_store.database.advisory_lock("relay:jar"):
         await append(postgres_store, JarOpened(label="one"))
         await relay.run()
     assert relay.cursor == START
@@ -190,7 +190,7 @@ async def test_a_stream_emptied_by_retention_is_not_filled_again(
 ) -> None:
     await append(postgres_store, JarOpened(label="one"), LockSet.example())
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
     await js.purge_stream("EVT_JAR")
     async with running(Relay(postgres_store, js, "jar")):
         await append(postgres_store, ADDED)
@@ -202,7 +202,7 @@ async def test_a_lost_stream_is_created_and_filled_again(
 ) -> None:
     await append(postgres_store, JarOpened(label="one"), ADDED)
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         await js.delete_stream("EVT_JAR")
         await until_published(js, JarOpened(label="one"), ADDED)
 
@@ -211,7 +211,7 @@ async def test_events_stored_during_a_bus_outage_are_published_after_it(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, nats_server: EmbeddedNats
 ) -> None:
     async with running(relay):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         shut_down(nats_server)
         await append(postgres_store, JarOpened(label="one"))
         await eventually(lambda: not client.is_connected)
@@ -224,7 +224,7 @@ async def test_a_relay_resumes_after_a_database_outage(
     store_apart: PostgresStore, own_server: EmbeddedPostgres, js: JetStream
 ) -> None:
     async with running(relay := Relay(store_apart, js, "jar")):
-        await eventually(lambda: relay.noted)
+        await eventually(lambda: relay.saved_position)
         restart(own_server)
         await append_when_available(store_apart, JarOpened(label="one"))
         await until_published(js, JarOpened(label="one"))

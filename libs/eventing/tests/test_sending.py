@@ -16,7 +16,7 @@ from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
@@ -50,7 +50,7 @@ async def test_a_command_of_a_reaction_has_the_event_as_its_cause(client: Client
         assert await reaction.send(Tidy()) == len("a tool")
 
     event = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
-    async with working((replica(client, commands), Acting(send))):
+    async with working((replica(client, commands), ReactionSpy(send))):
         [envelope] = await eventually(lambda: envelopes)
     assert (envelope.causation_id, envelope.correlation_id) == (event.envelope.message_id, "story")
     assert envelope.actor == ADA
@@ -71,12 +71,12 @@ async def test_a_command_is_retried_during_an_outage_and_executed_once(client: C
             raise ConnectionResetError  # stored, but the reply is lost
         return 0
 
-    acting, reactor = Acting(_tidy), replica(client, commands)
+    spy, reactor = ReactionSpy(_tidy), replica(client, commands)
     await publish(js, OPENED)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await eventually(lambda: all_acknowledged(js))
     assert len(tries) == 4
-    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
+    assert len(spy.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
 
 
 async def _tidy(_: Recorded[Any], reaction: Reaction[str]) -> None:
@@ -86,9 +86,9 @@ async def _tidy(_: Recorded[Any], reaction: Reaction[str]) -> None:
 async def test_a_command_without_a_handler_fails_the_reaction(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 1)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 1)
     await publish(js, OPENED)
-    async with working((replica(client), Acting(_tidy))):
+    async with working((replica(client), ReactionSpy(_tidy))):
         await eventually(lambda: dead_letter_count(js))
 
 
@@ -102,11 +102,11 @@ async def test_a_command_that_conflicts_at_every_attempt_is_retried(client: Clie
             raise Conflict
         return 0
 
-    acting = Acting(_tidy)
+    spy = ReactionSpy(_tidy)
     await publish(js, OPENED)
-    async with working((replica(client, commands), acting)):
+    async with working((replica(client, commands), spy)):
         await eventually(lambda: all_acknowledged(js))
-    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
+    assert (len(tries), len(spy.seen)) == (ATTEMPTS + 1, 1)
 
 
 async def test_a_query_is_retried_while_the_database_is_unavailable(client: Client, js: JetStream) -> None:
@@ -122,9 +122,9 @@ async def test_a_query_is_retried_while_the_database_is_unavailable(client: Clie
     async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
         await reaction.ask(Weigh())
 
-    acting, reactor = Acting(ask), replica(client)
+    spy, reactor = ReactionSpy(ask), replica(client)
     reactor.dispatcher.queries = answers
     await publish(js, OPENED)
-    async with working((reactor, acting)):
+    async with working((reactor, spy)):
         await eventually(lambda: all_acknowledged(js))
-    assert (len(tries), len(acting.seen)) == (3, 1)
+    assert (len(tries), len(spy.seen)) == (3, 1)

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.reactions import Reaction, Reactions, Unfinished
+from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
 from eventing.testing.closing import CLOSING, LONG_AGO, project_due
-from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, project
+from eventing.testing.jars import MIGRATIONS, UNIQUE_VIOLATIONS, Jar, answers, handles, project
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from onebox.ports import ReservedPort
 from runtime.bus import Bus, Client, Unavailable
@@ -24,7 +24,7 @@ from runtime.jetstream import jetstream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_ordered_reads")
 
-EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 
 class Jars:
@@ -57,7 +57,7 @@ class Jars:
             migrations=MIGRATIONS,
             dependencies=self.dependencies,
             reactions=reactions,
-            unique_violations=TAKEN,
+            unique_violations=UNIQUE_VIOLATIONS,
             started=self.check_dispatcher,
         )
 
@@ -68,7 +68,7 @@ class Jars:
         yield
 
     async def check_dispatcher(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
-        assert dispatcher.unique_violations == TAKEN
+        assert dispatcher.unique_violations == UNIQUE_VIOLATIONS
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_different_event_is_reported() -> None:
 
 
 def test_an_expected_refusal_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 1)
+    monkeypatch.setattr(jars, "MAX_MARBLES", 1)
     Given(Jar(JAR), OPENED, ADDED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
 
 
@@ -44,7 +44,7 @@ def test_a_missing_refusal_is_reported() -> None:
 
 
 def test_a_refusal_with_another_code_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 0)
+    monkeypatch.setattr(jars, "MAX_MARBLES", 0)
     with pytest.raises(AssertionError, match="BUDGET_EXCEEDED, not with SESSION_BUSY"):
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.SESSION_BUSY)
 
@@ -55,7 +55,7 @@ def test_a_replay_yields_the_live_state(events: list[JarEvent]) -> None:
     for event in events:
         live.record(event)
     restored = replayed(live)
-    live.settle()
+    live.mark_committed()
     assert {**vars(restored), "modified_on": None} == vars(live)
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, provision, provision_work
+from eventing.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
 from eventing.testing import eventually
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
@@ -20,7 +20,7 @@ async def test_a_new_stream_has_the_required_configuration(client: Client) -> No
     js = jetstream(client)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], MONTH, "file")
+    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, "file")
 
 
 async def test_an_existing_stream_keeps_its_messages(client: Client) -> None:
@@ -36,7 +36,7 @@ async def test_a_stream_with_smaller_limits_or_other_subjects_is_updated(client:
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], max_age=60, max_bytes=2**20))
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25)
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], MONTH, 2**25)
+    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, 2**25)
 
 
 async def test_a_stream_keeps_the_settings_of_its_operator(client: Client) -> None:
@@ -45,7 +45,7 @@ async def test_a_stream_keeps_the_settings_of_its_operator(client: Client) -> No
         name="EVT_JAR",
         subjects=["evt.jar.>"],
         storage=StorageType.MEMORY,
-        max_age=2 * MONTH,
+        max_age=2 * EVENT_RETENTION_SECONDS,
         max_bytes=2**26,
         max_msgs=10**6,
         duplicate_window=600,

@@ -1,4 +1,4 @@
-"""Unfinished work whose event the bus dropped, redelivers, or holds for another replica is done once."""
+"""UnfinishedWork work whose event the bus dropped, redelivers, or holds for another replica is done once."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from eventing import leases as leases_module
 from eventing import reactions as module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.leases import Unfinished
+from eventing.leases import UnfinishedWork
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
 from eventing.recording import EventTooNew, Recorded
@@ -20,7 +20,7 @@ from eventing.testing import background, eventually
 from eventing.testing.deliveries import all_acknowledged, delivery_count
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
-from eventing.testing.reacting import Acting
+from eventing.testing.reacting import ReactionSpy
 from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
@@ -29,7 +29,7 @@ from runtime.jetstream import JetStream
 pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
 
 CONSUMER = "cupboard-open"
-EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 type NewReplica = Callable[[Client], Reactor[str]]
 
@@ -42,7 +42,7 @@ def new_replica(database: Database, postgres_store: PostgresStore) -> NewReplica
     return start
 
 
-class Filling(Acting):
+class Filling(ReactionSpy):
     """A reaction that waits for `go`, and while its jar is `held`, and then finishes the work."""
 
     def __init__(self, database: Database) -> None:
@@ -73,7 +73,7 @@ async def publish_again(postgres_store: PostgresStore, js: JetStream) -> None:
     """Publish all that is stored, also what was published before."""
     relay = Relay(postgres_store, js, "jar")
     relay.sequence = (await js.stream_info(relay.stream)).state.last_seq
-    await eventually(relay.once)
+    await eventually(relay.publish_batch)
 
 
 def working(registration: Registration, *replicas: Reactor[str]) -> Any:
@@ -116,11 +116,11 @@ async def test_work_whose_worker_died_is_done_by_another(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     gone, other = new_replica(client), new_replica(other_client)
     await open_jars(gone)
     [recorded] = [fed.recorded for fed in await gone.dispatcher.store.feed((0, 0), 1)]
-    assert await gone.leases.take("open", EMPTY, recorded)  # and never renewed
+    assert await gone.leases.acquire("open", EMPTY, recorded)  # and never renewed
     async with working(filling.registration(16, EMPTY), other):
         await eventually(filling.done)
     assert len(filling.seen) == 1
@@ -131,14 +131,14 @@ async def test_an_event_redelivered_often_during_its_work_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(module, "ACK_WAIT", 0.05)
-    replica, dead_lettered = new_replica(client), Acting()
+    replica, dead_lettered = new_replica(client), ReactionSpy()
     filling.go.clear()
     filling.on_dead_letter = dead_lettered.react
     await open_jars(replica)
     async with working(filling.registration(16, EMPTY), replica):
         await eventually(lambda: filling.seen)  # found by the search: its event is not published yet
         await publish_again(postgres_store, js)
-        await eventually(lambda: _has_deliveries(js, 2 * module.DELIVERIES))
+        await eventually(lambda: _has_deliveries(js, 2 * module.MAX_DELIVERIES))
         filling.go.set()
         await eventually(lambda: all_acknowledged(js, CONSUMER))
     assert (len(filling.seen), dead_lettered.seen) == (1, [])
@@ -179,12 +179,12 @@ async def test_work_that_waits_in_the_bus_for_a_free_slot_is_done_once(
 async def test_abandoned_work_that_keeps_failing_is_given_up(
     client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
-    replica, tries = new_replica(client), Acting(_fail)
+    replica, tries = new_replica(client), ReactionSpy(_fail)
     tries.on_dead_letter = filling.react
     await open_jars(replica)
     async with working(tries.registration(16, EMPTY), replica):
         await eventually(filling.done)
-    assert len(tries.seen) == module.DELIVERIES
+    assert len(tries.seen) == module.MAX_DELIVERIES
 
 
 async def _fail(*_: object) -> None:
@@ -197,16 +197,16 @@ async def test_work_waits_for_a_newer_release_however_often_it_is_tried(
     published: bool,
 ) -> None:  # fmt: skip
     async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
-        if len(acting.seen) <= module.DELIVERIES + 2:
+        if len(spy.seen) <= module.MAX_DELIVERIES + 2:
             raise EventTooNew("evt.jar.sealed;1 is not known here")
         await filling.react(recorded, reaction)
 
-    replica, acting, dead_lettered = new_replica(client), Acting(wait), Acting()
-    acting.on_dead_letter = dead_lettered.react
+    replica, spy, dead_lettered = new_replica(client), ReactionSpy(wait), ReactionSpy()
+    spy.on_dead_letter = dead_lettered.react
     await open_jars(replica)
     if published:
         await publish_again(postgres_store, js)
-    async with working(acting.registration(16, EMPTY), replica):
+    async with working(spy.registration(16, EMPTY), replica):
         await eventually(filling.done)
     assert not dead_lettered.seen
 
@@ -215,9 +215,9 @@ async def test_work_released_at_shutdown_is_taken_up_immediately(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica,
     postgres_store: PostgresStore, filling: Filling, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(hours=1))
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
-    one, waiting = new_replica(client), Acting.waiting()
+    one, waiting = new_replica(client), ReactionSpy.waiting()
     await open_jars(one)
     await publish_again(postgres_store, js)
     async with working(waiting.registration(16, EMPTY), one):

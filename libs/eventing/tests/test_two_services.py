@@ -1,4 +1,4 @@
-"""Two services that work together: an order puts one marble into a jar, whichever service is killed."""
+"""Two services that work merge: an order puts one marble into a jar, whichever service is killed."""
 
 # pyright: reportUnknownMemberType=false
 # The methods of nats-py have keyword parameters without types.

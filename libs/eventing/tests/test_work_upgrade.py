@@ -1,4 +1,4 @@
-"""Unfinished work of an earlier release, whose workers consumed the stream of all events."""
+"""UnfinishedWork work of an earlier release, whose workers consumed the stream of all events."""
 
 import asyncio
 from contextlib import suppress
@@ -7,14 +7,24 @@ from typing import Any, cast
 import pytest
 from eventing import relay as module
 from eventing import wire
-from eventing.places import CURSOR, written
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
+from eventing.relay_position import CURSOR, format_cursor
 from eventing.streams import provision_work
 from eventing.testing import background, eventually
-from eventing.testing.reacting import Acting, working
-from eventing.testing.relaying import WORK, count, labels, open_jars, relayed, relaying, replica_of, running, settled
-from eventing.work import EarlierRelease
+from eventing.testing.reacting import ReactionSpy, working
+from eventing.testing.relaying import (
+    WORK,
+    has_messages,
+    is_work_done,
+    labels,
+    open_jars,
+    relaying,
+    replica_of,
+    running,
+    wait_until_saved,
+)
+from eventing.work_stream import EarlierReleaseRunning
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime import ordered
 from runtime.bus import Client
@@ -27,7 +37,7 @@ async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: in
     """Set up what the earlier release leaves: a consumer of the stream of events, with some of its work done."""
     async with running(Relay(postgres_store, js, "jar")):
         await open_jars(postgres_store, *range(1, stored + 1))
-        await eventually(lambda: count(js, "EVT_JAR", stored))
+        await eventually(lambda: has_messages(js, "EVT_JAR", stored))
     await postgres_store.database.execute("UPDATE relayed SET work_tx = NULL, work_position = NULL")
     config = ConsumerConfig(
         durable_name="jar-open", filter_subject="evt.jar.opened.*.*", ack_policy=AckPolicy.EXPLICIT, ack_wait=3600
@@ -44,30 +54,30 @@ async def test_only_unfinished_work_of_an_earlier_release_is_taken_over(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     await (await earlier_release(postgres_store, js, done=3, delivered=5, stored=7)).unsubscribe()
-    acting = Acting()
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+    spy = ReactionSpy()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 8)
-        await eventually(lambda: len(acting.seen) >= 5)
-        await eventually(lambda: settled(js))
+        await eventually(lambda: len(spy.seen) >= 5)
+        await eventually(lambda: is_work_done(js))
         await eventually(lambda: _has_no_consumer(js))
-    assert labels(acting) == [4, 5, 6, 7, 8]
+    assert labels(spy) == [4, 5, 6, 7, 8]
 
 
 async def test_work_published_by_an_earlier_release_in_between_is_taken_over(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting = Acting()
-    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
+    spy = ReactionSpy()
+    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 1)
-        await eventually(lambda: acting.seen)
-        await relayed(relay)
+        await eventually(lambda: spy.seen)
+        await wait_until_saved(relay)
     await open_jars(postgres_store, 2)
     [fed] = await postgres_store.feed(relay.cursor, 1)
-    old_headers = wire.headers(fed.recorded, "jar") | {CURSOR: written(fed.cursor)}
+    old_headers = wire.headers(fed.recorded, "jar") | {CURSOR: format_cursor(fed.cursor)}
     await js.publish(wire.subject(fed.recorded), b'{"label": "2"}', headers=cast(dict[str, Any], old_headers))
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
-        await eventually(lambda: len(acting.seen) > 1)
-    assert set(labels(acting)) == {1, 2}
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
+        await eventually(lambda: len(spy.seen) > 1)
+    assert set(labels(spy)) == {1, 2}
 
 
 async def _has_no_consumer(js: JetStream) -> bool:
@@ -78,18 +88,18 @@ async def test_finished_work_of_an_earlier_release_is_not_taken_over(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
     await (await earlier_release(postgres_store, js, done=4, delivered=4, stored=4)).unsubscribe()
-    acting = Acting()
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+    spy = ReactionSpy()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 5)
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
         await eventually(lambda: _has_no_consumer(js))
-    assert labels(acting) == [5]
+    assert labels(spy) == [5]
 
 
 async def test_taking_work_over_may_take_longer_than_a_relay_may_hang(
     postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HUNG", 1)
+    monkeypatch.setattr(module, "LOCK_IDLE_SECONDS", 1)
     monkeypatch.setattr(ordered, "BATCH", 1)
     await (await earlier_release(postgres_store, js, done=0, delivered=0, stored=8)).unsubscribe()
     relay = Relay(postgres_store, js, "jar", work=WORK)
@@ -111,7 +121,7 @@ async def test_the_relay_waits_while_workers_of_an_earlier_release_run(
     await provision_work(js, "jar")
     async with background(_fetch_one(subscription)):
         await eventually(lambda: _has_waiting_fetch(js))
-        with pytest.raises(EarlierRelease, match="stop all replicas of the earlier release"):
+        with pytest.raises(EarlierReleaseRunning, match="stop all replicas of the earlier release"):
             await Relay(postgres_store, js, "jar", work=WORK).resume()
 
 

@@ -5,7 +5,7 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import FORK
 from contracts.session.archive import CompleteArchive, GetArchive
-from eventing.jobs import GIVEN_UP
+from eventing.jobs import GAVE_UP_DETAIL
 
 from services.session.tests.hands import (
     ARCHIVE,
@@ -32,7 +32,7 @@ async def test_a_fork_that_is_given_up_fails_and_leaves_no_files(hands: Hands) -
     (hands.root / COPIED).write_text("hello")
     await hands.give_up("copy_parent", COPY, COPYING)
     fork = await hands.session(COPY)
-    assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, GIVEN_UP)
+    assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, GAVE_UP_DETAIL)
     assert hands.all() == [PLAIN]
 
 

@@ -91,7 +91,7 @@ async def test_a_fork_that_is_told_again_while_it_is_archived_is_not_copied_agai
     copying = service.reactions.by_name["copy_parent"]
     told_again = Recorded(COPY, 1, now(), COPYING, Envelope.begin(actor=OWNER), OWNER.user_id)
     assert copying.unfinished
-    assert await Leases(talked.dispatcher.database).take(copying.name, copying.unfinished, told_again) is None
+    assert await Leases(talked.dispatcher.database).acquire(copying.name, copying.unfinished, told_again) is None
 
 
 async def test_an_archive_that_is_told_again_after_it_was_opened_ends_no_agent(hands: Hands) -> None:
@@ -140,7 +140,7 @@ async def dropped_by_the_bus(box: Box, *, begun: bool) -> RunView:
 async def test_a_run_whose_event_the_bus_has_dropped_comes_to_its_end(
     box: Box, monkeypatch: pytest.MonkeyPatch, begun: bool, status: str, error_code: Code | None
 ) -> None:
-    monkeypatch.setattr(leases, "LOOK", 0.2)
+    monkeypatch.setattr(leases, "SWEEP_SECONDS", 0.2)
     run = await dropped_by_the_bus(box, begun=begun)
     async with box.replica():
         ended = await box.remote.ended(run)

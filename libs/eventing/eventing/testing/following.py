@@ -1,4 +1,4 @@
-"""What is in a stream, and what stores of jars put there."""
+"""Appends events of jars, and reads back the messages in a stream."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +16,7 @@ from eventing.testing.messages import JAR, JarEvent
 
 
 async def append(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> None:
-    """Store events of one jar behind those that it has."""
+    """Append events to one jar."""
     jar = Jar(at)
     for event in events:
         jar.record(event)
@@ -38,7 +38,7 @@ async def append_when_available(store: PostgresStore, event: JarEvent) -> None:
 
 
 async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
-    """Return all that is in a stream, in order; nothing when there is none."""
+    """Return all messages in a stream, in order; none if the stream does not exist."""
     found = list[RawStreamMsg]()
     with suppress(NotFoundError):
         state = (await js.stream_info(stream)).state
@@ -49,5 +49,5 @@ async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
 
 
 async def headers(js: JetStream, stream: str) -> list[Mapping[str, str]]:
-    """Return the headers of all that is in a stream, in order."""
+    """Return the headers of all messages in a stream, in order."""
     return [headers_of(message) for message in await messages(js, stream)]

@@ -7,10 +7,10 @@ from runtime.testing import eventually
 
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
-from eventing.reread import Busy, Reread, reread
+from eventing.reread import RelayRunning, Reread, reread
 from eventing.testing.following import append, append_when_available, messages
 from eventing.testing.messages import MarbleAdded
-from eventing.testing.relaying import relayed, relaying
+from eventing.testing.relaying import relaying, wait_until_saved
 from eventing.testing.waiting import eventually_equals
 
 
@@ -45,14 +45,14 @@ class RelayedStore:
         """Run a relay until the stream holds exactly these marbles and the relay has recorded its position."""
         async with self.relaying() as relay:
             await self.published(*sizes)
-            await relayed(relay)
+            await wait_until_saved(relay)
 
     async def reread(self) -> Reread:
         """Set the relay to the last message whose event the database has.
 
         Raises:
-            Busy: a relay is running.
-            Strange: no message is of this database.
+            RelayRunning: a relay is running.
+            NoCommonEvent: no message is of this database.
         """
         return await reread(self.database, self.js, "jar")
 
@@ -63,7 +63,7 @@ class RelayedStore:
     async def _reread_unless_busy(self) -> Reread | None:
         try:
             return await self.reread()
-        except Busy:
+        except RelayRunning:
             return None
 
 

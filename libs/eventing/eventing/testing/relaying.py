@@ -16,19 +16,19 @@ from eventing.reactions import Reactor
 from eventing.relay import Relay
 from eventing.testing.following import append
 from eventing.testing.messages import JarOpened
-from eventing.testing.reacting import Acting, replica
+from eventing.testing.reacting import ReactionSpy, replica
 
 WORK: dict[type[Event], str] = {JarOpened: "jar-open"}
 
 
 def running(relay: Relay) -> AbstractAsyncContextManager[object]:
-    """Let a relay run as long as the context is open."""
+    """Run a relay as long as the context is open."""
     return background(forever("relay", relay.run))
 
 
 @asynccontextmanager
 async def relaying(store: PostgresStore, js: JetStream) -> AsyncGenerator[Relay]:
-    """Let a relay run that hands work over."""
+    """Run a new relay that publishes work, and yield it."""
     relay = Relay(store, js, "jar", work=WORK)
     async with running(relay):
         yield relay
@@ -37,40 +37,48 @@ async def relaying(store: PostgresStore, js: JetStream) -> AsyncGenerator[Relay]
 async def publish_all(relay: Relay) -> None:
     """Publish all that is stored, without running the relay in the background."""
     await relay.resume()
-    while await relay.once():
+    while await relay.publish_batch():
         pass
 
 
 def replica_of(client: Client, store: PostgresStore) -> Reactor[str]:
-    """Return a replica of the service of jars itself, which reads from this store."""
+    """Create a replica of the service of jars, which reads from this store."""
     reactor = replica(client, service="jar")
-    reactor.dispatcher.store, reactor.waits.database = store, store.database
+    reactor.dispatcher.store, reactor.postponements.database = store, store.database
     return reactor
 
 
 async def open_jars(store: PostgresStore, *numbers: int) -> None:
-    """Store the opening of jars with these numbers."""
+    """Append the opening of jars with these numbers."""
     for number in numbers:
         await append(store, JarOpened(label=str(number)), at=UUID(int=number))
 
 
-def labels(acting: Acting) -> list[int]:
-    """Return the numbers of the jars that were acted on."""
-    return sorted(int(recorded.event.label) for recorded in acting.seen)
+def labels(spy: ReactionSpy) -> list[int]:
+    """Return the numbers of the jars whose opening a reaction has seen."""
+    return sorted(int(recorded.event.label) for recorded in spy.seen)
 
 
-async def relayed(relay: Relay) -> None:
-    """Wait until the relay has noted where it is."""
-    await eventually(lambda: relay.noted and relay.noted.cursor == relay.cursor)
+async def wait_until_saved(relay: Relay) -> None:
+    """Wait until the relay has saved its position after the last message of its stream.
+
+    Its cursor alone does not tell: it lags behind the stream until the acknowledgement of a publish arrives.
+    """
+
+    async def has_saved_end() -> bool:
+        last, saved = (await relay.js.stream_info(relay.stream)).state.last_seq, relay.saved_position
+        return saved is not None and (saved.sequence, saved.cursor) == (last, relay.cursor)
+
+    await eventually(has_saved_end)
 
 
-async def settled(js: JetStream) -> bool:
-    """Whether nothing is left to do."""
+async def is_work_done(js: JetStream) -> bool:
+    """Return whether the work stream is empty."""
     return (await js.stream_info("WORK_JAR")).state.messages == 0
 
 
-async def count(js: JetStream, stream: str, number: int) -> bool:
-    """Whether a stream holds so many messages."""
+async def has_messages(js: JetStream, stream: str, number: int) -> bool:
+    """Return whether a stream contains exactly this number of messages."""
     try:
         return (await js.stream_info(stream)).state.messages == number
     except NotFoundError:

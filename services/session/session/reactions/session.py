@@ -40,7 +40,7 @@ async def forget(session_id: UUID, dependencies: Dependencies) -> None:
 class SessionJob[E: Event](Job[Dependencies, E]):
     """A job on the files of a session."""
 
-    given_up: ClassVar = Code.STORAGE_FAILED
+    give_up_code: ClassVar = Code.STORAGE_FAILED
 
     @property
     def session_id(self) -> UUID:
