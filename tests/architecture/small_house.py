@@ -26,7 +26,7 @@ FILES = {
     BOX_TABLE: 'services = [_behind("shop", told)]',
     "libs/onebox/onebox/__init__.py": "",
     CATALOGUE: 'EVENTS = {"shop": events_of(CartFact)}',
-    f"{SHOP}/reactions/__init__.py": "reactions = Reactions.together(cart.reactions)",
+    f"{SHOP}/reactions/__init__.py": "reactions = Reactions.merge(cart.reactions)",
     f"{SHOP}/reactions/cart.py": "reactions = Reactions()",
     "libs/contracts/pyproject.toml": '[project]\nname = "agentapi-contracts"',
     "libs/contracts/contracts/__init__.py": "",

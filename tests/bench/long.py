@@ -32,8 +32,8 @@ async def measure(stage: Stage) -> list[Line]:
     async with stage.database() as database:
         store = PostgresStore(database, service.events, service.project)
         long, new = await _session(store, RUNS), await _session(store, 0)
-        store.loader.snapshots.want(Session, long)
-        await store.loader.take_snapshots()
+        store.loader.snapshots.request(Session, long)
+        await store.loader.write_snapshots()
         lines = [
             await _compared(WARM, _command(store, database), long, new),
             await _compared(COLD, _first_load(database), long, new),

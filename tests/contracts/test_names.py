@@ -4,7 +4,7 @@ from difflib import unified_diff
 from eventing.projector import Projector
 from eventing.reactions import Reactions
 from eventing.testing.messages import MarbleAdded
-from eventing.testing.shelf import fill_order, note_marble, shelf
+from eventing.testing.shelf import add_marble, fill_order, shelf
 
 from tests.contracts.names import FILE, AnyService, document, names_of, services
 
@@ -32,5 +32,5 @@ def test_a_renamed_reaction_is_shown() -> None:
 
 
 def test_a_renamed_projector_is_shown() -> None:
-    renamed = replace(shelf(), projectors=[Projector("beads", "jar", [MarbleAdded], note_marble)])
+    renamed = replace(shelf(), projectors=[Projector("beads", "jar", [MarbleAdded], add_marble)])
     assert names_of(renamed)["projectors"] == {"beads": "EVT_JAR"}

@@ -1,4 +1,4 @@
-"""`python -m eventing reread <service>`: let a relay go on after a failover or a restore (docs/runbooks/relay.md)."""
+"""`python -m eventing reread <service>`: fixes a relay after a failover or a restore (docs/runbooks/relay.md)."""
 
 import asyncio
 import sys
@@ -8,13 +8,13 @@ from runtime.jetstream import jetstream
 from runtime.settings import Settings, WrongSettings, load
 
 from eventing.database import Database
-from eventing.reread import Busy, Strange, reread
+from eventing.reread import NoCommonEvent, RelayRunning, reread
 
 USAGE = "usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>"
 
 
 class Stores(Settings):
-    """Where the service's database and the bus are, as the service itself is told."""
+    """The addresses of the service's database and of the bus, from the same variables that the service reads."""
 
     database_url: str
     nats_url: str
@@ -29,14 +29,14 @@ async def _reread(stores: Stores, service: str) -> str:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Do what is asked for; return what is wrong."""
+    """Run the command; return an error message, or None after success."""
     match arguments:
         case ["reread", service]:
             logging.set_up("eventing", "WARNING")
             try:
                 sys.stdout.write(f"{asyncio.run(_reread(load(Stores), service))}\n")
-            except (Busy, Strange, WrongSettings) as wrong:
-                return str(wrong)
+            except (RelayRunning, NoCommonEvent, WrongSettings) as error:
+                return str(error)
             return None
         case _:
             return USAGE

@@ -1,4 +1,4 @@
-"""Who somebody is by now: work that is done later is done with the role that its owner has then."""
+"""The present role of users: work that is done later is done with the role that its owner has at that time."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,23 +9,23 @@ from contracts.messages import Actor
 from runtime.envelope import Envelope
 
 MAX_AGE = 1.0
-"""Seconds for which an answer is used: for as long, one who was disabled or has another role acts as before."""
+"""Seconds for which an answer is cached. For as long, a user who was disabled keeps the previous role."""
 
 type AskForActor = Callable[[GetActor, Envelope], Awaitable[Actor]]
 
 
 class Actors:
-    """The actors that users are at present, as identity says; each is asked for at most once a second."""
+    """The present actors of users, which identity is asked for at most once a second each."""
 
     def __init__(self, ask: AskForActor) -> None:
         self._ask, self._known = ask, dict[UUID, tuple[float, Actor]]()
 
     async def current(self, user_id: UUID, envelope: Envelope) -> Actor:
-        """Return the user as an actor; `envelope` is of the message that this is asked for.
+        """Return the user as an actor, for the message with this `envelope`.
 
         Raises:
             Refusal: USER_NOT_FOUND, USER_INACTIVE.
-            Unavailable: identity did not answer; nobody acts with a role that is not known.
+            Unavailable: identity did not answer, so the role is unknown and nothing may be done.
         """
         asked_at = time.monotonic()
         if user_id in self._known and asked_at - self._known[user_id][0] < MAX_AGE:

@@ -1,4 +1,4 @@
-"""The durable consumers from which the replicas of a service take what to react to."""
+"""The durable consumers that deliver to the replicas of a service the events to react to."""
 
 from contracts.messages import Event
 from contracts.wire import event_stream, work_stream
@@ -7,8 +7,8 @@ from runtime.jetstream import JetStream
 
 from eventing import wire
 
-MAX_UNSETTLED = 100_000
-"""How many may be in hand, or wait to be tried again, until the bus hands out no other."""
+MAX_UNACKNOWLEDGED = 100_000
+"""Messages in progress or awaiting redelivery after which the bus delivers no others."""
 
 
 def durable(service: str, reaction: str) -> str:
@@ -17,31 +17,31 @@ def durable(service: str, reaction: str) -> str:
 
 
 class Consumers:
-    """The consumers of one service: its own events come from its work stream, others' from theirs, body included."""
+    """The consumers of one service. Its own events come from its work stream, others from event streams."""
 
     def __init__(self, js: JetStream, service: str) -> None:
         self.js, self.service = js, service
 
     def is_own(self, kind: type[Event]) -> bool:
-        """Whether the service itself records events of this kind."""
+        """Return whether the service itself records events of this kind."""
         return wire.service_of(kind) == self.service
 
     def stream(self, kind: type[Event]) -> str:
-        """Return the stream that events of a kind come from."""
+        """Return the stream that delivers events of a kind."""
         return work_stream(self.service) if self.is_own(kind) else event_stream(wire.service_of(kind))
 
     def subjects(self, kind: type[Event]) -> str:
         """Return the filter for events of a kind in that stream."""
         return wire.work_subjects(kind) if self.is_own(kind) else wire.subjects(kind)
 
-    async def make(self, reaction: str, kind: type[Event], ack_wait: float) -> None:
-        """Create the consumer of a reaction, if it is not there; it hands a message out again after `ack_wait` s."""
+    async def create(self, reaction: str, kind: type[Event], ack_wait: float) -> None:
+        """Create the consumer of a reaction unless it exists. It redelivers after `ack_wait` s without a heartbeat."""
         config = ConsumerConfig(
             durable_name=durable(self.service, reaction),
             filter_subject=self.subjects(kind),
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ack_wait,
-            max_deliver=-1,  # the reactor counts, so that a crash loop ends in the dead letters too
-            max_ack_pending=MAX_UNSETTLED,
+            max_deliver=-1,  # unlimited: the reactor counts, so that a crash loop is dead-lettered too
+            max_ack_pending=MAX_UNACKNOWLEDGED,
         )
         await self.js.add_consumer(self.stream(kind), config)

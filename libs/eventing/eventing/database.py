@@ -1,4 +1,4 @@
-"""PostgreSQL, as the services see it: one schema, a bounded pool, and a time limit on everything."""
+"""PostgreSQL for the services: one schema each, a bounded pool, and a timeout on every operation."""
 
 import json
 import re
@@ -21,13 +21,13 @@ TRANSIENT_ERRORS = (
     asyncpg.ReadOnlySQLTransactionError,  # another server is the primary now
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-"""What is raised while the server is away, starts or stops, or something there is used up: worth another try."""
+"""Raised while the server is unavailable, starts up, shuts down or lacks resources: worth a retry."""
 
 CONNECT_TIMEOUT = 3.0
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before: an escape, not a text about one
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before it makes it an escape
 STATEMENT_TIMEOUT = 10.0
-# For the server. A client that is gone without a word is noticed in half a minute, not in two hours: until then its
-# locks are held. A transaction that nobody goes on with is ended: while one is open, the feed of events stands still.
+# For the server. It detects a vanished client, which holds its locks until then, in half a minute instead of two hours.
+# It ends idle transactions, because an open one blocks the feed of events.
 SESSION = {
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
@@ -37,28 +37,28 @@ SESSION = {
 
 
 class Connection(Protocol):
-    """One connection, usually inside a transaction that someone else opened."""
+    """One connection, usually inside a transaction that the caller opened."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Run a statement, for at most `timeout` seconds if it is given, else for as long as usual."""
+        """Run a statement, with a limit of `timeout` seconds, or the default of the pool."""
         ...
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
-        """Give all rows."""
+        """Return all rows."""
         ...
 
     async def fetchrow(self, query: str, *args: object) -> Row | None:
-        """Give the first row."""
+        """Return the first row; None if there is none."""
         ...
 
     async def fetchval(self, query: str, *args: object) -> Any:
-        """Give the first column of the first row."""
+        """Return the first column of the first row."""
         ...
 
 
 class _Session(asyncpg.Connection):
     def get_reset_query(self) -> str:
-        # We keep no state in a connection, so the pool's reset at each release would be a wasted round trip.
+        # Our connections have no state, so the pool's reset at each release would be a wasted round trip.
         return ""
 
 
@@ -71,7 +71,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, schema: str, *, size: int = 10) -> AsyncGenerator["Database"]:
-        """Open a pool of at most `size` connections; it connects when first used and mends itself."""
+        """Open a pool of at most `size` connections, which connects when first used and replaces broken connections."""
         pool = asyncpg.create_pool(
             url,
             min_size=0,
@@ -79,7 +79,7 @@ class Database:
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,
             connection_class=_Session,
-            init=_speak_json,
+            init=_set_json_codecs,
             server_settings={"search_path": schema, "application_name": schema, **SESSION},
         )
         async with pool:
@@ -87,7 +87,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
-        """Borrow a connection.
+        """Borrow a connection from the pool.
 
         Raises:
             TimeoutError: none became free within 3 s.
@@ -97,17 +97,17 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
-        """Borrow a connection inside a transaction: leaving it commits, an exception rolls back."""
+        """Borrow a connection in a transaction: the end of the block commits, and an exception rolls back."""
         async with self.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, connection.transaction():
             yield cast(Connection, connection)
 
     @asynccontextmanager
-    async def holding(self, lock: str, *, idle: float = 0) -> AsyncGenerator[Connection | None]:
-        """Try to hold a lock that only one process has; give the connection that holds it, None if it was not free.
+    async def advisory_lock(self, name: str, *, idle: float = 0) -> AsyncGenerator[Connection | None]:
+        """Try to take an advisory lock; yield the connection that holds it, or None if another process has it.
 
-        What is done on that connection is done by who has the lock, and on the server on which it was taken. A process
-        that hangs keeps its connections: the server takes the lock away from one that has not used the connection for
-        `idle` seconds (0: never).
+        Whatever runs on that connection runs under the lock, and on the server that granted it. A process that hangs
+        keeps its connections open, so the server ends this one, and with it the lock, after `idle` seconds without use
+        (0: never).
         """
         connection = await asyncpg.connect(
             self.url,
@@ -115,17 +115,17 @@ class Database:
             command_timeout=STATEMENT_TIMEOUT,
             server_settings={
                 "search_path": self.schema,
-                "application_name": f"{self.schema} {lock}",
+                "application_name": f"{self.schema} {name}",
                 "idle_session_timeout": f"{idle * 1000:.0f}ms",
                 **SESSION,
             },
         )
         try:
-            await _speak_json(connection)
-            free = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", lock)
+            await _set_json_codecs(connection)
+            free = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
             yield cast(Connection, connection) if free else None
         finally:
-            connection.terminate()  # the server lets go of the lock as soon; a polite goodbye may hang or fail
+            connection.terminate()  # releases the lock as fast as a regular close, which may hang or fail
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement."""
@@ -133,32 +133,32 @@ class Database:
             return await connection.execute(query, *args)
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
-        """Give all rows."""
+        """Return all rows."""
         async with self.connection() as connection:
             return await connection.fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> Row | None:
-        """Give the first row."""
+        """Return the first row; None if there is none."""
         async with self.connection() as connection:
             return await connection.fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: object) -> Any:
-        """Give the first column of the first row."""
+        """Return the first column of the first row."""
         async with self.connection() as connection:
             return await connection.fetchval(query, *args)
 
     async def check(self) -> None:
-        """Raise when the database does not answer (a health check)."""
+        """Check that the database answers (a health check). Raises what `fetchval` raises."""
         await self.fetchval("SELECT 1")
 
 
-async def _speak_json(connection: "asyncpg.Connection[Any]") -> None:
-    # pydantic's own reader gives up before its writer does, at 200 levels, and then a row could not be read any more.
+async def _set_json_codecs(connection: "asyncpg.Connection[Any]") -> None:
+    # Not pydantic's parser, whose limit of 200 levels is below that of its writer: such a row could not be read again.
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=_to_text, decoder=json.loads)
 
 
 def _to_text(value: object) -> str:
-    # PostgreSQL keeps no NUL in its texts, and what a tool prints may hold some: the replacement character stands in.
+    # PostgreSQL cannot store NUL in text, but the output of a tool may contain it: use the replacement character.
     text = to_json(value).decode()
     return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text

@@ -1,4 +1,4 @@
-"""Whether PostgreSQL can be used, looked into before a service starts to work with it."""
+"""Waits until PostgreSQL can be used, before a service starts to work with it."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from runtime.starting import Away, CannotStart, because, named, reach
 
 from eventing.database import CONNECT_TIMEOUT, TRANSIENT_ERRORS
 
-OLDEST = 14
+MIN_VERSION = 14
 FORM = "postgresql://user:password@host:5432/database"
 MAY_CREATE = """
     SELECT has_database_privilege(current_database(), 'CREATE') OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)
@@ -15,12 +15,12 @@ MAY_CREATE = """
 
 
 async def database_ready(url: str, schema: str, *, within: float, stop: asyncio.Event) -> None:
-    """Wait until the PostgreSQL at DATABASE_URL can be used for `schema`, for `within` seconds.
+    """Wait up to `within` seconds until the PostgreSQL at DATABASE_URL can be used for `schema`.
 
     Raises:
         CannotStart: it does not answer in that time, refuses the credentials, lacks the database, is too old, or does
-            not let us make the schema.
-        Stopped: the process was asked to stop meanwhile.
+            not allow this user to create the schema.
+        Stopped: `stop` was set while waiting.
     """
     where = named("DATABASE_URL", url)
     await reach(lambda: _attempt(url, schema, where), where, within=within, stop=stop)
@@ -35,23 +35,23 @@ async def _attempt(url: str, schema: str, where: str) -> None:
         finally:
             connection.terminate()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise _meaning(error, where) from None
+        raise _start_error(error, where) from None
     if not may_create:
         raise CannotStart(
-            f"{where}: this user may not create the schema '{schema}'. GRANT CREATE ON DATABASE … TO the user, or "
-            "correct DATABASE_URL."
+            f"{where}: this user may not create the schema '{schema}'. Run GRANT CREATE ON DATABASE … for this "
+            "user, or correct DATABASE_URL."
         )
 
 
 def _check_version(version: int, where: str) -> None:
-    if version < OLDEST:
+    if version < MIN_VERSION:
         raise CannotStart(
-            f"{where}: this is PostgreSQL {version}, and {OLDEST} or later is needed. Upgrade it, or set DATABASE_URL "
-            "to a newer one."
+            f"{where}: this is PostgreSQL {version}, but {MIN_VERSION} or later is required. Upgrade it, or set "
+            "DATABASE_URL to a newer server."
         )
 
 
-def _meaning(error: Exception, where: str) -> Exception:
+def _start_error(error: Exception, where: str) -> Exception:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
             return CannotStart(
@@ -60,7 +60,7 @@ def _meaning(error: Exception, where: str) -> Exception:
             )
         case asyncpg.InvalidCatalogNameError():
             return CannotStart(f"{where}: {error}. Create it (CREATE DATABASE …), or correct DATABASE_URL.")
-        case ValueError() if not isinstance(error, OSError):  # asyncpg's text might repeat a part of the password
+        case ValueError() if not isinstance(error, OSError):  # asyncpg's message may contain a part of the password
             return CannotStart(f"{where}: this is not a valid address. DATABASE_URL looks like {FORM}.")
         case _ if isinstance(error, TRANSIENT_ERRORS):
             return Away(because(error), "Start PostgreSQL there, or correct DATABASE_URL.")

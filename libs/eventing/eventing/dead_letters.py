@@ -1,4 +1,4 @@
-"""Messages that are given up."""
+"""Dead letters: messages that are not delivered again."""
 
 from typing import Any, cast
 
@@ -8,7 +8,10 @@ from runtime.jetstream import JetStream
 
 
 async def publish(js: JetStream, subject: str, message: Msg, reason: str) -> None:
-    """Publish a message of a stream under `subject`, with the reason and its own subject in its headers, once."""
+    """Publish a message of a stream under `subject`, with the reason and the original subject in its headers.
+
+    Repeating it has no effect: the server drops the second message.
+    """
     headers = {**(message.headers or {}), "dead-reason": reason[:1000], "dead-subject": message.subject}
     headers = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
     headers["Nats-Msg-Id"] = f"{subject}.{message.metadata.sequence.stream}"

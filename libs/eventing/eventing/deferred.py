@@ -1,4 +1,4 @@
-"""A transaction that saves round trips: a lone write, or a pair of them, is sent as one statement."""
+"""A transaction that saves round trips: one or two writes are sent as a single statement."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -10,33 +10,34 @@ from typing import Any, cast
 from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
 
 MERGEABLE = ("INSERT ", "UPDATE ", "DELETE ")
-"""How a second write begins that can be merged: PostgreSQL takes no WITH that writes inside another one."""
+"""Beginnings of a second write that can be merged: PostgreSQL has no nested WITH that writes."""
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
 @asynccontextmanager
 async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]:
-    """Borrow a connection for writes of which up to two, if no more follow, are sent as one statement.
+    """Borrow a connection whose writes are sent as one statement if there are at most two, and no reads.
 
-    A single statement is a transaction by itself: no BEGIN, no COMMIT. Otherwise all of it is a transaction as usual.
-    Leaving commits, an exception rolls back. What a write violates may be raised as late as that.
+    A single statement is a transaction by itself, without BEGIN and COMMIT. Otherwise all of it is an ordinary
+    transaction. The end of the block commits, and an exception rolls back. The error of a deferred write may be raised
+    as late as at the end of the block.
     """
     async with database.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, AsyncExitStack() as begun:
         transaction = _Deferred(connection, begun)
         yield transaction
-        await transaction.send()
+        await transaction.flush()
 
 
 class _Deferred:
     def __init__(self, connection: Any, begun: AsyncExitStack) -> None:
         self._connection, self._stack = connection, begun
         self._begun = False
-        self._held: list[tuple[str, tuple[object, ...]]] = []
+        self._deferred: list[tuple[str, tuple[object, ...]]] = []
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Run a write, now or later; the status of one that is held back is empty."""
-        if not self._begun and timeout is None and len(self._held) < 2:
-            self._held.append((query, args))
+        """Run or defer a write; the status of a deferred one is empty."""
+        if not self._begun and timeout is None and len(self._deferred) < 2:
+            self._deferred.append((query, args))
             return ""
         return await (await self._in_transaction()).execute(query, *args, timeout=timeout)
 
@@ -49,9 +50,9 @@ class _Deferred:
     async def fetchval(self, query: str, *args: object) -> Any:
         return await (await self._in_transaction()).fetchval(query, *args)
 
-    async def send(self) -> None:
-        """Send what is held back, if no transaction was begun."""
-        match self._held:
+    async def flush(self) -> None:
+        """Send the deferred writes, unless a transaction was begun."""
+        match self._deferred:
             case [(query, args)] if not self._begun:
                 await self._connection.execute(query, *args)
             case [(first, args), (second, others)] if not self._begun and second.lstrip().startswith(MERGEABLE):
@@ -63,13 +64,13 @@ class _Deferred:
         if not self._begun:
             self._begun = True
             await self._stack.enter_async_context(self._connection.transaction())
-            for query, args in self._held:
+            for query, args in self._deferred:
                 await self._connection.execute(query, *args)
         return cast(Connection, self._connection)
 
 
 @cache
 def _merged(first: str, second: str, parameters: int) -> str:
-    # The statement itself runs before what is in its WITH: of two violations, that of the first write is raised.
+    # The main statement runs before those in its WITH, so of two violations that of the first write is raised.
     renumbered = _PARAMETER.sub(lambda found: f"${int(found[1]) + parameters}", second)
     return f"WITH second AS ({renumbered}) {first}"

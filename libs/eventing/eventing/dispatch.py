@@ -1,4 +1,4 @@
-"""From a message to its result: finds the handler, tries again on a conflict, knows a command that came twice."""
+"""Dispatches messages: finds the handler, retries conflicts, and recognises a command that is delivered twice."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from eventing.store import Conflict, DuplicateCommand, EventStore, UniqueViolati
 
 ATTEMPTS = 10
 MIN_PAUSE, MAX_PAUSE = 0.005, 0.3
-"""Seconds between two attempts: several replicas that write to one aggregate get out of each other's way."""
+"""Seconds between two attempts, so that replicas that write to the same aggregate avoid each other."""
 
 
 @dataclass
 class Dispatcher[T]:
-    """Runs a service's handlers. `unique_violations` says which refusal the violation of a unique index means."""
+    """Runs a service's handlers. `unique_violations` maps the names of unique indexes to the refusals they mean."""
 
     store: EventStore
     database: Database
@@ -31,28 +31,28 @@ class Dispatcher[T]:
     locks: Locks = field(default_factory=Locks)
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        """Handle a command and give its result.
+        """Handle a command, and return its result.
 
         Raises:
-            Refusal: the domain says no.
-            Conflict: others changed the same aggregate, ten times in a row, for more than a second.
+            Refusal: the command is refused; COMMAND_REPEATED if it was carried out before and has no outcome query.
+            Conflict: all ten attempts, over more than a second, met concurrent changes of the same aggregate.
         """
         try:
             result = await self._decide(command, envelope)
         except DuplicateCommand:
             if command.outcome() is None:
-                raise Refusal(Code.COMMAND_REPEATED, "This very command was carried out before.") from None
+                raise Refusal(Code.COMMAND_REPEATED, "This command has been carried out already.") from None
             result = None
-        except UniqueViolation as unique_violations:
-            raise self.unique_violations.get(unique_violations.constraint, unique_violations) from None
+        except UniqueViolation as violation:
+            raise self.unique_violations.get(violation.constraint, violation) from None
         query = command.outcome()
         return cast(R, result) if query is None else await self.ask(query, envelope)
 
     async def ask[R](self, query: Query[R], envelope: Envelope) -> R:
-        """Answer a query.
+        """Return the answer to a query.
 
         Raises:
-            Refusal: what is asked for does not exist for the actor.
+            Refusal: the requested object does not exist for the actor.
         """
         handler = self.queries.by_type[type(query)]
         return await handler(query, QueryContext(self.database, envelope, self.dependencies))

@@ -1,6 +1,6 @@
-"""Due times: a command that a service sends to itself at a time that one of its events has set.
+"""Due times: a command that a service sends to itself at a time set by one of its events.
 
-A projection sets, moves and cancels due times in the transaction that stores the event, so they survive every replica.
+A projection sets, moves and cancels due times in the transaction that stores the event, so they survive any crash.
 `eventing.due_times` sends the commands.
 """
 
@@ -26,7 +26,7 @@ CANCEL = "DELETE FROM due WHERE kind = $1 AND id = $2"
 
 @dataclass(frozen=True)
 class DueTime:
-    """A due time that was reached: `id` identifies what is due, which belongs to the aggregate."""
+    """A due time that was reached; `id` identifies the part of the aggregate that is due."""
 
     id: UUID
     aggregate: UUID

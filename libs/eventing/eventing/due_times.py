@@ -1,7 +1,7 @@
-"""Sends the commands of due times: each replica claims what is due in batches.
+"""Sends the commands of due times; each replica claims them in batches.
 
 The id of a command derives from its due time, so the event store refuses a repetition: it is carried out once, even if
-two replicas send it, or one crashes between sending it and deleting the due time.
+two replicas send it, or if one crashes between sending it and deleting the due time.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ MAX_PAUSE_SECONDS = 2.0
 """A due time that another replica sets, or a clock that is adjusted, is noticed after this time at the latest."""
 MIN_PAUSE_SECONDS = 0.05
 BATCH_SIZE = 20
-"""Due times that a replica claims, and sends the commands of, at the same time."""
+"""Due times that a replica claims, and whose commands it sends, at the same time."""
 MAX_ATTEMPTS = 10
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 20.0, 3600.0
-"""The delay doubles from attempt to attempt. The shortest exceeds the time that sending a command may take, because a
-claim is nothing else: no other replica takes the due time until it has passed."""
+"""The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
+is also the claim: until it has passed, no other replica takes the due time."""
 
 # No transaction stays open while the commands are sent: the relay would have to wait for it.
 CLAIM = """
@@ -46,12 +46,12 @@ CLAIM = """
     FROM claimed AS c WHERE d.kind = c.kind AND d.id = c.id
     RETURNING d.kind, d.id, d.aggregate, d.at, d.envelope, d.attempts"""
 NEXT = "SELECT min(try_at) FROM due WHERE try_at < 'infinity' AND kind = ANY($1)"
-# A due time that was moved meanwhile has another `at`, and stays.
+# A due time that was moved in the meantime has another `at`, and stays.
 DELETE = "DELETE FROM due WHERE kind = $1 AND id = $2 AND at = $3"
 
 
 class DueTimes[T]:
-    """The due times of a service, as one of its replicas processes them. `failures` is for its health check."""
+    """Processes the due times of a service in one replica. `failures` is for its health check."""
 
     def __init__(self, kinds: Sequence[DueKind], dispatcher: Dispatcher[T]) -> None:
         self.kinds = {kind.name: kind for kind in kinds}
@@ -60,8 +60,8 @@ class DueTimes[T]:
             raise ValueError(f"two kinds of due time have the same name: {[kind.name for kind in kinds]}")
 
     async def work(self, draining: asyncio.Event) -> None:
-        """Send the commands of due times until `draining` is set; a batch that was claimed is finished."""
-        await forever("due times", lambda: self.failures.noted("due times", self._work(draining)), until=draining)
+        """Send the commands of due times until `draining` is set; a claimed batch is completed."""
+        await forever("due times", lambda: self.failures.track("due times", self._work(draining)), until=draining)
 
     async def _work(self, draining: asyncio.Event) -> None:
         while not draining.is_set():
@@ -71,10 +71,10 @@ class DueTimes[T]:
                     await asyncio.wait_for(draining.wait(), pause)
 
     async def _pause(self) -> float:
-        following: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])
-        if following is None:
+        next_at: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])
+        if next_at is None:
             return MAX_PAUSE_SECONDS
-        left = (following - clock.now()).total_seconds()
+        left = (next_at - clock.now()).total_seconds()
         return min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, left))
 
     async def send_batch(self) -> int:

@@ -1,4 +1,4 @@
-"""Whether work that is started again after each failure gets on."""
+"""Health of tasks that are restarted after each failure."""
 
 import time
 from collections.abc import Awaitable
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from runtime.health import NotReady
 
-PATIENCE = 30.0
-"""Seconds for which something may fail again and again until the service is not ready."""
-RECENT = 10.0
-"""Seconds without a failure after which it is well again: more than the longest pause before it is started anew."""
+MAX_FAILING_SECONDS = 30.0
+"""How long a task may fail repeatedly before the service is not ready."""
+RECOVERY_SECONDS = 10.0
+"""Time without a failure after which a task is healthy again: more than the longest pause before a restart."""
 
 
 @dataclass
@@ -20,30 +20,30 @@ class _Failing:
 
 
 class Failures:
-    """What failed lately, by name."""
+    """The recent failures of named tasks."""
 
     def __init__(self) -> None:
         self._failing: dict[str, _Failing] = {}
 
-    async def noted(self, name: str, work: Awaitable[None]) -> None:
-        """Await some work, and note it when it fails."""
+    async def track(self, name: str, work: Awaitable[None]) -> None:
+        """Await `work`, and record its failure under `name` before raising it again."""
         began = time.monotonic()
         try:
             await work
         except Exception as error:
             now, known = time.monotonic(), self._failing.get(name)
-            goes_on = known and now - began < RECENT and began - known.last < RECENT
-            self._failing[name] = _Failing(known.since if known and goes_on else now, now, error)
+            repeated = known and now - began < RECOVERY_SECONDS and began - known.last < RECOVERY_SECONDS
+            self._failing[name] = _Failing(known.since if known and repeated else now, now, error)
             raise
 
     async def check(self) -> None:
-        """Raise when something fails again and again (a health check).
+        """Check that no task fails repeatedly (a health check).
 
         Raises:
-            NotReady: so it is; the first of these is told.
+            NotReady: a task does; names the first of them.
         """
         now = time.monotonic()
         for name, failing in self._failing.items():
-            if now - failing.last < RECENT and failing.last - failing.since > PATIENCE:
+            if now - failing.last < RECOVERY_SECONDS and failing.last - failing.since > MAX_FAILING_SECONDS:
                 error = failing.error
                 raise NotReady(f"{name} has failed for {now - failing.since:.0f} s: {type(error).__name__}: {error}")

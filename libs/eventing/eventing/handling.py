@@ -1,4 +1,4 @@
-"""What handlers are: plain functions, found by the type of the message they take."""
+"""Handlers: plain functions, registered by the type of the message that they handle, and what they work with."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -16,11 +16,12 @@ from eventing.database import Database
 from eventing.locks import Locks
 from eventing.store import AggregateNotFound, AnyAggregate, EventStore
 
-PATIENCE = 1.0
+LOCK_TIMEOUT = 1.0
+"""Seconds for which a unit of work that holds a lock waits for another one."""
 
 
 class Ask(Protocol):
-    """Answers a query of the service that a message came to."""
+    """A function that answers the queries of this service."""
 
     async def __call__[R](self, query: Query[R], envelope: Envelope) -> R:
         """Return the answer."""
@@ -31,58 +32,59 @@ type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 
 
 class UnitOfWork[T]:
-    """What a command handler works with: the aggregates, the time, the actor, and the service's `dependencies`."""
+    """The context of a command handler: aggregates, the time, the actor, and the dependencies of the service."""
 
     def __init__(self, store: EventStore, envelope: Envelope, dependencies: T, locks: Locks, ask: Ask) -> None:
         self.store, self.envelope, self.dependencies, self.now = store, envelope, dependencies, clock.now()
         self._ask = ask
-        self._locks, self._held, self._ids = locks, AsyncExitStack(), set[UUID]()
+        self._locks, self._stack, self._ids = locks, AsyncExitStack(), set[UUID]()
         self._saved = False
 
     async def __aenter__(self) -> "UnitOfWork[T]":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._held.aclose()
+        await self._stack.aclose()
 
     @property
     def actor(self) -> Actor:
-        """On whose behalf; a message that needs one and has none is a fault of the sender."""
-        return _required(self.envelope)
+        """The user on whose behalf the command is sent. Raises ValueError if the message names none."""
+        return _actor_of(self.envelope)
 
     async def ask[R](self, query: Query[R]) -> R:
-        """Return what this service answers the actor to a query, from its read models as they were last committed.
+        """Return this service's answer to a query of the actor, from the committed read models.
 
-        It is for what an aggregate does not keep of its history.
+        This is for history that an aggregate does not keep in its state.
 
         Raises:
-            Refusal: what is asked for does not exist for the actor.
+            Refusal: the requested object does not exist for the actor.
         """
         return await self._ask(query, self.envelope)
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
-        """Load an aggregate; inside this process nobody else works on it until this unit of work ends.
+        """Load an aggregate, and lock it within this process until the unit of work ends.
 
         Raises:
-            Missing: there is none.
-            Repeated: this very command was recorded before.
+            AggregateNotFound: no event is stored for it.
+            DuplicateCommand: this command was recorded before.
         """
-        await self._hold(id)
+        await self._lock(id)
         return await self.store.load(kind, id, self.envelope.message_id)
 
     async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
-        """Load an aggregate that exists for the actor. Raises as `load` does, but for Missing.
+        """Load an aggregate that exists for the actor. Raises as `load` does, except AggregateNotFound.
 
         Raises:
-            Refusal: as `kind.missing`. What another user alone may see does not exist: nobody learns more than that.
+            Refusal: with the code `kind.missing`. A private aggregate of another user is refused in the same way, so
+                that its existence is not revealed.
         """
         return await self._visible(kind, id, self.load)
 
     async def read_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
-        """Return an aggregate that exists for the actor, for a handler that records nothing: it takes no lock.
+        """Return an aggregate that exists for the actor, without a lock, for a handler that records nothing.
 
         Raises:
-            Refusal: as `kind.missing`.
+            Refusal: with the code `kind.missing`.
         """
         return await self._visible(kind, id, self.store.load)
 
@@ -90,7 +92,7 @@ class UnitOfWork[T]:
         """Load an aggregate that the actor may change. Raises as `load_visible` does.
 
         Raises:
-            Refusal: NOT_OWNER; the actor may only see it.
+            Refusal: NOT_OWNER; the actor may only read it.
         """
         aggregate = await self.load_visible(kind, id)
         if not self.actor.may_see(aggregate.owner):
@@ -100,15 +102,15 @@ class UnitOfWork[T]:
 
     @asynccontextmanager
     async def change[A: AnyAggregate](self, kind: type[A], id: UUID) -> AsyncGenerator[A]:  # noqa: A002
-        """Load an aggregate as `load_owned` does; save it at the end of the block, unless that raises."""
+        """Load an aggregate as `load_owned` does, and save it at the end of the block unless that raises."""
         aggregate = await self.load_owned(kind, id)
         yield aggregate
         await self.save(aggregate)
 
     async def save(self, *aggregates: AnyAggregate) -> None:
-        """Store what the aggregates recorded, once: all of it or nothing. Raises as `EventStore.save` does."""
+        """Store the events of all the aggregates or none; to be called once. Raises as `EventStore.save` does."""
         if self._saved:
-            raise RuntimeError("a unit of work saves once; give `save` all the aggregates")
+            raise RuntimeError("a unit of work saves once; pass all aggregates to one call of `save`")
         await self.store.save(aggregates, self.envelope)
         self._saved = True
 
@@ -121,19 +123,20 @@ class UnitOfWork[T]:
             raise not_found(kind.missing, id)
         return aggregate
 
-    async def _hold(self, id: UUID) -> None:  # noqa: A002  the field's name
+    async def _lock(self, id: UUID) -> None:  # noqa: A002  the field's name
         if id in self._ids:
             return
-        # Two that hold what the other wants would wait for ever: they go on without, a lock only spares conflicts.
+        # Two units of work that each hold the lock of the other would wait forever. Both continue without it after a
+        # while: the expected version ensures correctness, and the lock only spares conflicts.
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE if self._ids else None):
-                await self._held.enter_async_context(self._locks.of(id))
+            async with asyncio.timeout(LOCK_TIMEOUT if self._ids else None):
+                await self._stack.enter_async_context(self._locks.of(id))
                 self._ids.add(id)
 
 
 @dataclass(frozen=True)
 class QueryContext[T]:
-    """What a query is answered from: the read models, for an actor, with the service's `dependencies`."""
+    """The context of a query handler: the read models, the actor, and the dependencies of the service."""
 
     database: Database
     envelope: Envelope
@@ -141,33 +144,33 @@ class QueryContext[T]:
 
     @property
     def actor(self) -> Actor:
-        """On whose behalf."""
-        return _required(self.envelope)
+        """The user on whose behalf the query is sent. Raises ValueError if the message names none."""
+        return _actor_of(self.envelope)
 
 
 type Handler = Callable[[Any, Any], Awaitable[Any]]
 
 
 class Handlers:
-    """The handlers of a service, by message type. The decorator reads the type from the first parameter."""
+    """The handlers of a service. Used as a decorator, which reads the message type from the first parameter."""
 
     def __init__(self) -> None:
         self.by_type: dict[type[Command[Any] | Query[Any]], Handler] = {}
 
     @classmethod
-    def together(cls, *parts: "Handlers") -> "Handlers":
-        """Give the handlers of all the parts of a room."""
-        whole = cls()
+    def merge(cls, *parts: "Handlers") -> "Handlers":
+        """Return the handlers of several modules as one."""
+        merged = cls()
         for part in parts:
             for handler in part.by_type.values():
-                whole(handler)
-        return whole
+                merged(handler)
+        return merged
 
     def __call__[H: Handler](self, handler: H) -> H:
         """Register a handler.
 
         Raises:
-            TypeError: its first parameter is not annotated with a command or a query, or another one has that.
+            TypeError: its first parameter is not annotated with a command or a query, or that has a handler already.
         """
         kind = next(iter(get_type_hints(handler).values()), None)
         if not (isinstance(kind, type) and issubclass(kind, Command | Query)):
@@ -178,7 +181,7 @@ class Handlers:
         return handler
 
 
-def _required(envelope: Envelope) -> Actor:
+def _actor_of(envelope: Envelope) -> Actor:
     if envelope.actor is None:
         raise ValueError("the message names no actor")
     return envelope.actor

@@ -1,7 +1,7 @@
-"""Jobs: long work that an event asks for, done by one replica, and ended by a command that tells the aggregate how.
+"""Jobs: long work that an event requests, that one replica does, and that a command completes or fails.
 
-A job is a shared reaction under a lease: the sweep finds it when the bus has lost its event, a killed worker's is taken
-up by another one, what fails for a passing reason is tried again later. So its work has to be safe to repeat.
+A job is a shared reaction under a lease. The sweep finds a job whose event the bus has lost, another worker resumes the
+job of one that was killed, and transient failures are retried later. So the work has to be safe to repeat.
 """
 
 from abc import ABC, abstractmethod
@@ -11,86 +11,85 @@ from typing import Any, ClassVar, get_args
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
 
-from eventing.leases import Unfinished
+from eventing.leases import UnfinishedWork
 from eventing.reaction import Reaction
 from eventing.recording import Recorded
 from eventing.registration import Concurrency, Reactions, Registration
 from eventing.retrying import retry_transient
 
-GIVEN_UP = "The service could not bring it to its end."
+GAVE_UP_DETAIL = "The service tried several times and could not complete it."
 
 
 class JobFailed(Exception):
-    """A job cannot succeed, however often it is tried; the code and the detail are for whoever asked for it."""
+    """A job cannot succeed, however often it is retried. `code` and `detail` are for the client that requested it."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(detail)
         self.code, self.detail = code, detail
 
 
-class NotWanted(Exception):
-    """Nobody waits for a job any more: another worker ended it, it was cancelled, or its aggregate is deleted."""
+class JobNotWanted(Exception):
+    """A job is no longer wanted: another worker ended it, it was cancelled, or its aggregate was deleted."""
 
 
 class Job[T, E: Event](ABC):
-    """A job that an event of the service asks for. A subclass names the event: `class Pack(Job[Tools, PackRequested])`.
+    """A job that an event of the service requests. A subclass names it: `class Pack(Job[Dependencies, PackRequested])`.
 
-    `unfinished` shows it in the read model until a command has ended it; `given_up` is the code that it fails with when
-    every try has failed.
+    `unfinished` finds the job in the read model until a command has ended it. `give_up_code` is the code that it fails
+    with after the last attempt.
     """
 
-    unfinished: ClassVar[Unfinished]
-    given_up: ClassVar[Code]
+    unfinished: ClassVar[UnfinishedWork]
+    give_up_code: ClassVar[Code]
 
     def __init__(self, recorded: Recorded[E], reaction: Reaction[T]) -> None:
         self.recorded, self.reaction = recorded, reaction
 
     @property
     def event(self) -> E:
-        """The event that asks for it."""
+        """The event that requests the job."""
         return self.recorded.event
 
     @property
     def dependencies(self) -> T:
-        """What the service's reactions work with."""
+        """The dependencies of the service."""
         return self.reaction.dependencies
 
     @abstractmethod
     async def work(self) -> None:
-        """Do it, and send the command that completes it.
+        """Do the work, and send the command that completes the job.
 
-        Between two steps outside the service, `check_wanted`.
+        Calls `check_wanted` between two steps outside the service.
 
         Raises:
-            JobFailed: it cannot be done; `fail` is called then.
-            Exception: it cannot be done just now; it is tried again later.
+            JobFailed: it cannot be done; `fail` is called.
+            Exception: it cannot be done at present; it is retried later.
         """
 
     @abstractmethod
     async def fail(self, failure: JobFailed) -> None:
-        """Send the command that fails it, and remove what was made until then."""
+        """Send the command that fails the job, and remove what was created so far."""
 
     async def give_up(self) -> None:
-        """End it after every try has failed; tried again until it succeeds itself."""
-        await self.fail(JobFailed(self.given_up, GIVEN_UP))
+        """End the job after the last attempt failed; retried until this itself succeeds."""
+        await self.fail(JobFailed(self.give_up_code, GAVE_UP_DETAIL))
 
     @abstractmethod
     async def discard(self) -> None:
-        """Remove what was made for nobody, where that is not the work of another worker."""
+        """Remove what this worker created for a job that is no longer wanted, but not the work of another worker."""
 
     async def check_wanted(self) -> None:
-        """Make sure that the job is not ended yet.
+        """Check that the job has not been ended.
 
         Raises:
-            NotWanted: it is.
+            JobNotWanted: it has.
         """
         if not await self._is_wanted():
-            raise NotWanted
+            raise JobNotWanted
 
     async def _is_wanted(self) -> bool:
-        return await retry_transient(
-            lambda: self.unfinished.shows(self.recorded, self.reaction.router.dispatcher.database)
-        )
+        database = self.reaction.router.dispatcher.database
+        return await retry_transient(lambda: self.unfinished.includes(self.recorded, database))
 
     async def _work_or_fail(self) -> None:
         try:
@@ -102,32 +101,32 @@ class Job[T, E: Event](ABC):
         try:
             await self.check_wanted()
             await act()
-        except NotWanted:
+        except JobNotWanted:
             await self.discard()
-        except Refusal:  # whatever the code: what is not wanted any more is refused
+        except Refusal:  # with any code: the commands of a job that is no longer wanted are refused
             if await self._is_wanted():
                 raise
             await self.discard()
 
     @classmethod
     async def react(cls, recorded: Recorded[E], reaction: Reaction[T]) -> None:
-        """Do the job that an event asks for (a reaction)."""
+        """Do the job that an event requests (a reaction)."""
         job = cls(recorded, reaction)
         await job._while_wanted(job._work_or_fail)
 
     @classmethod
-    async def react_to_loss(cls, recorded: Recorded[E], reaction: Reaction[T]) -> None:
-        """Give up the job that an event asks for (what is called before that is dead-lettered)."""
+    async def react_to_dead_letter(cls, recorded: Recorded[E], reaction: Reaction[T]) -> None:
+        """Give up the job that an event requests, before that event is dead-lettered (a reaction)."""
         job = cls(recorded, reaction)
         await job._while_wanted(job.give_up)
 
 
 def job[J: type[Job[Any, Any]]](reactions: Reactions, name: str, *, concurrency: Concurrency = 16) -> Callable[[J], J]:
-    """Register a class of jobs as the shared reaction `name`; a replica does at most `concurrency` at a time."""
+    """Register a class of jobs as the shared reaction `name`; a replica does at most `concurrency` at the same time."""
 
     def register(kind: J) -> J:
         event = get_args(kind.__dict__["__orig_bases__"][0])[-1]
-        reactions.add(Registration(name, event, kind.react, concurrency, kind.react_to_loss, kind.unfinished))
+        reactions.add(Registration(name, event, kind.react, concurrency, kind.react_to_dead_letter, kind.unfinished))
         return kind
 
     return register

@@ -1,4 +1,4 @@
-"""Loading an aggregate: from where it is remembered, in memory or as a snapshot, and the events behind that."""
+"""Loads aggregates: from the state in memory or in a snapshot, and the events after it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,19 +7,20 @@ from runtime.logging import get_logger
 
 from eventing import metrics, snapshots
 from eventing.database import Connection, Database, Row
-from eventing.faults import without_input
-from eventing.recent import Base, Recent
+from eventing.error_text import describe_error
 from eventing.recording import Change, EventMapper
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
+from eventing.state_cache import CachedState, StateCache
 from eventing.store import AggregateNotFound, AnyAggregate, DuplicateCommand
 
 log = get_logger()
 
-MOST_ROWS, MOST_BYTES = 256, 4 * 2**20
-"""What is read at a time; the last event may exceed the bytes, so that there always is one."""
+MAX_PAGE_ROWS, MAX_PAGE_BYTES = 256, 4 * 2**20
+"""Limits of one read; only its last event may exceed the bytes, so that a large event is read too."""
 
-# From an event of an aggregate on, itself without its state; where no number is given, from where there is a snapshot.
+# The first row is the event of the known state ($2, or else the snapshot's), without its content, to verify that the
+# event is still stored.
 PAGE = """
     WITH base AS (
         SELECT coalesce($2, (SELECT version FROM snapshots WHERE originator_id = $1 AND fingerprint = $3), 0) AS version
@@ -39,50 +40,50 @@ PAGE = """
 
 
 class Loader:
-    """Loads the aggregates of one service, each time a new object: what becomes of it changes nothing here.
+    """Loads the aggregates of one service, as a new object each time.
 
-    Only what was read from the table is remembered, so no command that failed can have left something in it, and each
-    load looks whether the event that it starts from is there: what another replica stored is read, and what a restore
-    of the database took away is not believed.
+    Only states that were read from the table are cached, so a failed command cannot leave anything in them. Each load
+    checks that the event of the cached state is still stored. So it includes what other replicas stored since, and
+    ignores a state that a restore of the database has invalidated.
     """
 
     def __init__(self, database: Database, mapper: EventMapper) -> None:
         self.database, self.mapper = database, mapper
-        self.recent, self.snapshots = Recent(), Snapshots(database, mapper)
+        self.cache, self.snapshots = StateCache(), Snapshots(database, mapper)
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
         """See `EventStore.load`."""
-        aggregate, base = kind(id), self.recent.get((kind, id))
-        rows = await self._page(aggregate, base.version if base else None, command_id)
-        if base and not _is_there(base, rows):
-            base, rows = None, await self._page(aggregate, None, command_id)
-        if not rows or rows[0]["topic"].partition(";")[0] not in kind.events:  # an id of something else
+        aggregate, cached = kind(id), self.cache.get((kind, id))
+        rows = await self._page(aggregate, cached.version if cached else None, command_id)
+        if cached and not _is_current(cached, rows):
+            cached, rows = None, await self._page(aggregate, None, command_id)
+        if not rows or rows[0]["topic"].partition(";")[0] not in kind.events:  # the id of another kind of aggregate
             raise AggregateNotFound(f"{kind.__name__} {id}")
         if rows[0]["repeated"]:
             raise DuplicateCommand(str(command_id))
         try:
-            await self._begin(aggregate, base, rows[0])
+            await self._restore(aggregate, cached, rows[0])
         except ValueError as error:
             metrics.snapshots_unreadable.inc()
-            log.warning("a snapshot cannot be read", aggregate=str(id), reason=without_input(error))
+            log.warning("snapshot cannot be read", aggregate=str(id), reason=describe_error(error))
             rows = await self._page(aggregate, 0)
-        snapshot = base.snapshot if base else aggregate.version
+        snapshot = cached.snapshot if cached else aggregate.version
         await self._fold(aggregate, rows)
-        self._remember(aggregate, base, snapshot)
+        self._update_cache(aggregate, cached, snapshot)
         return aggregate
 
-    async def take_snapshots(self) -> None:
-        """Wait until snapshots are wanted, and take them; to be run forever."""
-        await self.snapshots.take(self.load)
+    async def write_snapshots(self) -> None:
+        """Wait for requests, and write the requested snapshots; to be run in a loop."""
+        await self.snapshots.write_requested(self.load)
 
-    async def forget(self, aggregate: AnyAggregate, connection: Connection) -> None:
-        """Remember nothing of an aggregate, in the transaction that deletes it."""
-        self.recent.forget((type(aggregate), aggregate.id))
-        await snapshots.forget(connection, aggregate.id)
+    async def delete(self, aggregate: AnyAggregate, connection: Connection) -> None:
+        """Delete the cached state and the snapshot of an aggregate, in the transaction that deletes the aggregate."""
+        self.cache.evict((type(aggregate), aggregate.id))
+        await snapshots.delete(connection, aggregate.id)
 
-    async def _begin(self, aggregate: AnyAggregate, base: Base | None, first: Row) -> None:
-        if base:
-            codec_of(type(aggregate)).restore(aggregate, base.version, base.at, base.state)
+    async def _restore(self, aggregate: AnyAggregate, cached: CachedState | None, first: Row) -> None:
+        if cached:
+            codec_of(type(aggregate)).restore(aggregate, cached.version, cached.at, cached.state)
         elif first["originator_version"] > 1:
             await self.snapshots.restore(aggregate, first["originator_version"], first["recorded_at"])
 
@@ -96,21 +97,23 @@ class Loader:
                 return
             rows = await self._page(aggregate, aggregate.version)
 
-    def _remember(self, aggregate: AnyAggregate, base: Base | None, snapshot: int) -> None:
+    def _update_cache(self, aggregate: AnyAggregate, cached: CachedState | None, snapshot: int) -> None:
         kind, at = type(aggregate), aggregate.modified_on
         if aggregate.deleted or at is None:
-            self.recent.forget((kind, aggregate.id))
+            self.cache.evict((kind, aggregate.id))
             return
-        if aggregate.version - snapshot >= snapshots.EVERY and self.snapshots.want(kind, aggregate.id):
+        if aggregate.version - snapshot >= snapshots.EVENTS_PER_SNAPSHOT and self.snapshots.request(kind, aggregate.id):
             snapshot = aggregate.version
-        if base is None or (base.version, base.snapshot) != (aggregate.version, snapshot):
+        if cached is None or (cached.version, cached.snapshot) != (aggregate.version, snapshot):
             state = codec_of(kind).dump(aggregate)
-            self.recent.put((kind, aggregate.id), Base(aggregate.version, at, state, snapshot))
+            self.cache.put((kind, aggregate.id), CachedState(aggregate.version, at, state, snapshot))
 
     async def _page(self, aggregate: AnyAggregate, since: int | None, command_id: UUID | None = None) -> Sequence[Row]:
         fingerprint = codec_of(type(aggregate)).fingerprint
-        return await self.database.fetch(PAGE, aggregate.id, since, fingerprint, command_id, MOST_ROWS, MOST_BYTES)
+        return await self.database.fetch(
+            PAGE, aggregate.id, since, fingerprint, command_id, MAX_PAGE_ROWS, MAX_PAGE_BYTES
+        )
 
 
-def _is_there(base: Base, rows: Sequence[Row]) -> bool:
-    return bool(rows) and (rows[0]["originator_version"], rows[0]["recorded_at"]) == (base.version, base.at)
+def _is_current(cached: CachedState, rows: Sequence[Row]) -> bool:
+    return bool(rows) and (rows[0]["originator_version"], rows[0]["recorded_at"]) == (cached.version, cached.at)

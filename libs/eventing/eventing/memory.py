@@ -1,4 +1,4 @@
-"""The event store in memory, for tests of handlers. It has no read models, so it never raises `UniqueViolation`."""
+"""The event store in memory, for tests of handlers. Without read models, it never raises `UniqueViolation`."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class _Entry:
 
 @dataclass
 class MemoryStore:
-    """Stores what the real one stores, in the same form, so that an event that cannot be stored fails here too."""
+    """Stores the same rows as the real store, so that an event that cannot be stored fails here too."""
 
     events: dict[str, type[Event]]
     mapper: EventMapper = field(default_factory=EventMapper)
@@ -53,10 +53,10 @@ class MemoryStore:
         if any((r.id, r.version) in stored for r in recorded):
             raise Conflict(recorded[0].id)
         events = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.event)) for r in recorded]
-        commands = [envelope.message_id, *[None] * len(recorded)]  # known by the first of its events
+        commands = [envelope.message_id, *[None] * len(recorded)]  # only the first event carries the id of the command
         self.entries += map(_Entry, events, recorded, commands)
         for aggregate in aggregates:
-            aggregate.settle()
+            aggregate.mark_committed()
         self.appended.set()
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
@@ -72,8 +72,8 @@ class MemoryStore:
 
     async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """See `EventStore.feed`."""
-        places = enumerate(self.entries, start=1)
-        return [FeedEntry((0, n), self._recorded(e)) for n, e in places if (0, n) > after][:limit]
+        numbered = enumerate(self.entries, start=1)
+        return [FeedEntry((0, n), self._recorded(e)) for n, e in numbered if (0, n) > after][:limit]
 
     def _has(self, command_id: UUID) -> bool:
         return any(entry.command_id == command_id for entry in self.entries)

@@ -1,4 +1,4 @@
-"""Forward-only migrations: `NNNN_name.sql` files, each in a transaction of its own, frozen once applied."""
+"""Forward-only migrations: files `NNNN_name.sql`, each applied in its own transaction and frozen afterwards."""
 
 import asyncio
 import hashlib
@@ -13,30 +13,33 @@ from eventing.database import Database
 OWN = Path(__file__).parent / "migrations"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
-LONGEST = 3600.0  # one file, which may build an index on all there is
+STATEMENT_TIMEOUT = 3600.0  # for one file, which may build an index on a large table
 
 
 class MigrationError(CannotStart):
-    """The files and the database do not fit together; nothing was changed."""
+    """The migration files and the database do not match; nothing was changed."""
 
 
 async def migrate(database: Database, folder: Path) -> list[str]:
     """Bring the service's schema up to date with the event store's own migrations and those of `folder`.
 
-    Any number of replicas may do this at once: one does it, as long as it takes; the others wait (60 s at most).
-    Returns the names of the files applied.
+    Any number of replicas may call this concurrently. One applies the files, without a limit; the others wait for it,
+    at most 60 s.
+
+    Returns:
+        The names of the applied files.
 
     Raises:
-        MigrationError: a file was changed after it was applied, numbers are missing, or the database is newer.
-        TimeoutError: another replica was still at it after 60 s.
+        MigrationError: a file was changed after it was applied, a number is missing, or the database is newer.
+        TimeoutError: another replica was still applying files after 60 s.
     """
     async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
         while True:
-            async with database.holding(f"migrate:{database.schema}") as free:
-                if free:
+            async with database.advisory_lock(f"migrate:{database.schema}") as connection:
+                if connection:
                     waiting.reschedule(None)
                     return await _migrate(database, {"eventing": OWN} | {database.schema: folder})
-            # Polled: a blocked pg_advisory_lock holds a snapshot, and CREATE INDEX CONCURRENTLY would wait for that.
+            # Polled, because a blocked pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY would wait for.
             await asyncio.sleep(0.1)
 
 
@@ -63,14 +66,14 @@ async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
 async def _apply(database: Database, origin: str, name: str, content: bytes) -> None:
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await cast(Any, connection).execute(content.decode(), timeout=LONGEST)
+        await cast(Any, connection).execute(content.decode(), timeout=STATEMENT_TIMEOUT)
         await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", origin, name, _digest(content))
 
 
 def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.sql"))
-    if odd := [path.name for path in files if not NAME.fullmatch(path.name)]:
-        raise MigrationError(f"migrations must be named like 0001_some_words.sql: {odd}")
+    if misnamed := [path.name for path in files if not NAME.fullmatch(path.name)]:
+        raise MigrationError(f"migrations must be named like 0001_some_words.sql: {misnamed}")
     return files
 
 
@@ -78,10 +81,12 @@ def _check(files: list[Path], applied: dict[str, str]) -> None:
     if [path.name[:4] for path in files] != [f"{n:04}" for n in range(1, len(files) + 1)]:
         raise MigrationError(f"migrations must be numbered 0001, 0002, ... without a gap: {[p.name for p in files]}")
     if newer := sorted(set(applied) - {path.name for path in files}):
-        raise MigrationError(f"the database is newer than this code, it has had {newer}: start the newer version")
+        raise MigrationError(
+            f"the database is newer than this release: it has the migrations {newer}. Start the newer release"
+        )
     for path in files:
         if path.name in applied and applied[path.name] != _digest(path.read_bytes()):
-            raise MigrationError(f"{path.name} was changed after it was applied: put it back, and add a new file")
+            raise MigrationError(f"{path.name} was changed after it was applied: restore it, and add a new file")
 
 
 def _digest(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The event store on PostgreSQL. Appends take no lock, so commits are grouped; the feed orders them afterwards."""
+"""The event store on PostgreSQL. Appends take no lock, so PostgreSQL groups commits; the feed orders them later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,7 +38,7 @@ EVENT = f"SELECT {COLUMNS} FROM events WHERE originator_id = $1 AND originator_v
 LATEST = f"""
     SELECT {COLUMNS} FROM events
     WHERE originator_id = $1 AND split_part(topic, ';', 1) = $2 ORDER BY originator_version DESC LIMIT 1"""  # noqa: S608
-# A transaction below xmin has ended, so nothing can appear behind the cursor.
+# All transactions below xmin have ended, so no event can appear before a cursor that was read.
 FEED = f"""
     SELECT {COLUMNS} FROM (
         SELECT *, sum(octet_length(state)) OVER (ORDER BY tx, position ROWS UNBOUNDED PRECEDING)
@@ -50,7 +50,7 @@ UNBOUNDED = 2**62
 
 
 class PostgresStore:
-    """Stores the events of one service, and projects them with `project` into its own read models."""
+    """Stores the events of one service, and projects them into its own read models with `project`."""
 
     def __init__(self, database: Database, events: dict[str, type[Event]], project: Projection) -> None:
         self.database, self.events, self.project = database, events, project
@@ -75,50 +75,53 @@ class PostgresStore:
                     await self.project(entry, connection)
                 for aggregate in aggregates:
                     if aggregate.deleted:
-                        await self.loader.forget(aggregate, connection)
+                        await self.loader.delete(aggregate, connection)
         except asyncpg.UniqueViolationError as violation:
-            raise await self._meaning(violation, envelope) from None
-        except asyncpg.DeadlockDetectedError as deadlock:  # with one that writes the same rows the other way round
+            raise await self._store_error(violation, envelope) from None
+        except (
+            asyncpg.DeadlockDetectedError
+        ) as deadlock:  # with a transaction that writes the same rows in another order
             raise Conflict(deadlock.detail) from None
         for aggregate in aggregates:
-            aggregate.settle()
+            aggregate.mark_committed()
         self.appended.set()
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
         """See `EventStore.latest`."""
         row = await self.database.fetchrow(LATEST, id, kind.subject)
-        return self._fed(row).recorded if row else None
+        return self._entry(row).recorded if row else None
 
     async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """See `EventStore.feed`."""
-        return [self._fed(row) for row in await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)]
+        return [self._entry(row) for row in await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)]
 
-    async def places(
+    async def entries(
         self, after: Cursor, limit: int, size: int = UNBOUNDED, connection: Connection | None = None
     ) -> list[FeedEntry | Unreadable]:
-        """Give what `feed` gives, and what is there in place of events that nobody can read.
+        """Return the entries of `feed`, with an `Unreadable` for each event that no release can read.
 
-        There are as many as `size` bytes hold, the last of which may exceed them, so that there always is one.
-        `connection` reads, if it is given.
+        Returns up to `limit` entries and up to `size` bytes; only the last entry may exceed the latter, so that a large
+        event is returned too. Reads on `connection` if it is given.
 
         Raises:
-            EventTooNew: the next one can only be read by another, newer release.
+            EventTooNew: only a newer release can read the next event.
         """
         reader = connection or self.database
-        rows, places = await reader.fetch(FEED, str(after[0]), after[1], limit, size), list[FeedEntry | Unreadable]()
+        rows = await reader.fetch(FEED, str(after[0]), after[1], limit, size)
+        entries = list[FeedEntry | Unreadable]()
         for row in rows:
             try:
-                places.append(self._place(row))
+                entries.append(self._readable_or_not(row))
             except EventTooNew:
-                if not places:
+                if not entries:
                     raise
                 break
-        return places
+        return entries
 
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
         """See `EventStore.event`."""
         row = await self.database.fetchrow(EVENT, id, version)
-        return self._fed(row).recorded if row else None
+        return self._entry(row).recorded if row else None
 
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
         rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.event)) for r in recorded]
@@ -130,25 +133,25 @@ class PostgresStore:
             [r.owner for r in recorded],
         )
 
-    def _fed(self, row: Row) -> FeedEntry:
+    def _entry(self, row: Row) -> FeedEntry:
         event = self.mapper.to_event(row["topic"], row["state"], self.events)
         envelope = Envelope.read(row["envelope"])
-        place = row["originator_id"], row["originator_version"], row["recorded_at"]
-        return FeedEntry((int(row["tx"]), row["position"]), Recorded(*place, event, envelope, row["owner"]))
+        key = row["originator_id"], row["originator_version"], row["recorded_at"]
+        return FeedEntry((int(row["tx"]), row["position"]), Recorded(*key, event, envelope, row["owner"]))
 
-    def _place(self, row: Row) -> FeedEntry | Unreadable:
+    def _readable_or_not(self, row: Row) -> FeedEntry | Unreadable:
         try:
-            return self._fed(row)
+            return self._entry(row)
         except EventUnreadable as error:
             cursor = int(row["tx"]), row["position"]
             return Unreadable(cursor, row["originator_id"], row["originator_version"], row["topic"], str(error))
 
-    async def _meaning(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
+    async def _store_error(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
         match violation.constraint_name:
             case "events_command":
                 return DuplicateCommand(violation.detail)
             case "events_version":
-                # The same command twice collides here first when it creates the aggregate.
+                # The second delivery of a command that creates an aggregate violates this index first.
                 return DuplicateCommand(violation.detail) if await self._has(envelope) else Conflict(violation.detail)
             case constraint:
                 return UniqueViolation(str(constraint))

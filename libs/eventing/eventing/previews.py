@@ -1,4 +1,4 @@
-"""Large JSON columns in lists: the database gives a bounded beginning of each, and clients are shown a preview."""
+"""Large JSON columns in lists: the database returns a bounded beginning of each, and clients receive a preview."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from eventing.database import Row
 
 @dataclass(frozen=True)
 class PreviewedColumn:
-    """A column of JSON. The preview of a large value begins as its JSON does, or as the text `text` in it does."""
+    """A JSON column. The preview of a large value is the beginning of its JSON, or of its text field `text`."""
 
     name: str
     text: str | None = None
@@ -24,7 +24,7 @@ class PreviewedColumn:
         return f"{bounded}, left({self.name} ->> '{self.text}', {PREVIEW}) AS {self._text}" if self.text else bounded
 
     def shown(self, row: Row) -> Row:
-        """Return a row with the value, or with its preview, in place of what was selected."""
+        """Return a row with the value, or its preview, in place of the selected columns."""
         json, beginning = row[self.name], row.get(self._text)
         value: Any = None if json is None else shown_json(json, row[self._size], self.text or "preview", beginning)
         return {name: each for name, each in row.items() if name not in (self._size, self._text)} | {self.name: value}

@@ -1,7 +1,7 @@
-"""Events of another service into a read model of this one: in order, each once.
+"""Projects the events of another service into a read model of this one, in order and each once.
 
-The messages come from the checkpoint on, and the checkpoint moves in the transaction that writes the rows. (A durable
-consumer would lose events here: after a crash it redelivers out of order.)
+The messages are read from the checkpoint on, and the checkpoint moves in the transaction that writes the rows. With a
+durable consumer events would be lost, because it redelivers out of order after a crash.
 """
 
 import asyncio
@@ -19,66 +19,66 @@ from runtime.health import NotReady
 from runtime.jetstream import JetStream
 from runtime.logging import get_logger
 
-from eventing import dead_letters, metrics, places, wire
+from eventing import dead_letters, metrics, relay_position, wire
 from eventing.database import Connection, Database
-from eventing.faults import without_input
-from eventing.places import CURSOR
+from eventing.error_text import describe_error
 from eventing.recording import EventTooNew, Recorded
+from eventing.relay_position import parse_cursor
 from eventing.store import Cursor
 
 log = get_logger()
 
 type Project = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
-STOPPED = 5.0
-"""Seconds after which one that stands still looks whether it can go on."""
+STOPPED_RETRY_SECONDS = 5.0
+"""Pause before a stopped projector tries again."""
 READ = "SELECT sequence, stream_created, tx, position, again FROM checkpoints WHERE name = $1"
 MOVE = """
     UPDATE checkpoints SET sequence = $3, stream_created = $4, tx = $5, position = $6, again = $7
     WHERE name = $1 AND sequence = $2"""
 
 
-class Overtaken(Exception):
-    """Another replica moved the checkpoint: this one had lost its lock without noticing."""
+class CheckpointMoved(Exception):
+    """Another replica moved the checkpoint, because this one had lost its lock without noticing."""
 
 
 class Stopped(Exception):
-    """The projector cannot go on without leaving something out: somebody has to decide, or another release to come."""
+    """The projector cannot continue without skipping events: an operator or a newer release has to resolve that."""
 
 
 @dataclass(frozen=True)
 class _Checkpoint:
-    """A place in the stream that was made at `created`, and in the feed of its source (`cursor`).
+    """A position in the stream that was created at `created`, and in the feed of its source (`cursor`).
 
-    In a stream that was made anew, what is not behind the cursor comes `again`.
+    While `replaying` a recreated stream, events up to the cursor have been projected before.
     """
 
     sequence: int
     created: str | None
     cursor: Cursor | None
-    again: bool = False
+    replaying: bool = False
 
-    def behind(self, message: Msg) -> "_Checkpoint":
-        """Return the place behind a message.
+    def after(self, message: Msg) -> "_Checkpoint":
+        """Return the position after a message.
 
         Raises:
-            Stopped: there were others between, which the stream has dropped.
+            Stopped: the stream has dropped messages before it.
         """
-        sequence, cursor = message.metadata.sequence.stream, _cursor(message)
-        if self.repeats(message):
+        sequence, cursor = message.metadata.sequence.stream, parse_cursor(message.headers or {})
+        if self.includes(message):
             return replace(self, sequence=sequence)
         if sequence != self.sequence + 1 and (self.sequence or self.cursor):
-            raise Stopped(f"the stream has dropped what was between message {self.sequence} and message {sequence}")
+            raise Stopped(f"the stream has dropped the messages between {self.sequence} and {sequence}")
         return _Checkpoint(sequence, self.created, cursor or self.cursor)
 
-    def repeats(self, message: Msg) -> bool:
-        """Whether the event was projected before."""
-        cursor = _cursor(message)
-        return self.again and cursor is not None and self.cursor is not None and cursor <= self.cursor
+    def includes(self, message: Msg) -> bool:
+        """Return whether the event of a message has been projected before."""
+        cursor = parse_cursor(message.headers or {})
+        return self.replaying and cursor is not None and self.cursor is not None and cursor <= self.cursor
 
 
 class Projector:
-    """Projects the events `kinds` of the service `source` with `project`, under the checkpoint `name`."""
+    """Projects events of the given `kinds` of the service `source` with `project`; its checkpoint is called `name`."""
 
     def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project) -> None:
         self.name, self.stream, self.project = name, event_stream(source), project
@@ -86,38 +86,38 @@ class Projector:
         self.stopped: str | None = None
 
     async def run(self, database: Database, js: JetStream) -> None:
-        """Project until cancelled or something fails; start it again then. Waits while another replica does it.
+        """Project until cancelled or something fails, or wait while another replica projects; to be run in a loop.
 
-        It stands still, and looks again every 5 s, before an event that only a newer release can read, and where the
-        stream has dropped events that it did not have yet.
+        It stops before an event that only a newer release can read, and where the stream has dropped events that were
+        not projected yet. It tries again every 5 s.
         """
         try:
-            async with database.holding(f"projector:{self.name}") as free:
-                if free:
+            async with database.advisory_lock(f"projector:{self.name}") as connection:
+                if connection:
                     await self._project(database, js)
         except Stopped as stopped:
-            self._stop(str(stopped))
-            await asyncio.sleep(STOPPED)
+            self._record_stop(str(stopped))
+            await asyncio.sleep(STOPPED_RETRY_SECONDS)
         else:
-            self._go_on()
+            self._record_progress()
             await asyncio.sleep(1)
 
     async def check(self) -> None:
-        """Raise when it stands still (a health check).
+        """Check that the projector is not stopped (a health check).
 
         Raises:
-            NotReady: so it does, and why.
+            NotReady: it is; contains the reason.
         """
         if self.stopped:
-            raise NotReady(f"the projector {self.name} stands still: {self.stopped}")
+            raise NotReady(f"the projector {self.name} is stopped: {self.stopped}")
 
-    def _stop(self, reason: str) -> None:
+    def _record_stop(self, reason: str) -> None:
         if reason != self.stopped:
-            log.error("a projector stands still", projector=self.name, reason=reason)
+            log.error("projector stopped", projector=self.name, reason=reason)
         self.stopped = reason
         metrics.projector_stopped.labels(self.name).set(1)
 
-    def _go_on(self) -> None:
+    def _record_progress(self) -> None:
         self.stopped = None
         metrics.projector_stopped.labels(self.name).set(0)
 
@@ -126,7 +126,7 @@ class Projector:
         async with aclosing(ordered.messages(js, self.stream, done.sequence)) as batches:
             async for batch in batches:
                 done = await self._apply(database, js, batch, done)
-                self._go_on()
+                self._record_progress()
 
     async def _resume(self, database: Database, stream: StreamInfo) -> _Checkpoint:
         await database.execute("INSERT INTO checkpoints VALUES ($1, 0) ON CONFLICT DO NOTHING", self.name)
@@ -134,40 +134,42 @@ class Projector:
         assert row is not None  # noqa: S101  it was made above
         cursor = None if row["tx"] is None else (row["tx"], row["position"])
         done = _Checkpoint(row["sequence"], row["stream_created"], cursor, row["again"])
-        made = places.created(stream)
-        if done.created in (None, made) and done.sequence <= stream.state.last_seq:
-            return replace(done, created=made)
+        created = relay_position.creation_time(stream)
+        if done.created in (None, created) and done.sequence <= stream.state.last_seq:
+            return replace(done, created=created)
         if done.sequence and cursor is None:
-            raise Stopped(f"{self.stream} was made anew, and what of it was projected is not known")
-        log.warning("the stream was made anew, and is read from its start", projector=self.name, stream=self.stream)
-        anew = _Checkpoint(0, made, cursor, again=True)
+            raise Stopped(f"{self.stream} was recreated, and it is unknown which of its events were projected")
+        log.warning("the stream was recreated and is read from its beginning", projector=self.name, stream=self.stream)
+        restarted = _Checkpoint(0, created, cursor, replaying=True)
         async with database.transaction() as connection:
-            await self._move(connection, done, anew)
-        return anew
+            await self._move(connection, done, restarted)
+        return restarted
 
     async def _apply(self, database: Database, js: JetStream, messages: list[Msg], done: _Checkpoint) -> _Checkpoint:
         reached, stopped = done, None
         async with database.transaction() as connection:
             for message in messages:
                 try:
-                    behind = reached.behind(message)
-                    if not reached.repeats(message):
-                        await self._take(js, dead_letter_subject(database.schema, self.name), message, connection)
+                    following = reached.after(message)
+                    if not reached.includes(message):
+                        await self._project_message(
+                            js, dead_letter_subject(database.schema, self.name), message, connection
+                        )
                 except (EventTooNew, Stopped) as reason:
                     stopped = reason
                     break
-                reached = behind
+                reached = following
             await self._move(connection, done, reached)
         if stopped:
             raise Stopped(str(stopped))
         return reached
 
     async def _move(self, connection: Connection, done: _Checkpoint, to: _Checkpoint) -> None:
-        place = to.sequence, to.created, *(to.cursor or (None, None)), to.again
-        if await connection.execute(MOVE, self.name, done.sequence, *place) != "UPDATE 1":
-            raise Overtaken(self.name)
+        position = to.sequence, to.created, *(to.cursor or (None, None)), to.replaying
+        if await connection.execute(MOVE, self.name, done.sequence, *position) != "UPDATE 1":
+            raise CheckpointMoved(self.name)
 
-    async def _take(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
+    async def _project_message(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
         headers = message.headers or {}
         kind = self.kinds.get(headers.get("ce-type", ""))
         if kind is None:
@@ -176,14 +178,9 @@ class Projector:
             recorded = wire.read(kind, headers, message.data)
         except EventTooNew:
             raise
-        except (KeyError, ValueError) as error:  # nobody can read it, today or later
-            log.exception("an event that cannot be read is passed over", projector=self.name, subject=message.subject)
+        except (KeyError, ValueError) as error:  # no release will be able to read it
+            log.exception("an event cannot be read and is skipped", projector=self.name, subject=message.subject)
             metrics.projector_unreadable.labels(self.name).inc()
-            await dead_letters.publish(js, dead, message, without_input(error))
+            await dead_letters.publish(js, dead, message, describe_error(error))
         else:
             await self.project(recorded, connection)
-
-
-def _cursor(message: Msg) -> Cursor | None:
-    tx, _, position = (message.headers or {}).get(CURSOR, "").partition(":")
-    return (int(tx), int(position)) if tx.isdecimal() and position.isdecimal() else None

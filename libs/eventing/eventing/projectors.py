@@ -1,4 +1,4 @@
-"""The projectors of a service: which read models it keeps of other services' events, and whether they get on."""
+"""Runs the projectors of a service: the read models that it keeps of other services' events."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,27 +12,27 @@ from eventing.projector import Projector
 
 
 class Projectors:
-    """Runs the projectors of one replica; of all replicas, one at a time does the work of each."""
+    """Runs the projectors in one replica. Of all replicas, one at a time does the work of each projector."""
 
     def __init__(self, projectors: Sequence[Projector], database: Database, js: JetStream) -> None:
         self.projectors, self.database, self.js = projectors, database, js
         self.failures = Failures()
 
     async def run(self) -> None:
-        """Project until cancelled; what is half done then is rolled back, and done by the next to run."""
+        """Project until cancelled; an unfinished batch is rolled back, and projected by the next replica."""
         async with asyncio.TaskGroup() as tasks:
             for projector in self.projectors:
                 name = f"projector {projector.name}"
-                tasks.create_task(forever(name, lambda name=name, one=projector: self._project(name, one)))
+                tasks.create_task(forever(name, lambda name=name, projector=projector: self._project(name, projector)))
 
     async def _project(self, name: str, projector: Projector) -> None:
-        await self.failures.noted(name, projector.run(self.database, self.js))
+        await self.failures.track(name, projector.run(self.database, self.js))
 
     async def check(self) -> None:
-        """Raise when one of them does not get on (a health check).
+        """Check that all projectors make progress (a health check).
 
         Raises:
-            NotReady: it stands still, or fails again and again.
+            NotReady: one is stopped, or fails repeatedly.
         """
         for projector in self.projectors:
             await projector.check()

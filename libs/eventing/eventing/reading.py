@@ -1,7 +1,7 @@
-"""What the queries of services share: one row that the actor may see, and pages of long lists."""
+"""Building blocks for query handlers: one row that the actor may see, and pages of long lists."""
 
 # ruff: noqa: S608
-# Statements are put together here, and only here, from constants of the services; values are always parameters.
+# Statements are composed only here, and only from constants of the services; values are always parameters.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ type _Context = QueryContext[Any]
 
 
 class Filters:
-    """Conditions of a WHERE clause; a filter whose value is None is left out."""
+    """Conditions of a WHERE clause; those whose value is None are omitted."""
 
     def __init__(self, **equal: object) -> None:
         self._parts: list[tuple[str, object]] = []
@@ -51,8 +51,8 @@ class Filters:
 class Table:
     """A table of a read model. Its rows have an `id`; `key` is the unique column that lists are ordered by.
 
-    A row that does not exist for the actor is refused as `missing`. `readable` says which rows a user may see, `{}`
-    being the user; None if that is decided elsewhere. An admin may see all of them.
+    A row that does not exist for the actor is refused with the code `missing`. `readable` is the condition for the rows
+    that a user may see, with `{}` for the user's id; None if that is decided elsewhere. Admins may see all rows.
     """
 
     name: str
@@ -61,13 +61,15 @@ class Table:
     key: str = "id"
 
     async def fetch(self, columns: str, id: UUID, context: _Context, **within: object) -> Row:  # noqa: A002
-        """Return the row with an id that the actor may see, and whose columns are as in `within`.
+        """Return the row with an id, if the actor may see it and its columns have the values in `within`.
 
         Raises:
-            Refusal: as `missing`. What belongs to another user does not exist: nobody learns more than that.
+            Refusal: with the code `missing`. Another user's row is refused in the same way, so that its existence is
+                not revealed.
         """
         filters = Filters(id=id, **within)
-        # IS TRUE keeps it from indexes: a planner without statistics might read all rows of a user to find this one.
+        # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
+        # user to find this one.
         filters.add(f"({self.readable}) IS TRUE", self._user(context))
         rows = await self._select(columns, filters, context)
         if not rows:
@@ -76,7 +78,7 @@ class Table:
         return rows[0]
 
     async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:
-        """Return those of the ids that are rows which the actor may see."""
+        """Return the ids whose rows the actor may see."""
         filters = self.visible(context)
         filters.add("id = ANY({})", ids)
         return [row["id"] for row in await self._select("id", filters, context)]
@@ -90,7 +92,7 @@ class Table:
         return rows[:limit], len(rows) > limit
 
     def visible(self, context: _Context) -> Filters:
-        """Return the filters for what the actor may see."""
+        """Return the filters for the rows that the actor may see."""
         filters = Filters()
         filters.add(self.readable or "true", self._user(context))
         return filters
@@ -105,7 +107,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Listing[V: Message]:
-    """A long list of rows, each shown as `item`. A filtered list is counted, or summed from a table of `counters`."""
+    """A long list of rows, each converted by `item`. Its total is a count of rows, or a sum in the table `counters`."""
 
     table: Table
     columns: str
@@ -122,13 +124,13 @@ class Listing[V: Message]:
         order: Order = "desc",
         total: int | None = None,
     ) -> Page[V]:
-        """Return the page that is asked for; `total` is given if it is known without counting.
+        """Return the requested page. Pass `total` if it is known without counting.
 
-        A cursor has to be among the rows that the actor may see `within` a parent, not among those that `filters`
-        leave: its item may have changed meanwhile.
+        The item of a cursor has to be visible to the actor `within` its parent, but need not match `filters`, because
+        it may have changed since the previous page.
 
         Raises:
-            Refusal: as the table's `missing`; there is no item for the cursor.
+            Refusal: with the table's `missing`; there is no item for the cursor.
         """
         visible = self.table.visible(context) & (within or Filters())
         wanted = visible & filters
@@ -152,5 +154,5 @@ class Listing[V: Message]:
         statement = f"SELECT {self.table.key} FROM {self.table.name} WHERE {(visible & Filters(id=cursor)).where}"
         key = await context.database.fetchval(statement, *visible.values, cursor)
         if key is None:
-            raise Refusal(self.table.missing, f"There is no item {cursor} in this list to go on from.")
+            raise Refusal(self.table.missing, f"There is no item {cursor} in this list to continue from.")
         return key

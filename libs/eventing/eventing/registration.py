@@ -1,7 +1,7 @@
-"""The reactions of a service, each under a name that is written down: renaming a function changes nothing outside.
+"""The reactions of a service, each with a fixed name: renaming a function changes nothing outside the code.
 
-The name is part of what outlives a process: the durable consumer, the lease, the dead-letter subject, the ids of the
-commands that are sent to other services; and the label of the metrics.
+The name is part of what outlives a process: the durable consumer, the lease, the dead-letter subject and the ids of the
+commands that are sent to other services. It is also the label of the metrics.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,18 +12,18 @@ from contracts.messages import Event
 
 from eventing import wire
 from eventing.consumers import durable
-from eventing.leases import Unfinished
+from eventing.leases import UnfinishedWork
 
 type React = Callable[[Any, Any], Awaitable[None]]
 type Concurrency = int | Callable[[Any], int]
-"""How many; or what tells so, given the service's tools."""
+"""A number of events, or a function that returns it for the service's dependencies."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A reaction, its written name, and the event it is for.
+    """A reaction, its name, and the kind of event that it reacts to.
 
-    `on_dead_letter` is called before an event is dead-lettered; `unfinished` finds the work in the read model.
+    `on_dead_letter` is called before an event is dead-lettered. `unfinished` finds the work in the read model.
     """
 
     name: str
@@ -31,32 +31,32 @@ class Registration:
     react: React
     concurrency: Concurrency = 1
     on_dead_letter: React | None = None
-    unfinished: Unfinished | None = None
+    unfinished: UnfinishedWork | None = None
     delivery: Literal["shared", "broadcast"] = "shared"
 
     def slots(self, dependencies: Any) -> int:
-        """Return on how many events a replica with these tools acts at the same time."""
+        """Return how many events a replica with these dependencies processes at the same time."""
         return self.concurrency if isinstance(self.concurrency, int) else self.concurrency(dependencies)
 
 
 class Reactions:
-    """The reactions of a service. A reaction's first parameter says which event it is for: `Recorded[RunRequested]`."""
+    """The reactions of a service. The annotation of the first parameter names the event: `Recorded[RunRequested]`."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, Registration] = {}
 
     @classmethod
-    def together(cls, *parts: "Reactions") -> "Reactions":
-        """Return the reactions of all the parts of a room.
+    def merge(cls, *parts: "Reactions") -> "Reactions":
+        """Return the reactions of several modules as one.
 
         Raises:
-            ValueError: two of them have one name.
+            ValueError: two of them have the same name.
         """
-        whole = cls()
+        merged = cls()
         for part in parts:
             for registration in part.by_name.values():
-                whole.add(registration)
-        return whole
+                merged.add(registration)
+        return merged
 
     def shared[R: React](
         self,
@@ -64,16 +64,17 @@ class Reactions:
         *,
         concurrency: Concurrency = 16,
         on_dead_letter: React | None = None,
-        unfinished: Unfinished | None = None,
+        unfinished: UnfinishedWork | None = None,
     ) -> Callable[[R], R]:
-        """Let one replica act on each event, at least once; a replica acts on up to `concurrency` events at once.
+        """Register a reaction that one replica runs for each event, at least once.
 
-        Before an event is dead-lettered, `on_dead_letter` is tried until it succeeds. What `unfinished` finds is acted
-        on even if the bus has dropped the event; an event whose work it does not find is passed over. A new reaction
-        gets the service's own events from when it is there; those of another service from the oldest in the stream.
+        A replica processes up to `concurrency` events at the same time. Before an event is dead-lettered,
+        `on_dead_letter` is retried until it succeeds. The work that `unfinished` finds is done even if the bus has
+        dropped the event; an event whose work it does not find is skipped. A new reaction receives the service's own
+        events from the time of its first start, and those of another service from the oldest in the stream.
 
         Raises:
-            ValueError: another reaction has the name.
+            ValueError: another reaction has the same name.
         """
 
         def register(react: R) -> R:
@@ -83,10 +84,10 @@ class Reactions:
         return register
 
     def broadcast[R: React](self, name: str) -> Callable[[R], R]:
-        """Let every replica hear each event that comes while it is up, at most once.
+        """Register a reaction that every replica runs for each event that is published while it is up, at most once.
 
         Raises:
-            ValueError: another reaction has the name.
+            ValueError: another reaction has the same name.
         """
 
         def register(react: R) -> R:
@@ -96,29 +97,29 @@ class Reactions:
         return register
 
     def delivered(self, delivery: Literal["shared", "broadcast"]) -> list[Registration]:
-        """Return the reactions to which events are delivered in this way."""
+        """Return the reactions with this kind of delivery."""
         return [one for one in self.by_name.values() if one.delivery == delivery]
 
     def work_of(self, service: str) -> dict[type[Event], str]:
-        """Return the service's own kinds of event that one replica acts on, each with the name of its consumer.
+        """Return the consumer name of each of the service's own kinds of event with a shared reaction.
 
         Raises:
-            ValueError: two reactions are for one kind: a message of a work stream has one consumer.
+            ValueError: two shared reactions have the same kind: a message of a work stream has one consumer.
         """
         own = [one for one in self.delivered("shared") if wire.service_of(one.event) == service]
         work = {one.event: durable(service, one.name) for one in own}
         if len(work) < len(own):
-            raise ValueError(f"two shared reactions of {service} are for one kind of event")
+            raise ValueError(f"two shared reactions of {service} are registered for the same kind of event")
         return work
 
     def add(self, registration: Registration) -> None:
         """Add a reaction.
 
         Raises:
-            ValueError: another reaction has the name.
+            ValueError: another reaction has the same name.
         """
         if registration.name in self.by_name:
-            raise ValueError(f"two reactions have the name {registration.name}")
+            raise ValueError(f"two reactions have the name {registration.name!r}; choose another one")
         self.by_name[registration.name] = registration
 
 

@@ -1,4 +1,4 @@
-"""Trying again what the database, or another service, could not do just now."""
+"""Retries while the database or another service is unavailable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,9 +12,10 @@ PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 
 
 async def retry_transient[R](act: Callable[[], Awaitable[R]]) -> R:
-    """Do something; while the database or a service is away, or others are always faster, again for half a minute.
+    """Call `act`, and retry it for half a minute while the database or a service is unavailable or conflicts occur.
 
-    `act` may be done twice, for its answer may be what got lost. Raises what the last try raised.
+    `act` has to be safe to repeat, because it may have succeeded although its answer was lost. Raises what the last
+    attempt raised.
     """
     for pause in PAUSES:
         try:
@@ -25,7 +26,7 @@ async def retry_transient[R](act: Callable[[], Awaitable[R]]) -> R:
 
 
 async def wait_until_available(database: Database) -> None:
-    """Wait until the database answers, however long it takes."""
+    """Wait until the database answers, without a limit."""
     while True:
         try:
             await database.check()

@@ -1,4 +1,4 @@
-"""Commands and queries to whichever service they are for: the first word of the subject behind its kind names it."""
+"""Sends commands and queries to the service that handles them, which the second word of their subject names."""
 
 from contracts.messages import Command, Query
 from runtime.bus import Bus, Client
@@ -10,7 +10,7 @@ from eventing.dispatch import Dispatcher
 
 
 class Router[T]:
-    """Reaches the own service directly, through its dispatcher, and other services over the bus, with a deadline."""
+    """Calls the dispatcher of its own service, and sends messages for other services over the bus, with a deadline."""
 
     def __init__(self, service: str, dispatcher: Dispatcher[T], client: Client) -> None:
         self.service, self.dispatcher, self.bus = service, dispatcher, Bus(client)
@@ -21,13 +21,13 @@ class Router[T]:
         return wire.service_of(type(message)) == self.service
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        """Send a command, and return its result. Raises as `Dispatcher.send` or `Bus.ask` does."""
+        """Send a command, and return its result. Raises as `Dispatcher.send` and `Bus.ask` do."""
         if self.is_own(command):
             return await self.dispatcher.send(command, envelope)
         return await self.bus.ask(command, envelope)
 
     async def ask[R](self, query: Query[R], envelope: Envelope) -> R:
-        """Ask a query, and return its answer. Raises as `Dispatcher.ask` or `Bus.ask` does."""
+        """Send a query, and return its answer. Raises as `Dispatcher.ask` and `Bus.ask` do."""
         if self.is_own(query):
             return await self.dispatcher.ask(query, envelope)
         return await self.bus.ask(query, envelope)

@@ -1,4 +1,4 @@
-"""A service out of its rooms: connects, migrates, and runs subscribers, relay and reactions until told to stop."""
+"""Assembles and runs a service: connects, migrates, and runs subscribers, relay and reactions until stopped."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -52,10 +52,10 @@ DRAIN_TIMEOUT = 10.0
 
 
 class ServiceSettings(ProcessSettings):
-    """What every service must be told: where its database and the bus are. `ops_port` is for probes and scrapers.
+    """The settings of every service. Probes and metrics are served on `ops_port`.
 
-    `stream_max_bytes` is how much of its events stays on the bus, for streams to resume from; `stream_replicas` on how
-    many servers of a NATS cluster a new stream is kept.
+    `stream_max_bytes` limits the events that stay on the bus, for clients to resume from. `stream_replicas` is the
+    number of servers of a NATS cluster that store a new stream.
     """
 
     database_url: str
@@ -68,10 +68,11 @@ class ServiceSettings(ProcessSettings):
 
 @dataclass(frozen=True)
 class Service[S: ServiceSettings, T]:
-    """What is different from service to service.
+    """The definition of a service.
 
-    `project` writes the read models of its own events, in the transaction that stores them; `projectors` keep those of
-    other services' events.
+    `project` writes the read models of its own events, in the transaction that stores them. `projectors` write those of
+    other services' events. `dependencies` opens what handlers and reactions need. `started` is called before the
+    service accepts messages.
     """
 
     name: str
@@ -88,26 +89,26 @@ class Service[S: ServiceSettings, T]:
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
-        """Make sure that each name stands for one thing.
+        """Check that names are unique.
 
         Raises:
             ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters.
         """
         names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
-        if doubled := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two reactions or projectors of {self.name} have one name: {sorted(doubled)}")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two reactions or projectors of {self.name} have the same name: {sorted(duplicates)}")
 
     @property
     def events(self) -> dict[str, type[Event]]:
-        """All that the service records, by subject."""
+        """All events that the service records, by subject."""
         return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
 
     async def run(self, settings: S, stop: asyncio.Event) -> None:
-        """Serve until `stop`; then take nothing new, finish what is under way (10 s), and leave.
+        """Serve until `stop` is set, then accept nothing new and finish the work in progress for up to 10 s.
 
         Raises:
             CannotStart: the database, the bus or the port cannot be used.
-            Stopped: `stop` was set while it waited for them.
+            Stopped: `stop` was set while waiting for them.
         """
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
         wait = settings.dependency_wait_seconds
@@ -125,7 +126,7 @@ class Service[S: ServiceSettings, T]:
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
             if self.started:
                 await self.started(settings, dispatcher)
-            # With connections of their own: whoever uses up the others must not make workers look dead.
+            # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
             leases = Leases(await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2)))
             relay = self._relay(store, js, settings)
             reactor = Reactor(self.name, client, dispatcher, leases)
@@ -137,34 +138,34 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.take_snapshots}
+            endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
             always: list[Task] = [partial(forever, name, work) for name, work in endless.items()]
-            always += [partial(bus.as_long_as_connected, client), projectors.run, *self._hearing(reactor)]
-            await _work(always, self._taking(reactor, due_times, stop), stop)
+            always += [partial(bus.as_long_as_connected, client), projectors.run, *self._broadcast_tasks(reactor)]
+            await _work(always, self._draining_tasks(reactor, due_times, stop), stop)
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
-        work, largest = self.reactions.work_of(self.name), settings.stream_max_bytes
-        return Relay(store, js, self.name, work=work, largest=largest, replicas=settings.stream_replicas)
+        work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes
+        return Relay(store, js, self.name, work=work, max_bytes=max_bytes, replicas=settings.stream_replicas)
 
-    def _hearing(self, reactor: Reactor[T]) -> list[Task]:
-        """Return what runs until the service ends: one task for each broadcast reaction."""
-        return [partial(forever, r.name, partial(reactor.hear, r)) for r in self.reactions.delivered("broadcast")]
+    def _broadcast_tasks(self, reactor: Reactor[T]) -> list[Task]:
+        """Return one task for each broadcast reaction; they run until they are cancelled."""
+        return [partial(forever, r.name, partial(reactor.follow, r)) for r in self.reactions.delivered("broadcast")]
 
-    def _taking(self, reactor: Reactor[T], due_times: DueTimes[T], stop: asyncio.Event) -> list[Task]:
-        """Return what ends by itself when the service is to stop, having finished the work in progress."""
+    def _draining_tasks(self, reactor: Reactor[T], due_times: DueTimes[T], stop: asyncio.Event) -> list[Task]:
+        """Return the tasks that finish their work in progress and end when `stop` is set."""
         shared: list[Task] = [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")]
         return [*shared, partial(due_times.work, stop)] if self.due else shared
 
     async def _provision(self, js: JetStream, settings: S) -> None:
-        largest, replicas = settings.stream_max_bytes, settings.stream_replicas
-        await provision(js, event_stream(self.name), [event_filter(self.name)], largest, replicas=replicas)
+        max_bytes, replicas = settings.stream_max_bytes, settings.stream_replicas
+        await provision(js, event_stream(self.name), [event_filter(self.name)], max_bytes, replicas=replicas)
         await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
         if self.reactions.work_of(self.name):
             await provision_work(js, self.name, replicas=replicas)
 
 
 async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event) -> None:
-    """Run all until `stop` is set; then wait for those that end by themselves (10 s), and cancel the others."""
+    """Run all tasks until `stop` is set, wait up to 10 s for those that end by themselves, and cancel the others."""
     async with asyncio.TaskGroup() as tasks:
         endless = [tasks.create_task(task()) for task in always]
         drained = [tasks.create_task(task()) for task in until_stopped]
@@ -176,7 +177,7 @@ async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Eve
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    while tasks:  # nats-py swallows a cancellation now and then
+    while tasks:  # repeated, because nats-py sometimes swallows a cancellation
         for task in tasks:
             task.cancel()
         _, tasks = await asyncio.wait(tasks, timeout=1)

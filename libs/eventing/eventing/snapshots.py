@@ -1,7 +1,6 @@
-"""Snapshots: where an aggregate with a long history is loaded from that is not in memory.
+"""Snapshots: the stored states from which long aggregates are loaded that are not in memory.
 
-They are written beside the commands, and no load depends on one: what is missing or cannot be read is replaced by the
-events.
+They are written in the background, and no load depends on one: if it is missing or cannot be read, the events are read.
 """
 
 import asyncio
@@ -14,10 +13,9 @@ from eventing.recording import EventMapper
 from eventing.state import codec_of
 from eventing.store import AnyAggregate
 
-EVERY = 100
-"""Events after which a new snapshot is taken."""
-MOST_WAITING = 1_000
-"""Aggregates that wait for a snapshot at most; for others it is taken after a later command."""
+EVENTS_PER_SNAPSHOT = 100
+MAX_REQUESTED = 1_000
+"""Limit of the aggregates that wait for a snapshot; for others it is requested again by a later command."""
 
 READ = "SELECT state FROM snapshots WHERE originator_id = $1 AND version = $2 AND fingerprint = $3"
 SECRET = """
@@ -28,9 +26,9 @@ WRITE = """
     INSERT INTO snapshots (originator_id, version, fingerprint, state) VALUES ($1, $2, $3, $4)
     ON CONFLICT (originator_id) DO UPDATE
     SET version = excluded.version, fingerprint = excluded.fingerprint, state = excluded.state"""
-# Held by whoever deletes the aggregate and by whoever writes a snapshot of it, so that none appears behind a deletion.
+# Taken to delete the aggregate and to write its snapshot, so that no snapshot is written after the deletion.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))"
-FORGET = "DELETE FROM snapshots WHERE originator_id = $1"
+DELETE = "DELETE FROM snapshots WHERE originator_id = $1"
 
 type Load = Callable[[type[AnyAggregate], UUID], Awaitable[AnyAggregate]]
 
@@ -40,22 +38,22 @@ class Snapshots:
 
     def __init__(self, database: Database, mapper: EventMapper) -> None:
         self.database, self.mapper = database, mapper
-        self.waiting: dict[UUID, type[AnyAggregate]] = {}
-        self._wanted = asyncio.Event()
+        self.requested: dict[UUID, type[AnyAggregate]] = {}
+        self._wake = asyncio.Event()
 
-    def want(self, kind: type[AnyAggregate], id: UUID) -> bool:  # noqa: A002  the field's name
-        """Let a snapshot of an aggregate be taken soon; return whether there is room for one more."""
-        if len(self.waiting) >= MOST_WAITING:
+    def request(self, kind: type[AnyAggregate], id: UUID) -> bool:  # noqa: A002  the field's name
+        """Request a snapshot of an aggregate; return False if too many are waiting."""
+        if len(self.requested) >= MAX_REQUESTED:
             return False
-        self.waiting[id] = kind
-        self._wanted.set()
+        self.requested[id] = kind
+        self._wake.set()
         return True
 
     async def restore(self, aggregate: AnyAggregate, version: int, at: datetime) -> None:
-        """Give a new aggregate the state of its snapshot at `version`, of an event recorded `at`.
+        """Set the state of a new aggregate to its snapshot at `version`, whose event was recorded `at`.
 
         Raises:
-            ValueError: it cannot be read, or a newer one has just taken its place; the aggregate is as it was.
+            ValueError: it cannot be read, or was just replaced by a newer one; the aggregate is unchanged.
         """
         codec, id = codec_of(type(aggregate)), aggregate.id  # noqa: A001  the field's name
         state = await self.database.fetchval(READ, id, version, codec.fingerprint)
@@ -67,14 +65,14 @@ class Snapshots:
         for event in events:
             aggregate.apply(event)
 
-    async def take(self, load: Load) -> None:
-        """Wait until snapshots are wanted, and take them; to be run forever."""
-        await self._wanted.wait()
-        while self.waiting:
-            await self._take(*self.waiting.popitem(), load)
-        self._wanted.clear()
+    async def write_requested(self, load: Load) -> None:
+        """Wait for requests, and write the requested snapshots; to be run in a loop."""
+        await self._wake.wait()
+        while self.requested:
+            await self._write(*self.requested.popitem(), load)
+        self._wake.clear()
 
-    async def _take(self, id: UUID, kind: type[AnyAggregate], load: Load) -> None:  # noqa: A002  the field's name
+    async def _write(self, id: UUID, kind: type[AnyAggregate], load: Load) -> None:  # noqa: A002  the field's name
         codec = codec_of(kind)
         async with self.database.transaction() as connection:
             await connection.execute(LOCK, str(id))
@@ -84,7 +82,7 @@ class Snapshots:
                 await connection.execute(WRITE, id, aggregate.version, codec.fingerprint, state)
 
 
-async def forget(connection: Connection, id: UUID) -> None:  # noqa: A002  the field's name
-    """Remove the snapshot of an aggregate, in the transaction that deletes it."""
+async def delete(connection: Connection, id: UUID) -> None:  # noqa: A002  the field's name
+    """Delete the snapshot of an aggregate, in the transaction that deletes the aggregate."""
     await connection.execute(LOCK, str(id))
-    await connection.execute(FORGET, id)
+    await connection.execute(DELETE, id)

@@ -1,4 +1,4 @@
-"""What an event store does, whatever it stores in. `eventing.postgres` is the real one, `eventing.memory` its twin."""
+"""The interface of event stores: `eventing.postgres` is the real one, `eventing.memory` the one for tests."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,17 +14,17 @@ from eventing.recording import Recorded
 type AnyAggregate = Aggregate[Any]
 
 type Cursor = tuple[int, int]
-"""A place in the feed: transaction and position."""
+"""A position in the feed: transaction, and position within all events."""
 
 START: Cursor = (0, 0)
 
 
 class Conflict(Exception):
-    """The aggregate moved on since it was loaded: load it again and decide again."""
+    """The aggregate was changed since it was loaded: load it again and decide again."""
 
 
 class DuplicateCommand(Exception):
-    """This very command was recorded before: there is nothing left to do."""
+    """This command was recorded before: there is nothing left to do."""
 
 
 class AggregateNotFound(Exception):
@@ -32,7 +32,7 @@ class AggregateNotFound(Exception):
 
 
 class UniqueViolation(Exception):
-    """A read model holds that another aggregate has this value; `constraint` is the name of the unique index."""
+    """A unique index of a read model was violated; `constraint` is its name."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -41,7 +41,7 @@ class UniqueViolation(Exception):
 
 @dataclass(frozen=True)
 class FeedEntry:
-    """An event and its place in the feed."""
+    """An event and its position in the feed."""
 
     cursor: Cursor
     recorded: Recorded[Any]
@@ -49,7 +49,7 @@ class FeedEntry:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A place in the feed whose event nobody can read: whose it is, and why. What it holds may be secret."""
+    """An entry of the feed whose event no release can read, without its content, which may be secret."""
 
     cursor: Cursor
     id: UUID
@@ -59,14 +59,14 @@ class Unreadable:
 
 
 class EventStore(Protocol):
-    """Keeps the events of one service. Each method may raise when its storage is down; nothing is half done then."""
+    """Stores the events of one service. A method that raises, as while the storage is unavailable, changes nothing."""
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
-        """Return an aggregate as its events made it, to be changed by the command with an id, if one is given.
+        """Return an aggregate from its events, in order to handle the command with the id `command_id`, if given.
 
         Raises:
-            Missing: there are none.
-            Repeated: this very command was recorded before.
+            AggregateNotFound: there are no events.
+            DuplicateCommand: that command was recorded before.
         """
         ...
 
@@ -74,7 +74,7 @@ class EventStore(Protocol):
         """Return the newest event of a kind that an aggregate has; None if it has none.
 
         Raises:
-            MapperDeserialisationError: it cannot be read by this release.
+            EventTooNew, EventUnreadable: it cannot be read.
         """
         ...
 
@@ -82,27 +82,27 @@ class EventStore(Protocol):
         """Append the pending events of all the aggregates, and their read models, in one transaction or not at all.
 
         Raises:
-            Conflict: one of the aggregates moved on.
-            Repeated: the envelope's message was recorded before.
-            Taken: a unique index of a read model refused it.
+            Conflict: one of the aggregates was changed since it was loaded.
+            DuplicateCommand: the envelope's message was recorded before.
+            UniqueViolation: a unique index of a read model was violated.
         """
         ...
 
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
-        """Return the `version`th event of the aggregate `id`; None when there is none.
+        """Return the `version`th event of the aggregate `id`; None if there is none.
 
         Raises:
-            EventTooNew, FactUnreadable: it is there and cannot be read.
+            EventTooNew, EventUnreadable: it cannot be read.
         """
         ...
 
     async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
-        """Give events in the order of the feed: no event ever appears behind one that was given."""
+        """Return up to `limit` events after a cursor. No event is ever added before one that was returned."""
         ...
 
 
 def pending(aggregate: AnyAggregate, envelope: Envelope, at: datetime) -> list[Recorded[Any]]:
-    """Number the events that an aggregate has recorded and that are not stored yet."""
+    """Return the events that an aggregate has recorded and that are not stored yet, with their versions."""
     return [
         Recorded(aggregate.id, aggregate.version + n, at, event, envelope, aggregate.owner)
         for n, event in enumerate(aggregate.pending, start=1)

@@ -1,4 +1,4 @@
-"""The streams on JetStream, as they must be; PostgreSQL is the truth, they can be filled again."""
+"""Provisions the JetStream streams. PostgreSQL is the source of truth: a lost stream is filled again from it."""
 
 import json
 from typing import Any, cast
@@ -16,38 +16,40 @@ from eventing.recording import MAX_EVENT_BYTES
 API_LEVEL = 2  # nats-server 2.12: older ones silently ignore newer stream settings
 MAX_STREAM_BYTES, MIN_STREAM_BYTES = 2**30, 2**24
 MAX_QUEUE_BYTES = 2**28
-"""Bytes of a work stream: some 400,000 things to do."""
-MONTH = 30 * 24 * 3600.0
-REMEMBERED = 120.0
-"""Seconds for which the server knows the ids of what was published, to refuse it a second time."""
-REMEMBERED_WORK = 3600.0
+"""Limit of a work stream, enough for about 400,000 messages."""
+EVENT_RETENTION_SECONDS = 30 * 24 * 3600.0
+DEDUPLICATION_SECONDS = 120.0
+"""How long the server remembers the ids of published messages, in order to drop duplicates."""
+WORK_DEDUPLICATION_SECONDS = 3600.0
 
 
 class BusTooOld(CannotStart):
-    """The NATS server cannot do what the system needs."""
+    """The NATS server is too old for the system."""
 
 
 class BusTooSmall(CannotStart):
-    """The NATS server does not carry messages as large as events may be."""
+    """The NATS server does not accept messages as large as events may be."""
 
 
 def check_size(client: Client) -> None:
-    """Make sure that any event can be published: one that cannot would stop all that are behind it.
+    """Check that every event can be published: one that cannot would block all events after it.
 
     Raises:
-        BusTooSmall: the server carries less.
+        BusTooSmall: the server accepts only smaller messages.
     """
     if client.max_payload < MAX_EVENT_BYTES + wire.HEADROOM:
-        raise BusTooSmall(f"nats-server carries messages of {client.max_payload} bytes: set its max_payload to 8MB")
+        raise BusTooSmall(
+            f"nats-server accepts messages of up to {client.max_payload} bytes: set its max_payload to 8MB"
+        )
 
 
 async def provision(
-    js: JetStream, name: str, subjects: list[str], largest: int = MAX_STREAM_BYTES, *, replicas: int = 1
+    js: JetStream, name: str, subjects: list[str], max_bytes: int = MAX_STREAM_BYTES, *, replicas: int = 1
 ) -> None:
-    """Create a stream of events: they stay there for 30 days, the newest `largest` bytes of them.
+    """Create a stream of events, which stay there for 30 days, limited to the newest `max_bytes`.
 
-    `replicas` is for a new stream. One that is there keeps what its operator has set: it only gets these subjects, and
-    no less room and time than this.
+    `replicas` applies to a new stream. An existing one keeps the settings of its operator, except for its subjects, and
+    except for limits below these, which are raised.
 
     Raises:
         BusTooOld: the server is older than 2.12.
@@ -57,9 +59,9 @@ async def provision(
         subjects=subjects,
         storage=StorageType.FILE,
         num_replicas=replicas,
-        max_age=MONTH,
-        max_bytes=largest,  # beyond it the oldest go: a server that is full would take no event of anybody
-        duplicate_window=REMEMBERED,
+        max_age=EVENT_RETENTION_SECONDS,
+        max_bytes=max_bytes,  # the oldest are dropped: a full server would accept no event of any service
+        duplicate_window=DEDUPLICATION_SECONDS,
     )
     await _provision(js, config)
 
@@ -67,7 +69,8 @@ async def provision(
 async def provision_work(js: JetStream, service: str, *, replicas: int = 1) -> None:
     """Create the work stream of a service: each message stays until a worker has acknowledged it.
 
-    Full, it takes no more, and the relay waits: nobody's work is dropped for that of others. Else as `provision`.
+    A full stream accepts no more, and the relay waits, so that no work is dropped in favour of other work. Existing
+    streams are treated, and errors raised, as by `provision`.
     """
     config = StreamConfig(
         name=work_stream(service),
@@ -77,7 +80,7 @@ async def provision_work(js: JetStream, service: str, *, replicas: int = 1) -> N
         retention=RetentionPolicy.WORK_QUEUE,
         discard=DiscardPolicy.NEW,
         max_bytes=MAX_QUEUE_BYTES,
-        duplicate_window=REMEMBERED_WORK,
+        duplicate_window=WORK_DEDUPLICATION_SECONDS,
     )
     await _provision(js, config)
 
@@ -85,22 +88,22 @@ async def provision_work(js: JetStream, service: str, *, replicas: int = 1) -> N
 async def _provision(js: JetStream, config: StreamConfig) -> None:
     level = (await js.account_info()).api.level or 0
     if level < API_LEVEL:
-        raise BusTooOld(f"nats-server speaks JetStream API level {level}; level {API_LEVEL} (2.12 or later) is needed")
+        raise BusTooOld(f"nats-server has JetStream API level {level}; level {API_LEVEL} (2.12 or later) is required")
     try:
         await js.add_stream(config)
-    except BadRequestError:  # it is there, with other settings
+    except BadRequestError:  # it exists with other settings
         await _adjust(js, config)
 
 
 async def _adjust(js: JetStream, wanted: StreamConfig) -> None:
-    # Not through nats-py's classes, which leave out the settings that they do not know.
-    there = (await _request(js, f"STREAM.INFO.{wanted.name}"))["config"]
-    least = wanted.as_dict()
-    changed = there | {"subjects": least["subjects"]}
+    # Not through nats-py's classes, which omit the settings that they do not know.
+    present = (await _request(js, f"STREAM.INFO.{wanted.name}"))["config"]
+    required = wanted.as_dict()
+    changed = present | {"subjects": required["subjects"]}
     for name in ("max_bytes", "max_age", "duplicate_window"):
-        if 0 < there.get(name, 0) < cast(int, least.get(name) or 0):  # 0 and -1 mean without an end
-            changed[name] = least[name]
-    if changed != there:
+        if 0 < present.get(name, 0) < cast(int, required.get(name) or 0):  # 0 and -1 mean unlimited
+            changed[name] = required[name]
+    if changed != present:
         await _request(js, f"STREAM.UPDATE.{wanted.name}", changed)
 
 

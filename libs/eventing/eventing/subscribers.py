@@ -1,4 +1,4 @@
-"""Commands and queries from the bus, by FastStream: one subscriber a subject, shared by a service's replicas."""
+"""Receives commands and queries from the bus with FastStream: one subscriber per subject, shared by all replicas."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,17 +22,17 @@ from runtime.telemetry import span
 from eventing import wire
 from eventing.database import TRANSIENT_ERRORS, Database
 from eventing.dispatch import Dispatcher
-from eventing.faults import without_input
+from eventing.error_text import describe_error
 from eventing.metrics import handled
 
 log = get_logger()
 
 IN_FLIGHT = 64
-CHECK_EVERY, FAILED_CHECKS = 1.0, 3
-"""Seconds between two looks at the database, and after how many in vain it counts as away."""
+CHECK_SECONDS, FAILED_CHECKS = 1.0, 3
+"""Pause between two checks of the database, and the number of failures after which it counts as unavailable."""
 DRAIN_TIMEOUT = 10.0
 START_TIMEOUT = 5.0
-"""For each of the two steps of subscribing; without it, nats-py tries to connect for ever."""
+"""For each of the two steps of subscribing; without it, nats-py tries to connect forever."""
 
 type Message = type[Command[Any] | Query[Any]]
 type Handle = Callable[[Any, Envelope], Awaitable[Any]]
@@ -40,62 +40,62 @@ type Handle = Callable[[Any, Envelope], Awaitable[Any]]
 
 @asynccontextmanager
 async def answering(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
-    """Answer commands and queries as long as the database can be reached, and leave them to other replicas else.
+    """Answer commands and queries while the database is available, and leave them to other replicas otherwise.
 
-    Leaving finishes those under way.
+    The end of the block waits for those in progress.
 
     Raises:
-        ExceptionGroup: of what went wrong; of Unavailable when the bus ended the connection for good.
+        ExceptionGroup: of all errors; of Unavailable if the bus closed the connection for good.
     """
-    there, leaving = asyncio.Event(), asyncio.Event()
+    ready, leaving = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_answer_while_well(url, service, dispatcher, there, leaving))
-        await there.wait()
+        tasks.create_task(_answer_while_available(url, service, dispatcher, ready, leaving))
+        await ready.wait()
         try:
             yield
         finally:
             leaving.set()
 
 
-async def _answer_while_well(
-    url: str, service: str, dispatcher: Dispatcher[Any], there: asyncio.Event, leaving: asyncio.Event
+async def _answer_while_available(
+    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
 ) -> None:
     while not leaving.is_set():
         try:
-            await _answer(url, service, dispatcher, there, leaving)
+            await _answer(url, service, dispatcher, ready, leaving)
         except (Error, OSError, TimeoutError) as error:
-            if not there.is_set():
+            if not ready.is_set():
                 raise
-            log.warning("the bus cannot be reached either, trying again", error=repr(error))
-            await _left(leaving)
+            log.warning("the bus is unavailable too, retrying", error=repr(error))
+            await _is_leaving(leaving)
             continue
         if leaving.is_set():
             return
-        log.warning("the database cannot be reached: other replicas answer until it can")
-        while not await _reachable(dispatcher.database) and not await _left(leaving):
+        log.warning("the database is unavailable: other replicas answer until it is available")
+        while not await _is_available(dispatcher.database) and not await _is_leaving(leaving):
             pass
-        log.info("the database can be reached again")
+        log.info("the database is available again")
 
 
 async def _answer(
-    url: str, service: str, dispatcher: Dispatcher[Any], there: asyncio.Event, leaving: asyncio.Event
+    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
 ) -> None:
     async with serving(url, service, dispatcher) as client:
-        there.set()
+        ready.set()
         failed = 0
-        while failed < FAILED_CHECKS and not await _left(leaving):
+        while failed < FAILED_CHECKS and not await _is_leaving(leaving):
             if client.is_closed:
-                raise Unavailable(f"the bus ended the connection: {client.last_error}")
-            failed = 0 if await _reachable(dispatcher.database) else failed + 1
+                raise Unavailable(f"the bus closed the connection: {client.last_error}")
+            failed = 0 if await _is_available(dispatcher.database) else failed + 1
 
 
-async def _left(leaving: asyncio.Event) -> bool:
+async def _is_leaving(leaving: asyncio.Event) -> bool:
     with suppress(TimeoutError):
-        await asyncio.wait_for(leaving.wait(), CHECK_EVERY)
+        await asyncio.wait_for(leaving.wait(), CHECK_SECONDS)
     return leaving.is_set()
 
 
-async def _reachable(database: Database) -> bool:
+async def _is_available(database: Database) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             await database.check()
@@ -106,12 +106,12 @@ async def _reachable(database: Database) -> bool:
 
 @asynccontextmanager
 async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[Client]:
-    """Answer all the commands and queries that the service has handlers for; leaving finishes those under way.
+    """Answer the commands and queries that the service has handlers for, on a connection of its own, and yield that.
 
-    Gives the connection on which it does, one of its own.
+    The end of the block waits for those in progress.
 
     Raises:
-        nats.errors.Error, OSError, TimeoutError: the bus cannot be reached.
+        nats.errors.Error, OSError, TimeoutError: the bus is unavailable.
     """
     broker = NatsBroker(
         url,
@@ -127,28 +127,29 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     )
     async with asyncio.timeout(START_TIMEOUT):
         client = await broker.connect()
-    largest = client.max_payload - wire.HEADROOM
+    max_bytes = client.max_payload - wire.HEADROOM
     kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
     handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_of(service): partial(_pong, dispatcher)}
     for kind, handle in handlers.items():
-        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_whole)
-        subscriber(_answering(kind, handle, largest))
+        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
+        subscriber(_answering(kind, handle, max_bytes))
     try:
         async with asyncio.timeout(START_TIMEOUT):
             await broker.start()
-            await client.flush()  # else who asks at once may be faster than our subscriptions
+            await client.flush()  # or an immediate request might arrive before the subscriptions
         yield client
     finally:
-        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
-            await _hand_over(broker)
+        with suppress(Exception):  # without a server, nats-py fails to disconnect in many ways
+            await _unsubscribe(broker)
         with suppress(Exception):
             await broker.stop()
         with suppress(Exception):
             await client.close()
 
 
-async def _hand_over(broker: NatsBroker) -> None:
-    # FastStream would go on taking messages until all that is under way is done, and throw them away without an answer.
+async def _unsubscribe(broker: NatsBroker) -> None:
+    # Before FastStream stops: it would continue to accept messages until those in progress are done, and drop them
+    # without an answer.
     async with asyncio.timeout(DRAIN_TIMEOUT):
         subscribers = cast(list[CoreSubscriber], broker.subscribers)
         await asyncio.gather(*(s.subscription.drain() for s in subscribers if s.subscription))
@@ -156,18 +157,20 @@ async def _hand_over(broker: NatsBroker) -> None:
             subscriber.subscription = None
 
 
-async def _whole(message: StreamMessage[Any]) -> StreamMessage[Any]:
+async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
     return message
 
 
-def _answering(kind: Message, handle: Handle, largest: int) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
+def _answering(
+    kind: Message, handle: Handle, max_bytes: int
+) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
         reply = await decide(message)
         body = reply.model_dump_json().encode()
-        if len(body) > largest:
-            log.error("an answer is too large for the bus", subject=kind.subject, size=len(body))
+        if len(body) > max_bytes:
+            log.error("answer too large for the bus", subject=kind.subject, size=len(body))
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
@@ -178,18 +181,18 @@ def _answering(kind: Message, handle: Handle, largest: int) -> Callable[[StreamM
             envelope = Envelope.read(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
-            log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))
+            log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
             return Faulted(detail="The message cannot be read.")
         if envelope.expired:
-            return Faulted(detail="The message came after its deadline.")
+            return Faulted(detail="The message arrived after its deadline.")
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
                 return accepted(result=await handle(body, envelope))
             except Refusal as refusal:
                 return Refused(code=refusal.code, detail=refusal.detail)
             except Exception:
-                log.exception("a message could not be handled", subject=kind.subject)
-                return Faulted(detail="The service could not do it now.")
+                log.exception("message could not be handled", subject=kind.subject)
+                return Faulted(detail="The service could not handle the message; try again later.")
 
     return answer
 

@@ -1,4 +1,4 @@
-"""An event on the bus, in CloudEvents' NATS binding: its subject, then its owner's and aggregate's ids."""
+"""Events on the bus, in the NATS binding of CloudEvents. The subject ends with the ids of owner and aggregate."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,16 +13,16 @@ from runtime.envelope import Envelope
 from eventing.recording import Recorded, current
 
 HEADROOM = 16 * 1024
-"""What the headers of a message may take of the size that the bus allows."""
+"""Bytes of a message that are reserved for its headers."""
 
 
 def subject(recorded: Recorded[Any]) -> str:
-    """Give the subject: `evt.session.created.<owner's user id>.<session id>`."""
+    """Return the subject: `evt.session.created.<owner's user id>.<session id>`."""
     return f"{recorded.event.subject}.{recorded.owner}.{recorded.id}"
 
 
 def subjects(kind: type[Event]) -> str:
-    """Give the filter for all events of a kind."""
+    """Return the filter for all events of a kind."""
     return f"{kind.subject}.*.*"
 
 
@@ -32,7 +32,7 @@ def work_subject(recorded: Recorded[Any]) -> str:
 
 
 def work_subjects(kind: type[Event]) -> str:
-    """Return the filter for all work that events of a kind make."""
+    """Return the filter for the work that events of a kind request."""
     return to_work_subject(subjects(kind))
 
 
@@ -41,16 +41,16 @@ def service_of(kind: type[Addressed]) -> str:
     return kind.subject.split(".")[1]
 
 
-def published(recorded: Recorded[Any]) -> Recorded[Any]:
-    """Return a stored event as its readers on the bus see it: with an id of its own, caused by what its cause sent."""
+def as_published(recorded: Recorded[Any]) -> Recorded[Any]:
+    """Return a stored event as consumers on the bus see it: with an id of its own, caused by the command's message."""
     cause = recorded.envelope
     own = replace(cause, message_id=_event_id(recorded), causation_id=cause.message_id, deadline=None)
     return replace(recorded, envelope=own)
 
 
 def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
-    """Give the headers: the event's own id, and the message that caused it as its causation."""
-    return published(recorded).envelope.headers() | {
+    """Return the headers: the event's own id, the message that caused it as its causation, and its key."""
+    return as_published(recorded).envelope.headers() | {
         "ce-specversion": "1.0",
         "ce-type": recorded.event.subject,
         "ce-source": f"/{service}",
@@ -63,38 +63,38 @@ def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
     }
 
 
-def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[Any]:
-    """Read an event back.
+def read(kind: type[Event], headers: Mapping[str, str], body: bytes) -> Recorded[Any]:
+    """Return the event of a message.
 
     Raises:
         EventTooNew: only a newer release can read it.
-        KeyError, ValueError: it is not an event of this kind.
+        KeyError, ValueError: the message is not an event of this kind.
     """
-    event = current(kind, int(head["fact-version"]), body)
+    event = current(kind, int(headers["fact-version"]), body)
     return Recorded(
-        UUID(head["ce-subject"]),
-        int(head["aggregate-version"]),
-        datetime.fromisoformat(head["ce-time"]),
+        UUID(headers["ce-subject"]),
+        int(headers["aggregate-version"]),
+        datetime.fromisoformat(headers["ce-time"]),
         event,
-        Envelope.read(head),
-        UUID(head["owner"]),
+        Envelope.read(headers),
+        UUID(headers["owner"]),
     )
 
 
-def stands_at(head: Mapping[str, str]) -> tuple[UUID, int, datetime]:
-    """Return which event a message is: of which aggregate, of which version, and when it was recorded.
+def event_key(headers: Mapping[str, str]) -> tuple[UUID, int, datetime]:
+    """Return the key of a message's event: aggregate id, version, and when it was recorded.
 
-    The time tells it from another event in the same place: a failover may lose one, and the aggregate go on.
+    The time distinguishes it from another event of the same version, which may be recorded after a failover lost it.
 
     Raises:
-        KeyError, ValueError: the message is no event.
+        KeyError, ValueError: the message is not an event.
     """
-    return UUID(head["ce-subject"]), int(head["aggregate-version"]), datetime.fromisoformat(head["ce-time"])
+    return UUID(headers["ce-subject"]), int(headers["aggregate-version"]), datetime.fromisoformat(headers["ce-time"])
 
 
-def deduplication_id(head: Mapping[str, str]) -> str:
-    """Return the id by which the server refuses the same event, and no other, when it is published again."""
-    return f"{head['ce-id']}@{head['ce-time']}"
+def deduplication_id(headers: Mapping[str, str]) -> str:
+    """Return the id by which the server drops the same event, and no other, if it is published again."""
+    return f"{headers['ce-id']}@{headers['ce-time']}"
 
 
 def _event_id(recorded: Recorded[Any]) -> UUID:

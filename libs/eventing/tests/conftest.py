@@ -1,4 +1,4 @@
-"""A migrated database, a connection to the bus, and the stores, memory and PostgreSQL alike."""
+"""Databases, connections to the bus, both stores, and short timings for the tests of background work."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
+from eventing import leases, reactions, relay, retrying
 from eventing.database import Database
 from eventing.memory import MemoryStore
 from eventing.migrating import migrate
@@ -14,41 +15,74 @@ from eventing.store import EventStore
 from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
-from eventing.testing.desk import migrated
+from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
+from eventing.testing.label_model import LabelModel
+from eventing.testing.relayed_store import RelayedStore
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing import SERVER
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
-from runtime import bus, clock
+from runtime import bus, clock, ordered
 from runtime.bus import Client
 from runtime.jetstream import JetStream, jetstream
+
+from libs.eventing.tests.servers import Standby, shut_down
 
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_logs() -> None:
-    """Log failures in few words: a traceback in colour, with all its variables, takes a tenth of a second."""
+    """Log errors as plain text: rendering a traceback in colour, with all its variables, takes 0.1 seconds."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
+
+@pytest.fixture
+def fast_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make relays poll, and compare database and stream, many times a second."""
+    monkeypatch.setattr(relay, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(relay, "CHECK_EVERY_POLLS", 3)
+    monkeypatch.setattr(relay, "STOPPED_RETRY_SECONDS", 0.05)
+
+
+@pytest.fixture
+def fast_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make reactions fetch often and retry without a delay."""
+    monkeypatch.setattr(reactions, "MAX_DELAY", 0.01)
+    monkeypatch.setattr(reactions, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def fast_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make replicas renew their leases, and search for abandoned work, many times a second."""
+    monkeypatch.setattr(leases, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def fast_ordered_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ordered readers of a stream notice a lost consumer within a fraction of a second."""
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
 
 
 @pytest_asyncio.fixture
 async def database(databases: Databases) -> AsyncGenerator[Database]:
-    """Give an open, migrated database of the test's own."""
+    """Provide an open, migrated database of the test's own."""
     async with migrated(databases, "jar", MIGRATIONS) as database:
         yield database
 
 
 @pytest.fixture
 def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
-    """Give a PostgreSQL server of the test's own, to stop and to start."""
+    """Provide a PostgreSQL server of the test's own, which it may stop and start."""
     with postgres_in(open_folder / "postgres") as server:
         yield server
 
 
 @pytest_asyncio.fixture
 async def store_apart(own_server: EmbeddedPostgres) -> AsyncGenerator[PostgresStore]:
-    """Give the real store, on a server of the test's own."""
+    """Provide a PostgreSQL store on the test's own server."""
     async with Database.open(own_server.url, "jar") as database:
         await migrate(database, MIGRATIONS)
         yield PostgresStore(database, Jar.events, project)
@@ -56,47 +90,72 @@ async def store_apart(own_server: EmbeddedPostgres) -> AsyncGenerator[PostgresSt
 
 @pytest.fixture
 def postgres_store(database: Database) -> PostgresStore:
-    """Give the real store."""
+    """Provide the PostgreSQL store."""
     return PostgresStore(database, Jar.events, project)
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=getattr(pytest.mark, SERVER))])
 def store(request: pytest.FixtureRequest) -> EventStore:
-    """Give each of the stores in turn."""
+    """Provide each of the two stores in turn."""
     return MemoryStore(Jar.events) if request.param == "memory" else request.getfixturevalue("postgres_store")
+
+
+@pytest.fixture
+def relayed_store(store_apart: PostgresStore, js: JetStream) -> RelayedStore:
+    """Provide a store on the test's own server, whose events a relay publishes."""
+    return RelayedStore(store_apart, js)
+
+
+@pytest.fixture
+def foreign_store(postgres_store: PostgresStore, js: JetStream) -> RelayedStore:
+    """Provide a store in another cluster, whose events a relay publishes to the same stream."""
+    return RelayedStore(postgres_store, js)
+
+
+@pytest.fixture
+def standby(own_server: EmbeddedPostgres, store_apart: PostgresStore, open_folder: Path) -> Standby:
+    """Provide a standby of the test's own server."""
+    return Standby(own_server, store_apart.database, open_folder / "standby")
+
+
+@pytest_asyncio.fixture
+async def label_model(database: Database, js: JetStream) -> LabelModel:
+    """Provide an empty read model of the labels of jars."""
+    model = LabelModel(database, js)
+    await model.create()
+    return model
 
 
 @pytest_asyncio.fixture
 async def client(nats_url: str) -> AsyncGenerator[Client]:
-    """Give a connection to the test's own NATS server."""
+    """Provide a connection to the test's bus."""
     async with bus.connected(nats_url, "test") as connected:
         yield connected
 
 
 @pytest_asyncio.fixture
 async def other_client(nats_url: str) -> AsyncGenerator[Client]:
-    """Give the connection of another replica."""
+    """Provide the connection of another replica."""
     async with bus.connected(nats_url, "other") as connected:
         yield connected
 
 
 @pytest.fixture
-def cut_off(nats_server: EmbeddedNats, client: Client) -> Callable[[], Coroutine[None, None, None]]:
-    """Give what restarts the bus, and returns when `client` is connected again."""
+def restart_bus(nats_server: EmbeddedNats, client: Client) -> Callable[[], Coroutine[None, None, None]]:
+    """Provide a function that restarts the bus and returns when `client` is connected again."""
 
-    async def cut_off() -> None:
-        nats_server.child.ask_to_stop()
-        nats_server.child.finish()
+    async def restart_bus() -> None:
+        shut_down(nats_server)
         await eventually(lambda: not client.is_connected)
         nats_server.start()
         await eventually(lambda: client.is_connected)
 
-    return cut_off
+    return restart_bus
 
 
 @pytest_asyncio.fixture
 async def js(client: Client) -> JetStream:
-    """Give JetStream, with the stream of the jars and that of the dead letters."""
+    """Provide JetStream, with the streams of the jars' events and of dead letters."""
     context = jetstream(client)
     await provision(context, "EVT_JAR", ["evt.jar.>"])
     await provision(context, "DEAD_LETTERS", ["dead.>"])
@@ -105,7 +164,7 @@ async def js(client: Client) -> JetStream:
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
-    """Give the clock that the test sets."""
+    """Provide the clock of the process, which the test sets."""
     stopped = StoppedClock()
     monkeypatch.setattr(clock, "now", stopped.now)
     return stopped
@@ -113,5 +172,5 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
 
 @pytest.fixture
 def closing(database: Database) -> Closing:
-    """Give a replica that closes jars when they are due."""
+    """Provide a replica that closes jars at their due times."""
     return Closing(database)

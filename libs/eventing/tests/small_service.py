@@ -1,4 +1,4 @@
-"""`python small_service.py shelf|jar`: a process that a test can kill. A jar that is told to hang never answers."""
+"""`python small_service.py shelf|jar`: a service that a test can kill. With `HANGS=true`, jars never reply."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ async def dependencies(settings: JarSettings, _: Database, __: Client) -> AsyncG
 
 
 async def add_marble(command: AddMarble, work: UnitOfWork[bool]) -> int:
-    """Put the marble in, and then answer or hang."""
+    """Add the marble, then reply or hang."""
     marbles = await jars.add_marble(command, work)
     if work.dependencies:
         await asyncio.Event().wait()
@@ -48,7 +48,7 @@ def jar() -> Service[JarSettings, bool]:
         project=jars.project,
         migrations=jars.MIGRATIONS,
         dependencies=dependencies,
-        unique_violations=jars.TAKEN,
+        unique_violations=jars.UNIQUE_VIOLATIONS,
     )
 
 

@@ -1,4 +1,4 @@
-"""The id that a command to another service has: the same for the same reason, and else another."""
+"""The id of a command to another service is derived from its cause, so that a repetition has the same id."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +19,8 @@ ADD = AddMarble.example()
 EVENT = Recorded[Any](JAR, 3, now(), JarOpened.example(), Envelope.begin(), JAR)
 
 
-class Noting(Router[None]):
-    """Sends nothing, and notes with which ids it was to be sent."""
+class RecordingRouter(Router[None]):
+    """Sends nothing; records the ids of the commands."""
 
     def __init__(self, service: str) -> None:
         super().__init__(service, cast(Any, None), cast(Client, None))
@@ -33,43 +33,43 @@ class Noting(Router[None]):
 async def ids(
     *commands: Command[Any], event: Recorded[Any] = EVENT, reaction: str = "fill", service: str = "shelf"
 ) -> list[UUID]:
-    router = Noting(service)
-    acting = Reaction(None, router, event, reaction)
+    router = RecordingRouter(service)
+    reaction_context = Reaction(None, router, event, reaction)
     for command in commands:
-        await acting.send(command)
+        await reaction_context.send(command)
     return router.ids
 
 
-async def test_the_same_reaction_to_the_same_event_sends_the_same_id() -> None:
+async def test_a_repeated_reaction_to_an_event_sends_the_same_id() -> None:
     redelivered = replace(EVENT, envelope=Envelope.begin())
     assert await ids(ADD) == await ids(ADD, event=redelivered)
 
 
 @pytest.mark.parametrize(
-    "another",
+    "difference",
     [
         {"id": UUID(int=1)},
         {"version": 4},
         {"at": EVENT.at + timedelta(microseconds=1)},
         {"event": MarbleAdded.example()},
     ],
-    ids=lambda another: next(iter(another)),
+    ids=lambda difference: next(iter(difference)),
 )
-async def test_another_event_sends_another_id(another: dict[str, Any]) -> None:
-    assert await ids(ADD) != await ids(ADD, event=replace(EVENT, **another))
+async def test_another_event_leads_to_another_id(difference: dict[str, Any]) -> None:
+    assert await ids(ADD) != await ids(ADD, event=replace(EVENT, **difference))
 
 
-async def test_another_reaction_or_service_sends_another_id() -> None:
-    sent = [await ids(ADD), await ids(ADD, reaction="mend"), await ids(ADD, service="cupboard")]
+async def test_another_reaction_or_service_leads_to_another_id() -> None:
+    sent = [await ids(ADD), await ids(ADD, reaction="empty"), await ids(ADD, service="cupboard")]
     assert len({one for [one] in sent}) == 3
 
 
-async def test_the_order_in_which_commands_are_sent_does_not_matter() -> None:
+async def test_ids_do_not_depend_on_the_order_of_the_commands() -> None:
     commands = [ADD, ADD, OpenJar.example(), AddMarble(jar_id=JAR, colour="red")]
     first, second = await ids(*commands), await ids(*reversed(commands))
     assert len({*first}) == 4
     assert {*first} == {*second}
 
 
-async def test_commands_within_the_service_have_new_ids() -> None:
+async def test_each_command_to_the_own_service_has_a_new_id() -> None:
     assert await ids(ADD, service="jar") != await ids(ADD, service="jar")

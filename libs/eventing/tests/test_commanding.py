@@ -1,4 +1,4 @@
-"""Commands of a reaction to another service: recognised when they come again, and on whose behalf they come."""
+"""Commands that reactions send to another service: deduplication, outages, and the user on whose behalf they act."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,8 +11,7 @@ from contracts.identity.queries import GetActor
 from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from contracts.wire import DEAD_LETTERS
-from eventing import actors, retrying
+from eventing import actors
 from eventing import reactions as module
 from eventing.actors import Actors
 from eventing.database import Database
@@ -25,14 +24,16 @@ from eventing.recording import Recorded
 from eventing.subscribers import serving
 from eventing.testing import eventually
 from eventing.testing import jars as jars_module
+from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.jars import add_marble, answers, open_jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
-from nats.js.errors import NotFoundError
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
+
+pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 ADA, BOB = UUID(int=1), UUID(int=2)
 ADD = AddMarble.example()
@@ -41,20 +42,20 @@ type React = Callable[[Reaction[Any]], Awaitable[object]]
 
 
 class Shelf:
-    """The service that commands: it does what the test wants when a jar was opened."""
+    """The service that sends commands: its reaction to an opened jar runs a function of the test."""
 
     def __init__(self, client: Client, js: JetStream, database: Database) -> None:
         self.client, self.js, self.database = client, js, database
         self.deliveries, self.failures, self.refusals = 0, 0, list[Code]()
 
     async def react(self, act: React, *, failures: int = 0) -> None:
-        """React to one event until it is acknowledged, failing so many times after all was done."""
+        """React to one event until it is acknowledged; the first `failures` deliveries fail after `act`."""
         self.failures = failures
-        await self.hear()
+        await self.publish()
         async with self.working(act):
             await eventually(self.settled)
 
-    async def hear(self) -> None:
+    async def publish(self) -> None:
         await publish(self.js, JarOpened.example(), envelope=Envelope.begin(actor=Actor(user_id=ADA, role="user")))
 
     def working(self, act: React) -> Any:
@@ -68,30 +69,26 @@ class Shelf:
                 raise LookupError
 
         reactor = replica(self.client)
-        reactor.waits.database = self.database
-        return working((reactor, Acting(attempt)))
+        reactor.postponements.database = self.database
+        return working((reactor, ReactionSpy(attempt)))
 
     async def settled(self) -> bool:
-        try:
-            info = await self.js.consumer_info("EVT_JAR", "shelf-open")
-        except NotFoundError:
-            return False
-        return not info.num_pending and not info.num_ack_pending
+        return await all_acknowledged(self.js)
 
     async def dead_letters(self) -> int:
-        return (await self.js.stream_info(DEAD_LETTERS)).state.messages
+        return await dead_letter_count(self.js)
 
 
 class Jars:
-    """The service that is commanded, and who commanded it."""
+    """The service that receives the commands, and their envelopes."""
 
     def __init__(self, url: str, dispatcher: Dispatcher[None]) -> None:
-        self.url, self.dispatcher, self.senders = url, dispatcher, list[Envelope]()
+        self.url, self.dispatcher, self.envelopes = url, dispatcher, list[Envelope]()
         for handler in (open_jar, self.add_marble):
             dispatcher.commands(handler)
 
     async def add_marble(self, command: AddMarble, work: UnitOfWork[None]) -> int:
-        self.senders.append(work.envelope)
+        self.envelopes.append(work.envelope)
         return await add_marble(command, work)
 
     def serving(self) -> Any:
@@ -101,40 +98,33 @@ class Jars:
         return (await self.dispatcher.ask(GetJar.example(), Envelope.begin())).marbles
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
-
-
 @pytest.fixture
 def shelf(client: Client, js: JetStream, database: Database) -> Shelf:
     return Shelf(client, js, database)
 
 
 @pytest_asyncio.fixture
-async def away(nats_url: str, postgres_store: PostgresStore, database: Database) -> Jars:
-    """Give a service with one jar, of which no replica runs."""
+async def stopped_jars(nats_url: str, postgres_store: PostgresStore, database: Database) -> Jars:
+    """Provide a service with one jar and no running replica."""
     jars = Jars(nats_url, Dispatcher(postgres_store, database, None, Handlers(), answers))
     await jars.dispatcher.send(OpenJar.example(), Envelope.begin())
     return jars
 
 
 @pytest_asyncio.fixture
-async def jars(away: Jars) -> AsyncGenerator[Jars]:
-    async with away.serving():
-        yield away
+async def jars(stopped_jars: Jars) -> AsyncGenerator[Jars]:
+    async with stopped_jars.serving():
+        yield stopped_jars
 
 
-async def test_a_command_of_another_service_goes_there_over_the_bus(shelf: Shelf, jars: Jars) -> None:
+async def test_a_command_of_another_service_is_sent_over_the_bus(shelf: Shelf, jars: Jars) -> None:
     await shelf.react(lambda reaction: reaction.send(ADD))
-    [sender] = jars.senders
-    assert (await jars.marbles(), sender.actor) == (1, Actor(user_id=ADA, role="user"))
-    assert sender.deadline
+    [envelope] = jars.envelopes
+    assert (await jars.marbles(), envelope.actor) == (1, Actor(user_id=ADA, role="user"))
+    assert envelope.deadline
 
 
-async def test_another_service_is_asked_over_the_bus(shelf: Shelf, jars: Jars) -> None:
+async def test_a_query_of_another_service_is_sent_over_the_bus(shelf: Shelf, jars: Jars) -> None:
     labels = list[str]()
 
     async def ask(reaction: Reaction[Any]) -> None:
@@ -146,8 +136,8 @@ async def test_another_service_is_asked_over_the_bus(shelf: Shelf, jars: Jars) -
 
 async def test_a_redelivered_event_sends_its_command_with_the_same_id(shelf: Shelf, jars: Jars) -> None:
     await shelf.react(lambda reaction: reaction.send(ADD), failures=2)
-    assert len({sender.message_id for sender in jars.senders}) == 1
-    assert (shelf.deliveries, len(jars.senders), shelf.refusals) == (3, 3, [])
+    assert len({envelope.message_id for envelope in jars.envelopes}) == 1
+    assert (shelf.deliveries, len(jars.envelopes), shelf.refusals) == (3, 3, [])
     assert await jars.marbles() == 1
 
 
@@ -161,7 +151,7 @@ async def test_a_repeated_command_is_answered_with_its_outcome(shelf: Shelf, jar
     assert labels == ["red ones", "red ones"]
 
 
-async def test_two_equal_commands_of_one_reaction_are_both_carried_out(shelf: Shelf, jars: Jars) -> None:
+async def test_two_equal_commands_of_one_reaction_are_both_executed(shelf: Shelf, jars: Jars) -> None:
     async def send_two(reaction: Reaction[Any]) -> None:
         await reaction.send(ADD)
         await reaction.send(ADD)
@@ -170,7 +160,7 @@ async def test_two_equal_commands_of_one_reaction_are_both_carried_out(shelf: Sh
     assert await jars.marbles() == 2
 
 
-async def test_a_key_makes_commands_one_whatever_they_say(shelf: Shelf, jars: Jars) -> None:
+async def test_commands_with_one_key_are_executed_once_whatever_their_content(shelf: Shelf, jars: Jars) -> None:
     async def send(reaction: Reaction[Any]) -> None:
         await reaction.send(AddMarble(jar_id=JAR, colour=str(shelf.deliveries)), key="the marble")
 
@@ -178,44 +168,46 @@ async def test_a_key_makes_commands_one_whatever_they_say(shelf: Shelf, jars: Ja
     assert await jars.marbles() == 1
 
 
-async def test_a_service_that_is_away_gets_its_command_when_it_comes(shelf: Shelf, away: Jars) -> None:
-    await shelf.hear()
+async def test_a_stopped_service_receives_its_command_when_it_starts(shelf: Shelf, stopped_jars: Jars) -> None:
+    await shelf.publish()
     async with shelf.working(lambda reaction: reaction.send(ADD)):
         await eventually(lambda: shelf.deliveries)
-        async with away.serving():
+        async with stopped_jars.serving():
             await eventually(shelf.settled)
-    assert await away.marbles() == 1
+    assert await stopped_jars.marbles() == 1
 
 
-async def test_waiting_for_a_service_is_no_failure(shelf: Shelf, away: Jars, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
-    await shelf.hear()
+async def test_waiting_for_a_stopped_service_uses_up_no_delivery(
+    shelf: Shelf, stopped_jars: Jars, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
+    await shelf.publish()
     async with shelf.working(lambda reaction: reaction.send(ADD)):
         await eventually(lambda: shelf.deliveries > 4)
-        async with away.serving():
+        async with stopped_jars.serving():
             await eventually(shelf.settled)
-    assert (await away.marbles(), await shelf.dead_letters()) == (1, 0)
+    assert (await stopped_jars.marbles(), await shelf.dead_letters()) == (1, 0)
 
 
-async def test_a_command_that_is_refused_tells_the_reaction_why(
+async def test_a_reaction_receives_the_refusal_of_its_command(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jars_module, "ROOM", 0)
+    monkeypatch.setattr(jars_module, "MAX_MARBLES", 0)
     await shelf.react(lambda reaction: reaction.send(ADD))
     assert (shelf.refusals, shelf.deliveries) == ([Code.BUDGET_EXCEEDED], 1)
 
 
-async def test_a_command_at_which_the_other_service_fails_is_given_up_in_the_end(
+async def test_a_command_that_keeps_failing_is_dead_lettered(
     shelf: Shelf, jars: Jars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELIVERIES", 2)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 2)
     await shelf.react(lambda reaction: reaction.send(AddMarble(jar_id=BOB, colour="red")))
     assert (shelf.deliveries, await shelf.dead_letters()) == (2, 1)
 
 
 @asynccontextmanager
 async def identity(url: str, role: Role | None) -> AsyncGenerator[list[GetActor]]:
-    """Answer that every user has a role now, or is disabled; give what was asked."""
+    """Answer that every user has this role, or is disabled if it is None; yield the queries."""
     queries, asked = Handlers(), list[GetActor]()
 
     async def get_actor(query: GetActor, _: QueryContext[None]) -> Actor:
@@ -230,31 +222,31 @@ async def identity(url: str, role: Role | None) -> AsyncGenerator[list[GetActor]
         yield asked
 
 
-async def test_a_command_for_a_user_is_sent_with_the_role_they_have_now(
-    shelf: Shelf, jars: Jars, nats_url: str
-) -> None:
+async def test_a_command_for_a_user_has_their_current_role(shelf: Shelf, jars: Jars, nats_url: str) -> None:
     async with identity(nats_url, "viewer"):
         await shelf.react(lambda reaction: reaction.send(ADD, on_behalf_of=BOB))
-    assert [sender.actor for sender in jars.senders] == [Actor(user_id=BOB, role="viewer")]
+    assert [envelope.actor for envelope in jars.envelopes] == [Actor(user_id=BOB, role="viewer")]
 
 
-async def test_nothing_is_sent_for_a_user_who_is_disabled(shelf: Shelf, jars: Jars, nats_url: str) -> None:
+async def test_no_command_is_sent_for_a_disabled_user(shelf: Shelf, jars: Jars, nats_url: str) -> None:
     async with identity(nats_url, None):
         await shelf.react(lambda reaction: reaction.send(ADD, on_behalf_of=BOB))
-    assert (shelf.refusals, jars.senders) == ([Code.USER_INACTIVE], [])
+    assert (shelf.refusals, jars.envelopes) == ([Code.USER_INACTIVE], [])
 
 
-async def test_nothing_is_sent_for_a_user_while_identity_is_away(shelf: Shelf, jars: Jars, nats_url: str) -> None:
-    await shelf.hear()
+async def test_no_command_is_sent_for_a_user_while_identity_is_unavailable(
+    shelf: Shelf, jars: Jars, nats_url: str
+) -> None:
+    await shelf.publish()
     async with shelf.working(lambda reaction: reaction.send(ADD, on_behalf_of=BOB)):
         await eventually(lambda: shelf.deliveries > 2)
-        assert jars.senders == []
+        assert jars.envelopes == []
         async with identity(nats_url, "user"):
             await eventually(shelf.settled)
-    assert len(jars.senders) == 1
+    assert len(jars.envelopes) == 1
 
 
-async def test_a_role_is_not_asked_for_again_as_long_as_it_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_role_is_cached_for_its_maximum_age(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, counts = list[GetActor](), list[int]()
 
     async def ask(query: GetActor, _: Envelope) -> Actor:

@@ -1,4 +1,4 @@
-"""Counts of rows and of uses are exact, and no transaction waits for another one to count."""
+"""Counts of rows and of uses are exact, and transactions do not wait for each other to count."""
 
 import asyncio
 from contextlib import suppress
@@ -49,7 +49,7 @@ async def test_a_changed_key_moves_its_count(counted: Database):
     assert await BY_MARBLES.all(counted) == {1: 1, 3: 1}
 
 
-async def test_a_deleted_row_is_counted_no_more(counted: Database):
+async def test_a_deleted_row_is_no_longer_counted(counted: Database):
     await fill(counted, 1, 2)
     await counted.execute("DELETE FROM jars WHERE marbles = 1")
     assert await BY_MARBLES.all(counted) == {1: 0, 2: 1}
@@ -63,14 +63,14 @@ async def test_a_transaction_that_is_rolled_back_counts_nothing(counted: Databas
     assert await BY_MARBLES.all(counted) == {}
 
 
-async def test_rows_that_were_there_before_are_counted(database: Database):
+async def test_rows_that_existed_before_the_counter_are_counted(database: Database):
     await fill(database, 1, 1, 2)
     await database.execute(DECLARED)
     await fill(database, 2)
     assert await BY_MARBLES.all(database) == {1: 2, 2: 2}
 
 
-async def test_rows_written_while_counting_begins_are_counted_once(database: Database):
+async def test_rows_written_while_a_counter_is_created_are_counted_once(database: Database):
     async with asyncio.TaskGroup() as tasks, database.transaction() as declaring:
         await fill(declaring, 1)
         await declaring.execute(DECLARED)
@@ -98,7 +98,7 @@ async def test_open_transactions_do_not_wait_for_each_other_to_count(counted: Da
     assert await BY_MARBLES.all(counted) == {1: 2}
 
 
-async def test_a_transaction_counts_in_the_slot_that_is_free(counted: Database):
+async def test_a_transaction_counts_in_a_free_slot(counted: Database):
     async with counted.transaction() as first, counted.transaction() as second:
         await first.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
                             "FROM generate_series(0, 63) s WHERE s <> 5")  # fmt: skip
@@ -106,9 +106,9 @@ async def test_a_transaction_counts_in_the_slot_that_is_free(counted: Database):
         assert await second.fetchval("SELECT array_agg(slot) FROM jar_counts") == [5, 5]
 
 
-async def test_counts_are_exact_when_all_slots_are_taken(counted: Database):
-    async with counted.transaction() as holding:
-        await holding.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
+async def test_counts_are_exact_when_no_slot_is_free(counted: Database):
+    async with counted.transaction() as advisory_lock:
+        await advisory_lock.execute("SELECT pg_advisory_xact_lock('jar_counts'::regclass::oid::int, s) "
                               "FROM generate_series(0, 63) s")  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             for _ in range(5):
@@ -116,21 +116,21 @@ async def test_counts_are_exact_when_all_slots_are_taken(counted: Database):
     assert await BY_MARBLES.all(counted) == {1: 10}
 
 
-async def test_uses_are_counted_one_by_one(used: Database):
+async def test_uses_are_counted_by_key(used: Database):
     for label in ("a", "b", "a"):
         async with used.transaction() as connection:
             await USES.add(label, connection)
     assert await USES.all(used) == {"a": 2, "b": 1}
 
 
-async def test_the_count_of_a_removed_key_is_forgotten(used: Database):
+async def test_a_removed_key_has_no_count(used: Database):
     async with used.transaction() as connection:
         await USES.add("a", connection)
         await USES.remove("a", connection)
     assert await USES.all(used) == {}
 
 
-async def test_a_count_can_be_read_beside_a_row(used: Database):
+async def test_a_count_can_be_selected_with_a_row(used: Database):
     await used.execute("INSERT INTO jars VALUES ($1, 'a', 1), ($2, 'b', 1)", new_id(), new_id())
     async with used.transaction() as connection:
         await USES.add("a", connection)

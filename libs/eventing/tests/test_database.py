@@ -1,3 +1,5 @@
+"""The connection pool: types, transactions, limits, advisory locks, and outages of the server."""
+
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -10,16 +12,13 @@ from eventing.database import Database
 from eventing.testing import eventually
 from onebox.postgres import EmbeddedPostgres
 
+from libs.eventing.tests.servers import restart, shut_down
+
 
 @pytest_asyncio.fixture
 async def small(database_url: str) -> AsyncGenerator[Database]:
     async with Database.open(database_url, "jar", size=2) as database:
         yield database
-
-
-def stop(server: EmbeddedPostgres) -> None:
-    server.child.ask_to_stop()
-    server.child.finish()
 
 
 def deep(levels: int) -> Any:
@@ -31,7 +30,7 @@ async def test_a_statement_finds_the_tables_of_the_schema(database: Database) ->
 
 
 @pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, [], "text", None, deep(253)])
-async def test_json_comes_and_goes_as_python_values(small: Database, value: Any) -> None:
+async def test_json_is_read_and_written_as_python_values(small: Database, value: Any) -> None:
     assert await small.fetchval("SELECT $1::jsonb", value) == value
 
 
@@ -56,7 +55,7 @@ async def test_no_more_connections_are_opened_than_allowed(small: Database) -> N
     assert await small.fetchval(count) == 2
 
 
-async def test_whoever_finds_no_free_connection_gives_up(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_a_free_connection_times_out(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_TIMEOUT", 0.05)
     async with small.connection(), small.connection():
         with pytest.raises(TimeoutError):
@@ -64,7 +63,7 @@ async def test_whoever_finds_no_free_connection_gives_up(small: Database, monkey
     assert await small.fetchval("SELECT 1") == 1
 
 
-async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(
+async def test_a_statement_that_times_out_is_cancelled_on_the_server(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.05)
@@ -72,14 +71,14 @@ async def test_a_statement_that_takes_too_long_is_ended_on_the_server_too(
         with pytest.raises(TimeoutError):
             await database.execute("SELECT pg_sleep(60)")
         running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
-        await eventually(lambda: _none(database, running))
+        await eventually(lambda: _is_zero(database, running))
 
 
-async def _none(database: Database, count: str) -> bool:
+async def _is_zero(database: Database, count: str) -> bool:
     return await database.fetchval(count) == 0
 
 
-async def test_being_cancelled_gives_the_connection_back(small: Database) -> None:
+async def test_a_cancelled_statement_releases_its_connection(small: Database) -> None:
     for _ in range(5):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
@@ -88,63 +87,65 @@ async def test_being_cancelled_gives_the_connection_back(small: Database) -> Non
 
 
 async def test_a_lock_has_one_holder(small: Database) -> None:
-    async with small.holding("one") as first, small.holding("one") as second, small.holding("two") as other:
+    async with (
+        small.advisory_lock("one") as first,
+        small.advisory_lock("one") as second,
+        small.advisory_lock("two") as other,
+    ):
         assert [one is not None for one in (first, second, other)] == [True, False, True]
 
 
-async def test_a_lock_is_free_when_its_holder_left(small: Database) -> None:
-    async with small.holding("one"):
+async def test_a_lock_is_free_after_its_block(small: Database) -> None:
+    async with small.advisory_lock("one"):
         pass
-    await eventually(lambda: _free(small, "one"))
+    await eventually(lambda: _is_free(small, "one"))
 
 
-async def test_a_lock_is_free_when_its_holder_failed(small: Database) -> None:
+async def test_a_lock_is_free_after_its_block_raised(small: Database) -> None:
     with pytest.raises(LookupError):
-        async with small.holding("one"):
+        async with small.advisory_lock("one"):
             raise LookupError
-    await eventually(lambda: _free(small, "one"))
+    await eventually(lambda: _is_free(small, "one"))
 
 
-async def _free(database: Database, lock: str) -> bool:
-    async with database.holding(lock) as free:
+async def _is_free(database: Database, lock: str) -> bool:
+    async with database.advisory_lock(lock) as free:
         return free is not None
 
 
-async def test_a_check_raises_when_the_server_is_gone(own_server: EmbeddedPostgres) -> None:
+async def test_a_check_raises_when_the_server_is_down(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar") as database:
         await database.check()
-        stop(own_server)
+        shut_down(own_server)
         with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
             await database.check()
 
 
-async def test_the_pool_mends_itself_when_the_server_was_away(own_server: EmbeddedPostgres) -> None:
+async def test_the_pool_recovers_after_the_server_was_down(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar", size=3) as database:
         await asyncio.gather(*(database.execute("SELECT pg_sleep(0.01)") for _ in range(3)))
-        stop(own_server)
-        own_server.start()
-        await asyncio.sleep(0.01)  # the event loop stood still: let it see what happened
+        restart(own_server)
+        await asyncio.sleep(0.01)  # the event loop was blocked: let it notice the closed connections
         assert await asyncio.gather(*(database.fetchval("SELECT 1") for _ in range(5))) == [1] * 5
 
 
-async def test_a_transaction_that_the_server_left_fails_and_the_next_one_works(own_server: EmbeddedPostgres) -> None:
+async def test_only_the_transaction_of_a_lost_connection_fails(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar", size=1) as database:
         with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
-            await _be_left(database, own_server)
+            await _restart_in_transaction(database, own_server)
         assert await database.fetchval("SELECT 1") == 1
 
 
-async def _be_left(database: Database, server: EmbeddedPostgres) -> None:
+async def _restart_in_transaction(database: Database, server: EmbeddedPostgres) -> None:
     async with database.transaction() as connection:
         await connection.execute("SELECT 1")
-        stop(server)
-        server.start()
+        restart(server)
         await connection.execute("SELECT 1")
 
 
-async def test_a_lost_lock_does_not_trouble_its_holder(own_server: EmbeddedPostgres) -> None:
+async def test_a_lost_lock_raises_nothing_in_its_block(own_server: EmbeddedPostgres) -> None:
     async with Database.open(own_server.url, "jar") as database:
-        async with database.holding("one"):
-            stop(own_server)
+        async with database.advisory_lock("one"):
+            shut_down(own_server)
         own_server.start()
-        assert await _free(database, "one")
+        assert await _is_free(database, "one")

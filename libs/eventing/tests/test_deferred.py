@@ -1,4 +1,4 @@
-"""What a transaction does that holds writes back, whether it sends them together or one after the other."""
+"""A transaction that defers writes has the same effect, whether it sends them merge or one by one."""
 
 from typing import Any, cast
 
@@ -19,14 +19,14 @@ JARS = "SELECT label, marbles FROM jars ORDER BY label"
 
 @pytest_asyncio.fixture
 async def sent(database: Database) -> list[str]:
-    """Give the statements that are sent; the pool gives out first the connection that came back last."""
+    """Provide the statements that are sent. The pool reuses the last released connection first, so one is logged."""
     statements: list[str] = []
 
-    def note(record: Any) -> None:
+    def log(record: Any) -> None:
         statements.append(record.query)
 
     async with database.connection() as connection:
-        cast(Any, connection).add_query_logger(note)
+        cast(Any, connection).add_query_logger(log)
     return statements
 
 
@@ -49,7 +49,7 @@ async def test_one_or_two_writes_are_one_statement(database: Database, sent: lis
     assert await jars(database) == [(label, 0) for label in labels]
 
 
-async def test_more_writes_are_a_transaction_in_their_order(database: Database, sent: list[str]) -> None:
+async def test_more_writes_are_a_transaction_that_keeps_their_order(database: Database, sent: list[str]) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         await connection.execute(COUNT, 1, "one")
@@ -66,7 +66,7 @@ async def test_a_read_sees_the_writes_before_it(database: Database) -> None:
         assert await connection.fetch("SELECT label FROM jars") == [("one",)]
 
 
-async def test_a_second_write_that_cannot_be_merged_is_sent_alone(database: Database) -> None:
+async def test_a_write_that_cannot_be_merged_is_sent_alone(database: Database) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         await connection.execute(REPLACE, "one", "two")
@@ -81,14 +81,14 @@ async def test_nothing_is_written_when_the_block_raises(database: Database, writ
 
 
 @pytest.mark.parametrize("labels", [["one", "one"], ["one", "two", "one"]])
-async def test_nothing_is_written_when_a_write_is_refused(database: Database, labels: list[str]) -> None:
+async def test_nothing_is_written_when_a_write_fails(database: Database, labels: list[str]) -> None:
     with pytest.raises(asyncpg.UniqueViolationError):
         await write(database, *[(ADD, label) for label in labels])
     assert await jars(database) == []
 
 
-async def test_of_two_refused_writes_the_first_one_is_raised(database: Database) -> None:
-    await write(database, (ADD, "taken"))
+async def test_the_error_of_the_first_failing_write_is_raised(database: Database) -> None:
+    await write(database, (ADD, "duplicate"))
     with pytest.raises(asyncpg.UniqueViolationError) as violation:
-        await write(database, (ADD, "taken"), (COPY, "taken"))
+        await write(database, (ADD, "duplicate"), (COPY, "duplicate"))
     assert violation.value.constraint_name == "jars_label"

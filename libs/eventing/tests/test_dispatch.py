@@ -1,3 +1,5 @@
+"""Dispatching: outcomes, repeated commands, refusals, and conflicts between replicas."""
+
 import asyncio
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,7 @@ from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.store import AggregateNotFound, Conflict, UniqueViolation
 from eventing.testing import jars
-from eventing.testing.jars import TAKEN, Jar
+from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarView, MarbleAdded, OpenJar
 from runtime.envelope import Envelope
 
@@ -24,16 +26,16 @@ class Fill(Command[None]):
     sample = {}
 
 
-type Fills = Callable[[UnitOfWork[Any]], Any]
+type Act = Callable[[UnitOfWork[Any]], Any]
 
 
 @pytest.fixture
 def dispatcher(postgres_store: PostgresStore, database: Database) -> Dispatcher[None]:
-    return Dispatcher(postgres_store, database, None, jars.handles, jars.answers, TAKEN)
+    return Dispatcher(postgres_store, database, None, jars.handles, jars.answers, UNIQUE_VIOLATIONS)
 
 
-def filling(dispatcher: Dispatcher[None], act: Fills) -> Dispatcher[None]:
-    """Give a dispatcher whose one command does `act`."""
+def filling(dispatcher: Dispatcher[None], act: Act) -> Dispatcher[None]:
+    """Return a dispatcher whose only command runs `act`."""
 
     async def fill(_: Fill, work: UnitOfWork[Any]) -> None:
         await act(work)
@@ -51,26 +53,24 @@ async def marbles(dispatcher: Dispatcher[None]) -> int:
     return (await dispatcher.ask(GetJar.example(), Envelope.begin())).marbles
 
 
-async def test_a_command_is_answered_by_the_query_of_its_outcome(dispatcher: Dispatcher[None]) -> None:
+async def test_a_command_returns_the_result_of_its_outcome_query(dispatcher: Dispatcher[None]) -> None:
     assert await send(dispatcher, OPEN) == JarView(id=JAR, label="blue ones", marbles=0)
 
 
-async def test_a_command_without_an_outcome_query_is_answered_by_its_handler(dispatcher: Dispatcher[None]) -> None:
+async def test_a_command_without_an_outcome_query_returns_its_handlers_result(dispatcher: Dispatcher[None]) -> None:
     await send(dispatcher, OPEN)
     assert await send(dispatcher, ADD) == 1
 
 
-async def test_what_the_domain_refuses_is_not_recorded(
-    dispatcher: Dispatcher[None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jars, "ROOM", 0)
+async def test_a_refused_command_records_nothing(dispatcher: Dispatcher[None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "MAX_MARBLES", 0)
     await send(dispatcher, OPEN)
     with pytest.raises(Refusal, match="full"):
         await send(dispatcher, ADD)
     assert await marbles(dispatcher) == 0
 
 
-async def test_a_repeated_command_is_answered_by_its_outcome_and_done_once(dispatcher: Dispatcher[None]) -> None:
+async def test_a_repeated_command_returns_the_outcome_and_runs_once(dispatcher: Dispatcher[None]) -> None:
     envelope = Envelope.begin()
     first = await send(dispatcher, OPEN, envelope)
     await send(dispatcher, ADD)
@@ -78,7 +78,7 @@ async def test_a_repeated_command_is_answered_by_its_outcome_and_done_once(dispa
     assert (first.marbles, again.marbles) == (0, 1)
 
 
-async def test_a_repeated_command_whose_answer_is_gone_is_refused_and_done_once(dispatcher: Dispatcher[None]) -> None:
+async def test_a_repeated_command_without_an_outcome_query_is_refused(dispatcher: Dispatcher[None]) -> None:
     await send(dispatcher, OPEN)
     envelope = Envelope.begin()
     await send(dispatcher, ADD, envelope)
@@ -88,83 +88,83 @@ async def test_a_repeated_command_whose_answer_is_gone_is_refused_and_done_once(
     assert await marbles(dispatcher) == 1
 
 
-async def test_a_command_that_comes_twice_at_once_is_done_once(dispatcher: Dispatcher[None]) -> None:
+async def test_concurrent_deliveries_of_a_command_run_it_once(dispatcher: Dispatcher[None]) -> None:
     envelope = Envelope.begin()
     views = await asyncio.gather(*(send(dispatcher, OPEN, envelope) for _ in range(5)))
     assert views == [JarView(id=JAR, label="blue ones", marbles=0)] * 5
 
 
-async def test_a_taken_value_is_refused_as_the_service_says(dispatcher: Dispatcher[None]) -> None:
+async def test_a_duplicate_value_is_refused_with_the_refusal_of_its_index(dispatcher: Dispatcher[None]) -> None:
     await send(dispatcher, OPEN)
     with pytest.raises(Refusal) as refusal:
         await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
-    assert refusal.value is TAKEN["jars_label"]
+    assert refusal.value is UNIQUE_VIOLATIONS["jars_label"]
 
 
-async def test_a_unique_index_without_a_refusal_is_a_fault(dispatcher: Dispatcher[None]) -> None:
+async def test_a_unique_index_without_a_refusal_raises_a_violation(dispatcher: Dispatcher[None]) -> None:
     dispatcher.unique_violations = {}
     await send(dispatcher, OPEN)
     with pytest.raises(UniqueViolation):
         await send(dispatcher, OpenJar(jar_id=UUID(int=2), label=OPEN.label))
 
 
-async def test_a_command_for_what_is_not_there_is_a_fault_unless_its_handler_knows_better(
+async def test_a_command_for_a_missing_aggregate_raises(
     dispatcher: Dispatcher[None],
 ) -> None:
     with pytest.raises(AggregateNotFound):
         await send(dispatcher, ADD)
 
 
-async def test_a_conflict_is_decided_again_on_what_is_true_now(dispatcher: Dispatcher[None]) -> None:
+async def test_a_conflict_is_decided_again_on_the_current_state(dispatcher: Dispatcher[None]) -> None:
     seen: list[int] = []
 
-    async def be_overtaken_twice(work: UnitOfWork[Any]) -> None:
+    async def conflict_twice(work: UnitOfWork[Any]) -> None:
         jar = await work.load(Jar, JAR)
         seen.append(len(jar.colours))
         jar.record(MarbleAdded.example())
         if len(seen) < 3:
-            await send(elsewhere(dispatcher), ADD)
+            await send(other_replica(dispatcher), ADD)
         await work.save(jar)
 
     await send(dispatcher, OPEN)
-    await send(filling(dispatcher, be_overtaken_twice), Fill())
+    await send(filling(dispatcher, conflict_twice), Fill())
     assert seen == [0, 1, 2]
     assert await marbles(dispatcher) == 3
 
 
-async def test_a_command_that_is_overtaken_many_times_is_carried_out(dispatcher: Dispatcher[None]) -> None:
-    tries: list[int] = []
+async def test_a_command_that_conflicts_many_times_is_executed(dispatcher: Dispatcher[None]) -> None:
+    attempts: list[int] = []
 
-    async def be_overtaken_seven_times(work: UnitOfWork[Any]) -> None:
-        tries.append(1)
+    async def conflict_seven_times(work: UnitOfWork[Any]) -> None:
+        attempts.append(1)
         jar = await work.load(Jar, JAR)
         jar.record(MarbleAdded.example())
-        if len(tries) <= 7:
-            await send(elsewhere(dispatcher), ADD)
+        if len(attempts) <= 7:
+            await send(other_replica(dispatcher), ADD)
         await work.save(jar)
 
     await send(dispatcher, OPEN)
-    await send(filling(dispatcher, be_overtaken_seven_times), Fill())
+    await send(filling(dispatcher, conflict_seven_times), Fill())
     assert await marbles(dispatcher) == 8
 
 
-async def test_a_conflict_is_given_up_in_the_end(dispatcher: Dispatcher[None]) -> None:
-    tries: list[int] = []
+async def test_a_command_that_always_conflicts_is_given_up(dispatcher: Dispatcher[None]) -> None:
+    attempts: list[int] = []
 
-    async def always_be_overtaken(work: UnitOfWork[Any]) -> None:
-        tries.append(1)
+    async def always_conflict(work: UnitOfWork[Any]) -> None:
+        attempts.append(1)
         jar = await work.load(Jar, JAR)
         jar.record(MarbleAdded.example())
-        await send(elsewhere(dispatcher), ADD)
+        await send(other_replica(dispatcher), ADD)
         await work.save(jar)
 
     await send(dispatcher, OPEN)
     with pytest.raises(Conflict):
-        await send(filling(dispatcher, always_be_overtaken), Fill())
-    assert len(tries) == ATTEMPTS
+        await send(filling(dispatcher, always_conflict), Fill())
+    assert len(attempts) == ATTEMPTS
 
 
-async def test_two_at_once_in_one_process_do_not_conflict(dispatcher: Dispatcher[None]) -> None:
+async def test_concurrent_commands_of_one_process_do_not_conflict(dispatcher: Dispatcher[None]) -> None:
     loads: list[UUID] = []
 
     class Counting(PostgresStore):
@@ -179,6 +179,6 @@ async def test_two_at_once_in_one_process_do_not_conflict(dispatcher: Dispatcher
     assert len(loads) == 8
 
 
-def elsewhere(dispatcher: Dispatcher[None]) -> Dispatcher[None]:
-    """Another replica: it shares the database, and no locks."""
-    return Dispatcher(dispatcher.store, dispatcher.database, None, jars.handles, jars.answers, TAKEN)
+def other_replica(dispatcher: Dispatcher[None]) -> Dispatcher[None]:
+    """Return the dispatcher of another replica, which shares the database but no locks."""
+    return Dispatcher(dispatcher.store, dispatcher.database, None, jars.handles, jars.answers, UNIQUE_VIOLATIONS)

@@ -1,84 +1,31 @@
-"""A database that is not the one the stream was filled from: nothing is published until somebody says how to go on."""
+"""A database that the stream was not filled from: the relay publishes nothing until an operator decides."""
 
 import asyncio
 from io import BytesIO
 
 import asyncpg
 import pytest
-from eventing import relay as module
 from eventing.__main__ import main
 from eventing.database import Database
-from eventing.lag import Progress
-from eventing.places import Server
-from eventing.postgres import PostgresStore
-from eventing.relay import Relay
-from eventing.reread import Busy, Strange, reread
-from eventing.testing import eventually
-from eventing.testing.jars import Jar, project
-from eventing.testing.relaying import WORK, marbles, relay_until, reread_when_free, running, stopped, told
-from onebox.postgres import EmbeddedPostgres
+from eventing.progress import Progress
+from eventing.relay_position import Server
+from eventing.reread import NoCommonEvent, RelayRunning
+from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
+from eventing.testing.relaying import wait_until_saved
 from runtime.jetstream import JetStream
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL", 0.02)
-    monkeypatch.setattr(module, "LOOK", 3)
-    monkeypatch.setattr(module, "STOPPED", 0.05)
+pytestmark = pytest.mark.usefixtures("fast_relay")
 
 
-async def test_events_that_vanish_under_a_running_relay_stop_it(
-    store_apart: PostgresStore, js: JetStream, own_server: EmbeddedPostgres
-) -> None:
-    await marbles(store_apart, 1, 2)
-    async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
-        await told(js, 1, 2)
-        await eventually(lambda: relay.noted and relay.noted.cursor == relay.cursor)
-        async with store_apart.database.transaction() as connection:  # a dump from before is put in place
-            await connection.execute("DELETE FROM events WHERE originator_version = 2")
-            await connection.execute("UPDATE relayed SET sequence = 1")
-        await stopped(relay)
-
-
-async def test_a_dump_in_another_cluster_goes_on_where_it_was_and_loses_nothing(
-    store_apart: PostgresStore, js: JetStream, database: Database
-) -> None:
-    there = PostgresStore(database, Jar.events, project)
-    async with there.database.connection() as connection:
-        for _ in range(3000):  # its transactions are far ahead of those of the cluster that it is restored to
-            await connection.execute("SELECT pg_current_xact_id()")
-    await marbles(there, 1, 2)
-    await relay_until(there, js, 1, 2)
-    await marbles(there, 3, 4)  # not published yet
-    await _restore(there.database, store_apart.database)
-    await marbles(store_apart, 5)
-    async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
-        assert "in another cluster" in await stopped(relay)
-        done = await eventually(lambda: reread_when_free(store_apart, js))
-        assert (done.sequence, done.last, done.renumbered) == (2, 2, 4)
-        await told(js, 1, 2, 3, 4, 5)
-        await marbles(store_apart, 6)
-        await told(js, 1, 2, 3, 4, 5, 6)
-
-
-async def test_a_dump_is_noticed_where_the_cluster_may_not_be_asked_for_its_identifier(
-    store_apart: PostgresStore, js: JetStream, database: Database
-) -> None:
-    there = PostgresStore(database, Jar.events, project)
-    await marbles(there, 1, 2)
-    async with there.database.connection() as connection:
+async def advance_transactions(database: Database) -> None:
+    """Use up transaction numbers, so that they are far ahead of those of the cluster that a dump is restored to."""
+    async with database.connection() as connection:
         for _ in range(3000):
             await connection.execute("SELECT pg_current_xact_id()")
-    await marbles(there, 3)
-    await relay_until(there, js, 1, 2, 3)
-    await _restore(there.database, store_apart.database)
-    await store_apart.database.execute("UPDATE relayed SET system = NULL")
-    async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
-        assert "a dump's" in await stopped(relay)
 
 
-async def _restore(from_: Database, to: Database) -> None:
-    """Do what `pg_dump | psql` does."""
+async def restore_dump(from_: Database, to: Database) -> None:
+    """Copy events and the relay's position as `pg_dump | psql` does."""
     source, target = await asyncpg.connect(from_.url), await asyncpg.connect(to.url)
     try:
         for table in ("events", "relayed"):
@@ -94,71 +41,107 @@ async def _restore(from_: Database, to: Database) -> None:
         await target.close()
 
 
-async def test_a_restored_database_with_an_empty_bus_is_published_from_its_start(
-    store_apart: PostgresStore, js: JetStream, database: Database
+async def test_a_running_relay_stops_when_published_events_vanish(relayed_store: RelayedStore) -> None:
+    await relayed_store.append(1, 2)
+    async with relayed_store.relaying() as relay:
+        await relayed_store.published(1, 2)
+        await wait_until_saved(relay)
+        async with relayed_store.database.transaction() as connection:  # as if an older dump was restored
+            await connection.execute("DELETE FROM events WHERE originator_version = 2")
+            await connection.execute("UPDATE relayed SET sequence = 1")
+        await reason_for_stopping(relay)
+
+
+async def test_a_dump_restored_in_another_cluster_resumes_and_loses_nothing(
+    relayed_store: RelayedStore, foreign_store: RelayedStore
 ) -> None:
-    there = PostgresStore(database, Jar.events, project)
-    await marbles(there, 1, 2)
-    await relay_until(there, js, 1, 2)
-    await _restore(there.database, store_apart.database)
+    await advance_transactions(foreign_store.database)
+    await foreign_store.append(1, 2)
+    await foreign_store.relay_until(1, 2)
+    await foreign_store.append(3, 4)  # not published yet
+    await restore_dump(foreign_store.database, relayed_store.database)
+    await relayed_store.append(5)
+    async with relayed_store.relaying() as relay:
+        assert "in another cluster" in await reason_for_stopping(relay)
+        done = await relayed_store.reread_when_stopped()
+        assert (done.sequence, done.last, done.renumbered) == (2, 2, 4)
+        await relayed_store.published(1, 2, 3, 4, 5)
+        await relayed_store.append(6)
+        await relayed_store.published(1, 2, 3, 4, 5, 6)
+
+
+async def test_a_dump_is_noticed_without_the_identifier_of_the_cluster(
+    relayed_store: RelayedStore, foreign_store: RelayedStore
+) -> None:
+    await foreign_store.append(1, 2)
+    await advance_transactions(foreign_store.database)
+    await foreign_store.append(3)
+    await foreign_store.relay_until(1, 2, 3)
+    await restore_dump(foreign_store.database, relayed_store.database)
+    await relayed_store.database.execute("UPDATE relayed SET system = NULL")
+    async with relayed_store.relaying() as relay:
+        assert "restored from a dump" in await reason_for_stopping(relay)
+
+
+async def test_a_restored_database_fills_an_empty_stream_from_the_start(
+    relayed_store: RelayedStore, foreign_store: RelayedStore, js: JetStream
+) -> None:
+    await foreign_store.append(1, 2)
+    await foreign_store.relay_until(1, 2)
+    await restore_dump(foreign_store.database, relayed_store.database)
     await js.delete_stream("EVT_JAR")
     await js.delete_stream("WORK_JAR")
-    async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
-        await stopped(relay)
-        await eventually(lambda: reread_when_free(store_apart, js))
-        await marbles(store_apart, 3)
-        await told(js, 1, 2, 3)
+    async with relayed_store.relaying() as relay:
+        await reason_for_stopping(relay)
+        await relayed_store.reread_when_stopped()
+        await relayed_store.append(3)
+        await relayed_store.published(1, 2, 3)
 
 
-async def test_the_stream_of_another_system_is_not_written_to(
-    store_apart: PostgresStore, js: JetStream, database: Database
+async def test_nothing_is_published_to_the_stream_of_another_system(
+    relayed_store: RelayedStore, foreign_store: RelayedStore, js: JetStream
 ) -> None:
-    await marbles(PostgresStore(database, Jar.events, project), 1, 2)
-    await relay_until(PostgresStore(database, Jar.events, project), js, 1, 2)
-    await marbles(store_apart, 10)
-    async with running(relay := Relay(store_apart, js, "jar", work=WORK)):
-        assert "or the stream is of another system" in await stopped(relay)
-        await told(js, 1, 2)
-    with pytest.raises(Strange, match="remove the stream"):
-        await reread(store_apart.database, js, "jar")
+    await foreign_store.append(1, 2)
+    await foreign_store.relay_until(1, 2)
+    await relayed_store.append(10)
+    async with relayed_store.relaying() as relay:
+        assert "or the stream belongs to another system" in await reason_for_stopping(relay)
+        await relayed_store.published(1, 2)
+    with pytest.raises(NoCommonEvent, match="remove the stream"):
+        await relayed_store.reread()
     await js.delete_stream("EVT_JAR")
-    await relay_until(store_apart, js, 10)
+    await relayed_store.relay_until(10)
 
 
-async def test_reading_again_is_refused_while_a_relay_is_at_work(store_apart: PostgresStore, js: JetStream) -> None:
-    async with running(Relay(store_apart, js, "jar", work=WORK)):
-        await marbles(store_apart, 1)
-        await told(js, 1)
-        with pytest.raises(Busy):
-            await reread(store_apart.database, js, "jar")
+async def test_a_reread_is_refused_while_a_relay_runs(relayed_store: RelayedStore) -> None:
+    async with relayed_store.relaying():
+        await relayed_store.append(1)
+        await relayed_store.published(1)
+        with pytest.raises(RelayRunning):
+            await relayed_store.reread()
 
 
-async def test_the_command_says_what_it_did(
-    store_apart: PostgresStore,
-    js: JetStream,
-    nats_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+async def test_the_reread_command_reports_its_result(
+    relayed_store: RelayedStore, nats_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await marbles(store_apart, 1, 2)
-    await relay_until(store_apart, js, 1, 2)
-    monkeypatch.setenv("DATABASE_URL", store_apart.database.url)
+    await relayed_store.append(1, 2)
+    await relayed_store.relay_until(1, 2)
+    monkeypatch.setenv("DATABASE_URL", relayed_store.database.url)
     monkeypatch.setenv("NATS_URL", nats_url)
     assert await asyncio.to_thread(main, ["reread", "jar"]) is None
-    assert "goes on behind message 2" in capsys.readouterr().out
+    assert "continues after message 2" in capsys.readouterr().out
     assert "usage" in (main([]) or "")
 
 
-async def test_an_ordinary_role_may_ask_all_of_it_and_the_identifier_is_left_out_where_it_may_not(
-    store_apart: PostgresStore, js: JetStream
-) -> None:
-    await marbles(store_apart, 1)
-    async with store_apart.database.connection() as connection:
+async def test_an_ordinary_role_may_run_every_check_of_the_relay(relayed_store: RelayedStore) -> None:
+    await relayed_store.append(1)
+    async with relayed_store.database.connection() as connection:
         await connection.execute("CREATE ROLE plain; GRANT USAGE ON SCHEMA jar TO plain")
         await connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA jar TO plain; SET ROLE plain")
-        assert (await Server.ask(connection)).system
+        assert (await Server.read(connection)).system
         await Progress().measure(connection, (0, 0))
+        # Without the right to read it, the cluster's identifier is left out.
         await connection.execute(
             "RESET ROLE; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public; SET ROLE plain"
         )
-        assert (await Server.ask(connection)).system is None
+        assert (await Server.read(connection)).system is None

@@ -1,4 +1,4 @@
-"""Due times: when their commands are sent, as events set, move and cancel them."""
+"""Due times: when their commands are sent, and how events set, move and cancel them."""
 
 import asyncio
 from datetime import timedelta

@@ -1,3 +1,5 @@
+"""Handlers and the unit of work: ownership, saving, and locks."""
+
 import asyncio
 from typing import Any
 from uuid import UUID
@@ -35,10 +37,10 @@ def locks() -> Locks:
 
 
 def work_on(store: MemoryStore, locks: Locks, envelope: Envelope | None = None) -> UnitOfWork[None]:
-    return UnitOfWork(store, envelope or Envelope.begin(), None, locks, asked)
+    return UnitOfWork(store, envelope or Envelope.begin(), None, locks, ask)
 
 
-async def asked(query: Query[Any], envelope: Envelope) -> Any:
+async def ask(query: Query[Any], envelope: Envelope) -> Any:
     return query, envelope
 
 
@@ -46,7 +48,7 @@ def as_actor(user_id: UUID) -> Envelope:
     return Envelope.begin(actor=Actor(user_id=user_id, role="user"))
 
 
-async def test_a_handler_asks_for_its_own_actor(store: MemoryStore, locks: Locks) -> None:
+async def test_a_query_of_a_handler_has_the_actor_of_its_command(store: MemoryStore, locks: Locks) -> None:
     work = work_on(store, locks, as_actor(OTHER))
     query = GetJar.example()
     assert await work.ask(query) == (query, work.envelope)
@@ -61,14 +63,14 @@ async def test_a_handler_is_found_by_the_type_of_its_message() -> None:
     assert handles.by_type == {OpenJar: open_jar}
 
 
-def test_a_handler_that_does_not_say_what_it_takes_is_a_fault() -> None:
+def test_a_handler_without_an_annotated_message_is_rejected() -> None:
     async def vague(command: Any, work: Any) -> None: ...
 
     with pytest.raises(TypeError, match="vague: annotate the first parameter"):
         Handlers()(vague)
 
 
-def test_a_second_handler_of_a_message_is_a_fault() -> None:
+def test_a_second_handler_of_a_message_is_rejected() -> None:
     async def add(command: AddMarble, work: Any) -> None: ...
 
     handles = Handlers()
@@ -77,16 +79,16 @@ def test_a_second_handler_of_a_message_is_a_fault() -> None:
         handles(add)
 
 
-async def test_the_actor_is_the_envelopes(store: MemoryStore, locks: Locks) -> None:
+async def test_the_actor_is_that_of_the_envelope(store: MemoryStore, locks: Locks) -> None:
     assert work_on(store, locks, Envelope.begin(actor=ADA)).actor == ADA
 
 
-async def test_a_message_without_an_actor_where_one_is_needed_is_a_fault(store: MemoryStore, locks: Locks) -> None:
+async def test_reading_the_actor_of_a_message_without_one_raises(store: MemoryStore, locks: Locks) -> None:
     with pytest.raises(ValueError, match="names no actor"):
         _ = work_on(store, locks).actor
 
 
-async def test_a_command_that_was_carried_out_is_known_at_loading(store: MemoryStore, locks: Locks) -> None:
+async def test_a_repeated_command_is_recognised_when_it_loads(store: MemoryStore, locks: Locks) -> None:
     envelope = Envelope.begin()
     async with work_on(store, locks, envelope) as work:
         jar = await work.load(Jar, JAR)
@@ -97,7 +99,7 @@ async def test_a_command_that_was_carried_out_is_known_at_loading(store: MemoryS
             await again.load(Jar, JAR)
 
 
-async def test_a_second_save_is_a_fault_and_not_taken_for_a_repeated_command(store: MemoryStore, locks: Locks) -> None:
+async def test_a_second_save_in_one_unit_of_work_raises(store: MemoryStore, locks: Locks) -> None:
     async with work_on(store, locks) as work:
         jar = await work.load(Jar, JAR)
         jar.add("red")
@@ -130,7 +132,7 @@ async def test_another_owners_aggregate_is_not_found(
                 await load(Jar, id)
 
 
-async def test_a_visible_aggregate_of_another_owner_may_not_be_changed(
+async def test_a_visible_aggregate_of_another_owner_cannot_be_changed(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def visible(*_: object) -> bool:
@@ -155,7 +157,7 @@ async def test_a_deleted_aggregate_is_not_found(
             await work.load_visible(Jar, JAR)
 
 
-async def test_an_aggregate_that_is_in_work_is_waited_for(store: MemoryStore, locks: Locks) -> None:
+async def test_a_unit_of_work_waits_for_an_aggregate_in_use(store: MemoryStore, locks: Locks) -> None:
     async with asyncio.TaskGroup() as tasks, work_on(store, locks) as first:
         await first.load(Jar, JAR)
         second = tasks.create_task(_load(work_on(store, locks), JAR))
@@ -163,30 +165,30 @@ async def test_an_aggregate_that_is_in_work_is_waited_for(store: MemoryStore, lo
         assert not second.done()
 
 
-async def test_an_aggregate_may_be_loaded_twice_in_one_work(store: MemoryStore, locks: Locks) -> None:
+async def test_an_aggregate_may_be_loaded_twice_in_one_unit_of_work(store: MemoryStore, locks: Locks) -> None:
     async with asyncio.timeout(1), work_on(store, locks) as work:
         await work.load(Jar, JAR)
         await work.load(Jar, JAR)
 
 
-async def test_two_that_load_crosswise_do_not_wait_for_ever(
+async def test_units_of_work_that_load_in_opposite_order_do_not_deadlock(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "PATIENCE", 0.01)
+    monkeypatch.setattr(handling, "LOCK_TIMEOUT", 0.01)
     async with asyncio.timeout(5), work_on(store, locks) as one, work_on(store, locks) as two:
         await one.load(Jar, JAR)
         await two.load(Jar, OTHER)
         await asyncio.gather(one.load(Jar, OTHER), two.load(Jar, JAR))
 
 
-async def test_locks_are_forgotten_when_nobody_holds_them(store: MemoryStore, locks: Locks) -> None:
+async def test_locks_are_removed_when_they_have_no_holder(store: MemoryStore, locks: Locks) -> None:
     await asyncio.gather(*(_load(work_on(store, locks), JAR) for _ in range(5)))
     await eventually(lambda: not [*locks._locks])  # pyright: ignore[reportPrivateUsage]
 
 
-async def test_being_cancelled_lets_go(store: MemoryStore, locks: Locks) -> None:
-    async with work_on(store, locks) as holding, asyncio.TaskGroup() as tasks:
-        await holding.load(Jar, JAR)
+async def test_a_cancelled_unit_of_work_releases_its_place_in_the_queue(store: MemoryStore, locks: Locks) -> None:
+    async with work_on(store, locks) as advisory_lock, asyncio.TaskGroup() as tasks:
+        await advisory_lock.load(Jar, JAR)
         waiting = tasks.create_task(_load(work_on(store, locks), JAR))
         await asyncio.sleep(0)
         waiting.cancel()

@@ -1,6 +1,6 @@
-"""The same random history in memory and on PostgreSQL: the same outcome of each step, and the same feed.
+"""A random history has the same outcomes and the same feed in the memory store and in the PostgreSQL store.
 
-The store in memory replays all events at each load; the replicas on PostgreSQL remember, and take snapshots.
+The memory store replays all events at each load; the PostgreSQL replicas cache aggregates and take snapshots.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ JARS = [UUID(int=n) for n in range(2)]
 
 @dataclass(frozen=True)
 class Load:
-    """A writer takes a jar in hand."""
+    """A writer loads a jar."""
 
     writer: int
     jar: UUID
@@ -35,7 +35,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Record:
-    """A writer records an event of a jar: of the one in hand, else of a new one."""
+    """A writer records an event of a jar: the one it has loaded, otherwise a new one."""
 
     writer: int
     jar: UUID
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Save:
-    """A writer saves all that is in hand, for a command; some commands come twice."""
+    """A writer saves all its jars for a command; some commands are delivered twice."""
 
     writer: int
     command: int
@@ -60,14 +60,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Restart:
-    """A replica is started anew: nothing is in hand, or remembered."""
+    """A replica is restarted: it has loaded and cached nothing."""
 
     writer: int
 
 
 @dataclass(frozen=True)
 class Restore:
-    """The database goes back to where it was so many events ago."""
+    """The database is restored to its state before the last `events` events."""
 
     events: int
 
@@ -87,7 +87,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
     st.builds(Restore, st.integers(1, 4)),
 )
 RESTORE = """
-    WITH lost AS (SELECT originator_id, originator_version FROM events ORDER BY position DESC LIMIT $1), gone AS (
+    WITH lost AS (SELECT originator_id, originator_version FROM events ORDER BY position DESC LIMIT $1), deleted AS (
         DELETE FROM snapshots USING lost
         WHERE snapshots.originator_id = lost.originator_id AND version >= originator_version)
     DELETE FROM events USING lost
@@ -95,33 +95,33 @@ RESTORE = """
 
 
 class History:
-    """What happens to two writers, each with a replica of the store."""
+    """A history of two writers, each with its own replica of the store."""
 
     def __init__(self, stores: Callable[[], EventStore]) -> None:
         self.new_store = stores
         self.stores = [stores(), stores()]
-        self.hands: dict[int, dict[UUID, Jar]] = defaultdict(dict)
+        self.loaded: dict[int, dict[UUID, Jar]] = defaultdict(dict)
 
     async def outcome(self, step: Step) -> object:
         try:
-            return await self._take(step)
+            return await self._apply(step)
         except (Conflict, DuplicateCommand, AggregateNotFound) as error:
             return type(error)
 
-    async def _take(self, step: Step) -> object:
+    async def _apply(self, step: Step) -> object:
         match step:
             case Load(writer, jar):
-                self.hands[writer][jar] = await self.stores[writer].load(Jar, jar)
-                return {name: value for name, value in vars(self.hands[writer][jar]).items() if name != "modified_on"}
+                self.loaded[writer][jar] = await self.stores[writer].load(Jar, jar)
+                return {name: value for name, value in vars(self.loaded[writer][jar]).items() if name != "modified_on"}
             case Record(writer, jar, event):
-                return self.hands[writer].setdefault(jar, Jar(jar)).record(event)
+                return self.loaded[writer].setdefault(jar, Jar(jar)).record(event)
             case Save(writer, command):
                 envelope = Envelope(UUID(int=command), "story")
-                return await self.stores[writer].save((*self.hands[writer].values(),), envelope)
+                return await self.stores[writer].save((*self.loaded[writer].values(),), envelope)
             case Snapshot():
                 return await self._snapshot(self.stores[step.writer], step.jar)
             case Restart(writer):
-                self.stores[writer], self.hands[writer] = self.new_store(), {}
+                self.stores[writer], self.loaded[writer] = self.new_store(), {}
             case Restore(events):
                 return await self._restore(self.stores[0], events)
         return None
@@ -129,11 +129,11 @@ class History:
     async def _snapshot(self, store: EventStore, jar: UUID) -> None:
         with suppress(AggregateNotFound):
             if isinstance(store, PostgresStore):
-                store.loader.snapshots.want(Jar, jar)
-                await store.loader.take_snapshots()
+                store.loader.snapshots.request(Jar, jar)
+                await store.loader.write_snapshots()
 
     async def _restore(self, store: EventStore, events: int) -> None:
-        self.hands.clear()
+        self.loaded.clear()
         if isinstance(store, PostgresStore):
             await store.database.execute(RESTORE, events)
         elif isinstance(store, MemoryStore):
@@ -144,19 +144,22 @@ class History:
         return [(r.id, r.version, r.event, r.envelope) for r in recorded]
 
 
-async def nothing(*_: object) -> None: ...
+async def project_nothing(*_: object) -> None: ...
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=40))
-async def test_all_stores_live_a_history_alike(
+async def test_both_stores_have_the_same_outcomes_and_feed(
     database: Database, monkeypatch: pytest.MonkeyPatch, steps: list[Any]
 ) -> None:
-    monkeypatch.setattr(snapshots, "EVERY", 2)
-    monkeypatch.setattr(loading, "MOST_ROWS", 3)
+    monkeypatch.setattr(snapshots, "EVENTS_PER_SNAPSHOT", 2)
+    monkeypatch.setattr(loading, "MAX_PAGE_ROWS", 3)
     await database.execute("TRUNCATE events, snapshots")
-    twin = MemoryStore(Jar.events)
-    memory, postgres = History(lambda: twin), History(lambda: PostgresStore(database, Jar.events, nothing))
+    memory_store = MemoryStore(Jar.events)
+    memory, postgres = (
+        History(lambda: memory_store),
+        History(lambda: PostgresStore(database, Jar.events, project_nothing)),
+    )
     for step in steps:
         assert await postgres.outcome(step) == await memory.outcome(step)
     assert await postgres.feed() == await memory.feed()

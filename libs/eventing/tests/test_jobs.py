@@ -1,4 +1,4 @@
-"""Jobs: done once, whatever happens to workers; ended by a command; discarded when nobody wants them any more."""
+"""Jobs are done once, whatever happens to workers, end with a command, and are discarded when no longer wanted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ from eventing import leases as leases_module
 from eventing import reactions as reactions_module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.jobs import GIVEN_UP, Job, JobFailed, job
-from eventing.leases import Unfinished
+from eventing.jobs import GAVE_UP_DETAIL, Job, JobFailed, job
+from eventing.leases import UnfinishedWork
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reactions, Reactor
 from eventing.testing import background, eventually
@@ -24,19 +24,21 @@ from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
+pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
+
 EMPTY = "SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0"
 
 
 class Script:
-    """What the workers of a test do between their two steps, and what they did."""
+    """What workers do between the two steps of a job, and which jobs they started and discarded."""
 
     def __init__(self) -> None:
         self.meanwhile: list[Callable[[UUID], Awaitable[object]]] = []
-        self.begun, self.discarded = list[UUID](), list[UUID]()
+        self.started, self.discarded = list[UUID](), list[UUID]()
 
     async def step(self, jar_id: UUID) -> None:
-        """Note that a job is begun, and do what comes next."""
-        self.begun.append(jar_id)
+        """Record that a job has started, and run the next function of the script."""
+        self.started.append(jar_id)
         if self.meanwhile:
             await self.meanwhile.pop(0)(jar_id)
 
@@ -46,10 +48,10 @@ reactions = Reactions()
 
 @job(reactions, "fill")
 class FillJar(Job[Script, JarOpened]):
-    """Puts a marble into a jar: a blue one when that works, else one of the colour of the failure."""
+    """Adds a marble to a jar: a blue one on success, otherwise one whose colour is the failure."""
 
-    unfinished: ClassVar = Unfinished(EMPTY, lambda recorded: recorded.id)
-    given_up: ClassVar = Code.STORAGE_FAILED
+    unfinished: ClassVar = UnfinishedWork(EMPTY, lambda recorded: recorded.id)
+    give_up_code: ClassVar = Code.STORAGE_FAILED
 
     async def work(self) -> None:
         await self.dependencies.step(self.recorded.id)
@@ -94,14 +96,7 @@ class Shelf:
 
     async def add(self, jar_id: UUID) -> None:
         dispatcher = Dispatcher(self.store, self.database, self.script, handles, answers)
-        await dispatcher.send(AddMarble(jar_id=jar_id, colour="of another"), Envelope.begin())
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reactions_module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(leases_module, "LOOK", 0.05)
-    monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
+        await dispatcher.send(AddMarble(jar_id=jar_id, colour="added meanwhile"), Envelope.begin())
 
 
 @pytest.fixture
@@ -109,15 +104,15 @@ def shelf(database: Database, postgres_store: PostgresStore, js: JetStreamContex
     return Shelf(database, postgres_store)
 
 
-async def fails(jar_id: UUID) -> None:
-    raise OSError("not just now")
+async def fail_for_now(jar_id: UUID) -> None:
+    raise OSError("try again later")
 
 
-async def cannot_succeed(_: UUID) -> None:
+async def fail_for_good(_: UUID) -> None:
     raise JobFailed(Code.WORKSPACE_FULL, "too much")
 
 
-async def waits(_: UUID) -> None:
+async def wait_forever(_: UUID) -> None:
     await asyncio.Event().wait()
 
 
@@ -125,7 +120,7 @@ async def test_a_job_is_done_once_by_two_replicas(shelf: Shelf, client: Client, 
     jars = [await shelf.open_jar(client) for _ in range(10)]
     async with shelf.working(client, other_client):
         await eventually(lambda: _done(shelf, len(jars)))
-    assert sorted(shelf.script.begun) == sorted(jars)
+    assert sorted(shelf.script.started) == sorted(jars)
 
 
 async def _done(shelf: Shelf, jobs: int = 1) -> bool:
@@ -135,41 +130,41 @@ async def _done(shelf: Shelf, jobs: int = 1) -> bool:
 async def test_a_job_whose_worker_was_killed_is_done_by_another(
     shelf: Shelf, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     await shelf.open_jar(client)
     [opened] = [fed.recorded for fed in await shelf.store.feed((0, 0), 1)]
-    assert await shelf.replica(client).leases.take("fill", FillJar.unfinished, opened)  # and never renewed
+    assert await shelf.replica(client).leases.acquire("fill", FillJar.unfinished, opened)  # and never renewed
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
     assert await shelf.colours() == ["blue"]
 
 
-async def test_a_job_that_fails_for_a_passing_reason_is_retried(shelf: Shelf, client: Client) -> None:
-    shelf.script.meanwhile = [fails, fails]
+async def test_a_job_that_fails_temporarily_is_retried(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [fail_for_now, fail_for_now]
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
-    assert (len(shelf.script.begun), await shelf.colours()) == (3, ["blue"])
+    assert (len(shelf.script.started), await shelf.colours()) == (3, ["blue"])
 
 
-async def test_a_job_that_cannot_succeed_fails_at_once(shelf: Shelf, client: Client) -> None:
-    shelf.script.meanwhile = [cannot_succeed]
+async def test_a_job_that_cannot_succeed_fails_without_a_retry(shelf: Shelf, client: Client) -> None:
+    shelf.script.meanwhile = [fail_for_good]
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
-    assert (len(shelf.script.begun), await shelf.colours()) == (1, ["WORKSPACE_FULL: too much"])
+    assert (len(shelf.script.started), await shelf.colours()) == (1, ["WORKSPACE_FULL: too much"])
 
 
 async def test_a_job_that_fails_at_every_attempt_is_given_up(shelf: Shelf, client: Client) -> None:
-    shelf.script.meanwhile = [fails] * 100
+    shelf.script.meanwhile = [fail_for_now] * 100
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
-    assert len(shelf.script.begun) == reactions_module.DELIVERIES
-    assert await shelf.colours() == [f"STORAGE_FAILED: {GIVEN_UP}"]
+    assert len(shelf.script.started) == reactions_module.MAX_DELIVERIES
+    assert await shelf.colours() == [f"STORAGE_FAILED: {GAVE_UP_DETAIL}"]
 
 
-async def test_a_job_that_is_deleted_meanwhile_is_discarded(shelf: Shelf, client: Client) -> None:
+async def test_a_job_deleted_while_it_runs_is_discarded(shelf: Shelf, client: Client) -> None:
     shelf.script.meanwhile = [shelf.delete]
     jar_id = await shelf.open_jar(client)
     async with shelf.working(client):
@@ -177,15 +172,15 @@ async def test_a_job_that_is_deleted_meanwhile_is_discarded(shelf: Shelf, client
     assert (shelf.script.discarded, await shelf.colours()) == ([jar_id], [])
 
 
-async def test_a_job_that_another_worker_ended_meanwhile_is_not_ended_again(shelf: Shelf, client: Client) -> None:
+async def test_a_job_that_another_worker_ended_is_not_ended_again(shelf: Shelf, client: Client) -> None:
     shelf.script.meanwhile = [shelf.add]
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: shelf.script.discarded)
-    assert await shelf.colours() == ["of another"]
+    assert await shelf.colours() == ["added meanwhile"]
 
 
-async def test_a_refusal_of_a_job_that_nobody_wants_any_more_ends_it(shelf: Shelf, client: Client) -> None:
+async def test_a_refused_job_that_is_no_longer_wanted_is_discarded(shelf: Shelf, client: Client) -> None:
     async def delete_and_refuse(jar_id: UUID) -> None:
         await shelf.delete(jar_id)
         raise Refusal(Code.SESSION_NOT_FOUND, "There is no such jar.")
@@ -194,10 +189,10 @@ async def test_a_refusal_of_a_job_that_nobody_wants_any_more_ends_it(shelf: Shel
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: shelf.script.discarded)
-    assert len(shelf.script.begun) == 1
+    assert len(shelf.script.started) == 1
 
 
-async def test_a_refusal_of_a_job_that_is_still_wanted_is_retried(shelf: Shelf, client: Client) -> None:
+async def test_a_refused_job_that_is_still_wanted_is_retried(shelf: Shelf, client: Client) -> None:
     async def refuse(_: UUID) -> None:
         raise Refusal(Code.SESSION_BUSY, "Not now.")
 
@@ -205,34 +200,34 @@ async def test_a_refusal_of_a_job_that_is_still_wanted_is_retried(shelf: Shelf, 
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
-    assert (len(shelf.script.begun), shelf.script.discarded) == (2, [])
+    assert (len(shelf.script.started), shelf.script.discarded) == (2, [])
 
 
-async def test_a_job_that_is_no_longer_wanted_is_not_given_up(shelf: Shelf, client: Client) -> None:
+async def test_a_failing_job_that_is_no_longer_wanted_is_discarded(shelf: Shelf, client: Client) -> None:
     async def delete_and_fail(jar_id: UUID) -> None:
         await shelf.delete(jar_id)
-        raise OSError("not just now")
+        raise OSError("try again later")
 
-    shelf.script.meanwhile = [*[fails] * (reactions_module.DELIVERIES - 1), delete_and_fail]
+    shelf.script.meanwhile = [*[fail_for_now] * (reactions_module.MAX_DELIVERIES - 1), delete_and_fail]
     await shelf.open_jar(client)
     async with shelf.working(client):
         await eventually(lambda: shelf.script.discarded)
     assert await shelf.colours() == []
 
 
-async def test_a_worker_that_leaves_gives_its_job_back(
+async def test_a_worker_that_shuts_down_releases_its_job(
     shelf: Shelf, client: Client, other_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
-    shelf.script.meanwhile = [waits]
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(hours=1))
+    shelf.script.meanwhile = [wait_forever]
     await shelf.open_jar(client)
     async with shelf.working(client):
-        await eventually(lambda: shelf.script.begun)
+        await eventually(lambda: shelf.script.started)
     async with shelf.working(other_client):
         await eventually(lambda: _done(shelf))
 
 
-async def test_a_replica_does_as_many_jobs_at_the_same_time_as_it_may() -> None:
+async def test_a_job_has_the_concurrency_it_was_registered_with() -> None:
     small = Reactions()
     job(small, "fill", concurrency=2)(FillJar)
     [fill] = small.delivered("shared")

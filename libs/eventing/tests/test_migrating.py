@@ -1,3 +1,5 @@
+"""Migrations: order, repetition, failures, and replicas that start at the same time."""
+
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -28,21 +30,21 @@ def write(folder: Path, name: str, content: str) -> None:
     (folder / name).write_text(content)
 
 
-async def has(database: Database, table: str) -> bool:
+async def has_table(database: Database, table: str) -> bool:
     return await database.fetchval("SELECT to_regclass($1) IS NOT NULL", table)
 
 
-async def test_an_empty_database_gets_all_files_in_order(empty: Database, folder: Path) -> None:
+async def test_all_files_are_applied_to_an_empty_database_in_order(empty: Database, folder: Path) -> None:
     write(folder, "0002_marbles.sql", "CREATE TABLE marbles (jar int); CREATE INDEX marbles_jar ON marbles (jar)")
     assert await migrate(empty, folder) == [*OWN_FILES, "0001_jars.sql", "0002_marbles.sql"]
-    assert await has(empty, "events")
-    assert await has(empty, "marbles_jar")
+    assert await has_table(empty, "events")
+    assert await has_table(empty, "marbles_jar")
 
 
 async def test_each_service_has_its_own_schema(empty: Database, folder: Path) -> None:
     await migrate(empty, folder)
-    assert await has(empty, "jar.jars")
-    assert not await has(empty, "public.jars")
+    assert await has_table(empty, "jar.jars")
+    assert not await has_table(empty, "public.jars")
 
 
 async def test_a_file_is_applied_once(empty: Database, folder: Path) -> None:
@@ -50,21 +52,21 @@ async def test_a_file_is_applied_once(empty: Database, folder: Path) -> None:
     assert await migrate(empty, folder) == []
 
 
-async def test_a_new_file_is_applied_to_what_is_there(empty: Database, folder: Path) -> None:
+async def test_a_new_file_is_applied_to_an_existing_database(empty: Database, folder: Path) -> None:
     await migrate(empty, folder)
     write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
     assert await migrate(empty, folder) == ["0002_marbles.sql"]
 
 
-async def test_a_file_that_fails_leaves_nothing_of_itself(empty: Database, folder: Path) -> None:
+async def test_a_failing_file_changes_nothing(empty: Database, folder: Path) -> None:
     write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int); SELECT nonsense")
     with pytest.raises(asyncpg.UndefinedColumnError):
         await migrate(empty, folder)
-    assert await has(empty, "jars")
-    assert not await has(empty, "marbles")
+    assert await has_table(empty, "jars")
+    assert not await has_table(empty, "marbles")
 
 
-async def test_a_file_that_failed_is_applied_when_it_is_mended(empty: Database, folder: Path) -> None:
+async def test_a_file_that_failed_is_applied_after_it_was_fixed(empty: Database, folder: Path) -> None:
     write(folder, "0002_marbles.sql", "SELECT nonsense")
     with pytest.raises(asyncpg.UndefinedColumnError):
         await migrate(empty, folder)
@@ -72,14 +74,14 @@ async def test_a_file_that_failed_is_applied_when_it_is_mended(empty: Database, 
     assert await migrate(empty, folder) == ["0002_marbles.sql"]
 
 
-async def test_a_file_that_was_changed_after_it_was_applied_is_refused(empty: Database, folder: Path) -> None:
+async def test_a_file_changed_after_it_was_applied_is_rejected(empty: Database, folder: Path) -> None:
     await migrate(empty, folder)
     write(folder, "0001_jars.sql", "CREATE TABLE jars (id bigint)")
     with pytest.raises(MigrationError, match=r"0001_jars\.sql was changed"):
         await migrate(empty, folder)
 
 
-async def test_a_newer_database_is_refused(empty: Database, folder: Path) -> None:
+async def test_a_database_of_a_newer_release_is_rejected(empty: Database, folder: Path) -> None:
     write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
     await migrate(empty, folder)
     (folder / "0002_marbles.sql").unlink()
@@ -88,28 +90,28 @@ async def test_a_newer_database_is_refused(empty: Database, folder: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["0003_gap.sql", "0001_twice.sql", "2_short.sql", "0002-dashes.sql"])
-async def test_a_folder_that_is_not_in_order_is_refused_before_anything_is_done(
-    empty: Database, folder: Path, name: str
-) -> None:
+async def test_a_folder_with_a_gap_or_a_wrong_name_changes_nothing(empty: Database, folder: Path, name: str) -> None:
     write(folder, name, "CREATE TABLE marbles (id int)")
     with pytest.raises(MigrationError, match=name):
         await migrate(empty, folder)
-    assert not await has(empty, "events")
+    assert not await has_table(empty, "events")
 
 
-async def test_of_two_at_once_one_does_it_and_the_other_waits(empty: Database, folder: Path) -> None:
+async def test_one_of_several_replicas_migrates_and_the_others_wait(empty: Database, folder: Path) -> None:
     applied = await asyncio.gather(*(migrate(empty, folder) for _ in range(3)))
     assert sorted(map(len, applied)) == [0, 0, len(OWN_FILES) + 1]
 
 
-async def test_waiting_for_another_ends(empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_another_replica_times_out(
+    empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.05)
-    async with empty.holding("migrate:jar"):
+    async with empty.advisory_lock("migrate:jar"):
         with pytest.raises(TimeoutError):
             await migrate(empty, folder)
 
 
-async def test_doing_it_may_take_longer_than_others_wait_and_than_other_statements(
+async def test_a_migration_may_take_longer_than_the_lock_timeout(
     empty: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.2)

@@ -1,107 +1,103 @@
-"""Events that only a newer release can read, as there are after one was rolled back: they wait for it."""
+"""Events of a newer release, as a roll-back leaves them: they wait for a release that can read them."""
 
 from typing import Any, ClassVar
 
 import pytest
 from contracts.messages import Event
-from contracts.wire import DEAD_LETTERS
 from eventing import reactions as module
 from eventing.database import Database
 from eventing.postgres import PostgresStore
-from eventing.reactions import Reaction
+from eventing.reactions import Reaction, Reactor
 from eventing.recording import EventMapper, EventTooNew, EventUnreadable, Recorded
 from eventing.testing import eventually
+from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.following import append
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
+from eventing.testing.reacting import ReactionSpy, replica, working
 from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.jetstream import JetStream
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "DELIVERIES", 3)
+pytestmark = pytest.mark.usefixtures("fast_reactions", "few_deliveries")
 
 
-async def waits() -> float:
+@pytest.fixture
+def few_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 3)
+
+
+@pytest.fixture
+def reactor(client: Client, database: Database) -> Reactor[str]:
+    """Provide a replica that records in the database how often an event had to wait."""
+    reactor = replica(client)
+    reactor.postponements.database = database
+    return reactor
+
+
+@pytest.fixture
+async def newer_event(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish an event in a version that the running release does not know."""
+    with monkeypatch.context() as newer_release:
+        newer_release.setattr(JarOpened, "version", 2)
+        await publish(js, JarOpened.example())
+
+
+def wait_count() -> float:
     outcome = {"reaction": "open", "outcome": "waits for a newer release"}
     return REGISTRY.get_sample_value("reactions_total", outcome) or 0
 
 
-async def dead(js: JetStream) -> int:
-    return (await js.stream_info(DEAD_LETTERS)).state.messages
+async def wait_often(waited_before: float) -> None:
+    """Wait until the event had to wait more often than an event may fail."""
+    await eventually(lambda: wait_count() >= waited_before + 5)
 
 
-async def test_an_event_of_a_newer_version_waits_until_a_release_runs_that_reads_it(
-    client: Client, js: JetStream, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("newer_event")
+async def test_an_event_of_a_newer_version_waits_for_a_release_that_reads_it(
+    reactor: Reactor[str], js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acting, before = Acting(), await waits()
-    monkeypatch.setattr(JarOpened, "version", 2)
-    await publish(js, JarOpened.example())
-    monkeypatch.setattr(JarOpened, "version", 1)
-    old = replica(client)
-    old.waits.database = database
-    async with working((old, acting)):
-        await eventually(lambda: _more(before + 5))  # more than an event may fail
-    assert (acting.seen, await dead(js)) == ([], 0)
-    monkeypatch.setattr(JarOpened, "version", 2)  # rolled forward
-    new = replica(client)
-    new.waits.database = database
-    async with working((new, acting)):
-        await eventually(lambda: acting.seen)
-    assert await dead(js) == 0
+    spy, waited_before = ReactionSpy(), wait_count()
+    async with working((reactor, spy)):
+        await wait_often(waited_before)
+    assert (spy.seen, await dead_letter_count(js)) == ([], 0)
+    monkeypatch.setattr(JarOpened, "version", 2)  # the newer release is rolled out again
+    async with working((reactor, spy)):
+        await eventually(lambda: spy.seen)
+    assert await dead_letter_count(js) == 0
 
 
-async def _more(number: float) -> bool:
-    return await waits() >= number
-
-
-async def test_after_it_waited_an_event_may_fail_as_often_as_any(
-    client: Client, js: JetStream, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("newer_event")
+async def test_waiting_uses_up_none_of_the_deliveries_of_an_event(
+    reactor: Reactor[str], js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise LookupError
 
-    acting, before = Acting(fail), await waits()
-    monkeypatch.setattr(JarOpened, "version", 2)
-    await publish(js, JarOpened.example())
-    monkeypatch.setattr(JarOpened, "version", 1)
-    reactor = replica(client)
-    reactor.waits.database = database
-    async with working((reactor, acting)):
-        await eventually(lambda: _more(before + 5))
+    spy, waited_before = ReactionSpy(fail), wait_count()
+    async with working((reactor, spy)):
+        await wait_often(waited_before)
         monkeypatch.setattr(JarOpened, "version", 2)
-        await eventually(lambda: dead(js))
-    assert len(acting.seen) == module.DELIVERIES
+        await eventually(lambda: dead_letter_count(js))
+    assert len(spy.seen) == module.MAX_DELIVERIES
 
 
-async def test_a_reaction_waits_when_the_aggregate_has_an_event_of_a_newer_release(
-    client: Client, js: JetStream, postgres_store: PostgresStore
+async def test_a_reaction_waits_while_its_aggregate_has_an_event_too_new(
+    reactor: Reactor[str], js: JetStream, postgres_store: PostgresStore
 ) -> None:
     async def load(recorded: Recorded[Any], _: Reaction[Any]) -> None:
         await postgres_store.load(Jar, recorded.id)
 
-    acting, before = Acting(load), await waits()
+    spy, waited_before = ReactionSpy(load), wait_count()
     await append(postgres_store, JarOpened.example())
     await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;7'")
-    reactor = replica(client)
-    reactor.waits.database = postgres_store.database
     await publish(js, JarOpened.example(), at=JAR)
-    async with working((reactor, acting)):
-        await eventually(lambda: _more(before + 5))
+    async with working((reactor, spy)):
+        await wait_often(waited_before)
         await postgres_store.database.execute("UPDATE events SET topic = 'evt.jar.opened;1'")
-        await eventually(lambda: _settled(js))
-    assert await dead(js) == 0
-
-
-async def _settled(js: JetStream) -> bool:
-    info = await js.consumer_info("EVT_JAR", "shelf-open")
-    return not info.num_pending and not info.num_ack_pending
+        await eventually(lambda: all_acknowledged(js))
+    assert await dead_letter_count(js) == 0
 
 
 class Choice(Event):
@@ -124,12 +120,12 @@ EVENTS: dict[str, type[Event]] = {Choice.subject: Choice}
         ("evt.jar.chosen;1", b'{"colour": "blue", "added": 1}'),
     ],
 )
-def test_what_a_newer_release_may_have_written_is_not_taken_for_corrupt(topic: str, state: bytes) -> None:
+def test_an_event_that_a_newer_release_may_have_written_is_too_new(topic: str, state: bytes) -> None:
     with pytest.raises(EventTooNew):
         EventMapper().to_event(topic, state, EVENTS)
 
 
 @pytest.mark.parametrize("state", [b"no json", b"{}", b'{"colour": 1}', b'{"added": 1}'])
-def test_what_no_release_has_written_is_corrupt(state: bytes) -> None:
+def test_an_event_that_no_release_can_have_written_is_unreadable(state: bytes) -> None:
     with pytest.raises(EventUnreadable):
         EventMapper().to_event("evt.jar.chosen;1", state, EVENTS)

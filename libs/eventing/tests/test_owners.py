@@ -1,4 +1,4 @@
-"""Events that were stored before owners were: migration 0002 finds whose they are."""
+"""Migration 0002 finds the owners of events that were stored without one."""
 
 import json
 from uuid import UUID
@@ -10,7 +10,7 @@ from eventing.migrating import OWN
 USER, SESSION, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 APPEND = """
     INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at)
-    VALUES ($1, $2, 'evt.some.fact;1', $3, '{}', now())"""
+    VALUES ($1, $2, 'evt.some.event;1', $3, '{}', now())"""
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ APPEND = """
         ([{"email": "ada@example.com"}, {"family_id": str(OTHER)}], SESSION),
     ],
 )
-async def test_the_owner_is_named_by_the_first_event_or_is_the_aggregate(
+async def test_the_owner_is_the_user_of_the_first_event_or_the_aggregate(
     database_url: str, events: list[dict[str, str]], owner: UUID
 ) -> None:
     async with Database.open(database_url, "old") as database:

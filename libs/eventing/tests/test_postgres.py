@@ -1,4 +1,4 @@
-"""What only the store on PostgreSQL can do: read models in the same transaction, and a feed without gaps."""
+"""What only the PostgreSQL store has: read models in the same transaction, and a feed without gaps."""
 
 import asyncio
 from contextlib import suppress
@@ -18,14 +18,14 @@ from runtime.envelope import Envelope
 OTHER = UUID(int=2)
 
 
-async def opened(store: PostgresStore, label: str = "blue ones", at: UUID = JAR) -> Jar:
+async def save_jar(store: PostgresStore, label: str = "blue ones", at: UUID = JAR) -> Jar:
     jar = Jar(at)
     jar.record(JarOpened(label=label))
     await store.save((jar,), Envelope.begin())
     return jar
 
 
-async def fed(store: PostgresStore) -> list[JarEvent]:
+async def feed(store: PostgresStore) -> list[JarEvent]:
     return [entry.recorded.event for entry in await store.feed(START, 100)]
 
 
@@ -41,7 +41,7 @@ async def append(connection: Connection, label: str) -> None:
 
 
 async def test_a_read_model_is_written_with_the_event(postgres_store: PostgresStore, database: Database) -> None:
-    await opened(postgres_store)
+    await save_jar(postgres_store)
     assert [*await database.fetch("SELECT label, marbles FROM jars")] == [("blue ones", 0)]
 
 
@@ -55,29 +55,27 @@ async def test_a_failing_projection_stores_nothing(postgres_store: PostgresStore
         await postgres_store.load(Jar, JAR)
 
 
-async def test_a_value_that_is_taken_names_the_index_and_stores_nothing(postgres_store: PostgresStore) -> None:
-    await opened(postgres_store)
+async def test_a_duplicate_value_names_its_index_and_stores_nothing(postgres_store: PostgresStore) -> None:
+    await save_jar(postgres_store)
     with pytest.raises(UniqueViolation, match=r"^jars_label$"):
-        await opened(postgres_store, at=OTHER)
+        await save_jar(postgres_store, at=OTHER)
     with pytest.raises(AggregateNotFound):
         await postgres_store.load(Jar, OTHER)
 
 
-async def test_read_models_written_crosswise_conflict_and_do_not_hang(
-    postgres_store: PostgresStore, database: Database
-) -> None:
-    await opened(postgres_store, "one")
-    await opened(postgres_store, "two", OTHER)
-    both = asyncio.Barrier(2)
+async def test_a_deadlock_between_read_models_is_a_conflict(postgres_store: PostgresStore, database: Database) -> None:
+    await save_jar(postgres_store, "one")
+    await save_jar(postgres_store, "two", OTHER)
+    both_wrote = asyncio.Barrier(2)
 
-    async def touch(recorded: Recorded[JarOpened], db: Connection) -> None:
+    async def update_two(recorded: Recorded[JarOpened], db: Connection) -> None:
         first, second = recorded.event.label.split(", ")
         await db.fetchval("UPDATE jars SET marbles = 1 WHERE label = $1 RETURNING id", first)
-        await both.wait()
+        await both_wrote.wait()
         await db.execute("UPDATE jars SET marbles = 1 WHERE label = $1", second)
 
-    store = PostgresStore(database, Jar.events, touch)
-    saves = [opened(store, "one, two", new_id()), opened(store, "two, one", new_id())]
+    store = PostgresStore(database, Jar.events, update_two)
+    saves = [save_jar(store, "one, two", new_id()), save_jar(store, "two, one", new_id())]
     results = await asyncio.gather(*saves, return_exceptions=True)
     assert [type(result) for result in results if isinstance(result, Exception)] == [Conflict]
 
@@ -85,54 +83,52 @@ async def test_read_models_written_crosswise_conflict_and_do_not_hang(
 async def test_events_are_stored_under_their_subject_and_version(
     postgres_store: PostgresStore, database: Database
 ) -> None:
-    jar = await opened(postgres_store)
+    jar = await save_jar(postgres_store)
     jar.record(MarbleAdded.example())
     await postgres_store.save((jar,), Envelope.begin())
     rows = await database.fetch("SELECT topic FROM events ORDER BY position")
     assert [row["topic"] for row in rows] == ["evt.jar.opened;1", "evt.jar.marble_added;2"]
 
 
-async def test_an_event_of_an_old_version_is_read_as_it_is_today(
+async def test_an_event_of_an_old_version_is_read_in_the_current_form(
     postgres_store: PostgresStore, database: Database
 ) -> None:
-    jar = await opened(postgres_store)
+    jar = await save_jar(postgres_store)
     jar.record(MarbleAdded.example())
     await postgres_store.save((jar,), Envelope.begin())
     old = b'{"colour": "red"}'
     await database.execute("UPDATE events SET topic = 'evt.jar.marble_added;1', state = $1 WHERE position = 2", old)
-    assert (await fed(postgres_store))[1] == MarbleAdded(colour="red", size=1)
+    assert (await feed(postgres_store))[1] == MarbleAdded(colour="red", size=1)
     assert (await postgres_store.load(Jar, JAR)).colours == ["red"]
 
 
-async def test_the_feed_hides_what_lies_behind_an_open_transaction(
-    postgres_store: PostgresStore, database: Database
-) -> None:
+async def test_the_feed_ends_at_the_oldest_open_transaction(postgres_store: PostgresStore, database: Database) -> None:
     async with database.transaction() as slow:
         await append(slow, "slow")
-        await opened(postgres_store, "fast")
-        assert await fed(postgres_store) == []
-    await eventually(lambda: fed(postgres_store))
-    assert await fed(postgres_store) == [JarOpened(label="slow"), JarOpened(label="fast")]
+        await save_jar(postgres_store, "fast")
+        assert await feed(postgres_store) == []
+    await eventually(lambda: feed(postgres_store))
+    assert await feed(postgres_store) == [JarOpened(label="slow"), JarOpened(label="fast")]
 
 
-async def test_the_feed_goes_on_behind_a_transaction_that_was_rolled_back(
+async def test_the_feed_continues_after_a_rolled_back_transaction(
     postgres_store: PostgresStore, database: Database
 ) -> None:
     with suppress(LookupError):
         async with database.transaction() as failing:
             await append(failing, "never")
-            await opened(postgres_store, "fast")
+            await save_jar(postgres_store, "fast")
             raise LookupError
-    assert await fed(postgres_store) == [JarOpened(label="fast")]
+    assert await feed(postgres_store) == [JarOpened(label="fast")]
 
 
-async def test_no_event_ever_appears_behind_the_cursor(postgres_store: PostgresStore, database: Database) -> None:
+async def test_no_event_appears_before_the_cursor(postgres_store: PostgresStore, database: Database) -> None:
     seen: list[JarEvent] = []
 
     async def write(n: int) -> None:
         async with database.transaction() as connection:
             await append(connection, str(n))
-            await asyncio.sleep(0.001 * (n * 7 % 5))  # they take their places in one order and commit in another
+            await asyncio.sleep(0.001 * (n * 7 % 5))  # positions are assigned in one order, commits happen in another
 
     async def follow() -> None:
         cursor = START
@@ -145,13 +141,11 @@ async def test_no_event_ever_appears_behind_the_cursor(postgres_store: PostgresS
         tasks.create_task(follow())
         for n in range(60):
             tasks.create_task(write(n))
-    assert seen == await fed(postgres_store)
+    assert seen == await feed(postgres_store)
     assert len({event.label for event in seen if isinstance(event, JarOpened)}) == 60
 
 
-async def test_a_transaction_that_nobody_goes_on_with_is_ended(
-    postgres_store: PostgresStore, database: Database
-) -> None:
+async def test_an_idle_transaction_times_out(postgres_store: PostgresStore, database: Database) -> None:
     async with database.connection() as connection:
         assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "30s"
-    await opened(postgres_store)
+    await save_jar(postgres_store)

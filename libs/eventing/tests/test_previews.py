@@ -1,4 +1,4 @@
-"""JSON columns are read whole where they are small, and never much of them where they are large."""
+"""Small JSON values are read whole, and only a bounded part of large ones."""
 
 from typing import Any
 
@@ -25,20 +25,20 @@ async def read(database: Database, value: Any, column: PreviewedColumn = VALUE) 
 
 
 @pytest.mark.parametrize("value", [{"a": EURO}, {"a": "x" * MAX_SHOWN_BYTES}, {"a": EURO * MAX_SHOWN_BYTES}])
-async def test_a_stored_value_is_shown_as_in_a_stream(database: Database, value: Any):
+async def test_a_stored_value_has_the_same_preview_as_in_a_stream(database: Database, value: Any):
     assert VALUE.shown(await read(database, value)) == {"id": 1, "value": shown_value(value)}
 
 
-async def test_a_value_that_is_not_there_stays_away(database: Database):
+async def test_a_null_value_stays_null(database: Database):
     assert VALUE.shown(await read(database, None)) == {"id": 1, "value": None}
 
 
-async def test_only_the_beginning_of_a_large_value_leaves_the_database(database: Database):
+async def test_only_the_beginning_of_a_large_value_is_read(database: Database):
     row = await read(database, {"a": "x" * 2**20})
     assert (len(row["value"]), row["value_size"]) == (MAX_SHOWN_BYTES, 2**20 + len('{"a": ""}'))
 
 
-async def test_a_preview_may_begin_with_a_text_of_the_value(database: Database):
+async def test_a_preview_may_start_with_a_text_of_the_value(database: Database):
     words = EURO * MAX_SHOWN_BYTES
     shown = WORDS.shown(await read(database, {"words": words, "first": 1}, WORDS))["value"]
     assert shown == preview(words, shown["size_bytes"], "words")

@@ -1,7 +1,7 @@
-"""Projectors as a part of their service: what its readiness says, and what becomes of them when it stops."""
+"""Projectors of a running service: resuming after a restart, and the service's readiness."""
 
 # pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
+# The methods of nats-py have keyword parameters without types.
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,19 +18,15 @@ from eventing.projectors import Projectors
 from eventing.testing import background, eventually
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.publishing import publish
-from eventing.testing.shelf import ShelfSettings, note_marble, shelf
+from eventing.testing.shelf import ShelfSettings, add_marble, shelf
 from eventing.testing.shelf.messages import ListMarbles
 from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
-from runtime import ordered
 from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import NotReady
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
+pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 
 
 @pytest.fixture
@@ -40,7 +36,7 @@ def settings(database_url: str, nats_url: str) -> ShelfSettings:
 
 @asynccontextmanager
 async def running(settings: ShelfSettings) -> AsyncGenerator[None]:
-    """Run the service of shelves until the context ends, and then wait until it has stopped."""
+    """Run the service of shelves as long as the context is open, then wait until it has stopped."""
     stop = asyncio.Event()
     async with background(shelf().run(settings, stop)) as [run]:
         yield
@@ -48,12 +44,12 @@ async def running(settings: ShelfSettings) -> AsyncGenerator[None]:
         await eventually(run.done)
 
 
-async def put_in(js: JetStreamContext, *colours: str) -> None:
+async def publish_marbles(js: JetStreamContext, *colours: str) -> None:
     for colour in colours:
         await publish(js, MarbleAdded(colour=colour, size=1))
 
 
-async def noted(client: Client, *colours: str) -> bool:
+async def has_projected(client: Client, *colours: str) -> bool:
     try:
         return await Bus(client, timeout=1).ask(ListMarbles(), Envelope.begin()) == [*colours]
     except Unavailable:
@@ -68,41 +64,41 @@ async def readiness(port: int) -> dict[str, Any]:
             return {}
 
 
-async def test_a_service_goes_on_where_its_projectors_stopped(
+async def test_a_restarted_service_resumes_its_projectors(
     settings: ShelfSettings, client: Client, js: JetStreamContext
 ) -> None:
-    await put_in(js, "blue")
+    await publish_marbles(js, "blue")
     async with running(settings):
-        await eventually(lambda: noted(client, "blue"))
-    await put_in(js, "red")
+        await eventually(lambda: has_projected(client, "blue"))
+    await publish_marbles(js, "red")
     async with running(settings):
-        await eventually(lambda: noted(client, "blue", "red"))
+        await eventually(lambda: has_projected(client, "blue", "red"))
 
 
-async def test_a_projector_behind_dropped_events_makes_the_service_not_ready(
+async def test_a_service_whose_projector_missed_events_is_not_ready(
     settings: ShelfSettings, client: Client, js: JetStreamContext
 ) -> None:
-    await put_in(js, "blue")
+    await publish_marbles(js, "blue")
     async with running(settings):
-        await eventually(lambda: noted(client, "blue"))
-    await put_in(js, "red", "green")
+        await eventually(lambda: has_projected(client, "blue"))
+    await publish_marbles(js, "red", "green")
     await js.purge_stream("EVT_JAR", seq=3)
     with ReservedPort() as port:
         async with running(settings.model_copy(update={"ops_port": port.number})):
-            verdict = await eventually(lambda: _stopped(port.number))
-    assert verdict.startswith("the projector marbles stands still: the stream has dropped")
+            result = await eventually(lambda: _stop_reason(port.number))
+    assert result.startswith("the projector marbles stands still: the stream has dropped")
 
 
-async def _stopped(port: int) -> str | None:
-    verdict: str = (await readiness(port)).get("checks", {}).get("projectors", "ok")
-    return None if verdict == "ok" else verdict
+async def _stop_reason(port: int) -> str | None:
+    result: str = (await readiness(port)).get("checks", {}).get("projectors", "ok")
+    return None if result == "ok" else result
 
 
-async def test_a_projector_that_fails_for_long_makes_the_service_not_ready(
+async def test_a_service_whose_projector_keeps_failing_is_not_ready(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures_module, "PATIENCE", 0.1)
-    nowhere = Projector("marbles", "nowhere", [MarbleAdded], note_marble)
+    monkeypatch.setattr(failures_module, "MAX_FAILING_SECONDS", 0.1)
+    nowhere = Projector("marbles", "nowhere", [MarbleAdded], add_marble)
     projectors = Projectors([nowhere], database, client.jetstream())
     async with background(projectors.run()):
         await eventually(lambda: _fails(projectors))
@@ -116,7 +112,7 @@ async def _fails(projectors: Projectors) -> bool:
     return False
 
 
-def test_a_projector_and_a_reaction_of_one_name_are_refused() -> None:
-    doubled = Projector("fill_order", "jar", [MarbleAdded], note_marble)
+def test_a_projector_and_a_reaction_with_one_name_are_rejected() -> None:
+    doubled = Projector("fill_order", "jar", [MarbleAdded], add_marble)
     with pytest.raises(ValueError, match=r"of shelf have one name: \['fill_order'\]"):
         replace(shelf(), projectors=[doubled])

@@ -1,93 +1,76 @@
-"""The life of those who react: other replicas, long work, a bus that goes away, and the end."""
+"""Reactors: heartbeats, concurrency, outages of the bus, and shutting down."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from eventing import reactions as module
 from eventing.reactions import Concurrency, Reactor, Registration
 from eventing.streams import provision
 from eventing.testing import background, eventually
+from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
-from nats.js.errors import NotFoundError
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.jetstream import JetStream, jetstream
 
+pytestmark = pytest.mark.usefixtures("fast_reactions")
+
 OPENED = JarOpened.example()
 
-type CutOff = Callable[[], Awaitable[None]]
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-
-
-async def settled(js: JetStream) -> bool:
-    """Whether nothing is left to act on."""
-    try:
-        info = await js.consumer_info("EVT_JAR", "shelf-open")
-    except NotFoundError:
-        return False
-    return not info.num_pending and not info.num_ack_pending
-
-
-async def test_heartbeats_keep_a_long_reaction_from_being_handed_to_another(
+async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.4)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
-    acting, never = Acting.waiting(), asyncio.Event()
+    spy, never = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)
     async with background(
-        *(replica(one).work(acting.registration(concurrency=1), never) for one in (client, other_client))
+        *(replica(one).work(spy.registration(concurrency=1), never) for one in (client, other_client))
     ):
-        await eventually(lambda: acting.seen)
-        await asyncio.sleep(1.2)  # three times as long as the bus waits for a sign of life
-        acting.go.set()
-        await eventually(lambda: settled(js))
-    assert len(acting.seen) == 1
+        await eventually(lambda: spy.seen)
+        await asyncio.sleep(1.2)  # three times as long as the bus waits for a heartbeat
+        spy.go.set()
+        await eventually(lambda: all_acknowledged(js))
+    assert len(spy.seen) == 1
 
 
-async def test_without_a_sign_of_life_an_event_is_handed_to_another(
+async def test_an_event_without_heartbeats_is_redelivered_to_another_replica(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.2)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting), (replica(other_client), acting)):
-        await eventually(lambda: len(acting.seen) == 2)
+    async with working((replica(client), spy), (replica(other_client), spy)):
+        await eventually(lambda: len(spy.seen) == 2)
 
 
-async def test_an_event_that_comes_again_while_it_is_in_hand_is_acted_on_once(
+async def test_an_event_redelivered_while_it_is_in_progress_is_processed_once(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 0.1)
     monkeypatch.setattr(module, "HEARTBEAT", 3600)
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting)):
-        await eventually(lambda: acting.seen)
-        await eventually(lambda: _redelivered(js))
-        acting.go.set()
-        await eventually(lambda: settled(js))
-    assert len(acting.seen) == 1
+    async with working((replica(client), spy)):
+        await eventually(lambda: spy.seen)
+        await eventually(lambda: _has_deliveries(js, 3))
+        spy.go.set()
+        await eventually(lambda: all_acknowledged(js))
+    assert len(spy.seen) == 1
 
 
-async def _redelivered(js: JetStream) -> bool:
-    info = await js.consumer_info("EVT_JAR", "shelf-open")
-    return (info.delivered.consumer_seq if info.delivered else 0) >= 3
+async def _has_deliveries(js: JetStream, number: int) -> bool:
+    return await delivery_count(js) >= number
 
 
-async def test_being_cancelled_gives_the_event_to_another_at_once(
+async def test_a_cancelled_replica_releases_its_event_immediately(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
-    first, second = Acting.waiting(), Acting()
+    first, second = ReactionSpy.waiting(), ReactionSpy()
     await publish(js, OPENED)
     async with working((replica(client), first)):
         await eventually(lambda: first.seen)
@@ -95,79 +78,81 @@ async def test_being_cancelled_gives_the_event_to_another_at_once(
         await eventually(lambda: second.seen)
 
 
-async def test_draining_finishes_what_is_under_way_and_takes_nothing_new(client: Client, js: JetStream) -> None:
-    acting, draining = Acting.waiting(), asyncio.Event()
+async def test_draining_finishes_reactions_in_progress_and_starts_none(client: Client, js: JetStream) -> None:
+    spy, draining = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)
-    async with background(replica(client).work(acting.registration(), draining)) as [work]:
-        await eventually(lambda: acting.seen)
+    async with background(replica(client).work(spy.registration(), draining)) as [work]:
+        await eventually(lambda: spy.seen)
         draining.set()
         await asyncio.sleep(0)
         await publish(js, OPENED)
         assert not work.done()
-        acting.go.set()
+        spy.go.set()
         await eventually(work.done)
-    assert len(acting.seen) == 1
+    assert len(spy.seen) == 1
 
 
-def two_of(dependencies: str) -> int:
-    return dependencies.count("o")  # of "a tool"
+def count_o(dependencies: str) -> int:
+    return dependencies.count("o")  # the letters o in "a tool": 2
 
 
-@pytest.mark.parametrize("concurrency", [2, two_of])
-async def test_no_more_are_under_way_than_allowed(client: Client, js: JetStream, concurrency: Concurrency) -> None:
-    acting = Acting.waiting()
+@pytest.mark.parametrize("concurrency", [2, count_o])
+async def test_no_more_reactions_run_at_the_same_time_than_allowed(
+    client: Client, js: JetStream, concurrency: Concurrency
+) -> None:
+    spy = ReactionSpy.waiting()
     for _ in range(5):
         await publish(js, OPENED)
-    async with background(replica(client).work(acting.registration(concurrency), asyncio.Event())):
-        await eventually(lambda: len(acting.seen) == 2)
+    async with background(replica(client).work(spy.registration(concurrency), asyncio.Event())):
+        await eventually(lambda: len(spy.seen) == 2)
         await asyncio.sleep(0.05)
-        assert len(acting.seen) == 2
-        acting.go.set()
-        await eventually(lambda: len(acting.seen) == 5)
+        assert len(spy.seen) == 2
+        spy.go.set()
+        await eventually(lambda: len(spy.seen) == 5)
 
 
-async def test_a_durable_consumer_that_was_deleted_is_made_again(client: Client, js: JetStream) -> None:
-    acting = Acting()
-    async with working((replica(client), acting)):
-        await eventually(lambda: settled(js))
+async def test_a_deleted_durable_consumer_is_recreated(client: Client, js: JetStream) -> None:
+    spy = ReactionSpy()
+    async with working((replica(client), spy)):
+        await eventually(lambda: all_acknowledged(js))
         await js.delete_consumer("EVT_JAR", "shelf-open")
         await publish(js, OPENED)
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
 
 
-async def test_a_stream_that_is_not_there_yet_is_waited_for(client: Client) -> None:
-    acting = Acting()
-    async with working((replica(client), acting)):
+async def test_a_reactor_waits_for_a_stream_that_does_not_exist_yet(client: Client) -> None:
+    spy = ReactionSpy()
+    async with working((replica(client), spy)):
         await asyncio.sleep(0.05)
         await provision(js := jetstream(client), "EVT_JAR", ["evt.jar.>"])
         await publish(js, OPENED)
-        await eventually(lambda: acting.seen)
+        await eventually(lambda: spy.seen)
 
 
-async def test_a_bus_that_was_away_does_not_end_what_is_under_way(
-    client: Client, js: JetStream, cut_off: CutOff
+async def test_an_outage_of_the_bus_does_not_end_reactions_in_progress(
+    client: Client, js: JetStream, restart_bus: RestartBus
 ) -> None:
-    acting = Acting.waiting()
+    spy = ReactionSpy.waiting()
     await publish(js, OPENED)
-    async with working((replica(client), acting)):
-        await eventually(lambda: acting.seen)
-        await cut_off()
-        acting.go.set()
-        await eventually(lambda: settled(js))
-    assert len(acting.seen) == 1
+    async with working((replica(client), spy)):
+        await eventually(lambda: spy.seen)
+        await restart_bus()
+        spy.go.set()
+        await eventually(lambda: all_acknowledged(js))
+    assert len(spy.seen) == 1
 
 
-async def test_waiting_for_events_leaves_no_subscriptions_behind(
+async def test_waiting_for_events_leaks_no_subscriptions(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)
-    made: list[Registration] = []
+    created: list[Registration] = []
 
     class Counting(Reactor[str]):
-        async def _make_consumer(self, registration: Registration) -> None:
-            made.append(registration)
-            await super()._make_consumer(registration)
+        async def _create_consumer(self, registration: Registration) -> None:
+            created.append(registration)
+            await super()._create_consumer(registration)
 
-    async with working((Counting("shelf", client, replica(client).dispatcher), Acting())):
-        await eventually(lambda: len(made) > 10)
+    async with working((Counting("shelf", client, replica(client).dispatcher), ReactionSpy())):
+        await eventually(lambda: len(created) > 10)
         assert len(client._subs) < 5  # pyright: ignore[reportPrivateUsage]

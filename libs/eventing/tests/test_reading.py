@@ -1,4 +1,4 @@
-"""One row that the actor may see, and pages of lists, on a table of jars."""
+"""Reading single rows that the actor may see, and pages of lists, from a table of jars."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from eventing.reading import Filters, Listing, Table
 from eventing.testing.messages import JarView
 from runtime.envelope import Envelope
 
-# The id of a jar plays its owner: the table has no other column of that type.
+# The id of a jar serves as its owner: the table has no other column of that type.
 JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)")
 ALL_JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
 LISTING = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate)
@@ -35,7 +35,7 @@ async def labels(context: Context, query: Keyset, filters: Filters | None = None
     return [jar.label for jar in page.items], page.total, page.more
 
 
-async def test_an_own_row_is_fetched(context: Context) -> None:
+async def test_a_user_fetches_their_own_row(context: Context) -> None:
     assert (await JARS.fetch("label", UUID(int=1), context))["label"] == "1"
 
 
@@ -54,15 +54,15 @@ async def test_a_row_of_another_parent_is_not_found(context: Context) -> None:
         await JARS.fetch("label", UUID(int=1), context, marbles=0)
 
 
-async def test_only_visible_ids_exist(context: Context) -> None:
+async def test_only_ids_of_visible_rows_exist(context: Context) -> None:
     assert await JARS.existing([UUID(int=1), UUID(int=2), UUID(int=77)], context) == [UUID(int=1)]
 
 
-async def test_a_page_tells_the_total_and_whether_there_is_more(context: Context) -> None:
+async def test_a_page_has_the_total_and_whether_more_follows(context: Context) -> None:
     assert await labels(context, Keyset(limit=2)) == (["5", "4"], 5, True)
 
 
-async def test_a_page_goes_on_after_an_item(context: Context) -> None:
+async def test_a_page_starts_after_an_item(context: Context) -> None:
     assert await labels(context, Keyset(limit=2, after=UUID(int=3))) == (["2", "1"], 5, False)
 
 
@@ -70,19 +70,19 @@ async def test_a_page_ends_before_an_item(context: Context) -> None:
     assert await labels(context, Keyset(limit=2, before=UUID(int=2))) == (["4", "3"], 5, True)
 
 
-async def test_filters_leave_what_matches(context: Context) -> None:
+async def test_filters_select_matching_rows(context: Context) -> None:
     assert await labels(context, Keyset(skip=1), Filters(marbles=1)) == (["3", "1"], 3, False)
 
 
-async def test_an_unknown_cursor_is_refused_by_the_table(context: Context) -> None:
+async def test_an_unknown_cursor_is_refused_with_the_code_of_the_table(context: Context) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await labels(context, Keyset(after=UUID(int=77)))
 
 
 def test_conditions_are_numbered_in_order() -> None:
-    filters = Filters(a=1, left_out=None) & Filters(b=2)
+    filters = Filters(a=1, omitted=None) & Filters(b=2)
     assert (filters.where, filters.values) == ("a = $1 AND b = $2", [1, 2])
 
 
-def test_no_condition_leaves_all_rows() -> None:
-    assert Filters(left_out=None).where == "true"
+def test_no_condition_selects_all_rows() -> None:
+    assert Filters(omitted=None).where == "true"

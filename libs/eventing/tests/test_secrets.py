@@ -1,4 +1,4 @@
-"""Secrets are stored with the event that sets them, or not at all."""
+"""Secrets are stored in the transaction of the event that sets them, or not at all."""
 
 import pytest
 from eventing.database import Database
@@ -18,7 +18,7 @@ async def stored(database: Database) -> Database:
     return database
 
 
-async def test_stored_values_are_those_of_their_owner(stored: Database):
+async def test_secrets_are_read_by_owner(stored: Database):
     assert await SECRETS.get(OWNER, stored) == {"TOKEN": "s3cr3t"}
 
 
@@ -32,13 +32,13 @@ async def test_new_values_replace_all_old_ones(stored: Database):
     assert await SECRETS.get(OWNER, stored) == {"KEY": "new"}
 
 
-async def test_deleted_values_are_gone_and_others_stay(stored: Database):
+async def test_deleting_removes_the_values_of_one_owner_only(stored: Database):
     async with stored.transaction() as connection:
         await SECRETS.delete(OWNER, connection)
     assert [await SECRETS.get(owner, stored) for owner in (OWNER, OTHER)] == [{}, {"TOKEN": "other"}]
 
 
-async def test_values_of_a_transaction_that_fails_are_not_stored(stored: Database):
+async def test_values_of_a_failed_transaction_are_not_stored(stored: Database):
     with pytest.raises(ZeroDivisionError):
         await put_and_fail(stored)
     assert await SECRETS.get(OWNER, stored) == {"TOKEN": "s3cr3t"}

@@ -1,27 +1,27 @@
-"""What reactions send to their service, and ask it."""
+"""Commands and queries that reactions send to their own service."""
 
 from typing import Any
 
 import asyncpg
 import pytest
 from contracts.messages import Actor, Command, Query
-from contracts.wire import DEAD_LETTERS
 from eventing import reactions as module
-from eventing import retrying
 from eventing.dispatch import ATTEMPTS
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.store import START, Conflict
 from eventing.testing import eventually
+from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
-from eventing.testing.reacting import Acting, replica, working
-from nats.js.errors import NotFoundError
+from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
+
+pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 ADA = Actor(user_id=JAR, role="user")
 OPENED = JarOpened.example()
@@ -37,27 +37,7 @@ class Weigh(Query[int]):
     sample = {}
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
-
-
-async def settled(js: JetStream) -> bool:
-    """Whether nothing is left to act on."""
-    try:
-        info = await js.consumer_info("EVT_JAR", "shelf-open")
-    except NotFoundError:
-        return False
-    return not info.num_pending and not info.num_ack_pending
-
-
-async def dead(js: JetStream) -> int:
-    return (await js.stream_info(DEAD_LETTERS)).state.messages
-
-
-async def test_a_reaction_has_tools_and_sends_commands_because_of_the_event(client: Client, js: JetStream) -> None:
+async def test_a_command_of_a_reaction_has_the_event_as_its_cause(client: Client, js: JetStream) -> None:
     envelopes: list[Envelope] = []
     commands = Handlers()
 
@@ -70,15 +50,13 @@ async def test_a_reaction_has_tools_and_sends_commands_because_of_the_event(clie
         assert await reaction.send(Tidy()) == len("a tool")
 
     event = await publish(js, OPENED, envelope=Envelope.begin(correlation_id="story", actor=ADA))
-    async with working((replica(client, commands), Acting(send))):
+    async with working((replica(client, commands), ReactionSpy(send))):
         [envelope] = await eventually(lambda: envelopes)
     assert (envelope.causation_id, envelope.correlation_id) == (event.envelope.message_id, "story")
     assert envelope.actor == ADA
 
 
-async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_out_once(
-    client: Client, js: JetStream
-) -> None:
+async def test_a_command_is_retried_during_an_outage_and_executed_once(client: Client, js: JetStream) -> None:
     commands, tries = Handlers(), list[int]()
 
     @commands
@@ -90,34 +68,31 @@ async def test_a_command_is_sent_again_while_the_database_is_away_and_carried_ou
         jar.record(OPENED)
         await work.save(jar)
         if len(tries) == 3:
-            raise ConnectionResetError  # stored, and the answer is lost
+            raise ConnectionResetError  # stored, but the reply is lost
         return 0
 
-    acting, reactor = Acting(_add), replica(client, commands)
+    spy, reactor = ReactionSpy(_tidy), replica(client, commands)
     await publish(js, OPENED)
-    async with working((reactor, acting)):
-        await eventually(lambda: settled(js))
+    async with working((reactor, spy)):
+        await eventually(lambda: all_acknowledged(js))
     assert len(tries) == 4
-    assert len(acting.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
+    assert len(spy.seen) == len(await reactor.dispatcher.store.feed(START, 10)) == 1
 
 
-async def _add(_: Recorded[Any], reaction: Reaction[str]) -> None:
+async def _tidy(_: Recorded[Any], reaction: Reaction[str]) -> None:
     await reaction.send(Tidy())
 
 
-async def test_an_unknown_command_of_a_reaction_fails_it(
+async def test_a_command_without_a_handler_fails_the_reaction(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def send(_: Recorded[Any], reaction: Reaction[str]) -> None:
-        await reaction.send(Tidy())
-
-    monkeypatch.setattr(module, "DELIVERIES", 1)
+    monkeypatch.setattr(module, "MAX_DELIVERIES", 1)
     await publish(js, OPENED)
-    async with working((replica(client), Acting(send))):
-        await eventually(lambda: dead(js))
+    async with working((replica(client), ReactionSpy(_tidy))):
+        await eventually(lambda: dead_letter_count(js))
 
 
-async def test_a_command_that_others_were_always_faster_than_is_sent_again(client: Client, js: JetStream) -> None:
+async def test_a_command_that_conflicts_at_every_attempt_is_retried(client: Client, js: JetStream) -> None:
     commands, tries = Handlers(), list[int]()
 
     @commands
@@ -127,14 +102,14 @@ async def test_a_command_that_others_were_always_faster_than_is_sent_again(clien
             raise Conflict
         return 0
 
-    acting = Acting(_add)
+    spy = ReactionSpy(_tidy)
     await publish(js, OPENED)
-    async with working((replica(client, commands), acting)):
-        await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (ATTEMPTS + 1, 1)
+    async with working((replica(client, commands), spy)):
+        await eventually(lambda: all_acknowledged(js))
+    assert (len(tries), len(spy.seen)) == (ATTEMPTS + 1, 1)
 
 
-async def test_a_query_is_asked_again_while_the_database_is_away(client: Client, js: JetStream) -> None:
+async def test_a_query_is_retried_while_the_database_is_unavailable(client: Client, js: JetStream) -> None:
     answers, tries = Handlers(), list[int]()
 
     @answers
@@ -147,9 +122,9 @@ async def test_a_query_is_asked_again_while_the_database_is_away(client: Client,
     async def ask(_: Recorded[Any], reaction: Reaction[str]) -> None:
         await reaction.ask(Weigh())
 
-    acting, reactor = Acting(ask), replica(client)
+    spy, reactor = ReactionSpy(ask), replica(client)
     reactor.dispatcher.queries = answers
     await publish(js, OPENED)
-    async with working((reactor, acting)):
-        await eventually(lambda: settled(js))
-    assert (len(tries), len(acting.seen)) == (3, 1)
+    async with working((reactor, spy)):
+        await eventually(lambda: all_acknowledged(js))
+    assert (len(tries), len(spy.seen)) == (3, 1)

@@ -1,4 +1,4 @@
-"""A whole service: what it does together, and how it begins and ends."""
+"""A whole service: from command to reaction, its start and its shutdown."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,45 +8,45 @@ from typing import Any
 
 import httpx
 import pytest
-from eventing import reactions as reactions_module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.reactions import Reaction, Reactions, Unfinished
+from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
 from eventing.testing.closing import CLOSING, LONG_AGO, project_due
-from eventing.testing.jars import MIGRATIONS, TAKEN, Jar, answers, handles, project
+from eventing.testing.jars import MIGRATIONS, UNIQUE_VIOLATIONS, Jar, answers, handles, project
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from onebox.ports import ReservedPort
-from runtime import ordered
 from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
 
-EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_ordered_reads")
+
+EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 
 class Jars:
-    """The service of jars, with reactions: one puts a marble into each new jar, one is heard everywhere."""
+    """The service of jars, with a shared reaction that adds a marble to each new jar, and a broadcast one."""
 
     def __init__(self) -> None:
-        self.heard: list[Recorded[JarOpened]] = []
+        self.received: list[Recorded[JarOpened]] = []
         self.clients: list[Client] = []
         self.databases: list[Database] = []
-        self.began, self.go = asyncio.Event(), asyncio.Event()
+        self.started, self.go = asyncio.Event(), asyncio.Event()
         self.go.set()
         reactions = Reactions()
 
-        @reactions.shared("put_one_in", unfinished=EMPTY)
-        async def put_one_in(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
-            self.began.set()
+        @reactions.shared("add_first_marble", unfinished=EMPTY)
+        async def add_first_marble(recorded: Recorded[JarOpened], reaction: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.started.set()
             await self.go.wait()
             await reaction.send(AddMarble(jar_id=recorded.id, colour="red"))
 
-        @reactions.broadcast("hear")
-        async def hear(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
-            self.heard.append(recorded)
+        @reactions.broadcast("receive")
+        async def receive(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.received.append(recorded)
 
         self.service: Service[ServiceSettings, None] = Service(
             name="jar",
@@ -57,8 +57,8 @@ class Jars:
             migrations=MIGRATIONS,
             dependencies=self.dependencies,
             reactions=reactions,
-            unique_violations=TAKEN,
-            started=self.begin,
+            unique_violations=UNIQUE_VIOLATIONS,
+            started=self.check_dispatcher,
         )
 
     @asynccontextmanager
@@ -67,8 +67,8 @@ class Jars:
         self.databases.append(database)
         yield
 
-    async def begin(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
-        assert dispatcher.unique_violations == TAKEN
+    async def check_dispatcher(self, _: ServiceSettings, dispatcher: Dispatcher[None]) -> None:
+        assert dispatcher.unique_violations == UNIQUE_VIOLATIONS
 
 
 @pytest.fixture
@@ -81,12 +81,6 @@ def bus(client: Client) -> Bus:
     return Bus(client, timeout=1)
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
-
-
 def running(
     jars: Jars, settings: ServiceSettings, stop: asyncio.Event
 ) -> AbstractAsyncContextManager[list[asyncio.Task[object]]]:
@@ -96,7 +90,7 @@ def running(
 async def marbles(bus: Bus) -> int | None:
     try:
         return (await bus.ask(GetJar.example(), Envelope.begin())).marbles
-    except Exception:  # noqa: BLE001  not yet
+    except Exception:  # noqa: BLE001  the service is starting
         return None
 
 
@@ -107,11 +101,11 @@ async def opened(bus: Bus, open_jar: OpenJar | None = None) -> Any:
         return None
 
 
-async def test_a_command_becomes_an_event_and_the_event_is_reacted_to(settings: ServiceSettings, bus: Bus) -> None:
+async def test_a_service_reacts_to_the_event_of_a_command(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings, stop) as [run]:
         await eventually(lambda: opened(bus))
-        await eventually(lambda: _has_one(bus))
+        await eventually(lambda: _has_marbles(bus, 1))
         stop.set()
         await eventually(run.done)
 
@@ -122,73 +116,69 @@ async def test_a_service_sends_the_commands_of_due_times(settings: ServiceSettin
     open_jar = OpenJar(jar_id=JAR, label=LONG_AGO.isoformat())
     async with running(jars, settings, stop):
         await eventually(lambda: opened(bus, open_jar))
-        assert await eventually(lambda: _full(bus, 2))  # one is what the reaction puts in
+        assert await eventually(lambda: _has_marbles(bus, 2))  # the reaction adds the other one
         stop.set()
 
 
-async def test_its_events_take_as_much_of_the_bus_as_it_was_told(settings: ServiceSettings, bus: Bus) -> None:
+async def test_the_stream_of_a_service_has_the_configured_size(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings.model_copy(update={"stream_max_bytes": 2**25}), stop):
         await eventually(lambda: opened(bus))
-        await eventually(lambda: _has_one(bus))  # its relay has made sure of the stream, too
+        await eventually(lambda: _has_marbles(bus, 1))  # by now its relay has configured the stream
         assert (await jetstream(bus.client).stream_info("EVT_JAR")).config.max_bytes == 2**25
         stop.set()
 
 
-async def _has_one(bus: Bus) -> bool:
-    return await _full(bus, 1)
-
-
-async def _full(bus: Bus, number: int) -> bool:
+async def _has_marbles(bus: Bus, number: int) -> bool:
     return await marbles(bus) == number
 
 
-async def test_an_event_is_heard_by_each_replica(settings: ServiceSettings, bus: Bus) -> None:
+async def test_each_replica_receives_a_broadcast_event(settings: ServiceSettings, bus: Bus) -> None:
     one, two, stop = Jars(), Jars(), asyncio.Event()
     async with running(one, settings, stop), running(two, settings, stop):
-        await eventually(lambda: _consumers(bus))
+        await eventually(lambda: _both_listen(bus))
         await opened(bus)
-        await eventually(lambda: one.heard and two.heard)
+        await eventually(lambda: one.received and two.received)
         stop.set()
-    assert len(one.heard) == len(two.heard) == 1
+    assert len(one.received) == len(two.received) == 1
 
 
-async def _consumers(bus: Bus) -> bool:
+async def _both_listen(bus: Bus) -> bool:
     try:
         state = (await jetstream(bus.client).stream_info("EVT_JAR")).state
-    except Exception:  # noqa: BLE001  not yet
+    except Exception:  # noqa: BLE001  the service is starting
         return False
     return state.consumer_count == 2
 
 
-async def test_workers_give_signs_of_life_while_others_use_up_the_connections(
+async def test_workers_renew_leases_while_no_connection_of_the_pool_is_free(
     settings: ServiceSettings, bus: Bus, database_url: str
 ) -> None:
     jars, stop = Jars(), asyncio.Event()
     jars.go.clear()
-    async with running(jars, settings, stop), Database.open(database_url, "jar") as looking, AsyncExitStack() as used:
+    async with running(jars, settings, stop), Database.open(database_url, "jar") as observer, AsyncExitStack() as used:
         await eventually(lambda: opened(bus))
-        await jars.began.wait()
+        await jars.started.wait()
         for _ in range(jars.databases[0].pool.get_max_size()):
-            await eventually(lambda: _held(jars.databases[0], used))
-        since = await looking.fetchval("SELECT until FROM leases")
-        await eventually(lambda: looking.fetchval("SELECT until > $1 FROM leases", since))
+            await eventually(lambda: _take_connection(jars.databases[0], used))
+        since = await observer.fetchval("SELECT until FROM leases")
+        await eventually(lambda: observer.fetchval("SELECT until > $1 FROM leases", since))
         await used.aclose()
         jars.go.set()
         stop.set()
 
 
-async def _held(database: Database, used: AsyncExitStack) -> bool:
+async def _take_connection(database: Database, used: AsyncExitStack) -> bool:
     await used.enter_async_context(database.connection())
     return True
 
 
-async def test_stopping_finishes_a_reaction_that_is_under_way(settings: ServiceSettings, bus: Bus) -> None:
+async def test_stopping_finishes_a_reaction_in_progress(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     jars.go.clear()
     async with running(jars, settings, stop) as [run]:
         await eventually(lambda: opened(bus))
-        await jars.began.wait()
+        await jars.started.wait()
         stop.set()
         await asyncio.sleep(0.05)
         assert not run.done()
@@ -200,11 +190,11 @@ async def test_stopping_finishes_a_reaction_that_is_under_way(settings: ServiceS
         stop.set()
 
 
-async def test_readiness_is_told_over_http(settings: ServiceSettings) -> None:
+async def test_readiness_is_reported_over_http(settings: ServiceSettings) -> None:
     stop = asyncio.Event()
     with ReservedPort() as port:
-        told = settings.model_copy(update={"ops_port": port.number})
-        async with httpx.AsyncClient() as http, running(Jars(), told, stop):
+        with_port = settings.model_copy(update={"ops_port": port.number})
+        async with httpx.AsyncClient() as http, running(Jars(), with_port, stop):
             answer = await eventually(lambda: _ready(http, port.number))
             stop.set()
     assert answer.json() == {
@@ -220,14 +210,14 @@ async def _ready(http: httpx.AsyncClient, port: int) -> httpx.Response | None:
         return None
 
 
-async def test_a_service_that_the_bus_threw_out_ends(settings: ServiceSettings, bus: Bus) -> None:
+async def test_a_service_ends_when_the_bus_closes_its_connection(settings: ServiceSettings, bus: Bus) -> None:
     jars = Jars()
     with pytest.raises(ExceptionGroup) as ended:
-        await _break_the_rules(jars, settings, bus)
+        await _exceed_the_payload_limit(jars, settings, bus)
     assert ended.group_contains(Unavailable, match="the bus ended the connection")
 
 
-async def _break_the_rules(jars: Jars, settings: ServiceSettings, bus: Bus) -> None:
+async def _exceed_the_payload_limit(jars: Jars, settings: ServiceSettings, bus: Bus) -> None:
     async with asyncio.timeout(20), running(jars, settings, asyncio.Event()) as [run]:
         await eventually(lambda: opened(bus))
         [client] = jars.clients

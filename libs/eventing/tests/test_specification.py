@@ -1,3 +1,5 @@
+"""The test kit for aggregates, and the rules that every aggregate and its events follow."""
+
 from typing import Any
 from uuid import UUID
 
@@ -22,51 +24,51 @@ EVENTS: st.SearchStrategy[JarEvent] = st.one_of(
 )
 
 
-def test_what_is_done_is_recorded() -> None:
+def test_a_matching_event_passes() -> None:
     Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).then(ADDED)
 
 
-def test_what_is_recorded_otherwise_is_told() -> None:
+def test_a_different_event_is_reported() -> None:
     with pytest.raises(AssertionError, match="red"):
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("red")).then(ADDED)
 
 
-def test_what_must_not_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 1)
+def test_an_expected_refusal_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "MAX_MARBLES", 1)
     Given(Jar(JAR), OPENED, ADDED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
 
 
-def test_what_is_not_refused_is_told() -> None:
+def test_a_missing_refusal_is_reported() -> None:
     with pytest.raises(AssertionError, match="not refused"):
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.BUDGET_EXCEEDED)
 
 
-def test_a_refusal_with_another_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOM", 0)
+def test_a_refusal_with_another_code_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "MAX_MARBLES", 0)
     with pytest.raises(AssertionError, match="BUDGET_EXCEEDED, not with SESSION_BUSY"):
         Given(Jar(JAR), OPENED).when(lambda jar: jar.add("blue")).refused(Code.SESSION_BUSY)
 
 
 @given(st.lists(EVENTS))
-def test_replay_equals_live(events: list[JarEvent]) -> None:
+def test_a_replay_yields_the_live_state(events: list[JarEvent]) -> None:
     live = Jar(JAR)
     for event in events:
         live.record(event)
-    again = replayed(live)
-    live.settle()
-    assert {**vars(again), "modified_on": None} == vars(live)
+    restored = replayed(live)
+    live.mark_committed()
+    assert {**vars(restored), "modified_on": None} == vars(live)
 
 
 @given(st.lists(EVENTS))
-def test_a_state_that_is_written_is_read_back(events: list[JarEvent]) -> None:
-    jar, again = Jar(JAR), Jar(JAR)
+def test_a_dumped_state_is_restored(events: list[JarEvent]) -> None:
+    jar, restored = Jar(JAR), Jar(JAR)
     for number, event in enumerate(events, start=1):
         Change(JAR, number, now(), event).fold(jar)
-    codec_of(Jar).restore(again, jar.version, jar.modified_on or now(), codec_of(Jar).dump(jar))
-    assert {**vars(again), "modified_on": jar.modified_on} == vars(jar)
+    codec_of(Jar).restore(restored, jar.version, jar.modified_on or now(), codec_of(Jar).dump(jar))
+    assert {**vars(restored), "modified_on": jar.modified_on} == vars(jar)
 
 
-def test_an_attribute_that_the_class_does_not_annotate_is_no_state() -> None:
+def test_an_attribute_without_an_annotation_cannot_be_dumped() -> None:
     jar = Jar(JAR)
     vars(jar)["lid"] = "green"
     with pytest.raises(TypeError, match=r"annotate.*lid.*Jar"):
@@ -93,7 +95,7 @@ def test_an_aggregate_may_have_a_single_kind_of_event() -> None:
     assert Box.events == {"evt.jar.opened": JarOpened}
 
 
-def test_a_gap_in_the_events_of_an_aggregate_is_noticed() -> None:
+def test_a_gap_in_the_events_of_an_aggregate_raises() -> None:
     with pytest.raises(OriginatorVersionError):
         Change(JAR, 2, now(), OPENED).fold(Jar(JAR))
 
@@ -108,7 +110,7 @@ def test_a_gap_in_the_events_of_an_aggregate_is_noticed() -> None:
         ("evt.jar.opened", b'{"label": "blue ones"}'),
     ],
 )
-def test_a_stored_event_that_makes_no_sense_is_not_read(topic: str, state: bytes) -> None:
+def test_an_invalid_stored_event_is_not_read(topic: str, state: bytes) -> None:
     with pytest.raises(MapperDeserialisationError, match=topic):
         EventMapper().to_event(topic, state, Jar.events)
 
@@ -119,7 +121,7 @@ def test_a_stored_event_names_no_module(event: Event) -> None:
     assert "eventing" not in stored.topic + stored.state.decode()
 
 
-def test_an_unknown_version_of_an_event_is_told_by_its_class() -> None:
+def test_upcasting_an_unknown_version_raises() -> None:
     state: dict[str, Any] = {}
     with pytest.raises(ValueError, match=r"evt\.jar\.marble_added has no version 3"):
         MarbleAdded.upcast(3, state)

@@ -1,4 +1,4 @@
-"""One suite for the store in memory and the one on PostgreSQL: a double that lies is worse than none."""
+"""One suite for both stores, so that the memory store behaves exactly like the PostgreSQL store."""
 
 from uuid import UUID
 
@@ -33,13 +33,13 @@ async def feed(store: EventStore) -> list[FeedEntry]:
     return await store.feed(START, 1000)
 
 
-async def test_what_was_saved_is_loaded(store: EventStore) -> None:
+async def test_a_saved_aggregate_is_loaded(store: EventStore) -> None:
     await save(store, jar(OPENED, ADDED))
     loaded = await store.load(Jar, JAR)
     assert (loaded.version, loaded.label, loaded.colours) == (2, "blue ones", ["blue"])
 
 
-async def test_a_saved_aggregate_has_nothing_pending_and_goes_on(store: EventStore) -> None:
+async def test_a_saved_aggregate_has_nothing_pending_and_can_be_saved_again(store: EventStore) -> None:
     saved = jar()
     await save(store, saved)
     assert (saved.version, saved.pending) == (1, [])
@@ -48,7 +48,7 @@ async def test_a_saved_aggregate_has_nothing_pending_and_goes_on(store: EventSto
     assert (await store.load(Jar, JAR)).version == 2
 
 
-async def test_what_is_not_there_is_missing(store: EventStore) -> None:
+async def test_an_unknown_id_is_not_found(store: EventStore) -> None:
     await save(store, jar(at=OTHER))
     with pytest.raises(AggregateNotFound, match=f"Jar {JAR}"):
         await store.load(Jar, JAR)
@@ -67,18 +67,18 @@ class Lid(Aggregate[LidLost]):
     def apply(self, event: LidLost) -> None: ...
 
 
-async def test_what_has_the_id_of_something_else_is_missing(store: EventStore) -> None:
+async def test_the_id_of_an_aggregate_of_another_type_is_not_found(store: EventStore) -> None:
     await save(store, jar())
     with pytest.raises(AggregateNotFound, match=f"Lid {JAR}"):
         await store.load(Lid, JAR)
 
 
-async def test_saving_nothing_does_nothing(store: EventStore) -> None:
+async def test_saving_without_events_stores_nothing(store: EventStore) -> None:
     await save(store, Jar(JAR))
     assert await feed(store) == []
 
 
-async def test_of_two_who_decided_on_the_same_state_one_conflicts(store: EventStore) -> None:
+async def test_one_of_two_decisions_on_the_same_state_conflicts(store: EventStore) -> None:
     await save(store, jar())
     one, two = await store.load(Jar, JAR), await store.load(Jar, JAR)
     one.add("red")
@@ -103,13 +103,13 @@ async def test_a_conflict_leaves_the_events_pending(store: EventStore) -> None:
     assert (late.version, late.pending) == (0, [OPENED])
 
 
-async def test_a_command_that_creates_is_known_when_it_comes_twice(store: EventStore) -> None:
+async def test_a_repeated_command_that_creates_is_recognised(store: EventStore) -> None:
     envelope = await save(store, jar())
     with pytest.raises(DuplicateCommand):
         await save(store, jar(), envelope=envelope)
 
 
-async def test_a_command_that_changes_is_known_when_it_comes_twice(store: EventStore) -> None:
+async def test_a_repeated_command_that_changes_is_recognised(store: EventStore) -> None:
     await save(store, saved := jar())
     saved.record(ADDED)
     envelope = await save(store, saved)
@@ -119,7 +119,7 @@ async def test_a_command_that_changes_is_known_when_it_comes_twice(store: EventS
     assert len(await feed(store)) == 2
 
 
-async def test_a_late_twin_of_a_command_is_known_though_it_conflicts_too(store: EventStore) -> None:
+async def test_a_repeated_command_is_recognised_even_if_it_conflicts(store: EventStore) -> None:
     await save(store, jar())
     one, two = await store.load(Jar, JAR), await store.load(Jar, JAR)
     one.record(ADDED)
@@ -129,7 +129,7 @@ async def test_a_late_twin_of_a_command_is_known_though_it_conflicts_too(store: 
         await save(store, two, envelope=envelope)
 
 
-async def test_a_command_that_was_recorded_is_recognised_at_the_load(store: EventStore) -> None:
+async def test_a_repeated_command_is_recognised_when_it_loads(store: EventStore) -> None:
     envelope = await save(store, jar(OPENED, ADDED), jar(at=OTHER))
     for saved in (JAR, OTHER):
         with pytest.raises(DuplicateCommand):
@@ -142,7 +142,7 @@ async def test_several_aggregates_are_saved_together(store: EventStore) -> None:
     assert (await store.load(Jar, OTHER)).label == "red ones"
 
 
-async def test_of_several_aggregates_none_is_saved_when_one_conflicts(store: EventStore) -> None:
+async def test_no_aggregate_is_saved_when_one_of_several_conflicts(store: EventStore) -> None:
     await save(store, jar())
     with pytest.raises(Conflict):
         await save(store, jar(at=OTHER), jar())
@@ -150,46 +150,46 @@ async def test_of_several_aggregates_none_is_saved_when_one_conflicts(store: Eve
         await store.load(Jar, OTHER)
 
 
-async def test_the_feed_tells_events_in_the_order_of_saving(store: EventStore) -> None:
+async def test_the_feed_returns_events_in_the_order_of_saving(store: EventStore) -> None:
     await save(store, jar(OPENED, ADDED))
     await save(store, jar(at=OTHER))
     assert [(fed.recorded.id, fed.recorded.version) for fed in await feed(store)] == [(JAR, 1), (JAR, 2), (OTHER, 1)]
 
 
-async def test_the_feed_goes_on_after_any_place_inside_of_a_save(store: EventStore) -> None:
+async def test_the_feed_continues_after_any_event_of_a_save(store: EventStore) -> None:
     await save(store, jar(OPENED, *[ADDED] * 9))
     whole = await feed(store)
-    for place, fed in enumerate(whole, start=1):
-        assert await store.feed(fed.cursor, 3) == whole[place : place + 3]
+    for number, entry in enumerate(whole, start=1):
+        assert await store.feed(entry.cursor, 3) == whole[number : number + 3]
 
 
 async def test_the_feed_restores_an_event_with_its_envelope_and_time(store: EventStore) -> None:
-    begun, actor = clock.now(), Actor(user_id=OTHER, role="user")
+    started_at, actor = clock.now(), Actor(user_id=OTHER, role="user")
     envelope = await save(store, jar(), envelope=Envelope.begin(actor=actor).follow().within(5))
     [fed] = await feed(store)
     assert (fed.recorded.event, fed.recorded.envelope) == (OPENED, envelope)
-    assert begun <= fed.recorded.at <= clock.now()
+    assert started_at <= fed.recorded.at <= clock.now()
 
 
-async def test_the_feed_tells_unpublished_events_too(store: EventStore) -> None:
+async def test_the_feed_contains_unpublished_events(store: EventStore) -> None:
     await save(store, jar(OPENED, LockSet.example()))
     assert [fed.recorded.event for fed in await feed(store)] == [OPENED, LockSet.example()]
 
 
-async def test_replay_equals_live(store: EventStore) -> None:
+async def test_a_loaded_aggregate_equals_the_live_one(store: EventStore) -> None:
     live = jar(OPENED, ADDED, LockSet.example(), MarbleAdded(colour="grün\u0000", size=3))
     await save(store, live)
     loaded = await store.load(Jar, JAR)
     assert {**vars(loaded), "modified_on": None} == vars(live)
 
 
-async def test_whoever_waits_for_events_is_woken(store: MemoryStore) -> None:
+async def test_saving_signals_that_events_were_appended(store: MemoryStore) -> None:
     assert not store.appended.is_set()
     await save(store, jar())
     assert store.appended.is_set()
 
 
-async def test_the_newest_event_of_a_kind_is_told_with_its_place(store: EventStore) -> None:
+async def test_the_newest_event_of_a_kind_has_its_version(store: EventStore) -> None:
     red = MarbleAdded(colour="red", size=1)
     await save(store, jar(OPENED, ADDED, red, LockSet.example()))
     await save(store, jar(at=OTHER))
@@ -199,7 +199,7 @@ async def test_the_newest_event_of_a_kind_is_told_with_its_place(store: EventSto
     assert newest == (await feed(store))[2].recorded
 
 
-async def test_an_aggregate_without_an_event_of_a_kind_has_no_newest_one(store: EventStore) -> None:
+async def test_there_is_no_newest_event_of_a_kind_that_never_occurred(store: EventStore) -> None:
     await save(store, jar())
     assert await store.latest(MarbleAdded, JAR) is None
     assert await store.latest(JarOpened, OTHER) is None

@@ -1,10 +1,12 @@
+"""Creating and updating streams, and the requirements on the server."""
+
 import asyncio
 import json
 from typing import Any, cast
 
 import pytest
 from eventing import streams
-from eventing.streams import MONTH, BusTooOld, BusTooSmall, check_size, provision, provision_work
+from eventing.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
 from eventing.testing import eventually
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
@@ -14,14 +16,14 @@ from runtime.jetstream import jetstream
 from runtime.pubsub import subscribe
 
 
-async def test_a_stream_is_made_as_it_must_be(client: Client) -> None:
+async def test_a_new_stream_has_the_required_configuration(client: Client) -> None:
     js = jetstream(client)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], MONTH, "file")
+    assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, "file")
 
 
-async def test_a_stream_that_is_there_keeps_its_messages(client: Client) -> None:
+async def test_an_existing_stream_keeps_its_messages(client: Client) -> None:
     js = jetstream(client)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     await js.publish("evt.jar.opened", b"{}")
@@ -29,21 +31,21 @@ async def test_a_stream_that_is_there_keeps_its_messages(client: Client) -> None
     assert (await js.stream_info("EVT_JAR")).state.messages == 1
 
 
-async def test_a_stream_with_less_room_and_other_subjects_is_brought_to_these(client: Client) -> None:
+async def test_a_stream_with_smaller_limits_or_other_subjects_is_updated(client: Client) -> None:
     js = jetstream(client)
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], max_age=60, max_bytes=2**20))
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25)
     config = (await js.stream_info("EVT_JAR")).config
-    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], MONTH, 2**25)
+    assert (config.subjects, config.max_age, config.max_bytes) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, 2**25)
 
 
-async def test_a_stream_keeps_what_its_operator_has_set(client: Client) -> None:
+async def test_a_stream_keeps_the_settings_of_its_operator(client: Client) -> None:
     js = jetstream(client)
-    unlike_ours = StreamConfig(
+    operators_config = StreamConfig(
         name="EVT_JAR",
         subjects=["evt.jar.>"],
         storage=StorageType.MEMORY,
-        max_age=2 * MONTH,
+        max_age=2 * EVENT_RETENTION_SECONDS,
         max_bytes=2**26,
         max_msgs=10**6,
         duplicate_window=600,
@@ -52,32 +54,32 @@ async def test_a_stream_keeps_what_its_operator_has_set(client: Client) -> None:
         metadata={"owner": "operations"},
         description="of the operator",
     )
-    await js.add_stream(unlike_ours)
+    await js.add_stream(operators_config)
     before = (await js.stream_info("EVT_JAR")).config
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25, replicas=1)
     assert (await js.stream_info("EVT_JAR")).config == before
 
 
-async def test_adjusting_a_stream_keeps_what_nats_py_does_not_know(client: Client) -> None:
+async def test_updating_a_stream_keeps_fields_that_nats_py_does_not_know(client: Client) -> None:
     js, sent = jetstream(client), list[bytes]()
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.opened"], placement=Placement(tags=["ssd"])))
     config = json.loads((await client.request("$JS.API.STREAM.INFO.EVT_JAR", b"")).data)["config"]
 
-    async def note(message: Msg) -> None:
+    async def record(message: Msg) -> None:
         sent.append(message.data)
 
-    await subscribe(client, "$JS.API.STREAM.UPDATE.EVT_JAR", note)
+    await subscribe(client, "$JS.API.STREAM.UPDATE.EVT_JAR", record)
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     await eventually(lambda: sent)
     assert json.loads(sent[0]) == config | {"subjects": ["evt.jar.>"]}
 
 
-async def test_a_new_stream_has_as_many_replicas_as_it_is_told(client: Client) -> None:
+async def test_a_new_stream_has_the_requested_number_of_replicas(client: Client) -> None:
     with pytest.raises(APIError, match="replicas > 1 not supported in non-clustered mode"):
         await provision(jetstream(client), "EVT_JAR", ["evt.jar.>"], replicas=3)
 
 
-async def test_a_work_stream_keeps_a_message_until_it_is_acknowledged_and_drops_none(client: Client) -> None:
+async def test_a_work_stream_keeps_messages_until_they_are_acknowledged(client: Client) -> None:
     js = jetstream(client)
     await provision_work(js, "jar")
     config = (await js.stream_info("WORK_JAR")).config
@@ -85,17 +87,17 @@ async def test_a_work_stream_keeps_a_message_until_it_is_acknowledged_and_drops_
     assert config.max_age == 0
 
 
-async def test_replicas_may_make_it_at_once(client: Client) -> None:
+async def test_replicas_may_create_a_stream_concurrently(client: Client) -> None:
     js = jetstream(client)
     await asyncio.gather(*(provision(js, "EVT_JAR", ["evt.jar.>"]) for _ in range(5)))
     assert (await js.stream_info("EVT_JAR")).config.name == "EVT_JAR"
 
 
-async def test_a_server_that_carries_any_event_is_good(client: Client) -> None:
+async def test_a_server_with_a_sufficient_payload_limit_is_accepted(client: Client) -> None:
     check_size(client)
 
 
-async def test_a_server_that_carries_less_than_an_event_is_refused(
+async def test_a_server_with_a_too_small_payload_limit_is_rejected(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MAX_EVENT_BYTES", client.max_payload)
@@ -103,7 +105,7 @@ async def test_a_server_that_carries_less_than_an_event_is_refused(
         check_size(client)
 
 
-async def test_a_server_that_is_too_old_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_too_old_is_rejected(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "API_LEVEL", cast(Any, 1000))
     with pytest.raises(BusTooOld, match="level 1000"):
         await provision(jetstream(client), "EVT_JAR", ["evt.jar.>"])

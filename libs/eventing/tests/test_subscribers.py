@@ -1,3 +1,5 @@
+"""Answering commands and queries over the bus: replies, faults, draining, and outages."""
+
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,18 +15,20 @@ from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.testing import eventually, jars
-from eventing.testing.jars import TAKEN
+from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from structlog.testing import capture_logs
 
+from libs.eventing.tests.servers import restart, shut_down
+
 ENVELOPE = Envelope.begin()
 
 
 class Sleep(Command[str]):
-    """A command that a test lets sleep and wakes."""
+    """A command whose handler waits until the test wakes it."""
 
     subject = "cmd.jar.sleep"
     sample = {}
@@ -37,7 +41,7 @@ class Spell(Query[str]):
 
 
 class Bed:
-    """Who sleeps, and what wakes them."""
+    """The number of sleeping handlers, and the event that wakes them."""
 
     def __init__(self) -> None:
         self.asleep, self.wake = 0, asyncio.Event()
@@ -66,7 +70,7 @@ def dispatcher(postgres_store: PostgresStore, database: Database, bed: Bed) -> D
     queries.by_type |= jars.answers.by_type
     commands(bed.sleep)
     queries(spell)
-    return Dispatcher(postgres_store, database, None, commands, queries, TAKEN)
+    return Dispatcher(postgres_store, database, None, commands, queries, UNIQUE_VIOLATIONS)
 
 
 @pytest_asyncio.fixture
@@ -81,39 +85,37 @@ def bus(client: Client) -> Bus:
 
 
 @pytest.mark.usefixtures("serving")
-async def test_a_command_and_a_query_are_answered(bus: Bus) -> None:
+async def test_commands_and_queries_are_answered(bus: Bus) -> None:
     opened: JarView = await bus.ask(OpenJar.example(), Envelope.begin())
     assert await bus.ask(AddMarble.example(), Envelope.begin()) == 1
     assert await bus.ask(GetJar.example(), ENVELOPE) == opened.model_copy(update={"marbles": 1})
 
 
 @pytest.mark.usefixtures("serving")
-async def test_every_service_answers_how_its_database_is(bus: Bus) -> None:
+async def test_a_ping_returns_the_state_of_the_database(bus: Bus) -> None:
     assert await bus.ask(ping_of("jar")(), Envelope.begin()) == {"database": "ok"}
 
 
 @pytest.mark.usefixtures("serving")
-async def test_a_refusal_comes_back_as_one(bus: Bus) -> None:
+async def test_a_refusal_is_returned_as_a_refusal(bus: Bus) -> None:
     with pytest.raises(Refusal) as refusal:
         await bus.ask(GetJar.example(), ENVELOPE)
     assert refusal.value.code == Code.SESSION_NOT_FOUND
 
 
 @pytest.mark.usefixtures("serving")
-async def test_an_error_is_a_fault_that_is_logged_and_tells_no_reason(bus: Bus) -> None:
+async def test_an_error_is_logged_and_returned_without_its_reason(bus: Bus) -> None:
     with capture_logs() as logs, pytest.raises(Unavailable) as fault:
         await bus.ask(Spell(password="broken"), ENVELOPE)
-    assert "could not do it now" in str(fault.value)
+    assert "could not handle the message" in str(fault.value)
     assert "no spell" not in str(fault.value)
     errors = [entry["subject"] for entry in logs if entry["log_level"] == "error"]
-    assert errors == ["qry.jar.spell"] * 2  # a query is asked twice
+    assert errors == ["qry.jar.spell"] * 2  # a query is retried once
 
 
 @pytest.mark.usefixtures("serving")
 @pytest.mark.parametrize("body", [b"no json", b"{}", b'{"password": 7, "secret": "s3cret"}'])
-async def test_a_message_that_cannot_be_read_is_a_fault_and_its_content_is_not_logged(
-    client: Client, body: bytes
-) -> None:
+async def test_an_invalid_message_is_a_fault_and_its_payload_is_not_logged(client: Client, body: bytes) -> None:
     headers: dict[str, Any] = ENVELOPE.headers()
     with capture_logs() as logs:
         answer = await client.request("qry.jar.spell", body, timeout=5, headers=headers)
@@ -123,13 +125,13 @@ async def test_a_message_that_cannot_be_read_is_a_fault_and_its_content_is_not_l
 
 @pytest.mark.usefixtures("serving")
 @pytest.mark.parametrize("headers", [{}, {"ce-id": "7"}, ENVELOPE.headers() | {"deadline": "2026-11-25T09:00:00"}])
-async def test_a_message_whose_envelope_cannot_be_read_is_a_fault(client: Client, headers: Any) -> None:
+async def test_a_message_with_an_invalid_envelope_is_a_fault(client: Client, headers: Any) -> None:
     answer = await client.request("qry.jar.spell", b'{"password": "a"}', timeout=5, headers=headers)
     assert b"The message cannot be read" in answer.data
 
 
 @pytest.mark.usefixtures("serving")
-async def test_a_message_after_its_deadline_is_not_worked_on(client: Client, bed: Bed) -> None:
+async def test_a_message_after_its_deadline_is_not_handled(client: Client, bed: Bed) -> None:
     headers: dict[str, Any] = ENVELOPE.within(-1).headers()
     answer = await client.request(Sleep.subject, b"{}", timeout=5, headers=headers)
     assert b"after its deadline" in answer.data
@@ -137,19 +139,19 @@ async def test_a_message_after_its_deadline_is_not_worked_on(client: Client, bed
 
 
 @pytest.mark.usefixtures("serving")
-async def test_an_answer_too_large_for_the_bus_is_a_fault_and_no_silence(client: Client, bus: Bus) -> None:
+async def test_a_reply_too_large_for_the_bus_is_a_fault(client: Client, bus: Bus) -> None:
     with pytest.raises(Unavailable, match="too large"):
         await bus.ask(Spell(password="x" * (client.max_payload // 1000)), ENVELOPE)
     assert len(await bus.ask(Spell(password="x"), ENVELOPE)) == 1000
 
 
 @pytest.mark.usefixtures("serving")
-async def test_many_are_worked_on_at_once(bus: Bus, bed: Bed) -> None:
+async def test_many_messages_are_handled_concurrently(bus: Bus, bed: Bed) -> None:
     async with asyncio.TaskGroup() as tasks:
-        asked = [tasks.create_task(bus.ask(Sleep(), Envelope.begin())) for _ in range(30)]
+        replies = [tasks.create_task(bus.ask(Sleep(), Envelope.begin())) for _ in range(30)]
         await eventually(lambda: bed.asleep == 30)
         bed.wake.set()
-    assert {task.result() for task in asked} == {"well rested"}
+    assert {task.result() for task in replies} == {"well rested"}
 
 
 async def test_replicas_share_the_work(nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed) -> None:
@@ -159,46 +161,43 @@ async def test_replicas_share_the_work(nats_url: str, dispatcher: Dispatcher[Non
     assert bed.asleep == 20
 
 
-async def test_leaving_finishes_what_is_under_way_and_takes_nothing_new(
+async def test_draining_finishes_messages_in_progress_and_accepts_none(
     nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed
 ) -> None:
-    async with asyncio.TaskGroup() as tasks, _serving(nats_url, dispatcher) as leave:
-        asked = tasks.create_task(bus.ask(Sleep(), ENVELOPE))
+    async with asyncio.TaskGroup() as tasks, _serving(nats_url, dispatcher) as drain:
+        reply = tasks.create_task(bus.ask(Sleep(), ENVELOPE))
         await eventually(lambda: bed.asleep)
-        leaving = tasks.create_task(leave())
-        await eventually(lambda: _nobody_there(bus))
-        assert not leaving.done()
+        draining = tasks.create_task(drain())
+        await eventually(lambda: _has_no_responder(bus))
+        assert not draining.done()
         bed.wake.set()
-    assert asked.result() == "well rested"
+    assert reply.result() == "well rested"
     assert bed.asleep == 1
 
 
-async def test_leaving_while_the_bus_is_away_ends_well(
+async def test_draining_during_an_outage_of_the_bus_closes_the_connection(
     nats_url: str, dispatcher: Dispatcher[None], nats_server: EmbeddedNats
 ) -> None:
     async with subscribers.serving(nats_url, "jar", dispatcher) as connection:
-        nats_server.child.ask_to_stop()
-        nats_server.child.finish()
+        shut_down(nats_server)
         await eventually(lambda: not connection.is_connected)
     assert connection.is_closed
 
 
 @pytest.mark.usefixtures("serving")
-async def test_after_the_bus_was_away_questions_are_answered_again(client: Client, nats_server: EmbeddedNats) -> None:
-    nats_server.child.ask_to_stop()
-    nats_server.child.finish()
-    nats_server.start()
-    assert await eventually(lambda: _spelt(Bus(client, timeout=0.2)))
+async def test_queries_are_answered_again_after_an_outage_of_the_bus(client: Client, nats_server: EmbeddedNats) -> None:
+    restart(nats_server)
+    assert await eventually(lambda: _spell(Bus(client, timeout=0.2)))
 
 
-async def _spelt(bus: Bus) -> str | None:
+async def _spell(bus: Bus) -> str | None:
     try:
         return await bus.ask(Spell(password="x"), Envelope.begin())
     except Unavailable:
         return None
 
 
-async def _nobody_there(bus: Bus) -> bool:
+async def _has_no_responder(bus: Bus) -> bool:
     try:
         await bus.ask(Spell(password="x"), Envelope.begin())
     except Unavailable as error:
@@ -208,89 +207,88 @@ async def _nobody_there(bus: Bus) -> bool:
 
 @asynccontextmanager
 async def _serving(url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[Callable[[], Coroutine[None, None, None]]]:
-    """Serve, and give a way to leave early."""
-    left = asyncio.Event()
+    """Serve, and yield a function that drains before the context ends."""
+    drained = asyncio.Event()
     context = subscribers.serving(url, "jar", dispatcher)
     await context.__aenter__()
 
-    async def leave() -> None:
-        if not left.is_set():
-            left.set()
+    async def drain() -> None:
+        if not drained.is_set():
+            drained.set()
             await context.__aexit__(None, None, None)
 
     try:
-        yield leave
+        yield drain
     finally:
-        await leave()
+        await drain()
 
 
-async def spell_badly(query: Spell, context: QueryContext[Any]) -> str:
+async def spell_differently(query: Spell, context: QueryContext[Any]) -> str:
     return "the other replica"
 
 
 @asynccontextmanager
 async def other_replica(nats_url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator[None]:
-    """Answer beside another replica, and otherwise than that."""
+    """Run a second replica, whose answer differs from that of the first."""
     queries = Handlers()
-    queries(spell_badly)
+    queries(spell_differently)
     other = Dispatcher(dispatcher.store, dispatcher.database, None, Handlers(), queries)
     async with subscribers.serving(nats_url, "jar", other):
         yield
 
 
-async def test_a_replica_without_its_database_leaves_the_questions_to_others_until_it_is_back(
+async def test_a_replica_without_its_database_leaves_queries_to_others(
     nats_url: str, dispatcher: Dispatcher[None], bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscribers, "CHECK_EVERY", 0.01)
-    away = asyncio.Event()
-    dispatcher.database = cast(Database, Checked(away))
+    monkeypatch.setattr(subscribers, "CHECK_SECONDS", 0.01)
+    outage = asyncio.Event()
+    dispatcher.database = cast(Database, FlakyDatabase(outage))
 
-    async def who() -> str:
+    async def answering_replica() -> str:
         answer = await bus.ask(Spell(password="me"), ENVELOPE)
-        return "other" if "other" in answer else "cut off"
+        return "other" if "other" in answer else "first"
 
     async with other_replica(nats_url, dispatcher), subscribers.answering(nats_url, "jar", dispatcher):
-        await eventually(lambda: _is(who, "cut off"))
+        await eventually(lambda: _is(answering_replica, "first"))
         with capture_logs() as logs:
-            away.set()
+            outage.set()
             await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
-        assert {await who() for _ in range(50)} == {"other"}
-        away.clear()
-        await eventually(lambda: _is(who, "cut off"))
+        assert {await answering_replica() for _ in range(50)} == {"other"}
+        outage.clear()
+        await eventually(lambda: _is(answering_replica, "first"))
 
 
-@pytest.mark.parametrize("back", [True, False])
-async def test_a_replica_whose_bus_is_away_when_its_database_is_back_goes_on(
+@pytest.mark.parametrize("bus_returns", [True, False])
+async def test_a_replica_recovers_when_its_database_returns_before_the_bus(
     nats_url: str, nats_server: EmbeddedNats, dispatcher: Dispatcher[None], bus: Bus, monkeypatch: pytest.MonkeyPatch,
-    back: bool,
+    bus_returns: bool,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(subscribers, "CHECK_EVERY", 0.01)
+    monkeypatch.setattr(subscribers, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(subscribers, "START_TIMEOUT", 0.2, raising=False)
-    away = asyncio.Event()
-    dispatcher.database = cast(Database, Checked(away))
+    outage = asyncio.Event()
+    dispatcher.database = cast(Database, FlakyDatabase(outage))
     with capture_logs() as logs:
         async with subscribers.answering(nats_url, "jar", dispatcher):
-            away.set()
+            outage.set()
             await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
-            nats_server.child.ask_to_stop()
-            nats_server.child.finish()
-            away.clear()
+            shut_down(nats_server)
+            outage.clear()
             await eventually(lambda: any("the bus cannot be reached" in entry["event"] for entry in logs))
-            if back:
+            if bus_returns:
                 nats_server.start()
-                await eventually(lambda: _spelt(Bus(bus.client, timeout=0.2)))
+                await eventually(lambda: _spell(Bus(bus.client, timeout=0.2)))
 
 
-class Checked:
-    """A database that can be reached, or cannot."""
+class FlakyDatabase:
+    """A database that is unavailable during an outage."""
 
-    def __init__(self, away: asyncio.Event) -> None:
-        self.away = away
+    def __init__(self, outage: asyncio.Event) -> None:
+        self.outage = outage
 
     async def check(self) -> None:
-        if self.away.is_set():
+        if self.outage.is_set():
             raise ConnectionRefusedError
 
 
-async def _is(who: Callable[[], Coroutine[None, None, str]], wanted: str) -> bool:
-    return await who() == wanted
+async def _is(read: Callable[[], Coroutine[None, None, str]], wanted: str) -> bool:
+    return await read() == wanted

@@ -1,4 +1,4 @@
-"""Work that the bus has dropped, hands out again, or holds for others: it is done, once."""
+"""UnfinishedWork work whose event the bus dropped, redelivers, or holds for another replica is done once."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,32 +11,27 @@ from eventing import leases as leases_module
 from eventing import reactions as module
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
-from eventing.leases import Unfinished
+from eventing.leases import UnfinishedWork
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
 from eventing.recording import EventTooNew, Recorded
 from eventing.relay import Relay
 from eventing.testing import background, eventually
+from eventing.testing.deliveries import all_acknowledged, delivery_count
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
-from eventing.testing.reacting import Acting
-from nats.js.errors import NotFoundError
+from eventing.testing.reacting import ReactionSpy
 from runtime.bus import Client
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
-EMPTY = Unfinished("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
+pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
+
+CONSUMER = "cupboard-open"
+EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbles = 0", lambda recorded: recorded.id)
 
 type NewReplica = Callable[[Client], Reactor[str]]
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(leases_module, "LOOK", 0.05)
-    monkeypatch.setattr(leases_module, "RENEWAL", 0.05)
 
 
 @pytest.fixture
@@ -47,8 +42,8 @@ def new_replica(database: Database, postgres_store: PostgresStore) -> NewReplica
     return start
 
 
-class Filling(Acting):
-    """A reaction that waits for `go`, and as long as its jar is `held`, and then finishes the work."""
+class Filling(ReactionSpy):
+    """A reaction that waits for `go`, and while its jar is `held`, and then finishes the work."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(self._fill)
@@ -74,25 +69,17 @@ async def open_jars(replica: Reactor[str], jars: int = 1) -> None:
         await replica.dispatcher.send(OpenJar(jar_id=new_id(), label=str(new_id())), Envelope.begin())
 
 
-async def relayed(postgres_store: PostgresStore, js: JetStream) -> None:
-    """Bring all that is stored to the bus, once more if it has been there."""
+async def publish_again(postgres_store: PostgresStore, js: JetStream) -> None:
+    """Publish all that is stored, also what was published before."""
     relay = Relay(postgres_store, js, "jar")
     relay.sequence = (await js.stream_info(relay.stream)).state.last_seq
-    await eventually(relay.once)
+    await eventually(relay.publish_batch)
 
 
 def working(registration: Registration, *replicas: Reactor[str]) -> Any:
     never = asyncio.Event()
     work = [replica.work(registration, never) for replica in replicas]
     return background(*work, *(replica.leases.renew() for replica in replicas))
-
-
-async def settled(js: JetStream) -> bool:
-    try:
-        info = await js.consumer_info("EVT_JAR", "cupboard-open")
-    except NotFoundError:
-        return False
-    return not info.num_pending and not info.num_ack_pending
 
 
 @pytest.mark.parametrize("concurrency", [1, 16])
@@ -107,7 +94,7 @@ async def test_work_whose_event_the_bus_has_dropped_is_done(
     assert len(filling.seen) == 3
 
 
-async def test_work_that_a_live_replica_does_is_not_swept_by_another(
+async def test_work_of_a_live_replica_is_not_taken_over(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
     one, two = new_replica(client), new_replica(other_client)
@@ -117,7 +104,7 @@ async def test_work_that_a_live_replica_does_is_not_swept_by_another(
         [first] = await eventually(lambda: filling.seen)
         filling.held = first.id
         filling.go.set()
-        for n in range(2, 5):  # each needs two looks
+        for n in range(2, 5):  # each is found by two searches in a row
             await open_jars(one)
             await eventually(lambda n=n: len(filling.seen) == n)
         filling.held = None
@@ -125,115 +112,114 @@ async def test_work_that_a_live_replica_does_is_not_swept_by_another(
     assert len({recorded.id for recorded in filling.seen}) == len(filling.seen)
 
 
-async def test_work_whose_worker_is_gone_is_done_by_another(
+async def test_work_whose_worker_died_is_done_by_another(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     gone, other = new_replica(client), new_replica(other_client)
     await open_jars(gone)
     [recorded] = [fed.recorded for fed in await gone.dispatcher.store.feed((0, 0), 1)]
-    assert await gone.leases.take("open", EMPTY, recorded)  # and never renewed
+    assert await gone.leases.acquire("open", EMPTY, recorded)  # and never renewed
     async with working(filling.registration(16, EMPTY), other):
         await eventually(filling.done)
     assert len(filling.seen) == 1
 
 
-async def test_an_event_that_the_bus_hands_out_while_its_work_goes_on_is_left_alone_however_often(
+async def test_an_event_redelivered_often_during_its_work_is_ignored(
     client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(module, "ACK_WAIT", 0.05)
-    replica, lost = new_replica(client), Acting()
+    replica, dead_lettered = new_replica(client), ReactionSpy()
     filling.go.clear()
-    filling.on_dead_letter = lost.react
+    filling.on_dead_letter = dead_lettered.react
     await open_jars(replica)
     async with working(filling.registration(16, EMPTY), replica):
-        await eventually(lambda: filling.seen)  # swept: the bus has not been told yet
-        await relayed(postgres_store, js)
-        await eventually(lambda: _handed_out(js, 2 * module.DELIVERIES))
+        await eventually(lambda: filling.seen)  # found by the search: its event is not published yet
+        await publish_again(postgres_store, js)
+        await eventually(lambda: _has_deliveries(js, 2 * module.MAX_DELIVERIES))
         filling.go.set()
-        await eventually(lambda: settled(js))
-    assert (len(filling.seen), lost.seen) == (1, [])
+        await eventually(lambda: all_acknowledged(js, CONSUMER))
+    assert (len(filling.seen), dead_lettered.seen) == (1, [])
 
 
-async def _handed_out(js: JetStream, times: int) -> bool:
-    info = await js.consumer_info("EVT_JAR", "cupboard-open")
-    return bool(info.delivered and info.delivered.consumer_seq >= times)
+async def _has_deliveries(js: JetStream, number: int) -> bool:
+    return await delivery_count(js, CONSUMER) >= number
 
 
-async def test_a_bus_that_hands_out_all_there_ever_was_repeats_nothing(
+async def test_a_bus_that_redelivers_every_event_repeats_no_work(
     client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, database: Database,
     filling: Filling,
 ) -> None:  # fmt: skip
     replica = new_replica(client)
     await open_jars(replica, 30)
     await database.execute("UPDATE jars SET marbles = 1")
-    await relayed(postgres_store, js)
+    await publish_again(postgres_store, js)
     async with working(filling.registration(16, EMPTY), replica):
-        await eventually(lambda: settled(js))
+        await eventually(lambda: all_acknowledged(js, CONSUMER))
     assert filling.seen == []
 
 
-async def test_work_that_only_waits_in_the_bus_for_a_place_is_done_once(
+async def test_work_that_waits_in_the_bus_for_a_free_slot_is_done_once(
     client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling
 ) -> None:
     replica = new_replica(client)
     filling.go.clear()
     await open_jars(replica, 6)
-    await relayed(postgres_store, js)
+    await publish_again(postgres_store, js)
     async with working(filling.registration(2, EMPTY), replica):
         await eventually(lambda: len(filling.seen) == 2)
         filling.go.set()
         await eventually(filling.done)
-        await eventually(lambda: settled(js), within=20)
+        await eventually(lambda: all_acknowledged(js, CONSUMER), within=20)
     assert len({recorded.id for recorded in filling.seen}) == len(filling.seen) == 6
 
 
-async def test_swept_work_that_fails_each_time_is_lost_in_the_end(
+async def test_abandoned_work_that_keeps_failing_is_given_up(
     client: Client, js: JetStream, new_replica: NewReplica, filling: Filling
 ) -> None:
-    replica, tries = new_replica(client), Acting(_fail)
+    replica, tries = new_replica(client), ReactionSpy(_fail)
     tries.on_dead_letter = filling.react
     await open_jars(replica)
     async with working(tries.registration(16, EMPTY), replica):
         await eventually(filling.done)
-    assert len(tries.seen) == module.DELIVERIES
+    assert len(tries.seen) == module.MAX_DELIVERIES
 
 
 async def _fail(*_: object) -> None:
     raise ValueError("too slippery")
 
 
-@pytest.mark.parametrize("by_the_bus", [True, False])
-async def test_work_waits_for_a_newer_release_however_often_it_is_taken(
+@pytest.mark.parametrize("published", [True, False])
+async def test_work_waits_for_a_newer_release_however_often_it_is_tried(
     client: Client, js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, filling: Filling,
-    by_the_bus: bool,
+    published: bool,
 ) -> None:  # fmt: skip
     async def wait(recorded: Recorded[Any], reaction: Reaction[Any]) -> None:
-        if len(acting.seen) <= module.DELIVERIES + 2:
+        if len(spy.seen) <= module.MAX_DELIVERIES + 2:
             raise EventTooNew("evt.jar.sealed;1 is not known here")
         await filling.react(recorded, reaction)
 
-    replica, acting, lost = new_replica(client), Acting(wait), Acting()
-    acting.on_dead_letter = lost.react
+    replica, spy, dead_lettered = new_replica(client), ReactionSpy(wait), ReactionSpy()
+    spy.on_dead_letter = dead_lettered.react
     await open_jars(replica)
-    if by_the_bus:
-        await relayed(postgres_store, js)
-    async with working(acting.registration(16, EMPTY), replica):
+    if published:
+        await publish_again(postgres_store, js)
+    async with working(spy.registration(16, EMPTY), replica):
         await eventually(filling.done)
-    assert not lost.seen
+    assert not dead_lettered.seen
 
 
-async def test_work_that_was_given_back_at_the_end_is_taken_up_at_once(
+async def test_work_released_at_shutdown_is_taken_up_immediately(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica,
     postgres_store: PostgresStore, filling: Filling, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LASTING", timedelta(hours=1))
+    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(hours=1))
     monkeypatch.setattr(module, "ACK_WAIT", 3600)
-    one, waiting = new_replica(client), Acting.waiting()
+    one, waiting = new_replica(client), ReactionSpy.waiting()
     await open_jars(one)
-    await relayed(postgres_store, js)
+    await publish_again(postgres_store, js)
     async with working(waiting.registration(16, EMPTY), one):
         await eventually(lambda: waiting.seen)
     async with working(filling.registration(16, EMPTY), new_replica(other_client)):

@@ -1,7 +1,7 @@
-"""Two services that work for each other: an order on the shelf is a marble in a jar, once, whoever is killed."""
+"""Two services that work merge: an order puts one marble into a jar, whichever service is killed."""
 
 # pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
+# The methods of nats-py have keyword parameters without types.
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 
 PROGRAM = Path(__file__).with_name("small_service.py")
-PATIENCE = 30.0
+WAIT_SECONDS = 30.0
 BLUE, RED = PlaceOrder.example(), PlaceOrder(order_id=UUID(int=2), jar_id=JAR, colour="red")
 
 type Start = Callable[..., subprocess.Popen[bytes]]
@@ -45,14 +45,14 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 class Customer:
-    """Talks to both services, as soon as they are there."""
+    """A client of both services that waits until they are available."""
 
     def __init__(self, client: Client) -> None:
         self.client, self.bus = client, Bus(client, timeout=1)
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         envelope = Envelope.begin()
-        [result] = await eventually(lambda: self._try(message, envelope), within=PATIENCE)
+        [result] = await eventually(lambda: self._try(message, envelope), within=WAIT_SECONDS)
         return result
 
     async def _try(self, message: Any, envelope: Envelope) -> list[Any] | None:
@@ -64,18 +64,18 @@ class Customer:
     async def marbles(self) -> int:
         return (await self.ask(GetJar.example())).marbles
 
-    async def noted(self, *colours: str) -> None:
-        """Wait until the shelf knows of exactly these marbles."""
-        await eventually(lambda: self._knows([*colours]), within=PATIENCE)
+    async def projected(self, *colours: str) -> None:
+        """Wait until the shelf's read model has exactly these marbles."""
+        await eventually(lambda: self._has_marbles([*colours]), within=WAIT_SECONDS)
 
-    async def _knows(self, colours: list[str]) -> bool:
+    async def _has_marbles(self, colours: list[str]) -> bool:
         return await self.ask(ListMarbles()) == colours
 
     async def settled(self) -> None:
         """Wait until every order is acknowledged."""
-        await eventually(self._nothing_left, within=PATIENCE)
+        await eventually(self._has_no_work, within=WAIT_SECONDS)
 
-    async def _nothing_left(self) -> bool:
+    async def _has_no_work(self) -> bool:
         return (await self.client.jetstream().stream_info("WORK_SHELF")).state.messages == 0
 
 
@@ -84,39 +84,39 @@ def customer(client: Client) -> Customer:
     return Customer(client)
 
 
-async def test_an_order_on_the_shelf_is_a_marble_in_a_jar_and_the_shelf_knows(start: Start, customer: Customer) -> None:
+async def test_an_order_puts_a_marble_into_a_jar_and_the_shelf_projects_it(start: Start, customer: Customer) -> None:
     start("jar")
     start("shelf")
     await customer.ask(OpenJar.example())
     await customer.ask(BLUE)
-    await customer.noted("blue")
+    await customer.projected("blue")
     assert await customer.marbles() == 1
 
 
-async def test_a_service_killed_before_it_acknowledged_commands_once(start: Start, customer: Customer) -> None:
+async def test_a_service_killed_before_it_acknowledges_commands_once(start: Start, customer: Customer) -> None:
     start("jar")
     killed = start("shelf", ACKNOWLEDGES="false")
     await customer.ask(OpenJar.example())
     await customer.ask(BLUE)
-    await eventually(customer.marbles, within=PATIENCE)
+    await eventually(customer.marbles, within=WAIT_SECONDS)
     kill(killed)
     start("shelf")
     await customer.ask(ListMarbles())
     await customer.settled()
     await customer.ask(RED)
-    await customer.noted("blue", "red")
+    await customer.projected("blue", "red")
     assert await customer.marbles() == 2
 
 
-async def test_a_service_killed_before_it_answered_is_commanded_once(start: Start, customer: Customer) -> None:
+async def test_a_service_killed_before_it_replies_executes_once(start: Start, customer: Customer) -> None:
     killed = start("jar", HANGS="true")
     start("shelf")
     await customer.ask(OpenJar.example())
     await customer.ask(BLUE)
-    await eventually(customer.marbles, within=PATIENCE)
+    await eventually(customer.marbles, within=WAIT_SECONDS)
     kill(killed)
     start("jar")
     await customer.settled()
     await customer.ask(RED)
-    await customer.noted("blue", "red")
+    await customer.projected("blue", "red")
     assert await customer.marbles() == 2

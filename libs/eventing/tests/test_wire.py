@@ -1,3 +1,5 @@
+"""Events on the wire: subjects, headers, and reading them back."""
+
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,11 +20,11 @@ HEADERS = wire.headers(RECORDED, "jar")
 BODY = RECORDED.event.model_dump_json().encode()
 
 
-def test_the_stream_of_a_service_bears_its_name() -> None:
+def test_the_stream_is_named_after_its_service() -> None:
     assert event_stream("task_scheduler") == "EVT_TASK_SCHEDULER"
 
 
-def test_an_event_has_a_subject_of_its_kind_its_owner_and_its_aggregate() -> None:
+def test_the_subject_has_the_kind_the_owner_and_the_aggregate() -> None:
     assert wire.subject(RECORDED) == f"evt.jar.marble_added.{OWNER}.{JAR}"
 
 
@@ -40,13 +42,13 @@ def test_the_headers_are_those_of_a_cloud_event() -> None:
     }
 
 
-def test_an_event_has_the_same_id_whenever_it_is_published() -> None:
+def test_an_event_has_the_same_id_each_time_it_is_published() -> None:
     assert wire.headers(RECORDED, "jar")["ce-id"] == HEADERS["ce-id"]
     other = Recorded(JAR, 4, RECORDED.at, RECORDED.event, CAUSE, OWNER)
     assert wire.headers(other, "jar")["ce-id"] != HEADERS["ce-id"]
 
 
-def test_an_event_comes_back_from_the_wire_with_the_message_that_caused_it() -> None:
+def test_an_event_is_read_back_with_the_id_of_its_cause() -> None:
     read = wire.read(MarbleAdded, HEADERS, BODY)
     assert (read.id, read.version, read.at, read.event, read.owner) == (JAR, 3, RECORDED.at, RECORDED.event, OWNER)
     assert read.envelope.causation_id == CAUSE.message_id
@@ -57,13 +59,13 @@ def test_an_event_has_no_deadline() -> None:
     assert wire.read(MarbleAdded, HEADERS, BODY).envelope.deadline is None
 
 
-def test_an_event_of_an_old_version_is_read_as_it_is_today() -> None:
+def test_an_event_of_an_old_version_is_read_in_the_current_form() -> None:
     old = HEADERS | {"fact-version": "1"}
     assert wire.read(MarbleAdded, old, b'{"colour": "red"}').event == MarbleAdded(colour="red", size=1)
 
 
 @pytest.mark.parametrize("missing", ["fact-version", "ce-subject", "aggregate-version", "ce-time", "ce-id", "owner"])
-def test_an_event_without_one_of_its_headers_is_not_read(missing: str) -> None:
+def test_an_event_that_lacks_a_header_is_not_read(missing: str) -> None:
     with pytest.raises((KeyError, ValueError)):
         wire.read(MarbleAdded, {name: value for name, value in HEADERS.items() if name != missing}, BODY)
 
@@ -73,11 +75,11 @@ def test_an_event_of_another_kind_is_not_read() -> None:
         wire.read(JarOpened, HEADERS, BODY)
 
 
-def test_headers_fit_into_the_room_that_is_kept_for_them() -> None:
-    longest = Envelope(UUID(int=1), "x" * 128, UUID(int=2), CAUSE.actor, "0" * 55, clock.now())
-    size = sum(len(f"{name}: {value}\r\n") for name, value in wire.headers(Recorded(*_with(longest)), "jar").items())
-    assert size < wire.HEADROOM / 4  # the relay and the dead letters add to it
+def test_headers_fit_into_the_space_reserved_for_them() -> None:
+    largest = Envelope(UUID(int=1), "x" * 128, UUID(int=2), CAUSE.actor, "0" * 55, clock.now())
+    size = sum(len(f"{name}: {value}\r\n") for name, value in wire.headers(Recorded(*_fields(largest)), "jar").items())
+    assert size < wire.HEADROOM / 4  # the relay and dead letters add more headers
 
 
-def _with(envelope: Envelope) -> tuple[UUID, int, datetime, MarbleAdded, Envelope, UUID]:
+def _fields(envelope: Envelope) -> tuple[UUID, int, datetime, MarbleAdded, Envelope, UUID]:
     return JAR, 2**31, RECORDED.at, RECORDED.event, envelope, OWNER

@@ -1,118 +1,117 @@
-"""The work stream: what workers have to do is neither lost nor done again, whatever becomes of the stream of events."""
+"""The work stream: work is neither lost nor repeated, whatever happens to the stream of events."""
 
 import asyncio
 from uuid import UUID
 
 import pytest
-from contracts.wire import DEAD_LETTERS
-from eventing import reactions as reactions_module
-from eventing import relay as module
 from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.streams import provision_work
-from eventing.testing import background, eventually
+from eventing.testing import eventually
+from eventing.testing.deliveries import dead_letter_count
 from eventing.testing.following import append, headers, messages
 from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
-from eventing.testing.reacting import Acting, replica, working
-from eventing.testing.relaying import WORK, count, labels, open_jars, relayed, relaying, replica_of, settled
+from eventing.testing.reacting import ReactionSpy, replica, working
+from eventing.testing.relaying import (
+    WORK,
+    has_messages,
+    is_work_done,
+    labels,
+    open_jars,
+    relaying,
+    replica_of,
+    running,
+    wait_until_saved,
+)
 from nats.js.api import StreamConfig
 from runtime.bus import Client
-from runtime.forever import forever
 from runtime.jetstream import JetStream, jetstream
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL", 0.02)
-    monkeypatch.setattr(module, "LOOK", 3)
-    monkeypatch.setattr(reactions_module, "FETCH_TIMEOUT", 0.2)
-    monkeypatch.setattr(reactions_module, "MAX_DELAY", 0.01)
+pytestmark = pytest.mark.usefixtures("fast_relay", "fast_reactions")
 
 
-async def waiting(js: JetStream) -> list[str]:
+async def waiting_subjects(js: JetStream) -> list[str]:
     return [message.subject or "" for message in await messages(js, "WORK_JAR")]
 
 
-async def test_work_is_handed_over_by_its_ids_alone(postgres_store: PostgresStore, js: JetStream) -> None:
+async def test_a_work_message_holds_ids_and_no_payload(postgres_store: PostgresStore, js: JetStream) -> None:
     async with relaying(postgres_store, js) as relay:
         await append(postgres_store, JarOpened(label="one"), MarbleAdded.example(), LockSet.example(), at=UUID(int=1))
-        await eventually(lambda: waiting(js))
-        await relayed(relay)
+        await eventually(lambda: waiting_subjects(js))
+        await wait_until_saved(relay)
     [message] = await messages(js, "WORK_JAR")
     assert message.subject == f"work.jar.opened.{UUID(int=1)}.{UUID(int=1)}"
     assert not message.data
-    [head, other] = await headers(js, "WORK_JAR"), await headers(js, "EVT_JAR")
-    assert [h["ce-id"] for h in head] == [other[0]["ce-id"]]
+    [work, event] = await headers(js, "WORK_JAR"), await headers(js, "EVT_JAR")
+    assert [header["ce-id"] for header in work] == [event[0]["ce-id"]]
 
 
-async def test_a_reaction_gets_the_event_from_the_store_as_it_is_on_the_bus(
+async def test_a_reaction_reads_the_same_event_from_the_store_as_from_the_bus(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting, heard = Acting(), Acting()
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+    spy, received = ReactionSpy(), ReactionSpy()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 1)
-        await eventually(lambda: acting.seen)
-        await eventually(lambda: settled(js))
-    async with working((replica(client), heard)):  # another service, which has it with its body
-        await eventually(lambda: heard.seen)
-    assert acting.seen == heard.seen
+        await eventually(lambda: spy.seen)
+        await eventually(lambda: is_work_done(js))
+    async with working((replica(client), received)):  # another service, which reads it from the bus
+        await eventually(lambda: received.seen)
+    assert spy.seen == received.seen
 
 
-async def test_large_events_of_others_do_not_push_work_out(
-    postgres_store: PostgresStore, js: JetStream, client: Client
-) -> None:
+async def test_large_events_do_not_displace_work(postgres_store: PostgresStore, js: JetStream, client: Client) -> None:
     await js.delete_stream("EVT_JAR")
     await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.>"], max_bytes=2**20))
-    acting, relay = Acting(), Relay(postgres_store, js, "jar", work=WORK, largest=2**20)
-    async with background(forever("relay", relay.run)):
+    spy, relay = ReactionSpy(), Relay(postgres_store, js, "jar", work=WORK, max_bytes=2**20)
+    async with running(relay):
         await open_jars(postgres_store, 1)
         for _ in range(20):
             await append(postgres_store, MarbleAdded(colour="x" * 100_000, size=1), at=UUID(int=2))
-        await eventually(lambda: _begins_behind(js, 1))
-        async with working((replica_of(client, postgres_store), acting)):
-            await eventually(lambda: acting.seen)
-    assert labels(acting) == [1]
+        await eventually(lambda: _first_message_is_after(js, 1))
+        async with working((replica_of(client, postgres_store), spy)):
+            await eventually(lambda: spy.seen)
+    assert labels(spy) == [1]
 
 
-async def _begins_behind(js: JetStream, sequence: int) -> bool:
+async def _first_message_is_after(js: JetStream, sequence: int) -> bool:
     return (await js.stream_info("EVT_JAR")).state.first_seq > sequence
 
 
-async def test_a_stream_of_events_that_is_filled_anew_hands_out_no_work_again(
+async def test_a_refilled_stream_of_events_repeats_no_work(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting = Acting()
-    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), acting)):
+    spy = ReactionSpy()
+    async with relaying(postgres_store, js) as relay, working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 1, 2, 3)
-        await eventually(lambda: len(acting.seen) == 3)
-        await relayed(relay)
+        await eventually(lambda: len(spy.seen) == 3)
+        await wait_until_saved(relay)
         await js.delete_stream("EVT_JAR")
-        await eventually(lambda: count(js, "EVT_JAR", 3))
+        await eventually(lambda: has_messages(js, "EVT_JAR", 3))
         await open_jars(postgres_store, 4)
-        await eventually(lambda: len(acting.seen) >= 4)
-        await eventually(lambda: settled(js))
-    assert labels(acting) == [1, 2, 3, 4]
+        await eventually(lambda: len(spy.seen) >= 4)
+        await eventually(lambda: is_work_done(js))
+    assert labels(spy) == [1, 2, 3, 4]
 
 
-async def test_when_the_bus_lost_everything_only_what_is_not_done_is_handed_out(
+async def test_only_unfinished_work_is_published_after_the_bus_lost_everything(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting = Acting()
+    spy = ReactionSpy()
     async with relaying(postgres_store, js) as relay:
-        async with working((replica_of(client, postgres_store), acting)):
+        async with working((replica_of(client, postgres_store), spy)):
             await open_jars(postgres_store, 1, 2, 3)
-            await eventually(lambda: len(acting.seen) == 3)
-            await eventually(lambda: settled(js))
+            await eventually(lambda: len(spy.seen) == 3)
+            await eventually(lambda: is_work_done(js))
         await open_jars(postgres_store, 4, 5)
-        await eventually(lambda: count(js, "WORK_JAR", 2))
+        await eventually(lambda: has_messages(js, "WORK_JAR", 2))
         await eventually(lambda: _floor_is_before(postgres_store, relay, 4))
     await js.delete_stream("EVT_JAR")
     await js.delete_stream("WORK_JAR")
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
-        await eventually(lambda: len(acting.seen) >= 5)
-        await eventually(lambda: count(js, "EVT_JAR", 5))
-        await eventually(lambda: settled(js))
-    assert labels(acting) == [1, 2, 3, 4, 5]
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
+        await eventually(lambda: len(spy.seen) >= 5)
+        await eventually(lambda: has_messages(js, "EVT_JAR", 5))
+        await eventually(lambda: is_work_done(js))
+    assert labels(spy) == [1, 2, 3, 4, 5]
 
 
 async def _floor_is_before(store: PostgresStore, relay: Relay, number: int) -> bool:
@@ -120,53 +119,51 @@ async def _floor_is_before(store: PostgresStore, relay: Relay, number: int) -> b
         "SELECT tx::text, position FROM events WHERE originator_id = $1", UUID(int=number)
     )
     assert row
-    return relay.noted is not None and relay.noted.floor == (int(row["tx"]), row["position"] - 1)
+    return relay.saved_position is not None and relay.saved_position.work_floor == (int(row["tx"]), row["position"] - 1)
 
 
-async def test_work_that_the_bus_lost_alone_is_handed_out_again(
-    postgres_store: PostgresStore, js: JetStream, client: Client
-) -> None:
-    acting = Acting()
+async def test_a_lost_work_stream_is_filled_again(postgres_store: PostgresStore, js: JetStream, client: Client) -> None:
+    spy = ReactionSpy()
     async with relaying(postgres_store, js) as relay:
         await open_jars(postgres_store, 1, 2)
-        await eventually(lambda: count(js, "WORK_JAR", 2))
-        await relayed(relay)
+        await eventually(lambda: has_messages(js, "WORK_JAR", 2))
+        await wait_until_saved(relay)
         await js.delete_stream("WORK_JAR")
-        await eventually(lambda: count(js, "WORK_JAR", 2))
-        async with working((replica_of(client, postgres_store), acting)):
-            await eventually(lambda: len(acting.seen) == 2)
-        assert await count(js, "EVT_JAR", 2)
+        await eventually(lambda: has_messages(js, "WORK_JAR", 2))
+        async with working((replica_of(client, postgres_store), spy)):
+            await eventually(lambda: len(spy.seen) == 2)
+        assert await has_messages(js, "EVT_JAR", 2)
 
 
-async def test_a_new_consumer_gets_only_what_is_not_done(
+async def test_a_recreated_consumer_receives_only_unfinished_work(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting = Acting()
-    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), acting)):
+    spy = ReactionSpy()
+    async with relaying(postgres_store, js), working((replica_of(client, postgres_store), spy)):
         await open_jars(postgres_store, 1, 2, 3)
-        await eventually(lambda: len(acting.seen) == 3)
-        await eventually(lambda: settled(js))
+        await eventually(lambda: len(spy.seen) == 3)
+        await eventually(lambda: is_work_done(js))
         await js.delete_consumer("WORK_JAR", "jar-open")
         await open_jars(postgres_store, 4)
-        await eventually(lambda: len(acting.seen) >= 4)
-    assert labels(acting) == [1, 2, 3, 4]
+        await eventually(lambda: len(spy.seen) >= 4)
+    assert labels(spy) == [1, 2, 3, 4]
 
 
-async def test_work_on_an_event_that_a_failover_lost_is_dropped(
+async def test_work_whose_event_a_failover_lost_is_dropped(
     postgres_store: PostgresStore, js: JetStream, client: Client
 ) -> None:
-    acting = Acting()
+    spy = ReactionSpy()
     async with relaying(postgres_store, js):
         await open_jars(postgres_store, 1, 2)
-        await eventually(lambda: count(js, "WORK_JAR", 2))
+        await eventually(lambda: has_messages(js, "WORK_JAR", 2))
     await postgres_store.database.execute("DELETE FROM events WHERE originator_id = $1", UUID(int=1))
-    async with working((replica_of(client, postgres_store), acting)):
-        await eventually(lambda: settled(js))
-    assert labels(acting) == [2]
-    assert (await js.stream_info(DEAD_LETTERS)).state.messages == 0
+    async with working((replica_of(client, postgres_store), spy)):
+        await eventually(lambda: is_work_done(js))
+    assert labels(spy) == [2]
+    assert await dead_letter_count(js) == 0
 
 
-async def test_two_relays_that_race_hand_each_work_over_once(
+async def test_two_racing_relays_publish_each_piece_of_work_once(
     postgres_store: PostgresStore, js: JetStream, client: Client, other_client: Client
 ) -> None:
     await provision_work(js, "jar")
@@ -174,6 +171,6 @@ async def test_two_relays_that_race_hand_each_work_over_once(
     for relay in relays:
         await relay.resume()
     await open_jars(postgres_store, *range(1, 30))
-    await asyncio.gather(*(relay.once() for relay in relays), return_exceptions=True)
-    assert await count(js, "WORK_JAR", 29)
-    assert await count(js, "EVT_JAR", 29)
+    await asyncio.gather(*(relay.publish_batch() for relay in relays), return_exceptions=True)
+    assert await has_messages(js, "WORK_JAR", 29)
+    assert await has_messages(js, "EVT_JAR", 29)

@@ -33,7 +33,7 @@ async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Dependencies])
     """
     directory = dispatcher.dependencies.directory
     while not await directory.has_admin():
-        async with dispatcher.database.holding(LOCK) as ours:
+        async with dispatcher.database.advisory_lock(LOCK) as ours:
             if ours:
                 if not await directory.has_admin():
                     await _make(settings, dispatcher)

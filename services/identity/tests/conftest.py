@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eventing.testing.desk import migrated
+from eventing.testing.harness import migrated
 from identity import passwords
 from identity.app import service
 from jwt.algorithms import OKPAlgorithm

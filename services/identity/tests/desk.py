@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
 from contracts.identity.queries import TokensView
 from eventing.database import Database
-from eventing.testing import desk
+from eventing.testing import harness
 from identity.app import service
 from identity.dependencies import Dependencies, Directory
 from identity.keys import KeyRing
@@ -18,7 +18,7 @@ from runtime.clock import new_id
 PASSWORD = "analytical engine"
 
 
-class Desk(desk.Desk):
+class Desk(harness.ServiceHarness):
     """One service without a bus: nobody is told of revocations."""
 
     def __init__(self, database: Database, key_ring_file: Path) -> None:

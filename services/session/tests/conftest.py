@@ -14,7 +14,7 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
-from eventing.testing.desk import migrated
+from eventing.testing.harness import migrated
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected

@@ -9,7 +9,7 @@ from contracts.session.run import RunView, SubmitQuery
 from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
-from eventing.testing import desk
+from eventing.testing import harness
 from runtime.clock import new_id
 from session.app import service
 
@@ -25,7 +25,7 @@ class OfferedModels:
     models: tuple[str, ...] = ()
 
 
-class Desk(desk.Desk):
+class Desk(harness.ServiceHarness):
     """The handlers and queries of the session service, used by `OWNER` unless another actor is named."""
 
     actor = OWNER

@@ -5,7 +5,7 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import FORK
 from contracts.session.archive import CompleteArchive, GetArchive
-from eventing.jobs import GIVEN_UP
+from eventing.jobs import GAVE_UP_DETAIL
 
 from services.session.tests.file_jobs import (
     ARCHIVE_FILE,
@@ -31,7 +31,7 @@ async def test_a_dead_lettered_fork_fails_and_leaves_no_files(jobs: FileJobs) ->
     (jobs.root / FORK_FILE).write_text("hello")
     await jobs.dead_letter("copy_parent", FORK_ID, SESSION_FORKED)
     fork = await jobs.session(FORK_ID)
-    assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, GIVEN_UP)
+    assert (fork.status, fork.error_code, fork.error_detail) == ("failed", Code.STORAGE_FAILED, GAVE_UP_DETAIL)
     assert jobs.stored_files() == [PARENT_FILE]
 
 

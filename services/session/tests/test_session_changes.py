@@ -40,7 +40,7 @@ SECRET = SdkOptions(env={"TOKEN": "sesame"})
 def session() -> Session:
     session = Session(ID)
     session.create(UUID(USER), "one", "interactive", SdkOptions(model="m", env={"A": "1"}))
-    session.settle()
+    session.mark_committed()
     return session
 
 
@@ -108,7 +108,7 @@ def test_a_session_without_environment_variables_records_none() -> None:
 def spend(session: Session, usd: str) -> None:
     session.submit_query(UUID(RUN), UUID(MESSAGE), "Hello")
     session.end_run(UUID(RUN), Usage(cost_usd=Decimal(usd)))
-    session.settle()
+    session.mark_committed()
 
 
 @pytest.mark.parametrize("budget", [2.0, None])

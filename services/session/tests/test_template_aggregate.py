@@ -13,7 +13,7 @@ from session.aggregate import SessionTemplate
 def template() -> SessionTemplate:
     template = SessionTemplate(UUID(TEMPLATE))
     template.create(TemplateCreated.example())
-    template.settle()
+    template.mark_committed()
     return template
 
 

@@ -100,7 +100,7 @@ async def test_a_redelivered_fork_event_does_not_copy_again(desk_after_run: Desk
     copying = service.reactions.by_name["copy_parent"]
     redelivered = Recorded(FORK_ID, 1, now(), SESSION_FORKED, Envelope.begin(actor=OWNER), OWNER.user_id)
     assert copying.unfinished
-    assert await Leases(desk_after_run.dispatcher.database).take(copying.name, copying.unfinished, redelivered) is None
+    assert await Leases(desk_after_run.dispatcher.database).acquire(copying.name, copying.unfinished, redelivered) is None
 
 
 async def test_a_redelivered_archive_event_after_unarchiving_ends_no_agent(jobs: FileJobs) -> None:
@@ -149,7 +149,7 @@ async def dropped_by_the_bus(deployment: Deployment, *, begun: bool) -> RunView:
 async def test_a_run_whose_event_the_bus_dropped_still_ends(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, begun: bool, status: str, error_code: Code | None
 ) -> None:
-    monkeypatch.setattr(leases, "LOOK", 0.2)
+    monkeypatch.setattr(leases, "SWEEP_SECONDS", 0.2)
     run = await dropped_by_the_bus(deployment, begun=begun)
     async with deployment.replica():
         ended = await deployment.client.wait_until_ended(run)

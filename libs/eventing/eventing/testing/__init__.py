@@ -1,4 +1,4 @@
-"""What tests of event-sourced code need."""
+"""Helpers for tests of event-sourced code."""
 
 from runtime.testing import background, eventually
 

@@ -1,4 +1,4 @@
-"""Jars that are to be closed at a time: their due times, as a replica looks after them, and the clock that it has."""
+"""Jars with a closing time, for tests of due times: a replica that processes them, and a clock under control."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,24 +19,24 @@ from eventing.testing.jars import Jar, answers, handles, project
 from eventing.testing.messages import AddMarble, JarOpened, MarbleAdded
 
 CLOSING = DueKind("closing", lambda due: AddMarble(jar_id=due.aggregate, colour="due"))
-"""A jar that is closed gets a last marble."""
+"""When it is due, a last marble is added to the jar."""
 LONG_AGO, OPENED = datetime(2000, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
 SOON, LATER = OPENED.replace(minute=1), OPENED.replace(hour=1)
 
 
 class StoppedClock:
-    """The clock of a machine; it stands still at `time`."""
+    """A clock that always shows `time`."""
 
     def __init__(self) -> None:
         self.time = OPENED
 
     def now(self) -> datetime:
-        """Return the time that it shows."""
+        """Return the time."""
         return self.time
 
 
 async def project_due(recorded: Recorded[Any], db: Connection) -> None:
-    """Set the due time that a jar has on its label; a marble `later` moves it, and a white one cancels it."""
+    """Set the due time from the label of a jar; a marble of colour `later` moves it, and a white one cancels it."""
     await project(recorded, db)
     match recorded.event:
         case JarOpened(label=label):
@@ -57,7 +57,7 @@ class Closing(DueTimes[None]):
         super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
 
     async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:
-        """Open a jar that is to be closed at a time, with a marble in it if a colour is given; return its id."""
+        """Open a jar that closes at a time, with a marble in it if `colour` is set, and return its id."""
         jar = Jar(new_id())
         jar.record(JarOpened(label=f"{at.isoformat()} {jar.id}"))
         if colour:
@@ -66,7 +66,7 @@ class Closing(DueTimes[None]):
         return jar.id
 
     async def add(self, jar_id: UUID, colour: str) -> None:
-        """Put a marble in."""
+        """Add a marble to a jar."""
         await self.dispatcher.send(AddMarble(jar_id=jar_id, colour=colour), Envelope.begin())
 
     async def colours(self, jar_id: UUID) -> list[str]:
@@ -74,16 +74,16 @@ class Closing(DueTimes[None]):
         return (await self.dispatcher.store.load(Jar, jar_id)).colours
 
     async def count(self) -> int:
-        """Return how many due times there are."""
+        """Return the number of due times."""
         return await self.database.fetchval("SELECT count(*) FROM due")
 
     async def is_done(self) -> bool:
-        """Return whether there is no due time any more."""
+        """Return whether no due time is left."""
         return not await self.count()
 
 
 def failing_with(error: Exception) -> tuple[Handlers, list[UnitOfWork[Any]]]:
-    """Return handlers that fail, and each call of them."""
+    """Return handlers that raise `error`, and the list of their calls."""
     calls, failing = list[UnitOfWork[Any]](), Handlers()
 
     @failing

@@ -1,4 +1,4 @@
-"""What is in a stream, and what stores of jars put there."""
+"""Appends events of jars, and reads back the messages in a stream."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,6 +8,7 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream, headers_of
+from runtime.testing import eventually
 
 from eventing.postgres import PostgresStore
 from eventing.testing.jars import Jar
@@ -15,7 +16,7 @@ from eventing.testing.messages import JAR, JarEvent
 
 
 async def append(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> None:
-    """Store events of one jar behind those that it has."""
+    """Append events to one jar."""
     jar = Jar(at)
     for event in events:
         jar.record(event)
@@ -23,8 +24,21 @@ async def append(store: PostgresStore, *events: JarEvent, at: UUID = JAR) -> Non
     await store.save((jar,), Envelope.begin())
 
 
+async def append_when_available(store: PostgresStore, event: JarEvent) -> None:
+    """Store an event as soon as the database accepts connections."""
+
+    async def try_append() -> bool:
+        try:
+            await append(store, event)
+        except Exception:  # noqa: BLE001  the errors of a server that starts are of many kinds
+            return False
+        return True
+
+    await eventually(try_append)
+
+
 async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
-    """Return all that is in a stream, in order; nothing when there is none."""
+    """Return all messages in a stream, in order; none if the stream does not exist."""
     found = list[RawStreamMsg]()
     with suppress(NotFoundError):
         state = (await js.stream_info(stream)).state
@@ -35,5 +49,5 @@ async def messages(js: JetStream, stream: str) -> list[RawStreamMsg]:
 
 
 async def headers(js: JetStream, stream: str) -> list[Mapping[str, str]]:
-    """Return the headers of all that is in a stream, in order."""
+    """Return the headers of all messages in a stream, in order."""
     return [headers_of(message) for message in await messages(js, stream)]

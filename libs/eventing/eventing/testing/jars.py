@@ -1,4 +1,4 @@
-"""A service that has no other use than to be tested: jars, and marbles in them."""
+"""A service for tests only: jars with marbles."""
 
 from pathlib import Path
 from typing import Any, assert_never
@@ -23,14 +23,14 @@ from eventing.testing.messages import (
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-TAKEN = {"jars_label": Refusal(Code.USERNAME_TAKEN, "There is a jar with this label.")}
-ROOM = 100
+UNIQUE_VIOLATIONS = {"jars_label": Refusal(Code.USERNAME_TAKEN, "A jar has this label already.")}
+MAX_MARBLES = 100
 
 handles, answers = Handlers(), Handlers()
 
 
 class Jar(Aggregate[JarEvent]):
-    """Holds up to 100 marbles."""
+    """A jar of up to 100 marbles."""
 
     missing = Code.SESSION_NOT_FOUND
     secrets = {"code": LockSet}
@@ -46,7 +46,7 @@ class Jar(Aggregate[JarEvent]):
 
     @property
     def owner(self) -> UUID:
-        """A jar has no owner but itself."""
+        """The id of the jar: it belongs to no user."""
         return self.id
 
     def apply(self, event: JarEvent) -> None:
@@ -64,19 +64,19 @@ class Jar(Aggregate[JarEvent]):
                 assert_never(event)
 
     def add(self, colour: str) -> None:
-        """Put a marble in."""
-        if len(self.colours) >= ROOM:
+        """Add a marble, unless the jar is full."""
+        if len(self.colours) >= MAX_MARBLES:
             raise Refusal(Code.BUDGET_EXCEEDED, "The jar is full.")
         self.record(MarbleAdded(colour=colour, size=1))
 
 
 async def project(recorded: Recorded[JarEvent], db: Connection) -> None:
-    """Count the marbles. An invisible one cannot be counted: for tests of what fails here."""
+    """Count the marbles. An invisible one raises ValueError, for tests of failing projections."""
     match recorded.event:
         case JarOpened(label=label):
             await db.execute("INSERT INTO jars (id, label) VALUES ($1, $2)", recorded.id, label)
         case MarbleAdded(colour="invisible"):
-            raise ValueError("nobody can see that one")
+            raise ValueError("an invisible marble cannot be counted")
         case MarbleAdded():
             await db.execute("UPDATE jars SET marbles = marbles + 1 WHERE id = $1", recorded.id)
         case JarBroken():
@@ -89,7 +89,7 @@ async def project(recorded: Recorded[JarEvent], db: Connection) -> None:
 
 @handles
 async def open_jar(command: OpenJar, work: UnitOfWork[Any]) -> None:
-    """Put up a jar."""
+    """Open a jar."""
     jar = Jar(command.jar_id)
     jar.record(JarOpened(label=command.label))
     await work.save(jar)
@@ -97,7 +97,7 @@ async def open_jar(command: OpenJar, work: UnitOfWork[Any]) -> None:
 
 @handles
 async def add_marble(command: AddMarble, work: UnitOfWork[Any]) -> int:
-    """Put a marble in."""
+    """Add a marble, unless the jar is full."""
     jar = await work.load(Jar, command.jar_id)
     jar.add(command.colour)
     await work.save(jar)
@@ -106,7 +106,7 @@ async def add_marble(command: AddMarble, work: UnitOfWork[Any]) -> int:
 
 @answers
 async def get_jar(query: GetJar, context: QueryContext[Any]) -> JarView:
-    """Give one jar."""
+    """Return one jar."""
     row = await context.database.fetchrow("SELECT id, label, marbles FROM jars WHERE id = $1", query.jar_id)
     if row is None:
         raise Refusal(Code.SESSION_NOT_FOUND, f"There is no jar {query.jar_id}.")

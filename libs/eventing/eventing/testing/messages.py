@@ -1,4 +1,4 @@
-"""What the service of jars takes, answers and tells."""
+"""The commands, queries and events of the service of jars."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ JAR = UUID("0197a1f0-0000-7000-8000-00000000000a")
 
 
 class JarView(Message):
-    """A jar, and how many marbles are in it."""
+    """A jar and the number of its marbles."""
 
     id: UUID
     label: str
@@ -17,7 +17,7 @@ class JarView(Message):
 
 
 class GetJar(Query[JarView]):
-    """Asks for one jar."""
+    """Get one jar."""
 
     subject = "qry.jar.get"
     sample = {"jar_id": str(JAR)}
@@ -26,7 +26,7 @@ class GetJar(Query[JarView]):
 
 
 class OpenJar(Command[JarView]):
-    """Puts up an empty jar."""
+    """Open an empty jar."""
 
     subject = "cmd.jar.open"
     outcome_query = GetJar
@@ -37,7 +37,7 @@ class OpenJar(Command[JarView]):
 
 
 class AddMarble(Command[int]):
-    """Puts a marble into a jar, and answers how many are in it then."""
+    """Add a marble to a jar; returns the new number of marbles."""
 
     subject = "cmd.jar.add"
     sample = {"jar_id": str(JAR), "colour": "blue"}
@@ -47,7 +47,7 @@ class AddMarble(Command[int]):
 
 
 class JarOpened(Event):
-    """A jar is there."""
+    """A jar was opened."""
 
     subject = "evt.jar.opened"
     sample = {"label": "blue ones"}
@@ -56,7 +56,7 @@ class JarOpened(Event):
 
 
 class MarbleAdded(Event):
-    """A marble is in the jar. Version 1 did not tell its size, which was 1."""
+    """A marble was added to the jar. In version 1 all marbles had size 1, which was not recorded."""
 
     subject = "evt.jar.marble_added"
     version = 2
@@ -67,12 +67,12 @@ class MarbleAdded(Event):
 
     @classmethod
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
-        """Give the marbles of old their size."""
+        """Add the size."""
         return state | {"size": 1} if version == 1 else super().upcast(version, state)
 
 
 class LockSet(Event):
-    """The jar has a lock; its code is nobody's business."""
+    """The jar was locked with a secret code."""
 
     subject = "evt.jar.lock_set"
     published = False
@@ -82,7 +82,7 @@ class LockSet(Event):
 
 
 class JarBroken(Event):
-    """The jar is gone."""
+    """The jar was broken, and so deleted."""
 
     subject = "evt.jar.broken"
     sample = {}

@@ -1,4 +1,4 @@
-"""Events on the bus without a service that records them."""
+"""Publishes events without a service that records them."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -15,10 +15,16 @@ from eventing.recording import Recorded
 async def publish(
     js: JetStream, event: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
 ) -> Recorded[Any]:
-    """Publish an event as the relay of its service would, as the first one of an aggregate; give what it is now."""
-    place = at or clock.new_id()
-    recorded = Recorded(place, 1, clock.now(), event, envelope or Envelope.begin(), place)
+    """Publish an event as the relay of its service would, as the first one of an aggregate.
+
+    Returns:
+        The recorded event, as a consumer reads it.
+    """
+    id = at or clock.new_id()  # noqa: A001  the field's name
+    recorded = Recorded(id, 1, clock.now(), event, envelope or Envelope.begin(), id)
     service = event.subject.split(".")[1]
-    heads = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}
-    await js.publish(wire.subject(recorded), event.model_dump_json().encode(), headers=cast(dict[str, Any], heads))
-    return wire.read(type(event), heads, event.model_dump_json().encode())
+    all_headers = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}
+    await js.publish(
+        wire.subject(recorded), event.model_dump_json().encode(), headers=cast(dict[str, Any], all_headers)
+    )
+    return wire.read(type(event), all_headers, event.model_dump_json().encode())

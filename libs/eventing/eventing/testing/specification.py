@@ -1,4 +1,4 @@
-"""Aggregates as sentences: given these events, when that is done, then those events are recorded, or it is refused."""
+"""Specifications of aggregates: given some events, when an action is taken, then these events are recorded."""
 
 from collections.abc import Callable
 
@@ -18,49 +18,49 @@ class Given[A: AnyAggregate]:
         _fold(aggregate, events)
 
     def when(self, act: Callable[[A], object]) -> "When[A]":
-        """Do something with the aggregate."""
+        """Set the action, which `then` or `refused` takes."""
         return When(self.aggregate, act)
 
 
 class When[A: AnyAggregate]:
-    """What was done, and is to be judged."""
+    """An action on an aggregate, to be followed by an assertion."""
 
     def __init__(self, aggregate: A, act: Callable[[A], object]) -> None:
         self.aggregate, self.act = aggregate, act
 
     def then(self, *events: Event) -> None:
-        """Assert that exactly these events were recorded; none at all is a good answer too."""
+        """Assert that the action records exactly these events, or none."""
         self.act(self.aggregate)
-        self._recorded(*events)
+        self._assert_recorded(*events)
 
     def refused(self, code: Code) -> None:
-        """Assert that it was refused with this code, and that nothing was recorded."""
+        """Assert that the action is refused with this code and records nothing."""
         refused(code, lambda: self.act(self.aggregate))
-        self._recorded()
+        self._assert_recorded()
 
-    def _recorded(self, *events: Event) -> None:
+    def _assert_recorded(self, *events: Event) -> None:
         if self.aggregate.pending != [*events]:
             raise AssertionError(f"recorded: {self.aggregate.pending}\nexpected: {[*events]}")
 
 
 def refused(code: Code, act: Callable[[], object]) -> str:
-    """Assert that something is refused with this code, and return the detail."""
+    """Assert that a call is refused with this code, and return the detail."""
     try:
-        done = act()
+        result = act()
     except Refusal as refusal:
         if refusal.code != code:
             raise AssertionError(f"refused with {refusal.code}, not with {code}") from refusal
         return refusal.detail
-    raise AssertionError(f"not refused; returned: {done}")
+    raise AssertionError(f"not refused; returned: {result}")
 
 
 def replayed[A: AnyAggregate](aggregate: A) -> A:
-    """Give the aggregate that is read back from what this new one recorded. Replay equals live when both are alike."""
+    """Return a copy of a new aggregate, read back from the events that it recorded: it should equal the original."""
     mapper = EventMapper()
     stored = [mapper.to_stored_event(change) for change in _changes(aggregate, aggregate.pending)]
-    again = type(aggregate)(aggregate.id)
-    _fold(again, [mapper.to_event(event.topic, event.state, aggregate.events) for event in stored])
-    return again
+    copy = type(aggregate)(aggregate.id)
+    _fold(copy, [mapper.to_event(event.topic, event.state, aggregate.events) for event in stored])
+    return copy
 
 
 def _fold(aggregate: AnyAggregate, events: tuple[Event, ...] | list[Event]) -> None:

@@ -4,7 +4,7 @@ from eventing.handling import Handlers
 
 from session.handlers import approval, archive, conversation, fork, run, session, template, workspace
 
-handles = Handlers.together(
+handles = Handlers.merge(
     *(session.handles, run.handles, conversation.handles, approval.handles, fork.handles, archive.handles),
     *(workspace.handles, template.handles),
 )

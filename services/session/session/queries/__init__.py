@@ -4,7 +4,7 @@ from eventing.handling import Handlers
 
 from session.queries import approval, archive, conversation, run, session, template, workspace
 
-answers = Handlers.together(
+answers = Handlers.merge(
     *(session.answers, conversation.answers, run.answers, approval.answers, workspace.answers, archive.answers),
     template.answers,
 )

@@ -4,6 +4,4 @@ from eventing.reactions import Reactions
 
 from session.reactions import approval, archive, fork, run, session
 
-reactions = Reactions.together(
-    *(run.reactions, session.reactions, approval.reactions, fork.reactions, archive.reactions)
-)
+reactions = Reactions.merge(*(run.reactions, session.reactions, approval.reactions, fork.reactions, archive.reactions))

@@ -16,8 +16,8 @@ from contracts.session.archive import (
     GetArchive,
     UnarchiveRequested,
 )
-from eventing.jobs import JobFailed, NotWanted, job
-from eventing.reactions import Reaction, Reactions, Unfinished
+from eventing.jobs import JobFailed, JobNotWanted, job
+from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 
 from session.dependencies import Dependencies
@@ -53,7 +53,7 @@ async def end_archived_agent(recorded: Recorded[ArchiveRequested], reaction: Rea
 class PackWorkspace(SessionJob[ArchiveRequested]):
     """Packs the workspace of an archived session, then deletes it."""
 
-    unfinished: ClassVar = Unfinished(PACKING, _archive_id)
+    unfinished: ClassVar = UnfinishedWork(PACKING, _archive_id)
 
     @property
     def path(self) -> Path:
@@ -112,7 +112,7 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
 class UnpackWorkspace(SessionJob[UnarchiveRequested]):
     """Unpacks the workspace of a session, then deletes the archive."""
 
-    unfinished: ClassVar = Unfinished(UNPACKING, _archive_id)
+    unfinished: ClassVar = UnfinishedWork(UNPACKING, _archive_id)
 
     async def work(self) -> None:
         """Unpack to a staging folder, and replace the workspace if the job is still wanted."""
@@ -121,7 +121,7 @@ class UnpackWorkspace(SessionJob[UnarchiveRequested]):
         unpacked = await convert_storage_errors(self.dependencies.blocking.run(self.files.unpack, path))
         try:
             await self.check_wanted()
-        except NotWanted:
+        except JobNotWanted:
             await self.dependencies.blocking.run(self.files.remove_leftovers)
             raise
         await convert_storage_errors(self.dependencies.blocking.run(self.files.replace, unpacked))

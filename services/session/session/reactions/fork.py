@@ -7,7 +7,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.fork import CompleteFork, FailFork, SessionForked
 from contracts.session.session import GetSession
 from eventing.jobs import JobFailed, job
-from eventing.reactions import Reactions, Unfinished
+from eventing.reactions import Reactions, UnfinishedWork
 
 from session.agent.transcript import COPIES_AT_ONCE
 from session.reactions.session import SessionJob
@@ -23,7 +23,7 @@ reactions = Reactions()
 class CopyParent(SessionJob[SessionForked]):
     """Copies the conversation and the workspace of the parent to a fork."""
 
-    unfinished: ClassVar = Unfinished(UNFINISHED, lambda recorded: recorded.id)
+    unfinished: ClassVar = UnfinishedWork(UNFINISHED, lambda recorded: recorded.id)
 
     async def work(self) -> None:
         """Copy the conversation and the files, and complete the fork."""

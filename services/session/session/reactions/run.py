@@ -11,7 +11,7 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
-from eventing.reactions import Reaction, Reactions, TakenOver, Unfinished
+from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
@@ -61,7 +61,7 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Depe
 
 
 @reactions.shared(
-    "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=Unfinished(UNFINISHED, _run_id)
+    "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=UnfinishedWork(UNFINISHED, _run_id)
 )
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
     """Run the agent for a requested run, and record its events as they arrive.

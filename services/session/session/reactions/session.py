@@ -46,7 +46,7 @@ async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> N
 class SessionJob[E: Event](Job[Dependencies, E]):
     """A job on the files of a session."""
 
-    given_up: ClassVar = Code.STORAGE_FAILED
+    give_up_code: ClassVar = Code.STORAGE_FAILED
 
     @property
     def session_id(self) -> UUID:

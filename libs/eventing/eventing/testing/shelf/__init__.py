@@ -1,4 +1,4 @@
-"""A second service to test with: an order on a shelf puts a marble into a jar, and the shelf knows of all marbles."""
+"""A second service for tests: an order adds a marble to a jar, and a projection lists the marbles of all jars."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ handles, answers, reactions = Handlers(), Handlers(), Reactions()
 
 
 class ShelfSettings(ServiceSettings):
-    """`acknowledges` is false for one that stands still when it has commanded, and so is there to be killed."""
+    """Settings; with `acknowledges` false, a reaction hangs after it has sent its command, so that it can be killed."""
 
     acknowledges: bool = True
 
@@ -38,29 +38,29 @@ async def place_order(command: PlaceOrder, work: UnitOfWork[asyncio.Event]) -> N
 
 @answers
 async def list_marbles(_: ListMarbles, context: QueryContext[asyncio.Event]) -> list[str]:
-    """Return the colours of all marbles that were put into any jar, as far as the shelf has heard."""
+    """Return the colours of all marbles in jars, as far as they have been projected."""
     return [row["colour"] for row in await context.database.fetch("SELECT colour FROM marbles ORDER BY n")]
 
 
 @reactions.shared("fill_order")
 async def fill_order(recorded: Recorded[OrderPlaced], reaction: Reaction[asyncio.Event]) -> None:
-    """Have the ordered marble put into its jar."""
+    """Add the ordered marble to its jar."""
     await reaction.send(AddMarble(jar_id=recorded.event.jar_id, colour=recorded.event.colour))
     await reaction.dependencies.wait()
 
 
 async def project(recorded: Recorded[OrderPlaced], db: Connection) -> None:
-    """Write nothing: nobody reads orders."""
+    """Write nothing: orders have no read model."""
 
 
-async def note_marble(recorded: Recorded[MarbleAdded], db: Connection) -> None:
-    """Write down a marble of the other service."""
+async def add_marble(recorded: Recorded[MarbleAdded], db: Connection) -> None:
+    """Store a marble of the other service."""
     await db.execute("INSERT INTO marbles (colour) VALUES ($1)", recorded.event.colour)
 
 
 @asynccontextmanager
 async def dependencies(settings: ShelfSettings, _: Database, __: Client) -> AsyncGenerator[asyncio.Event]:
-    """Make what is set when reactions may end."""
+    """Yield the event that is set when reactions may end."""
     may_end = asyncio.Event()
     if settings.acknowledges:
         may_end.set()
@@ -68,7 +68,7 @@ async def dependencies(settings: ShelfSettings, _: Database, __: Client) -> Asyn
 
 
 def shelf() -> Service[ShelfSettings, asyncio.Event]:
-    """Return the service, with a projector of its own."""
+    """Return the service, with a projector."""
     return Service(
         name="shelf",
         aggregates=[Order],
@@ -78,5 +78,5 @@ def shelf() -> Service[ShelfSettings, asyncio.Event]:
         migrations=MIGRATIONS,
         dependencies=dependencies,
         reactions=reactions,
-        projectors=[Projector("marbles", "jar", [MarbleAdded], note_marble)],
+        projectors=[Projector("marbles", "jar", [MarbleAdded], add_marble)],
     )

@@ -1,4 +1,4 @@
-"""What the service of shelves takes, answers and tells."""
+"""The commands, queries and events of the service of shelves."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from eventing.testing.messages import JAR
 
 
 class PlaceOrder(Command[None]):
-    """Orders a marble to be put into a jar."""
+    """Order a marble for a jar."""
 
     subject = "cmd.shelf.place_order"
     sample = {"order_id": str(UUID(int=1)), "jar_id": str(JAR), "colour": "blue"}
@@ -19,14 +19,14 @@ class PlaceOrder(Command[None]):
 
 
 class ListMarbles(Query[list[str]]):
-    """Asks for the colours of all marbles in jars, in the order in which they were put there."""
+    """List the colours of all marbles in jars, in the order in which they were added."""
 
     subject = "qry.shelf.list_marbles"
     sample = {}
 
 
 class OrderPlaced(Event):
-    """Somebody wants a marble in a jar."""
+    """A marble was ordered for a jar."""
 
     subject = "evt.shelf.order_placed"
     sample = {"jar_id": str(JAR), "colour": "blue"}

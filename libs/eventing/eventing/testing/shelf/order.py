@@ -1,4 +1,4 @@
-"""Order: what somebody wants to be put into a jar."""
+"""The aggregate of an order of a marble for a jar."""
 
 from uuid import UUID
 
@@ -9,14 +9,14 @@ from eventing.testing.shelf.messages import OrderPlaced
 
 
 class Order(Aggregate[OrderPlaced]):
-    """An order; nothing is decided about it."""
+    """An order, about which nothing is decided."""
 
     missing = Code.SESSION_NOT_FOUND
 
     @property
     def owner(self) -> UUID:
-        """An order has no owner but itself."""
+        """The id of the order: it belongs to no user."""
         return self.id
 
     def apply(self, event: OrderPlaced) -> None:
-        """Fold one event, of which nothing has to be known."""
+        """Fold one event, which changes nothing."""

@@ -1,4 +1,4 @@
-"""A service's handlers and queries on a database of their own, without a bus."""
+"""The handlers and queries of a service on a database of its own, without a bus."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,11 +15,11 @@ from eventing.postgres import PostgresStore
 from eventing.service import Service
 
 
-class Desk:
-    """Takes commands and queries as the service does; nobody is told of what is recorded."""
+class ServiceHarness:
+    """Handles commands and queries as the service does, without publishing events."""
 
     actor: Actor | None = None
-    """Who sends and asks, unless it is said."""
+    """The default actor of commands and queries."""
 
     def __init__(self, service: Service[Any, Any], database: Database, dependencies: object) -> None:
         store = PostgresStore(database, service.events, service.project)
@@ -29,7 +29,7 @@ class Desk:
         )
 
     async def send[R](self, command: Command[R], actor: Actor | None = None) -> R:
-        """Carry out a command, and return its result."""
+        """Handle a command, and return its result."""
         return await self.dispatcher.send(command, Envelope.begin(actor=actor or self.actor))
 
     async def ask[R](self, query: Query[R], actor: Actor | None = None) -> R:
@@ -41,17 +41,17 @@ class Databases(Protocol):
     """Creates databases, as `onebox.testing.databases` does."""
 
     async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
-        """Return a database to copy, which is filled the first time."""
+        """Return the name of a template database, which is filled on first use."""
         ...
 
     def fresh(self, template: str) -> AbstractAsyncContextManager[str]:
-        """Create a copy, and yield its address."""
+        """Create a copy of a template, and yield its URL."""
         ...
 
 
 @asynccontextmanager
 async def migrated(databases: Databases, name: str, migrations: Path) -> AsyncGenerator[Database]:
-    """Open a new database with the tables of a service."""
+    """Open a new database with the migrations of a service applied."""
 
     async def fill(url: str) -> None:
         async with Database.open(url, name) as database:

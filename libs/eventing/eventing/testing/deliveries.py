@@ -1,0 +1,33 @@
+"""What the bus reports about a durable consumer of the jars' events, and about dead letters."""
+
+from collections.abc import Awaitable, Callable
+
+from contracts.wire import DEAD_LETTERS
+from nats.js.errors import NotFoundError
+from runtime.jetstream import JetStream
+
+type RestartBus = Callable[[], Awaitable[None]]
+"""Restarts the bus, and returns when the clients of the test are connected again."""
+
+CONSUMER = "shelf-open"
+"""The durable consumer of the reaction `open` of the service `shelf` (`eventing.testing.reacting`)."""
+
+
+async def all_acknowledged(js: JetStream, consumer: str = CONSUMER) -> bool:
+    """Return whether a consumer exists and every event is delivered and acknowledged."""
+    try:
+        info = await js.consumer_info("EVT_JAR", consumer)
+    except NotFoundError:
+        return False
+    return not info.num_pending and not info.num_ack_pending
+
+
+async def delivery_count(js: JetStream, consumer: str = CONSUMER) -> int:
+    """Return the number of deliveries to a consumer, redeliveries included."""
+    info = await js.consumer_info("EVT_JAR", consumer)
+    return (info.delivered.consumer_seq if info.delivered else 0) or 0
+
+
+async def dead_letter_count(js: JetStream) -> int:
+    """Return the number of messages in the stream of dead letters."""
+    return (await js.stream_info(DEAD_LETTERS)).state.messages
