@@ -132,7 +132,7 @@ class PostgresStore:
 
     def _fed(self, row: Row) -> FeedEntry:
         event = self.mapper.to_event(row["topic"], row["state"], self.events)
-        envelope = Envelope.read(row["envelope"])
+        envelope = Envelope.from_headers(row["envelope"])
         place = row["originator_id"], row["originator_version"], row["recorded_at"]
         return FeedEntry((int(row["tx"]), row["position"]), Recorded(*place, event, envelope, row["owner"]))
 

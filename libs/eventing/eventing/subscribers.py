@@ -175,7 +175,7 @@ def _answering(kind: Message, handle: Handle, largest: int) -> Callable[[StreamM
 
     async def decide(message: StreamMessage[Any]) -> Reply[Any]:
         try:
-            envelope = Envelope.read(message.headers)
+            envelope = Envelope.from_headers(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("a message that cannot be read", subject=kind.subject, error=without_input(error))

@@ -76,7 +76,7 @@ def read(kind: type[Event], head: Mapping[str, str], body: bytes) -> Recorded[An
         int(head["aggregate-version"]),
         datetime.fromisoformat(head["ce-time"]),
         event,
-        Envelope.read(head),
+        Envelope.from_headers(head),
         UUID(head["owner"]),
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from runtime.settings import Settings, WrongSettings, load
+from runtime.settings import InvalidSettings, Settings, load
 
 from onebox.banner import url_of
 from onebox.folder import ADDRESS
@@ -129,7 +129,7 @@ def main() -> int:
     """Run the demonstration, and give the exit code."""
     try:
         settings = load(DemoSettings)
-    except WrongSettings as wrong:
+    except InvalidSettings as wrong:
         return fail(str(wrong), 2)
     url = settings.url
     try:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import WrongSettings, load, misspelt
+from runtime.settings import InvalidSettings, load, misspelled_settings
 
 from onebox.account import leave_root
 from onebox.banner import banner, url_of
@@ -123,10 +123,10 @@ def main(table: Table = services, patience: float = READY_SECONDS) -> int:
         settings = load(BoxSettings)
         leave_root(settings.data_dir, settings.pg_bindir)
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
-        for warning in misspelt(known, PREFIXES):
+        for warning in misspelled_settings(known, PREFIXES):
             say(f"Warning: {warning}")
         Launcher(settings, table, patience).run()
-    except WrongSettings as wrong:
+    except InvalidSettings as wrong:
         return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
     except CannotStart as trouble:
         return fail(str(trouble))

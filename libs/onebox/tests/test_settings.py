@@ -1,6 +1,6 @@
 import pytest
 from onebox.settings import PUBLIC_MODEL, BoxSettings
-from runtime.settings import WrongSettings, load
+from runtime.settings import InvalidSettings, load
 
 
 def test_without_model_settings_there_is_no_model() -> None:
@@ -33,7 +33,7 @@ def test_an_address_alone_means_a_local_model(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_a_wrong_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSettings, match=f"^{name}: "):
+    with pytest.raises(InvalidSettings, match=f"^{name}: "):
         load(BoxSettings)
 
 
