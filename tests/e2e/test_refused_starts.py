@@ -38,7 +38,7 @@ def refused() -> Generator[Refused]:
             assert system.wait() != 0
             assert "secret" not in system.output
             assert '{"' not in system.output
-            assert "started again" not in system.output
+            assert "restart" not in system.output
             return system.output.rstrip("\n").rpartition("\n")[2]
 
         yield start
