@@ -196,7 +196,7 @@ async def test_a_model_that_says_nothing_is_a_model_error(new_replica: NewReplic
 
 async def test_a_wrong_script_of_the_simulator_is_told_with_its_place(replica: Replica) -> None:
     end = (await replica.ask('Hi. [[simulate {"turns": [{"txt": "Hello."}]}]]')).end
-    wrong = "wrong script: turns.0.txt: Extra inputs are not permitted"
+    wrong = "invalid script: turns.0.txt: unknown field"
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {wrong}")
 
 

@@ -21,7 +21,7 @@ from simulator.testing import bash_prompt, scripted
 from services.session.tests.processes import agents_of, running
 from services.session.tests.replica import SESSIONS, NewReplica, Replica
 
-NAME, WHO = scripted({"text": "Hello Ada."}, words="My name is Ada."), scripted({"recall": True}, words="Who am I?")
+NAME, WHO = scripted({"text": "Hello Ada."}, text="My name is Ada."), scripted({"recall": True}, text="Who am I?")
 MARK = "/tmp/mark"
 # Of this test process alone: others may run at the same time.
 NAP = str(100_000 + os.getpid())

@@ -134,7 +134,7 @@ async def test_the_agent_cannot_write_in_the_name_of_another_session(replica: Re
     command = f"echo '{json.dumps(frame)}' | sed \"s|CONFIG|$CLAUDE_CONFIG_DIR|\" > /proc/2/fd/1; sleep 1"
     end = (await replica.ask(bash_prompt(command))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's conversation could not be stored.")
-    assert SECRET not in (await replica.ask(scripted({"recall": True}, words="Who am I?"), "two")).words
+    assert SECRET not in (await replica.ask(scripted({"recall": True}, text="Who am I?"), "two")).words
 
 
 async def test_no_account_reads_the_rules_or_the_place_of_an_agent_from_its_command_lines(
