@@ -27,7 +27,7 @@ types: environment
 imports: environment
 	@.venv/bin/lint-imports --no-logo
 
-# All members share one environment, so an import of an undeclared dependency fails only later, in the image of a member.
+# All members share one environment, so an undeclared dependency would be noticed only in the image of a member.
 members := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 comma := ,
 space := $() $()

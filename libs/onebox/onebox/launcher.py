@@ -94,9 +94,8 @@ class Launcher:
         table = self._table(context)
         checks = [ReadyCheck(Child(row.program, context.folder), row.host, row.port) for row in table]
         for stage in reversed(STOP_ORDER):
-            self._cleanup.callback(
-                stop_all, [c.child for c in checks if c.child.name in stage], self._force_stop.is_set
-            )
+            children = [check.child for check in checks if check.child.name in stage]
+            self._cleanup.callback(stop_all, children, self._force_stop.is_set)
         for check in checks:
             check.child.start()
             self._supervisor.watch(check.child)
@@ -118,9 +117,8 @@ class Launcher:
         self._cleanup.callback(context.folder.address.unlink, missing_ok=True)
         context.folder.address.write_text(url_of(self._settings.host, self._settings.port))
         self._supervisor.started = True
-        context.first_admin.unlink(
-            missing_ok=True
-        )  # deleted last, so that a crash before this line shows the password again
+        # Deleted last, so that the password is shown again if the launcher crashes before this line.
+        context.first_admin.unlink(missing_ok=True)
 
 
 def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -> int:

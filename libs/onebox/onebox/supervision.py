@@ -72,7 +72,7 @@ class Supervisor:
         message = tail_from(child.log, f"{child.name} cannot start")
         if child.exit_code == INVALID_SETTINGS or not self.started:
             raise CannotStart(message or f"{child.name} rejected its settings.\n{tail(child.log)}")
-        self._report(f"{message or child.name} ({_exit_status(child)}). Restarting it.")
+        self._report(f"{message or f'{child.name} cannot start.'} Restarting it ({_exit_status(child)}).")
         return self._first_pause
 
 

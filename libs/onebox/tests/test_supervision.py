@@ -86,7 +86,7 @@ def test_a_child_with_invalid_settings_is_not_restarted(folder: DataFolder, mess
 @pytest.fixture
 def unavailable(folder: DataFolder) -> Generator[Child]:
     """Yield a child that has exited because a dependency is unavailable."""
-    child = Child(Program("waiting", ["sh", "-c", "echo '{}'; echo waiting cannot start: no bus; exit 69"]), folder)
+    child = Child(Program("waiting", ["sh", "-c", "echo '{}'; echo waiting cannot start: no bus.; exit 69"]), folder)
     child.start()
     until(lambda: not child.running())
     yield child
@@ -96,7 +96,7 @@ def unavailable(folder: DataFolder) -> Generator[Child]:
 def test_during_startup_a_child_that_cannot_start_raises_its_message(unavailable: Child, messages: list[str]) -> None:
     supervisor = Supervisor(messages.append)
     supervisor.watch(unavailable)
-    with pytest.raises(CannotStart, match=r"^waiting cannot start: no bus$"):
+    with pytest.raises(CannotStart, match=r"^waiting cannot start: no bus\.$"):
         supervisor.check()
 
 
@@ -108,4 +108,4 @@ def test_after_startup_a_child_that_cannot_start_is_restarted(unavailable: Child
     for _ in range(MAX_EXITS + 1):
         until(lambda: not supervisor.check() and unavailable.running())
         until(lambda: not unavailable.running())
-    assert messages[:1] == ["waiting cannot start: no bus (exit code 69). Restarting it."]
+    assert messages[:1] == ["waiting cannot start: no bus. Restarting it (exit code 69)."]
