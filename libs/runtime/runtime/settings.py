@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
@@ -43,17 +42,17 @@ def load[S: Settings](settings: type[S]) -> S:
     except ValidationError as error:
         raise InvalidSettings(
             "\n".join(
-                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {_reason(e)}"
+                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {_reason(e['type'], e['msg'])}"
                 for e in error.errors(include_url=False, include_input=False)
             )
         ) from None
 
 
-def _reason(error: ErrorDetails) -> str:
+def _reason(kind: str, message: str) -> str:
     """Return the reason without the wording that is pydantic's own."""
-    if error["type"] == "missing":
+    if kind == "missing":
         return "this variable must be set"
-    reason = error["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+    reason = message.removeprefix("Value error, ").partition(", unable to parse")[0]
     return reason.replace("Input should", "must")
 
 

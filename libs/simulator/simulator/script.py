@@ -3,7 +3,6 @@
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 MAX_WAIT_SECONDS = 300
 
@@ -66,14 +65,16 @@ class Script(Strict):
 
 def describe_errors(error: ValidationError) -> str:
     """Return every invalid field with the reason, without the wording that is pydantic's own."""
-    return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), _reason(e)))) for e in error.errors())
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, e["loc"])), _reason(e["type"], e["msg"])))) for e in error.errors()
+    )
 
 
-def _reason(error: ErrorDetails) -> str:
-    match error["type"]:
+def _reason(kind: str, message: str) -> str:
+    match kind:
         case "extra_forbidden":
             return "unknown field"
         case "missing":
             return "this field is required"
         case _:
-            return error["msg"].removeprefix("Value error, ").replace("Input should", "must")
+            return message.removeprefix("Value error, ").replace("Input should", "must")
