@@ -119,6 +119,7 @@ class System:
         folder = DataFolder(self.data_dir)
         if "DATABASE_URL" not in self.environment:
             copy_cluster(self.data_dir / "postgres")
+        (folder.run / f"{LAUNCHER}.pid").write_text("")  # no system runs here yet: the lock named this process
         folder.close()
 
     def start(self) -> None:
