@@ -5,9 +5,9 @@ import pwd
 import sys
 from pathlib import Path
 
-from onebox.account import change_to
+from onebox.account import switch_to
 from onebox.launcher import main
 
 if __name__ == "__main__":
-    change_to(pwd.getpwnam("nobody"), Path(os.environ["DATA_DIR"]))  # noqa: TID251  it has no settings
+    switch_to(pwd.getpwnam("nobody"), Path(os.environ["DATA_DIR"]))  # noqa: TID251  it has no settings
     sys.exit(main())

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from eventing.database import Database
 from eventing.migrating import migrate
 from onebox.children import Child, Program, stop_all
+from onebox.errors import tail
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
@@ -21,7 +22,6 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing.databases import Databases
 from onebox.testing.system import System
 from onebox.testing.unrooted import PostgresForTests
-from onebox.trouble import tail
 from runtime.testing import eventually
 from session.app import service
 

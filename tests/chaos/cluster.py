@@ -18,8 +18,8 @@ from onebox.children import Child, Program, stop_all
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
-from onebox.readiness import ReadyCheck, explained, not_ready
-from onebox.services import Place, services
+from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
+from onebox.services import LaunchContext, services
 from onebox.settings import BoxSettings
 from onebox.testing.unrooted import PostgresForTests
 from pydantic import SecretStr
@@ -94,8 +94,8 @@ class Cluster:
                 model_base_url=f"http://127.0.0.1:{port}",
             )
             self.gateways.append(f"http://127.0.0.1:{settings.port}")
-            place = Place(settings, self.folder, self.postgres.url, self.nats.url, self._free_port)
-            for row in services(place):
+            context = LaunchContext(settings, self.folder, self.postgres.url, self.nats.url, self._free_port)
+            for row in services(context):
                 program = replace(row.program, name=f"{row.program.name}-{n}")
                 checks.append(ReadyCheck(Child(program, self.folder), row.host, row.port))
         return checks
@@ -154,7 +154,7 @@ class Cluster:
         for check in self.checks:
             if not check.child.running() and check.child.name not in self.down:
                 self.ended_by_themselves.append(f"{check.child.name} ({check.child.exit_code})")
-                check.child.sweep()
+                check.child.kill_group()
                 check.child.start()
 
     def wait_until_ready(self) -> None:
@@ -166,7 +166,7 @@ class Cluster:
         end, waiting = time.monotonic() + READY_SECONDS, list(self.checks)
         while waiting := not_ready(waiting):
             if time.monotonic() > end:
-                raise AssertionError(explained(waiting, READY_SECONDS))
+                raise AssertionError(describe_not_ready(waiting, READY_SECONDS))
             self.look_after()
             time.sleep(0.1)
 

@@ -1,11 +1,11 @@
-"""Kill -9, at the worst moments: nothing acknowledged is gone, nothing is stuck, nothing is left running."""
+"""Kill -9, at the worst moments: nothing acknowledged is has_ended, nothing is stuck, nothing is left running."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from onebox.testing.system import System, gone, until
+from onebox.testing.system import System, has_ended, until
 from simulator.testing import bash, scripted
 
 from tests.e2e.user import User
@@ -46,13 +46,13 @@ def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, li
         return session_id, asked.result(60), pids
 
 
-def test_a_query_cut_in_the_middle_of_a_tool_call_is_told_and_leaves_nothing_behind(
+def test_a_query_cut_in_the_middle_of_a_tool_call_is_told_and_leaves_nothing_internal_service(
     spare_user: User, cut: tuple[str, httpx.Response, list[int]]
 ) -> None:
     session_id, answer, pids = cut
     assert (answer.status_code, answer.json()["error_code"]) == (500, "RUN_INTERRUPTED")
     assert "retry-after" not in answer.headers  # what an agent did is not done twice
-    until(lambda: all(map(gone, pids)))
+    until(lambda: all(map(has_ended, pids)))
     assert spare_user.status(session_id) == "active"
     assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["interrupted"]
     assert spare_user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
@@ -61,7 +61,7 @@ def test_a_query_cut_in_the_middle_of_a_tool_call_is_told_and_leaves_nothing_beh
 def test_killing_the_launcher_leaves_no_process(spare_system: System) -> None:
     pids = spare_system.pids().values()
     spare_system.kill("launcher")
-    until(lambda: all(map(gone, pids)))
+    until(lambda: all(map(has_ended, pids)))
 
 
 def sleeping() -> list[int]:

@@ -1,4 +1,4 @@
-"""A start that cannot succeed ends soon, with one plain line that says what is wrong and what to do."""
+"""A start that cannot succeed ends soon, with one plain line that says what is wrong and how to fix it."""
 
 import asyncio
 import socket
@@ -23,13 +23,13 @@ type Refused = Callable[..., str]
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 @pytest.fixture
 def refused() -> Generator[Refused]:
-    """Start the whole system with these settings, which it has to refuse; give the line that says why."""
+    """Start the whole system with these settings, which it has to refuse; return the line that says why."""
     with ExitStack() as held:
 
         def start(**environment: str) -> str:
@@ -38,7 +38,7 @@ def refused() -> Generator[Refused]:
             assert system.wait() != 0
             assert "secret" not in system.output
             assert '{"' not in system.output
-            assert "started again" not in system.output
+            assert "restart" not in system.output
             return system.output.rstrip("\n").rpartition("\n")[2]
 
         yield start
@@ -46,15 +46,15 @@ def refused() -> Generator[Refused]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Generator[EmbeddedPostgres]:
-    """A real PostgreSQL of the module's own, whose access rules a test may change."""
-    with System() as place:  # for a folder that every account can enter
-        place.data_dir.mkdir()
-        with postgres_in(place.data_dir / "guarded") as server:
+    """Start a PostgreSQL for this module, whose access rules a test may change."""
+    with System() as system:  # for a folder that every account can enter
+        system.data_dir.mkdir()
+        with postgres_in(system.data_dir / "guarded") as server:
             yield server
 
 
-async def let_in(server: EmbeddedPostgres, rule: str, role: str) -> None:
-    """Make a role, and let it connect as a line of `pg_hba.conf` says."""
+async def allow(server: EmbeddedPostgres, rule: str, role: str) -> None:
+    """Create a role, and let it connect according to a line of `pg_hba.conf`."""
     rules = server.data / "pg_hba.conf"
     rules.write_text(f"{rule}\n{rules.read_text()}")
     connection = await asyncpg.connect(server.url)
@@ -63,88 +63,92 @@ async def let_in(server: EmbeddedPostgres, rule: str, role: str) -> None:
     await connection.close()
 
 
-def test_a_database_that_does_not_answer_is_named(refused: Refused) -> None:
+def test_an_unreachable_database_is_reported(refused: Refused) -> None:
     line = refused(DATABASE_URL=f"postgresql://me:secret@{NOBODY}/app")
-    assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: nothing answers (Connection refused)" in line
+    assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: cannot connect (Connection refused)" in line
     assert "Start PostgreSQL there, or correct DATABASE_URL." in line
 
 
-async def test_a_wrong_password_of_the_database_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
-    await let_in(guarded, "local all stranger scram-sha-256", "stranger LOGIN PASSWORD 'right'")
+async def test_a_wrong_database_password_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
+    await allow(guarded, "local all stranger scram-sha-256", "stranger LOGIN PASSWORD 'right'")
     line = refused(DATABASE_URL=guarded.url.replace("//agentapi@", "//stranger:secret@"))
     assert 'password authentication failed for user "stranger"' in line
     assert "Correct the user and the password in DATABASE_URL." in line
 
 
-def test_a_database_that_does_not_exist_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+def test_a_missing_database_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     line = refused(DATABASE_URL=guarded.url_of("nowhere"))
     assert f"DATABASE_URL=postgresql:///nowhere?host={guarded.data}" in line
     assert 'database "nowhere" does not exist. Create it' in line
 
 
-async def test_a_user_who_may_not_make_a_schema_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
-    await let_in(guarded, "local all guest trust", "guest LOGIN")
+async def test_a_database_user_who_may_not_create_a_schema_is_reported(
+    refused: Refused, guarded: EmbeddedPostgres
+) -> None:
+    await allow(guarded, "local all guest trust", "guest LOGIN")
     assert "GRANT CREATE ON DATABASE" in refused(DATABASE_URL=guarded.url.replace("agentapi@", "guest@"))
 
 
-async def test_a_database_that_is_too_old_is_said(refused: Refused) -> None:
+async def test_a_database_that_is_too_old_is_reported(refused: Refused) -> None:
     async with old_postgres() as url:
         line = await asyncio.to_thread(refused, DATABASE_URL=url)
     assert "this is PostgreSQL 13, and 14 or later is needed. Upgrade it" in line
 
 
-def test_a_bus_that_does_not_answer_is_named(refused: Refused) -> None:
+def test_an_unreachable_bus_is_reported(refused: Refused) -> None:
     line = refused(NATS_URL=f"nats://me:secret@{NOBODY}")
-    assert "cannot start: NATS_URL=nats://127.0.0.1:1: nothing answers (Connection refused)" in line
-    assert "Start NATS there, or correct NATS_URL." in line
+    assert "cannot start: NATS_URL=nats://127.0.0.1:1: cannot connect (Connection refused)" in line
+    assert "Start NATS, or correct NATS_URL." in line
 
 
-def test_wrong_credentials_of_the_bus_are_said(refused: Refused, nats_server: EmbeddedNats) -> None:
+def test_wrong_bus_credentials_are_reported(refused: Refused, nats_server: EmbeddedNats) -> None:
     line = refused(NATS_URL=f"nats://me:secret@{nats_server.url.rpartition('@')[2]}")
-    assert "NATS refuses these credentials. Correct the user and the password in NATS_URL." in line
+    assert "NATS rejected the credentials. Correct the user and the password in NATS_URL." in line
 
 
-async def test_a_bus_that_is_too_old_is_said(refused: Refused) -> None:
+async def test_a_bus_that_is_too_old_is_reported(refused: Refused) -> None:
     async with old_nats() as url:
         line = await asyncio.to_thread(refused, NATS_URL=url)
-    assert "this is nats-server 2.10, and 2.12 or later is needed. Upgrade it" in line
+    assert "the server is nats-server 2.10, but 2.12 or later is required. Upgrade it" in line
 
 
-def test_a_bus_without_streams_is_said(refused: Refused) -> None:
+def test_a_bus_without_jetstream_is_reported(refused: Refused) -> None:
     with nats_without_streams() as url:
         line = refused(NATS_URL=url)
-    assert "JetStream is not enabled there; waited 1 s. Enable it: `nats-server -js`" in line
+    assert "JetStream is not enabled (waited 1 s). Enable it: `nats-server -js`" in line
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
         ("DATABASE_URL", "postgresql://me:secret@[::1/app", "this is not a valid address"),
-        ("NATS_URL", "nats://me:secret@127.0.0.1:port", "this is not a valid address"),
+        ("NATS_URL", "nats://me:secret@127.0.0.1:port", "this is not a valid URL"),
         ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
         ("ADMIN_PASSWORD", "short", "at least 8 characters"),
         ("MODEL_BASE_URL", "http://me:secret@", "is not a URL"),
-        ("MODEL_BASE_URL", "example.com", "has to begin with"),
+        ("MODEL_BASE_URL", "example.com", "must begin with"),
         ("PORT", "eighty", "valid integer"),
         ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
     ],
 )
-def test_a_value_that_cannot_be_used_is_said(refused: Refused, variable: str, value: str, reason: str) -> None:
+def test_an_invalid_value_is_reported(refused: Refused, variable: str, value: str, reason: str) -> None:
     line = refused(**{variable: value})
     assert variable in line
     assert reason in line
 
 
-def test_a_port_in_use_is_said(refused: Refused) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_reported(refused: Refused) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         line = refused(PORT=str(port))
     assert f"Port {port} is in use by another program. Stop that program, or choose another port" in line
 
 
 @pytest.mark.parametrize("name", ["gateway", "identity", "session"])
-def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path, database_url: str) -> None:
-    told = {
+def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
+    name: str, tmp_path: Path, database_url: str
+) -> None:
+    settings = {
         "NATS_URL": f"nats://me:secret@{NOBODY}",
         "DATABASE_URL": database_url,
         "DEPENDENCY_WAIT_SECONDS": "1",
@@ -155,7 +159,7 @@ def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path
     }
     ran = subprocess.run(
         [sys.executable, "-P", "-m", name],
-        env=allowed_environment() | told,
+        env=allowed_environment() | settings,
         capture_output=True,
         text=True,
         timeout=60,
@@ -163,7 +167,7 @@ def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path
     )
     assert ran.returncode == 69
     [line] = ran.stderr.splitlines()
-    assert line.startswith(f"{name} cannot start: NATS_URL=nats://{NOBODY}: nothing answers")
+    assert line.startswith(f"{name} cannot start: NATS_URL=nats://{NOBODY}: cannot connect")
     [waiting] = [line for line in ran.stdout.splitlines() if "waiting for a dependency" in line]
     assert "secret" not in ran.stdout + ran.stderr
     assert NOBODY in waiting

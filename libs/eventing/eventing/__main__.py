@@ -5,7 +5,7 @@ import sys
 
 from runtime import bus, logging
 from runtime.jetstream import jetstream
-from runtime.settings import Settings, WrongSettings, load
+from runtime.settings import InvalidSettings, Settings, load
 
 from eventing.database import Database
 from eventing.reread import NoCommonEvent, RelayRunning, reread
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> str | None:
             logging.set_up("eventing", "WARNING")
             try:
                 sys.stdout.write(f"{asyncio.run(_reread(load(Stores), service))}\n")
-            except (RelayRunning, NoCommonEvent, WrongSettings) as error:
+            except (RelayRunning, NoCommonEvent, InvalidSettings) as error:
                 return str(error)
             return None
         case _:

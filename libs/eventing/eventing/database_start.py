@@ -3,7 +3,7 @@
 import asyncio
 
 import asyncpg
-from runtime.starting import Away, CannotStart, because, named, reach
+from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
 
 from eventing.database import CONNECT_TIMEOUT, TRANSIENT_ERRORS
 
@@ -22,8 +22,8 @@ async def database_ready(url: str, schema: str, *, within: float, stop: asyncio.
             not allow this user to create the schema.
         Stopped: `stop` was set while waiting.
     """
-    where = named("DATABASE_URL", url)
-    await reach(lambda: _attempt(url, schema, where), where, within=within, stop=stop)
+    where = display_url("DATABASE_URL", url)
+    await wait_for_dependency(lambda: _attempt(url, schema, where), where, within=within, stop=stop)
 
 
 async def _attempt(url: str, schema: str, where: str) -> None:
@@ -63,6 +63,6 @@ def _start_error(error: Exception, where: str) -> Exception:
         case ValueError() if not isinstance(error, OSError):  # asyncpg's message may contain a part of the password
             return CannotStart(f"{where}: this is not a valid address. DATABASE_URL looks like {FORM}.")
         case _ if isinstance(error, TRANSIENT_ERRORS):
-            return Away(because(error), "Start PostgreSQL there, or correct DATABASE_URL.")
+            return DependencyUnavailable(describe_error(error), "Start PostgreSQL there, or correct DATABASE_URL.")
         case _:
             return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct DATABASE_URL.")

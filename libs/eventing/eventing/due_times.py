@@ -93,7 +93,7 @@ class DueTimes[T]:
             metrics.due.labels(kind.name, "given up").inc()
             return
         try:
-            outcome = await self._send(kind, due, Envelope.read(row["envelope"]))
+            outcome = await self._send(kind, due, Envelope.from_headers(row["envelope"]))
             await self.database.execute(DELETE, kind.name, due.id, due.at)
         except Exception:  # retried when the claim has expired
             log.exception("due time failed", kind=kind.name, id=str(due.id), attempt=row["attempts"])

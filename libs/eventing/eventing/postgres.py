@@ -135,7 +135,7 @@ class PostgresStore:
 
     def _entry(self, row: Row) -> FeedEntry:
         event = self.mapper.to_event(row["topic"], row["state"], self.events)
-        envelope = Envelope.read(row["envelope"])
+        envelope = Envelope.from_headers(row["envelope"])
         key = row["originator_id"], row["originator_version"], row["recorded_at"]
         return FeedEntry((int(row["tx"]), row["position"]), Recorded(*key, event, envelope, row["owner"]))
 

@@ -14,7 +14,7 @@ from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, event_filter, eve
 from pydantic import Field
 from runtime import bus, health
 from runtime.bus import Client
-from runtime.bus_start import bus_ready
+from runtime.bus_start import wait_for_bus
 from runtime.forever import forever
 from runtime.jetstream import JetStream, jetstream
 from runtime.logging import get_logger
@@ -113,7 +113,7 @@ class Service[S: ServiceSettings, T]:
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
         wait = settings.dependency_wait_seconds
         await database_ready(settings.database_url, self.name, within=wait, stop=stop)
-        await bus_ready(settings.nats_url, within=wait, stop=stop)
+        await wait_for_bus(settings.nats_url, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
             applied = await migrate(database, self.migrations)
@@ -140,7 +140,7 @@ class Service[S: ServiceSettings, T]:
             log.info("ready", migrations=applied)
             endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
             always: list[Task] = [partial(forever, name, work) for name, work in endless.items()]
-            always += [partial(bus.as_long_as_connected, client), projectors.run, *self._broadcast_tasks(reactor)]
+            always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop)
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:

@@ -178,7 +178,7 @@ def _answering(
 
     async def decide(message: StreamMessage[Any]) -> Reply[Any]:
         try:
-            envelope = Envelope.read(message.headers)
+            envelope = Envelope.from_headers(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))

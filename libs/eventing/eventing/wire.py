@@ -76,7 +76,7 @@ def read(kind: type[Event], headers: Mapping[str, str], body: bytes) -> Recorded
         int(headers["aggregate-version"]),
         datetime.fromisoformat(headers["ce-time"]),
         event,
-        Envelope.read(headers),
+        Envelope.from_headers(headers),
         UUID(headers["owner"]),
     )
 

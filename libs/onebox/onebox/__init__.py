@@ -1,1 +1,1 @@
-"""The whole system on one machine: embedded servers, and the services as children."""
+"""The whole system on one machine: embedded servers, and the services as child processes."""

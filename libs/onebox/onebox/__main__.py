@@ -1,4 +1,4 @@
-"""Runs the whole system: `python -m onebox`; with `--follow-parent` it stops when the program that started it ends."""
+"""Run the whole system: `python -m onebox`. With `--follow-parent`, it stops when its parent process ends."""
 
 import sys
 

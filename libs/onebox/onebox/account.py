@@ -1,4 +1,4 @@
-"""Whom the system runs as: started by root, it changes to an account of its own before anything else."""
+"""The account that the system runs as. Started by root, it switches to its own account before anything else."""
 
 import contextlib
 import ctypes
@@ -11,137 +11,139 @@ import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
-from onebox.reach import closed, lay_open
-from onebox.terminal import say
-from onebox.trouble import CannotStart
+from onebox.mount_view import expose, inaccessible_folders
+from onebox.terminal import report
 
 NAME = "agentapi"
-INSTEAD = "or start as an ordinary user"
-_ATTEMPTS, _PAUSE = 10, 0.2
-_NEW = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
+ALTERNATIVE = "or start as a non-root user"
+_MAX_ATTEMPTS, _RETRY_SECONDS = 10, 0.2
+_USERADD_OPTIONS = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-_CHOWN_SECONDS = 3600
+_CHOWN_TIMEOUT = 3600
 _PR_SET_NO_NEW_PRIVS = 38
-_environment = os.environ  # noqa: TID251  it is handed on to ourselves
+_environment = os.environ  # noqa: TID251  inherited by the restarted program
 
 
-def leave_root(data_dir: Path, pg_bindir: Path | None = None) -> None:
-    """Return at once unless we are root; else start this program again as the account of the system.
+def drop_root(data_dir: Path, pg_bindir: Path | None = None) -> None:
+    """Restart this program as the account of the system if it runs as root; otherwise do nothing.
 
     Raises:
-        CannotStart: it is not possible, saying why, and what to do.
+        CannotStart: that is not possible; the message says why and how to fix it.
     """
     if os.geteuid() != 0:
         return
     account = find_account()
-    change_to(account, data_dir, pg_bindir)
-    say(f"Started as root: everything runs as the account '{account.pw_name}'{_weaker(account)}.")
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  no shell is the point
+    switch_to(account, data_dir, pg_bindir)
+    report(f"Started as root: everything runs as the account '{account.pw_name}'{_shared_account_note(account)}.")
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  a shell is not wanted
 
 
-def change_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None = None) -> None:
-    """Go on as the account, which gets the data folder, also one that an earlier release made as root.
+def switch_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None = None) -> None:
+    """Switch to the account, and make it the owner of the data folder, even if an earlier release created that as root.
 
-    Where the account may not enter a folder on the way to what it needs, as in the home of root, it gets a view of the
-    file system in which it may; outside that view no permission changes.
+    If the account may not enter a parent folder of the files it needs, such as the home of root, this process gets a
+    view of the file system in which it may. No permissions change outside of that view.
 
     Raises:
-        CannotStart: it is not possible, saying why, and what to do.
+        CannotStart: that is not possible; the message says why and how to fix it.
     """
     data_dir = data_dir.expanduser().absolute()
-    own(data_dir, account)
-    reach(account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()])
-    become(account)
+    take_ownership(data_dir, account)
+    ensure_access(
+        account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()]
+    )
+    drop_privileges(account)
     if "TMPDIR" in _environment and not os.access(_environment["TMPDIR"], os.W_OK | os.X_OK):
         del _environment["TMPDIR"]
     _environment["DATA_DIR"] = str(data_dir)
-    # The account may not write beside the code, where Python keeps what it has compiled.
+    # Python would write compiled files next to the code, where the account has no write permission.
     _environment.setdefault("PYTHONPYCACHEPREFIX", str(data_dir / "pycache"))
 
 
 def find_account() -> pwd.struct_passwd:
-    """Return the account of the system, which is made if need be, or else `nobody`.
+    """Return the account of the system. Create it if necessary; if that is not possible, return `nobody`.
 
-    PostgreSQL wants one that has a name.
+    PostgreSQL requires an account that has a name.
     """
     program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    for attempt in range(_ATTEMPTS if program else 0):
+    for attempt in range(_MAX_ATTEMPTS if program else 0):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(NAME)
         if attempt:
-            time.sleep(_PAUSE)  # another program may be changing the list of accounts
-        subprocess.run([program or "", *_NEW, NAME], capture_output=True, check=False, timeout=30)  # noqa: S603
+            time.sleep(_RETRY_SECONDS)  # another program may hold the lock on the list of accounts
+        subprocess.run([program or "", *_USERADD_OPTIONS, NAME], capture_output=True, check=False, timeout=30)  # noqa: S603
     for name in (NAME, "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise CannotStart(f"There is no account to run as. Make one (`useradd --system {NAME}`), {INSTEAD}.")
+    raise CannotStart(f"There is no account to run as. Create one (`useradd --system {NAME}`), {ALTERNATIVE}.")
 
 
-def own(data_dir: Path, account: pwd.struct_passwd) -> None:
-    """Make the data folder, if need be, and give it to the account with all that is in it.
+def take_ownership(data_dir: Path, account: pwd.struct_passwd) -> None:
+    """Make the account the owner of the data folder and its contents. Create the folder if it does not exist.
 
     Raises:
-        CannotStart: it is somebody else's, a system runs on it, or it holds something else.
+        CannotStart: the folder belongs to another user, is in use by a running system, or contains other files.
     """
     owner = data_dir.stat().st_uid if data_dir.exists() else 0
     if owner not in (0, account.pw_uid):
         raise CannotStart(f"{data_dir} belongs to user {owner}. Start as that user, or choose another DATA_DIR.")
     if owner == account.pw_uid:
-        _give_all_in(data_dir, account)
+        _chown_contents(data_dir, account)
         return
     if data_dir.is_dir() and not _is_ours(data_dir):
         raise CannotStart(
-            f"{data_dir} holds other things than the data of this system, and would be given to the account "
-            f"'{account.pw_name}'. Choose an empty DATA_DIR, {INSTEAD}."
+            f"{data_dir} contains files that do not belong to this system, whose owner would change to the account "
+            f"'{account.pw_name}'. Choose an empty DATA_DIR, {ALTERNATIVE}."
         )
-    folder = DataFolder(data_dir)  # once it is the account's, root must not: what lies there may be a trap
+    folder = DataFolder(data_dir)  # root must not open it later: the account could have planted links in it
     try:
-        _give_all_in(folder.path, account)
-        folder.path.chmod(0o700)  # an earlier release let PostgreSQL's account pass through
-        # It comes last: what was not finished is found at the next start.
+        _chown_contents(folder.path, account)
+        folder.path.chmod(0o700)  # an earlier release let the account of PostgreSQL enter
+        # The folder itself comes last, so that the next start completes an interrupted change.
         os.chown(folder.path, account.pw_uid, account.pw_gid)
     finally:
         folder.close()
 
 
-def reach(account: pwd.struct_passwd, needed: Iterable[Path]) -> None:
-    """See to it that the account can use all that is `needed`; what does not exist is left out.
+def ensure_access(account: pwd.struct_passwd, needed: Iterable[Path]) -> None:
+    """Make the `needed` paths accessible to the account, ignoring those that do not exist.
 
     Raises:
-        CannotStart: it cannot.
+        CannotStart: the account cannot access them.
     """
     existing = [path for path in needed if path.exists()]
     with acting_as(account):
-        shut = closed(existing)
-    if shut:
+        blocked = inaccessible_folders(existing)
+    if blocked:
         try:
-            lay_open(existing, shut)
+            expose(existing, blocked)
         except OSError as error:
             raise CannotStart(
-                f"The account '{account.pw_name}' may not enter {', '.join(map(str, shut))}, and this root may not "
-                f"give it a way in ({error.strerror}; it takes CAP_SYS_ADMIN). Put the project and DATA_DIR where all "
-                f"accounts may enter, for example below /opt, {INSTEAD}."
+                f"The account '{account.pw_name}' may not enter {', '.join(map(str, blocked))}, and this root user may "
+                f"not grant it access ({error.strerror}; CAP_SYS_ADMIN is required). Move the project and DATA_DIR to "
+                f"folders that all accounts may enter, for example below /opt, {ALTERNATIVE}."
             ) from None
     with acting_as(account):
-        unread = [path for path in existing if not _usable(path)]
-    if unread:
+        unreadable = [path for path in existing if not _usable(path)]
+    if unreadable:
         raise CannotStart(
-            f"The account '{account.pw_name}' may not read {', '.join(map(str, unread[:3]))}. "
-            f"Let it (`chmod -R go+rX` there), {INSTEAD}."
+            f"The account '{account.pw_name}' may not read {', '.join(map(str, unreadable[:3]))}. "
+            f"Grant it read access (`chmod -R go+rX`), {ALTERNATIVE}."
         )
 
 
 @contextlib.contextmanager
 def acting_as(account: pwd.struct_passwd) -> Generator[None]:
-    """Have the account's rights for a while, and root's again in the end."""
+    """Act with the permissions of the account while the context is open."""
     groups, group = os.getgroups(), os.getegid()
     try:
         os.setgroups([])
         os.setegid(account.pw_gid)
         os.seteuid(account.pw_uid)
     except OSError as error:
-        raise _trapped(account, error) from None
+        raise _cannot_switch(account, error) from None
     try:
         yield
     finally:
@@ -150,65 +152,65 @@ def acting_as(account: pwd.struct_passwd) -> Generator[None]:
         os.setgroups(groups)
 
 
-def become(account: pwd.struct_passwd) -> None:
-    """Change to the account for good: without root's rights, and without a way back to them.
+def drop_privileges(account: pwd.struct_passwd) -> None:
+    """Switch to the account permanently: no capabilities, no groups of root, and no way to regain them.
 
     Raises:
-        CannotStart: this root may not.
+        CannotStart: this root user may not switch.
     """
     try:
         os.setgroups([])
         os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
         os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
     except OSError as error:
-        raise _trapped(account, error) from None
+        raise _cannot_switch(account, error) from None
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _environment.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
 
 
-def _trapped(account: pwd.struct_passwd, error: OSError) -> CannotStart:
+def _cannot_switch(account: pwd.struct_passwd, error: OSError) -> CannotStart:
     return CannotStart(
-        f"The system does not run as root, and this root may not change to the account '{account.pw_name}' "
-        f"({error.strerror}). Start as an ordinary user, or give it CAP_SETUID and CAP_SETGID."
+        f"The system does not run as root, and this root user may not switch to the account '{account.pw_name}' "
+        f"({error.strerror}). Start as a non-root user, or grant root CAP_SETUID and CAP_SETGID."
     )
 
 
 def _is_ours(folder: Path) -> bool:
-    # A folder of somebody else's services may well hold one that is called `postgres`.
+    # A folder `postgres` is no proof: another service may keep its database there.
     return (folder / "run/launcher.pid").exists() or not {p.name for p in folder.iterdir()} - {"lost+found"}
 
 
-def _give_all_in(folder: Path, account: pwd.struct_passwd) -> None:
-    given = [str(path) for path in folder.iterdir() if path.lstat().st_uid != account.pw_uid]
-    if not given:
+def _chown_contents(folder: Path, account: pwd.struct_passwd) -> None:
+    others = [str(path) for path in folder.iterdir() if path.lstat().st_uid != account.pw_uid]
+    if not others:
         return
-    # Agents can make folders deeper than Python's own walk gets. Links are not followed: they may lead anywhere.
-    words = ["chown", "-Rh", f"{account.pw_uid}:{account.pw_gid}", "--", *given]
-    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=_CHOWN_SECONDS)  # noqa: S603
+    # `chown`, since agents can nest folders deeper than `os.walk` goes. Links are not followed: they may lead anywhere.
+    command = ["chown", "-Rh", f"{account.pw_uid}:{account.pw_gid}", "--", *others]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=_CHOWN_TIMEOUT)  # noqa: S603
     if done.returncode:
         raise CannotStart(
-            f"{folder} cannot be given to the account '{account.pw_name}': {done.stderr.strip()[:400]}. "
-            f"Choose another DATA_DIR, {INSTEAD}."
+            f"Cannot change the owner of {folder} to the account '{account.pw_name}': {done.stderr.strip()[:400]}. "
+            f"Choose another DATA_DIR, {ALTERNATIVE}."
         )
 
 
 def _code() -> list[Path]:
-    # The first entry is the folder that the program was started in; its own files lie in the others.
-    places = [sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path[0 if sys.flags.safe_path else 1 :]]
-    return [place for place in map(Path, places) if place.is_absolute()]
+    # The first entry of sys.path is the working directory, unless Python runs in safe-path mode; it is not needed.
+    paths = [sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path[0 if sys.flags.safe_path else 1 :]]
+    return [path for path in map(Path, paths) if path.is_absolute()]
 
 
 def _certificates() -> list[Path]:
-    places = [Path(_environment[name]) for name in _CERTIFICATES if name in _environment]
-    return [place for place in places if place.is_absolute()]
+    paths = [Path(_environment[name]) for name in _CERTIFICATES if name in _environment]
+    return [path for path in paths if path.is_absolute()]
 
 
 def _usable(path: Path) -> bool:
     return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0), effective_ids=True)
 
 
-def _weaker(account: pwd.struct_passwd) -> str:
+def _shared_account_note(account: pwd.struct_passwd) -> str:
     if account.pw_name == NAME:
         return ""
-    return f", which other programs may use too, because '{NAME}' could not be made (`useradd --system {NAME}`)"
+    return f", which other programs may use too, because '{NAME}' could not be created (`useradd --system {NAME}`)"

@@ -1,43 +1,48 @@
-"""What the person at the terminal reads when the system is ready."""
+"""The text that the terminal shows when the system is ready."""
 
 import json
 from pathlib import Path
 
-from onebox.services import Place
+from onebox.services import LaunchContext
 from onebox.settings import BoxSettings
+
+NO_SANDBOX = "WITHOUT TOOLS: this machine cannot create a sandbox. The log of the session service says why."
 
 
 def url_of(host: str, port: int) -> str:
-    """Give the address to type into a browser."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    """Return the URL to open in a browser; a wildcard host becomes the loopback address."""
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 def demo_command(settings: BoxSettings) -> str:
-    """Return what to type, in another terminal, to have the demonstration use this system."""
+    """Return the command that runs the demo against this system, for another terminal."""
     fields = type(settings).model_fields
-    told = {name: str(getattr(settings, name)) for name in ("host", "port", "data_dir")}
-    if all(value == str(fields[name].default) for name, value in told.items()):
+    values = {name: str(getattr(settings, name)) for name in ("host", "port", "data_dir")}
+    if all(value == str(fields[name].default) for name, value in values.items()):
         return "make demo"
     if settings.host == fields["host"].default:
         return f"PORT={settings.port} make demo"
     return f"BASE_URL={url_of(settings.host, settings.port)} make demo"
 
 
-def banner(place: Place, seconds: float, *, unconfined: bool = False) -> str:
-    """Say where the system is, who may enter, where things lie, who plays the model, and how to stop.
+def banner(context: LaunchContext, seconds: float, *, unconfined: bool = False) -> str:
+    """Return the banner: address, first administrator, data folder, model, how to try and to stop the system.
 
-    `unconfined`: no sandbox can be made on this machine.
+    Args:
+        context: the running system.
+        seconds: time that the start took.
+        unconfined: this machine cannot create a sandbox, so agents have no tools.
     """
-    settings = place.settings
+    settings = context.settings
     url = url_of(settings.host, settings.port)
     rows = [
-        ("address", f"{url}   (documentation: {url}/docs)"),
-        *_first_admin(place.first_admin),
-        ("data", f"{place.folder.path}   (logs: {place.folder.logs})"),
-        ("model", settings.model or "none: the built-in SIMULATOR plays it with scripted answers, it does not think."),
-        *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) for a real one.")]),
-        *([("agents", "get NO TOOLS: no sandbox can be made here; the session's log says why.")] if unconfined else []),
+        ("address", f"{url}   (API documentation: {url}/docs)"),
+        *_first_admin(context.first_admin),
+        ("data", f"{context.folder.path}   (logs: {context.folder.logs})"),
+        ("model", settings.model or "built-in simulator (scripted answers, no real model)"),
+        *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) to use a real model.")]),
+        *([("agents", NO_SANDBOX)] if unconfined else []),
         ("try it", demo_command(settings)),
         ("stop", "Ctrl-C"),
     ]
@@ -47,9 +52,9 @@ def banner(place: Place, seconds: float, *, unconfined: bool = False) -> str:
 
 def _first_admin(file: Path) -> list[tuple[str, str]]:
     try:
-        made = json.loads(file.read_text())
-        return [("first admin", f"{made['email']}   password: {made['password']}   (shown only now: keep it)")]
+        admin = json.loads(file.read_text())
+        return [("first admin", f"{admin['email']}   password: {admin['password']}   (shown only once: save it)")]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError):
-        return [("first admin", f"could not be read from {file}")]
+        return [("first admin", f"cannot read {file}")]

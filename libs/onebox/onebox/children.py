@@ -1,4 +1,4 @@
-"""Child processes that do not outlive their parent."""
+"""Child processes that end with their parent."""
 
 import contextlib
 import ctypes
@@ -12,52 +12,52 @@ from dataclasses import dataclass, field
 
 from onebox.folder import DataFolder
 
-# What single services can be told, and this launcher need not understand; none is a secret.
+# Settings of single services, which the launcher passes through. None is a secret.
 SERVICE_SETTINGS = (
     *("REGISTRATION_OPEN", "ASK_TIMEOUT_SECONDS", "QUERY_WAIT_SECONDS", "STREAM_HEARTBEAT_SECONDS", "STREAMS_PER_USER"),
     *("MODEL_RETRIES", "MODEL_SILENCE_SECONDS", "TOOL_SECONDS", "WARM_AGENTS", "WARM_AGENT_SECONDS"),
     *("APPROVAL_SECONDS", "MODELS", "RUNS_AT_ONCE", "STREAM_MAX_BYTES", "STREAM_REPLICAS"),
     *("CORS_ORIGINS", "ALLOWED_HOSTS"),
 )
-ALLOWED = (
+ALLOWED_VARIABLES = (
     *("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPYCACHEPREFIX"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *SERVICE_SETTINGS,
 )
-LOG_LIMIT = 10 * 1024 * 1024
+MAX_LOG_BYTES = 10 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
-# Loaded before any fork. Only Linux can tie a child to its parent; on macOS children outlive a launcher that is killed
-# with SIGKILL, and the lock they hold on the data folder then says so at the next start.
+# Loaded before any fork. Only Linux can signal a child when its parent dies. On macOS, children outlive a launcher that
+# was killed with SIGKILL; the next start then reports that the data folder is still locked.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def allowed_environment() -> dict[str, str]:
-    """Give what a child may know of our environment: nothing that could be a secret or steer an agent."""
-    return {name: os.environ[name] for name in ALLOWED if name in os.environ}  # noqa: TID251  the one place
+    """Return the environment variables that children inherit: no secrets, and nothing that configures Claude Code."""
+    return {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ}  # noqa: TID251  the only place
 
 
-def tether(to_send: signal.Signals) -> Callable[[], None]:
-    """Make what a child runs before its program: from then on the kernel signals it when our thread ends."""
+def signal_on_parent_death(to_send: signal.Signals) -> Callable[[], None]:
+    """Return a `preexec_fn` for a child: the kernel sends it `to_send` when the thread that started it ends."""
     parent = os.getpid()
 
-    def tied() -> None:
+    def set_signal() -> None:
         if _libc:
             _libc.prctl(_PR_SET_PDEATHSIG, int(to_send))
-            if os.getppid() != parent:  # it died before it could be watched
+            if os.getppid() != parent:  # the parent died before the signal was set
                 os._exit(1)
 
-    return tied
+    return set_signal
 
 
 def end_with_parent(to_send: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the kernel to send this process a signal when the one that started it ends."""
+    """Have the kernel send this process a signal when its parent ends."""
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, int(to_send))
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how to end it."""
+    """A command, its environment, and the signals and the time limit for stopping it."""
 
     name: str
     command: Sequence[str]
@@ -69,7 +69,7 @@ class Program:
 
 
 class Child:
-    """A program that runs in a session of its own, logs to the data folder, and can be started again."""
+    """A program that runs in its own session, logs to the data folder, and can be restarted."""
 
     def __init__(self, program: Program, folder: DataFolder) -> None:
         self.program, self.name = program, program.name
@@ -80,20 +80,20 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Number of the process, also after it ended."""
+        """The process id, also after the process has ended."""
         return self._process.pid if self._process else None
 
     @property
     def exit_code(self) -> int | None:
-        """How the process ended; None while it runs."""
+        """The exit code, or None while the process runs."""
         return self._process.poll() if self._process else None
 
     def running(self) -> bool:
-        """Say whether the process is there."""
+        """Return whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the program; must be called from a thread that lives as long as it should."""
+        """Start the program. It is stopped when the calling thread ends, so call this from a long-lived thread."""
         self.trim_log()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own programs, no shell
@@ -105,51 +105,51 @@ class Child:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(self._lock,),
-                preexec_fn=tether(self.program.when_orphaned),
+                preexec_fn=signal_on_parent_death(self.program.when_orphaned),
             )
         self._pid_file.write_text(str(self._process.pid))
 
     def ask_to_stop(self) -> None:
-        """Send the gentle signal."""
+        """Send the signal to stop, without waiting."""
         if self._process and self.running():
             self._process.send_signal(self.program.stop)
 
-    def finish(self, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Wait for the end, force it when the grace is over, and end what the process left behind."""
+    def finish(self, force_now: Callable[[], bool] = lambda: False) -> None:
+        """Wait for the end, at most the grace period or until `force_now`; then kill the process and its group."""
         if self._process is None:
             return
         until = time.monotonic() + self.program.grace
-        while self.running() and time.monotonic() < until and not hurry():
+        while self.running() and time.monotonic() < until and not force_now():
             time.sleep(0.02)
         if self.running():
             self._process.send_signal(self.program.force)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        self.sweep()
+        self.kill_group()
         self._pid_file.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """End the rest of the process group."""
+    def kill_group(self) -> None:
+        """Kill the rest of the process group."""
         if self._process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def trim_log(self) -> None:
-        """Put the end of a log that has grown too large aside, and let it begin anew: the program goes on writing.
+        """Move the end of a log that is too large to `.log.1`, and truncate the log.
 
-        It appends, so it needs not know. What it writes between the copy and the cut is lost.
+        The program keeps its descriptor, which appends. Lines written between copying and truncating are lost.
         """
-        if not self.log.exists() or (size := self.log.stat().st_size) <= LOG_LIMIT:
+        if not self.log.exists() or (size := self.log.stat().st_size) <= MAX_LOG_BYTES:
             return
-        with self.log.open("rb") as log, self.log.with_suffix(".log.1").open("wb") as aside:
-            log.seek(size - LOG_LIMIT)
-            aside.write(log.read(LOG_LIMIT))
+        with self.log.open("rb") as log, self.log.with_suffix(".log.1").open("wb") as rotated:
+            log.seek(size - MAX_LOG_BYTES)
+            rotated.write(log.read(MAX_LOG_BYTES))
         os.truncate(self.log, 0)
 
 
-def stop_all(children: Sequence[Child], hurry: Callable[[], bool] = lambda: False) -> None:
-    """Stop several at once."""
+def stop_all(children: Sequence[Child], force_now: Callable[[], bool] = lambda: False) -> None:
+    """Stop several children concurrently."""
     for child in children:
         child.ask_to_stop()
     for child in children:
-        child.finish(hurry)
+        child.finish(force_now)

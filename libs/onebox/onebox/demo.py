@@ -1,4 +1,4 @@
-"""Drives the running system as a user would: `python -m onebox.demo`."""
+"""Use the running system as a client would: `python -m onebox.demo`."""
 
 import secrets
 import sys
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from runtime.settings import Settings, WrongSettings, load
+from runtime.settings import InvalidSettings, Settings, load
 
 from onebox.banner import url_of
 from onebox.folder import ADDRESS
-from onebox.terminal import fail, say
+from onebox.terminal import fail, report
 
-WORDS = "Hello from the demo."
+CONTENT = "Hello from the demo."
 
 
 class DemoSettings(Settings):
-    """Where the system is: BASE_URL, the HOST and PORT it was started with, or what its DATA_DIR says."""
+    """The address of the system: BASE_URL, its HOST and PORT, or the address recorded in its DATA_DIR."""
 
     base_url: str | None = None
     host: str | None = None
@@ -25,126 +25,130 @@ class DemoSettings(Settings):
 
     @property
     def url(self) -> str:
-        """The address of the system: as told, else of the one that runs on the data folder, else the usual one."""
-        usual = url_of(self.host or "127.0.0.1", self.port or 8000)
+        """The URL of the system: from the settings, else from the data folder, else the default."""
+        default = url_of(self.host or "127.0.0.1", self.port or 8000)
         if self.base_url or self.host or self.port:
-            return self.base_url or usual
+            return self.base_url or default
         try:
             return (self.data_dir.expanduser() / "run" / ADDRESS).read_text()
         except OSError:
-            return usual
+            return default
 
 
-class Off(Exception):
-    """One sentence: what was not as it should be."""
+class DemoFailed(Exception):
+    """The system did not behave as expected; the message says how, without a final period."""
 
 
-class Visitor:
-    """Someone who uses the system over HTTP, and says what happens."""
+class DemoClient:
+    """A client of the API that reports each step."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
     def register(self) -> None:
-        """Make an account, and log in with it."""
+        """Create an account and log in."""
         name, password = f"demo-{secrets.token_hex(4)}", secrets.token_urlsafe(12)
         account = {"email": f"{name}@example.com", "password": password}
-        self._call("POST", "/auth/register", 201, {**account, "username": name, "full_name": "Demo Visitor"})
+        self._call("POST", "/auth/register", 201, {**account, "username": name, "full_name": "Demo User"})
         token = self._call("POST", "/auth/login", 200, account)["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
-        say(f"1. Registered {name}@example.com and logged in.")
+        report(f"1. Registered {name}@example.com and logged in.")
 
     def open_session(self) -> str:
         """Create a session whose agent may read and write files."""
         options = {"allowed_tools": ["Read", "Write"], "permission_mode": "default"}
-        wanted = {"name": "Demo", "mode": "interactive", "sdk_options": options}
-        session = self._call("POST", "/sessions", 201, wanted)
-        say(f"2. Created session {session['id']}, status {session['status']}.")
+        body = {"name": "Demo", "mode": "interactive", "sdk_options": options}
+        session = self._call("POST", "/sessions", 201, body)
+        report(f"2. Created session {session['id']}, status {session['status']}.")
         return session["id"]
 
     def ask(self, number: int, session: str, message: str) -> str:
-        """Let the agent work, and give its answer."""
+        """Send a query to the agent, and return its answer."""
         answer = self._call("POST", f"/sessions/{session}/query", 200, {"message": message})
         tools = [f"{call['tool_name']} ({call['status']})" for call in answer["tool_calls"]]
         text = answer["content"]["text"]
-        say(f"{number}. Asked: {message}\n   Tools: {', '.join(tools) or 'none'}\n   Answer: {text}")
-        say(f"   It took {answer['metrics']['duration_ms']} ms and {answer['metrics']['cost_usd']} USD.")
+        report(f"{number}. Asked: {message}\n   Tools: {', '.join(tools) or 'none'}\n   Answer: {text}")
+        report(f"   Duration: {answer['metrics']['duration_ms']} ms. Cost: {answer['metrics']['cost_usd']} USD.")
         return text
 
-    def look_back(self, session: str) -> None:
-        """Check that what happened was kept."""
+    def check_history(self, session: str) -> None:
+        """Check that the API returns the session, its messages and its tool calls."""
         sessions = self._call("GET", "/sessions", 200)["items"]
         expect(session in [item["id"] for item in sessions], "the session is not in the list of sessions")
         messages = self._call("GET", f"/sessions/{session}/messages", 200)["items"]
         kinds = [item["message_type"] for item in messages]
-        expect(kinds.count("user") == 2 and "assistant" in kinds, f"the messages are {kinds}")
+        expect(kinds.count("user") == 2 and "assistant" in kinds, f"unexpected message types {kinds}")
         calls = self._call("GET", f"/sessions/{session}/tool-calls", 200)["items"]
         done = {call["tool_name"] for call in calls if call["status"] == "success"}
-        expect({"Read", "Write"} <= done, f"of the tools Read and Write only {sorted(done)} succeeded")
-        say(f"5. Found {len(sessions)} session, {len(messages)} messages and {len(calls)} tool calls kept.")
+        expect({"Read", "Write"} <= done, f"expected calls of Read and Write, but only {sorted(done)} succeeded")
+        report(
+            f"5. Found {len(sessions)} session, {len(messages)} messages and {len(calls)} tool calls in the history."
+        )
 
     def close_session(self, session: str) -> None:
-        """Delete the session, and check that it is gone."""
+        """Delete the session, and check that it no longer exists."""
         self._call("DELETE", f"/sessions/{session}", 204)
         self._call("GET", f"/sessions/{session}", 404)
-        say("6. Deleted the session; it is gone.")
+        report("6. Deleted the session. It no longer exists.")
 
     def _call(self, method: str, path: str, status: int, body: dict[str, Any] | None = None) -> dict[str, Any]:
         response = self._http.request(method, f"/api/v1{path}", json=body)
         if response.status_code != status:
-            raise Off(f"{method} {path} answered {response.status_code} and not {status}: {response.text[:500]}")
+            raise DemoFailed(
+                f"{method} {path} returned {response.status_code} instead of {status}: {response.text[:500]}"
+            )
         return response.json() if response.content else {}
 
 
-def expect(holds: bool, otherwise: str) -> None:
-    """Check one thing.
+def expect(condition: bool, message: str) -> None:
+    """Check a condition.
 
     Raises:
-        Off: it does not hold.
+        DemoFailed: it is false.
     """
-    if not holds:
-        raise Off(otherwise)
+    if not condition:
+        raise DemoFailed(message)
 
 
-def visit(url: str) -> None:
-    """Go through the whole journey.
+def run_demo(url: str) -> None:
+    """Run all steps against the system at `url`.
 
     Raises:
-        Off: something was not as it should be.
+        DemoFailed: the system did not behave as expected.
         httpx.HTTPError: the system does not answer.
     """
-    with httpx.Client(base_url=url, timeout=300, trust_env=False) as http:  # no proxy between us and this machine
-        visitor = Visitor(http)
-        visitor.register()
-        session = visitor.open_session()
-        visitor.ask(3, session, f"Write the file hello.txt with the text: {WORDS}")
-        answer = visitor.ask(4, session, "Read the file hello.txt")
-        expect(WORDS in answer, "the agent did not say what is in the file")
-        visitor.look_back(session)
-        visitor.close_session(session)
-        say("All is well.")
+    with httpx.Client(base_url=url, timeout=300, trust_env=False) as http:  # ignore proxy settings: the system is local
+        client = DemoClient(http)
+        client.register()
+        session = client.open_session()
+        client.ask(3, session, f"Write the file hello.txt with the text: {CONTENT}")
+        answer = client.ask(4, session, "Read the file hello.txt")
+        expect(CONTENT in answer, "the answer of the agent does not contain the content of the file")
+        client.check_history(session)
+        client.close_session(session)
+        report("The demo succeeded.")
 
 
 def main() -> int:
-    """Run the demonstration, and give the exit code."""
+    """Run the demo, and return the exit code."""
     try:
         settings = load(DemoSettings)
-    except WrongSettings as wrong:
-        return fail(str(wrong), 2)
+    except InvalidSettings as error:
+        return fail(str(error), 2)
     url = settings.url
     try:
-        visit(url)
+        run_demo(url)
     except httpx.ConnectError:
         return fail(
-            f"Nothing answers at {url}. Start the system with `make run` in another terminal, and wait until it is "
-            "ready; set PORT, DATA_DIR or BASE_URL when it is elsewhere."
+            f"Cannot connect to {url}. Start the system with `make run` in another terminal and wait until it is "
+            "ready. If it has another address, set PORT, DATA_DIR or BASE_URL."
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return fail(f"Something is off: {error!r} while talking to {url}.")
-    except Off as off:
-        return fail(f"Something is off: {off}.")
+        return fail(f"The demo failed: a request to {url} failed ({error!r}).")
+    except DemoFailed as error:
+        return fail(f"The demo failed: {error}.")
     except (LookupError, TypeError, ValueError) as error:
-        return fail(f"Something is off: an answer is not of the promised shape ({error!r}).")
+        return fail(f"The demo failed: a response does not have the documented format ({error!r}).")
     return 0
 
 

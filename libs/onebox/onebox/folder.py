@@ -1,4 +1,4 @@
-"""The data folder: where everything lies, and the lock that keeps a second system out."""
+"""The data folder, and the lock that prevents a second system from using it."""
 
 import contextlib
 import fcntl
@@ -7,86 +7,86 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from onebox.errors import CannotStart
 from onebox.processes import is_alive
-from onebox.trouble import CannotStart
 
-LOCK_PATIENCE = 20.0
+LOCK_TIMEOUT = 20.0
 ADDRESS = "address"
-"""The file, in `run`, that says where the running system is."""
+"""The file in `run` with the URL of the running system."""
 
 
 class DataFolder:
-    """A folder that this process has locked.
+    """A data folder that this process has locked.
 
-    Children inherit the lock, so that it is free only when the last of them has ended, however the launcher went.
+    Children inherit the lock, so it is released only when the last of them has ended, however the launcher ended.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
-        _make(self.path, 0o700)
-        self.logs = self._room("logs")
-        self.run = self._room("run")
-        self.keys = self._room("keys")
-        self.workspaces = self._room("workspaces")
-        self.archives = self._room("archives")
+        _create(self.path, 0o700)
+        self.logs = self._subfolder("logs")
+        self.run = self._subfolder("run")
+        self.keys = self._subfolder("keys")
+        self.workspaces = self._subfolder("workspaces")
+        self.archives = self._subfolder("archives")
         self.address = self.run / ADDRESS
         self.lock = _locked(self.run / "launcher.pid", self.path)
 
     def close(self) -> None:
-        """Let go of the lock; children that still live keep theirs."""
+        """Release the lock of this process; running children keep theirs."""
         os.close(self.lock)
 
-    def secret(self, path: Path, make: Callable[[], str]) -> str:
-        """Read a secret, or make it when there is none; only this user can read it."""
+    def secret(self, path: Path, create: Callable[[], str]) -> str:
+        """Return the secret in a file; if there is none, create it, readable only by this user."""
         if path.exists():
             return path.read_text()
-        secret, unfinished = make(), path.with_name(f"{path.name}.new")
+        secret, unfinished = create(), path.with_name(f"{path.name}.new")
         unfinished.unlink(missing_ok=True)
         unfinished.touch(mode=0o600)
         with unfinished.open("w") as file:
             file.write(secret)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.rename(path)  # whole or not at all
+        unfinished.rename(path)  # atomic: the file is complete or does not exist
         return secret
 
-    def _room(self, name: str) -> Path:
-        room = self.path / name
-        _make(room, 0o700)
-        return room
+    def _subfolder(self, name: str) -> Path:
+        folder = self.path / name
+        _create(folder, 0o700)
+        return folder
 
 
-def _make(folder: Path, mode: int) -> None:
+def _create(folder: Path, mode: int) -> None:
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True)
             folder.chmod(mode)
     except (FileExistsError, NotADirectoryError):
-        raise CannotStart(f"{folder} is a file, or in one, and has to be a folder. Choose another DATA_DIR.") from None
+        raise CannotStart(f"{folder} is a file or below a file. Choose another DATA_DIR.") from None
     except OSError as error:
-        raise CannotStart(f"{folder} cannot be made: {error.strerror}. Choose another DATA_DIR.") from None
+        raise CannotStart(f"Cannot create {folder}: {error.strerror}. Choose another DATA_DIR.") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise CannotStart(f"{folder} cannot be written to by this user. Choose another DATA_DIR.")
+        raise CannotStart(f"This user cannot write to {folder}. Choose another DATA_DIR.")
 
 
 def _locked(file: Path, folder: Path) -> int:
     lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    patience = time.monotonic() + LOCK_PATIENCE
-    while not _taken(lock):
+    end = time.monotonic() + LOCK_TIMEOUT
+    while not _try_lock(lock):
         holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
-        if _alive(holder) or time.monotonic() > patience:
+        if _alive(holder) or time.monotonic() > end:
             os.close(lock)
             raise CannotStart(
-                f"A system already runs on {folder} (process {holder or 'unknown'}; its parts: {file.parent}/*.pid). "
-                "Stop it (Ctrl-C where it runs, or kill that process), or choose another DATA_DIR."
+                f"A system is already running on {folder} (process {holder or 'unknown'}; all process ids: "
+                f"{file.parent}/*.pid). Stop it with Ctrl-C or by killing that process, or choose another DATA_DIR."
             )
-        time.sleep(0.05)  # its launcher was killed, and its servers are still closing their files
+        time.sleep(0.05)  # its launcher was killed, and its servers are still shutting down
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
 
 
-def _taken(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -96,5 +96,5 @@ def _taken(lock: int) -> bool:
 def _alive(pid: str) -> bool:
     try:
         return is_alive(int(pid))
-    except (ValueError, OverflowError):  # still being written: whoever writes it is alive
+    except (ValueError, OverflowError):  # the process that locked the file is still writing its id
         return True

@@ -1,4 +1,4 @@
-"""The key that signs access tokens on this machine."""
+"""The key ring for signing access tokens."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from jwt.algorithms import OKPAlgorithm
 
 
 def new_key_ring() -> str:
-    """Make a JWK Set with one private Ed25519 key, named by its thumbprint (RFC 7638)."""
+    """Return a new JWK Set with one private Ed25519 key, whose id is its thumbprint (RFC 7638)."""
     key = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
     public = json.dumps({name: key[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
     thumbprint = base64.urlsafe_b64encode(hashlib.sha256(public.encode()).digest()).rstrip(b"=")

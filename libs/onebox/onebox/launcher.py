@@ -1,4 +1,4 @@
-"""Brings the whole system up in order, keeps it up, and takes it down in order."""
+"""Starting, supervising and stopping the whole system, in order."""
 
 import contextlib
 import signal
@@ -6,130 +6,134 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import WrongSettings, load, misspelt
+from runtime.settings import InvalidSettings, load, misspelled_settings
 
-from onebox.account import leave_root
+from onebox.account import drop_root
 from onebox.banner import banner, url_of
 from onebox.children import SERVICE_SETTINGS, Child, stop_all
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
-from onebox.readiness import ReadyCheck, explained, not_ready
-from onebox.services import STOP_ORDER, Place, Service, services
+from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
+from onebox.services import STOP_ORDER, LaunchContext, Service, services
 from onebox.settings import PREFIXES, BoxSettings
 from onebox.supervision import Supervisor
-from onebox.terminal import fail, say
-from onebox.trouble import CannotStart
+from onebox.terminal import fail, report
 
-READY_SECONDS = 60.0
-type Table = Callable[[Place], Sequence[Service]]
+READY_TIMEOUT = 60.0
+type ServiceTable = Callable[[LaunchContext], Sequence[Service]]
 
 
 class Launcher:
-    """One run of the system; `table` says which services there are."""
+    """One run of the system. `table` returns the services to start."""
 
-    def __init__(self, settings: BoxSettings, table: Table = services, patience: float = READY_SECONDS) -> None:
-        self._settings, self._table, self._patience = settings, table, patience
-        self._began = time.monotonic()
+    def __init__(
+        self, settings: BoxSettings, table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT
+    ) -> None:
+        self._settings, self._table, self._ready_timeout = settings, table, ready_timeout
+        self._started_at = time.monotonic()
         self._stop = threading.Event()
-        self._hurry = threading.Event()
-        self._supervisor = Supervisor(say)
-        self._held = contextlib.ExitStack()  # whatever was taken or started is given back in reverse order
+        self._force_stop = threading.Event()
+        self._supervisor = Supervisor(report)
+        self._cleanup = contextlib.ExitStack()  # releases and stops everything in reverse order
 
     def run(self) -> None:
-        """Run until asked to stop.
+        """Run the system until it is asked to stop.
 
         Raises:
-            CannotStart: the system cannot be brought up, or cannot be kept up; everything has been stopped.
+            CannotStart: the system could not be started or kept running. Everything has been stopped.
         """
-        self._listen_to_signals()
-        with self._held:
-            place = self._servers()
-            checks = self._services(place)
+        self._handle_signals()
+        with self._cleanup:
+            context = self._start_servers()
+            checks = self._start_services(context)
             if self._until_ready(checks):
-                self._announce(place, checks)
+                self._announce(context, checks)
                 while not self._stop.wait(0.1):
                     self._supervisor.check()
-            say("Stopping…")
-        say("Stopped.")
+            report("Stopping…")
+        report("Stopped.")
 
-    def _listen_to_signals(self) -> None:
-        def asked(_number: int, _frame: object) -> None:
+    def _handle_signals(self) -> None:
+        def request_stop(_number: int, _frame: object) -> None:
             if self._stop.is_set():
-                self._hurry.set()  # the second Ctrl-C: services get no more time to finish
+                self._force_stop.set()  # the second Ctrl-C: do not wait for services to finish
             self._stop.set()
 
-        signal.signal(signal.SIGINT, asked)
-        signal.signal(signal.SIGTERM, asked)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to outlive the terminal
-            signal.signal(signal.SIGHUP, asked)
+        signal.signal(signal.SIGINT, request_stop)
+        signal.signal(signal.SIGTERM, request_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: keep running without the terminal
+            signal.signal(signal.SIGHUP, request_stop)
 
-    def _servers(self) -> Place:
+    def _start_servers(self) -> LaunchContext:
         settings = self._settings
         folder = DataFolder(settings.data_dir)
-        self._held.callback(folder.close)
-        self._held.enter_context(ReservedPort(settings.host, settings.port))
-        say(f"Starting; the data lies in {folder.path}.")
-        return Place(
+        self._cleanup.callback(folder.close)
+        self._cleanup.enter_context(ReservedPort(settings.host, settings.port))
+        report(f"Starting. Data directory: {folder.path}")
+        return LaunchContext(
             settings,
             folder,
-            settings.database_url or self._embedded(EmbeddedPostgres(folder, bindir=settings.pg_bindir)),
-            settings.nats_url or self._embedded(EmbeddedNats(folder)),
+            settings.database_url or self._start_embedded(EmbeddedPostgres(folder, bindir=settings.pg_bindir)),
+            settings.nats_url or self._start_embedded(EmbeddedNats(folder)),
             self._free_port,
         )
 
-    def _embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
-        self._held.callback(server.stop)
+    def _start_embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
+        self._cleanup.callback(server.stop)
         url = server.start()
         self._supervisor.watch(server.child)
         return url
 
     def _free_port(self) -> int:
-        return self._held.enter_context(ReservedPort()).number
+        return self._cleanup.enter_context(ReservedPort()).number
 
-    def _services(self, place: Place) -> list[ReadyCheck]:
-        table = self._table(place)
-        checks = [ReadyCheck(Child(row.program, place.folder), row.host, row.port) for row in table]
+    def _start_services(self, context: LaunchContext) -> list[ReadyCheck]:
+        table = self._table(context)
+        checks = [ReadyCheck(Child(row.program, context.folder), row.host, row.port) for row in table]
         for stage in reversed(STOP_ORDER):
-            self._held.callback(stop_all, [c.child for c in checks if c.child.name in stage], self._hurry.is_set)
+            children = [check.child for check in checks if check.child.name in stage]
+            self._cleanup.callback(stop_all, children, self._force_stop.is_set)
         for check in checks:
             check.child.start()
             self._supervisor.watch(check.child)
         return checks
 
     def _until_ready(self, waiting: list[ReadyCheck]) -> bool:
-        until = time.monotonic() + self._patience
+        end = time.monotonic() + self._ready_timeout
         while waiting := not_ready(waiting):
-            if time.monotonic() > until:
-                raise CannotStart(explained(waiting, self._patience))
+            if time.monotonic() > end:
+                raise CannotStart(describe_not_ready(waiting, self._ready_timeout))
             if self._stop.wait(0.05):
                 return False
             self._supervisor.check()
         return True
 
-    def _announce(self, place: Place, checks: Sequence[ReadyCheck]) -> None:
-        unconfined = any(check.measures("agent_sandbox 0.0") for check in checks)
-        say(banner(place, time.monotonic() - self._began, unconfined=unconfined))
-        self._held.callback(place.folder.address.unlink, missing_ok=True)
-        place.folder.address.write_text(url_of(self._settings.host, self._settings.port))
+    def _announce(self, context: LaunchContext, checks: Sequence[ReadyCheck]) -> None:
+        unconfined = any(check.has_sample("agent_sandbox 0.0") for check in checks)
+        report(banner(context, time.monotonic() - self._started_at, unconfined=unconfined))
+        self._cleanup.callback(context.folder.address.unlink, missing_ok=True)
+        context.folder.address.write_text(url_of(self._settings.host, self._settings.port))
         self._supervisor.started = True
-        place.first_admin.unlink(missing_ok=True)  # a crash before this line shows the password again
+        # Deleted last, so that the password is shown again if the launcher crashes before this line.
+        context.first_admin.unlink(missing_ok=True)
 
 
-def main(table: Table = services, patience: float = READY_SECONDS) -> int:
-    """Run the system as the environment says, and give the exit code."""
+def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -> int:
+    """Run the system with the settings of the environment, and return the exit code."""
     try:
         settings = load(BoxSettings)
-        leave_root(settings.data_dir, settings.pg_bindir)
+        drop_root(settings.data_dir, settings.pg_bindir)
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
-        for warning in misspelt(known, PREFIXES):
-            say(f"Warning: {warning}")
-        Launcher(settings, table, patience).run()
-    except WrongSettings as wrong:
-        return fail(f"A setting is wrong. Correct or unset it:\n{wrong}", 2)
-    except CannotStart as trouble:
-        return fail(str(trouble))
+        for warning in misspelled_settings(known, PREFIXES):
+            report(f"Warning: {warning}")
+        Launcher(settings, table, ready_timeout).run()
+    except InvalidSettings as error:
+        return fail(f"Invalid settings. Correct or unset them:\n{error}", 2)
+    except CannotStart as error:
+        return fail(str(error))
     except OSError as error:
-        return fail(f"The system cannot go on: {error}")
+        return fail(f"The system cannot continue: {error}")
     return 0

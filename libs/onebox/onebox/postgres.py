@@ -1,4 +1,4 @@
-"""PostgreSQL as a child of this process, reached over a unix socket that only this user can open."""
+"""PostgreSQL as a child process, on a Unix socket that only this user can open."""
 
 import shutil
 import signal
@@ -10,24 +10,24 @@ from urllib.parse import quote
 
 from onebox.children import Child, Program
 from onebox.cluster import NAME, Cluster, major_of
+from onebox.errors import CannotStart, tail
 from onebox.folder import DataFolder
 from onebox.programs import find_postgres
-from onebox.trouble import CannotStart, tail
 
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# What a statement that fails was about may be somebody's e-mail address: it stays out of the log.
-_DISCREET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_parameter_max_length": "0"}
-_LONGEST_SOCKET_FOLDER = 90  # the address of a unix socket has 104 (macOS) or 108 bytes
-_START_SECONDS = 60.0
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A failed statement may contain personal data, such as an e-mail address, so statements are not logged.
+_LOG_PRIVACY = {"log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_parameter_max_length": "0"}
+_MAX_SOCKET_FOLDER_LENGTH = 90  # the path of a Unix socket is limited to 104 (macOS) or 108 bytes
+_START_TIMEOUT = 60.0
 
 
 class EmbeddedPostgres:
-    """A server whose files are in the data folder.
+    """A PostgreSQL server that stores its files in the data folder.
 
     Args:
-        folder: where to keep the database; an empty one is made when there is none.
-        bindir: the folder of its programs, instead of those that are found.
-        options: settings of the server, for example `FORGETFUL` for tests.
+        folder: the folder for the database; an empty database is created if there is none.
+        bindir: the folder of its programs; by default it is searched for.
+        options: server settings, for example `NOT_DURABLE` for tests.
     """
 
     def __init__(
@@ -42,58 +42,58 @@ class EmbeddedPostgres:
         self.child = Child(self._program(), folder)
 
     def url_of(self, database: str) -> str:
-        """Give the address of a database."""
+        """Return the URL of a database."""
         return f"postgresql://{NAME}@/{database}?host={quote(str(self._socket), safe='/')}"
 
     def start(self) -> str:
-        """Start the server, make the database if need be, wait until it is ready, and give its address."""
+        """Start the server, create the database if it does not exist, wait until it is ready, and return the URL."""
         if not self.data.exists():
-            self._cluster.make(safely=self._options.get("fsync") != "off")
-        self._cluster.bury()
-        self._cluster.close_to_strangers()
+            self._cluster.create(durable=self._options.get("fsync") != "off")
+        self._cluster.remove_stale_locks()
+        self._cluster.restrict_access()
         self.child.start()
         self._wait()
         return self.url
 
     def stop(self) -> None:
-        """Roll back what is open, write everything down, and end."""
+        """Stop the server: roll back open transactions, and flush everything to disk."""
         self.child.ask_to_stop()
         self.child.finish()
         if self._socket != self.data:
             shutil.rmtree(self._socket, ignore_errors=True)
 
     def _program(self) -> Program:
-        place = {"unix_socket_directories": f'"{self._socket}"', "listen_addresses": ""}
-        options = {**place, **_DISCREET, **self._options}
+        sockets = {"unix_socket_directories": f'"{self._socket}"', "listen_addresses": ""}
+        options = {**sockets, **_LOG_PRIVACY, **self._options}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return Program(
             "postgres",
             [str(self._cluster.programs / "postgres"), "-D", str(self.data), *settings],
-            stop=signal.SIGINT,  # "fast": does not wait for its clients
+            stop=signal.SIGINT,  # "fast" shutdown: does not wait for clients to disconnect
             force=signal.SIGQUIT,
             when_orphaned=signal.SIGINT,
             grace=30.0,
         )
 
     def _socket_folder(self) -> Path:
-        if len(str(self.data)) <= _LONGEST_SOCKET_FOLDER:
+        if len(str(self.data)) <= _MAX_SOCKET_FOLDER_LENGTH:
             return self.data
         return Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
 
     def _wait(self) -> None:
-        until = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + _START_TIMEOUT
         while not self._ready():
             if not self.child.running():
                 raise CannotStart(
-                    f"PostgreSQL does not start on {self.data}. Is the folder damaged? Then put a copy back, or choose "
-                    f"another DATA_DIR to start empty.\n{tail(self.child.log)}"
+                    f"PostgreSQL did not start with the data in {self.data}. If it is damaged, restore a backup, or "
+                    f"choose another DATA_DIR to start with an empty database.\n{tail(self.child.log)}"
                 )
-            if time.monotonic() > until:
-                raise CannotStart(f"PostgreSQL is not ready after {_START_SECONDS:.0f} s.\n{tail(self.child.log)}")
+            if time.monotonic() > end:
+                raise CannotStart(f"PostgreSQL is not ready after {_START_TIMEOUT:.0f} s.\n{tail(self.child.log)}")
             time.sleep(0.01)
 
     def _ready(self) -> bool:
-        # As pg_ctl does: line 1 of the file is the process, line 8 its state.
+        # As pg_ctl does: line 1 of the file is the process id, line 8 the state.
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:

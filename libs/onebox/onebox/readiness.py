@@ -1,32 +1,32 @@
-"""Who is ready, and who is not and why."""
+"""Readiness checks of the services."""
 
 import http.client
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onebox.children import Child
-from onebox.trouble import tail
+from onebox.errors import tail
 
-LARGEST = 2**20
+MAX_RESPONSE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class ReadyCheck:
-    """A child, and where it answers 200 when it is ready."""
+    """A child, and the address at which it serves its readiness."""
 
     child: Child
     host: str
     port: int
 
-    def answer(self) -> str | None:
-        """Ask once: None when it is ready, else what it said."""
+    def reason(self) -> str | None:
+        """Return None if the child is ready, else the reason why not."""
         status, body = self._get("/health/ready")
         if status is None:
-            return "it does not answer"
-        return None if status == 200 else f"it answered {status}: {body[:2000]}"
+            return "no response"
+        return None if status == 200 else f"response {status}: {body[:2000]}"
 
-    def measures(self, sample: str) -> bool:
-        """Say whether its metrics hold a sample, name and value, just so."""
+    def has_sample(self, sample: str) -> bool:
+        """Return whether its metrics contain exactly this sample: name and value."""
         return sample in self._get("/metrics")[1].splitlines()
 
     def _get(self, path: str) -> tuple[int | None, str]:
@@ -34,7 +34,7 @@ class ReadyCheck:
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            return response.status, response.read(LARGEST).decode(errors="replace")
+            return response.status, response.read(MAX_RESPONSE_BYTES).decode(errors="replace")
         except (OSError, http.client.HTTPException):
             return None, ""
         finally:
@@ -42,13 +42,13 @@ class ReadyCheck:
 
 
 def not_ready(checks: Sequence[ReadyCheck]) -> list[ReadyCheck]:
-    """Give those that are not ready."""
-    return [check for check in checks if check.answer() is not None]
+    """Return the checks whose child is not ready."""
+    return [check for check in checks if check.reason() is not None]
 
 
-def explained(checks: Sequence[ReadyCheck], seconds: float) -> str:
-    """Say of each why it is not ready."""
+def describe_not_ready(checks: Sequence[ReadyCheck], seconds: float) -> str:
+    """Return a message that says for each child why it is not ready."""
     return "\n".join(
-        f"{check.child.name} is not ready after {seconds:.0f} s: {check.answer()}.\n{tail(check.child.log)}"
+        f"{check.child.name} is not ready after {seconds:.0f} s: {check.reason()}.\n{tail(check.child.log)}"
         for check in checks
     )

@@ -1,4 +1,4 @@
-"""The table of services: what each is told, and in which order they end."""
+"""The table of services: their environment variables, and the order in which they stop."""
 
 import sys
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from onebox.folder import DataFolder
 from onebox.keys import new_key_ring
 from onebox.settings import BoxSettings
 
-# Nobody asks for what is gone: the door closes first, the agents lose their model last, the stores outlive all.
+# A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
 STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
 
 
 @dataclass(frozen=True)
-class Place:
-    """What the services of one system share."""
+class LaunchContext:
+    """What the services of one system have in common."""
 
     settings: BoxSettings
     folder: DataFolder
@@ -28,78 +28,82 @@ class Place:
 
     @property
     def first_admin(self) -> Path:
-        """Where identity leaves the first admin's password when it made one."""
+        """The file to which identity writes the password of the first administrator if it generated one."""
         return self.folder.path / "first-admin.json"
 
     @property
     def common_env(self) -> dict[str, str]:
-        """What every service is told."""
+        """The environment variables of every service."""
         settings = self.settings
-        told = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
-        told["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
+        env = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
+        env["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
         if settings.otel_exporter_otlp_endpoint:
-            told["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
-        return told
+            env["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
+        return env
 
 
 @dataclass(frozen=True)
 class Service:
-    """A program, and where it says that it is ready."""
+    """A program, and the address at which it serves its readiness."""
 
     program: Program
     host: str
     port: int
 
 
-def services(place: Place) -> list[Service]:
-    """Give every service that runs beside the servers."""
-    simulator = [] if place.settings.model else [_simulator(place)]
-    model = f"http://127.0.0.1:{simulator[0].port}" if simulator else place.settings.model or ""
-    return [*simulator, _identity(place), _session(place, model), _gateway(place)]
+def services(context: LaunchContext) -> list[Service]:
+    """Return all services, in the order in which they start."""
+    simulator = [] if context.settings.model else [_simulator(context)]
+    model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
+    return [*simulator, _identity(context), _session(context, model), _gateway(context)]
 
 
-def _simulator(place: Place) -> Service:
-    port = place.free_port()
-    return _service("simulator", port, place.common_env | {"HOST": "127.0.0.1", "PORT": str(port)})
+def _simulator(context: LaunchContext) -> Service:
+    port = context.free_port()
+    return _service("simulator", port, context.common_env | {"HOST": "127.0.0.1", "PORT": str(port)})
 
 
-def _identity(place: Place) -> Service:
-    ring = place.folder.keys / "ring.json"
-    place.folder.secret(ring, new_key_ring)
-    settings = place.settings
-    told = {"DATABASE_URL": place.database_url, "KEY_RING_FILE": str(ring), "FIRST_ADMIN_FILE": str(place.first_admin)}
+def _identity(context: LaunchContext) -> Service:
+    ring = context.folder.keys / "ring.json"
+    context.folder.secret(ring, new_key_ring)
+    settings = context.settings
+    env = {
+        "DATABASE_URL": context.database_url,
+        "KEY_RING_FILE": str(ring),
+        "FIRST_ADMIN_FILE": str(context.first_admin),
+    }
     if settings.admin_email:
-        told["ADMIN_EMAIL"] = settings.admin_email
+        env["ADMIN_EMAIL"] = settings.admin_email
     if settings.admin_password:
-        told["ADMIN_PASSWORD"] = settings.admin_password.get_secret_value()
-    return _behind("identity", place, told)
+        env["ADMIN_PASSWORD"] = settings.admin_password.get_secret_value()
+    return _internal_service("identity", context, env)
 
 
-def _session(place: Place, model: str) -> Service:
-    told = {
-        "DATABASE_URL": place.database_url,
-        "WORKSPACES_DIR": str(place.folder.workspaces),
-        "ARCHIVES_DIR": str(place.folder.archives),
+def _session(context: LaunchContext, model: str) -> Service:
+    env = {
+        "DATABASE_URL": context.database_url,
+        "WORKSPACES_DIR": str(context.folder.workspaces),
+        "ARCHIVES_DIR": str(context.folder.archives),
         "MODEL_BASE_URL": model,
     }
-    if key := place.settings.model_api_key:
-        told["MODEL_API_KEY"] = key.get_secret_value()
-    return _behind("session", place, told)
+    if key := context.settings.model_api_key:
+        env["MODEL_API_KEY"] = key.get_secret_value()
+    return _internal_service("session", context, env)
 
 
-def _gateway(place: Place) -> Service:
-    settings = place.settings
-    told = place.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
+def _gateway(context: LaunchContext) -> Service:
+    settings = context.settings
+    env = context.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  asked for by HOST
-    return _service("gateway", settings.port, told, local)
+    return _service("gateway", settings.port, env, local)
 
 
-def _behind(name: str, place: Place, told: dict[str, str]) -> Service:
-    """Give a service that only the gateway reaches, over the bus; its port is for health and metrics."""
-    port = place.free_port()
-    return _service(name, port, place.common_env | told | {"OPS_PORT": str(port)})
+def _internal_service(name: str, context: LaunchContext, env: dict[str, str]) -> Service:
+    """Return a service that is reached only over the bus; its port is for health and metrics."""
+    port = context.free_port()
+    return _service(name, port, context.common_env | env | {"OPS_PORT": str(port)})
 
 
-def _service(name: str, port: int, told: dict[str, str], host: str = "127.0.0.1") -> Service:
-    # -P: the folder it happens to start in is not on its path.
-    return Service(Program(name, [sys.executable, "-P", "-m", name], told), host, port)
+def _service(name: str, port: int, env: dict[str, str], host: str = "127.0.0.1") -> Service:
+    # -P: the working directory is not on the import path.
+    return Service(Program(name, [sys.executable, "-P", "-m", name], env), host, port)

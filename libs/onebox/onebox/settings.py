@@ -1,4 +1,4 @@
-"""How the whole system is to run on this machine."""
+"""The settings of the whole system on one machine."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from runtime.settings import Settings
 
 PUBLIC_MODEL = "https://api.anthropic.com"
 PREFIXES = ("ADMIN_", "APPROVAL_", "ASK_", "MODEL_", "QUERY_", "REGISTRATION_", "RUNS_", "STREAM_", "WARM_")
-"""Who sets a variable that begins like this most likely means one of ours."""
+"""A variable with such a prefix that is not a setting is probably misspelled."""
 
 
 class BoxSettings(Settings):
-    """Each is read from the environment; with `database_url` or `nats_url` that server is not embedded."""
+    """Settings from the environment. With `database_url` or `nats_url`, the server is external instead of embedded."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -37,39 +37,39 @@ class BoxSettings(Settings):
 
     @property
     def model(self) -> str | None:
-        """Address of the model; None when the simulator plays it."""
+        """The base URL of the model; None means the simulator."""
         return self.model_base_url or (PUBLIC_MODEL if self.model_api_key else None)
 
     @field_validator("admin_password")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value and len(value.get_secret_value()) < 8:
-            raise ValueError("has to have at least 8 characters")
+            raise ValueError("must have at least 8 characters")
         return value
 
     @field_validator("model_base_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
-        value = _begins(value, ("https://", "http://"))
+        value = _check_scheme(value, ("https://", "http://"))
         try:
             if value:
                 TypeAdapter(AnyHttpUrl).validate_python(value)
-        except ValidationError as error:  # without pydantic's text, which repeats the value
+        except ValidationError as error:  # without the value, which may contain a password
             raise ValueError(f"is not a URL: {error.errors(include_input=False)[0]['msg']}") from None
         return value
 
     @field_validator("database_url")
     @classmethod
     def _postgres_address(cls, value: str | None) -> str | None:
-        return _begins(value, ("postgresql://", "postgres://"))
+        return _check_scheme(value, ("postgresql://", "postgres://"))
 
     @field_validator("nats_url")
     @classmethod
     def _nats_address(cls, value: str | None) -> str | None:
-        return _begins(value, ("nats://", "tls://", "ws://", "wss://"))
+        return _check_scheme(value, ("nats://", "tls://", "ws://", "wss://"))
 
 
-def _begins(value: str | None, schemes: tuple[str, ...]) -> str | None:
+def _check_scheme(value: str | None, schemes: tuple[str, ...]) -> str | None:
     if value and not value.startswith(schemes):
-        raise ValueError(f"has to begin with {' or '.join(schemes)}")
+        raise ValueError(f"must begin with {' or '.join(schemes)}")
     return value

@@ -1,15 +1,15 @@
-"""Words to the person at the terminal."""
+"""Messages on the terminal."""
 
 import sys
 
 
-def say(text: str) -> None:
-    """Tell what goes on."""
+def report(text: str) -> None:
+    """Write a message to standard output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def fail(text: str, code: int = 1) -> int:
-    """Tell what went wrong, and give the exit code."""
+    """Write an error to standard error, and return the exit code."""
     sys.stderr.write(f"{text}\n")
     return code

@@ -1,18 +1,18 @@
-"""The launcher with stand-ins for services. Arguments: name=behaviour (see standin.py), patience=seconds."""
+"""The launcher with fake services. Arguments: name=behaviour (see standin.py), ready_timeout=seconds."""
 
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from onebox.launcher import READY_SECONDS, main
-from onebox.services import Place, Service, services
+from onebox.launcher import READY_TIMEOUT, main
+from onebox.services import LaunchContext, Service, services
 
 STANDIN = str(Path(__file__).with_name("standin.py"))
 behaviour = dict(argument.split("=") for argument in sys.argv[1:])
 
 
-def standins(place: Place) -> list[Service]:
-    return [_standin(row) for row in services(place)]
+def fake_services(context: LaunchContext) -> list[Service]:
+    return [_standin(row) for row in services(context)]
 
 
 def _standin(row: Service) -> Service:
@@ -21,4 +21,4 @@ def _standin(row: Service) -> Service:
 
 
 if __name__ == "__main__":
-    sys.exit(main(standins, float(behaviour.get("patience", READY_SECONDS))))
+    sys.exit(main(fake_services, float(behaviour.get("ready_timeout", READY_TIMEOUT))))

@@ -7,15 +7,15 @@ from onebox.folder import DataFolder
 
 @pytest.fixture
 def folder(open_folder: Path) -> Generator[DataFolder]:
-    """A data folder, taken."""
-    taken = DataFolder(open_folder / "data")
-    yield taken
-    taken.close()
+    """Yield a locked data folder."""
+    folder = DataFolder(open_folder / "data")
+    yield folder
+    folder.close()
 
 
 @pytest.fixture
 def fake_program(tmp_path: Path) -> Path:
-    """A server program that only knows its version: an ancient one."""
+    """Create a server program that only reports its version, which is too old."""
     for name in ("postgres", "initdb", "nats-server"):
         program = tmp_path / name
         program.write_text('#!/bin/sh\necho "postgres (PostgreSQL) 2.10.1"\n')

@@ -14,5 +14,5 @@ def test_a_key_ring_can_be_read_as_a_jwk_set() -> None:
     assert PyJWKSet.from_dict(ring)[ring["keys"][0]["kid"]].algorithm_name == "EdDSA"
 
 
-def test_every_key_ring_has_another_key() -> None:
+def test_every_key_ring_has_a_different_key() -> None:
     assert new_key_ring() != new_key_ring()

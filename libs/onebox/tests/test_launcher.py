@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from onebox.postgres import EmbeddedPostgres
-from onebox.testing.system import LAUNCHER, System, gone, until
+from onebox.testing.system import LAUNCHER, System, has_ended, until
 
-EVERYBODY = {"launcher", "gateway", "identity", "session", "simulator", "nats", "postgres"}
+ALL_PROCESSES = {"launcher", "gateway", "identity", "session", "simulator", "nats", "postgres"}
 type Box = Callable[..., System]
 
 
@@ -19,7 +19,7 @@ def command(*behaviour: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def running(servers: None) -> Generator[System]:
-    """One system of stand-ins that nobody harms."""
+    """Yield a system of fake services, which tests only read from."""
     with System(command=command()) as system:
         system.start()
         yield system
@@ -27,9 +27,9 @@ def running(servers: None) -> Generator[System]:
 
 @pytest.fixture
 def box(servers: None) -> Generator[Box]:
-    """Make a system of stand-ins: `box("session=fail", PORT="80")`."""
-    with ExitStack() as held:
-        yield lambda *behaviour, **environment: held.enter_context(System(environment, command(*behaviour)))
+    """Yield a factory of systems of fake services: `box("session=fail", PORT="80")`."""
+    with ExitStack() as stack:
+        yield lambda *behaviour, **environment: stack.enter_context(System(environment, command(*behaviour)))
 
 
 def environment_of(system: System, name: str) -> dict[str, str]:
@@ -48,17 +48,17 @@ def answers(system: System) -> bool:
         connection.close()
 
 
-def test_the_banner_says_what_one_needs_to_know(running: System) -> None:
-    for needed in (running.base_url, str(running.data_dir), "SIMULATOR", "Ctrl-C"):
-        assert needed in running.output
+def test_the_banner_shows_address_data_model_and_how_to_stop(running: System) -> None:
+    for text in (running.base_url, str(running.data_dir), "built-in simulator", "Ctrl-C"):
+        assert text in running.output
 
 
-def test_the_banner_shows_the_command_that_tries_this_system(running: System) -> None:
+def test_the_banner_shows_the_command_of_the_demo(running: System) -> None:
     port = running.base_url.rpartition(":")[2]
     assert f"  try it       PORT={port} make demo\n" in running.output
 
 
-def test_the_data_folder_says_where_the_system_runs_as_long_as_it_does(box: Box) -> None:
+def test_the_data_folder_has_the_address_while_the_system_runs(box: Box) -> None:
     system = box()
     system.start()
     address = system.data_dir / "run" / "address"
@@ -67,7 +67,7 @@ def test_the_data_folder_says_where_the_system_runs_as_long_as_it_does(box: Box)
     assert not address.exists()
 
 
-def test_a_misspelt_setting_is_warned_about(box: Box) -> None:
+def test_a_misspelled_setting_prints_a_warning(box: Box) -> None:
     system = box("session=wrong", REGISTRATION_OPN="secret", MODEL_HOST="secret", ANTHROPIC_API_KEYS="secret")
     system.launch()
     system.wait()
@@ -76,27 +76,27 @@ def test_a_misspelt_setting_is_warned_about(box: Box) -> None:
     assert "secret" not in system.output
 
 
-def test_every_part_has_its_process_and_its_log(running: System) -> None:
-    assert set(running.pids()) == EVERYBODY
-    assert {log.stem for log in (running.data_dir / "logs").glob("*.log")} == EVERYBODY - {LAUNCHER}
+def test_every_service_has_a_process_and_a_log(running: System) -> None:
+    assert set(running.pids()) == ALL_PROCESSES
+    assert {log.stem for log in (running.data_dir / "logs").glob("*.log")} == ALL_PROCESSES - {LAUNCHER}
 
 
-def test_the_gateway_is_told_nothing_secret_but_the_bus(running: System) -> None:
-    told = environment_of(running, "gateway")
-    assert not {"DATABASE_URL", "MODEL_API_KEY", "ADMIN_PASSWORD", "KEY_RING_FILE", "DATA_DIR"} & set(told)
-    assert {"NATS_URL", "HOST", "PORT"} <= set(told)
+def test_the_gateway_gets_no_secret_except_the_url_of_the_bus(running: System) -> None:
+    env = environment_of(running, "gateway")
+    assert not {"DATABASE_URL", "MODEL_API_KEY", "ADMIN_PASSWORD", "KEY_RING_FILE", "DATA_DIR"} & set(env)
+    assert {"NATS_URL", "HOST", "PORT"} <= set(env)
 
 
-def test_the_simulator_plays_the_model(running: System) -> None:
-    told = environment_of(running, "session")
-    assert told["MODEL_BASE_URL"] == f"http://127.0.0.1:{environment_of(running, 'simulator')['PORT']}"
+def test_the_session_service_uses_the_simulator(running: System) -> None:
+    env = environment_of(running, "session")
+    assert env["MODEL_BASE_URL"] == f"http://127.0.0.1:{environment_of(running, 'simulator')['PORT']}"
 
 
-def test_a_second_start_on_the_same_data_is_refused(running: System, box: Box) -> None:
+def test_a_second_system_on_the_same_data_is_refused(running: System, box: Box) -> None:
     second = box(DATA_DIR=str(running.data_dir))
     second.launch()
     assert second.wait() == 1
-    assert f"A system already runs on {running.data_dir} (process {running.pids()[LAUNCHER]}" in second.output
+    assert f"A system is already running on {running.data_dir} (process {running.pids()[LAUNCHER]}" in second.output
 
 
 def test_a_port_in_use_is_refused(running: System, box: Box) -> None:
@@ -112,7 +112,7 @@ def test_a_signal_stops_everything(box: Box, number: signal.Signals) -> None:
     system.start()
     pids = system.pids()
     assert system.stop(number) == 0
-    assert all(map(gone, pids.values()))
+    assert all(map(has_ended, pids.values()))
     assert system.output.endswith("Stopped.\n")
 
 
@@ -120,28 +120,28 @@ def test_the_gateway_stops_first_and_the_database_last(box: Box) -> None:
     system = box()
     system.start()
     system.stop()
-    last_words = {log.stem: log.stat().st_mtime_ns for log in (system.data_dir / "logs").iterdir()}
-    first, second, third, *rest = sorted(last_words, key=last_words.__getitem__)
+    last_write = {log.stem: log.stat().st_mtime_ns for log in (system.data_dir / "logs").iterdir()}
+    first, second, third, *rest = sorted(last_write, key=last_write.__getitem__)
     assert (first, {second, third}, rest) == ("gateway", {"identity", "session"}, ["simulator", "nats", "postgres"])
 
 
-def test_no_orphan_is_left_when_the_launcher_is_killed(box: Box) -> None:
+def test_all_processes_end_when_the_launcher_is_killed(box: Box) -> None:
     system = box()
     system.start()
     pids = system.pids()
     system.kill(LAUNCHER)
-    until(lambda: all(map(gone, pids.values())))
+    until(lambda: all(map(has_ended, pids.values())))
 
 
-def test_it_starts_again_at_once_after_the_launcher_was_killed(box: Box) -> None:
+def test_the_system_restarts_after_the_launcher_was_killed(box: Box) -> None:
     system = box()
     system.start()
     system.kill(LAUNCHER)
     system.start()
-    assert set(system.pids()) == EVERYBODY
+    assert set(system.pids()) == ALL_PROCESSES
 
 
-def test_it_starts_again_after_a_power_cut(box: Box) -> None:
+def test_the_system_restarts_after_all_processes_were_killed(box: Box) -> None:
     system = box()
     system.start()
     system.kill_all()
@@ -150,7 +150,7 @@ def test_it_starts_again_after_a_power_cut(box: Box) -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "nats", "postgres"])
-def test_a_part_that_is_killed_is_started_again(box: Box, name: str) -> None:
+def test_a_killed_process_is_restarted(box: Box, name: str) -> None:
     system = box()
     system.start()
     killed = system.kill(name)
@@ -158,36 +158,36 @@ def test_a_part_that_is_killed_is_started_again(box: Box, name: str) -> None:
     until(lambda: answers(system))
 
 
-def test_a_service_with_wrong_settings_stops_everything_at_once(box: Box) -> None:
+def test_a_service_with_invalid_settings_stops_the_system(box: Box) -> None:
     system = box("session=wrong")
     system.launch()
     assert system.wait() == 1
-    assert "session cannot work with its settings" in system.output
+    assert "session rejected its settings" in system.output
     assert "MODEL_API_KEY: is wrong" in system.output
 
 
-def test_a_service_that_does_not_get_ready_is_named_with_its_answer(box: Box) -> None:
-    system = box("session=unready", "patience=1")
+def test_a_service_that_does_not_become_ready_is_named_with_the_reason(box: Box) -> None:
+    system = box("session=unready", "ready_timeout=1")
     system.launch()
     assert system.wait() == 1
-    assert "session is not ready after 1 s: it answered 503: the database does not answer." in system.output
+    assert "session is not ready after 1 s: response 503: the database does not answer." in system.output
 
 
-def test_a_wrong_setting_ends_it_with_its_name(box: Box) -> None:
+def test_an_invalid_setting_is_named_and_exits_with_2(box: Box) -> None:
     system = box(PORT="eighty")
     system.launch()
     assert system.wait() == 2
     assert "\nPORT: " in system.output
 
 
-def test_a_made_up_password_is_shown_once(box: Box) -> None:
+def test_a_generated_password_is_shown_once(box: Box) -> None:
     system = box(ADMIN_EMAIL="", ADMIN_PASSWORD="")
     system.start()
     assert "admin@localhost   password: made up" in system.output
     assert not (system.data_dir / "first-admin.json").exists()
 
 
-def test_the_key_ring_outlives_a_restart(box: Box) -> None:
+def test_the_key_ring_is_kept_across_restarts(box: Box) -> None:
     system = box()
     system.start()
     ring = (system.data_dir / "keys" / "ring.json").read_text()
@@ -195,22 +195,24 @@ def test_the_key_ring_outlives_a_restart(box: Box) -> None:
     assert (system.data_dir / "keys" / "ring.json").read_text() == ring
 
 
-def test_what_is_given_is_not_embedded(box: Box, postgres: EmbeddedPostgres, nats_url: str) -> None:
+def test_external_servers_are_used_instead_of_embedded_ones(
+    box: Box, postgres: EmbeddedPostgres, nats_url: str
+) -> None:
     system = box(DATABASE_URL=postgres.url, NATS_URL=nats_url)
     system.start()
-    assert set(system.pids()) == EVERYBODY - {"nats", "postgres"}
+    assert set(system.pids()) == ALL_PROCESSES - {"nats", "postgres"}
     assert environment_of(system, "identity")["DATABASE_URL"] == postgres.url
 
 
-def test_with_a_model_there_is_no_simulator(box: Box) -> None:
+def test_with_a_model_the_simulator_is_not_started(box: Box) -> None:
     system = box(MODEL_BASE_URL="http://localhost:11434", MODEL_API_KEY="key")
     system.start()
     assert "simulator" not in system.pids()
     assert environment_of(system, "session")["MODEL_API_KEY"] == "key"
 
 
-def test_where_no_sandbox_can_be_made_the_banner_says_so(box: Box, running: System) -> None:
+def test_the_banner_says_if_no_sandbox_can_be_created(box: Box, running: System) -> None:
     system = box("session=unconfined")
     system.start()
-    assert "NO TOOLS" in system.output
-    assert "NO TOOLS" not in running.output
+    assert "WITHOUT TOOLS" in system.output
+    assert "WITHOUT TOOLS" not in running.output

@@ -10,7 +10,7 @@ SCRIPT = ROOT / "libs" / "onebox" / "environment.sh"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A machine's folder of programs: next to nothing, and a Python that brings nothing."""
+    """Create a folder of programs with almost nothing, and a Python without venv and pip."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("sh", "rm", "tail"):
@@ -26,8 +26,8 @@ def install(program: Path, script: str) -> None:
 
 def run(machine: Path) -> subprocess.CompletedProcess[str]:
     command = [str(machine / "sh"), str(SCRIPT)]
-    place, told = machine.parent, {"PATH": str(machine)}
-    return subprocess.run(command, cwd=place, env=told, capture_output=True, text=True, check=False)  # noqa: S603
+    folder, env = machine.parent, {"PATH": str(machine)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def test_help_lists_the_targets() -> None:
@@ -35,25 +35,25 @@ def test_help_lists_the_targets() -> None:
     assert {"run", "demo", "help"} <= {line.split()[1] for line in shown.splitlines()}
 
 
-def test_without_any_way_to_uv_it_says_what_was_tried_and_what_to_install(machine: Path) -> None:
+def test_if_uv_cannot_be_installed_the_errors_and_advice_are_shown(machine: Path) -> None:
     done = run(machine)
     assert done.returncode == 1
     assert "No module named venv\nNo module named pip" in done.stderr
     assert "Install uv" in done.stderr
 
 
-def test_without_a_fitting_python_it_says_which_were_found(machine: Path) -> None:
+def test_without_a_suitable_python_the_versions_found_are_shown(machine: Path) -> None:
     install(machine / "uv", 'case "$*" in "python list"*) echo cpython-3.9.2;; "python find") exit 2;; esac')
     done = run(machine)
     assert done.returncode == 1
-    assert "Python 3.12 or newer is needed. Found on this machine:\ncpython-3.9.2\n" in done.stderr
+    assert "Python 3.12 or later is required. Found on this machine:\ncpython-3.9.2\n" in done.stderr
 
 
-def test_with_uv_and_python_it_syncs_what_is_locked(machine: Path) -> None:
+def test_the_environment_is_synced_from_the_lock_file(machine: Path) -> None:
     install(machine / "uv", 'echo "$@"')
     assert run(machine).stdout.splitlines()[-1] == "sync --locked"
 
 
-def test_a_broken_uv_counts_as_none(machine: Path) -> None:
+def test_a_broken_uv_counts_as_missing(machine: Path) -> None:
     install(machine / "uv", "exit 127")
-    assert "uv is missing" in run(machine).stderr
+    assert "uv is not installed" in run(machine).stderr

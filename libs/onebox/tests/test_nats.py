@@ -1,4 +1,4 @@
-# nats-py leaves its options untyped
+# nats-py does not annotate its options
 # pyright: reportUnknownMemberType=false
 
 import json
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import nats
 import pytest
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.trouble import CannotStart
 
 pytestmark = pytest.mark.usefixtures("servers")
 
 
-async def test_it_keeps_messages_in_a_stream(nats_server: EmbeddedNats) -> None:
+async def test_messages_are_stored_in_a_stream(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
     stream = client.jetstream()
     await stream.add_stream(name="events", subjects=["evt.>"])
@@ -23,7 +23,7 @@ async def test_it_keeps_messages_in_a_stream(nats_server: EmbeddedNats) -> None:
     await client.close()
 
 
-async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) -> None:
+async def test_streams_are_kept_across_a_restart(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
     await client.jetstream().add_stream(name="events", subjects=["evt.>"])
     await client.close()
@@ -33,36 +33,36 @@ async def test_it_keeps_its_streams_over_a_restart(nats_server: EmbeddedNats) ->
     await client.close()
 
 
-def test_nobody_enters_without_the_password(nats_server: EmbeddedNats) -> None:
+def test_a_client_without_the_password_is_rejected(nats_server: EmbeddedNats) -> None:
     host, _, port = nats_server.url.partition("@")[2].partition(":")
-    with socket.create_connection((host, int(port))) as stranger, stranger.makefile() as answers:
-        stranger.sendall(b"CONNECT {}\r\nPING\r\n")
+    with socket.create_connection((host, int(port))) as client, client.makefile() as answers:
+        client.sendall(b"CONNECT {}\r\nPING\r\n")
         assert "Authorization Violation" in answers.read()
 
 
-class Impatient(EmbeddedNats):
+class FastPing(EmbeddedNats):
     ping_seconds = 1
 
 
-def test_a_client_that_hangs_is_thrown_out(folder: DataFolder) -> None:
-    server = Impatient(folder)
+def test_a_client_that_hangs_is_disconnected(folder: DataFolder) -> None:
+    server = FastPing(folder)
     server.start()
     try:
         user, password, port = re.findall(r"nats://(.*):(.*)@.*:(\d+)", server.url)[0]
-        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as hung, hung.makefile() as said:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as hung, hung.makefile() as answers:
             hung.sendall(f"CONNECT {json.dumps({'user': user, 'pass': password, 'verbose': False})}\r\n".encode())
-            assert "Stale Connection" in said.read()
+            assert "Stale Connection" in answers.read()
     finally:
         server.stop()
 
 
-async def test_it_takes_messages_of_several_megabytes(nats_server: EmbeddedNats) -> None:
+async def test_messages_of_several_megabytes_are_accepted(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
     assert client.max_payload == 8 * 1024 * 1024
     await client.close()
 
 
-def test_the_password_is_kept(folder: DataFolder) -> None:
+def test_the_password_is_kept_across_restarts(folder: DataFolder) -> None:
     servers = EmbeddedNats(folder), EmbeddedNats(folder)
     first, second = (server.url.partition("@")[0] for server in servers)
     assert first == second
@@ -71,10 +71,10 @@ def test_the_password_is_kept(folder: DataFolder) -> None:
 
 
 def test_a_server_that_is_too_old_is_refused(folder: DataFolder, fake_program: Path) -> None:
-    with pytest.raises(CannotStart, match=r"is nats-server 2\.10, and 2\.12 or newer is needed"):
+    with pytest.raises(CannotStart, match=r"is nats-server 2\.10, but 2\.12 or later is required"):
         EmbeddedNats(folder, program=fake_program)
 
 
 def test_a_program_that_does_not_run_is_refused(folder: DataFolder, tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match=r"does not run\. Install nats-server again, or set NATS_URL"):
+    with pytest.raises(CannotStart, match=r"does not run\. Reinstall nats-server, or set NATS_URL"):
         EmbeddedNats(folder, program=tmp_path / "none")

@@ -1,11 +1,11 @@
 import socket
 
 import pytest
+from onebox.errors import CannotStart
 from onebox.ports import ReservedPort
-from onebox.trouble import CannotStart
 
 
-def test_a_port_that_another_program_listens_on_is_refused_by_its_number() -> None:
+def test_a_port_in_use_is_refused_and_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(CannotStart, match=f"Port {port} is in use .* PORT="):
@@ -17,6 +17,6 @@ def test_a_server_can_listen_on_a_reserved_port() -> None:
         assert server.getsockname()[1] == port.number
 
 
-def test_a_host_that_is_not_this_machine_is_refused_by_its_name() -> None:
-    with pytest.raises(CannotStart, match=r"HOST=192\.0\.2\.1 is no address of this machine"):
+def test_a_host_that_is_not_this_machine_is_refused_and_named() -> None:
+    with pytest.raises(CannotStart, match=r"HOST=192\.0\.2\.1 is not an address of this machine"):
         ReservedPort("192.0.2.1")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
-from onebox.testing.system import gone, until
+from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
+from onebox.testing.system import has_ended, until
 from onebox.testing.unrooted import PostgresForTests
-from onebox.trouble import CannotStart
 
 pytestmark = pytest.mark.usefixtures("servers")
 PARENT = """
@@ -21,18 +21,18 @@ import sys, time
 from pathlib import Path
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.postgres import FORGETFUL
+from onebox.postgres import NOT_DURABLE
 from onebox.testing.unrooted import PostgresForTests
 folder = DataFolder(Path(sys.argv[1]))
-servers = PostgresForTests(folder, options=FORGETFUL), EmbeddedNats(folder)
+servers = PostgresForTests(folder, options=NOT_DURABLE), EmbeddedNats(folder)
 for server in servers:
     server.start()
 print(*(server.child.pid for server in servers), flush=True)
 time.sleep(60)
 """
 
-# Becomes another account with everything loaded: it may not be able to read the code.
-STRANGER = """
+# Switches to another account after all imports, since that account may not be able to read the code.
+AS_NOBODY = """
 import os, pwd, asyncpg, asyncio.runners
 nobody = pwd.getpwnam("nobody")
 os.setgroups([]); os.setresgid(*[nobody.pw_gid] * 3); os.setresuid(*[nobody.pw_uid] * 3)
@@ -41,16 +41,16 @@ os.setgroups([]); os.setresgid(*[nobody.pw_gid] * 3); os.setresuid(*[nobody.pw_u
 
 @pytest.fixture
 def serve(folder: DataFolder) -> Generator[Callable[[], EmbeddedPostgres]]:
-    """Start a server on the folder; it is stopped in the end."""
-    with ExitStack() as held:
+    """Yield a function that starts a server in the folder; the server is stopped on exit."""
+    with ExitStack() as stack:
 
-        def started() -> EmbeddedPostgres:
-            server = PostgresForTests(folder, options=FORGETFUL)
-            held.callback(server.stop)
+        def start() -> EmbeddedPostgres:
+            server = PostgresForTests(folder, options=NOT_DURABLE)
+            stack.callback(server.stop)
             server.start()
             return server
 
-        yield started
+        yield start
 
 
 async def ask(url: str, statement: str) -> object:
@@ -61,31 +61,31 @@ async def ask(url: str, statement: str) -> object:
         await connection.close()
 
 
-async def test_it_answers(postgres: EmbeddedPostgres) -> None:
+async def test_the_server_answers(postgres: EmbeddedPostgres) -> None:
     assert await ask(postgres.url, "SELECT 1") == 1
 
 
-async def test_it_knows_letters_beyond_ascii(postgres: EmbeddedPostgres) -> None:
+async def test_the_locale_handles_letters_beyond_ascii(postgres: EmbeddedPostgres) -> None:
     assert await ask(postgres.url, "SELECT lower('ÄÖÜ')") == "äöü"
 
 
-async def test_its_socket_is_closed_to_other_users(postgres: EmbeddedPostgres) -> None:
+async def test_other_users_may_not_enter_the_folder_of_the_socket(postgres: EmbeddedPostgres) -> None:
     assert postgres.data.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account")
-async def test_another_account_that_gets_to_its_socket_is_refused(serve: Callable[[], EmbeddedPostgres]) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to switch the account")
+async def test_another_account_with_access_to_the_socket_is_rejected(serve: Callable[[], EmbeddedPostgres]) -> None:
     server = serve()
     for folder in (server.data, server.data.parent):
         folder.chmod(0o711)
     program = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({server.url!r}))"
-    said = subprocess.run(  # noqa: S603, ASYNC221  our own
-        [sys.executable, "-c", STRANGER + program], capture_output=True, text=True, check=False, cwd="/"
+    done = subprocess.run(  # noqa: S603, ASYNC221  no shell
+        [sys.executable, "-c", AS_NOBODY + program], capture_output=True, text=True, check=False, cwd="/"
     )
-    assert 'Peer authentication failed for user "agentapi"' in said.stderr
+    assert 'Peer authentication failed for user "agentapi"' in done.stderr
 
 
-async def test_a_database_that_trusted_everybody_no_longer_does(serve: Callable[[], EmbeddedPostgres]) -> None:
+async def test_starting_the_server_restores_the_access_rules(serve: Callable[[], EmbeddedPostgres]) -> None:
     server = serve()
     server.stop()
     (server.data / "pg_hba.conf").write_text("local all all trust\n")
@@ -93,11 +93,11 @@ async def test_a_database_that_trusted_everybody_no_longer_does(serve: Callable[
     assert await ask(serve().url, methods) == "peer"
 
 
-async def test_it_listens_on_no_port(postgres: EmbeddedPostgres) -> None:
+async def test_the_server_listens_on_no_port(postgres: EmbeddedPostgres) -> None:
     assert await ask(postgres.url, "SHOW listen_addresses") == ""
 
 
-async def test_its_log_holds_nothing_of_what_a_failed_statement_was_about(
+async def test_the_log_does_not_contain_values_of_failed_statements(
     serve: Callable[[], EmbeddedPostgres],
 ) -> None:
     server = serve()
@@ -110,32 +110,32 @@ async def test_its_log_holds_nothing_of_what_a_failed_statement_was_about(
     assert "ada@" not in log
 
 
-async def test_it_keeps_its_data_over_a_restart(serve: Callable[[], EmbeddedPostgres]) -> None:
+async def test_data_is_kept_across_a_restart(serve: Callable[[], EmbeddedPostgres]) -> None:
     server = serve()
     await ask(server.url, "CREATE TABLE kept (id int)")
     server.stop()
     assert await ask(serve().url, "SELECT count(*) FROM kept") == 0
 
 
-async def test_it_comes_back_after_it_was_killed(serve: Callable[[], EmbeddedPostgres]) -> None:
+async def test_a_killed_server_can_be_restarted(serve: Callable[[], EmbeddedPostgres]) -> None:
     server = serve()
     os.kill(server.child.pid or 0, signal.SIGKILL)
     until(lambda: not server.child.running())
-    until(lambda: _starts(server))
+    until(lambda: _can_start(server))
     assert await ask(server.url, "SELECT 1") == 1
 
 
-def _starts(server: EmbeddedPostgres) -> bool:
+def _can_start(server: EmbeddedPostgres) -> bool:
     try:
         server.start()
-    except CannotStart:  # the killed server's children have not noticed yet
+    except CannotStart:  # the children of the killed server have not ended yet
         return False
     return True
 
 
-async def test_a_folder_too_deep_for_a_socket_works(open_folder: Path) -> None:
+async def test_a_folder_with_a_path_too_long_for_a_socket_works(open_folder: Path) -> None:
     folder = DataFolder(open_folder / ("deep" * 20) / "data")
-    server = PostgresForTests(folder, options=FORGETFUL)
+    server = PostgresForTests(folder, options=NOT_DURABLE)
     try:
         assert await ask(server.start(), "SELECT 1") == 1
     finally:
@@ -143,32 +143,32 @@ async def test_a_folder_too_deep_for_a_socket_works(open_folder: Path) -> None:
         folder.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 def test_the_servers_end_when_their_parent_is_killed(open_folder: Path) -> None:
     command = [sys.executable, "-c", PARENT, str(open_folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  no shell
         servers = [int(pid) for pid in (parent.stdout or sys.stdin).readline().split()]
         parent.send_signal(signal.SIGKILL)
-    until(lambda: len(servers) == 2 and all(map(gone, servers)))
+    until(lambda: len(servers) == 2 and all(map(has_ended, servers)))
 
 
-def test_a_folder_that_is_no_database_is_refused(folder: DataFolder) -> None:
+def test_a_folder_that_is_not_a_database_is_refused(folder: DataFolder) -> None:
     (folder.path / "postgres").mkdir()
-    with pytest.raises(CannotStart, match="is no PostgreSQL database, or a damaged one"):
+    with pytest.raises(CannotStart, match="is not a PostgreSQL database, or is damaged"):
         EmbeddedPostgres(folder)
 
 
 def test_a_database_of_an_unreadable_version_is_refused(folder: DataFolder) -> None:
     (folder.path / "postgres").mkdir()
     (folder.path / "postgres" / "PG_VERSION").write_text("garbage")
-    with pytest.raises(CannotStart, match=r"PG_VERSION cannot be read.*choose another DATA_DIR"):
+    with pytest.raises(CannotStart, match=r"cannot read its PG_VERSION.*choose another DATA_DIR"):
         EmbeddedPostgres(folder)
 
 
-def test_a_database_of_another_version_is_refused_naming_both(folder: DataFolder) -> None:
+def test_a_database_of_another_version_is_refused_with_both_versions(folder: DataFolder) -> None:
     (folder.path / "postgres").mkdir()
     (folder.path / "postgres" / "PG_VERSION").write_text("12\n")
-    with pytest.raises(CannotStart, match=r"made by PostgreSQL 12, .*found: PostgreSQL \d+.*set PG_BINDIR"):
+    with pytest.raises(CannotStart, match=r"created by PostgreSQL 12, .*found: PostgreSQL \d+.*set PG_BINDIR"):
         EmbeddedPostgres(folder)
 
 
@@ -176,15 +176,15 @@ def test_a_damaged_database_is_refused_with_the_end_of_the_log(serve: Callable[[
     server = serve()
     server.stop()
     (server.data / "global" / "pg_control").write_bytes(b"garbage")
-    with pytest.raises(CannotStart, match=r"does not start on .*damaged[^$]*postgres.log:"):
+    with pytest.raises(CannotStart, match=r"did not start with the data in .*damaged[^$]*postgres.log:"):
         serve()
 
 
 def test_a_server_that_is_too_old_is_refused(folder: DataFolder, fake_program: Path) -> None:
-    with pytest.raises(CannotStart, match=r"PostgreSQL 14 or newer is needed \(found: PostgreSQL 2\.10"):
+    with pytest.raises(CannotStart, match=r"PostgreSQL 14 or later is required \(found: PostgreSQL 2\.10"):
         EmbeddedPostgres(folder, bindir=fake_program.parent)
 
 
-def test_a_folder_without_a_server_is_refused(folder: DataFolder, tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match=r"PG_BINDIR=.* holds no PostgreSQL server"):
+def test_a_pg_bindir_without_a_server_is_refused(folder: DataFolder, tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=r"PG_BINDIR=.* does not contain a working PostgreSQL"):
         EmbeddedPostgres(folder, bindir=tmp_path)

@@ -1,18 +1,18 @@
 import pytest
 from onebox.settings import PUBLIC_MODEL, BoxSettings
-from runtime.settings import WrongSettings, load
+from runtime.settings import InvalidSettings, load
 
 
 def test_without_model_settings_there_is_no_model() -> None:
     assert load(BoxSettings).model is None
 
 
-def test_a_key_alone_means_the_public_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_without_a_url_means_the_public_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODEL_API_KEY", "key")
     assert load(BoxSettings).model == PUBLIC_MODEL
 
 
-def test_an_address_alone_means_a_local_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_without_a_key_means_a_local_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODEL_BASE_URL", "http://localhost:11434")
     assert load(BoxSettings).model == "http://localhost:11434"
 
@@ -31,13 +31,13 @@ def test_an_address_alone_means_a_local_model(monkeypatch: pytest.MonkeyPatch) -
         ("NATS_URL", "localhost:4222"),
     ],
 )
-def test_a_wrong_setting_names_itself(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSettings, match=f"^{name}: "):
+    with pytest.raises(InvalidSettings, match=f"^{name}: "):
         load(BoxSettings)
 
 
-def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ADMIN_PASSWORD", "hush-hush"), ("MODEL_API_KEY", "hush-hush")):
         monkeypatch.setenv(name, value)
     assert "hush" not in repr(load(BoxSettings))

@@ -2,10 +2,10 @@ from collections.abc import Callable, Generator
 
 import pytest
 from onebox.children import Child, Program
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
-from onebox.supervision import MAX_DEATHS, WINDOW, Supervisor
+from onebox.supervision import MAX_EXITS, WINDOW_SECONDS, Supervisor
 from onebox.testing.system import until
-from onebox.trouble import CannotStart
 
 
 class Clock:
@@ -22,90 +22,90 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def die(folder: DataFolder, clock: Clock, said: list[str]) -> Generator[Callable[[float], Child]]:
-    """Let a supervised child die once more, `seconds` later."""
-    child = Child(Program("mortal", ["sh", "-c", "echo dying; exit 3"]), folder)
-    supervisor = Supervisor(said.append, clock)
+def fail(folder: DataFolder, clock: Clock, messages: list[str]) -> Generator[Callable[[float], Child]]:
+    """Yield a function that lets a supervised child exit again, `seconds` later."""
+    child = Child(Program("failing", ["sh", "-c", "echo failing; exit 3"]), folder)
+    supervisor = Supervisor(messages.append, clock)
     supervisor.watch(child)
     child.start()
 
-    def again(seconds: float) -> Child:
+    def fail_after(seconds: float) -> Child:
         until(lambda: not child.running())
         supervisor.check()
         clock.now += seconds
         supervisor.check()
         return child
 
-    yield again
+    yield fail_after
     child.finish()
 
 
-def test_a_dead_child_is_started_again(die: Callable[[float], Child]) -> None:
-    child = die(1)
-    until(lambda: child.log.read_text() == "dying\ndying\n")
+def test_a_child_that_exited_is_restarted(fail: Callable[[float], Child]) -> None:
+    child = fail(1)
+    until(lambda: child.log.read_text() == "failing\nfailing\n")
 
 
-def test_a_dead_child_is_not_started_again_at_once(die: Callable[[float], Child]) -> None:
-    assert not die(0).running()
+def test_a_child_is_not_restarted_immediately(fail: Callable[[float], Child]) -> None:
+    assert not fail(0).running()
 
 
-def test_the_person_is_told_who_died_how_and_where_its_log_is(die: Callable[[float], Child], said: list[str]) -> None:
-    child = die(0)
-    assert said == [f"mortal ended (exit code 3); it is started again. Its log: {child.log}"]
+def test_an_exit_is_reported_with_its_code_and_the_log(fail: Callable[[float], Child], messages: list[str]) -> None:
+    child = fail(0)
+    assert messages == [f"failing exited (exit code 3) and is being restarted. Log: {child.log}"]
 
 
-def test_a_child_that_keeps_dying_is_given_up_with_the_end_of_its_log(die: Callable[[float], Child]) -> None:
-    for _ in range(MAX_DEATHS):
-        die(5)
+def test_a_child_that_keeps_exiting_raises_with_the_end_of_its_log(fail: Callable[[float], Child]) -> None:
+    for _ in range(MAX_EXITS):
+        fail(5)
     with pytest.raises(
-        CannotStart, match=r"mortal ended 6 times within a minute \(exit code 3\)[^$]*mortal.log:\n.*dying"
+        CannotStart, match=r"failing exited 6 times within a minute \(exit code 3\)[^$]*failing.log:\n.*failing"
     ):
-        die(5)
+        fail(5)
 
 
-def test_deaths_far_apart_are_forgiven(die: Callable[[float], Child]) -> None:
-    for _ in range(MAX_DEATHS + 1):
-        die(WINDOW)
+def test_exits_outside_the_window_do_not_count(fail: Callable[[float], Child]) -> None:
+    for _ in range(MAX_EXITS + 1):
+        fail(WINDOW_SECONDS)
 
 
-def test_wrong_settings_are_not_tried_again(folder: DataFolder, said: list[str]) -> None:
+def test_a_child_with_invalid_settings_is_not_restarted(folder: DataFolder, messages: list[str]) -> None:
     child = Child(Program("picky", ["sh", "-c", "echo MODEL_API_KEY: is wrong; exit 2"]), folder)
-    supervisor = Supervisor(said.append)
+    supervisor = Supervisor(messages.append)
     supervisor.watch(child)
     child.start()
     until(lambda: not child.running())
-    with pytest.raises(CannotStart, match=r"picky cannot work with its settings[^$]*MODEL_API_KEY: is wrong"):
+    with pytest.raises(CannotStart, match=r"picky rejected its settings[^$]*MODEL_API_KEY: is wrong"):
         supervisor.check()
 
 
 @pytest.fixture
-def lacking(folder: DataFolder) -> Generator[Child]:
-    """A child that has ended since it cannot start without something."""
-    child = Child(Program("lacking", ["sh", "-c", "echo '{}'; echo lacking cannot start: no bus; exit 69"]), folder)
+def unavailable(folder: DataFolder) -> Generator[Child]:
+    """Yield a child that has exited because a dependency is unavailable."""
+    child = Child(Program("waiting", ["sh", "-c", "echo '{}'; echo waiting cannot start: no bus.; exit 69"]), folder)
     child.start()
     until(lambda: not child.running())
     yield child
     child.finish()
 
 
-def test_what_a_child_lacks_ends_the_start_with_its_line_alone(lacking: Child, said: list[str]) -> None:
-    supervisor = Supervisor(said.append)
-    supervisor.watch(lacking)
-    with pytest.raises(CannotStart, match=r"^lacking cannot start: no bus$"):
+def test_during_startup_a_child_that_cannot_start_raises_its_message(unavailable: Child, messages: list[str]) -> None:
+    supervisor = Supervisor(messages.append)
+    supervisor.watch(unavailable)
+    with pytest.raises(CannotStart, match=r"^waiting cannot start: no bus\.$"):
         supervisor.check()
 
 
-def test_what_a_child_lacks_later_is_waited_for_however_long(lacking: Child, said: list[str]) -> None:
-    supervisor = Supervisor(said.append)
-    supervisor.watch(lacking)
+def test_after_startup_a_child_that_cannot_start_is_restarted(unavailable: Child, messages: list[str]) -> None:
+    supervisor = Supervisor(messages.append)
+    supervisor.watch(unavailable)
     supervisor.started = True
     supervisor.check()
-    for _ in range(MAX_DEATHS + 1):
-        until(lambda: not supervisor.check() and lacking.running())
-        until(lambda: not lacking.running())
-    assert said[:1] == ["lacking cannot start: no bus (exit code 69) It is started again."]
+    for _ in range(MAX_EXITS + 1):
+        until(lambda: not supervisor.check() and unavailable.running())
+        until(lambda: not unavailable.running())
+    assert messages[:1] == ["waiting cannot start: no bus. Restarting it (exit code 69)."]

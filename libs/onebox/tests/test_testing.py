@@ -1,4 +1,4 @@
-# nats-py leaves its options untyped
+# nats-py does not annotate its options
 # pyright: reportUnknownMemberType=false
 
 import subprocess
@@ -15,16 +15,16 @@ from onebox.testing.databases import Databases
 from onebox.testing.folders import usable
 
 
-async def _make_table(url: str) -> None:
+async def _create_table(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("CREATE TABLE made (id int)")
+    await connection.execute("CREATE TABLE sample (id int)")
     await connection.close()
 
 
 async def _has_table(url: str) -> bool:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetchval("SELECT to_regclass('made') IS NOT NULL")
+        return await connection.fetchval("SELECT to_regclass('sample') IS NOT NULL")
     finally:
         await connection.close()
 
@@ -33,8 +33,8 @@ async def test_a_fresh_database_is_empty(database_url: str) -> None:
     assert not await _has_table(database_url)
 
 
-async def test_a_copy_of_a_template_has_what_the_template_has(databases: Databases) -> None:
-    template = await databases.template("with table", _make_table)
+async def test_a_copy_has_the_tables_of_its_template(databases: Databases) -> None:
+    template = await databases.template("with table", _create_table)
     async with databases.fresh(template) as url:
         assert await _has_table(url)
 
@@ -49,10 +49,10 @@ async def test_a_template_is_filled_once(databases: Databases) -> None:
     assert len(filled) == 1
 
 
-async def test_a_database_is_dropped_whoever_is_connected(databases: Databases) -> None:
+async def test_a_database_is_dropped_despite_open_connections(databases: Databases) -> None:
     async with databases.fresh() as url:
-        left = await asyncpg.connect(url)
-    left.terminate()
+        connection = await asyncpg.connect(url)
+    connection.terminate()
 
 
 async def _streams(url: str) -> int:
@@ -69,24 +69,24 @@ async def _add_stream(url: str) -> None:
     await client.close()
 
 
-async def test_a_bus_has_no_streams_of_another(buses: Buses) -> None:
+async def test_buses_do_not_share_streams(buses: Buses) -> None:
     one, other = buses.fresh(), buses.fresh()
     await _add_stream(one)
     assert (await _streams(one), await _streams(other)) == (1, 0)
 
 
-async def test_what_is_said_on_a_bus_is_not_heard_on_another(buses: Buses) -> None:
+async def test_buses_do_not_share_messages(buses: Buses) -> None:
     one, other = await nats.connect(buses.fresh()), await nats.connect(buses.fresh())
-    heard = await other.subscribe(">")
-    await one.publish("said", b"?")
+    subscription = await other.subscribe(">")
+    await one.publish("subject", b"message")
     await one.flush()
     await other.flush()
-    assert heard.pending_msgs == 0
+    assert subscription.pending_msgs == 0
     await one.close()
     await other.close()
 
 
-async def test_there_is_no_last_bus() -> None:
+async def test_a_new_server_is_started_when_accounts_run_out() -> None:
     with Buses() as buses:
         urls = {buses.fresh() for _ in range(ACCOUNTS + 1)}
         last = buses.fresh()
@@ -94,19 +94,19 @@ async def test_there_is_no_last_bus() -> None:
     assert len({*urls, last}) == ACCOUNTS + 2
 
 
-def test_the_bus_of_a_test_with_a_server_is_on_that(nats_url: str, nats_server: EmbeddedNats) -> None:
+def test_a_test_with_its_own_server_gets_the_bus_of_that(nats_url: str, nats_server: EmbeddedNats) -> None:
     assert nats_url == nats_server.url
 
 
-def test_a_folder_that_runs_no_programs_holds_no_servers() -> None:
+def test_a_noexec_folder_is_not_usable_for_servers() -> None:
     assert not usable(Path("/proc"))
 
 
-def test_a_folder_that_is_not_there_holds_no_servers(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_usable_for_servers(tmp_path: Path) -> None:
     assert not usable(tmp_path / "none")
 
 
-async def test_a_test_that_uses_a_server_through_a_fixture_is_marked(
+async def test_a_test_that_uses_a_server_indirectly_is_marked(
     request: pytest.FixtureRequest, database_url: str
 ) -> None:
     assert request.node.get_closest_marker(SERVER)
@@ -122,8 +122,8 @@ def test_one(request):
 """
 
 
-def test_an_unmarked_test_gets_no_server(tmp_path: Path) -> None:
+def test_an_unmarked_test_fails_if_it_requests_a_server(tmp_path: Path) -> None:
     (tmp_path / "test_unmarked.py").write_text(UNMARKED)
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing", "-m", f"not {SERVER}", "--rootdir", ".", "."]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  our own
-    assert "This test needs a server and is not marked" in ran.stdout
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    assert "This test needs a server but is not marked" in ran.stdout

@@ -1,1 +1,1 @@
-"""What every process needs, whatever it does."""
+"""Building blocks of every process: settings, logs, health, the bus, files."""

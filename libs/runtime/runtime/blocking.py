@@ -1,4 +1,4 @@
-"""Threads for work that blocks for long, such as copying, packing and rendering: it keeps nobody from a thread."""
+"""A thread pool for long blocking work (copying, packing, rendering), so that short blocking work is not starved."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,7 +10,7 @@ THREADS = 4
 
 
 class BlockingPool:
-    """The threads of one process for long work; short work goes through `asyncio.to_thread`."""
+    """A pool of threads for long blocking work; use `asyncio.to_thread` for short work."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self._executor = executor
@@ -18,7 +18,7 @@ class BlockingPool:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> "AsyncGenerator[BlockingPool]":
-        """Create the pool. Leaving cancels what waits for a thread; what is running ends before the process does."""
+        """Create the pool. On exit, queued work is cancelled; running work finishes before the process ends."""
         executor = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
         try:
             yield cls(executor)
@@ -26,5 +26,5 @@ class BlockingPool:
             executor.shutdown(wait=False, cancel_futures=True)
 
     async def run[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function in a thread, as soon as one is free, and return what it returns."""
+        """Run `work` in a thread of the pool, waiting for a free one, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""The client side of the bus: ask a service something and get its answer, a refusal, or an honest "not now"."""
+"""The client side of the bus: send a command or a query to a service, and return its result or raise its refusal."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -18,26 +18,24 @@ from runtime.logging import get_logger
 log = get_logger()
 
 BUS_ERRORS = (nats.errors.Error, OSError)
-"""What anything that goes over the bus may raise while that is away; a timeout is an OSError."""
+"""Errors that operations on the bus raise while it is unavailable; a timeout is an OSError."""
 CONNECT_TIMEOUT = 30.0
 FLUSH_TIMEOUT = 5.0
-"""For a publish that finds its buffer full; without it, nats-py waits for ever when the connection is closed then."""
-
-
-SECOND_TRY = 0.4
-"""The part of the time after which a question without an answer is asked a second time."""
+"""Seconds a publish waits for space in a full buffer. Without it, nats-py waits forever if the connection is closed."""
+RETRY_AFTER = 0.4
+"""The fraction of the timeout after which an unanswered query is sent a second time."""
 
 
 class Unavailable(Exception):
-    """Nobody answered, or the answer was a fault."""
+    """The service did not answer, or its answer was a fault."""
 
 
 class NoResponders(Unavailable):
-    """No replica of the service was there to take the message, so nothing was done."""
+    """No replica of the service is connected, so nothing was done."""
 
 
 class OutcomeUnknown(Unavailable):
-    """It was a command, and may have been carried out all the same: to send it anew may do it twice."""
+    """A command failed, but may have been carried out; sending it again with a new id may carry it out twice."""
 
 
 class Client(nats.aio.client.Client):
@@ -49,9 +47,9 @@ class Client(nats.aio.client.Client):
         """Publish a message.
 
         Raises:
-            MaxPayloadError: the server would not take it.
+            MaxPayloadError: the message, headers included, exceeds the server's limit.
         """
-        # The server counts the headers too, and nats-py does not: it would be thrown out, and never connect again.
+        # The server counts the headers too, nats-py does not: the server would close the connection for good.
         lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
         if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
             raise nats.errors.MaxPayloadError
@@ -60,13 +58,13 @@ class Client(nats.aio.client.Client):
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncGenerator[Client]:
-    """Connect to NATS, and stay connected: later losses are mended in the background.
+    """Connect to NATS. A lost connection is re-established in the background.
 
     Raises:
-        TimeoutError: there is no server after 30 s.
+        TimeoutError: no server answered within 30 s.
     """
 
-    async def note(error: Exception) -> None:
+    async def log_error(error: Exception) -> None:
         log.warning("bus error", error=repr(error))
 
     client = Client()
@@ -75,7 +73,7 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
             await client.connect(  # pyright: ignore[reportUnknownMemberType]  its callbacks have no types
                 url,
                 name=name,
-                error_cb=note,
+                error_cb=log_error,
                 connect_timeout=2,
                 reconnect_time_wait=0.25,  # pyright: ignore[reportArgumentType]  used as a float
                 max_reconnect_attempts=-1,
@@ -85,23 +83,23 @@ async def connected(url: str, name: str) -> AsyncGenerator[Client]:
             )
         yield client
     finally:
-        with suppress(Exception):  # without a server, nats-py fails in many ways at saying goodbye to it
+        with suppress(Exception):  # closing fails in many ways when the server is gone
             await client.close()
 
 
-async def as_long_as_connected(client: Client) -> None:
-    """Wait until cancelled. A connection that is merely away comes back.
+async def wait_until_closed(client: Client) -> None:
+    """Wait until the connection is closed for good; a lost connection is re-established and does not count.
 
     Raises:
-        Unavailable: the server ended it for good, as it does with a client that breaks the rules.
+        Unavailable: the server closed it, as it does after a protocol violation.
     """
     while not client.is_closed:  # noqa: ASYNC110  nats-py has no event for it
         await asyncio.sleep(1)
-    raise Unavailable(f"the bus ended the connection: {client.last_error}")
+    raise Unavailable(f"the bus closed the connection: {client.last_error}")
 
 
 class Bus:
-    """Asks services by request and reply."""
+    """Sends commands and queries to services, by request and reply."""
 
     def __init__(self, client: Client, *, timeout: float = 5.0) -> None:
         self.client, self.timeout = client, timeout
@@ -109,18 +107,19 @@ class Bus:
     async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
         """Send a command or a query to its service and return the result.
 
-        A query whose answer is late, or a fault, is asked once more: another replica may be well. A command is not.
+        A query whose answer is late or a fault is sent a second time, since another replica may be healthy. A command
+        is sent once.
 
         Raises:
-            Refusal: the service said no.
-            OutcomeUnknown: it did not answer a command within the timeout, or failed at it.
-            NoResponders: nobody was there to take the message.
-            Unavailable: it did not answer a query, or failed at it; or the message is too large.
+            Refusal: the service refused it.
+            OutcomeUnknown: a command was not answered within the timeout, or the answer was a fault.
+            NoResponders: no replica of the service is connected.
+            Unavailable: a query was not answered, or the answer was a fault; or the message is too large.
         """
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
-            async with asyncio.timeout(self.timeout):  # sending takes part of the time
-                reply = await (self._twice(ask) if isinstance(message, Query) else ask())
+            async with asyncio.timeout(self.timeout):  # the timeout covers sending, too
+                reply = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{message.subject}: NoRespondersError") from None
         except nats.errors.MaxPayloadError:
@@ -144,22 +143,28 @@ class Bus:
         )
         return _read(type(message), answer.data)
 
-    async def _twice(self, ask: Callable[[], Coroutine[Any, Any, Reply[Any]]]) -> Reply[Any]:
-        tries = [asyncio.create_task(ask())]  # noqa: TID251  not in a TaskGroup, which would wrap what is raised
+    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, Reply[Any]]]) -> Reply[Any]:
+        attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
         try:
-            await asyncio.wait(tries, timeout=self.timeout * SECOND_TRY)
-            if not _answered(tries[0]):
-                tries.append(asyncio.create_task(ask()))  # noqa: TID251
-            while not any(map(_answered, tries)) and (under_way := [one for one in tries if not one.done()]):
-                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            return next(filter(_answered, tries), tries[-1]).result()
+            await asyncio.wait(attempts, timeout=self.timeout * RETRY_AFTER)
+            if not _answered(attempts[0]):
+                attempts.append(asyncio.create_task(ask()))  # noqa: TID251
+            while not any(map(_answered, attempts)) and (
+                pending := [attempt for attempt in attempts if not attempt.done()]
+            ):
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            return next(filter(_answered, attempts), attempts[-1]).result()
         finally:
-            for one in tries:
-                one.cancel()
-            await asyncio.gather(*tries, return_exceptions=True)
+            for attempt in attempts:
+                attempt.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
 
     async def check(self) -> None:
-        """Raise when the bus does not answer (a health check)."""
+        """Check that the bus answers (a health check).
+
+        Raises:
+            Unavailable, nats.errors.Error, OSError: it does not.
+        """
         if not self.client.is_connected:
             raise Unavailable("not connected")
         await self.client.flush(1)
@@ -170,15 +175,15 @@ def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailabl
     return kind(f"{message.subject}: {reason}")
 
 
-def _answered(asked: asyncio.Task[Reply[Any]]) -> bool:
-    return asked.done() and not asked.exception() and not isinstance(asked.result(), Faulted)
+def _answered(attempt: asyncio.Task[Reply[Any]]) -> bool:
+    return attempt.done() and not attempt.exception() and not isinstance(attempt.result(), Faulted)
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:
     try:
         return _replies(message).validate_json(answer)
-    except ValidationError as error:  # its own text would repeat the answer
-        raise _failed(message, f"an answer that cannot be read, {error.error_count()} errors") from None
+    except ValidationError as error:  # its text would repeat the answer, which may be private
+        raise _failed(message, f"the answer is not valid ({error.error_count()} errors)") from None
 
 
 @cache

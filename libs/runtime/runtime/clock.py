@@ -1,4 +1,4 @@
-"""Time and ids: the two inputs that no pure code may make for itself."""
+"""The clock and the source of ids: the two inputs that pure code must be passed."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,10 +7,10 @@ import uuid_utils.compat
 
 
 def now() -> datetime:
-    """Give the current time, in UTC."""
-    return datetime.now(UTC)  # noqa: TID251  the one place
+    """Return the current time, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251  the only place that reads the clock
 
 
 def new_id() -> UUID:
-    """Make a UUID of version 7 (RFC 9562): unique, and in the order of time."""
+    """Return a new UUID of version 7 (RFC 9562), which sorts by time of creation."""
     return uuid_utils.compat.uuid7()

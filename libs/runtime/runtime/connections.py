@@ -1,7 +1,8 @@
-"""The bounds of HTTP connections that uvicorn does not set: how large a head is, how long it takes, how many there are.
+"""Limits on HTTP connections that uvicorn lacks: size and time of a request's head, and the number of connections.
 
-A connection either waits for a head (it is new, or idle), reads one, or serves a request. Only the last kind is worth
-keeping: whoever opens many connections and sends nothing loses them, oldest first, before others are turned away.
+The head is the request line and the headers. A connection waits for a head (it is new, or idle), reads one, or serves a
+request. When there are too many, waiting connections are closed first, the longest waiting ones before others. So a
+client that opens many connections and sends nothing (a Slowloris attack) does not lock out other clients.
 """
 
 import asyncio
@@ -15,17 +16,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from runtime import clock
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Bytes of the request line and the headers together."""
+"""Size of the request line and the headers together."""
 HEAD_TIMEOUT = 10.0
-"""Seconds from the first byte, or from the connection, to the end of the head."""
+"""Seconds from the first byte (or from connecting) to the end of the head."""
 BODY_TIMEOUT = 20.0
-SLOWEST_BODY = 16 * 1024
-"""A body gets `BODY_TIMEOUT` seconds, and one more for each time as many bytes as this that have come."""
+MIN_BODY_RATE = 16 * 1024
+"""Bytes per second: a body may take `BODY_TIMEOUT` seconds, and one more for each `MIN_BODY_RATE` bytes received."""
 WRITE_TIMEOUT = 60.0
-"""Seconds in which a client has to take something of what waits for it."""
+"""Seconds within which a client must read some of the pending response."""
 MAX_CONNECTIONS = 10_000
 RESERVED_DESCRIPTORS = 64
-"""What a process needs besides its connections: the bus, the database, files, logs."""
+"""File descriptors for anything but HTTP connections: the bus, the database, files, logs."""
 
 HEADERS = (
     "content-type: application/problem+json\r\n"
@@ -37,151 +38,151 @@ HEADERS = (
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """An HTTP connection that ends when its client is too slow, sends too large a head, or idles while others wait."""
+    """An HTTP connection that is closed if its client is too slow, sends a large head, or idles while others wait."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._in_head, self._begun = True, False
-        self._head_size, self._body_size, self._taken, self._unsent = 0, 0, 0, 0
-        self.since = self._body_since = self.loop.time()
+        self._head_size, self._body_size, self._content_size, self._unsent = 0, 0, 0, 0
+        self.idle_since = self._body_since = self.loop.time()
 
     @property
     def waiting(self) -> bool:
-        """Whether no request is being served here."""
+        """Whether the connection is serving no request."""
         return self._in_head and self._answered
 
     @property
     def _answered(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]  untrue
+        return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]  None at first
 
     @property
     def _framing(self) -> int:
-        """How many bytes came with the body that are none of it, like trailers; chunks of one byte have 5 each."""
-        return self._body_size - 8 * self._taken
+        """Bytes of chunk headers and trailers beyond an allowance: 8 bytes for each byte of content, which takes 6."""
+        return self._body_size - 8 * self._content_size
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Make room for it, or turn it away."""
+        """Accept the connection, and close waiting ones if there are too many."""
         super().connection_made(transport)
-        self._watch(HEAD_TIMEOUT)
-        if len(self.connections) > most_connections():
-            self._make_room()
+        self._start_timer(HEAD_TIMEOUT)
+        if len(self.connections) > max_connections():
+            self._close_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop watching it."""
-        self._unwatch()
+        """Cancel the timers of the connection."""
+        self._cancel_timer()
         if self._write_timer:
             self._write_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes."""
+        """Pass received bytes to the parser, and check size and time limits."""
         if self._in_head:
             self._head_size += len(data)
         else:
             self._body_size += len(data)
         super().data_received(data)
         if self not in self.connections or self.transport.is_closing():
-            return  # it became a WebSocket, or it ends
+            return  # it became a WebSocket, or it is closing
         if (self._head_size if self._in_head else self._framing) > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes.")
         elif self._timer is None and (not self._in_head or self._begun or self._answered):
-            self._watch(HEAD_TIMEOUT if self._in_head else BODY_TIMEOUT)
+            self._start_timer(HEAD_TIMEOUT if self._in_head else BODY_TIMEOUT)
 
     def on_message_begin(self) -> None:
-        """Take note that a head has begun."""
+        """Record that a head has begun."""
         self._begun = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Take the head, unless it is too large: one that came in few pieces was not counted exactly."""
-        self._unwatch()
+        """Accept the head unless it is too large, which the count of received bytes misses if it came in few pieces."""
+        self._cancel_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes.")
-            raise ValueError("the headers are too large")  # the one way to stop the parser
-        self._in_head, self._body_size, self._taken, self._body_since = False, 0, 0, self.loop.time()
+            raise ValueError("the headers are too large")  # the only way to stop the parser
+        self._in_head, self._body_size, self._content_size, self._body_since = False, 0, 0, self.loop.time()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count what is really of the body."""
-        self._taken += len(body)
+        """Count the bytes of the body itself."""
+        self._content_size += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for the next head."""
         super().on_message_complete()
-        self._unwatch()
+        self._cancel_timer()
         self._in_head, self._begun, self._head_size = True, False, 0
 
     def on_response_complete(self) -> None:
-        """Take note since when it idles."""
-        self.since = self.loop.time()
+        """Record since when the connection has been idle."""
+        self.idle_since = self.loop.time()
         super().on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the protocol of WebSockets, which pings."""
-        self._unwatch()
+        """Hand the connection over to the WebSocket protocol, which has its own timeouts (pings)."""
+        self._cancel_timer()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP with a problem, as anything else."""
+        """Answer a request that is not valid HTTP with a problem document."""
         if not self.transport.is_closing():
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def pause_writing(self) -> None:
-        """Watch whether the client takes anything."""
+        """Start the timer within which the client must read something."""
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._look_at_what_waits)
+        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_write_progress)
 
     def resume_writing(self) -> None:
-        """Stop watching."""
+        """Cancel that timer."""
         super().resume_writing()
         if self._write_timer:
             self._write_timer.cancel()
 
-    def _look_at_what_waits(self) -> None:
+    def _check_write_progress(self) -> None:
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if self._unsent < before:
-            self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._look_at_what_waits)
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_write_progress)
         else:
             self.transport.abort()
 
-    def _watch(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._time_is_up)
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._timed_out)
 
-    def _unwatch(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _time_is_up(self) -> None:
+    def _timed_out(self) -> None:
         self._timer = None
         if self.transport.is_closing():
             return
         if self._in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {HEAD_TIMEOUT:g} s.")
-        elif self._answered:  # early, and nobody takes what still comes
+        elif self._answered:  # before the body was complete; the rest of it is not read
             self.transport.close()
-        elif self.flow.read_paused:  # we are the ones who are slow
+        elif self.flow.read_paused:  # the application is slow, not the client
             self._body_since = self.loop.time()
-            self._watch(BODY_TIMEOUT)
-        elif (left := self._body_since + BODY_TIMEOUT + self._body_size / SLOWEST_BODY - self.loop.time()) > 0:
-            self._watch(left)
+            self._start_timer(BODY_TIMEOUT)
+        elif (remaining := self._body_since + BODY_TIMEOUT + self._body_size / MIN_BODY_RATE - self.loop.time()) > 0:
+            self._start_timer(remaining)
         else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The body arrives too slowly.")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive within the time limit.")
 
-    def _make_room(self) -> None:
-        # More than one at once, since to find the oldest means to look at all.
+    def _close_waiting(self) -> None:
+        # Finding the longest waiting ones means sorting all, so several are closed each time.
         idle = [other for other in self.connections if isinstance(other, BoundedProtocol) and other.waiting]
-        idle.sort(key=lambda other: other.since)
+        idle.sort(key=lambda other: other.idle_since)
         for other in idle[: 1 + len(idle) // 20]:
-            other.turn_away()
+            other.close_waiting()
 
-    def turn_away(self) -> None:
-        """End a connection that waits: too many are open."""
-        if self.cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  it is, before the first request
+    def close_waiting(self) -> None:
+        """Close a waiting connection because too many are open."""
+        if self.cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  None at first
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open. Try again shortly.")
         else:
             self.transport.close()
@@ -189,12 +190,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         if self._answered or not (self._in_head or self.cycle.response_started):
             self.transport.write(_problem(status, detail))
-        self._unwatch()
+        self._cancel_timer()
         self.transport.close()
 
 
-def most_connections() -> int:
-    """Return how many connections may be open: never so many that a descriptor for anything else is missing."""
+def max_connections() -> int:
+    """Return the maximum number of open connections, which leaves file descriptors for everything else."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS

@@ -1,4 +1,4 @@
-"""What every message on the bus carries besides its body. Its headers are written and read here alone."""
+"""Metadata of a message on the bus. Its headers are written and read only here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from runtime import clock, telemetry
 
 @dataclass(frozen=True)
 class Envelope:
-    """Who sent a message, on whose behalf, because of what, and until when it matters."""
+    """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline."""
 
     message_id: UUID
     correlation_id: str
@@ -23,12 +23,12 @@ class Envelope:
 
     @classmethod
     def begin(cls, *, correlation_id: str | None = None, actor: Actor | None = None) -> "Envelope":
-        """Start a new chain of messages, with the current trace."""
+        """Return the envelope of a message that starts a new chain, in the current trace."""
         message_id = clock.new_id()
         return cls(message_id, correlation_id or str(message_id), None, actor, telemetry.traceparent())
 
     def follow(self, message_id: UUID | None = None) -> "Envelope":
-        """Address a message that this one caused; with an id of its own unless it has to have a certain one."""
+        """Return the envelope of a message that this one causes, with a new id unless one is passed."""
         return Envelope(
             message_id or clock.new_id(),
             self.correlation_id,
@@ -38,20 +38,20 @@ class Envelope:
         )
 
     def within(self, seconds: float) -> "Envelope":
-        """Give the message a deadline: after it, nobody waits for the answer."""
+        """Return the envelope with a deadline, `seconds` from now, after which the answer is no longer needed."""
         return replace(self, deadline=clock.now() + timedelta(seconds=seconds))
 
     def on_behalf_of(self, actor: Actor) -> "Envelope":
-        """Return the same message, sent on behalf of another actor."""
+        """Return the envelope with another actor."""
         return replace(self, actor=actor)
 
     @property
     def expired(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and clock.now() >= self.deadline
 
     def headers(self) -> dict[str, str]:
-        """Write the headers. `ce-id` is the CloudEvents name; the others are ours and W3C's `traceparent`."""
+        """Return the headers; `ce-id` is from CloudEvents, `traceparent` from W3C Trace Context, the others ours."""
         values = {
             "ce-id": str(self.message_id),
             "correlation-id": self.correlation_id,
@@ -63,11 +63,11 @@ class Envelope:
         return {name: value for name, value in values.items() if value}
 
     @classmethod
-    def read(cls, headers: Mapping[str, str] | None) -> "Envelope":
-        """Read the headers.
+    def from_headers(cls, headers: Mapping[str, str] | None) -> "Envelope":
+        """Return the envelope that the headers describe.
 
         Raises:
-            ValueError: `ce-id` is missing, or a header cannot be understood.
+            ValueError: `ce-id` is missing, or a header is not valid.
         """
         h = headers or {}
         if "ce-id" not in h:
@@ -85,7 +85,7 @@ class Envelope:
 def _time(header: str) -> datetime:
     time = datetime.fromisoformat(header)
     if time.tzinfo is None:
-        raise ValueError("the deadline names no time zone")
+        raise ValueError("the deadline has no time zone")
     return time
 
 

@@ -1,4 +1,4 @@
-"""Work that goes on as long as the process does, whatever fails on the way."""
+"""Work that is repeated for the lifetime of the process, whatever fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,9 @@ MIN_PAUSE, MAX_PAUSE = 0.1, 5.0
 
 
 async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:
-    """Run `work` again and again, `until` an event is set or, without one, until cancelled.
+    """Run `work` repeatedly, until the event `until` is set or the task is cancelled.
 
-    After a failure it waits, a little longer each time (0.1 s to 5 s), until one run succeeds.
+    Failures are logged. After each one it backs off, from 0.1 s up to 5 s; a success resets the pause.
     """
     pause = MIN_PAUSE
     while not (until and until.is_set()):
@@ -21,9 +21,9 @@ async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyn
             await work()
             pause = MIN_PAUSE
         except (Exception, asyncio.CancelledError) as error:
-            if _cancelled():  # also when cleaning up failed, and hides that we were
+            if _cancelled():  # also if an error during clean-up replaced the cancellation
                 raise asyncio.CancelledError from error
-            log.warning("interrupted, trying again", work=name, error=repr(error), pause=pause)
+            log.warning("background work failed, retrying", work=name, error=repr(error), pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE)
 

@@ -1,4 +1,4 @@
-"""Whether this process lives and is ready, and its metrics, over HTTP for probes and scrapers."""
+"""Liveness, readiness and metrics of a process, over HTTP for probes and scrapers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -16,7 +16,7 @@ from runtime.connections import BoundedProtocol
 
 CHECK_TIMEOUT = 2.0
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""What one message on a WebSocket may have."""
+"""Maximum size of one WebSocket message."""
 IDLE_TIMEOUT = 5
 """Seconds that a connection stays open without a request."""
 
@@ -24,17 +24,17 @@ type Check = Callable[[], Awaitable[None]]
 
 
 class NotReady(Exception):
-    """Raised by a check whose reason is for operators to read: its text is told, without anything private in it."""
+    """Raised by a check to report its reason. The text is shown to clients, so it must not contain anything private."""
 
 
 @dataclass
 class Health:
-    """The checks of a process, by the name of the dependency. A check returns when all is well, and raises when not."""
+    """The checks of a process, by dependency. A check returns if the dependency is healthy, and raises if not."""
 
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
 
     async def report(self) -> dict[str, str]:
-        """Run all checks at once; give `ok` or the reason for each."""
+        """Run all checks concurrently, and return `ok` or the reason of the failure for each."""
         results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
         return dict(zip(self.checks, results, strict=True))
 
@@ -47,22 +47,22 @@ async def _outcome(check: Check) -> str:
         return f"no answer within {CHECK_TIMEOUT:g} s"
     except NotReady as reason:
         return str(reason)
-    except Exception as error:  # noqa: BLE001  whatever a check raises is its verdict
+    except Exception as error:  # noqa: BLE001  any error means not healthy
         return type(error).__name__
     return "ok"
 
 
 def app(health: Health) -> Starlette:
-    """Give the ASGI application of `/health/live`, `/health/ready` and `/metrics`."""
+    """Return the ASGI application that serves `/health/live`, `/health/ready` and `/metrics`."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def ready(_: Request) -> Response:
         report = await health.report()
-        well = all(result == "ok" for result in report.values())
+        healthy = all(result == "ok" for result in report.values())
         return JSONResponse(
-            {"status": "ready" if well else "not ready", "checks": report}, status_code=200 if well else 503
+            {"status": "ready" if healthy else "not ready", "checks": report}, status_code=200 if healthy else 503
         )
 
     async def metrics(_: Request) -> Response:
@@ -77,13 +77,13 @@ class Server(uvicorn.Server):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens; known once it has started."""
+        """The host and port that it listens on, once it has started."""
         return self.servers[0].sockets[0].getsockname()[:2]
 
 
 @asynccontextmanager
 async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
-    """Serve an ASGI application as long as the context is open; leaving it lets requests finish (10 s).
+    """Serve an ASGI application while the context is open. On exit, requests have 10 s to finish.
 
     Raises:
         OSError: the address cannot be used.
@@ -107,9 +107,9 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
     server.lifespan = config.lifespan_class(config)
     try:
         await server.startup()
-    except SystemExit:  # how uvicorn says it; the reason is in the log
+    except SystemExit:  # raised by uvicorn, which has logged the reason
         raise OSError(f"cannot serve on {host}:{port}") from None
-    # Not in a TaskGroup, which would wrap what is raised inside the context.
+    # A TaskGroup would wrap exceptions that are raised inside the context.
     loop = asyncio.get_running_loop().create_task(server.main_loop())
     try:
         yield server

@@ -1,7 +1,7 @@
-"""JetStream with types: what is used of it, and nothing of nats-py without them gets past this module."""
+"""The part of JetStream that is used, with types, which nats-py lacks."""
 
 # pyright: reportUnknownMemberType=false
-# nats-py leaves the keyword parameters of its methods without types.
+# nats-py does not annotate the keyword parameters of its methods.
 
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
@@ -23,14 +23,14 @@ from nats.js.kv import KeyValue
 type PullSubscription = JetStreamContext.PullSubscription
 
 TIMEOUT = 5.0
-"""Seconds that a request to JetStream may take."""
+"""Timeout of a request to JetStream, in seconds."""
 
 
 class JetStream(Protocol):
-    """The part of nats-py's JetStreamContext that is used. Raises `nats.errors.Error` and OSError."""
+    """The part of nats-py's JetStreamContext that is used. All methods raise `nats.errors.Error` and OSError."""
 
     async def account_info(self) -> AccountInfo:
-        """Return what the account may use."""
+        """Return the limits and the usage of the account."""
         ...
 
     async def publish(
@@ -41,7 +41,7 @@ class JetStream(Protocol):
         stream: str | None = None,
         headers: dict[str, Any] | None = None,
     ) -> PubAck:
-        """Publish a message, and return what the stream acknowledged."""
+        """Publish a message, and return the acknowledgement of the stream."""
         ...
 
     async def add_stream(self, config: StreamConfig) -> StreamInfo:
@@ -49,7 +49,7 @@ class JetStream(Protocol):
         ...
 
     async def stream_info(self, name: str) -> StreamInfo:
-        """Return a stream's settings and state."""
+        """Return the configuration and the state of a stream."""
         ...
 
     async def delete_stream(self, name: str) -> bool:
@@ -57,11 +57,11 @@ class JetStream(Protocol):
         ...
 
     async def purge_stream(self, name: str, seq: int | None = None, subject: str | None = None) -> bool:
-        """Remove the messages before `seq`, or of a subject, or all."""
+        """Remove the messages before the sequence number `seq`, those of `subject`, or all."""
         ...
 
     async def get_msg(self, stream_name: str, seq: int | None = None) -> RawStreamMsg:
-        """Return one message by its number."""
+        """Return the message with a sequence number."""
         ...
 
     async def get_last_msg(self, stream_name: str, subject: str) -> RawStreamMsg:
@@ -69,15 +69,15 @@ class JetStream(Protocol):
         ...
 
     async def add_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
-        """Create a consumer, if it is not there."""
+        """Create a consumer, unless it exists."""
         ...
 
     async def consumer_info(self, stream: str, consumer: str) -> ConsumerInfo:
-        """Return a consumer's settings and state."""
+        """Return the configuration and the state of a consumer."""
         ...
 
     async def consumers_info(self, stream: str) -> list[ConsumerInfo]:
-        """Return those of all consumers of a stream."""
+        """Return the configuration and the state of all consumers of a stream."""
         ...
 
     async def delete_consumer(self, stream: str, consumer: str) -> bool:
@@ -85,11 +85,11 @@ class JetStream(Protocol):
         ...
 
     async def pull_subscribe_bind(self, consumer: str, stream: str) -> PullSubscription:
-        """Return a subscription that fetches from a consumer."""
+        """Return a subscription that pulls from an existing consumer."""
         ...
 
     async def key_value(self, bucket: str) -> KeyValue:
-        """Return a key-value bucket that is there."""
+        """Return an existing key-value bucket."""
         ...
 
     async def create_key_value(self, config: KeyValueConfig) -> KeyValue:
@@ -102,12 +102,12 @@ class JetStream(Protocol):
 
 
 def jetstream(client: Client, *, timeout: float = TIMEOUT) -> JetStream:
-    """Return JetStream with a bound on how long anything may take."""
+    """Return JetStream on this connection; each request has a timeout, in seconds."""
     return client.jetstream(timeout=timeout)
 
 
 def client_of(js: JetStream) -> Client:
-    """Return the connection that JetStream is used on, which nats-py does not show."""
+    """Return the connection of a JetStream context, which nats-py does not expose."""
     return cast(Any, js)._nc  # noqa: SLF001
 
 

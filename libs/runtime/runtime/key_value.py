@@ -1,4 +1,4 @@
-"""Key-value buckets of the bus: written by one service, watched by all who need to know."""
+"""Key-value buckets of the bus: written by one service, watched by others."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
-from nats.errors import TimeoutError as NothingNew
+from nats.errors import TimeoutError as NatsTimeout
 from nats.js.api import KeyValueConfig
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError
 from nats.js.kv import KeyValue
@@ -14,31 +14,31 @@ from nats.js.kv import KeyValue
 from runtime.bus import Client
 from runtime.jetstream import jetstream
 
-TICK = 1.0
-"""Seconds after which a watch that a lost connection had broken is noticed."""
+POLL_SECONDS = 1.0
+"""Seconds within which a watch notices that the connection was lost."""
 
 
 class BucketNotFound(Exception):
-    """There is no such bucket: it was never made, or the bus lost it."""
+    """The bucket does not exist: it was never created, or the bus lost its data."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The value of a key, and the number that the bucket gave to this write."""
+    """The value of a key, and the revision of the bucket at which it was written."""
 
     value: bytes
     revision: int
 
 
 class Bucket:
-    """A bucket, as whoever fills it sees it. Its methods raise `nats.errors.Error` and OSError."""
+    """A bucket, for the service that writes to it. All methods raise `nats.errors.Error` and OSError."""
 
     def __init__(self, bucket: KeyValue) -> None:
         self._bucket = bucket
 
     @classmethod
     async def ensure(cls, client: Client, name: str, *, seconds: float) -> Self:
-        """Return the bucket `name`; one that is not there is made, and its entries live for some seconds."""
+        """Return the bucket `name`. If it does not exist, create it; its entries expire after `seconds`."""
         js = jetstream(client)
         try:
             return cls(await js.key_value(name))
@@ -46,7 +46,7 @@ class Bucket:
             return cls(await js.create_key_value(KeyValueConfig(bucket=name, ttl=seconds, history=1)))
 
     async def get(self, key: str) -> Entry | None:
-        """Return the entry of a key."""
+        """Return the entry of a key, or None."""
         with suppress(KeyNotFoundError):
             entry = await self._bucket.get(key)
             return Entry(entry.value or b"", entry.revision or 0)
@@ -57,32 +57,32 @@ class Bucket:
         await self._bucket.put(key, value)
 
     async def update(self, key: str, value: bytes, entry: Entry) -> None:
-        """Write a value over `entry`. Raises, as all methods do, when that is not what the bucket holds now."""
+        """Replace `entry` by a value. Raise `nats.errors.Error` if the key was written since `entry` was read."""
         await self._bucket.update(key, value, entry.revision)
 
 
-async def watch(client: Client, name: str, *, quiet: float) -> AsyncGenerator[str | None]:
-    """Yield the keys that are in a bucket, None when these were all, and then each key that is written.
+async def watch(client: Client, name: str, *, max_silence: float) -> AsyncGenerator[str | None]:
+    """Yield the existing keys of a bucket, then None, then each key that is written.
 
-    Ends when the connection was lost, and when nothing came for `quiet` seconds: a watch that the bus has lost is
-    silent as well. Watch again then.
+    Ends if the connection was lost, or if nothing arrived for `max_silence` seconds, since a watch that the bus has
+    dropped is silent, too. The caller then watches again.
 
     Raises:
-        BucketNotFound: there is no such bucket.
-        nats.errors.Error, OSError: the bus is away.
+        BucketNotFound: the bucket does not exist.
+        nats.errors.Error, OSError: the bus is unavailable.
     """
     try:
-        bucket = cast(Any, await jetstream(client).key_value(name))  # nats-py's watchers have no types
+        bucket = cast(Any, await jetstream(client).key_value(name))  # nats-py does not annotate watchers
     except BucketNotFoundError:
         raise BucketNotFound(name) from None
     reconnects = client.stats["reconnects"]
-    watcher = await bucket.watchall(meta_only=True, inactive_threshold=quiet)
-    heard = time.monotonic()
+    watcher = await bucket.watchall(meta_only=True, inactive_threshold=max_silence)
+    last_received = time.monotonic()
     try:
-        while time.monotonic() - heard < quiet and client.stats["reconnects"] == reconnects:
-            with suppress(NothingNew):
-                entry = await watcher.updates(timeout=TICK)
-                heard = time.monotonic()
+        while time.monotonic() - last_received < max_silence and client.stats["reconnects"] == reconnects:
+            with suppress(NatsTimeout):
+                entry = await watcher.updates(timeout=POLL_SECONDS)
+                last_received = time.monotonic()
                 yield entry.key if isinstance(entry, KeyValue.Entry) else None
     finally:
         await watcher.stop()

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard output, with the correlation id of what is being done."""
+"""Logs: one JSON object per line on standard output, with the correlation id of the message being handled."""
 
 import logging
 import sys
@@ -10,12 +10,12 @@ __all__ = ["bound_contextvars", "get_logger", "set_up"]
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """Give a logger; take it once per module."""
+    """Return a logger. Create one per module."""
     return structlog.stdlib.get_logger()
 
 
 def set_up(service: str, level: str) -> None:
-    """Send this process's logs, those of libraries too, to standard output as JSON."""
+    """Write the logs of this process and of its libraries to standard output as JSON."""
     shared: list[structlog.typing.Processor] = [
         merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -39,6 +39,6 @@ def set_up(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # `uvicorn.error` tells, below a warning, the whole address of each WebSocket, whose query may hold a token.
+    # At INFO, `uvicorn.error` logs the URL of each WebSocket, whose query string may contain an access token.
     for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

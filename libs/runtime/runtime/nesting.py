@@ -1,14 +1,14 @@
-"""How deep JSON may be nested that others write: what reads JSON gives up at some depth, what writes it at another."""
+"""The limit on nesting in JSON from clients, since parsers and serializers fail at different depths."""
 
 from typing import Any, cast
 
 MAX_DEPTH = 64
-"""Levels of objects and lists, one within the other. Readers take 200, and answers wrap what they hold."""
+"""Levels of objects and lists. Parsers accept 200; the limit is lower because responses add levels around a value."""
 
 
 def too_deep(value: Any) -> bool:
-    """Whether what was parsed out of JSON has more than `MAX_DEPTH` levels."""
-    level: list[Any] = [value]  # no recursion: others choose the depth
+    """Return whether parsed JSON has more than `MAX_DEPTH` levels."""
+    level: list[Any] = [value]  # no recursion: the client chooses the depth
     for _ in range(MAX_DEPTH + 1):
         level = [item for each in level for item in _items(each)]
         if not level:

@@ -1,8 +1,8 @@
-"""The messages of a stream in order, each once, for one reader that keeps its own place.
+"""The messages of a stream in order, each once, for one reader that keeps its own cursor.
 
-nats-py's ordered consumer starts at the beginning of the stream again when the bus was away before the first message
-came, and notices only after 20 seconds. This one ends when anything is odd; its reader then starts it at its place.
-It pulls on its own, since nats-py's `fetch` cannot say how many bytes it is ready for.
+nats-py's ordered consumer starts again at the beginning of the stream if the bus was unavailable before the first
+message arrived, and notices a loss only after 20 seconds. This one raises on any irregularity; its reader then starts
+it again at its cursor. It sends its own pull requests, since nats-py's `fetch` cannot limit the bytes of a batch.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from runtime.jetstream import JetStream, client_of
 
 BATCH = 100
 BATCH_BYTES = 1024 * 1024
-"""How much comes at once; a message that is larger comes alone."""
+"""Maximum size of a batch; a larger message is delivered alone."""
 FETCH_TIMEOUT = 5.0
 INACTIVE = 30.0
 NOTHING_THERE = ("404", "408")
 
 
 class Lost(Exception):
-    """A message did not arrive: start again."""
+    """A message did not arrive. Read again from the cursor."""
 
 
 class Purged(Lost):
-    """Messages that were there went from the stream before they could be read."""
+    """Messages were removed from the stream before they could be read."""
 
 
 async def messages(
@@ -85,11 +85,11 @@ async def messages(
 
 
 _tidying = set[asyncio.Task[None]]()
-"""The loop itself does not keep its tasks. Each of these takes a few requests, and so ends within seconds."""
+"""References to clean-up tasks, since the event loop holds only weak ones. Each task makes a few requests."""
 
 
 async def _tidy_up(js: JetStream, puller: "_Puller", creating: "asyncio.Task[ConsumerInfo]") -> None:
-    """Remove a consumer, once it is certain to be there; should that fail, it goes when it was inactive for a while."""
+    """Delete a consumer, once its creation has completed. If that fails, the server deletes it when it is inactive."""
     with suppress(Error, OSError):
         await puller.close()
     with suppress(Error, OSError):
@@ -99,15 +99,15 @@ async def _tidy_up(js: JetStream, puller: "_Puller", creating: "asyncio.Task[Con
 
 
 class _Puller:
-    """Asks one consumer for messages, within bounds; may wait for them."""
+    """Pulls batches of bounded size from one consumer, and optionally waits for messages."""
 
     def __init__(self, client: Client, stream: str, consumer: str, *, wait: bool) -> None:
         self.client, self.inbox = cast(Any, client), client.new_inbox()
         self.stream, self.consumer = stream, consumer
         self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._subscription: Any = None
-        self._waiting: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
-        self._asked = 0
+        self._wait_options: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
+        self._requests = 0
 
     async def open(self) -> None:
         self._subscription = await self.client.subscribe(f"{self.inbox}.*")
@@ -116,19 +116,22 @@ class _Puller:
         if self._subscription:
             await self._subscription.unsubscribe()
 
-    async def pull(self, most: int) -> list[Msg]:
-        """Give what is there, or nothing. Who waits asks for no more than is there, or for one: it waits for all."""
-        batch, end = await self._ask(batch=most, max_bytes=BATCH_BYTES)
-        if not batch and end.startswith("409"):  # the next one alone is larger
-            batch, end = await self._ask(batch=1)
+    async def pull(self, limit: int) -> list[Msg]:
+        """Return at most `limit` messages, or none.
+
+        A waiting pull completes only with `limit` messages, so its caller asks for no more than are available, or one.
+        """
+        batch, end = await self._request(batch=limit, max_bytes=BATCH_BYTES)
+        if not batch and end.startswith("409"):  # the next message alone exceeds BATCH_BYTES
+            batch, end = await self._request(batch=1)
         if not batch and not end.startswith(NOTHING_THERE):
             raise Lost(f"{self.subject}: {end}")
         return batch
 
-    async def _ask(self, **bounds: int) -> tuple[list[Msg], str]:
-        self._asked += 1
-        inbox = f"{self.inbox}.{self._asked}"
-        await self.client.publish(self.subject, json.dumps(bounds | self._waiting).encode(), reply=inbox)
+    async def _request(self, **bounds: int) -> tuple[list[Msg], str]:
+        self._requests += 1
+        inbox = f"{self.inbox}.{self._requests}"
+        await self.client.publish(self.subject, json.dumps(bounds | self._wait_options).encode(), reply=inbox)
         batch: list[Msg] = []
         while len(batch) < bounds["batch"]:
             try:
@@ -137,7 +140,7 @@ class _Puller:
                 return batch, NOTHING_THERE[0]
             if not message.subject.startswith(self.inbox):
                 batch.append(message)
-            elif message.subject == inbox:  # others tell how an earlier one ended
+            elif message.subject == inbox:  # status messages of earlier requests are ignored
                 head = message.headers or {}
                 return batch, f"{head.get('Status')} {head.get('Description')}"
         return batch, ""

@@ -1,4 +1,4 @@
-"""Messages that go to whoever listens just now, and are stored nowhere."""
+"""Messages that go to current subscribers only and are not stored."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -9,29 +9,31 @@ from nats.aio.subscription import Subscription
 
 from runtime.bus import BUS_ERRORS, Client
 
-type Take = Callable[[str, bytes], Awaitable[None]]
+type MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
 
-async def subscribe(client: Client, subject: str, take: Callable[[Msg], Awaitable[None]] | None = None) -> Subscription:
-    """Subscribe to a subject; without `take`, messages are read from the subscription."""
-    # nats-py leaves one of its parameters without a type
-    return await cast(Any, client).subscribe(subject, cb=take)
+async def subscribe(
+    client: Client, subject: str, handler: Callable[[Msg], Awaitable[None]] | None = None
+) -> Subscription:
+    """Subscribe to a subject; without a `handler`, messages are read from the subscription."""
+    # nats-py does not annotate all parameters
+    return await cast(Any, client).subscribe(subject, cb=handler)
 
 
 @asynccontextmanager
-async def subscribed(client: Client, subjects: list[str], take: Take) -> AsyncGenerator[None]:
-    """Give the subject and the body of each message to `take`, from now on and as long as the context is open.
+async def subscribed(client: Client, subjects: list[str], handler: MessageHandler) -> AsyncGenerator[None]:
+    """Call `handler` with the subject and the body of each message that arrives while the context is open.
 
     Raises:
-        Unavailable, nats.errors.Error, OSError: the bus is away, so that what comes now would be missed.
+        Unavailable, nats.errors.Error, OSError: the bus is unavailable, so messages would be missed.
     """
 
-    async def taken(message: Msg) -> None:
-        await take(message.subject, message.data)
+    async def handle(message: Msg) -> None:
+        await handler(message.subject, message.data)
 
-    subscriptions = [await subscribe(client, subject, taken) for subject in subjects]
+    subscriptions = [await subscribe(client, subject, handle) for subject in subjects]
     try:
-        await client.flush()  # else what is published at once may be missed
+        await client.flush()  # so that the subscription is active before the context is entered
         yield
     finally:
         for subscription in subscriptions:

@@ -1,4 +1,4 @@
-"""A folder for what lives as long as this process does, such as the files that libraries unpack."""
+"""A folder for temporary files that is erased when the process ends."""
 
 import os
 import tempfile
@@ -15,15 +15,15 @@ log = get_logger()
 
 @contextmanager
 def scratch_folder(service: str) -> Generator[Path]:
-    """Let temporary files go to a folder of this process, and erase it in the end.
+    """Use a new folder for the temporary files of this process, and erase it on exit.
 
-    Folders of processes that were killed are erased meanwhile: they may hold conversations, or documents of users. All
-    lie under the system's folder for temporary files, because the path of a unix socket has at most 108 bytes.
+    Folders of killed processes are erased in the background, since they may contain conversations or documents. All of
+    them are directly below the system's temporary folder, because the path of a Unix socket has at most 108 bytes.
     """
     root, prefix = Path(tempfile.gettempdir()), f"agentapi-{service}-"
-    left = [path for path in root.glob(f"{prefix}*") if _is_left(path, path.name.removeprefix(prefix))]
-    # Nobody waits for it: it may be much. What is not done when this process ends is found by the next one.
-    threading.Thread(target=_erase_all, args=(left,), name="scratch", daemon=True).start()
+    orphaned = [path for path in root.glob(f"{prefix}*") if _is_orphaned(path, path.name.removeprefix(prefix))]
+    # In the background, since it may take long. If this process ends first, the next one erases the rest.
+    threading.Thread(target=_erase_all, args=(orphaned,), name="scratch", daemon=True).start()
     own = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
     tempfile.tempdir = str(own)
     try:
@@ -38,22 +38,22 @@ def _erase_all(folders: list[Path]) -> None:
         try:
             erase(folder)
         except OSError as error:
-            log.warning("temporary files are not all erased", folder=str(folder), error=repr(error))
+            log.warning("could not erase temporary files", folder=str(folder), error=repr(error))
 
 
-def _is_left(folder: Path, name: str) -> bool:
+def _is_orphaned(folder: Path, name: str) -> bool:
     try:
         own = folder.stat().st_uid == os.geteuid()
     except FileNotFoundError:  # another process has just removed it
         return False
     pid = name.partition("-")[0]
-    # In a container each process may get the number of the one before.
-    return own and pid.isdecimal() and (int(pid) == os.getpid() or not _lives(int(pid)))
+    # In a container, each process may get the same process id as the one before it.
+    return own and pid.isdecimal() and (int(pid) == os.getpid() or not _is_running(int(pid)))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):  # the folder is ours, so another's process is not its
+    except (ProcessLookupError, PermissionError):  # a process of another user cannot have created our folder
         return False
     return True

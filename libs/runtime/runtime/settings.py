@@ -1,4 +1,4 @@
-"""Settings come from the environment, once, at start."""
+"""Settings, read from the environment once at startup."""
 
 import os
 from collections.abc import Collection
@@ -11,15 +11,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
-LIKENESS = 0.85
-"""How alike two names are of which one is taken for a misspelling of the other (0 to 1)."""
+MIN_SIMILARITY = 0.85
+"""Similarity (0 to 1) from which a name counts as a misspelling of another."""
 MAX_NAME_LENGTH = 64
-UNRELATED = ("ANTHROPIC_", "CLAUDE_")
-"""Of the agent's own program, which its user may have configured: nothing of ours."""
+IGNORED_PREFIXES = ("ANTHROPIC_", "CLAUDE_")
+"""Variables of Claude Code itself, which users may have set for their own use of it."""
 
 
 class Settings(BaseSettings):
-    """Base of every process's settings: a field `nats_url` is read from `NATS_URL`; an empty one counts as unset."""
+    """Base class of settings. A field `nats_url` is read from `NATS_URL`; an empty variable counts as unset."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -27,38 +27,48 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
 
 
-class WrongSettings(Exception):
-    """One sentence a wrong setting, each naming the variable and what is wrong with it."""
+class InvalidSettings(Exception):
+    """One line per invalid setting, with the name of the variable and what is wrong with it."""
 
 
 def load[S: Settings](settings: type[S]) -> S:
     """Read `settings` from the environment.
 
     Raises:
-        WrongSettings: a variable is missing or has a value that cannot be used.
+        InvalidSettings: a variable is missing or has an invalid value.
     """
     try:
         return settings()
     except ValidationError as error:
-        raise WrongSettings(
+        raise InvalidSettings(
             "\n".join(
-                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {e['msg']}"
+                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {_reason(e['type'], e['msg'])}"
                 for e in error.errors(include_url=False, include_input=False)
             )
         ) from None
 
 
-def misspelt(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str]:
-    """Return a warning for each environment variable that looks like a misspelt setting. Only names are looked at.
+def _reason(kind: str, message: str) -> str:
+    """Return the reason without the wording that is pydantic's own."""
+    if kind == "missing":
+        return "this variable must be set"
+    reason = message.removeprefix("Value error, ").partition(", unable to parse")[0]
+    return reason.replace("Input should", "must")
+
+
+def misspelled_settings(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str]:
+    """Return a warning for each environment variable that looks like a misspelled setting. Values are not read.
 
     Args:
-        known: the names of all settings, in capitals.
-        prefixes: what begins like this is taken for a setting, however unlike the known ones it is.
+        known: the names of all settings, in upper case.
+        prefixes: a variable with such a prefix counts as a misspelling of the most similar setting, however different.
     """
-    names = [name for name in os.environ if len(name) <= MAX_NAME_LENGTH]  # noqa: TID251  the names alone
+    names = [name for name in os.environ if len(name) <= MAX_NAME_LENGTH]  # noqa: TID251  only names
     return [
         f"{name} is not a setting and has no effect. Did you mean {nearest}?"
         for name in sorted(names)
-        if name.upper() not in known and not name.upper().startswith(UNRELATED)
-        for nearest in get_close_matches(name.upper(), known, 1, 0 if name.upper().startswith(prefixes) else LIKENESS)
+        if name.upper() not in known and not name.upper().startswith(IGNORED_PREFIXES)
+        for nearest in get_close_matches(
+            name.upper(), known, 1, 0 if name.upper().startswith(prefixes) else MIN_SIMILARITY
+        )
     ]

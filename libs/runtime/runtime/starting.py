@@ -1,4 +1,4 @@
-"""What keeps a process from starting, said in one plain line to the person who starts it."""
+"""Startup errors: one plain line for the operator. Waiting for dependencies that are not available yet."""
 
 import asyncio
 import os
@@ -12,24 +12,24 @@ from runtime.logging import get_logger
 log = get_logger()
 
 EXIT_CODE = 69
-"""Of a process that cannot start (EX_UNAVAILABLE of sysexits.h): another start soon after will not help."""
-PAUSE = 0.5
+"""Exit code of a process that cannot start (EX_UNAVAILABLE in sysexits.h): restarting it soon will not help."""
+RETRY_SECONDS = 0.5
 
 
 class CannotStart(Exception):
-    """One line: the variable that is concerned, what is wrong, and what to do about it."""
+    """The process cannot start. The message is one line: the variable, what is wrong, and how to fix it."""
 
 
 class Stopped(Exception):
-    """The process was asked to stop before it had started."""
+    """The process was asked to stop during startup."""
 
 
-class Away(Exception):
-    """A dependency cannot be used now, but perhaps soon.
+class DependencyUnavailable(Exception):
+    """A dependency is unavailable, and may become available.
 
     Args:
         reason: what was observed.
-        advice: what to do if it stays so, as a sentence.
+        advice: how to fix it, as a sentence.
     """
 
     def __init__(self, reason: str, advice: str) -> None:
@@ -37,33 +37,38 @@ class Away(Exception):
         self.reason, self.advice = reason, advice
 
 
-async def reach(
-    attempt: Callable[[], Awaitable[None]], where: str, *, within: float, stop: asyncio.Event, pause: float = PAUSE
+async def wait_for_dependency(
+    attempt: Callable[[], Awaitable[None]],
+    where: str,
+    *,
+    within: float,
+    stop: asyncio.Event,
+    pause: float = RETRY_SECONDS,
 ) -> None:
-    """Repeat `attempt` until it returns, as long as it raises `Away`; say once in the log that this is waited for.
+    """Repeat `attempt` while it raises `DependencyUnavailable`. The first failure is logged.
 
     Args:
-        attempt: tries once; has a time limit of its own.
-        where: the variable and its address, as `named` returns them.
-        within: seconds after which no further attempt is made.
+        attempt: tries once, with its own timeout.
+        where: the variable and the address, from `display_url`.
+        within: seconds after which no further attempt starts.
         stop: set when the process is asked to stop.
         pause: seconds between two attempts.
 
     Raises:
-        CannotStart: it was still away at the end, or the attempt found that waiting does not help.
-        Stopped: the process was asked to stop meanwhile.
+        CannotStart: the dependency was still unavailable after `within` seconds, or waiting cannot help.
+        Stopped: the process was asked to stop while it waited.
     """
-    until = asyncio.get_running_loop().time() + within
-    told = False
+    end = asyncio.get_running_loop().time() + within
+    logged = False
     while True:
         try:
             return await attempt()
-        except Away as away:
-            if asyncio.get_running_loop().time() >= until:
-                raise CannotStart(f"{where}: {away.reason}; waited {within:g} s. {away.advice}") from None
-            if not told:
-                log.warning("waiting for a dependency", dependency=where, reason=away.reason, at_most_seconds=within)
-            told = True
+        except DependencyUnavailable as error:
+            if asyncio.get_running_loop().time() >= end:
+                raise CannotStart(f"{where}: {error.reason} (waited {within:g} s). {error.advice}") from None
+            if not logged:
+                log.warning("waiting for a dependency", dependency=where, reason=error.reason, at_most_seconds=within)
+            logged = True
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await stop.wait()
@@ -71,35 +76,35 @@ async def reach(
             raise Stopped
 
 
-def named(variable: str, url: str) -> str:
-    """Return `VARIABLE=address` to be shown: without credentials, and of the options only a socket's folder."""
+def display_url(variable: str, url: str) -> str:
+    """Return `VARIABLE=url` for messages, without credentials and without options except the folder of a socket."""
     scheme, found, rest = url.partition("://")
     rest, _, options = rest.partition("?")
-    if not found or "@" in options:  # malformed: what is a password here, nobody can say
+    if not found or "@" in options:  # malformed: the password could be anywhere
         return variable
     folder = parse_qs(options).get("host", [])
     return f"{variable}={scheme}://{rest.rpartition('@')[2]}" + "".join(f"?host={path}" for path in folder[:1])
 
 
-def because(error: BaseException) -> str:
-    """Return why a connection failed, in a few words."""
+def describe_error(error: BaseException) -> str:
+    """Return a short reason for a failed connection, without addresses, which may contain a password."""
     match error:
         case socket.gaierror():
-            return f"the host name is not known ({error.strerror})"
+            return f"unknown host name ({error.strerror})"
         case OSError(errno=int(number)):
-            return f"nothing answers ({os.strerror(number)})"
+            return f"cannot connect ({os.strerror(number)})"
         case TimeoutError():
-            return "nothing answers in time"
+            return "cannot connect (timed out)"
         case _:
             text = str(error)
-            return type(error).__name__ if not text or "://" in text else text  # an address may hold a password
+            return type(error).__name__ if not text or "://" in text else text
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Make sure that a port can be listened on; 0 always can.
+    """Check that a port can be listened on. Port 0 always can.
 
     Raises:
-        CannotStart: it is in use, or not allowed, or the host is not an address of this machine.
+        CannotStart: the port is in use or not permitted, or the host is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -108,5 +113,5 @@ def check_port(host: str, port: int, variable: str) -> None:
         reason = str(error.strerror or error).partition(" (")[0]
         raise CannotStart(
             f"{variable}={port}: cannot listen on {host}:{port} ({reason}). Stop the program that uses the port, or "
-            "choose another one."
+            "choose another port."
         ) from None

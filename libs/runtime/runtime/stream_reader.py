@@ -1,4 +1,4 @@
-"""The messages of a stream, for readers that know nothing of the bus."""
+"""Reading the messages of a stream without depending on nats-py."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -14,7 +14,7 @@ from runtime.jetstream import jetstream
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """A stored message, with its number in the stream."""
+    """A stored message, with its sequence number."""
 
     subject: str
     sequence: int
@@ -23,13 +23,13 @@ class StreamMessage:
 
     @classmethod
     def of(cls, message: Msg) -> Self:
-        """Return a message of the bus without its connection."""
+        """Convert a message of nats-py."""
         return cls(message.subject, message.metadata.sequence.stream, message.headers or {}, message.data)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The numbers of the oldest and the newest message of a stream."""
+    """The sequence numbers of the oldest and the newest message of a stream."""
 
     first: int
     last: int
@@ -42,16 +42,16 @@ class StreamReader:
         self.js, self.stream = jetstream(client), stream
 
     async def bounds(self) -> Bounds:
-        """Return which messages the stream has."""
+        """Return the range of messages that the stream holds."""
         state = (await self.js.stream_info(self.stream)).state
         return Bounds(state.first_seq, state.last_seq)
 
     async def messages(
         self, after: int, subject: str = ">", *, stored: bool = False
     ) -> AsyncGenerator[list[StreamMessage]]:
-        """Yield, in batches, what is behind the number `after`, and what will be; with `stored`, what is there now.
+        """Yield batches of the messages after the sequence number `after`, and wait for new ones.
 
-        Whoever has read a batch may clear it, so that a slow reader does not hold it in memory.
+        With `stored`, end after the messages that are stored now. The reader may clear a batch to free its memory.
         """
         async with aclosing(ordered.messages(self.js, self.stream, after, subject, stored=stored)) as batches:
             async for batch in batches:

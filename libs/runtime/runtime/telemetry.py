@@ -1,4 +1,4 @@
-"""Traces, by OpenTelemetry: exported when an endpoint is set, carried along in any case."""
+"""Tracing with OpenTelemetry: spans are exported if an endpoint is set; trace context is always propagated."""
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,11 +12,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 EXPORT_TIMEOUT = 3.0
-"""Also what a collector that is away may hold up the end of the process."""
+"""Seconds. Also the longest delay of shutdown if the collector is unavailable."""
 
 
 def set_up(service: str, endpoint: str | None) -> None:
-    """Export this process's spans to `endpoint` (OTLP over HTTP, its base URL); without one, make none."""
+    """Export the spans of this process to `endpoint`, the base URL of an OTLP/HTTP collector. None disables tracing."""
     if endpoint is None:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
@@ -26,23 +26,23 @@ def set_up(service: str, endpoint: str | None) -> None:
 
 
 def shut_down() -> None:
-    """Send what is still held back; bounded by the exporter's own timeout."""
+    """Export the remaining spans, within the timeout of the exporter."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()
 
 
 def traceparent() -> str | None:
-    """Give the current span as a W3C `traceparent`, or None outside of one."""
+    """Return the current span as a W3C `traceparent`, or None outside of a span."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return carrier.get("traceparent")
 
 
 def span(name: str, parent: str | None = None) -> AbstractContextManager[None]:
-    """Open a span, under the `traceparent` of a message where there is one."""
+    """Open a span, as a child of `parent`, the `traceparent` of a message, if there is one."""
     if parent is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return nullcontext()  # nobody traces, and a span costs as much as the rest of what is done for each message
+        return nullcontext()  # tracing is off, and a span costs as much as all else done per message
     return _span(name, parent)
 
 

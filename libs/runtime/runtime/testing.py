@@ -1,4 +1,4 @@
-"""What tests of anything asynchronous need."""
+"""Helpers for asynchronous tests."""
 
 import asyncio
 import inspect
@@ -12,20 +12,20 @@ async def eventually[T](condition: Callable[[], Awaitable[T | None]], *, within:
 @overload
 async def eventually[T](condition: Callable[[], T | None], *, within: float = ...) -> T: ...
 async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
-    """Ask a condition, a plain or an asynchronous function, until it gives something true, and return that.
+    """Call `condition`, a plain or an asynchronous function, until its result is true, and return that.
 
-    It only has to end before the test does, whose limit is 180 s: nobody waits so long unless something is broken.
+    The default only has to be shorter than the limit of a test (180 s): a passing test returns much sooner.
 
     Raises:
-        TimeoutError: it gave nothing true for `within` seconds; what it gave last is told.
+        TimeoutError: the result was not true within `within` seconds; the message has the last one.
     """
     value: object = None
     try:
         async with asyncio.timeout(within):
-            while not (value := await _value(condition)):  # noqa: ASYNC110  a condition may be anything
+            while not (value := await _value(condition)):  # noqa: ASYNC110  conditions have no event to wait for
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise TimeoutError(f"after {within:g} s it still is {value!r}") from None
+        raise TimeoutError(f"after {within:g} s the result is still {value!r}") from None
     return value
 
 
@@ -36,9 +36,9 @@ async def _value(condition: Callable[[], Any]) -> Any:
 
 @asynccontextmanager
 async def background(*work: Coroutine[Any, Any, object]) -> AsyncGenerator[list[asyncio.Task[object]]]:
-    """Let work go on as long as the context is open, then cancel it. What fails in it fails the test."""
+    """Run coroutines while the context is open, then cancel them. If one fails, the test fails."""
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(one) for one in work]
+        running = [tasks.create_task(coroutine) for coroutine in work]
         try:
             yield running
         finally:

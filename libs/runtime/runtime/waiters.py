@@ -1,4 +1,4 @@
-"""Tasks that wait for an event about one thing, found by that thing's key."""
+"""Tasks that wait for a change of something, identified by a key."""
 
 import asyncio
 from collections.abc import Generator, Hashable
@@ -6,17 +6,17 @@ from contextlib import contextmanager, suppress
 
 
 class Waiter:
-    """One task's wait for one key."""
+    """One task that waits for one key."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Let the wait end: the one that is going on, or the next one."""
+        """End the current wait, or the next one."""
         self._woken.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Return whether it was woken since the last wait, after at most so many seconds."""
+        """Wait at most `seconds`, and return whether it was woken since the last wait."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._woken.wait()
@@ -26,9 +26,9 @@ class Waiter:
 
 
 class Waiters[K: Hashable]:
-    """All waiting tasks of one process. Waking carries no value: read the state where it is stored.
+    """The waiting tasks of one process. Waking carries no value; a woken task reads the state where it is stored.
 
-    Open a wait before you look at the state, so that a change in between is not missed.
+    Start to wait before reading the state, so that a change in between is not missed.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class Waiters[K: Hashable]:
         return len(self._waiting)
 
     def wake(self, key: K) -> None:
-        """Wake all that wait for a key; nothing happens if nobody does."""
+        """Wake all tasks that wait for a key."""
         for waiter in self._waiting.get(key, []):
             waiter.wake()
 
     @contextmanager
     def waiting(self, key: K) -> Generator[Waiter]:
-        """Wait for a key as long as the context is open."""
+        """Yield a waiter for a key, registered while the context is open."""
         waiter = Waiter()
         self._waiting.setdefault(key, []).append(waiter)
         try:

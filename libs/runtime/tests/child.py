@@ -1,4 +1,4 @@
-"""A process for the tests: it does what ACT says."""
+"""A process for the tests, which does what the variable ACT says."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ log = get_logger()
 
 
 class Settings(ProcessSettings):
-    """What the tests tell it."""
+    """Settings that a test passes."""
 
     act: Literal["wait", "fail", "refuse", "log"]
     size: int = 1
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Do it."""
+    """Act as the settings say."""
     match settings.act:
         case "wait":
             sys.stdout.write("ready\n")
@@ -30,12 +30,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         case "fail":
             raise LookupError("nothing there")
         case "refuse":
-            raise CannotStart("NATS_URL=nats://bus: nothing answers. Start it.")
+            raise CannotStart("NATS_URL=nats://bus: cannot connect. Start it.")
         case "log":
             with bound_contextvars(correlation_id="story"):
                 log.info("structured", answer=42)
                 logging.getLogger("some.library").warning("from a library: %s", 43)
-            log.debug("nobody wants to know")
+            log.debug("not shown at the default level")
 
 
 run("child", Settings, main)

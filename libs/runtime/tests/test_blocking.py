@@ -1,4 +1,4 @@
-"""Work that blocks for long has threads of its own."""
+"""Long blocking work runs in a pool of its own."""
 
 import asyncio
 import threading
@@ -16,37 +16,37 @@ async def pool() -> AsyncGenerator[BlockingPool]:
 
 
 @pytest.fixture
-def over() -> Generator[threading.Event]:
-    """Until this is set, blocking work goes on; at the latest when the test is over."""
+def release() -> Generator[threading.Event]:
+    """Yield an event that blocking work waits for; it is set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()
 
 
-async def test_blocking_work_returns_its_result(pool: BlockingPool) -> None:
+async def test_the_pool_returns_the_result_of_the_work(pool: BlockingPool) -> None:
     assert await pool.run(divmod, 7, 2) == (3, 1)
 
 
-async def test_blocking_work_raises_its_error(pool: BlockingPool) -> None:
+async def test_the_pool_raises_the_error_of_the_work(pool: BlockingPool) -> None:
     with pytest.raises(ZeroDivisionError):
         await pool.run(divmod, 7, 0)
 
 
-async def test_blocking_work_keeps_short_work_from_no_thread(pool: BlockingPool, over: threading.Event) -> None:
+async def test_a_full_pool_does_not_delay_short_blocking_work(pool: BlockingPool, release: threading.Event) -> None:
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        blocking = [tasks.create_task(pool.run(over.wait)) for _ in range(100)]
-        await asyncio.sleep(0)  # all of them are running, or wait for a thread
+        blocking = [tasks.create_task(pool.run(release.wait)) for _ in range(100)]
+        await asyncio.sleep(0)  # all of them run, or wait for a thread
         assert await asyncio.to_thread(divmod, 7, 2) == (3, 1)
         assert not any(task.done() for task in blocking)
-        over.set()
+        release.set()
 
 
-async def test_closing_cancels_what_waits_for_a_thread(over: threading.Event) -> None:
+async def test_closing_the_pool_cancels_queued_work(release: threading.Event) -> None:
     started = threading.Semaphore(0)
 
     def block() -> None:
         started.release()
-        over.wait()
+        release.wait()
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         async with BlockingPool.open() as pool:
@@ -57,4 +57,4 @@ async def test_closing_cancels_what_waits_for_a_thread(over: threading.Event) ->
             await asyncio.sleep(0)
         await asyncio.wait([waiting])
         assert waiting.cancelled()
-        over.set()
+        release.set()

@@ -18,7 +18,7 @@ from runtime.envelope import Envelope
 from runtime.pubsub import subscribe
 from runtime.testing import background, eventually
 
-type Answering = Callable[..., Awaitable[None]]
+type Script = Callable[..., Awaitable[None]]
 type Respond = Callable[[Message], Awaitable[None]]
 
 
@@ -34,7 +34,7 @@ class BrewCoffee(Command[int]):
     bar: str
 
 
-ASKED, ENVELOPE = CountCups.example(), Envelope.begin()
+QUERY, ENVELOPE = CountCups.example(), Envelope.begin()
 
 
 @pytest_asyncio.fixture
@@ -45,132 +45,128 @@ async def client(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerat
 
 
 @pytest.fixture
-def heard() -> list[Msg]:
+def received() -> list[Msg]:
     return []
 
 
 @pytest.fixture
-def respond(client: Client, heard: list[Msg]) -> Respond:
-    async def with_(reply: Message) -> None:
+def respond(client: Client, received: list[Msg]) -> Respond:
+    async def reply_with(reply: Message) -> None:
         async def answer(message: Msg) -> None:
-            heard.append(message)
+            received.append(message)
             await message.respond(reply.model_dump_json().encode())
 
         await subscribe(client, CountCups.subject, answer)
 
-    return with_
+    return reply_with
 
 
 async def ask(client: Client, within: float = 5.0) -> int:
-    return await Bus(client, timeout=within).ask(ASKED, ENVELOPE)
+    return await Bus(client, timeout=within).ask(QUERY, ENVELOPE)
 
 
-async def test_an_accepted_question_gives_its_result(client: Client, respond: Respond) -> None:
+async def test_an_accepted_query_returns_its_result(client: Client, respond: Respond) -> None:
     await respond(Accepted[int](result=7))
     assert await ask(client) == 7
 
 
-async def test_a_refused_question_raises_the_refusal(client: Client, respond: Respond) -> None:
+async def test_a_refused_query_raises_the_refusal(client: Client, respond: Respond) -> None:
     await respond(Refused(code=Code.SESSION_BUSY, detail="Later."))
     with pytest.raises(Refusal) as refusal:
         await ask(client)
     assert (refusal.value.code, refusal.value.detail) == (Code.SESSION_BUSY, "Later.")
 
 
-async def test_a_fault_means_not_now(client: Client, respond: Respond) -> None:
+async def test_a_fault_raises_unavailable(client: Client, respond: Respond) -> None:
     await respond(Faulted(detail="The kitchen is closed."))
     with pytest.raises(Unavailable, match="The kitchen is closed"):
         await ask(client)
 
 
-async def test_an_answer_that_cannot_be_read_means_not_now_and_is_not_repeated(
-    client: Client, respond: Respond
-) -> None:
+async def test_an_invalid_answer_raises_unavailable_without_its_content(client: Client, respond: Respond) -> None:
     await respond(Accepted[str](result="secret"))
-    with pytest.raises(Unavailable, match="cannot be read") as unavailable:
+    with pytest.raises(Unavailable, match="the answer is not valid") as unavailable:
         await ask(client)
     assert "secret" not in str(unavailable.value)
 
 
 @pytest.fixture
-def answering(client: Client, heard: list[Msg]) -> Answering:
-    async def with_(kind: type[CountCups | BrewCoffee], *replies: Message | None) -> None:
-        """Answer the first message with the first reply, and so on; with None not at all."""
+def script(client: Client, received: list[Msg]) -> Script:
+    async def reply_with(kind: type[CountCups | BrewCoffee], *replies: Message | None) -> None:
+        """Answer each message with the next of the replies; leave it unanswered if that is None."""
 
         async def answer(message: Msg) -> None:
-            heard.append(message)
-            if reply := replies[len(heard) - 1]:
+            received.append(message)
+            if reply := replies[len(received) - 1]:
                 await message.respond(reply.model_dump_json().encode())
 
         await subscribe(client, kind.subject, answer)
 
-    return with_
+    return reply_with
 
 
 @pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
-async def test_a_question_that_one_replica_does_not_answer_is_put_to_another(
-    client: Client, answering: Answering, heard: list[Msg], first: Message | None
+async def test_a_query_that_one_replica_does_not_answer_is_sent_to_another(
+    client: Client, script: Script, received: list[Msg], first: Message | None
 ) -> None:
-    await answering(CountCups, first, Accepted[int](result=7))
-    assert (await ask(client, within=1), len(heard)) == (7, 2)
+    await script(CountCups, first, Accepted[int](result=7))
+    assert (await ask(client, within=1), len(received)) == (7, 2)
 
 
-async def test_the_first_answer_counts_also_when_it_is_late(client: Client, heard: list[Msg]) -> None:
+async def test_a_late_answer_to_the_first_attempt_is_used(client: Client, received: list[Msg]) -> None:
     async def answer(message: Msg) -> None:
-        heard.append(message)
-        if len(heard) == 2:
-            await heard[0].respond(Accepted[int](result=7).model_dump_json().encode())
+        received.append(message)
+        if len(received) == 2:
+            await received[0].respond(Accepted[int](result=7).model_dump_json().encode())
 
     await subscribe(client, CountCups.subject, answer)
     assert await ask(client, within=1) == 7
 
 
 @pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
-async def test_a_command_is_sent_once(
-    client: Client, answering: Answering, heard: list[Msg], first: Message | None
+async def test_a_failed_command_is_not_sent_again(
+    client: Client, script: Script, received: list[Msg], first: Message | None
 ) -> None:
-    await answering(BrewCoffee, first, Accepted[int](result=7))
+    await script(BrewCoffee, first, Accepted[int](result=7))
     with pytest.raises(Unavailable):
         await Bus(client, timeout=0.5).ask(BrewCoffee.example(), ENVELOPE)
-    assert len(heard) == 1
+    assert len(received) == 1
 
 
-async def test_a_command_whose_answer_cannot_be_read_may_have_been_carried_out(
-    client: Client, answering: Answering
-) -> None:
-    await answering(BrewCoffee, Accepted[str](result="secret"))
-    with pytest.raises(OutcomeUnknown, match="cannot be read"):
+async def test_an_invalid_answer_to_a_command_raises_outcome_unknown(client: Client, script: Script) -> None:
+    await script(BrewCoffee, Accepted[str](result="secret"))
+    with pytest.raises(OutcomeUnknown, match="the answer is not valid"):
         await Bus(client).ask(BrewCoffee.example(), ENVELOPE)
 
 
-async def test_nobody_there_means_not_now_at_once(client: Client) -> None:
+async def test_a_query_without_responders_fails_immediately(client: Client) -> None:
     with pytest.raises(Unavailable, match="NoResponders"):
         await ask(client, within=60)
 
 
-async def test_silence_means_not_now_when_the_time_is_over(client: Client) -> None:
+async def test_an_unanswered_query_times_out(client: Client) -> None:
     await subscribe(client, CountCups.subject)
     with pytest.raises(Unavailable, match="Timeout"):
         await ask(client, within=0.05)
 
 
-async def test_a_question_too_large_means_not_now_and_the_connection_stays(client: Client) -> None:
-    question = CountCups(bar="x" * (client.max_payload - 60))  # with its headers it is too large
+async def test_a_query_that_is_too_large_fails_and_keeps_the_connection(client: Client) -> None:
+    query = CountCups(bar="x" * (client.max_payload - 60))  # too large with its headers
     with pytest.raises(Unavailable, match="MaxPayload"):
-        await Bus(client).ask(question, ENVELOPE)
+        await Bus(client).ask(query, ENVELOPE)
     await Bus(client).check()
 
 
-async def test_a_connection_that_the_server_ended_is_noticed(client: Client) -> None:
+async def test_a_connection_closed_by_the_server_is_detected(client: Client) -> None:
     await nats.aio.client.Client.publish(client, "large", b"x" * client.max_payload, headers={"one": "too many"})
     with pytest.raises(Unavailable, match="maximum payload violation"):
-        await bus.as_long_as_connected(client)
+        await bus.wait_until_closed(client)
     with pytest.raises(Unavailable, match="ConnectionClosed"):
         await ask(client)
 
 
 @pytest.fixture
-def standing_still(client: Client, nats_server: EmbeddedNats) -> Generator[None]:
+def stopped_server(client: Client, nats_server: EmbeddedNats) -> Generator[None]:
     assert client.is_connected
     assert nats_server.child.pid
     os.kill(nats_server.child.pid, signal.SIGSTOP)
@@ -178,57 +174,57 @@ def standing_still(client: Client, nats_server: EmbeddedNats) -> Generator[None]
     os.kill(nats_server.child.pid, signal.SIGCONT)
 
 
-@pytest.mark.usefixtures("standing_still")
-async def test_a_bus_that_stands_still_does_not_hold_up_whoever_asks(client: Client) -> None:
-    async with background(_in_vain(client)) as [asking]:
+@pytest.mark.usefixtures("stopped_server")
+async def test_a_query_to_a_stopped_bus_times_out(client: Client) -> None:
+    async with background(_fail_to_ask(client)) as [asking]:
         await eventually(asking.done, within=3)
 
 
-async def _in_vain(client: Client) -> None:
+async def _fail_to_ask(client: Client) -> None:
     with pytest.raises(Unavailable):
         await Bus(client, timeout=0.1).ask(CountCups(bar="x" * (client.max_payload - 1000)), ENVELOPE)
 
 
-@pytest.mark.usefixtures("standing_still")
-async def test_a_bus_that_stands_still_does_not_hold_up_whoever_publishes(client: Client) -> None:
+@pytest.mark.usefixtures("stopped_server")
+async def test_publishing_to_a_stopped_bus_times_out(client: Client) -> None:
     async with background(client.publish("large", b"x" * client.max_payload)) as [publishing]:
         await eventually(publishing.done, within=3)
 
 
 @pytest.mark.parametrize(("headers", "size"), [(None, 0), ({"a": "b"}, len("NATS/1.0\r\na: b\r\n\r\n"))])
-async def test_the_largest_message_gets_through_and_a_larger_one_is_not_sent(
+async def test_a_message_of_maximum_size_is_sent_and_a_larger_one_is_not(
     client: Client, headers: dict[str, str] | None, size: int
 ) -> None:
-    subscription, largest = await subscribe(client, "large"), client.max_payload - size
-    await client.publish("large", b"x" * largest, headers=headers)
-    assert len((await subscription.next_msg(5)).data) == largest
+    subscription, max_size = await subscribe(client, "large"), client.max_payload - size
+    await client.publish("large", b"x" * max_size, headers=headers)
+    assert len((await subscription.next_msg(5)).data) == max_size
     with pytest.raises(MaxPayloadError):
-        await client.publish("large", b"x" * (largest + 1), headers=headers)
+        await client.publish("large", b"x" * (max_size + 1), headers=headers)
 
 
-async def test_the_service_learns_the_question_the_envelope_and_the_deadline(
-    client: Client, respond: Respond, heard: list[Msg]
+async def test_the_service_receives_query_envelope_and_deadline(
+    client: Client, respond: Respond, received: list[Msg]
 ) -> None:
     await respond(Accepted[int](result=7))
     await ask(client)
-    assert CountCups.model_validate_json(heard[0].data) == ASKED
-    got = Envelope.read(heard[0].headers)
-    assert got.message_id == ENVELOPE.message_id
-    assert got.deadline is not None
-    assert got.deadline <= clock.now() + timedelta(seconds=5)
+    assert CountCups.model_validate_json(received[0].data) == QUERY
+    envelope = Envelope.from_headers(received[0].headers)
+    assert envelope.message_id == ENVELOPE.message_id
+    assert envelope.deadline is not None
+    assert envelope.deadline <= clock.now() + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("correlation_id", ["Grüße", "a b", "x\r\nactor: 0197a1f0-0000-7000-8000-000000000001 admin"])
-async def test_a_correlation_id_cannot_disturb_the_other_headers(client: Client, correlation_id: str) -> None:
+async def test_a_correlation_id_cannot_inject_headers(client: Client, correlation_id: str) -> None:
     subscription = await subscribe(client, "anything")
     headers: dict[str, Any] = Envelope.begin(correlation_id=correlation_id).headers()
     await client.publish("anything", headers=headers)
-    got = Envelope.read((await subscription.next_msg(5)).headers)
-    assert got.correlation_id == correlation_id.replace("\r\n", "  ")
-    assert got.actor is None
+    envelope = Envelope.from_headers((await subscription.next_msg(5)).headers)
+    assert envelope.correlation_id == correlation_id.replace("\r\n", "  ")
+    assert envelope.actor is None
 
 
-async def test_a_bus_that_went_away_and_came_back_is_used_again(
+async def test_queries_work_again_after_the_bus_restarted(
     client: Client, respond: Respond, nats_server: EmbeddedNats
 ) -> None:
     await respond(Accepted[int](result=7))
@@ -241,7 +237,7 @@ async def test_a_bus_that_went_away_and_came_back_is_used_again(
     assert await ask(client) == 7
 
 
-async def test_a_check_fails_while_the_bus_is_away(client: Client, nats_server: EmbeddedNats) -> None:
+async def test_the_health_check_fails_while_the_bus_is_down(client: Client, nats_server: EmbeddedNats) -> None:
     await Bus(client).check()
     nats_server.child.ask_to_stop()
     nats_server.child.finish()
@@ -250,14 +246,14 @@ async def test_a_check_fails_while_the_bus_is_away(client: Client, nats_server: 
         await Bus(client).check()
 
 
-async def test_connecting_gives_up_when_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connecting_times_out_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "CONNECT_TIMEOUT", 0.2)
     with pytest.raises(TimeoutError):
         async with bus.connected("nats://127.0.0.1:1", "test"):
             pass
 
 
-async def test_an_error_inside_the_connection_comes_out_as_it_is(nats_url: str) -> None:
+async def test_an_error_inside_the_context_is_not_wrapped(nats_url: str) -> None:
     with pytest.raises(LookupError, match="mine"):
         async with bus.connected(nats_url, "test"):
             raise LookupError("mine")

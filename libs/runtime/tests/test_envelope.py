@@ -23,8 +23,8 @@ ADA = Actor(user_id=UUID(int=1), role="user")
 
 
 @given(ENVELOPES)
-def test_headers_hold_all_of_an_envelope(envelope: Envelope) -> None:
-    assert Envelope.read(envelope.headers()) == envelope
+def test_an_envelope_survives_a_round_trip_through_headers(envelope: Envelope) -> None:
+    assert Envelope.from_headers(envelope.headers()) == envelope
 
 
 @pytest.mark.parametrize(
@@ -40,27 +40,27 @@ def test_headers_hold_all_of_an_envelope(envelope: Envelope) -> None:
         {"ce-id": str(UUID(int=1)), "deadline": "2026-11-25T09:00:00"},
     ],
 )
-def test_headers_that_make_no_sense_are_not_read(headers: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  of many kinds
-        Envelope.read(headers)
+def test_invalid_headers_are_rejected(headers: Any) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  with different messages
+        Envelope.from_headers(headers)
 
 
-def test_a_message_that_names_no_correlation_begins_one() -> None:
-    assert Envelope.read({"ce-id": str(UUID(int=1))}).correlation_id == str(UUID(int=1))
+def test_a_message_without_a_correlation_id_uses_its_own_id() -> None:
+    assert Envelope.from_headers({"ce-id": str(UUID(int=1))}).correlation_id == str(UUID(int=1))
 
 
-def test_a_chain_begins_with_the_id_of_its_first_message() -> None:
+def test_a_new_chain_uses_the_id_of_its_first_message() -> None:
     first = Envelope.begin(actor=ADA)
     assert (first.correlation_id, first.causation_id, first.actor) == (str(first.message_id), None, ADA)
 
 
-def test_a_following_message_names_its_cause_and_stays_in_the_chain() -> None:
+def test_a_caused_message_keeps_correlation_id_and_actor() -> None:
     first = Envelope.begin(correlation_id="story", actor=ADA).within(5)
     then = first.follow()
     assert (then.correlation_id, then.causation_id, then.actor) == ("story", first.message_id, ADA)
 
 
-def test_a_following_message_has_an_id_of_its_own_and_no_deadline() -> None:
+def test_a_caused_message_has_a_new_id_and_no_deadline() -> None:
     first = Envelope.begin().within(5)
     assert first.follow().message_id != first.message_id
     assert first.follow().deadline is None
@@ -68,7 +68,7 @@ def test_a_following_message_has_an_id_of_its_own_and_no_deadline() -> None:
 
 def test_a_deadline_changes_nothing_else() -> None:
     envelope = Envelope.begin(correlation_id="story", actor=ADA).follow()
-    assert Envelope.read(envelope.within(5).headers() | {"deadline": "2026-11-25T09:00:00Z"}) == Envelope(
+    assert Envelope.from_headers(envelope.within(5).headers() | {"deadline": "2026-11-25T09:00:00Z"}) == Envelope(
         envelope.message_id, "story", envelope.causation_id, ADA, None, datetime(2026, 11, 25, 9, tzinfo=UTC)
     )
 
@@ -85,7 +85,7 @@ def test_a_message_without_a_deadline_never_expires() -> None:
     assert not Envelope.begin().expired
 
 
-def test_ids_come_in_the_order_of_time() -> None:
+def test_ids_sort_by_time_of_creation() -> None:
     ids = [clock.new_id() for _ in range(100)]
     assert ids == sorted(ids)
     assert {new.version for new in ids} == {7}

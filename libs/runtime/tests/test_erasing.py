@@ -1,4 +1,4 @@
-"""A folder is erased with all that is in it, and nothing that its links lead to."""
+"""A folder is erased with its contents, but not the targets of its links."""
 
 import itertools
 import os
@@ -15,7 +15,7 @@ def write(root: Path, path: str) -> None:
     (root / path).write_text("hello")
 
 
-def test_a_folder_is_erased_and_what_its_links_lead_to_stays(tmp_path: Path) -> None:
+def test_erasing_a_folder_keeps_the_targets_of_its_links(tmp_path: Path) -> None:
     write(tmp_path, "outside/kept")
     write(tmp_path, "root/a/b")
     (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
@@ -23,7 +23,7 @@ def test_a_folder_is_erased_and_what_its_links_lead_to_stays(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.rglob("*")] == ["outside", "kept"]
 
 
-def test_closed_files_and_folders_are_erased(tmp_path: Path) -> None:
+def test_entries_without_permissions_are_erased(tmp_path: Path) -> None:
     write(tmp_path, "root/a/b")
     for path in ("root/a/b", "root/a", "root"):
         (tmp_path / path).chmod(0)
@@ -31,11 +31,11 @@ def test_closed_files_and_folders_are_erased(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_deeper_than_one_can_open_is_erased(tmp_path: Path) -> None:
+def test_a_folder_nested_deeper_than_paths_allow_is_erased(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     descriptor = os.open(root, os.O_RDONLY)
-    for _ in range(1500):  # far more than one can have open, or call
+    for _ in range(1500):  # more than the limits on descriptors and recursion
         os.mkdir("d", dir_fd=descriptor)
         os.close(os.open("f", os.O_CREAT, dir_fd=descriptor))
         below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
@@ -46,8 +46,8 @@ def test_a_folder_deeper_than_one_can_open_is_erased(tmp_path: Path) -> None:
     assert not root.exists()
 
 
-def test_a_folder_wider_than_what_is_listed_at_once_is_erased(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasing, "AT_A_TIME", 2)
+def test_a_folder_with_more_entries_than_a_batch_is_erased(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasing, "BATCH_SIZE", 2)
     for name in "abcde":
         write(tmp_path, f"root/{name}")
         write(tmp_path, f"root/y/{name}")
@@ -55,21 +55,21 @@ def test_a_folder_wider_than_what_is_listed_at_once_is_erased(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_erasing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+def test_erasing_a_missing_folder_does_nothing(tmp_path: Path) -> None:
     erase(tmp_path / "none" / "at all")
 
 
-def test_erasing_gives_up_when_somebody_adds_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erasing_gives_up_if_entries_are_added_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "root/a")
     unlink, added = os.unlink, itertools.count()
     monkeypatch.setattr(erasing, "MAX_ENTRIES", 10)
-    with opened(tmp_path / "root", FOLDER) as standing:
+    with opened(tmp_path / "root", FOLDER) as descriptor:
 
         def unlink_and_add(name: str, *, dir_fd: int) -> None:
             unlink(name, dir_fd=dir_fd)
-            os.close(os.open(f"more-{next(added)}", os.O_CREAT, dir_fd=standing))
+            os.close(os.open(f"more-{next(added)}", os.O_CREAT, dir_fd=descriptor))
 
         monkeypatch.setattr(os, "unlink", unlink_and_add)
-        with pytest.raises(OSError, match="somebody still adds to it"):
+        with pytest.raises(OSError, match="entries are still being added"):
             erase(tmp_path / "root")
     assert next(added) == 10

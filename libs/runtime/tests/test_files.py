@@ -1,4 +1,4 @@
-"""Parts of files are read below a folder, and nothing else is, whatever path is asked for."""
+"""Parts of files are read below a folder, and nothing outside it."""
 
 import os
 from pathlib import Path
@@ -26,12 +26,12 @@ def refusal(root: Path, path: str, window: PartWindow = ALL) -> Code:
     return refused.value.code
 
 
-def test_a_part_is_read_with_size_state_and_content_type(root: Path) -> None:
+def test_a_part_is_returned_with_size_and_content_type(root: Path) -> None:
     part = read_part_within(root, "in/a.html", PartWindow(offset=3, length=4))
     assert (part.data, part.size_bytes, part.content_type) == (b"3456", 10, "text/html")
 
 
-def test_behind_the_end_of_a_file_there_are_no_bytes(root: Path) -> None:
+def test_a_part_past_the_end_of_a_file_is_empty(root: Path) -> None:
     assert read_part_within(root, "in/a.html", PartWindow(offset=10)).data == b""
 
 
@@ -42,7 +42,7 @@ def test_a_file_that_has_changed_is_refused(root: Path) -> None:
     assert refusal(root, "in/a.html", PartWindow(etag=etag)) is Code.FILE_CHANGED
 
 
-def test_a_file_of_the_service_is_read_as_what_the_service_says(root: Path) -> None:
+def test_a_file_of_the_service_has_the_content_type_passed(root: Path) -> None:
     part = read_part(root / "in" / "a.html", ALL, "application/pdf")
     assert (part.data, part.content_type) == (b"0123456789", "application/pdf")
 
@@ -52,13 +52,13 @@ def test_a_missing_file_is_refused(root: Path, path: str) -> None:
     assert refusal(root, path) is Code.FILE_NOT_FOUND
 
 
-def test_no_symlink_is_followed(root: Path) -> None:
+def test_symlinks_are_not_followed(root: Path) -> None:
     (root / "file").symlink_to(root.parent / "secret")
     (root / "folder").symlink_to(root.parent)
     assert [refusal(root, path) for path in ("file", "folder/secret")] == [Code.NOT_A_FILE] * 2
 
 
-def test_what_is_no_file_is_refused_without_waiting(root: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused_without_blocking(root: Path) -> None:
     os.mkfifo(root / "pipe")
     assert [refusal(root, path) for path in ("pipe", "in", "in/a.html/b")] == [Code.NOT_A_FILE] * 3
 
@@ -67,7 +67,7 @@ def test_what_is_no_file_is_refused_without_waiting(root: Path) -> None:
     "path",
     ["", "/", "..", ".", "../secret", "a/../../secret", "/etc/passwd", "a//b", "a/", "./a", "a\0b", "\ud800"],
 )
-def test_a_path_that_is_not_plain_and_relative_is_refused(root: Path, path: str) -> None:
+def test_an_absolute_or_unnormalized_path_is_refused(root: Path, path: str) -> None:
     assert refusal(root, path) is Code.INVALID_PATH
 
 
@@ -77,7 +77,7 @@ def test_a_path_that_is_too_long_is_refused(path: str) -> None:
         split_path(path)
 
 
-def test_an_error_that_is_not_about_the_path_is_no_refusal(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_is_not_about_the_path_is_not_a_refusal(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
@@ -90,16 +90,16 @@ def test_an_error_that_is_not_about_the_path_is_no_refusal(root: Path, monkeypat
     ("name", "kind"),
     [("a.pdf", "application/pdf"), ("a.tar.gz", "application/octet-stream"), ("none", "application/octet-stream")],
 )
-def test_a_name_stands_for_a_content_type(name: str, kind: str) -> None:
+def test_the_content_type_is_derived_from_the_name(name: str, kind: str) -> None:
     assert content_type_of(name) == kind
 
 
-def test_a_time_that_no_calendar_knows_is_shown_as_the_first() -> None:
+def test_a_time_out_of_range_is_shown_as_the_epoch() -> None:
     status = os.stat_result((0, 0, 0, 0, 0, 0, 0, 0, 67_768_036_191_676_800, 0))
     assert modified_at(status).timestamp() == 0
 
 
-def test_permissions_are_never_given_to_what_a_symlink_leads_to(tmp_path: Path) -> None:
+def test_permissions_of_the_target_of_a_symlink_do_not_change(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir(mode=0)
     (tmp_path / "link").symlink_to("outside")
     grant_owner(tmp_path / "link")

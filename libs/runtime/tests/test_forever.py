@@ -8,19 +8,19 @@ from runtime.testing import eventually
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_PAUSE", 0.0)
     monkeypatch.setattr(module, "MAX_PAUSE", 0.0)
 
 
 class Work:
-    """Does its `steps`, one each time, and then rests."""
+    """Runs the next of its `steps` each time, and then blocks."""
 
     def __init__(self, *steps: Callable[[], Awaitable[None]]) -> None:
-        self.steps, self.times = list(steps), 0
+        self.steps, self.calls = list(steps), 0
 
     async def __call__(self) -> None:
-        self.times += 1
+        self.calls += 1
         if self.steps:
             await self.steps.pop(0)()
         else:
@@ -28,59 +28,59 @@ class Work:
 
 
 async def fail() -> None:
-    raise OSError("the cable is out")
+    raise OSError("connection lost")
 
 
 async def end_as_cancelled() -> None:
-    raise asyncio.CancelledError  # as a library does whose own task was cancelled
+    raise asyncio.CancelledError  # as a library does if its own task was cancelled
 
 
-async def cover_up() -> None:
+async def fail_to_clean_up() -> None:
     try:
         await asyncio.Event().wait()
     finally:
-        raise OSError("could not say goodbye")
+        raise OSError("clean-up failed")
 
 
-async def test_work_that_fails_is_done_again() -> None:
+async def test_failed_work_is_repeated() -> None:
     work = Work(fail, fail)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(forever("work", work))
-        await eventually(lambda: work.times == 3)
+        await eventually(lambda: work.calls == 3)
         running.cancel()
 
 
-async def test_work_that_ends_as_if_cancelled_is_done_again() -> None:
+async def test_work_that_raises_cancelled_error_is_repeated() -> None:
     work = Work(end_as_cancelled)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(forever("work", work))
-        await eventually(lambda: work.times == 2)
+        await eventually(lambda: work.calls == 2)
         running.cancel()
 
 
-@pytest.mark.parametrize("step", [asyncio.Event().wait, cover_up])
-async def test_being_cancelled_ends_it_whatever_the_work_raises(step: Callable[[], Awaitable[None]]) -> None:
+@pytest.mark.parametrize("step", [asyncio.Event().wait, fail_to_clean_up])
+async def test_cancelling_stops_it_whatever_the_work_raises(step: Callable[[], Awaitable[None]]) -> None:
     work = Work(step)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(forever("work", work))
-        await eventually(lambda: work.times)
+        await eventually(lambda: work.calls)
         running.cancel()
     assert running.cancelled()
-    assert work.times == 1
+    assert work.calls == 1
 
 
 async def test_it_ends_when_the_event_is_set() -> None:
     until = asyncio.Event()
 
-    async def set_it() -> None:
+    async def set_event() -> None:
         until.set()
 
-    work = Work(fail, set_it)
+    work = Work(fail, set_event)
     await forever("work", work, until=until)
-    assert work.times == 2
+    assert work.calls == 2
 
 
-async def test_pauses_grow_and_start_small_after_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pauses_grow_and_are_reset_by_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
     async def sleep(pause: float) -> None:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 HOST = "127.0.0.1"
 
 
-async def well() -> None:
+async def healthy() -> None:
     pass
 
 
@@ -25,81 +25,84 @@ async def down() -> None:
     raise ConnectionRefusedError("user=postgres password=secret")
 
 
-async def stuck() -> None:
+async def hang() -> None:
     await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def asking(checks: Health) -> AsyncGenerator[httpx.AsyncClient]:
+async def client_of(checks: Health) -> AsyncGenerator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app(checks))
     async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
         yield client
 
 
-async def test_a_report_names_each_check() -> None:
-    assert await Health({"database": well, "bus": well}).report() == {"database": "ok", "bus": "ok"}
+async def test_the_report_lists_each_check() -> None:
+    assert await Health({"database": healthy, "bus": healthy}).report() == {"database": "ok", "bus": "ok"}
 
 
-async def test_a_failing_check_is_told_by_its_kind_alone() -> None:
-    assert await Health({"database": down, "bus": well}).report() == {"database": "ConnectionRefusedError", "bus": "ok"}
+async def test_a_failing_check_is_reported_without_its_message() -> None:
+    assert await Health({"database": down, "bus": healthy}).report() == {
+        "database": "ConnectionRefusedError",
+        "bus": "ok",
+    }
 
 
-async def test_a_check_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_TIMEOUT", 0.01)
-    assert await Health({"database": stuck}).report() == {"database": "no answer within 0.01 s"}
+    assert await Health({"database": hang}).report() == {"database": "no answer within 0.01 s"}
 
 
-async def test_a_process_is_ready_when_all_is_well() -> None:
-    async with asking(Health({"bus": well})) as client:
+async def test_a_process_is_ready_if_all_checks_pass() -> None:
+    async with client_of(Health({"bus": healthy})) as client:
         answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "checks": {"bus": "ok"}})
 
 
-async def test_a_process_is_not_ready_when_one_thing_is_not_well() -> None:
-    async with asking(Health({"bus": well, "database": down})) as client:
+async def test_a_process_is_not_ready_if_one_check_fails() -> None:
+    async with client_of(Health({"bus": healthy, "database": down})) as client:
         answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
 
 
-async def test_a_process_that_is_not_ready_lives() -> None:
-    async with asking(Health({"database": down})) as client:
+async def test_a_process_that_is_not_ready_is_alive() -> None:
+    async with client_of(Health({"database": down})) as client:
         assert (await client.get("/health/live")).json() == {"status": "alive"}
 
 
-async def test_metrics_are_told_in_the_form_of_prometheus() -> None:
+async def test_metrics_have_the_format_of_prometheus() -> None:
     Counter("test_of_health", "Something").inc()
-    async with asking(Health()) as client:
+    async with client_of(Health()) as client:
         answer = await client.get("/metrics")
     assert "test_of_health_total 1.0" in answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
 
 
-async def test_a_server_tells_its_address_and_answers_there() -> None:
+async def test_a_server_answers_at_its_address() -> None:
     async with serving(app(Health()), HOST, 0) as server, httpx.AsyncClient() as client:
         host, port = server.address
         assert (await client.get(f"http://{host}:{port}/health/live")).status_code == 200
 
 
-async def test_leaving_frees_the_port() -> None:
+async def test_closing_the_server_frees_the_port() -> None:
     async with serving(app(Health()), HOST, 0) as server:
         port = server.address[1]
     async with serving(app(Health()), HOST, port) as server:
         assert server.address[1] == port
 
 
-async def test_a_port_in_use_is_refused() -> None:
+async def test_a_port_in_use_raises_os_error() -> None:
     with used_port() as port, pytest.raises(OSError, match=f"cannot serve on {HOST}:{port}"):
         async with serving(app(Health()), HOST, port):
             pass
 
 
-async def test_an_error_inside_the_server_comes_out_as_it_is() -> None:
+async def test_an_error_inside_the_context_is_not_wrapped() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with serving(app(Health()), HOST, 0):
             raise LookupError("mine")
 
 
-async def test_leaving_lets_a_request_finish() -> None:
+async def test_closing_the_server_lets_a_request_finish() -> None:
     slow = Slow()
     async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks, serving(slow.app, HOST, 0) as server:
         host, port = server.address

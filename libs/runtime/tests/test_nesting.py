@@ -13,7 +13,7 @@ SHALLOW: list[Any] = ["text", None, {}, [], [[], {}] * 9, nested(MAX_DEPTH - 1),
 
 
 @pytest.mark.parametrize("value", SHALLOW)
-def test_what_is_not_nested_deeper_than_allowed_is_not_too_deep(value: Any) -> None:
+def test_nesting_up_to_the_maximum_is_allowed(value: Any) -> None:
     assert not too_deep(value)
 
 
@@ -22,5 +22,5 @@ def test_one_level_more_is_too_deep(levels: int) -> None:
     assert too_deep(nested(levels))
 
 
-def test_one_deep_place_among_many_is_found() -> None:
+def test_one_deep_value_among_others_is_found() -> None:
     assert too_deep([1, {"a": "b", "c": nested(MAX_DEPTH)}, []])

@@ -1,4 +1,4 @@
-"""Reading a stream in order, from a place on."""
+"""Reading a stream in order, from a sequence number."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -27,47 +27,47 @@ async def read(js: JetStream, after: int, subject: str = ">") -> list[str]:
         return [message.data.decode() async for batch in batches for message in batch]
 
 
-async def gone(js: JetStream) -> None:
-    """Wait until the stream has no consumer, far sooner than the server gives up one that is not used."""
+async def consumers_deleted(js: JetStream) -> None:
+    """Wait until the stream has no consumer; the server would delete an inactive one only later."""
     async with asyncio.timeout(10):
-        while (await js.stream_info("NUMBERS")).state.consumer_count:  # noqa: ASYNC110  only the server knows
+        while (await js.stream_info("NUMBERS")).state.consumer_count:  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.05)
 
 
-async def test_what_is_stored_comes_in_order_and_ends(js: JetStream) -> None:
+async def test_stored_messages_are_read_in_order(js: JetStream) -> None:
     assert await read(js, 0) == [str(number) for number in range(250)]
 
 
-async def test_it_begins_behind_a_number_and_takes_a_filter(js: JetStream) -> None:
+async def test_reading_starts_after_a_number_and_filters_by_subject(js: JetStream) -> None:
     assert await read(js, 244, "number.odd") == ["245", "247", "249"]
 
 
-async def test_nothing_stored_ends_at_once(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_without_stored_messages_ends_immediately(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)
     async with asyncio.timeout(5):
         assert await read(js, 250) == []
 
 
-async def test_what_comes_is_given_at_once(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)  # which a batch that waits to be full would take
+async def test_a_new_message_is_delivered_immediately(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)  # the time that waiting for a full batch would take
     async with asyncio.timeout(5), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
         await js.publish("number.even", b"250")
         assert [message.data async for message in _first(batches)] == [b"250"]
 
 
-async def test_a_reader_leaves_no_consumer_behind(js: JetStream) -> None:
+async def test_a_finished_reader_leaves_no_consumer(js: JetStream) -> None:
     await read(js, 0)
-    await gone(js)
+    await consumers_deleted(js)
 
 
 @pytest.mark.parametrize("stored", [True, False])
-async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: JetStream, stored: bool) -> None:
+async def test_a_reader_cancelled_at_any_point_leaves_no_consumer(js: JetStream, stored: bool) -> None:
     async def read() -> None:
         async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=stored)) as batches:
             async for _ in batches:
                 pass
 
-    for turns in range(60):  # of the event loop, after which it is cancelled, and again while it tidies up
+    for turns in range(60):  # iterations of the event loop before cancelling, also during clean-up
         async with asyncio.TaskGroup() as tasks:
             reader = tasks.create_task(read())
             for _ in range(turns):
@@ -75,10 +75,10 @@ async def test_a_reader_cancelled_at_any_point_leaves_no_consumer_behind(js: Jet
             for _ in range(3):
                 reader.cancel()
                 await asyncio.sleep(0)
-    await gone(js)
+    await consumers_deleted(js)
 
 
-async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetStream) -> None:
+async def test_batches_are_limited_in_bytes_but_accept_any_single_message(js: JetStream) -> None:
     sizes = [300_000] * 8 + [3_000_000, 10]
     for size in sizes:
         await js.publish("number.large", b"x" * size)
@@ -87,7 +87,7 @@ async def test_a_batch_holds_no_more_bytes_than_it_may_but_any_message(js: JetSt
     assert read == [[300_000] * 3, [300_000] * 3, [300_000] * 2, [3_000_000], [10]]
 
 
-async def test_what_goes_before_it_is_read_is_noticed(js: JetStream) -> None:
+async def test_messages_purged_before_they_are_read_are_noticed(js: JetStream) -> None:
     async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
         assert len(await anext(batches)) == 100
         await js.purge_stream("NUMBERS", seq=150)
@@ -95,7 +95,7 @@ async def test_what_goes_before_it_is_read_is_noticed(js: JetStream) -> None:
             assert [len(batch) async for batch in batches] == [100]
 
 
-async def test_what_goes_is_noticed_when_as_much_came_in_its_place(js: JetStream) -> None:
+async def test_purged_messages_are_noticed_even_if_as_many_were_added(js: JetStream) -> None:
     async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
         assert len(await anext(batches)) == 100
         await js.purge_stream("NUMBERS", seq=150)

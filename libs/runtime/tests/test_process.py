@@ -21,7 +21,7 @@ def start(servers: None) -> Generator[Start]:
     def start(**environment: str) -> subprocess.Popen[str]:
         child = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, str(CHILD)],
-            env={**os.environ, **environment},  # noqa: TID251  with what the test wants
+            env={**os.environ, **environment},  # noqa: TID251  with the settings of the test
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -41,7 +41,7 @@ def logged(start: Start, **environment: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_it_drain_and_end_well(start: Start, number: signal.Signals) -> None:
+def test_a_signal_shuts_the_process_down_gracefully(start: Start, number: signal.Signals) -> None:
     child = start(ACT="wait")
     assert child.stdout
     assert child.stdout.readline() == "ready\n"
@@ -50,30 +50,30 @@ def test_a_signal_lets_it_drain_and_end_well(start: Start, number: signal.Signal
     assert child.returncode == 0
 
 
-def test_a_wrong_setting_is_named_and_ends_it_with_2(start: Start) -> None:
+def test_an_invalid_setting_is_named_and_exits_with_2(start: Start) -> None:
     child = start(ACT="wait", SIZE="big")
     _, error = child.communicate(timeout=30)
     assert error.startswith("child cannot start.\nSIZE: ")
     assert child.returncode == 2
 
 
-def test_a_failing_main_is_logged_and_ends_it_with_1(start: Start) -> None:
+def test_an_error_in_main_is_logged_and_exits_with_1(start: Start) -> None:
     child = start(ACT="fail")
     out, _ = child.communicate(timeout=30)
     line = json.loads(out)
-    assert (line["level"], line["event"]) == ("error", "the process cannot go on")
+    assert (line["level"], line["event"]) == ("error", "process failed")
     assert "LookupError: nothing there" in line["exception"]
     assert child.returncode == 1
 
 
-def test_a_start_that_cannot_succeed_is_one_plain_line_and_ends_it_with_69(start: Start) -> None:
+def test_a_startup_error_is_one_plain_line_and_exits_with_69(start: Start) -> None:
     child = start(ACT="refuse")
     out, error = child.communicate(timeout=30)
-    assert (out, error) == ("", "child cannot start: NATS_URL=nats://bus: nothing answers. Start it.\n")
+    assert (out, error) == ("", "child cannot start: NATS_URL=nats://bus: cannot connect. Start it.\n")
     assert child.returncode == 69
 
 
-def test_a_misspelt_setting_is_warned_about_in_the_log(start: Start) -> None:
+def test_a_misspelled_setting_is_logged_as_a_warning(start: Start) -> None:
     lines = logged(start, OTEL_EXPORTER_OTLP_ENDPOINTS="secret")
     assert "Did you mean OTEL_EXPORTER_OTLP_ENDPOINT?" in lines[0]["event"]
     assert "secret" not in str(lines)
@@ -91,7 +91,7 @@ def test_a_log_line_is_json_with_the_correlation_id(start: Start) -> None:
     }
 
 
-def test_libraries_log_in_the_same_form(start: Start) -> None:
+def test_libraries_log_in_the_same_format(start: Start) -> None:
     [_, line] = logged(start)
     assert (line["event"], line["level"], line["correlation_id"]) == ("from a library: 43", "warning", "story")
 

@@ -1,4 +1,4 @@
-"""A folder for temporary files that ends with its process, however the process ends."""
+"""The folder for temporary files is erased, however its process ends."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runtime.scratch import scratch_folder
 
-NOBODYS_PID = 2**22 + 1  # above what Linux gives out
+UNUSED_PID = 2**22 + 1  # above the maximum of Linux
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_temporary_files_are_erased_with_their_process() -> None:
+def test_temporary_files_are_erased_when_their_process_ends() -> None:
     with scratch_folder("shop") as own:
         assert Path(tempfile.mkdtemp()).parent == own
         assert own.stat().st_mode & 0o777 == 0o700
@@ -25,18 +25,18 @@ def test_temporary_files_are_erased_with_their_process() -> None:
 
 
 def test_files_of_a_killed_process_are_erased(root: Path) -> None:
-    for pid in (NOBODYS_PID, os.getpid()):  # in a container, each may have the number of the one before
+    for pid in (UNUSED_PID, os.getpid()):  # in a container, the next process may get the same id
         (root / f"agentapi-shop-{pid}-x" / "in").mkdir(parents=True)
     with scratch_folder("shop") as own:
-        erased()
+        wait_for_erasing()
         assert list(root.iterdir()) == [own]
 
 
-def test_deep_and_closed_folders_of_a_killed_process_are_erased(root: Path) -> None:
-    left = root / f"agentapi-shop-{NOBODYS_PID}-x"
-    left.mkdir()
+def test_deep_and_unreadable_folders_of_a_killed_process_are_erased(root: Path) -> None:
+    orphaned = root / f"agentapi-shop-{UNUSED_PID}-x"
+    orphaned.mkdir()
     here = Path.cwd()
-    os.chdir(left)
+    os.chdir(orphaned)
     try:
         for _ in range(3000):
             Path("d").mkdir()
@@ -45,42 +45,42 @@ def test_deep_and_closed_folders_of_a_killed_process_are_erased(root: Path) -> N
     finally:
         os.chdir(here)
     with scratch_folder("shop"):
-        erased()
-        assert not left.exists()
+        wait_for_erasing()
+        assert not orphaned.exists()
 
 
-def test_a_start_does_not_wait_until_old_files_are_erased(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left, go = root / f"agentapi-shop-{NOBODYS_PID}-x", threading.Event()
-    left.mkdir()
+def test_startup_does_not_wait_until_old_files_are_erased(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphaned, go = root / f"agentapi-shop-{UNUSED_PID}-x", threading.Event()
+    orphaned.mkdir()
 
     def wait(_: Path) -> None:
         go.wait()
 
     monkeypatch.setattr("runtime.scratch.erase", wait)
     with scratch_folder("shop"):
-        assert left.exists()
+        assert orphaned.exists()
         go.set()
-        erased()
+        wait_for_erasing()
 
 
-def erased() -> None:
-    """Wait for what is done meanwhile."""
+def wait_for_erasing() -> None:
+    """Wait for the background thread."""
     for thread in threading.enumerate():
         if thread.name == "scratch":
             thread.join(60)
 
 
-def test_files_of_a_living_process_stay(root: Path) -> None:
+def test_files_of_a_running_process_are_kept(root: Path) -> None:
     used = root / f"agentapi-shop-{os.getppid()}-x"
     used.mkdir()
     with scratch_folder("shop"):
-        erased()
+        wait_for_erasing()
         assert used.exists()
 
 
-def test_files_of_a_service_with_a_longer_name_stay(root: Path) -> None:
-    used = root / f"agentapi-shop-windows-{NOBODYS_PID}-x"
+def test_files_of_a_service_with_a_longer_name_are_kept(root: Path) -> None:
+    used = root / f"agentapi-shop-windows-{UNUSED_PID}-x"
     used.mkdir()
     with scratch_folder("shop"):
-        erased()
+        wait_for_erasing()
         assert used.exists()

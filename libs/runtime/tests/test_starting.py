@@ -3,7 +3,15 @@ import errno
 import socket
 
 import pytest
-from runtime.starting import Away, CannotStart, Stopped, because, check_port, named, reach
+from runtime.starting import (
+    CannotStart,
+    DependencyUnavailable,
+    Stopped,
+    check_port,
+    describe_error,
+    display_url,
+    wait_for_dependency,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,41 +29,41 @@ from runtime.starting import Away, CannotStart, Stopped, because, check_port, na
     ],
 )
 def test_an_address_is_shown_without_its_credentials(url: str, shown: str | None) -> None:
-    assert named("A_URL", url) == (f"A_URL={shown}" if shown else "A_URL")
+    assert display_url("A_URL", url) == (f"A_URL={shown}" if shown else "A_URL")
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "nothing answers (Connection refused)"),
-        (socket.gaierror(-2, "Name or service not known"), "the host name is not known (Name or service not known)"),
-        (TimeoutError(), "nothing answers in time"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "cannot connect (Connection refused)"),
+        (socket.gaierror(-2, "Name or service not known"), "unknown host name (Name or service not known)"),
+        (TimeoutError(), "cannot connect (timed out)"),
         (LookupError("the system is starting up"), "the system is starting up"),
         (LookupError("ws://me:secret@bus"), "LookupError"),
     ],
 )
-def test_why_a_connection_failed_is_said_in_a_few_words(error: Exception, reason: str) -> None:
-    assert because(error) == reason
+def test_the_reason_of_a_failed_connection_is_short(error: Exception, reason: str) -> None:
+    assert describe_error(error) == reason
 
 
-async def test_what_comes_up_late_is_waited_for() -> None:
+async def test_a_dependency_that_starts_late_is_waited_for() -> None:
     attempts: list[int] = []
 
     async def attempt() -> None:
         attempts.append(1)
         if len(attempts) < 3:
-            raise Away("nothing answers", "Start it.")
+            raise DependencyUnavailable("cannot connect", "Start it.")
 
-    await reach(attempt, "A_URL=nats://bus", within=60, stop=asyncio.Event(), pause=0)
+    await wait_for_dependency(attempt, "A_URL=nats://bus", within=60, stop=asyncio.Event(), pause=0)
     assert len(attempts) == 3
 
 
-async def test_what_does_not_come_up_ends_the_wait_with_reason_and_advice() -> None:
+async def test_an_unavailable_dependency_raises_with_reason_and_advice() -> None:
     async def attempt() -> None:
-        raise Away("nothing answers", "Start it.")
+        raise DependencyUnavailable("cannot connect", "Start it.")
 
-    with pytest.raises(CannotStart, match=r"^A_URL=nats://bus: nothing answers; waited 0 s\. Start it\.$"):
-        await reach(attempt, "A_URL=nats://bus", within=0, stop=asyncio.Event())
+    with pytest.raises(CannotStart, match=r"^A_URL=nats://bus: cannot connect \(waited 0 s\)\. Start it\.$"):
+        await wait_for_dependency(attempt, "A_URL=nats://bus", within=0, stop=asyncio.Event())
 
 
 async def test_a_wait_ends_when_the_process_is_asked_to_stop() -> None:
@@ -63,14 +71,14 @@ async def test_a_wait_ends_when_the_process_is_asked_to_stop() -> None:
 
     async def attempt() -> None:
         stop.set()
-        raise Away("nothing answers", "Start it.")
+        raise DependencyUnavailable("cannot connect", "Start it.")
 
     with pytest.raises(Stopped):
-        await reach(attempt, "A_URL=nats://bus", within=60, stop=stop)
+        await wait_for_dependency(attempt, "A_URL=nats://bus", within=60, stop=stop)
 
 
-def test_a_port_in_use_is_named_with_what_to_do() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(CannotStart, match=rf"^OPS_PORT={port}: cannot listen .*in use\).*choose another one\.$"):
+def test_a_port_in_use_is_reported_with_advice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(CannotStart, match=rf"^OPS_PORT={port}: cannot listen .*in use\).*choose another port\.$"):
             check_port("127.0.0.1", port, "OPS_PORT")

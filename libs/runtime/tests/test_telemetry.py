@@ -26,35 +26,35 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-def test_outside_of_a_span_there_is_nothing_to_carry() -> None:
+def test_there_is_no_traceparent_outside_of_a_span() -> None:
     assert traceparent() is None
     assert Envelope.begin().traceparent is None
 
 
-def test_a_trace_is_carried_along_where_nobody_records_it() -> None:
+def test_a_traceparent_is_propagated_without_tracing() -> None:
     with span("anything", PARENT):
         assert traceparent() == PARENT
 
 
 @pytest.mark.usefixtures("spans")
-def test_a_message_carries_the_trace_that_it_was_begun_in() -> None:
+def test_a_new_message_carries_the_current_trace() -> None:
     with span("request", PARENT):
         assert TRACE in (Envelope.begin().traceparent or "")
 
 
 @pytest.mark.usefixtures("spans")
-def test_a_following_message_carries_the_span_that_it_came_of() -> None:
-    envelope = Envelope.read(Envelope.begin().headers() | {"traceparent": PARENT})
+def test_a_caused_message_carries_the_current_span() -> None:
+    envelope = Envelope.from_headers(Envelope.begin().headers() | {"traceparent": PARENT})
     with span("reaction", envelope.traceparent):
         following = envelope.follow()
         assert following.traceparent == traceparent() != PARENT
 
 
-def test_a_following_message_carries_the_trace_on_without_a_span() -> None:
-    assert Envelope.read(Envelope.begin().headers() | {"traceparent": PARENT}).follow().traceparent == PARENT
+def test_a_caused_message_keeps_the_trace_without_a_span() -> None:
+    assert Envelope.from_headers(Envelope.begin().headers() | {"traceparent": PARENT}).follow().traceparent == PARENT
 
 
-def test_a_span_lies_under_the_span_of_the_message(spans: InMemorySpanExporter) -> None:
+def test_a_span_is_a_child_of_the_span_of_the_message(spans: InMemorySpanExporter) -> None:
     with span("handle", PARENT):
         pass
     [recorded] = spans.get_finished_spans()
@@ -62,20 +62,20 @@ def test_a_span_lies_under_the_span_of_the_message(spans: InMemorySpanExporter) 
     assert f"{recorded.parent.trace_id:032x}" == TRACE
 
 
-def test_a_traceparent_that_makes_no_sense_begins_a_new_trace(spans: InMemorySpanExporter) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(spans: InMemorySpanExporter) -> None:
     with span("handle", "nonsense"):
         pass
     assert spans.get_finished_spans()[0].parent is None
 
 
-async def test_spans_are_sent_to_the_endpoint() -> None:
+async def test_spans_are_exported_to_the_endpoint() -> None:
     received: list[bytes] = []
 
-    async def take(request: Request) -> Response:
+    async def receive(request: Request) -> Response:
         received.append(await request.body())
         return Response()
 
-    collector = Starlette(routes=[Route("/v1/traces", take, methods=["POST"])])
+    collector = Starlette(routes=[Route("/v1/traces", receive, methods=["POST"])])
     async with health.serving(collector, "127.0.0.1", 0) as server:
         host, port = server.address
         script = f"""

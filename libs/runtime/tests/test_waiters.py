@@ -1,4 +1,4 @@
-"""Waiting tasks are woken by their key, and leave nothing behind."""
+"""Waiting tasks are woken by key, and are unregistered afterwards."""
 
 import asyncio
 
@@ -6,14 +6,14 @@ from runtime.testing import eventually
 from runtime.waiters import Waiters
 
 
-async def test_waking_a_key_wakes_all_its_waiters_and_no_other():
+async def test_waking_a_key_wakes_exactly_its_waiters():
     waiters = Waiters[str]()
     with waiters.waiting("a") as first, waiters.waiting("a") as second, waiters.waiting("b") as other:
         waiters.wake("a")
         assert [await waiter.wait(0) for waiter in (first, second, other)] == [True, True, False]
 
 
-async def test_a_wait_that_is_going_on_ends_when_woken():
+async def test_waking_ends_a_wait_in_progress():
     waiters = Waiters[str]()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         with waiters.waiting("a") as waiter:
@@ -23,20 +23,20 @@ async def test_a_wait_that_is_going_on_ends_when_woken():
             assert await wait
 
 
-async def test_a_waiter_waits_again_after_it_was_woken():
+async def test_a_woken_waiter_can_wait_again():
     waiters = Waiters[str]()
     with waiters.waiting("a") as waiter:
         waiters.wake("a")
         assert [await waiter.wait(0), await waiter.wait(0)] == [True, False]
 
 
-async def test_a_wait_ends_after_its_time():
+async def test_a_wait_ends_after_its_timeout():
     with Waiters[str]().waiting("a") as waiter:
         assert not await waiter.wait(-1)
         assert not await waiter.wait(0.01)
 
 
-async def test_nothing_is_kept_of_a_key_nobody_waits_for():
+async def test_a_key_without_waiters_is_removed():
     waiters = Waiters[str]()
     with waiters.waiting("a"):
         assert ("a" in waiters, len(waiters)) == (True, 1)
@@ -44,7 +44,7 @@ async def test_nothing_is_kept_of_a_key_nobody_waits_for():
     assert ("a" in waiters, len(waiters)) == (False, 0)
 
 
-async def test_a_cancelled_wait_leaves_nothing_behind():
+async def test_a_cancelled_wait_is_unregistered():
     waiters = Waiters[str]()
 
     async def wait() -> None:

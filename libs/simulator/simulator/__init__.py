@@ -1,1 +1,1 @@
-"""A model endpoint that plays scripted turns: local runs and tests without a key."""
+"""A model endpoint that plays scripted turns, for local runs and tests without an API key."""

@@ -1,4 +1,4 @@
-"""`python -m simulator`: serve until SIGTERM or SIGINT."""
+"""Run the simulator until SIGTERM or SIGINT: `python -m simulator`."""
 
 import sys
 
@@ -6,14 +6,14 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from simulator.app import create_app
-from simulator.script import places
+from simulator.script import describe_errors
 from simulator.settings import Settings
 
-SHUTDOWN_SECONDS = 0.1  # aiohttp takes zero for "as long as it takes"
+SHUTDOWN_SECONDS = 0.1  # for aiohttp, zero means no limit
 
 
 def main() -> None:
-    """Run the simulator; one sentence on stderr and exit code 1 when it cannot start."""
+    """Run the simulator. If it cannot start, write the reason to stderr and exit with 1."""
     try:
         settings = Settings()
         web.run_app(
@@ -24,7 +24,7 @@ def main() -> None:
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
     except ValidationError as error:
-        sys.exit(f"wrong settings: {places(error)}")
+        sys.exit(f"invalid settings: {describe_errors(error)}")
     except OSError as error:
         sys.exit(str(error))
 

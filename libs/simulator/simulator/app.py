@@ -1,4 +1,4 @@
-"""The routes of the Messages API that an agent calls."""
+"""The routes of the Messages API that Claude Code uses."""
 
 import asyncio
 import logging
@@ -10,22 +10,22 @@ from pydantic import ValidationError
 from simulator import delivery, wire
 from simulator.conversation import Conversation
 from simulator.player import Player
-from simulator.prompt import WrongScript
-from simulator.script import places
+from simulator.prompt import InvalidScript
+from simulator.script import describe_errors
 
-BODY_BYTES = 32 * 2**20
+MAX_BODY_BYTES = 32 * 2**20
 log = logging.getLogger(__name__)
 PLAYER = web.AppKey("player", Player)
 
 
 def create_app() -> web.Application:
-    """Make a simulator that remembers nothing yet."""
-    app = web.Application(client_max_size=BODY_BYTES, middlewares=[_explain])
+    """Create the application of a simulator, without any counted failures."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_responses])
     app[PLAYER] = Player()
     app.router.add_post("/v1/messages", _messages)
     app.router.add_post("/v1/messages/count_tokens", _count_tokens)
     app.router.add_get("/health/ready", _ready)
-    app.router.add_route("*", "/{path:.*}", _nowhere)
+    app.router.add_route("*", "/{path:.*}", _not_found)
     return app
 
 
@@ -38,8 +38,8 @@ async def _messages(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(turn.delay)
         return _failure(turn.status, f"simulated {turn.status}")
     answer = wire.message(turn, conversation.model, wire.tokens(len(raw)))
-    deliver = delivery.stream if conversation.stream else delivery.whole
-    return await deliver(request, answer, turn)
+    send = delivery.send_events if conversation.stream else delivery.send_json
+    return await send(request, answer, turn)
 
 
 async def _count_tokens(request: web.Request) -> web.Response:
@@ -52,17 +52,17 @@ async def _ready(_request: web.Request) -> web.Response:
     return web.json_response({"status": "ready"})
 
 
-async def _nowhere(request: web.Request) -> web.Response:
-    return _failure(404, f"no such route: {request.method} {request.path}")
+async def _not_found(request: web.Request) -> web.Response:
+    return _failure(404, f"not found: {request.method} {request.path}")
 
 
 @web.middleware
-async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _errors_as_responses(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ValidationError as error:
-        return _failure(400, places(error))
-    except WrongScript as error:
+        return _failure(400, describe_errors(error))
+    except InvalidScript as error:
         log.warning("%s", error)
         return _failure(400, str(error))
     except web.HTTPException as error:

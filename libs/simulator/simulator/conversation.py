@@ -1,4 +1,4 @@
-"""What a request shows the model: who said what, where, and with which tools at hand."""
+"""The part of a request to the Messages API that the simulator uses: messages, working directory and tools."""
 
 import re
 from typing import Annotated, Literal
@@ -19,41 +19,41 @@ type Content = Annotated[list[Block], BeforeValidator(_as_blocks)]
 
 
 class Text(BaseModel):
-    """Words."""
+    """A text block."""
 
     type: Literal["text"]
     text: str
 
 
 class ToolResult(BaseModel):
-    """What a tool gave back."""
+    """The result of a tool call."""
 
     type: Literal["tool_result"]
     content: Content = []
     is_error: bool | None = None
 
     @property
-    def words(self) -> str:
-        """The texts in it."""
-        return "\n".join(_words(self.content))
+    def text(self) -> str:
+        """The text blocks of the result, one per line."""
+        return "\n".join(_texts(self.content))
 
 
 class OtherBlock(BaseModel):
-    """A block that the simulator has no use for."""
+    """A block that the simulator ignores."""
 
     type: str
 
 
 class Message(BaseModel):
-    """What one side said; the CLI describes the environment in messages of the role `system`."""
+    """A message of the user or the model; in those with the role `system`, Claude Code describes the environment."""
 
     role: Literal["user", "assistant", "system"]
     content: Content
 
     @property
-    def words(self) -> list[str]:
-        """Its texts, without what the CLI slipped in."""
-        return _words(self.content)
+    def texts(self) -> list[str]:
+        """The texts of the message, without those that Claude Code adds."""
+        return _texts(self.content)
 
 
 class Tool(BaseModel):
@@ -63,7 +63,7 @@ class Tool(BaseModel):
 
 
 class Conversation(BaseModel):
-    """The body of a request to the Messages API, as far as it matters here."""
+    """The body of a request to the Messages API."""
 
     model: str = Field(min_length=1)
     messages: list[Message] = Field(min_length=1)
@@ -72,32 +72,32 @@ class Conversation(BaseModel):
     tools: list[Tool] = []
 
     @property
-    def news(self) -> str | list[ToolResult]:
-        """What the model is to answer: the user's last words, or the tool results that came after them."""
+    def pending_input(self) -> str | list[ToolResult]:
+        """The input that the model must answer: the last text of the user, or the tool results after it."""
         results: list[ToolResult] = []
-        for block in reversed(self._last_of_user()):
+        for block in reversed(self._last_user_content()):
             if isinstance(block, ToolResult):
                 results.insert(0, block)
-            elif words := _words([block]):
-                return results or words[0]
+            elif texts := _texts([block]):
+                return results or texts[0]
         return results or ""
 
     @property
     def working_directory(self) -> str:
-        """Where relative paths start: the last directory that a system text names."""
-        told = [*self.system, *(block for m in self.messages if m.role == "system" for block in m.content)]
-        found = [d for block in told if isinstance(block, Text) for d in WORKING_DIRECTORY.findall(block.text)]
+        """The base of relative paths: the last directory that a system text names."""
+        system = [*self.system, *(block for m in self.messages if m.role == "system" for block in m.content)]
+        found = [d for block in system if isinstance(block, Text) for d in WORKING_DIRECTORY.findall(block.text)]
         return found[-1] if found else "/workspace"
 
     def offers(self, tool: str) -> bool:
-        """Tell whether the model may call `tool`."""
+        """Return whether the model may call `tool`."""
         return any(offered.name == tool for offered in self.tools)
 
-    def _last_of_user(self) -> list[Block]:
-        said = [message.content for message in self.messages if message.role == "user"]
-        return said[-1] if said else []
+    def _last_user_content(self) -> list[Block]:
+        contents = [message.content for message in self.messages if message.role == "user"]
+        return contents[-1] if contents else []
 
 
-def _words(content: list[Block]) -> list[str]:
+def _texts(content: list[Block]) -> list[str]:
     texts = (ADDED_BY_CLI.sub("", block.text).strip() for block in content if isinstance(block, Text))
     return [text for text in texts if text]

@@ -1,4 +1,4 @@
-"""Sending an answer, with the pace and the accidents that its turn asks for."""
+"""Sending an answer, with the delays and faults of its turn."""
 
 import asyncio
 import json
@@ -11,15 +11,15 @@ from simulator.script import Turn
 from simulator.wire import Json, new_id
 
 
-async def whole(request: web.Request, answer: Json, turn: Turn) -> web.StreamResponse:
-    """Send `answer` in one piece."""
+async def send_json(request: web.Request, answer: Json, turn: Turn) -> web.StreamResponse:
+    """Send `answer` as one JSON response."""
     await asyncio.sleep(turn.delay + turn.stall)
     if turn.cut:
         _hang_up(request)
     return web.json_response(answer, headers={"request-id": new_id("req")})
 
 
-async def stream(request: web.Request, answer: Json, turn: Turn) -> web.StreamResponse:
+async def send_events(request: web.Request, answer: Json, turn: Turn) -> web.StreamResponse:
     """Send `answer` as server-sent events."""
     response = web.StreamResponse(headers={"cache-control": "no-cache", "request-id": new_id("req")})
     response.content_type = "text/event-stream"

@@ -1,4 +1,4 @@
-"""From an answer to a stream of events, and what happens between them."""
+"""Converting an answer to a stream of events, with pauses and faults between them."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simulator.script import Turn
 from simulator.wire import Json
 
-UNSAID: dict[str, Json] = {
+EMPTY_FIELDS: dict[str, Json] = {
     "text": {"text": ""},
     "thinking": {"thinking": "", "signature": ""},
     "tool_use": {"input": {}},
@@ -16,27 +16,27 @@ UNSAID: dict[str, Json] = {
 
 @dataclass(frozen=True)
 class Pause:
-    """Say nothing for a while."""
+    """A pause in the stream, in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Drop the connection."""
+    """The connection is dropped here."""
 
 
 type Step = Json | Pause | Cut
 
 
 def steps(answer: Json, turn: Turn) -> Iterator[Step]:
-    """Give `answer` as a stream: the events, and what `turn` has happen between them."""
+    """Yield the events of `answer`, with the pauses and faults of `turn` between them."""
     body = list(_body(answer["content"], max(turn.chunks, 2 if turn.stall or turn.cut else 1)))
     middle = _middle(body)
     yield from _opening(answer)
-    for place, event in enumerate(body):
-        if place == middle:
-            yield from _trouble(turn)
+    for index, event in enumerate(body):
+        if index == middle:
+            yield from _faults(turn)
         yield event
         if turn.chunk_delay and event.get("delta", {}).get("type") == "text_delta":
             yield Pause(turn.chunk_delay)
@@ -52,7 +52,7 @@ def _opening(answer: Json) -> Iterator[Json]:
 
 def _body(blocks: list[Json], chunks: int) -> Iterator[Json]:
     for index, block in enumerate(blocks):
-        yield {"type": "content_block_start", "index": index, "content_block": {**block, **UNSAID[block["type"]]}}
+        yield {"type": "content_block_start", "index": index, "content_block": {**block, **EMPTY_FIELDS[block["type"]]}}
         for delta in _deltas(block, chunks):
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
@@ -76,14 +76,14 @@ def _parts(text: str, chunks: int) -> list[str]:
 
 
 def _middle(body: list[Json]) -> int:
-    """Find the delta with which the second half of the text begins, or of anything if there is no text."""
-    deltas = [place for place, event in enumerate(body) if "delta" in event]
-    text = [place for place in deltas if body[place]["delta"]["type"] == "text_delta"]
-    chosen = text or deltas
+    """Return the index of the delta that starts the second half of the text; without a text, of all deltas."""
+    deltas = [index for index, event in enumerate(body) if "delta" in event]
+    text_deltas = [index for index in deltas if body[index]["delta"]["type"] == "text_delta"]
+    chosen = text_deltas or deltas
     return chosen[len(chosen) // 2]
 
 
-def _trouble(turn: Turn) -> Iterator[Step]:
+def _faults(turn: Turn) -> Iterator[Step]:
     if turn.stall:
         yield Pause(turn.stall)
     if turn.cut:

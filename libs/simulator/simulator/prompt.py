@@ -1,30 +1,30 @@
-"""The script in a prompt: `[[simulate {"turns": [...]}]]`."""
+"""Scripts in prompts: `[[simulate {"turns": [...]}]]`."""
 
 import json
 import re
 
 from pydantic import ValidationError
 
-from simulator.script import Script, Turn, places
+from simulator.script import Script, Turn, describe_errors
 
 OPENING = re.compile(r"\[\[simulate\s+")
 CLOSING = re.compile(r"\s*\]\]")
 
 
-class WrongScript(Exception):
-    """The prompt carries a script that cannot be played; the message says where it is wrong."""
+class InvalidScript(Exception):
+    """The script in a prompt is not valid. The message names the fields and the reasons."""
 
 
-def scripted(words: str, *turns: Turn) -> str:
-    """Write a prompt that says `words` and carries a script of `turns`."""
-    return f"{words} [[simulate {Script(turns=list(turns)).model_dump_json(exclude_unset=True)}]]"
+def scripted(text: str, *turns: Turn) -> str:
+    """Return a prompt with `text` and a script of `turns`."""
+    return f"{text} [[simulate {Script(turns=list(turns)).model_dump_json(exclude_unset=True)}]]"
 
 
-def find(text: str) -> Script | None:
-    """Give the script in `text`, if there is one.
+def find_script(text: str) -> Script | None:
+    """Return the script in `text`, or None if there is none.
 
     Raises:
-        WrongScript: it is no JSON, or not a script.
+        InvalidScript: it is not valid JSON, or not a valid script.
     """
     if not (opening := OPENING.search(text)):
         return None
@@ -32,16 +32,16 @@ def find(text: str) -> Script | None:
     try:
         return Script.model_validate(value)
     except ValidationError as error:
-        raise WrongScript(f"wrong script: {places(error)}") from None
+        raise InvalidScript(f"invalid script: {describe_errors(error)}") from None
 
 
 def without_script(text: str) -> str:
-    """Give `text` as a reader sees it; a script that is no JSON stays."""
+    """Return `text` without its script; one that is not valid JSON is kept."""
     if not (opening := OPENING.search(text)):
         return text
     try:
         _, end = _decode(text, opening.end())
-    except WrongScript:
+    except InvalidScript:
         return text
     return (text[: opening.start()] + text[end:]).strip()
 
@@ -50,9 +50,9 @@ def _decode(text: str, start: int) -> tuple[object, int]:
     try:
         value, end = json.JSONDecoder().raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise WrongScript(f"wrong script: {error.msg} at character {error.pos - start} of it") from None
+        raise InvalidScript(f"invalid script: {error.msg} at character {error.pos - start} of the script") from None
     except RecursionError:
-        raise WrongScript("wrong script: too deep") from None
+        raise InvalidScript("invalid script: nested too deeply") from None
     if not (closing := CLOSING.match(text, end)):
-        raise WrongScript("wrong script: `]]` must follow the JSON")
+        raise InvalidScript("invalid script: `]]` must follow the JSON")
     return value, closing.end()

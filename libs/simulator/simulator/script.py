@@ -1,16 +1,16 @@
-"""What a script is made of: the responses to a prompt, one after the other."""
+"""The format of scripts: the responses to a prompt, in order."""
 
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-MAX_WAIT = 300
+MAX_WAIT_SECONDS = 300
 
-type Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT)]
+type Seconds = Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)]
 
 
 class Strict(BaseModel):
-    """A part of a script: an unknown field is a mistake."""
+    """A part of a script. Unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class ToolCall(Strict):
 
 
 class Turn(Strict):
-    """One response of the model; one that says nothing gets the answer of a prompt without a script."""
+    """One response of the model. An empty one gets the answer of a prompt without a script."""
 
     text: str | None = None
     thinking: str | None = None
@@ -42,18 +42,18 @@ class Turn(Strict):
     output_tokens: int | None = Field(default=None, ge=0)
 
     @property
-    def says_nothing(self) -> bool:
-        """Whether the answer is still to be found."""
+    def is_empty(self) -> bool:
+        """Whether the turn has no answer of its own."""
         return self.text is None and not self.tools and not self.recall
 
     @model_validator(mode="after")
     def _is_playable(self) -> Self:
         if self.times and not self.status:
-            raise ValueError("`times` counts failures: it needs `status`")
+            raise ValueError("`times` counts failures, so it requires `status`")
         if self.then and not self.times:
-            raise ValueError("`then` follows failures: it needs `times`")
-        if self.chunks * self.chunk_delay > MAX_WAIT:
-            raise ValueError(f"`chunks` times `chunk_delay` is more than {MAX_WAIT} seconds")
+            raise ValueError("`then` follows failures, so it requires `times`")
+        if self.chunks * self.chunk_delay > MAX_WAIT_SECONDS:
+            raise ValueError(f"`chunks` times `chunk_delay` must be at most {MAX_WAIT_SECONDS} seconds")
         return self
 
 
@@ -63,6 +63,18 @@ class Script(Strict):
     turns: list[Turn] = Field(min_length=1)
 
 
-def places(error: ValidationError) -> str:
-    """Name every wrong field and what is wrong with it."""
-    return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in error.errors())
+def describe_errors(error: ValidationError) -> str:
+    """Return every invalid field with the reason, without the wording that is pydantic's own."""
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, e["loc"])), _reason(e["type"], e["msg"])))) for e in error.errors()
+    )
+
+
+def _reason(kind: str, message: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "unknown field"
+        case "missing":
+            return "this field is required"
+        case _:
+            return message.removeprefix("Value error, ").replace("Input should", "must")

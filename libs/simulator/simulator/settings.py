@@ -1,11 +1,11 @@
-"""Where the simulator listens."""
+"""The settings of the simulator."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read from `HOST` and `PORT`; an empty variable counts as unset."""
+    """The address to listen on, from `HOST` and `PORT`. An empty variable counts as unset."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 

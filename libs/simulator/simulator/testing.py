@@ -1,4 +1,4 @@
-"""Prompts of tests, on which the simulated model does what the test wants."""
+"""Prompts for tests, with scripts for the simulated model."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ type Fields = dict[str, Any]
 DONE: Fields = {"text": "Done."}
 
 
-def scripted(*turns: Fields, words: str = "Go on.") -> str:
-    """Write a prompt that says `words`, and that the simulated model answers with these turns."""
-    return prompt.scripted(words, *map(Turn.model_validate, turns))
+def scripted(*turns: Fields, text: str = "Go on.") -> str:
+    """Return a prompt with `text` that the simulated model answers with these turns."""
+    return prompt.scripted(text, *map(Turn.model_validate, turns))
 
 
 def calling(*tools: tuple[str, Fields]) -> Fields:
-    """Write a turn in which the model calls tools, each given by its name and its input."""
-    return {"tools": [{"name": name, "input": given} for name, given in tools]}
+    """Return a turn in which the model calls tools, each a pair of name and input."""
+    return {"tools": [{"name": name, "input": arguments} for name, arguments in tools]}
 
 
 def bash(command: str) -> Fields:
-    """Write a turn in which the model runs a command."""
+    """Return a turn in which the model runs a command."""
     return calling(("Bash", {"command": command, "description": "a test"}))
 
 
 def tools_prompt(*tools: tuple[str, Fields]) -> str:
-    """Write a prompt on which the model calls tools and is done."""
-    return scripted(calling(*tools), DONE, words="Do it.")
+    """Return a prompt for which the model calls tools and ends its turn."""
+    return scripted(calling(*tools), DONE, text="Do it.")
 
 
 def bash_prompt(command: str) -> str:
-    """Write a prompt on which the model runs a command and is done."""
-    return scripted(bash(command), DONE, words="Run it.")
+    """Return a prompt for which the model runs a command and ends its turn."""
+    return scripted(bash(command), DONE, text="Run it.")

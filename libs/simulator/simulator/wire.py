@@ -1,4 +1,4 @@
-"""From a turn to the JSON that the Messages API answers with."""
+"""Converting turns to responses of the Messages API."""
 
 import json
 import secrets
@@ -21,25 +21,25 @@ type Json = dict[str, Any]
 
 
 def error(status: int, message: str) -> Json:
-    """Give the body of an error response."""
+    """Return the body of an error response."""
     kind = ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": new_id("req")}
 
 
 def tokens(size: int) -> int:
-    """Guess how many tokens `size` characters are."""
+    """Return an estimate of the tokens in `size` characters."""
     return max(1, size // 4)
 
 
 def new_id(kind: str) -> str:
-    """Make an id in the form that the API gives it."""
+    """Return a new id in the format of the API."""
     return f"{kind}_{secrets.token_hex(12)}"
 
 
 def message(turn: Turn, model: str, input_tokens: int) -> Json:
-    """Give the whole answer of `model`; `input_tokens` is what the request weighs if the turn does not say."""
+    """Return the complete answer of `model`. `input_tokens` is used if the turn does not set it."""
     blocks = _blocks(turn)
-    said = sum(len(json.dumps(block)) for block in blocks)
+    size = sum(len(json.dumps(block)) for block in blocks)
     return {
         "id": new_id("msg"),
         "type": "message",
@@ -52,7 +52,7 @@ def message(turn: Turn, model: str, input_tokens: int) -> Json:
             "input_tokens": input_tokens if turn.input_tokens is None else turn.input_tokens,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
-            "output_tokens": tokens(said) if turn.output_tokens is None else turn.output_tokens,
+            "output_tokens": tokens(size) if turn.output_tokens is None else turn.output_tokens,
         },
     }
 

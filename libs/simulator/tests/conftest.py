@@ -10,5 +10,5 @@ type Client = TestClient[web.Request, web.Application]
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    async with TestClient(TestServer(create_app())) as started:
-        yield started
+    async with TestClient(TestServer(create_app())) as client:
+        yield client

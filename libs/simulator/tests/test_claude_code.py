@@ -27,8 +27,8 @@ async def test_claude_code_reads_the_file_that_the_prompt_names(client: Client, 
     workspace.mkdir()
     (workspace / "note.txt").write_text("a quiet otter")
 
-    told = [m async for m in query(prompt="read the file note.txt", options=options(client, workspace, home))]
+    messages = [m async for m in query(prompt="read the file note.txt", options=options(client, workspace, home))]
 
-    calls = [b for m in told if isinstance(m, AssistantMessage) for b in m.content if isinstance(b, ToolUseBlock)]
-    results = [m.result or "" for m in told if isinstance(m, ResultMessage)]
+    calls = [b for m in messages if isinstance(m, AssistantMessage) for b in m.content if isinstance(b, ToolUseBlock)]
+    results = [m.result or "" for m in messages if isinstance(m, ResultMessage)]
     assert ([call.name for call in calls], "a quiet otter" in results[-1]) == (["Read"], True)

@@ -10,8 +10,8 @@ def play(turn: Turn) -> list[Step]:
     return list(steps(message(turn, "m", 40), turn))
 
 
-def brief(turn: Turn) -> list[object]:
-    """Name the deltas and what happens between them."""
+def summary(turn: Turn) -> list[object]:
+    """Return the deltas, and the pauses and faults between them."""
     shown: list[object] = []
     for step in play(turn):
         if not isinstance(step, dict):
@@ -25,7 +25,7 @@ def events(turn: Turn, kind: str) -> list[dict[str, Any]]:
     return [step for step in play(turn) if isinstance(step, dict) and step["type"] == kind]
 
 
-def test_a_text_is_framed_as_the_api_frames_it() -> None:
+def test_a_text_has_the_events_of_the_api() -> None:
     assert [step["type"] for step in play(Turn(text="hi")) if isinstance(step, dict)] == [
         "message_start",
         "ping",
@@ -57,7 +57,7 @@ def test_blocks_start_empty() -> None:
 
 
 def test_thinking_comes_first_and_is_signed() -> None:
-    assert brief(Turn(text="hi", thinking="hm")) == ["thinking_delta", "signature_delta", "hi"]
+    assert summary(Turn(text="hi", thinking="hm")) == ["thinking_delta", "signature_delta", "hi"]
 
 
 def test_the_input_of_a_tool_is_sent_as_json() -> None:
@@ -73,20 +73,20 @@ def test_every_tool_has_its_own_index() -> None:
     assert [event["index"] for event in events(turn, "content_block_stop")] == [0, 1]
 
 
-def test_a_text_comes_in_as_many_pieces_as_asked() -> None:
-    assert brief(Turn(text="abcdefg", chunks=3)) == ["abc", "def", "g"]
+def test_a_text_is_split_into_chunks() -> None:
+    assert summary(Turn(text="abcdefg", chunks=3)) == ["abc", "def", "g"]
 
 
-def test_a_slow_stream_pauses_after_every_piece() -> None:
-    assert brief(Turn(text="ab", chunks=2, chunk_delay=1)) == ["a", Pause(1), "b", Pause(1)]
+def test_a_slow_stream_pauses_after_every_chunk() -> None:
+    assert summary(Turn(text="ab", chunks=2, chunk_delay=1)) == ["a", Pause(1), "b", Pause(1)]
 
 
-def test_an_empty_text_is_one_empty_piece() -> None:
-    assert brief(Turn(text="")) == [""]
+def test_an_empty_text_is_one_empty_chunk() -> None:
+    assert summary(Turn(text="")) == [""]
 
 
 def test_a_stall_comes_after_half_of_the_text() -> None:
-    assert brief(Turn(thinking="hm", text="abcd", stall=9)) == [
+    assert summary(Turn(thinking="hm", text="abcd", stall=9)) == [
         "thinking_delta",
         "signature_delta",
         "ab",
@@ -96,11 +96,11 @@ def test_a_stall_comes_after_half_of_the_text() -> None:
 
 
 def test_a_cut_comes_after_half_of_the_text() -> None:
-    assert brief(Turn(text="abcd", chunks=4, cut=True)) == ["a", "b", Cut(), "c", "d"]
+    assert summary(Turn(text="abcd", chunks=4, cut=True)) == ["a", "b", Cut(), "c", "d"]
 
 
 def test_a_cut_of_a_tool_comes_before_its_input() -> None:
-    assert brief(Turn(tools=(ToolCall(name="A"),), cut=True)) == [Cut(), "input_json_delta"]
+    assert summary(Turn(tools=(ToolCall(name="A"),), cut=True)) == [Cut(), "input_json_delta"]
 
 
 def test_the_usage_of_the_output_comes_at_the_end() -> None:

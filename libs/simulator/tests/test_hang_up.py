@@ -9,24 +9,24 @@ from simulator.app import create_app
 from simulator.prompt import scripted
 from simulator.script import Turn
 
-PATIENCE = 20
+TIMEOUT_SECONDS = 20
 
 
 class Watched:
-    """A simulator that tells when it got a request, and when a handler was cancelled."""
+    """A simulator that records when it received a request, and when a handler was cancelled."""
 
     def __init__(self) -> None:
-        self.asked, self.cancelled = asyncio.Event(), asyncio.Event()
+        self.received, self.cancelled = asyncio.Event(), asyncio.Event()
         self.app = create_app()
         self.app.middlewares.append(self.watch)
 
-    async def until_cancelled(self) -> None:
-        await asyncio.wait_for(self.cancelled.wait(), PATIENCE)
+    async def wait_until_cancelled(self) -> None:
+        await asyncio.wait_for(self.cancelled.wait(), TIMEOUT_SECONDS)
 
     @web.middleware
     async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         await request.read()
-        self.asked.set()
+        self.received.set()
         try:
             return await handler(request)
         except asyncio.CancelledError:
@@ -43,26 +43,26 @@ def play(turn: Turn) -> dict[str, Any]:
     return {"model": "m", "stream": True, "messages": [{"role": "user", "content": scripted("", turn)}]}
 
 
-async def test_hanging_up_ends_a_handler_that_hangs(watched: Watched) -> None:
+async def test_disconnecting_cancels_a_handler_that_hangs(watched: Watched) -> None:
     async with TestClient(TestServer(watched.app)) as client, asyncio.TaskGroup() as tasks:
         request = tasks.create_task(client.session.post(client.make_url("/v1/messages"), json=play(Turn(hang=300))))
-        await watched.asked.wait()
+        await watched.received.wait()
         request.cancel()
-        await watched.until_cancelled()
+        await watched.wait_until_cancelled()
 
 
-async def test_hanging_up_ends_a_handler_that_delays_its_stream(watched: Watched) -> None:
+async def test_disconnecting_cancels_a_handler_that_delays_its_stream(watched: Watched) -> None:
     async with TestClient(TestServer(watched.app)) as client:
         response = await client.post("/v1/messages", json=play(Turn(delay=300)))
         response.close()
-        await watched.until_cancelled()
+        await watched.wait_until_cancelled()
 
 
 @pytest.mark.parametrize("pace", [Turn(stall=300), Turn(chunks=2, chunk_delay=150)])
-async def test_hanging_up_ends_a_handler_within_its_stream(watched: Watched, pace: Turn) -> None:
+async def test_disconnecting_cancels_a_handler_during_its_stream(watched: Watched, pace: Turn) -> None:
     async with TestClient(TestServer(watched.app)) as client:
         turn = Turn(text="abcd", **pace.model_dump(exclude_unset=True))
         response = await client.post("/v1/messages", json=play(turn))
         await response.content.readuntil(b'"ab"')
         response.close()
-        await watched.until_cancelled()
+        await watched.wait_until_cancelled()

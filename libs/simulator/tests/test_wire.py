@@ -3,7 +3,7 @@ from simulator.script import ToolCall, Turn
 from simulator.wire import error, message, new_id
 
 
-def test_a_turn_with_a_tool_stops_for_it() -> None:
+def test_a_turn_with_a_tool_has_the_stop_reason_tool_use() -> None:
     assert message(Turn(tools=(ToolCall(name="A"),)), "m", 1)["stop_reason"] == "tool_use"
 
 
@@ -13,7 +13,7 @@ def test_scripted_usage_is_reported() -> None:
     assert (usage["input_tokens"], usage["output_tokens"]) == (0, 9)
 
 
-def test_usage_is_counted_when_the_script_is_silent() -> None:
+def test_usage_is_estimated_if_the_script_does_not_set_it() -> None:
     usage = message(Turn(text="x" * 400), "m", 5)["usage"]
 
     assert (usage["input_tokens"], usage["output_tokens"] >= 100) == (5, True)

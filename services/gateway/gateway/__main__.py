@@ -3,8 +3,8 @@
 import asyncio
 
 from runtime import process
-from runtime.bus import as_long_as_connected, connected
-from runtime.bus_start import bus_ready
+from runtime.bus import connected, wait_until_closed
+from runtime.bus_start import wait_for_bus
 from runtime.forever import forever
 from runtime.health import serving
 from runtime.logging import get_logger
@@ -24,7 +24,7 @@ DRAIN = 8.0
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop`; then take nothing new, and let open requests finish."""
     check_port(settings.host, settings.port, "PORT")
-    await bus_ready(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
+    await wait_for_bus(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
         endless = [
@@ -36,7 +36,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "streams": gateway.streams.run,
             }.items()
         ]
-        endless.append(tasks.create_task(as_long_as_connected(client)))
+        endless.append(tasks.create_task(wait_until_closed(client)))
         app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
         async with serving(app, settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)

@@ -48,7 +48,7 @@ class Services:
 
         async def take(message: Msg) -> None:
             body = kind.model_validate_json(message.data)
-            self.heard.append((body, Envelope.read(message.headers)))
+            self.heard.append((body, Envelope.from_headers(message.headers)))
             reply = make(body)
             if not isinstance(reply, Refused | Faulted):
                 reply = accepted(result=reply)
@@ -60,7 +60,7 @@ class Services:
         """Take messages of a kind from now on, and never answer."""
 
         async def take(message: Msg) -> None:
-            self.heard.append((kind.model_validate_json(message.data), Envelope.read(message.headers)))
+            self.heard.append((kind.model_validate_json(message.data), Envelope.from_headers(message.headers)))
 
         await self._subscribe(kind, take)
 

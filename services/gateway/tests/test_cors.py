@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from gateway.settings import Settings
-from runtime.settings import WrongSettings, load
+from runtime.settings import InvalidSettings, load
 
 from services.gateway.tests.door import Door
 
@@ -58,5 +58,5 @@ def test_origins_are_read(monkeypatch: pytest.MonkeyPatch, origins: str):
 def test_what_is_no_origin_ends_the_start(monkeypatch: pytest.MonkeyPatch, origins: str):
     monkeypatch.setenv("NATS_URL", "nats://x")
     monkeypatch.setenv("CORS_ORIGINS", origins)
-    with pytest.raises(WrongSettings, match="CORS_ORIGINS"):
+    with pytest.raises(InvalidSettings, match="CORS_ORIGINS"):
         load(Settings)

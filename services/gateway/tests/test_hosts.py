@@ -5,7 +5,7 @@ import pytest
 from contracts.samples import SESSION
 from gateway.hosts import Hosts
 from gateway.settings import Settings
-from runtime.settings import WrongSettings, load
+from runtime.settings import InvalidSettings, load
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -80,5 +80,5 @@ def test_names_are_read(monkeypatch: pytest.MonkeyPatch, names: str):
 def test_what_is_no_name_ends_the_start(monkeypatch: pytest.MonkeyPatch, names: str):
     monkeypatch.setenv("NATS_URL", "nats://x")
     monkeypatch.setenv("ALLOWED_HOSTS", names)
-    with pytest.raises(WrongSettings, match="ALLOWED_HOSTS"):
+    with pytest.raises(InvalidSettings, match="ALLOWED_HOSTS"):
         load(Settings)

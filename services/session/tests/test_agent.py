@@ -191,7 +191,7 @@ def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, Turn
 
 def test_an_invalid_simulator_script_is_reported_with_its_location(model_errors: dict[str, TurnEvents]) -> None:
     end = model_errors[BAD_SCRIPT].end
-    error = "wrong script: turns.0.txt: Extra inputs are not permitted"
+    error = "invalid script: turns.0.txt: unknown field"
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {error}")
 
 

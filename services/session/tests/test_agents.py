@@ -21,8 +21,8 @@ from simulator.testing import bash_prompt, scripted
 from services.session.tests.processes import agents_of, running
 from services.session.tests.replica import SESSIONS, NewReplica, Replica, TurnEvents
 
-GIVE_NAME = scripted({"text": "Hello Ada."}, words="My name is Ada.")
-ASK_NAME = scripted({"recall": True}, words="Who am I?")
+GIVE_NAME = scripted({"text": "Hello Ada."}, text="My name is Ada.")
+ASK_NAME = scripted({"recall": True}, text="Who am I?")
 MARK = "/tmp/mark"
 # Unique to this test process: others may run at the same time.
 NAP_SECONDS = str(100_000 + os.getpid())

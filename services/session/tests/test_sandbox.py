@@ -181,7 +181,7 @@ async def test_an_agent_cannot_write_to_another_sessions_transcript(replica: Rep
     command = f"echo '{json.dumps(frame)}' | sed \"s|CONFIG|$CLAUDE_CONFIG_DIR|\" > /proc/2/fd/1; sleep 1"
     end = (await replica.ask(bash_prompt(command))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent's conversation could not be stored.")
-    assert SECRET not in (await replica.ask(scripted({"recall": True}, words="Who am I?"), "two")).text
+    assert SECRET not in (await replica.ask(scripted({"recall": True}, text="Who am I?"), "two")).text
 
 
 async def test_command_lines_reveal_neither_rules_nor_the_workspace_path(replica: Replica, tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ async def test_a_redelivered_fork_event_does_not_copy_again(desk_after_run: Desk
     copying = service.reactions.by_name["copy_parent"]
     redelivered = Recorded(FORK_ID, 1, now(), SESSION_FORKED, Envelope.begin(actor=OWNER), OWNER.user_id)
     assert copying.unfinished
-    assert await Leases(desk_after_run.dispatcher.database).acquire(copying.name, copying.unfinished, redelivered) is None
+    assert (
+        await Leases(desk_after_run.dispatcher.database).acquire(copying.name, copying.unfinished, redelivered) is None
+    )
 
 
 async def test_a_redelivered_archive_event_after_unarchiving_ends_no_agent(jobs: FileJobs) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures on real servers: put `pytest_plugins = ["onebox.testing"]` into the root `conftest.py`."""
+"""Fixtures with real servers. Enable them with `pytest_plugins = ["onebox.testing"]` in the root `conftest.py`."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -19,12 +19,14 @@ SERVER, _SERVERS = "server", "servers"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker of tests that need a server known."""
-    config.addinivalue_line("markers", f"{SERVER}: needs a server, a browser or an agent; derived from its fixtures")
+    """Register the marker of tests that need a server."""
+    config.addinivalue_line(
+        "markers", f"{SERVER}: needs a server, a browser or an agent (set from the fixtures of the test)"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses the fixture `servers`, itself or through others."""
+    """Mark every test that uses the fixture `servers`, directly or indirectly."""
     for item in items:
         if isinstance(item, pytest.Function) and _SERVERS in item.fixturenames:
             item.add_marker(SERVER)
@@ -32,21 +34,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> None:
-    """Mark a test as one that needs a server, a browser or an agent; whatever starts one uses this."""
+    """Mark a test as one that needs a server, a browser or an agent; fixtures that start one use this."""
     if pytestconfig.option.markexpr == f"not {SERVER}":
-        pytest.fail(f"This test needs a server and is not marked: it asks for one while it runs. Mark it `{SERVER}`.")
+        pytest.fail(
+            f"This test needs a server but is not marked: it requests the fixture at run time. Mark it `{SERVER}`."
+        )
 
 
 @pytest.fixture
 def open_folder() -> Generator[Path]:
-    """Give an empty folder that every account can enter (PostgreSQL's, when the tests run as root)."""
+    """Yield an empty folder that every account can enter, such as that of PostgreSQL if the tests run as root."""
     with temporary_folder() as path:
         yield path
 
 
 @pytest.fixture(scope="session")
 def postgres(servers: None) -> Generator[EmbeddedPostgres]:
-    """Give the one server of this test process; it forgets everything in a power cut."""
+    """Yield the server of this test process; it is not durable."""
     with temporary_folder() as path:
         copy_cluster(path / "postgres")
         with postgres_in(path) as server:
@@ -55,21 +59,21 @@ def postgres(servers: None) -> Generator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def databases(postgres: EmbeddedPostgres) -> Generator[Databases]:
-    """Give the maker of databases: empty ones, or copies of a template that is filled once."""
+    """Yield a factory of databases: empty ones, or copies of a template that is filled once."""
     with Databases(postgres) as databases:
         yield databases
 
 
 @pytest_asyncio.fixture
 async def database_url(databases: Databases) -> AsyncGenerator[str]:
-    """Give an empty database of the test's own."""
+    """Yield the URL of an empty database for one test."""
     async with databases.fresh() as url:
         yield url
 
 
 @pytest.fixture
 def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
-    """Give a NATS server of the test's own, with an empty JetStream."""
+    """Yield a NATS server for one test, without streams."""
     folder = DataFolder(open_folder / "nats")
     server = EmbeddedNats(folder)
     try:
@@ -82,14 +86,14 @@ def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
 
 @pytest.fixture(scope="session")
 def buses(servers: None) -> Generator[Buses]:
-    """Give the maker of buses."""
+    """Yield a factory of buses."""
     with Buses() as buses:
         yield buses
 
 
 @pytest.fixture
 def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
-    """Give the address of an empty bus of the test's own, password included: of `nats_server`, if the test has it."""
+    """Return the URL of an empty bus for one test, with its password: that of `nats_server` if the test uses it."""
     if "nats_server" in request.fixturenames:
         server: EmbeddedNats = request.getfixturevalue("nats_server")
         return server.url
@@ -98,7 +102,7 @@ def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
 
 @pytest.fixture(scope="session")
 def system(servers: None) -> Generator[System]:
-    """Give the whole system, started once in this test process; leave it running and sane."""
+    """Yield the whole system, started once per test process. Tests must leave it running and usable."""
     with System() as running:
         running.start()
         yield running
@@ -112,7 +116,7 @@ def _spare(servers: None) -> Generator[System]:
 
 @pytest.fixture
 def spare_system(_spare: System) -> System:
-    """Give a whole system to kill and to restart, however it is left: only the tests of one module share it."""
+    """Return a whole system that a test may kill and restart; it is shared only within a module."""
     if not _spare.running():
         _spare.start()
     until(_spare.ready, 60)

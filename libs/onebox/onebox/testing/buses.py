@@ -1,4 +1,4 @@
-"""A bus for every test."""
+"""An empty bus for each test."""
 
 import json
 from collections.abc import Generator
@@ -14,13 +14,13 @@ ACCOUNTS = 64
 
 
 class SharedNats(EmbeddedNats):
-    """A server with many accounts: what one says and stores is not there for the others."""
+    """A server with many accounts, which are isolated from each other."""
 
-    largest_store = "10TB"  # streams reserve what they may grow to
+    max_store = "10TB"  # streams reserve their maximum size
     names = tuple(f"test_{number}" for number in range(ACCOUNTS))
 
     def users(self) -> str:
-        """Give each account one user, of the same name."""
+        """Return one account per name, each with one user of the same name."""
         accounts = (
             f"{name} {{ jetstream: enabled, users: [ {{ user: {name}, password: {json.dumps(self._password)} }} ] }}"
             for name in self.names
@@ -29,14 +29,14 @@ class SharedNats(EmbeddedNats):
 
 
 class Buses:
-    """Gives each test an account; when a server's accounts are used up, another server takes its place.
+    """Assigns an account to each test; when the accounts of a server are used up, it is replaced by another server.
 
-    Servers that share nothing would be the same to a test, but for the 90 ms that each takes to start and to stop.
+    A server per test would work as well, but takes 90 ms to start and stop.
     """
 
     def __init__(self) -> None:
-        self._held = ExitStack()
-        self._left: list[str] = []
+        self._server_stack = ExitStack()
+        self._unused: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -44,15 +44,15 @@ class Buses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.close()
+        self._server_stack.close()
 
     def fresh(self) -> str:
-        """Give the address of an empty bus, password included."""
-        if not self._left:
-            self._held.close()
-            server = self._held.enter_context(_shared())
-            self._left = [server.url_of(name) for name in server.names]
-        return self._left.pop()
+        """Return the URL of an empty bus, with its password."""
+        if not self._unused:
+            self._server_stack.close()
+            server = self._server_stack.enter_context(_shared())
+            self._unused = [server.url_of(name) for name in server.names]
+        return self._unused.pop()
 
 
 @contextmanager

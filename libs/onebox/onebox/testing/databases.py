@@ -1,4 +1,4 @@
-"""A database for every test."""
+"""An empty database for each test."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -15,15 +15,15 @@ from onebox.postgres import EmbeddedPostgres
 
 
 class Databases:
-    """Creates and drops databases on one server; use as a context.
+    """Creates and drops databases on one server. Use it as a context manager.
 
-    A thread holds the connection that does it, which outlives the event loops of tests. Nothing is done while a test
-    runs: it would be an open transaction, behind which stores read no further.
+    The connection lives in a thread, because it outlives the event loops of tests. No statement runs during a test:
+    event stores do not read beyond an open transaction.
 
     ```python
     @pytest_asyncio.fixture
     async def migrated(databases):
-        template = await databases.template("session", migrate)  # `migrate(url)` runs once in a test process
+        template = await databases.template("session", migrate)  # `migrate(url)` runs once per test process
         async with databases.fresh(template) as url:             # a copy: about 15 ms
             yield url
     ```
@@ -38,20 +38,20 @@ class Databases:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._admin = self._do(self._connect()).result()
+        self._admin = self._submit(self._connect()).result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._do(self._admin.close()).result()
+        self._submit(self._admin.close()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     @asynccontextmanager
     async def fresh(self, template: str = "template1") -> AsyncGenerator[str]:
-        """Create a database, yield its address, and drop it in the end, whoever is still connected."""
+        """Create a database, yield its URL, and drop it on exit even if clients are still connected."""
         name = await self._create(template)
         try:
             yield self._server.url_of(name)
@@ -59,14 +59,14 @@ class Databases:
             await self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
-        """Return a database to copy; `fill(url)` is called the first time, and has to close its connections."""
+        """Return the name of a template; `fill(url)` is called the first time, and must close its connections."""
         if name not in self._templates:
             database = await self._create("template1")
             await fill(self._server.url_of(database))
             self._templates[name] = database
         return self._templates[name]
 
-    def _do[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def _submit[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _connect(self) -> asyncpg.Connection:
@@ -74,9 +74,9 @@ class Databases:
 
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
-        # Copying the files takes half the time of writing them to the log; they lie in memory.
+        # Copying the files, which are in memory, takes half the time of writing them to the WAL.
         await self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     async def _run(self, statement: str) -> None:
-        await asyncio.wrap_future(self._do(self._admin.execute(statement)))
+        await asyncio.wrap_future(self._submit(self._admin.execute(statement)))

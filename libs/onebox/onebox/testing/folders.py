@@ -1,4 +1,4 @@
-"""Folders for the servers of tests."""
+"""Temporary folders for the servers of tests."""
 
 import os
 import shutil
@@ -7,14 +7,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-MEMORY = Path("/dev/shm")  # noqa: S108  mkdtemp makes a folder there that is ours alone
-_ENOUGH = 2 * 1024**3
-_DISK = Path("/tmp")  # noqa: S108  not TMPDIR, which other accounts may not enter
+MEMORY = Path("/dev/shm")  # noqa: S108  mkdtemp creates a private folder in it
+_MIN_FREE_BYTES = 2 * 1024**3
+_DISK = Path("/tmp")  # noqa: S108  other accounts may not be able to enter TMPDIR
 
 
 @contextmanager
 def temporary_folder() -> Generator[Path]:
-    """Make an empty folder that every account can enter, in memory if possible, and remove it in the end."""
+    """Yield an empty folder that every account can enter, in memory if possible, and remove it on exit."""
     path = Path(tempfile.mkdtemp(prefix="onebox-", dir=MEMORY if usable(MEMORY) else _DISK))
     path.chmod(0o755)
     try:
@@ -24,10 +24,10 @@ def temporary_folder() -> Generator[Path]:
 
 
 def usable(folder: Path) -> bool:
-    """Return whether servers can keep their files in a folder: in containers it is often tiny, or runs no programs."""
+    """Return whether a folder is suitable for servers: in containers, /dev/shm is often tiny or mounted noexec."""
     try:
-        room = os.statvfs(folder)
+        stats = os.statvfs(folder)
     except OSError:
         return False
-    enough = room.f_bavail * room.f_frsize >= _ENOUGH
-    return enough and not room.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK)
+    enough = stats.f_bavail * stats.f_frsize >= _MIN_FREE_BYTES
+    return enough and not stats.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK)

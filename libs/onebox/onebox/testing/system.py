@@ -1,4 +1,4 @@
-"""The whole system as a test sees it: from outside, as a process to start, to kill and to talk to."""
+"""The whole system for tests: a process to start, to kill and to send requests to."""
 
 import contextlib
 import os
@@ -15,48 +15,48 @@ from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
-from onebox.children import allowed_environment, tether
+from onebox.children import allowed_environment, signal_on_parent_death
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
 from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
-_START_SECONDS = 120.0
+_START_TIMEOUT = 120.0
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until a condition holds.
+    """Wait until a condition is true.
 
     Raises:
-        AssertionError: it did not hold in time.
+        AssertionError: it was not true within `seconds`.
     """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"did not happen within {seconds:g} s: {getattr(condition, '__name__', condition)}")
+            raise AssertionError(f"not true within {seconds:g} s: {getattr(condition, '__name__', condition)}")
         time.sleep(0.02)
 
 
-def gone(pid: int) -> bool:
-    """Say whether a process has ended."""
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended."""
     return not is_alive(pid)
 
 
-def _from_a_terminal(tie: Callable[[], None]) -> Callable[[], None]:
+def _with_default_sighup(then: Callable[[], None]) -> Callable[[], None]:
     def prepare() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored where the tests themselves run under nohup
-        tie()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # inherited as ignored if the tests run under nohup
+        then()
 
     return prepare
 
 
 class System:
-    """One `python -m onebox` with a data folder and a port of its own; use as a context, so that nothing is left.
+    """A `python -m onebox` with its own data folder and port. Use it as a context manager, which stops and removes it.
 
     Args:
         environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL and ADMIN_PASSWORD.
-        command: another launcher.
+        command: the command of the launcher.
     """
 
     host = "127.0.0.1"
@@ -80,7 +80,7 @@ class System:
             "DATA_DIR": str(self.data_dir),
             "ADMIN_EMAIL": self.admin_email,
             "ADMIN_PASSWORD": self.admin_password,
-            "PYTHONPYCACHEPREFIX": "",  # the tests have compiled the code beside its files
+            "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
         self._output = self._folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,11 +97,11 @@ class System:
 
     @property
     def output(self) -> str:
-        """What the last launcher has said."""
+        """The output of the last launcher."""
         return self._output.read_text() if self._output.exists() else ""
 
     def launch(self) -> None:
-        """Start the launcher and do not wait."""
+        """Start the launcher without waiting."""
         if not self.data_dir.exists():
             self._prepare()
         with self._output.open("wb") as output:
@@ -112,7 +112,7 @@ class System:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_from_a_terminal(tether(signal.SIGTERM)),
+                preexec_fn=_with_default_sighup(signal_on_parent_death(signal.SIGTERM)),
             )
 
     def _prepare(self) -> None:
@@ -126,15 +126,15 @@ class System:
         """Start the system and wait until it is ready.
 
         Raises:
-            AssertionError: it ended instead, or took more than 120 s.
+            AssertionError: it ended instead, or was not ready within 120 s.
         """
         self.launch()
-        until(lambda: "is ready after" in self.output or not self.running(), _START_SECONDS)
+        until(lambda: "is ready after" in self.output or not self.running(), _START_TIMEOUT)
         if not self.running():
             raise AssertionError(f"the system ended:\n{self.output}")
 
     def ready(self) -> bool:
-        """Say whether every service answers."""
+        """Return whether every service is ready."""
         try:
             with urlopen(f"{self.base_url}/health/ready", timeout=5) as answer:  # noqa: S310  our own address
                 return answer.status == HTTPStatus.OK
@@ -142,34 +142,34 @@ class System:
             return False
 
     def running(self) -> bool:
-        """Say whether the launcher is there."""
+        """Return whether the launcher runs."""
         return self._process is not None and self._process.poll() is None
 
     def wait(self, seconds: float = 120.0) -> int:
-        """Wait until the launcher has ended, and give its exit code."""
+        """Wait until the launcher has ended, and return its exit code."""
         return self._process.wait(seconds) if self._process else 0
 
     def _end(self) -> None:
-        # At once: its data is thrown away, and the kernel ends the others with the launcher.
+        # Without a graceful shutdown: the data is discarded, and the kernel ends the children with the launcher.
         pids = self.pids()
         if self._process and self.running():
             self._process.kill()
         self.wait()
-        until(lambda: all(map(gone, pids.values())))
+        until(lambda: all(map(has_ended, pids.values())))
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Stop the system as Ctrl-C does, and give its exit code."""
+        """Stop the system as Ctrl-C does, and return its exit code."""
         if self._process and self.running():
             self._process.send_signal(number)
         return self.wait()
 
     def restart(self) -> None:
-        """Start again on the same data, after whatever became of the launcher."""
+        """Stop the system if it runs, and start it with the same data."""
         self.stop()
         self.start()
 
     def pids(self) -> dict[str, int]:
-        """Give the processes by name: gateway, identity, session, simulator, nats, postgres, launcher."""
+        """Return the process ids by name: gateway, identity, session, simulator, nats, postgres, launcher."""
         found: dict[str, int] = {}
         for file in (self.data_dir / "run").glob("*.pid"):
             with contextlib.suppress(ValueError, FileNotFoundError):
@@ -177,19 +177,19 @@ class System:
         return found
 
     def kill(self, name: str) -> int:
-        """Kill one process with SIGKILL, wait until it is gone, and give its number; the launcher starts it again."""
+        """Kill one process with SIGKILL, wait until it has ended, and return its id. The launcher restarts it."""
         pid = self.pids()[name]
         os.kill(pid, signal.SIGKILL)
         if name == LAUNCHER:
             self.wait()
-        until(lambda: gone(pid))
+        until(lambda: has_ended(pid))
         return pid
 
     def kill_all(self) -> None:
-        """Kill every process with SIGKILL, as a power cut would, and wait until all are gone."""
+        """Kill every process with SIGKILL, as a power cut would, and wait until all have ended."""
         pids = self.pids()
-        self.kill(LAUNCHER)  # first, or it would start the others again
+        self.kill(LAUNCHER)  # first, since it would restart the others
         for pid in pids.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: all(map(gone, pids.values())))
+        until(lambda: all(map(has_ended, pids.values())))

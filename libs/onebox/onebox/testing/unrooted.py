@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests that run as root, whom it refuses: its programs change to the account of the system."""
+"""PostgreSQL for tests that run as root, which it refuses: its programs switch to the account of the system."""
 
 import atexit
 import os
@@ -12,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from shlex import join
 
-from onebox.account import become, find_account, reach
+from onebox.account import drop_privileges, ensure_access, find_account
 from onebox.children import end_with_parent
 from onebox.cluster import major_of
 from onebox.folder import DataFolder
-from onebox.postgres import FORGETFUL, EmbeddedPostgres
+from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
 from onebox.programs import find_postgres
 from onebox.testing.folders import temporary_folder
 
@@ -24,18 +24,18 @@ _SOCKET = "unix_socket_directories="
 
 
 class PostgresForTests(EmbeddedPostgres):
-    """An embedded server that root can start too."""
+    """An embedded server that root can start, too."""
 
     def __init__(self, folder: DataFolder, options: Mapping[str, str] | None = None) -> None:
-        bindir = _wrapped(folder) if os.geteuid() == 0 else None
+        bindir = _wrapper_programs(folder) if os.geteuid() == 0 else None
         super().__init__(folder, bindir=bindir, options=options)
 
 
 @contextmanager
 def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
-    """Run a server on a folder while the context is open; it forgets everything in a power cut."""
+    """Run a server with its data in `path` while the context is open; it is not durable."""
     folder = DataFolder(path)
-    server = PostgresForTests(folder, options=FORGETFUL)
+    server = PostgresForTests(folder, options=NOT_DURABLE)
     try:
         server.start()
         yield server
@@ -45,37 +45,37 @@ def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
 
 
 def copy_cluster(data: Path) -> None:
-    """Put the files of an empty server where there are none yet: initdb, which makes them, takes two seconds.
+    """Create the files of an empty server by copying them, which saves the two seconds that initdb takes.
 
-    Copies are one cluster to whoever asks for its identifier.
+    All copies have the same system identifier.
     """
-    words = ["cp", "-a", "--", str(_cluster()), str(data)]
-    subprocess.run(words, check=True)  # noqa: S603  our own folders
+    command = ["cp", "-a", "--", str(_cluster()), str(data)]
+    subprocess.run(command, check=True)  # noqa: S603  no shell
 
 
 @cache
 def _cluster() -> Path:
-    held = ExitStack()
-    atexit.register(held.close)
-    path = held.enter_context(temporary_folder())
+    stack = ExitStack()
+    atexit.register(stack.close)
+    path = stack.enter_context(temporary_folder())
     folder = DataFolder(path)
-    server = PostgresForTests(folder, options=FORGETFUL)
+    server = PostgresForTests(folder, options=NOT_DURABLE)
     server.start()
     server.stop()
     folder.close()
     with (server.data / "postgresql.conf").open("a") as settings:
-        settings.writelines(f"{name} = {value}\n" for name, value in FORGETFUL.items())
+        settings.writelines(f"{name} = {value}\n" for name, value in NOT_DURABLE.items())
     return server.data
 
 
-def _wrapped(folder: DataFolder) -> Path:
+def _wrapper_programs(folder: DataFolder) -> Path:
     real = find_postgres(None, major_of(folder.path / "postgres")).folder
-    folder.path.chmod(0o711)  # the account has to pass through to its files
+    folder.path.chmod(0o711)  # the account must be able to enter
     programs = folder.run / "programs"
     programs.mkdir(exist_ok=True)
     for name in ("postgres", "initdb"):
-        words = join([sys.executable, "-P", "-m", "onebox.testing.unrooted", str(real / name)])
-        (programs / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        command = join([sys.executable, "-P", "-m", "onebox.testing.unrooted", str(real / name)])
+        (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (programs / name).chmod(0o755)
     return programs
 
@@ -83,13 +83,13 @@ def _wrapped(folder: DataFolder) -> Path:
 def _main(program: Path, arguments: list[str]) -> None:
     account = find_account()
     folders = [Path(value) for name, value in pairwise(arguments) if name == "-D"]
-    folders += [Path(word.removeprefix(_SOCKET).strip('"')) for word in arguments if word.startswith(_SOCKET)]
+    folders += [Path(text.removeprefix(_SOCKET).strip('"')) for text in arguments if text.startswith(_SOCKET)]
     for folder in folders:
         os.chown(folder, account.pw_uid, account.pw_gid)
-    reach(account, [program.parent.parent, *folders])
-    become(account)
-    end_with_parent(signal.SIGINT)  # the change of account undid what the parent had asked for
-    os.execv(program, [str(program), *arguments])  # noqa: S606  no shell is the point
+    ensure_access(account, [program.parent.parent, *folders])
+    drop_privileges(account)
+    end_with_parent(signal.SIGINT)  # switching the account has cleared the signal that the parent had set
+    os.execv(program, [str(program), *arguments])  # noqa: S606  a shell is not wanted
 
 
 if __name__ == "__main__":

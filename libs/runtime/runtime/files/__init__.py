@@ -1,1 +1,1 @@
-"""Files of a service, opened, read in parts and erased, whatever those who can write beside it do meanwhile."""
+"""Opening, reading and erasing files safely in folders that untrusted processes can write to at the same time."""

@@ -1,4 +1,4 @@
-"""Erasing a folder with all that is in it, however deep it is, and whatever its owner closed."""
+"""Erasing a folder with its contents, at any depth and whatever its permissions."""
 
 import errno
 import os
@@ -9,88 +9,88 @@ from pathlib import Path
 
 from runtime.files.paths import FOLDER, grant_owner, opened
 
-RANDOM = 16
-AT_A_TIME = 100_000
+RANDOM_NAME_BYTES = 16
+BATCH_SIZE = 100_000
 MAX_ENTRIES = 4_000_000
-"""After so many files, folders and links, somebody adds to the folder as fast as they are removed."""
+"""Files, folders and links after which erasing gives up: a process probably adds them as fast as they are removed."""
 
 
-class _Left:
-    """How much may still be looked at: a process that stands in a folder adds to it wherever the folder is now."""
+class _Budget:
+    """The number of entries that may still be removed; a process in a folder can add to it even after it was moved."""
 
     def __init__(self) -> None:
         self.entries = MAX_ENTRIES
 
-    def take(self) -> None:
+    def spend(self) -> None:
         self.entries -= 1
         if self.entries < 0:
-            raise OSError(errno.ENOTEMPTY, "somebody still adds to it")
+            raise OSError(errno.ENOTEMPTY, "entries are still being added to it")
 
 
 def erase(root: Path) -> None:
-    """Remove a folder with all that is in it, or what lies in its place; nothing happens when nothing does.
+    """Remove a folder with its contents, or the file or link at its path; do nothing if there is none.
 
     Raises:
-        OSError: something cannot be removed; or it is very much, or somebody still adds to it: ENOTEMPTY, and what
-            was removed until then is gone.
+        OSError: an entry cannot be removed; ENOTEMPTY if there are more than `MAX_ENTRIES`, or entries are still being
+            added. Entries removed before the error stay removed.
     """
     try:
         with opened(root.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) as within:
             erase_within(root.name, within)
-    except FileNotFoundError:  # it is gone; or somebody else is removing it, and it is tried again
+    except FileNotFoundError:  # it is gone; or another process is removing it too, and the caller may retry
         if root.exists():
             raise
 
 
 def erase_within(name: str, within: int) -> None:
-    """Remove what lies in an open folder. No symlink is followed.
+    """Remove the entry `name` of the open folder `within`. No symlink is followed.
 
-    What lies deeper is moved up before its folder goes, so that depth costs neither open files nor stack.
+    Nested folders are moved up to the top before they are emptied, so that depth costs neither descriptors nor stack.
 
     Raises:
-        OSError: as `erase` does; or it is not there.
+        OSError: as `erase` does; or the entry does not exist.
     """
     if not _is_folder(name, within):
         os.unlink(name, dir_fd=within)
         return
     grant_owner(name, within)
     with opened(name, FOLDER, within) as top:
-        left = _Left()
+        budget = _Budget()
         while names := _names(top):
             for below in names:
-                left.take()
-                with suppress(FileNotFoundError):  # somebody else removes it too
-                    _remove(below, top, left)
+                budget.spend()
+                with suppress(FileNotFoundError):  # another process removed it
+                    _remove(below, top, budget)
     os.rmdir(name, dir_fd=within)
 
 
-def _remove(name: str, top: int, left: _Left) -> None:
+def _remove(name: str, top: int, budget: _Budget) -> None:
     if not _is_folder(name, top):
         os.unlink(name, dir_fd=top)
         return
-    _empty(name, top, left)
+    _empty(name, top, budget)
     try:
         os.rmdir(name, dir_fd=top)
     except OSError as error:
-        if error.errno != errno.ENOTEMPTY:  # else there is more in it, and its turn comes again
+        if error.errno != errno.ENOTEMPTY:  # not empty: the next pass removes the rest
             raise
 
 
-def _empty(name: str, top: int, left: _Left) -> None:
+def _empty(name: str, top: int, budget: _Budget) -> None:
     grant_owner(name, top)
     with opened(name, FOLDER, top) as within:
         for below in _names(within):
-            left.take()
+            budget.spend()
             if _is_folder(below, within):
-                grant_owner(below, within)  # who moves a folder writes in it
-                os.rename(below, os.urandom(RANDOM).hex(), src_dir_fd=within, dst_dir_fd=top)
+                grant_owner(below, within)  # moving a folder changes its `..` entry, which needs write permission
+                os.rename(below, os.urandom(RANDOM_NAME_BYTES).hex(), src_dir_fd=within, dst_dir_fd=top)
             else:
                 os.unlink(below, dir_fd=within)
 
 
 def _names(descriptor: int) -> list[str]:
     with os.scandir(descriptor) as found:
-        return [entry.name for entry in islice(found, AT_A_TIME)]
+        return [entry.name for entry in islice(found, BATCH_SIZE)]
 
 
 def _is_folder(name: str, within: int) -> bool:

@@ -1,4 +1,4 @@
-"""Parts of files, as they are answered to clients."""
+"""Reading parts of files for clients."""
 
 import mimetypes
 import os
@@ -11,23 +11,23 @@ from contracts.refusals import Code, Refusal
 
 from runtime.files.paths import FILE, opened, opened_folder, os_errors_as_refusals, split_path
 
-_TYPES = mimetypes.MimeTypes(filenames=())  # not those of this machine
+_TYPES = mimetypes.MimeTypes(filenames=())  # the built-in types only, the same on every machine
 
 
 def read_part(path: Path, window: PartWindow, content_type: str | None = None) -> FilePart:
-    """Return a part of a file of the service's own; past its end, no bytes. Blocks.
+    """Return a part of a file that the service owns; empty past the end of the file. Blocks.
 
-    Without a `content_type` it is the one that the file's name stands for.
+    The content type is derived from the name of the file unless it is passed.
 
     Raises:
-        Refusal: FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED, it is not in the state that the window's `etag` names.
+        Refusal: FILE_NOT_FOUND, NOT_A_FILE; FILE_CHANGED if its state is not that of the window's `etag`.
     """
     with os_errors_as_refusals(path.name), opened(path, FILE) as descriptor:
         return _read(descriptor, window, content_type or content_type_of(path.name))
 
 
 def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
-    """Return a part of a file below a folder, by a path that a client names. Blocks.
+    """Return a part of a file below `root`, at a path that a client sent. Blocks.
 
     Raises:
         Refusal: as `read_part` does; INVALID_PATH.
@@ -38,16 +38,16 @@ def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
 
 
 def content_type_of(name: str) -> str:
-    """Return the content type that a file's name stands for; a compressed file has none of its own."""
+    """Return the content type for the name of a file; compressed and unknown files have the generic type."""
     kind, encoding = _TYPES.guess_type(f"/{name}")
     return UNKNOWN_CONTENT if encoding or not kind else kind
 
 
 def modified_at(status: os.stat_result) -> datetime:
-    """Return when a file was changed."""
+    """Return the time when a file was last modified."""
     try:
         return datetime.fromtimestamp(status.st_mtime, UTC)
-    except (ValueError, OverflowError, OSError):  # its owner may set it to what no calendar knows
+    except (ValueError, OverflowError, OSError):  # the owner may set a time that `datetime` cannot represent
         return datetime.fromtimestamp(0, UTC)
 
 
@@ -55,10 +55,10 @@ def _read(descriptor: int, window: PartWindow, content_type: str) -> FilePart:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")
-    # Whoever changes a file can set its other times back, not this one.
+    # The ctime, since a process that changes a file can set its mtime back, but not its ctime.
     etag = f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
     if window.etag not in (None, etag):
-        raise Refusal(Code.FILE_CHANGED, "The file has changed meanwhile.")
+        raise Refusal(Code.FILE_CHANGED, "The file has changed since it was first read. Start the download again.")
     return FilePart(
         size_bytes=status.st_size,
         modified_at=modified_at(status),

@@ -1,7 +1,8 @@
-"""From a path that a client names to an open file below a folder, step by step, so that no path leads out of it.
+"""Opening a path that a client sent below a folder, so that no path leads out of that folder.
 
-Whoever can write in the folder, such as an agent in its workspace, may change it meanwhile. So each step is opened in
-the one before, and never over a symlink: a folder that was moved meanwhile still lies where its writer can reach.
+An agent can write to its workspace while the service opens a path in it. So each step of the path is opened relative to
+the descriptor of the step before, without following symlinks: checking a path first and opening it afterwards would be
+a race, which an agent wins by replacing a folder with a link. A folder that is moved meanwhile stays within its reach.
 """
 
 import errno
@@ -14,31 +15,31 @@ from pathlib import Path
 from contracts.refusals import Code, Refusal
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, a pipe would wait for who writes to it.
+# Without O_NONBLOCK, opening a named pipe would block until another process writes to it.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 MAX_PATH_LENGTH, MAX_NAME_LENGTH, MAX_DEPTH = 4096, 255, 64
 
 _REFUSALS = {
-    errno.ENOENT: (Code.FILE_NOT_FOUND, "There is nothing at {}."),
+    errno.ENOENT: (Code.FILE_NOT_FOUND, "{} does not exist."),
     errno.ENAMETOOLONG: (Code.INVALID_PATH, "The path {} is too long."),
-    errno.ENOTDIR: (Code.NOT_A_FILE, "The path {} leads over something that is no folder."),
-    errno.ELOOP: (Code.NOT_A_FILE, "{} is a symlink, which is not followed."),
+    errno.ENOTDIR: (Code.NOT_A_FILE, "A part of the path {} is not a folder."),
+    errno.ELOOP: (Code.NOT_A_FILE, "{} is a symbolic link. Links are not followed."),
     errno.EISDIR: (Code.NOT_A_FILE, "{} is a folder."),
     errno.ENOTEMPTY: (Code.NOT_A_FILE, "{} is a folder."),
-    errno.ENXIO: (Code.NOT_A_FILE, "{} is neither a file nor a folder."),
-    errno.EACCES: (Code.NOT_A_FILE, "There is no permission to open {}."),
-    errno.ENOSPC: (Code.STORAGE_FAILED, "There is no room left for {}."),
-    errno.EFBIG: (Code.STORAGE_FAILED, "There is no room left for {}."),
-    errno.EDQUOT: (Code.STORAGE_FAILED, "There is no room left for {}."),
+    errno.ENXIO: (Code.NOT_A_FILE, "{} is neither a regular file nor a folder."),
+    errno.EACCES: (Code.NOT_A_FILE, "The permissions of {} do not allow opening it."),
+    errno.ENOSPC: (Code.STORAGE_FAILED, "There is no space left to store {}."),
+    errno.EFBIG: (Code.STORAGE_FAILED, "There is no space left to store {}."),
+    errno.EDQUOT: (Code.STORAGE_FAILED, "There is no space left to store {}."),
 }
 
 
 def split_path(path: str) -> list[str]:
-    """Return the names that a relative path is made of.
+    """Return the components of a relative path.
 
     Raises:
-        Refusal: INVALID_PATH; it is absolute or empty, or could mean something outside.
+        Refusal: INVALID_PATH if it is absolute, empty, too long, or contains `.` or `..`.
     """
     steps = path.split("/")
     try:
@@ -48,13 +49,13 @@ def split_path(path: str) -> list[str]:
     if long or len(steps) > MAX_DEPTH:
         raise Refusal(Code.INVALID_PATH, f"The path is too long: {path[:40]!r}…")
     if "\0" in path or any(step in ("", ".", "..") for step in steps):
-        raise Refusal(Code.INVALID_PATH, f"The path must be relative, without empty steps, '.' and '..': {path!r}.")
+        raise Refusal(Code.INVALID_PATH, f"The path must be relative, and without empty parts, '.' and '..': {path!r}.")
     return steps
 
 
 @contextmanager
 def os_errors_as_refusals(path: str) -> Generator[None]:
-    """Turn an OSError that says what is wrong with a path into a refusal; other errors stay what they are."""
+    """Raise a refusal in place of an OSError that is about the path; other errors pass through."""
     try:
         yield
     except OSError as error:
@@ -66,7 +67,7 @@ def os_errors_as_refusals(path: str) -> Generator[None]:
 
 @contextmanager
 def opened(name: str | Path, flags: int, within: int | None = None) -> Generator[int]:
-    """Open a file or a folder as `open_entry` does, and close it in the end."""
+    """Yield a descriptor as `open_entry` returns it, and close it on exit."""
     descriptor = open_entry(name, flags, within)
     try:
         yield descriptor
@@ -75,7 +76,7 @@ def opened(name: str | Path, flags: int, within: int | None = None) -> Generator
 
 
 def open_entry(name: str | Path, flags: int, within: int | None = None) -> int:
-    """Return the descriptor of a file or a folder, opened as its owner can, whatever its mode says."""
+    """Return a descriptor of a file or a folder; if its mode denies access, the owner is granted it first."""
     try:
         descriptor = os.open(name, flags, dir_fd=within)
     except PermissionError:
@@ -87,7 +88,7 @@ def open_entry(name: str | Path, flags: int, within: int | None = None) -> int:
 
 
 def grant_owner(name: str | Path, within: int | None = None) -> None:
-    """Give the owner of a file or a folder all permissions for it; a symlink is left alone."""
+    """Grant the owner of a file or a folder all permissions; a symlink is left as it is."""
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
     try:
         _grant(descriptor, stat.S_IRWXU)
@@ -102,24 +103,24 @@ def _grant(descriptor: int, wanted: int) -> None:
 
 
 def is_gone(error: OSError) -> bool:
-    """Return whether an error says that something is not there any more, or is something else now."""
+    """Return whether an error means that an entry no longer exists, or was replaced by one of another kind."""
     return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 @contextmanager
-def opened_folder(root: Path, steps: Sequence[str], *, make: bool = False) -> Generator[int]:
-    """Open the folder below `root` that the steps lead to, and close it in the end; `make` those that are missing.
+def opened_folder(root: Path, steps: Sequence[str], *, create: bool = False) -> Generator[int]:
+    """Yield a descriptor of the folder at `steps` below `root`, and close it on exit; `create` missing folders.
 
     Raises:
-        OSError: a step is missing, or no folder.
+        OSError: a step does not exist, or is not a folder.
     """
-    if make:
+    if create:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = open_entry(root, FOLDER)
     try:
         for step in steps:
-            if make:
-                _make(step, descriptor)
+            if create:
+                _create(step, descriptor)
             below = open_entry(step, FOLDER, descriptor)
             os.close(descriptor)
             descriptor = below
@@ -128,7 +129,7 @@ def opened_folder(root: Path, steps: Sequence[str], *, make: bool = False) -> Ge
         os.close(descriptor)
 
 
-def _make(step: str, descriptor: int) -> None:
+def _create(step: str, descriptor: int) -> None:
     try:
         os.mkdir(step, 0o755, dir_fd=descriptor)
     except FileExistsError:

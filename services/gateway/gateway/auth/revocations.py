@@ -39,7 +39,7 @@ class Revocations:
     async def watch(self) -> None:
         """Follow the bucket until it is quiet for a while, or the connection was lost; to be run forever."""
         try:
-            async with aclosing(key_value.watch(self.client, REVOCATIONS, quiet=QUIET)) as keys:
+            async with aclosing(key_value.watch(self.client, REVOCATIONS, max_silence=QUIET)) as keys:
                 self._complete = False
                 async for key in keys:
                     self._take(key)

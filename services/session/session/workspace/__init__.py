@@ -75,7 +75,7 @@ class Workspace:
         try:
             *above, name = split_path(path)
             uploaded = self.uploads.finish(upload_id, size)
-            with os_errors_as_refusals(path), opened_folder(self.root, above, make=True) as within:
+            with os_errors_as_refusals(path), opened_folder(self.root, above, create=True) as within:
                 before = _status(name, within)
                 self.check_quota(size - (before.st_size if before else 0))
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)

@@ -1,4 +1,4 @@
-"""Answers to prompts without a script: enough sense for a demonstration."""
+"""Answers to prompts without a script: enough for a demo."""
 
 import json
 import re
@@ -9,47 +9,47 @@ from simulator.conversation import Conversation, ToolResult
 from simulator.prompt import without_script
 from simulator.script import ToolCall, Turn
 
-QUOTED_AT_MOST = 2_000
+MAX_QUOTED_CHARACTERS = 2_000
 
 PATH = r"""(?:(?P<mark>["'`])(?P<marked>.{1,1000}?)(?P=mark)|(?P<bare>[^\s"'`]*[^\s"'`.,;:!?]))"""
 NAMED_FILE = r"(?:the\s+|a\s+|my\s+)?(?:new\s+|text\s+)*(?:file\s+(?:called\s+|named\s+)?|(?=[^\s\"'`]*[./]\w))"
 WITH = r"\s+(?:with(?:\s+the)?(?:\s+(?:contents?|text))?|saying|containing|that\s+says):?\s+"
 
-SPOKEN = r"(?:sa(?:y|id)|ask(?:ed)?|t(?:ell|old)|messages?|questions?)"
+SPEECH_VERBS = r"(?:sa(?:y|id)|ask(?:ed)?|t(?:ell|old)|messages?|questions?)"
 
-TOLD_NAME = re.compile(r"(?<!what )\bmy name is ([\w'-]+(?: (?-i:[A-Z])[\w'-]*)*)", re.IGNORECASE)
+STATED_NAME = re.compile(r"(?<!what )\bmy name is ([\w'-]+(?: (?-i:[A-Z])[\w'-]*)*)", re.IGNORECASE)
 
 type Rule = Callable[[re.Match[str], Conversation], Turn | None]
 
 
 def answer(conversation: Conversation) -> Turn:
-    """Give the turn that a helpful but simple mind would give."""
-    if isinstance(results := conversation.news, list):
+    """Return the turn that answers the last prompt or tool results."""
+    if isinstance(results := conversation.pending_input, list):
         return _quote(results)
     prompt = without_script(results)
     for pattern, rule in RULES:
         if (match := pattern.search(prompt)) and (turn := rule(match, conversation)):
             return turn
-    return Turn(text=f"I am a simulator, not a model. You said: {_bounded(prompt)}")
+    return Turn(text=f"I am a simulator, not a model. You said: {_truncate(prompt)}")
 
 
 def _quote(results: list[ToolResult]) -> Turn:
-    words = "\n".join(result.words for result in results)
+    text = "\n".join(result.text for result in results)
     verb = "failed" if any(result.is_error for result in results) else "answered"
-    return Turn(text=f"The tool {verb}: {_bounded(words)}")
+    return Turn(text=f"The tool {verb}: {_truncate(text)}")
 
 
 def _name(_match: re.Match[str], conversation: Conversation) -> Turn:
-    told = [name for prompt in _prompts(conversation) for name in TOLD_NAME.findall(prompt)]
-    return Turn(text=f"Your name is {told[-1]}." if told else "You have not told me your name.")
+    names = [name for prompt in _prompts(conversation) for name in STATED_NAME.findall(prompt)]
+    return Turn(text=f"Your name is {names[-1]}." if names else "You have not told me your name.")
 
 
-def _said(match: re.Match[str], conversation: Conversation) -> Turn:
+def _earlier_prompts(match: re.Match[str], conversation: Conversation) -> Turn:
     earlier = _prompts(conversation)[:-1]
     if not earlier:
         return Turn(text="This is the first thing that you said to me.")
     chosen = earlier[:1] if "first" in match.group().lower() else earlier
-    return Turn(text=f"You said: {_bounded(json.dumps(chosen, ensure_ascii=False))}")
+    return Turn(text=f"You said: {_truncate(json.dumps(chosen, ensure_ascii=False))}")
 
 
 def _read(match: re.Match[str], conversation: Conversation) -> Turn | None:
@@ -70,7 +70,7 @@ def _path(match: re.Match[str], conversation: Conversation) -> str:
 
 
 def _prompts(conversation: Conversation) -> list[str]:
-    texts = (without_script(text) for m in conversation.messages if m.role == "user" for text in m.words)
+    texts = (without_script(text) for m in conversation.messages if m.role == "user" for text in m.texts)
     return [text for text in texts if text]
 
 
@@ -79,8 +79,8 @@ def _unquoted(text: str) -> str:
     return inside[2] if inside else text.strip()
 
 
-def _bounded(text: str) -> str:
-    return text if len(text) <= QUOTED_AT_MOST else f"{text[:QUOTED_AT_MOST]}… ({len(text)} characters)"
+def _truncate(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}… ({len(text)} characters)"
 
 
 def _when(pattern: str) -> re.Pattern[str]:
@@ -89,7 +89,7 @@ def _when(pattern: str) -> re.Pattern[str]:
 
 RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (_when(r"\b(?:what(?:'s| is| was)|remember|know|tell me(?: what)?) my name\b|\bwho am i\b"), _name),
-    (_when(rf"\bwhat\b.{{0,40}}\b(?:i|my)\b.{{0,40}}\b{SPOKEN}\b.*"), _said),
+    (_when(rf"\bwhat\b.{{0,40}}\b(?:i|my)\b.{{0,40}}\b{SPEECH_VERBS}\b.*"), _earlier_prompts),
     (_when(rf"\b(?:write|create|make)\s+{NAMED_FILE}{PATH}(?:{WITH}(?P<content>.+))?"), _write),
     (_when(rf"\b(?:write|save)\s+(?P<content>.{{1,2000}}?)\s+(?:to|into|in)\s+{NAMED_FILE}{PATH}"), _write),
     (_when(rf"\b(?:read|open)\s+{NAMED_FILE}{PATH}"), _read),
