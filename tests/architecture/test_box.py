@@ -20,11 +20,11 @@ def untold(settings: type[BaseModel]) -> list[str]:
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "gateway", "simulator"])
-def test_every_setting_of_a_service_can_be_set_in_the_box(service: str) -> None:
+def test_make_run_passes_every_setting_of_a_service_on(service: str) -> None:
     assert untold(importlib.import_module(f"{service}.settings").Settings) == []
 
 
-def test_a_setting_that_the_box_forgets_is_noticed() -> None:
+def test_a_setting_that_make_run_drops_is_reported() -> None:
     class Settings(BaseModel):
         warm_agents: int
         shelf_size: int

@@ -87,7 +87,7 @@ def test_the_single_services_are_documented() -> None:
     assert {named(command) for command in programs()} == {"gateway", "identity", "session", "simulator"}
 
 
-def test_the_demo_works_as_the_banner_says_and_by_the_data_folder(system: System) -> None:
+def test_the_demo_runs_as_the_banner_says_and_by_data_folder(system: System) -> None:
     [shown] = re.findall(r"try it +(.*make demo)", system.output)
     for command in (shown, f"DATA_DIR={system.data_dir} make demo"):
         ran = subprocess.run(

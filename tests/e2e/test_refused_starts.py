@@ -63,54 +63,54 @@ async def let_in(server: EmbeddedPostgres, rule: str, role: str) -> None:
     await connection.close()
 
 
-def test_a_database_that_does_not_answer_is_named(refused: Refused) -> None:
+def test_an_unreachable_database_is_reported(refused: Refused) -> None:
     line = refused(DATABASE_URL=f"postgresql://me:secret@{NOBODY}/app")
     assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: nothing answers (Connection refused)" in line
     assert "Start PostgreSQL there, or correct DATABASE_URL." in line
 
 
-async def test_a_wrong_password_of_the_database_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+async def test_a_wrong_database_password_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     await let_in(guarded, "local all stranger scram-sha-256", "stranger LOGIN PASSWORD 'right'")
     line = refused(DATABASE_URL=guarded.url.replace("//agentapi@", "//stranger:secret@"))
     assert 'password authentication failed for user "stranger"' in line
     assert "Correct the user and the password in DATABASE_URL." in line
 
 
-def test_a_database_that_does_not_exist_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+def test_a_missing_database_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     line = refused(DATABASE_URL=guarded.url_of("nowhere"))
     assert f"DATABASE_URL=postgresql:///nowhere?host={guarded.data}" in line
     assert 'database "nowhere" does not exist. Create it' in line
 
 
-async def test_a_user_who_may_not_make_a_schema_is_said(refused: Refused, guarded: EmbeddedPostgres) -> None:
+async def test_a_missing_privilege_to_create_a_schema_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     await let_in(guarded, "local all guest trust", "guest LOGIN")
     assert "GRANT CREATE ON DATABASE" in refused(DATABASE_URL=guarded.url.replace("agentapi@", "guest@"))
 
 
-async def test_a_database_that_is_too_old_is_said(refused: Refused) -> None:
+async def test_a_database_that_is_too_old_is_reported(refused: Refused) -> None:
     async with old_postgres() as url:
         line = await asyncio.to_thread(refused, DATABASE_URL=url)
     assert "this is PostgreSQL 13, and 14 or later is needed. Upgrade it" in line
 
 
-def test_a_bus_that_does_not_answer_is_named(refused: Refused) -> None:
+def test_an_unreachable_bus_is_reported(refused: Refused) -> None:
     line = refused(NATS_URL=f"nats://me:secret@{NOBODY}")
     assert "cannot start: NATS_URL=nats://127.0.0.1:1: nothing answers (Connection refused)" in line
     assert "Start NATS there, or correct NATS_URL." in line
 
 
-def test_wrong_credentials_of_the_bus_are_said(refused: Refused, nats_server: EmbeddedNats) -> None:
+def test_wrong_bus_credentials_are_reported(refused: Refused, nats_server: EmbeddedNats) -> None:
     line = refused(NATS_URL=f"nats://me:secret@{nats_server.url.rpartition('@')[2]}")
     assert "NATS refuses these credentials. Correct the user and the password in NATS_URL." in line
 
 
-async def test_a_bus_that_is_too_old_is_said(refused: Refused) -> None:
+async def test_a_bus_that_is_too_old_is_reported(refused: Refused) -> None:
     async with old_nats() as url:
         line = await asyncio.to_thread(refused, NATS_URL=url)
     assert "this is nats-server 2.10, and 2.12 or later is needed. Upgrade it" in line
 
 
-def test_a_bus_without_streams_is_said(refused: Refused) -> None:
+def test_a_bus_without_jetstream_is_reported(refused: Refused) -> None:
     with nats_without_streams() as url:
         line = refused(NATS_URL=url)
     assert "JetStream is not enabled there; waited 1 s. Enable it: `nats-server -js`" in line
@@ -129,13 +129,13 @@ def test_a_bus_without_streams_is_said(refused: Refused) -> None:
         ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
     ],
 )
-def test_a_value_that_cannot_be_used_is_said(refused: Refused, variable: str, value: str, reason: str) -> None:
+def test_an_invalid_setting_is_reported(refused: Refused, variable: str, value: str, reason: str) -> None:
     line = refused(**{variable: value})
     assert variable in line
     assert reason in line
 
 
-def test_a_port_in_use_is_said(refused: Refused) -> None:
+def test_a_port_in_use_is_reported(refused: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = refused(PORT=str(port))
@@ -143,7 +143,7 @@ def test_a_port_in_use_is_said(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "identity", "session"])
-def test_a_service_alone_says_in_one_line_what_is_away(name: str, tmp_path: Path, database_url: str) -> None:
+def test_a_single_service_reports_an_unreachable_dependency_in_one_line(name: str, tmp_path: Path, database_url: str) -> None:
     told = {
         "NATS_URL": f"nats://me:secret@{NOBODY}",
         "DATABASE_URL": database_url,
