@@ -23,7 +23,7 @@ FILES = {
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
-    BOX_TABLE: 'services = [_behind("shop", told)]',
+    BOX_TABLE: 'services = [_behind("shop", output)]',
     "libs/onebox/onebox/__init__.py": "",
     CATALOGUE: 'EVENTS = {"shop": events_of(CartFact)}',
     f"{SHOP}/reactions/__init__.py": "reactions = Reactions.together(cart.reactions)",

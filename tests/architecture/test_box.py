@@ -1,4 +1,4 @@
-"""Whatever a service can be told, the one-box launcher tells it or lets it through."""
+"""The launcher of `make run` sets every setting of a service, or passes it on."""
 
 import importlib
 from pathlib import Path
@@ -9,14 +9,14 @@ from onebox import services
 from onebox.children import SERVICE_SETTINGS
 from pydantic import BaseModel
 
-TOLD = Path(services.__file__).read_text()
+LAUNCHER = Path(services.__file__).read_text()
 INTERNAL = {"OPS_HOST"}
 """What is right for a process on this machine as it is."""
 
 
 def untold(settings: type[BaseModel]) -> list[str]:
     names = {name.upper() for name in settings.model_fields} - {*SERVICE_SETTINGS} - INTERNAL
-    return sorted(name for name in names if f'"{name}"' not in TOLD)
+    return sorted(name for name in names if f'"{name}"' not in LAUNCHER)
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "gateway", "simulator"])

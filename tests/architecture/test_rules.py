@@ -181,4 +181,4 @@ def test_the_sample_repository_keeps_the_rule(rule: Rule, small_house: Path) -> 
 )
 def test_the_rule_reports_a_violation(rule: Rule, change: Change, complaint: str, small_house: Path) -> None:
     write(small_house, change)
-    assert [told for told in rule(small_house) if complaint in told]
+    assert [output for output in rule(small_house) if complaint in output]

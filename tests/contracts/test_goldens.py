@@ -70,9 +70,9 @@ def test_written_goldens_have_no_problems(reviewed: Path) -> None:
 
 
 def test_a_changed_result_is_shown_as_a_diff(reviewed: Path) -> None:
-    told = problems(reviewed, Poured, CountGlassesAsText)
-    assert '-    "type": "integer"' in told
-    assert '+    "type": "string"' in told
+    output = problems(reviewed, Poured, CountGlassesAsText)
+    assert '-    "type": "integer"' in output
+    assert '+    "type": "string"' in output
 
 
 def test_a_missing_file_is_named(reviewed: Path) -> None:

@@ -15,8 +15,8 @@ def difference(*all_services: AnyService) -> str:
 
 
 def test_durable_names_match_the_golden() -> None:
-    told = difference(*services())
-    assert not told, f"Names on the wire and in databases stay. A new one: `make golden`, and review the diff.\n{told}"
+    output = difference(*services())
+    assert not output, f"Names on the wire and in databases must not change. Add new ones with `make golden`.\n{output}"
 
 
 def test_a_missing_service_is_shown() -> None:

@@ -11,8 +11,8 @@ def difference(app: FastAPI) -> str:
 
 
 def test_the_openapi_document_matches_the_golden() -> None:
-    told = difference(application())
-    assert not told, f"Run `make golden` and review the diff.\n{told}"
+    output = difference(application())
+    assert not output, f"Run `make golden` and review the diff.\n{output}"
 
 
 def test_an_unreviewed_route_is_shown() -> None:

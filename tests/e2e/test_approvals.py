@@ -24,7 +24,7 @@ class Asked:
         self._caller.shutdown(wait=False)
 
     def approval(self) -> dict[str, Any]:
-        """Wait until there is one, and give it."""
+        """Wait for an approval, and return it."""
         until(self.pending, 30)
         return self.pending()[0]
 
@@ -200,9 +200,7 @@ def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_
     assert [status for status, _ in asked.calls()] == ["interrupted"]
 
 
-def test_a_worker_killed_after_delivery_leaves_an_interrupted_run(
-    spare_system: System, spare_user: User
-) -> None:
+def test_a_worker_killed_after_delivery_leaves_an_interrupted_run(spare_system: System, spare_user: User) -> None:
     asked = Asked(spare_user, careful(spare_user), bash("touch made; sleep 300"), {"text": "never"})
     approval = asked.approval()
     asked.decide("approve")

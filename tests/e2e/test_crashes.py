@@ -11,9 +11,7 @@ from simulator.testing import bash, scripted
 from tests.e2e.user import User
 
 
-def test_acknowledged_sessions_survive_a_kill_of_everything(
-    spare_system: System, spare_user: User
-) -> None:
+def test_acknowledged_sessions_survive_a_kill_of_everything(spare_system: System, spare_user: User) -> None:
     with ThreadPoolExecutor(8) as clients:
         acknowledged = list(clients.map(spare_user.create, ["Read"] * 100))
         spare_system.kill_all()
@@ -65,7 +63,7 @@ def test_killing_the_launcher_leaves_no_process(spare_system: System) -> None:
 
 
 def sleeping() -> list[int]:
-    """Give the processes of this machine that sleep for the marked time."""
+    """Return the processes of this machine that sleep for the marked time."""
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -12,7 +12,7 @@ from tests.e2e.user import User, newcomer
 
 @pytest.fixture
 def agent(user: User) -> str:
-    """A session whose agent does as it is told."""
+    """A session whose agent follows a script."""
     return user.create()
 
 
@@ -78,12 +78,12 @@ def test_file_tools_are_confined_like_bash(user: User, agent: str, system: Syste
 
 
 def secrets_of(system: System) -> list[str]:
-    """Give what must never be seen inside: the password of the bus, the administrator's, where the database is."""
+    """Return what must never be visible inside: passwords, and the addresses of the bus and the database."""
     nats = (system.data_dir / "nats" / "password").read_text().strip()
     return [nats, system.admin_password, "DATABASE_URL", "NATS_URL", str(system.data_dir)]
 
 
 def listening() -> list[int]:
-    """Give the ports of this machine that something listens on."""
+    """Return the ports of this machine that something listens on."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"})

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as written."""
+"""The commands of the README and the guides work as documented."""
 
 import re
 import signal
@@ -26,14 +26,14 @@ GUIDES = [README, *(guide.read_text() for guide in (ROOT / "docs" / "guides").gl
 
 
 def programs() -> Iterator[str]:
-    """Give the documented commands that start a single program, each with the exports before it."""
+    """Return the documented commands that start a single program, each with the exports before it."""
     for block in re.findall(r"```sh\n(.*?)```", "\n".join(GUIDES), re.DOTALL):
         exports = "".join(f"{line}\n" for line in block.splitlines() if line.startswith("export") and "_URL" in line)
         yield from (exports + line for line in block.splitlines() if ".venv/bin/python -m" in line)
 
 
 def named(command: str) -> str:
-    """Give the program that a command starts."""
+    """Return the program that a command starts."""
     return command.rpartition("-m ")[2].split()[0]
 
 

@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def refused() -> Generator[Refused]:
-    """Start the whole system with these settings, which it has to refuse; give the line that says why."""
+    """Start the whole system with these settings, which it has to refuse; return the line that says why."""
     with ExitStack() as held:
 
         def start(**environment: str) -> str:
@@ -143,8 +143,10 @@ def test_a_port_in_use_is_reported(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "identity", "session"])
-def test_a_single_service_reports_an_unreachable_dependency_in_one_line(name: str, tmp_path: Path, database_url: str) -> None:
-    told = {
+def test_a_single_service_reports_an_unreachable_dependency_in_one_line(
+    name: str, tmp_path: Path, database_url: str
+) -> None:
+    received = {
         "NATS_URL": f"nats://me:secret@{NOBODY}",
         "DATABASE_URL": database_url,
         "DEPENDENCY_WAIT_SECONDS": "1",
@@ -155,7 +157,7 @@ def test_a_single_service_reports_an_unreachable_dependency_in_one_line(name: st
     }
     ran = subprocess.run(
         [sys.executable, "-P", "-m", name],
-        env=allowed_environment() | told,
+        env=allowed_environment() | received,
         capture_output=True,
         text=True,
         timeout=60,

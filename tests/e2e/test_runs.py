@@ -16,12 +16,12 @@ HELD = scripted(UNTIL_GO, {"text": "at last"})
 
 
 def begin(user: User, session_id: str, message: str, on_busy: str = "reject") -> str:
-    """Submit a query, and give the id of its run."""
+    """Submit a query, and return the id of its run."""
     return user.submit(session_id, message, on_busy).raise_for_status().json()["id"]
 
 
 def held(user: User) -> tuple[str, str]:
-    """Give a session and its run, which is in the middle of a tool call."""
+    """Return a session and its run, which is in the middle of a tool call."""
     session_id = user.create()
     run_id = begin(user, session_id, HELD)
     until(lambda: user.run(session_id, run_id)["tool_calls"], 60)

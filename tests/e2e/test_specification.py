@@ -62,7 +62,7 @@ def differences(shown: Any, given: Any, place: str = "") -> list[str]:
     if isinstance(shown, dict) and isinstance(given, dict):
         shown, given = cast(dict[str, Any], shown), cast(dict[str, Any], given)
         missing = [f"{place}.{name} is missing" for name in shown if name not in given]
-        if place.endswith(("tool_input", "tool_output")):  # whatever the tool takes and gives
+        if place.endswith(("tool_input", "tool_output")):  # any input and output of the tool
             return []
         both = [name for name in shown if name in given]
         return missing + [each for name in both for each in differences(shown[name], given[name], f"{place}.{name}")]

@@ -1,4 +1,4 @@
-"""Following an agent at work, on the whole system: nothing lost, nothing twice, whoever dies."""
+"""Streaming the events of an agent, on the whole system: nothing is lost or repeated, whichever process dies."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def message(connection: ClientConnection) -> dict[str, Any]:
 
 
 def close_code(connection: ClientConnection) -> int | None:
-    """Read until the socket is closed, and give the code."""
+    """Read until the socket is closed, and return the code."""
     with suppress(ConnectionClosedError):
         for _ in connection:
             pass
@@ -79,11 +79,11 @@ def test_a_stream_shows_the_events_and_the_text_of_a_run(user: User) -> None:
     session_id = user.create()
     with following(user, f"/sessions/{session_id}/events", after="0") as events:
         user.ask(session_id, scripted(bash("echo one"), {"text": "All is well."})).raise_for_status()
-        told = [next(events)]
-        while told[-1].event != "session.run_completed":
-            told.append(next(events))
-    assert [event.event for event in told if event.event != "text_delta"] == WHOLE
-    assert "".join(event.json()["text"] for event in told if event.event == "text_delta") == "All is well."
+        received = [next(events)]
+        while received[-1].event != "session.run_completed":
+            received.append(next(events))
+    assert [event.event for event in received if event.event != "text_delta"] == WHOLE
+    assert "".join(event.json()["text"] for event in received if event.event == "text_delta") == "All is well."
 
 
 def test_all_kinds_of_streams_send_the_same_events(user: User) -> None:
@@ -94,10 +94,10 @@ def test_all_kinds_of_streams_send_the_same_events(user: User) -> None:
         following(user, "/events", after="0", types="session.*") as all_events,
         talking(user, session_id, "?after=0") as client,
     ):
-        told = [event.json() for event in read_events(events)]
-        assert [event.json() for event in read_events(all_events)] == told
-        assert all(event.items() <= message(client)["data"].items() for event in told)
-    assert [event["type"] for event in told] == WHOLE
+        received = [event.json() for event in read_events(events)]
+        assert [event.json() for event in read_events(all_events)] == received
+        assert all(event.items() <= message(client)["data"].items() for event in received)
+    assert [event["type"] for event in received] == WHOLE
 
 
 def test_a_stream_resumes_at_its_position_after_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
@@ -122,11 +122,11 @@ def test_a_query_is_streamed_to_its_answer(user: User) -> None:
     body = {"message": scripted({"text": "All is well."})}
     headers = {"accept": "text/event-stream"}
     with connect_sse(user.http, "POST", f"/sessions/{session_id}/query", json=body, headers=headers) as source:
-        told = list(source.iter_sse())
-    assert [told[0].event, told[1].event, told[-2].event] == ["connected", ONE_RUN[0], ONE_RUN[-1]]
-    assert told[-1].event == "result"
-    assert told[-1].json()["content"] == {"type": "text", "text": "All is well."}
-    assert "text_delta" in [event.event for event in told]
+        received = list(source.iter_sse())
+    assert [received[0].event, received[1].event, received[-2].event] == ["connected", ONE_RUN[0], ONE_RUN[-1]]
+    assert received[-1].event == "result"
+    assert received[-1].json()["content"] == {"type": "text", "text": "All is well."}
+    assert "text_delta" in [event.event for event in received]
 
 
 def test_a_query_over_a_websocket_is_answered_there(user: User) -> None:

@@ -36,8 +36,8 @@ def test_a_session_from_a_template_is_counted(user: User) -> None:
     assert user.http.get(f"/session-templates/{template['id']}").json()["usage_count"] == 1
 
 
-def told(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
-    """Give all events that were told so far, a new session's creation last."""
+def received(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
+    """Return all events so far; the creation of a new session is the last."""
     last = user.http.post("/sessions", json={"name": "last"}).raise_for_status().json()["id"]
     read: list[dict[str, Any]] = []
     with connect_sse(user.http, "GET", path, params={"types": types, "after": "0"}) as source:
@@ -52,12 +52,12 @@ def test_events_of_a_template_are_sent_to_its_owner_only(user: User, other: User
     template = user.http.post("/session-templates", json=TEMPLATE | {"is_public": True}).raise_for_status().json()
     user.http.patch(f"/session-templates/{template['id']}", json={"name": "new"}).raise_for_status()
     other.http.post("/sessions", json={"template_id": template["id"]}).raise_for_status()
-    own = [event for event in told(user, "/events") if event.get("resource_id") == template["id"]]
+    own = [event for event in received(user, "/events") if event.get("resource_id") == template["id"]]
     assert [(event["type"], event["session_id"]) for event in own] == [
         ("session.template_created", None),
         ("session.template_changed", None),
     ]
-    assert not [event for event in told(other, "/events") if event.get("resource_id") == template["id"]]
+    assert not [event for event in received(other, "/events") if event.get("resource_id") == template["id"]]
 
 
 def test_values_of_variables_are_never_sent(user: User) -> None:
@@ -68,7 +68,7 @@ def test_values_of_variables_are_never_sent(user: User) -> None:
         user.http.get(f"/sessions/{session_id}"),
         user.http.get("/sessions"),
     ]
-    events = [event for event in told(user, "/events") if event.get("resource_id") == session_id]
+    events = [event for event in received(user, "/events") if event.get("resource_id") == session_id]
     assert [event["type"] for event in events] == ["session.created", "session.changed"]
     assert "sesame" not in str([answer.text for answer in answers]) + str(events)
     assert events[0]["data"]["sdk_options"]["env"] == {"TOKEN": "***"}
@@ -79,7 +79,7 @@ def test_the_structured_output_is_in_the_event_of_a_completed_run(user: User) ->
     session_id = user.create(output_format={"type": "json_schema", "schema": schema})
     user.ask(session_id, scripted({"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}, {"text": "Done."}))
     [end] = [
-        event for event in told(user, "/events", "session.run_completed,session.created") if "run_id" in str(event)
+        event for event in received(user, "/events", "session.run_completed,session.created") if "run_id" in str(event)
     ]
     assert end["data"]["structured_output"] == {"n": 42}
 

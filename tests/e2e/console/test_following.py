@@ -1,4 +1,4 @@
-"""What happens is shown once, whatever becomes of the connection."""
+"""Events are shown once, even if the connection breaks."""
 
 import re
 from collections.abc import AsyncGenerator
