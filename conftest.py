@@ -2,6 +2,6 @@
 
 import sys
 
-sys.dont_write_bytecode = False  # else every process of a run would compile all that it imports anew
+sys.dont_write_bytecode = False  # otherwise every process of a run would compile everything that it imports
 
 pytest_plugins = ["onebox.testing"]

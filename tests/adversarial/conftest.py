@@ -45,7 +45,7 @@ def another(attacked: System) -> Generator[User]:
 
 @pytest.fixture(scope="package")
 def attacker(someone: User) -> Attacker:
-    """Give the agent that all tests share; what they leave in its workspace has different names."""
+    """Return the agent that all tests share; they leave files of different names in its workspace."""
     return Attacker(someone)
 
 

@@ -42,20 +42,20 @@ DENIED = {
 }
 
 
-def test_no_setting_of_the_kernel_can_be_written(attacker: Attacker) -> None:
+def test_kernel_settings_cannot_be_written(attacker: Attacker) -> None:
     assert attacker.run(EVERY_SETTING) == []
 
 
-def test_not_even_its_own_value_is_taken_by_a_setting(attacker: Attacker) -> None:
+def test_a_kernel_setting_rejects_its_current_value_too(attacker: Attacker) -> None:
     assert set(attacker.run(SAME_VALUE)) <= {"EROFS", "EACCES"}
 
 
 @pytest.mark.parametrize("name", DENIED)
-def test_the_call_is_denied(attacker: Attacker, name: str) -> None:
+def test_the_system_call_is_denied(attacker: Attacker, name: str) -> None:
     assert attacker.run(f'print(json.dumps(call("{name}", {DENIED[name]})))') == "EPERM"
 
 
-def test_agents_share_no_keyring(attacker: Attacker, neighbour: Attacker) -> None:
+def test_agents_do_not_share_a_keyring(attacker: Attacker, neighbour: Attacker) -> None:
     attacker.run('print(json.dumps(call("add_key", b"user", b"agent", b"secret", 6, -3)))')
     # What an attack that succeeds finds is revoked.
     search = 'found = call("keyctl", 10, -3, b"user", b"agent", 0)\n'
@@ -63,17 +63,17 @@ def test_agents_share_no_keyring(attacker: Attacker, neighbour: Attacker) -> Non
     assert neighbour.run(search + revoke) == "EPERM"
 
 
-def test_the_keys_of_the_machine_are_not_listed(attacker: Attacker) -> None:
+def test_keys_of_the_host_are_not_listed(attacker: Attacker) -> None:
     assert attacker.bash("cat /proc/keys /proc/key-users 2> /dev/null | wc -c") == "0"
 
 
 @pytest.mark.parametrize("family", ["AF_VSOCK", "AF_ALG", "AF_PACKET", "AF_CAN", "AF_TIPC"])
-def test_no_socket_of_another_family_is_made(attacker: Attacker, family: str) -> None:
+def test_other_socket_families_are_denied(attacker: Attacker, family: str) -> None:
     tried = f"attempt(lambda: socket.socket(socket.{family}, socket.SOCK_STREAM))"
     assert attacker.run(f"print(json.dumps({tried}))") == "EAFNOSUPPORT"
 
 
-def test_descriptors_under_way_keep_no_other_agent_from_starting(attacker: Attacker, neighbour: Attacker) -> None:
+def test_descriptors_in_flight_do_not_stop_other_agents_from_starting(attacker: Attacker, neighbour: Attacker) -> None:
     program = """
 import resource, time
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -97,7 +97,7 @@ while not os.path.exists("enough") and time.monotonic() < until:
     attacker.user.ended(attacker.session_id, run)
 
 
-def test_no_file_gets_a_setuid_or_setgid_bit(attacker: Attacker, attacked: System) -> None:
+def test_setuid_and_setgid_bits_cannot_be_set(attacker: Attacker, attacked: System) -> None:
     tried = attacker.run("""
 open("a", "w").close()
 bits = (0o4755, 0o2755, 0o6777)
@@ -114,11 +114,11 @@ print(json.dumps(made))
     assert [path for path in workspace.rglob("*") if path.lstat().st_mode & 0o6000] == []
 
 
-def test_what_an_agent_makes_is_no_file_of_root(attacker: Attacker, attacked: System) -> None:
+def test_files_of_an_agent_do_not_belong_to_root(attacker: Attacker, attacked: System) -> None:
     attacker.bash("touch mine")
     assert (attacked.data_dir / "workspaces" / attacker.session_id / "mine").stat().st_uid != 0
 
 
-def test_its_workspace_is_mounted_without_setuid(attacker: Attacker) -> None:
+def test_the_workspace_is_mounted_nosuid(attacker: Attacker) -> None:
     options = attacker.bash("grep ' /workspace ' /proc/self/mounts | cut -d' ' -f4").split(",")
     assert {"nosuid", "nodev"} <= set(options)

@@ -1,4 +1,4 @@
-"""The rules of the house. Each takes the root of a tree and gives what is wrong in it, a sentence each."""
+"""The rules of the repository. Each takes the root of a tree and returns its violations, one sentence each."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Whatever a service can be told, the one-box launcher tells it or lets it through."""
+"""The launcher of `make run` sets every setting of a service, or passes it on."""
 
 import importlib
 from pathlib import Path
@@ -9,22 +9,22 @@ from onebox import services
 from onebox.children import SERVICE_SETTINGS
 from pydantic import BaseModel
 
-TOLD = Path(services.__file__).read_text()
+LAUNCHER = Path(services.__file__).read_text()
 INTERNAL = {"OPS_HOST"}
 """What is right for a process on this machine as it is."""
 
 
 def untold(settings: type[BaseModel]) -> list[str]:
     names = {name.upper() for name in settings.model_fields} - {*SERVICE_SETTINGS} - INTERNAL
-    return sorted(name for name in names if f'"{name}"' not in TOLD)
+    return sorted(name for name in names if f'"{name}"' not in LAUNCHER)
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "gateway", "simulator"])
-def test_every_setting_of_a_service_can_be_set_in_the_box(service: str) -> None:
+def test_make_run_passes_every_setting_of_a_service_on(service: str) -> None:
     assert untold(importlib.import_module(f"{service}.settings").Settings) == []
 
 
-def test_a_setting_that_the_box_forgets_is_noticed() -> None:
+def test_a_setting_that_make_run_drops_is_reported() -> None:
     class Settings(BaseModel):
         warm_agents: int
         shelf_size: int

@@ -21,16 +21,16 @@ def run(*command: str | Path, given: str | None = None) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", BANNED)
-def test_ruff_notices_a_banned_name(name: str) -> None:
+def test_ruff_reports_a_banned_name(name: str) -> None:
     module, _, attribute = name.partition(".")
     text = f"from {module} import {attribute.split('.')[0]}\n\nvalue = {attribute}()\n"
-    code, told = run(*RUFF, "--stdin-filename=services/shop/shop/dependencies.py", "-", given=text)
-    assert (code, "TID251" in told) == (1, True), told
+    code, output = run(*RUFF, "--stdin-filename=services/shop/shop/dependencies.py", "-", given=text)
+    assert (code, "TID251" in output) == (1, True), output
 
 
 @pytest.fixture
 def member(tmp_path: Path) -> Path:
-    """Give a copy of a member that declares little."""
+    """Return a copy of a member that declares little."""
     return shutil.copytree(ROOT / "libs" / "contracts", tmp_path / "contracts")
 
 
@@ -38,19 +38,19 @@ def dependencies(member: Path) -> tuple[int, str]:
     return run("make", "--assume-old=environment", "dependencies", f"MEMBER={member}")
 
 
-def test_a_member_that_declares_what_it_imports_is_well(member: Path) -> None:
+def test_deptry_accepts_a_member_that_declares_its_imports(member: Path) -> None:
     assert dependencies(member)[0] == 0
 
 
 @pytest.mark.parametrize("line", ["import httpx", "import runtime.clock", "import pydantic_core"])
-def test_deptry_notices_an_import_that_the_member_did_not_declare(line: str, member: Path) -> None:
+def test_deptry_reports_an_undeclared_import(line: str, member: Path) -> None:
     (member / "contracts" / "samples.py").write_text(line)
-    code, told = dependencies(member)
-    assert (code, "'" + line.removeprefix("import ").split(".")[0] + "' imported but" in told) == (2, True), told
+    code, output = dependencies(member)
+    assert (code, "'" + line.removeprefix("import ").split(".")[0] + "' imported but" in output) == (2, True), output
 
 
-def test_deptry_notices_a_dependency_that_the_member_does_not_use(member: Path) -> None:
+def test_deptry_reports_an_unused_dependency(member: Path) -> None:
     project = member / "pyproject.toml"
     project.write_text(project.read_text().replace("dependencies = [", 'dependencies = [\n    "httpx",'))
-    code, told = dependencies(member)
-    assert (code, "'httpx' defined as a dependency but not used" in told) == (2, True), told
+    code, output = dependencies(member)
+    assert (code, "'httpx' defined as a dependency but not used" in output) == (2, True), output

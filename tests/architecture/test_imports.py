@@ -103,15 +103,15 @@ def lint(tree: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_the_house_keeps_its_import_contracts(copy: Path) -> None:
-    code, told = lint(copy)
-    assert (code, "0 broken" in told) == (0, True), told
+def test_the_repository_keeps_its_import_contracts(copy: Path) -> None:
+    code, output = lint(copy)
+    assert (code, "0 broken" in output) == (0, True), output
 
 
 @pytest.mark.parametrize(
     ("contract", "path", "line"), [(contract, *seed) for contract in NAMES for seed in FORBIDDEN[contract]]
 )
-def test_the_contract_notices(contract: str, path: str, line: str, copy: Path) -> None:
+def test_the_contract_reports_a_violation(contract: str, path: str, line: str, copy: Path) -> None:
     with added(line, copy / path):
-        code, told = lint(copy, "--contract", contract)
-    assert (code, f"{NAMES[contract]} BROKEN" in told) == (1, True), told
+        code, output = lint(copy, "--contract", contract)
+    assert (code, f"{NAMES[contract]} BROKEN" in output) == (1, True), output

@@ -166,12 +166,12 @@ def write(root: Path, change: Change) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_house_keeps_the_rule(rule: Rule) -> None:
+def test_the_repository_keeps_the_rule(rule: Rule) -> None:
     assert rule(house.ROOT) == []
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_small_house_keeps_the_rule(rule: Rule, small_house: Path) -> None:
+def test_the_sample_repository_keeps_the_rule(rule: Rule, small_house: Path) -> None:
     assert rule(small_house) == []
 
 
@@ -179,6 +179,6 @@ def test_the_small_house_keeps_the_rule(rule: Rule, small_house: Path) -> None:
     ("rule", "change", "complaint"),
     [(rule, change, complaint) for rule in RULES for change, complaint in BROKEN[rule]],
 )
-def test_the_rule_notices(rule: Rule, change: Change, complaint: str, small_house: Path) -> None:
+def test_the_rule_reports_a_violation(rule: Rule, change: Change, complaint: str, small_house: Path) -> None:
     write(small_house, change)
-    assert [told for told in rule(small_house) if complaint in told]
+    assert [output for output in rule(small_house) if complaint in output]

@@ -31,7 +31,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
 
 
 def main(names: list[str]) -> str | None:
-    """Measure, and print the table; give what is wrong with the names."""
+    """Measure, and print the table; return the error in the names."""
     if unknown := set(names) - set(BENCHES):
         return f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}"
     logging.set_up("bench", "ERROR")

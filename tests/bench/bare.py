@@ -18,7 +18,7 @@ TOOLS = ["Bash", "Read", "Write"]
 
 
 class BareAgent:
-    """An agent run as the service does, but for what makes it ours: nothing is stored, nobody is told."""
+    """An agent run as the service runs it, but nothing is stored and no events are sent."""
 
     def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()

@@ -83,5 +83,5 @@ def create_app(database_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    told = load(ControlSettings)
-    uvicorn.run(create_app(told.database_url), port=told.port, log_level="warning", access_log=False)
+    settings = load(ControlSettings)
+    uvicorn.run(create_app(settings.database_url), port=settings.port, log_level="warning", access_log=False)

@@ -19,17 +19,17 @@ class _Process:
 
 
 def used(pid: int) -> float:
-    """Give the seconds that a process has used, with all its descendants."""
+    """Return the seconds that a process has used, with all its descendants."""
     return sum(process.seconds for process in _tree(pid))
 
 
 def used_alone(pid: int) -> float:
-    """Give the seconds that a process has used, without its descendants that live."""
+    """Return the seconds that a process has used, without its descendants that live."""
     return next(process.seconds for process in _tree(pid))
 
 
 def tree(pid: int) -> list[int]:
-    """Give the numbers of a process and all its descendants."""
+    """Return the numbers of a process and all its descendants."""
     return [process.number for process in _tree(pid)]
 
 
@@ -53,7 +53,7 @@ class Watch:
     ours: float = field(default_factory=lambda: used(os.getpid()))
 
     def others(self) -> float:
-        """Give their share of all processors, until now."""
+        """Return their share of all processors, until now."""
         busy, total = (now - then for now, then in zip(_machine(), self.machine, strict=True))
         return max(0.0, busy - (used(os.getpid()) - self.ours)) / max(total, 1 / TICK)
 
@@ -66,6 +66,6 @@ def _processes() -> Iterator[_Process]:
 
 
 def _machine() -> tuple[float, float]:
-    """Give the seconds that all processors were busy, and those that passed on all of them."""
+    """Return the seconds that all processors were busy, and those that passed on all of them."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / TICK, sum(ticks) / TICK

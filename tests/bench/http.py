@@ -49,7 +49,7 @@ class Connection:
         self._writer.close()
 
     async def ask(self, request: Request) -> bytes:
-        """Send a request and give the body of the answer.
+        """Send a request and return the body of the answer.
 
         Raises:
             RuntimeError: the answer has another status than it should.

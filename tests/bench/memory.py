@@ -8,7 +8,7 @@ from tests.bench import cpu
 
 
 def used(pid: int) -> int:
-    """Give the bytes that a process and its descendants take; of what several share, each counts its part."""
+    """Return the bytes that a process and its descendants take; of what several share, each counts its part."""
     return sum(_proportional(process) for process in cpu.tree(pid))
 
 

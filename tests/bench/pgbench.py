@@ -50,7 +50,7 @@ def _quiet(text: str) -> str:
 
 
 async def transactions(program: str, url: str, schema: str, script: Path, *, clients: int, seconds: int) -> float:
-    """Run a script as often as it goes, in a schema; give how often a second.
+    """Run a script in a schema as often as possible; return the number of runs per second.
 
     Raises:
         RuntimeError: pgbench failed.
@@ -62,8 +62,8 @@ async def transactions(program: str, url: str, schema: str, script: Path, *, cli
         stdout=PIPE,
         stderr=PIPE,
     )
-    told, complaints = await process.communicate()
-    found = _TPS.search(told.decode())
+    output, complaints = await process.communicate()
+    found = _TPS.search(output.decode())
     if process.returncode or not found:
         raise RuntimeError(f"pgbench: {complaints.decode()[:1000]}")
     return float(found[1])

@@ -70,7 +70,7 @@ def machine() -> str:
 
 
 def load() -> str:
-    """Say how many processes wanted to run, of late: in the last minute, 5 minutes, 15 minutes."""
+    """Return the load average of the last 1, 5 and 15 minutes, as text."""
     return " ".join(f"{average:.1f}" for average in os.getloadavg())
 
 

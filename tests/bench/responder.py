@@ -40,7 +40,7 @@ async def echo(command: Echo, work: UnitOfWork[None]) -> SessionView:
 
 
 def view(command: CreateSession) -> SessionView:
-    """Give what a new session looks like."""
+    """Return the view of a new session."""
     now = clock.now()
     return SessionView.model_validate(
         {
@@ -65,7 +65,7 @@ def view(command: CreateSession) -> SessionView:
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Answer until told to stop."""
+    """Answer until stopped."""
     answer = view(CreateSession.example()).model_dump_json().encode()
 
     async def raw(message: Msg) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 type Side = Callable[[], Awaitable[float]]
-"""One turn of a side; gives its figure, say calls a second, or seconds."""
+"""One turn of a side; returns its figure, for example calls per second, or seconds."""
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What the sides gave, by name, one figure a round."""
+    """The figures of the sides, by name, one per round."""
 
     figures: dict[str, list[float]]
 

@@ -15,17 +15,17 @@ ACTOR = Actor(user_id=new_id(), role="user")
 
 
 def new_command() -> CreateSession:
-    """Give what the gateway makes of the body."""
+    """Return the command that the gateway builds from the body."""
     return CreateSession.model_validate({**BODY, "session_id": new_id()})
 
 
 def new_session() -> Session:
-    """Give a session whose first event is not stored yet."""
+    """Return a session whose first event is not stored yet."""
     command, session = new_command(), Session(new_id())
     session.create(ACTOR.user_id, command.name, command.mode or "interactive", command.sdk_options)
     return session
 
 
 def new_envelope() -> Envelope:
-    """Give the envelope of a command."""
+    """Return the envelope of a command."""
     return Envelope.begin(actor=ACTOR)

@@ -57,7 +57,7 @@ class Crowd:
     """What the processors did meanwhile, for us."""
 
     async def __call__(self) -> float:
-        """Ask all, and give the time that half of them have waited at most."""
+        """Ask all, and return the median waiting time."""
         used = cpu.used(os.getpid())
         waits = await asyncio.gather(*(timed(ask)() for ask in self.asks))
         self.seconds += cpu.used(os.getpid()) - used

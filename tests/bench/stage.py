@@ -1,4 +1,4 @@
-"""What is measured: servers with the settings that `make run` gives them, and the whole system on them."""
+"""What is measured: servers with the settings of `make run`, and the whole system on them."""
 
 import shutil
 import sys
@@ -93,8 +93,8 @@ class Stage:
     @cached_property
     def system(self) -> System:
         """The whole system, on the servers of this stage."""
-        told = {"DATABASE_URL": self.postgres.url, "NATS_URL": self.nats.url, "MODEL_BASE_URL": self.model}
-        system = self.hold(System(told))
+        environment = {"DATABASE_URL": self.postgres.url, "NATS_URL": self.nats.url, "MODEL_BASE_URL": self.model}
+        system = self.hold(System(environment))
         system.start()
         return system
 
@@ -104,22 +104,22 @@ class Stage:
         return urlsplit(self.system.base_url).port or 0
 
     def user(self) -> User:
-        """Give someone new, logged in."""
+        """Return a new user who is logged in."""
         newcomers = newcomer(self.system)
         self._held.callback(newcomers.close)
         return next(newcomers)
 
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[Database]:
-        """Give a database of the session service that nobody else uses."""
+        """Return a database of the session service for exclusive use."""
         async with self.databases.fresh() as url, Database.open(url, service.name) as database:
             await migrate(database, service.migrations)
             yield database
 
     def start(self, module: str, environment: dict[str, str]) -> Child:
         """Start a Python module as a process."""
-        told = {"PYTHONPATH": str(ROOT), **environment}
-        child = Child(Program(module.rpartition(".")[2], [sys.executable, "-m", module], told), self.folder)
+        environment = {"PYTHONPATH": str(ROOT), **environment}
+        child = Child(Program(module.rpartition(".")[2], [sys.executable, "-m", module], environment), self.folder)
         child.start()
         self._held.callback(stop_all, [child])
         return child

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos [--help]`: harm a system that is in use, and look what became of it."""
+"""`python -m tests.chaos [--help]`: inject faults into a system under load, and check its invariants."""
 
 import argparse
 import asyncio
@@ -50,14 +50,14 @@ class Outcome:
 
 
 def chaos(seed: int, planned: list[Fault], seconds: float, logs: Path | None = None) -> Outcome:
-    """Bring faults over a system that users keep busy, mend it, and look what became of it."""
+    """Inject faults into a system under load, let it recover, and check its invariants."""
     with Cluster() as cluster:
         cluster.start()
-        crowd, harm = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
+        crowd, injector = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
         with crowd.busy():
-            harm.bring(planned, seconds)
+            injector.inject(planned, seconds)
         cluster.wait_until_ready()
-        outcome = Outcome(seed, harm.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
+        outcome = Outcome(seed, injector.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
         asyncio.run(_judge(cluster, crowd, outcome))
         if logs:
             cluster.keep_logs(logs)
@@ -76,7 +76,7 @@ async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
 
 
 def main() -> int:
-    """Do as the command line says, and give the exit code: 1 when something does not hold."""
+    """Run the command line, and return the exit code: 1 if an invariant is violated."""
     wanted = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     wanted.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="which faults come when")
     wanted.add_argument("--faults", type=int, default=FAULTS)

@@ -1,4 +1,4 @@
-"""Two replicas of each service on one bus and one database, and how to harm them; only what it started is touched."""
+"""Two replicas of each service on one bus and one database, and faults for them. It signals only its own processes."""
 
 import contextlib
 import os
@@ -82,8 +82,8 @@ class Cluster:
 
     def _table(self) -> list[ReadyCheck]:
         port = self._free_port()
-        told = {"HOST": "127.0.0.1", "PORT": str(port)}
-        model = Program("simulator", [sys.executable, "-P", "-m", "simulator"], told)
+        environment = {"HOST": "127.0.0.1", "PORT": str(port)}
+        model = Program("simulator", [sys.executable, "-P", "-m", "simulator"], environment)
         checks = [ReadyCheck(Child(model, self.folder), "127.0.0.1", port)]
         for n in REPLICAS:
             settings = BoxSettings(

@@ -8,13 +8,13 @@ from random import Random
 from tests.chaos.cluster import HARM, PAIRS, Cluster
 
 MAX_PAUSE = 4.0
-LONGEST_DOWN = 4.0
-LONGEST_STOP = 20.0
+MAX_DOWN_SECONDS = 4.0
+MAX_STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to which target, `after` so many seconds; `lasting` seconds later it is mended."""
+    """A fault of a target, `after` so many seconds; it ends `lasting` seconds later."""
 
     kind: str
     target: str
@@ -23,7 +23,7 @@ class Fault:
 
 
 def plan(seed: int, faults: int, pace: float = 1.0) -> list[Fault]:
-    """Return so many faults; every kind comes to every target before any comes again.
+    """Return so many faults; every kind is applied to every target before any is repeated.
 
     All durations are divided by `pace`.
     """
@@ -31,21 +31,21 @@ def plan(seed: int, faults: int, pace: float = 1.0) -> list[Fault]:
     planned: list[Fault] = []
     while len(planned) < faults:
         for kind, target in random.sample(PAIRS, len(PAIRS)):
-            longest = LONGEST_STOP if kind == "SIGSTOP" else LONGEST_DOWN
+            longest = MAX_STOP_SECONDS if kind == "SIGSTOP" else MAX_DOWN_SECONDS
             after, lasting = random.uniform(0.2, MAX_PAUSE), random.uniform(0.1, longest)
             planned.append(Fault(kind, target, after / pace, lasting / pace))
     return planned[:faults]
 
 
 class Faults:
-    """Brings faults over a cluster, several at once but one a target, and mends them again."""
+    """Injects faults into a cluster, several at a time but one per target, and ends them again."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster, self.done = cluster, Counter[tuple[str, str]]()
         self._due = dict[str, float]()
 
-    def bring(self, planned: list[Fault], seconds: float) -> None:
-        """Let what is planned happen, for so many seconds at most; in the end all is mended."""
+    def inject(self, planned: list[Fault], seconds: float) -> None:
+        """Inject the planned faults, for so many seconds at most; all have ended when it returns."""
         end = time.monotonic() + seconds
         for fault in planned:
             self._pass(min(fault.after, max(0.0, end - time.monotonic())))
@@ -64,13 +64,13 @@ class Faults:
         while True:
             self.cluster.look_after()
             for target, due in list(self._due.items()):
-                if time.monotonic() >= due and self._mended(target):
+                if time.monotonic() >= due and self._repaired(target):
                     del self._due[target]
             if time.monotonic() >= until:
                 return
             time.sleep(0.05)
 
-    def _mended(self, target: str) -> bool:
+    def _repaired(self, target: str) -> bool:
         if target in self.cluster.stopped:
             self.cluster.let_go_on(target)
             return True

@@ -1,4 +1,4 @@
-"""What has to be so when all is mended and quiet."""
+"""What must hold after all faults have ended and the system is idle."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.chaos.users import Held
 QUIET_SECONDS = 120.0
 ENDS = ("completed", "failed", "cancelled")
 TOTALS = """
-    SELECT status, coalesce(t.n, 0) AS told, coalesce(s.n, 0) AS there
+    SELECT status, coalesce(t.n, 0) AS counted, coalesce(s.n, 0) AS there
     FROM (SELECT status, sum(n) AS n FROM session_totals GROUP BY 1) AS t
     FULL JOIN (SELECT status, count(*) AS n FROM sessions GROUP BY 1) AS s USING (status)
     WHERE coalesce(t.n, 0) <> coalesce(s.n, 0)"""
@@ -35,7 +35,7 @@ async def violations(
     """Return what does not hold, a sentence each."""
     async with Database.open(database_url, session.name) as database:
         found = await _stuck(database)
-        found += await _told(database, sessions, forks)
+        found += await _relayed(database, sessions, forks)
         found += await _twice(database)
         found += await _totals(database)
         for held in sessions:
@@ -73,7 +73,7 @@ async def _stuck(database: Database) -> list[str]:
     return [f"session {row['id']} is {row['status']}, though nothing goes in it" for row in busy]
 
 
-async def _told(database: Database, sessions: list[Held], forks: list[str]) -> list[str]:
+async def _relayed(database: Database, sessions: list[Held], forks: list[str]) -> list[str]:
     """Find what was acknowledged, and is not so."""
     found: list[str] = []
     rows = {str(row["id"]): row for row in await database.fetch("SELECT id, name, ready, error_code FROM sessions")}

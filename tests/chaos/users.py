@@ -1,4 +1,4 @@
-"""People who use the system while it is harmed, and note what was acknowledged."""
+"""Users who work with the system during the faults, and note what was acknowledged."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ class User:
         """Do one thing after the other until it is enough."""
         acts: list[tuple[int, Callable[[Held], Awaitable[None]]]] = [
             (8, self._enqueue), (3, self._wait), (2, self._interrupt), (2, self._cancel),
-            (2, self._rename), (1, self._fork), (2, self._put_away), (1, self._delete), (6, self._read),
+            (2, self._rename), (1, self._fork), (2, self._archive), (1, self._delete), (6, self._read),
         ]  # fmt: skip
         weights, kinds = zip(*acts, strict=True)
         while not until.is_set():
@@ -106,7 +106,7 @@ class User:
         if answer is not None and answer.is_success:
             self.forks.append(answer.json()["id"])
 
-    async def _put_away(self, _: Held) -> None:
+    async def _archive(self, _: Held) -> None:
         if self.forks:
             how = self.random.choice(["archive", "resume"])
             await self._send("POST", f"/sessions/{self.random.choice(self.forks)}/{how}")
@@ -189,7 +189,7 @@ class Crowd:
             await asyncio.gather(*(user.come() for user in self.users))
             self._settled.set()
             await asyncio.gather(*(user.go_on(self._enough) for user in self.users))
-        except BaseException as failed:  # noqa: BLE001  told by who leaves the context
+        except BaseException as failed:  # noqa: BLE001  reported when the context is left
             self._failed = failed
         finally:
             self._settled.set()

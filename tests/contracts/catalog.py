@@ -10,7 +10,7 @@ from contracts.messages import Addressed
 
 
 def messages() -> list[type[Addressed]]:
-    """Give the class of every message, by service and name."""
+    """Return the class of every message, by service and name."""
     for module in pkgutil.walk_packages(contracts.__path__, "contracts."):
         importlib.import_module(module.name)
     found = {kind for kind in _heirs(Addressed) if kind.__module__.startswith("contracts.")}

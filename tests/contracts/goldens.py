@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from tests.contracts.catalog import messages
 
 FOLDER = Path(__file__).parent / "golden" / "messages"
-UNREADABLE = """{}: events stored as version {} cannot be read any more. Give the class the next `version`, and let its
+UNREADABLE = """{}: events stored as version {} cannot be read any more. Increase the `version`, and let its
 `upcast` read the old one; or delete the file, if no such event was ever stored.
 {}"""
 
@@ -38,7 +38,7 @@ class Goldens:
         return [*self._unreadable(), *self._different(), *left]
 
     def write(self) -> list[str]:
-        """Write the files anew and drop those of no message; give what was refused, because stored events forbid it."""
+        """Write the files, and remove those of no message; return what was refused because stored events forbid it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if refused := [*self._unreadable()]:
             return refused

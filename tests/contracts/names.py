@@ -1,7 +1,7 @@
 """The names that outlive a process, on the bus and in the database, as a file: a change of one is a reviewed diff.
 
-A consumer or a projector under a new name begins anew, with a month of events. `python -m tests.contracts.names` writes
-the file; what it says comes from the services themselves.
+A consumer or a projector under a new name starts from the beginning, with a month of events.
+`python -m tests.contracts.names` writes the file from the definitions of the services.
 """
 
 import importlib

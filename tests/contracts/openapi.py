@@ -15,12 +15,12 @@ FILE = Path(__file__).parent / "golden" / "openapi.json"
 
 
 def application() -> FastAPI:
-    """Give the gateway, without the parts that only serving needs."""
+    """Return the gateway, without the parts that only serving needs."""
     return create_app(cast(Gateway, None))
 
 
 def document(app: FastAPI) -> str:
-    """Give an application's OpenAPI document as it stands in the file."""
+    """Return an application's OpenAPI document as it stands in the file."""
     return json.dumps(app.openapi(), indent=2) + "\n"
 
 

@@ -13,5 +13,5 @@ def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
     assert set(EVENTS[service]) == found
 
 
-def test_each_service_has_a_ping_of_its_own() -> None:
+def test_each_service_has_its_own_ping() -> None:
     assert [ping_of(service).subject for service in SERVICES] == ["qry.identity.ping", "qry.session.ping"]

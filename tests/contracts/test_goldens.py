@@ -9,7 +9,7 @@ from tests.contracts.catalog import messages
 from tests.contracts.goldens import FOLDER, Goldens
 
 
-def test_the_shapes_of_all_messages_are_as_reviewed() -> None:
+def test_message_schemas_match_the_goldens() -> None:
     problems = Goldens(FOLDER, messages()).problems()
     assert not problems, "\n\n".join(["Run `make golden` and review the diff.", *problems])
 
@@ -65,14 +65,14 @@ def stored(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "evt.bar.poured.json").read_text())["examples"]
 
 
-def test_what_was_written_is_well(reviewed: Path) -> None:
+def test_written_goldens_have_no_problems(reviewed: Path) -> None:
     assert not problems(reviewed, Poured, CountGlasses)
 
 
 def test_a_changed_result_is_shown_as_a_diff(reviewed: Path) -> None:
-    told = problems(reviewed, Poured, CountGlassesAsText)
-    assert '-    "type": "integer"' in told
-    assert '+    "type": "string"' in told
+    output = problems(reviewed, Poured, CountGlassesAsText)
+    assert '-    "type": "integer"' in output
+    assert '+    "type": "string"' in output
 
 
 def test_a_missing_file_is_named(reviewed: Path) -> None:
@@ -80,13 +80,13 @@ def test_a_missing_file_is_named(reviewed: Path) -> None:
     assert problems(reviewed, Poured, CountGlasses) == "qry.bar.count.json is missing"
 
 
-def test_a_left_over_file_is_named_and_goes_with_the_next_writing(reviewed: Path) -> None:
+def test_a_left_over_file_is_reported_and_removed_by_the_next_write(reviewed: Path) -> None:
     assert problems(reviewed, Poured) == "qry.bar.count.json belongs to no message"
     assert not Goldens(reviewed, [Poured]).write()
     assert [path.name for path in reviewed.iterdir()] == ["evt.bar.poured.json"]
 
 
-def test_an_event_that_cannot_be_read_back_is_told_and_not_written(reviewed: Path) -> None:
+def test_an_unreadable_event_is_reported_and_not_written(reviewed: Path) -> None:
     assert "events stored as version 1 cannot be read any more" in problems(reviewed, Renamed, CountGlasses)
     assert Goldens(reviewed, [Renamed, CountGlasses]).write()
     assert stored(reviewed) == {"1": [{"glasses": 2}]}
@@ -102,5 +102,5 @@ def test_a_field_with_a_default_keeps_the_example_from_before(reviewed: Path) ->
     assert stored(reviewed) == {"1": [{"glasses": 2}, {"glasses": 2, "ice": True}]}
 
 
-def test_words_for_people_are_no_part_of_the_shape(reviewed: Path) -> None:
+def test_descriptions_are_not_part_of_the_schema(reviewed: Path) -> None:
     assert "description" not in (reviewed / "qry.bar.count.json").read_text()

@@ -37,13 +37,13 @@ def test_a_subject_names_the_kind_the_service_and_one_word(kind: type[Addressed]
 
 
 @each(MESSAGES)
-def test_a_message_comes_through_the_wire_unchanged(kind: type[Addressed]) -> None:
+def test_a_message_survives_serialization(kind: type[Addressed]) -> None:
     example = kind.example()
     assert kind.model_validate_json(example.model_dump_json()) == example
 
 
 @each(MESSAGES)
-def test_a_message_with_an_unknown_field_is_not_read(kind: type[Addressed]) -> None:
+def test_a_message_with_an_unknown_field_is_rejected(kind: type[Addressed]) -> None:
     with pytest.raises(ValidationError, match="extra_forbidden"):
         kind.model_validate({**kind.sample, "unknown": 1})
 
@@ -55,7 +55,7 @@ def test_every_part_of_a_message_is_frozen_and_strict_about_fields(kind: type[Ad
 
 
 @each(QUESTIONS)
-def test_a_question_says_what_it_is_answered_with(kind: type[Query[Any]]) -> None:
+def test_a_query_declares_its_result_type(kind: type[Query[Any]]) -> None:
     assert reply_adapter(result_type(kind)).json_schema()["discriminator"]["propertyName"] == "kind"
 
 

@@ -14,12 +14,12 @@ def difference(*all_services: AnyService) -> str:
     return "\n".join(unified_diff(*both, FILE.name, "the code", lineterm=""))
 
 
-def test_the_names_that_outlive_a_process_are_as_reviewed() -> None:
-    told = difference(*services())
-    assert not told, f"Names on the wire and in databases stay. A new one: `make golden`, and review the diff.\n{told}"
+def test_durable_names_match_the_golden() -> None:
+    output = difference(*services())
+    assert not output, f"Names on the wire and in databases must not change. Add new ones with `make golden`.\n{output}"
 
 
-def test_a_service_that_is_missing_is_shown() -> None:
+def test_a_missing_service_is_shown() -> None:
     assert '-    "identity": {' in difference(*(one for one in services() if one.name != "identity"))
 
 

@@ -34,14 +34,14 @@ async def _server(talk: Talk) -> AsyncGenerator[int]:
 
 @asynccontextmanager
 async def old_postgres() -> AsyncGenerator[str]:
-    """Greet as PostgreSQL 13 does; give the address."""
+    """Greet as PostgreSQL 13 does; return the address."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (await _message(reader))[:4] == (80877103).to_bytes(4):  # it asks for TLS
             writer.write(b"N")
         version = b"server_version\x0013.4\0"
-        told = {b"R": bytes(4), b"S": version, b"K": bytes(8), b"Z": b"I"}
-        writer.write(b"".join(kind + (len(body) + 4).to_bytes(4) + body for kind, body in told.items()))
+        received = {b"R": bytes(4), b"S": version, b"K": bytes(8), b"Z": b"I"}
+        writer.write(b"".join(kind + (len(body) + 4).to_bytes(4) + body for kind, body in received.items()))
 
     async with _server(talk) as port:
         yield f"postgresql://me:secret@127.0.0.1:{port}/app"
@@ -53,7 +53,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def old_nats() -> AsyncGenerator[str]:
-    """Greet as nats-server 2.10 does; give the address."""
+    """Greet as nats-server 2.10 does; return the address."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         info = {"server_id": "old", "version": "2.10.1", "headers": True, "max_payload": 8_388_608, "jetstream": True}
@@ -68,7 +68,7 @@ async def old_nats() -> AsyncGenerator[str]:
 
 @contextmanager
 def nats_without_streams() -> Generator[str]:
-    """Start a real server whose JetStream is not enabled; give the address."""
+    """Start a real server whose JetStream is not enabled; return the address."""
     with ReservedPort() as port:
         command = [NATS, "-a", "127.0.0.1", "-p", str(port.number), "--user", "me", "--pass", "secret"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:

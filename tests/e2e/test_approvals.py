@@ -24,7 +24,7 @@ class Asked:
         self._caller.shutdown(wait=False)
 
     def approval(self) -> dict[str, Any]:
-        """Wait until there is one, and give it."""
+        """Wait for an approval, and return it."""
         until(self.pending, 30)
         return self.pending()[0]
 
@@ -60,7 +60,7 @@ def stranger(system: System) -> Generator[User]:
     yield from newcomer(system)
 
 
-def test_an_approved_tool_call_is_made(asked: Asked) -> None:
+def test_an_approved_tool_call_is_executed(asked: Asked) -> None:
     approval = asked.approval()
     assert (approval["tool_name"], approval["tool_input"]["command"]) == ("Bash", "touch made")
     assert asked.user.status(asked.session_id) == "waiting"
@@ -73,14 +73,14 @@ def test_an_approved_tool_call_is_made(asked: Asked) -> None:
     assert asked.user.status(asked.session_id) == "active"
 
 
-def test_a_denial_reaches_the_agent_with_its_message_and_the_agent_goes_on(asked: Asked) -> None:
+def test_a_denial_reaches_the_agent_with_its_message(asked: Asked) -> None:
     asked.decide("deny", message="Not on a Friday.")
     assert asked.answer.result(60).json()["content"]["text"] == "Done."
     [(status, output)] = asked.calls()
     assert (status, "Not on a Friday." in output) == ("error", True)
 
 
-def test_a_tool_that_is_remembered_is_asked_for_once_in_a_session(user: User) -> None:
+def test_a_remembered_tool_needs_one_approval_per_session(user: User) -> None:
     session_id = careful(user)
     first = Asked(user, session_id, TOUCH, bash("touch again"), {"text": "Done."})
     first.decide("approve", remember="session")
@@ -90,7 +90,7 @@ def test_a_tool_that_is_remembered_is_asked_for_once_in_a_session(user: User) ->
     assert len(user.items("/approvals")) == 1
 
 
-def test_in_a_session_that_is_not_interactive_nobody_is_asked(user: User) -> None:
+def test_a_non_interactive_session_requests_no_approvals(user: User) -> None:
     session_id = careful(user, "non_interactive")
     user.ask(session_id, scripted(TOUCH, {"text": "Done."})).raise_for_status()
     [call] = user.items(f"/sessions/{session_id}/tool-calls")
@@ -98,7 +98,7 @@ def test_in_a_session_that_is_not_interactive_nobody_is_asked(user: User) -> Non
     assert user.items("/approvals") == []
 
 
-def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(asked: Asked) -> None:
+def test_one_of_two_concurrent_decisions_wins(asked: Asked) -> None:
     approval_id = asked.approval()["id"]
     with ThreadPoolExecutor(2) as people:
         answers = list(people.map(decide, [asked.user] * 2, [approval_id] * 2, ["approve", "deny"]))
@@ -111,7 +111,7 @@ def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(asked: Asked) 
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/approve"), ("POST", "/deny")])
-def test_anothers_approval_does_not_exist(asked: Asked, stranger: User, method: str, path: str) -> None:
+def test_another_users_approval_is_not_found(asked: Asked, stranger: User, method: str, path: str) -> None:
     approval_id = asked.approval()["id"]
     answer = stranger.http.request(method, f"/approvals/{approval_id}{path}")
     assert (answer.status_code, answer.json()["error_code"]) == (404, "APPROVAL_NOT_FOUND")
@@ -120,14 +120,14 @@ def test_anothers_approval_does_not_exist(asked: Asked, stranger: User, method: 
     asked.answer.result(60).raise_for_status()
 
 
-def test_deleting_the_session_takes_its_approvals_with_it(asked: Asked) -> None:
+def test_deleting_a_session_deletes_its_approvals(asked: Asked) -> None:
     approval_id = asked.approval()["id"]
     asked.user.http.delete(f"/sessions/{asked.session_id}").raise_for_status()
     assert asked.user.http.get(f"/approvals/{approval_id}").status_code == 404
     assert asked.answer.result(60).status_code in {404, 409}
 
 
-def test_nobody_answers_and_the_agent_is_told() -> None:
+def test_an_expired_approval_is_denied() -> None:
     with System({"APPROVAL_SECONDS": "1"}) as system:
         system.start()
         for user in newcomer(system):
@@ -151,7 +151,7 @@ def shaken(spare_user: User) -> Asked:
 
 
 @pytest.mark.parametrize("service", ["gateway", "identity"])
-def test_an_approval_outlives_the_services_around_it(spare_system: System, spare_user: User, service: str) -> None:
+def test_an_approval_survives_restarts_of_the_services(spare_system: System, spare_user: User, service: str) -> None:
     asked = Asked(spare_user, careful(spare_user), TOUCH, {"text": "Done."})
     approval = asked.approval()
     spare_system.kill(service)
@@ -171,7 +171,7 @@ def answers(user: User) -> bool:
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["before the next worker", "after"])
-def test_an_approval_outlives_its_worker_and_the_same_run_goes_on(
+def test_an_approval_survives_its_worker_and_the_run_continues(
     spare_system: System, spare_user: User, shaken: Asked, early: bool
 ) -> None:
     approval = shaken.approval()
@@ -200,9 +200,7 @@ def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_
     assert [status for status, _ in asked.calls()] == ["interrupted"]
 
 
-def test_a_worker_that_is_killed_after_the_agent_was_told_leaves_an_interrupted_run(
-    spare_system: System, spare_user: User
-) -> None:
+def test_a_worker_killed_after_delivery_leaves_an_interrupted_run(spare_system: System, spare_user: User) -> None:
     asked = Asked(spare_user, careful(spare_user), bash("touch made; sleep 300"), {"text": "never"})
     approval = asked.approval()
     asked.decide("approve")

@@ -21,7 +21,7 @@ def test_a_session_is_created_with_the_fields_of_the_specification(user: User) -
     assert datetime.fromisoformat(session["created_at"]).utcoffset() is not None
 
 
-def test_an_agent_uses_a_tool_and_the_answer_has_the_fields_of_the_specification(user: User) -> None:
+def test_the_answer_has_the_fields_of_the_specification(user: User) -> None:
     session_id = user.create()
     answer = user.ask(
         session_id, scripted({**bash("echo from the sandbox"), "text": "Let me see."}, {"text": "There."})
@@ -83,7 +83,7 @@ def test_a_deleted_session_is_gone(user: User) -> None:
     assert user.http.get(f"/sessions/{session_id}").status_code == 404
 
 
-def test_a_model_that_fails_is_an_honest_502_and_the_session_goes_on(user: User) -> None:
+def test_a_failing_model_is_a_502_and_the_session_stays_usable(user: User) -> None:
     session_id = user.create()
     answer = user.ask(session_id, scripted({"status": 400}))
     assert (answer.status_code, answer.json()["error_code"]) == (502, "MODEL_ERROR")
@@ -91,7 +91,7 @@ def test_a_model_that_fails_is_an_honest_502_and_the_session_goes_on(user: User)
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 
-def test_a_caller_that_hangs_up_changes_nothing_and_meanwhile_the_session_is_busy(user: User) -> None:
+def test_a_client_that_disconnects_does_not_end_the_run(user: User) -> None:
     session_id = user.create()
     message = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
     with pytest.raises(httpx.ReadTimeout):

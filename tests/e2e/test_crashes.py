@@ -11,9 +11,7 @@ from simulator.testing import bash, scripted
 from tests.e2e.user import User
 
 
-def test_all_acknowledged_sessions_are_there_after_everything_was_killed(
-    spare_system: System, spare_user: User
-) -> None:
+def test_acknowledged_sessions_survive_a_kill_of_everything(spare_system: System, spare_user: User) -> None:
     with ThreadPoolExecutor(8) as clients:
         acknowledged = list(clients.map(spare_user.create, ["Read"] * 100))
         spare_system.kill_all()
@@ -21,7 +19,7 @@ def test_all_acknowledged_sessions_are_there_after_everything_was_killed(
     assert {session["id"] for session in spare_user.items("/sessions")} == set(acknowledged)
 
 
-def test_a_conversation_goes_on_after_everything_was_killed(spare_system: System, spare_user: User) -> None:
+def test_a_conversation_continues_after_a_kill_of_everything(spare_system: System, spare_user: User) -> None:
     session_id = spare_user.create()
     spare_user.ask(session_id, "My name is Ada.").raise_for_status()
     spare_system.kill_all()
@@ -46,7 +44,7 @@ def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, li
         return session_id, asked.result(60), pids
 
 
-def test_a_query_cut_in_the_middle_of_a_tool_call_is_told_and_leaves_nothing_internal_service(
+def test_a_run_killed_during_a_tool_call_is_reported_and_leaves_nothing(
     spare_user: User, cut: tuple[str, httpx.Response, list[int]]
 ) -> None:
     session_id, answer, pids = cut
@@ -65,7 +63,7 @@ def test_killing_the_launcher_leaves_no_process(spare_system: System) -> None:
 
 
 def sleeping() -> list[int]:
-    """Give the processes of this machine that sleep for the marked time."""
+    """Return the processes of this machine that sleep for the marked time."""
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

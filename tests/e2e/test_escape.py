@@ -12,7 +12,7 @@ from tests.e2e.user import User, newcomer
 
 @pytest.fixture
 def agent(user: User) -> str:
-    """A session whose agent does as it is told."""
+    """A session whose agent follows a script."""
     return user.create()
 
 
@@ -21,14 +21,14 @@ def stranger(system: System) -> Generator[User]:
     yield from newcomer(system)
 
 
-def test_its_environment_holds_no_secret_and_no_address_of_ours(user: User, agent: str, system: System) -> None:
+def test_the_environment_of_an_agent_holds_no_secret_or_address(user: User, agent: str, system: System) -> None:
     seen = user.bash(agent, "env; cat /proc/*/environ | tr '\\0' '\\n'")
     assert "HOME=" in seen
     for secret in secrets_of(system):
         assert secret not in seen
 
 
-def test_no_file_of_the_host_tells_it_a_secret(user: User, agent: str, system: System) -> None:
+def test_no_readable_file_holds_a_secret(user: User, agent: str, system: System) -> None:
     seen = user.bash(agent, f"cat /etc/shadow; ls -la {system.data_dir} / /root /home; echo; cat /proc/*/cmdline")
     assert "root:" not in seen.replace("root root", "")
     assert "first-admin" not in seen
@@ -36,13 +36,13 @@ def test_no_file_of_the_host_tells_it_a_secret(user: User, agent: str, system: S
         assert secret not in seen.replace(str(system.data_dir), "")
 
 
-def test_it_cannot_reach_the_data_folder(user: User, agent: str, system: System) -> None:
+def test_an_agent_cannot_reach_the_data_folder(user: User, agent: str, system: System) -> None:
     seen = user.bash(agent, f"cat {system.data_dir}/keys/ring.json; ls {system.data_dir} || echo unreachable")
     assert seen.endswith("unreachable")
     assert "OKP" not in seen
 
 
-def test_it_cannot_see_another_sessions_workspace(user: User, agent: str, stranger: User, system: System) -> None:
+def test_an_agent_cannot_see_another_workspace(user: User, agent: str, stranger: User, system: System) -> None:
     other = stranger.create()
     stranger.bash(other, "echo treasure > secret.txt; cat secret.txt")
     workspace = system.data_dir / "workspaces" / other
@@ -52,14 +52,14 @@ def test_it_cannot_see_another_sessions_workspace(user: User, agent: str, strang
     )
 
 
-def test_it_reaches_no_port_of_ours(user: User, agent: str, system: System) -> None:
+def test_an_agent_reaches_no_port_of_the_system(user: User, agent: str, system: System) -> None:
     ports = listening()
     assert urlsplit(system.base_url).port in ports
     dial = "; ".join(f"(echo > /dev/tcp/127.0.0.1/{port}) 2>/dev/null && echo reached {port}" for port in ports)
     assert "reached" not in user.bash(agent, f"{dial}; echo tried")
 
 
-def test_it_cannot_leave_its_namespaces_or_write_outside(user: User, agent: str) -> None:
+def test_an_agent_cannot_leave_its_namespaces_or_write_outside(user: User, agent: str) -> None:
     tries = (
         "unshare -r id",
         "nsenter -t 1 -a id",
@@ -70,7 +70,7 @@ def test_it_cannot_leave_its_namespaces_or_write_outside(user: User, agent: str)
     assert "escaped" not in seen
 
 
-def test_file_tools_are_held_as_bash_is(user: User, agent: str, system: System) -> None:
+def test_file_tools_are_confined_like_bash(user: User, agent: str, system: System) -> None:
     ring = system.data_dir / "keys" / "ring.json"
     answer = user.ask(agent, f"Read the file {ring}").json()
     assert [call["status"] for call in answer["tool_calls"]] == ["error"]
@@ -78,12 +78,12 @@ def test_file_tools_are_held_as_bash_is(user: User, agent: str, system: System) 
 
 
 def secrets_of(system: System) -> list[str]:
-    """Give what must never be seen inside: the password of the bus, the administrator's, where the database is."""
+    """Return what must never be visible inside: passwords, and the addresses of the bus and the database."""
     nats = (system.data_dir / "nats" / "password").read_text().strip()
     return [nats, system.admin_password, "DATABASE_URL", "NATS_URL", str(system.data_dir)]
 
 
 def listening() -> list[int]:
-    """Give the ports of this machine that something listens on."""
+    """Return the ports of this machine that something listens on."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"})

@@ -38,7 +38,7 @@ def user_outside(outside: tuple[str, Server]) -> Generator[User]:
         yield from newcomer(system)
 
 
-def test_an_outage_is_a_503_and_then_forgotten(outside: tuple[str, Server], user_outside: User) -> None:
+def test_an_outage_is_a_503_until_it_ends(outside: tuple[str, Server], user_outside: User) -> None:
     server, session_id = outside[1], user_outside.create()
     server.stop()
     answer = user_outside.http.get(f"/sessions/{session_id}", timeout=20)

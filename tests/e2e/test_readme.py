@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as written."""
+"""The commands of the README and the guides work as documented."""
 
 import re
 import signal
@@ -26,14 +26,14 @@ GUIDES = [README, *(guide.read_text() for guide in (ROOT / "docs" / "guides").gl
 
 
 def programs() -> Iterator[str]:
-    """Give the documented commands that start a single program, each with the exports before it."""
+    """Return the documented commands that start a single program, each with the exports before it."""
     for block in re.findall(r"```sh\n(.*?)```", "\n".join(GUIDES), re.DOTALL):
         exports = "".join(f"{line}\n" for line in block.splitlines() if line.startswith("export") and "_URL" in line)
         yield from (exports + line for line in block.splitlines() if ".venv/bin/python -m" in line)
 
 
 def named(command: str) -> str:
-    """Give the program that a command starts."""
+    """Return the program that a command starts."""
     return command.rpartition("-m ")[2].split()[0]
 
 
@@ -87,7 +87,7 @@ def test_the_single_services_are_documented() -> None:
     assert {named(command) for command in programs()} == {"gateway", "identity", "session", "simulator"}
 
 
-def test_the_demo_works_as_the_banner_says_and_by_the_data_folder(system: System) -> None:
+def test_the_demo_runs_as_the_banner_says_and_by_data_folder(system: System) -> None:
     [shown] = re.findall(r"try it +(.*make demo)", system.output)
     for command in (shown, f"DATA_DIR={system.data_dir} make demo"):
         ran = subprocess.run(

@@ -16,12 +16,12 @@ HELD = scripted(UNTIL_GO, {"text": "at last"})
 
 
 def begin(user: User, session_id: str, message: str, on_busy: str = "reject") -> str:
-    """Submit a query, and give the id of its run."""
+    """Submit a query, and return the id of its run."""
     return user.submit(session_id, message, on_busy).raise_for_status().json()["id"]
 
 
 def held(user: User) -> tuple[str, str]:
-    """Give a session and its run, which is in the middle of a tool call."""
+    """Return a session and its run, which is in the middle of a tool call."""
     session_id = user.create()
     run_id = begin(user, session_id, HELD)
     until(lambda: user.run(session_id, run_id)["tool_calls"], 60)
@@ -43,7 +43,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error_code"]
 
 
-def test_a_query_that_is_not_waited_for_is_read_where_its_location_says(user: User) -> None:
+def test_an_asynchronous_query_is_found_at_its_location(user: User) -> None:
     session_id = user.create()
     answer = user.submit(session_id, scripted({"text": "There."}))
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
@@ -58,7 +58,7 @@ def test_a_query_that_is_not_waited_for_is_read_where_its_location_says(user: Us
     assert run()["usage"]["output_tokens"] > 0
 
 
-def test_queued_queries_are_answered_in_their_order(user: User) -> None:
+def test_queued_queries_are_answered_in_order(user: User) -> None:
     session_id, first = held(user)
     runs = [begin(user, session_id, scripted({"text": f"answer {n}"}), "enqueue") for n in range(3)]
     assert [run["status"] for run in user.items(f"/sessions/{session_id}/runs")] == ["queued"] * 3 + ["running"]
@@ -69,7 +69,7 @@ def test_queued_queries_are_answered_in_their_order(user: User) -> None:
     assert said == [first, *runs]
 
 
-def test_a_queue_has_an_end(user: User) -> None:
+def test_the_length_of_a_queue_is_limited(user: User) -> None:
     session_id = user.create()
     user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
     answers = [user.submit(session_id, "?", "enqueue") for _ in range(21)]
@@ -79,7 +79,7 @@ def test_a_queue_has_an_end(user: User) -> None:
     assert (page["total"], len(page["items"])) == (20, 5)
 
 
-def test_an_interrupting_query_ends_the_one_before_it_and_is_answered(user: User) -> None:
+def test_an_interrupting_query_ends_the_current_run(user: User) -> None:
     session_id, first = held(user)
     body = {"message": scripted({"text": "instead"}), "on_busy": "interrupt"}
     answer = user.http.post(f"/sessions/{session_id}/query", json=body)
@@ -90,7 +90,7 @@ def test_an_interrupting_query_ends_the_one_before_it_and_is_answered(user: User
     )
 
 
-def test_a_run_cancelled_in_the_middle_of_a_tool_call_is_told_and_leaves_no_process(user: User) -> None:
+def test_a_run_cancelled_during_a_tool_call_leaves_no_process(user: User) -> None:
     session_id = user.create()
     command = {**bash("setsid sleep 300.375 & sleep 300.375"), "text": "Let me see."}
     with ThreadPoolExecutor(1) as caller:
@@ -108,7 +108,7 @@ def test_a_run_cancelled_in_the_middle_of_a_tool_call_is_told_and_leaves_no_proc
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 
-def test_a_cancelled_queued_run_is_told_to_who_waits_for_it(user: User) -> None:
+def test_cancelling_a_queued_run_answers_its_waiting_client(user: User) -> None:
     session_id, first = held(user)
     body = {"message": scripted({"text": "never"}), "on_busy": "enqueue"}
     with ThreadPoolExecutor(1) as caller:
@@ -120,7 +120,7 @@ def test_a_cancelled_queued_run_is_told_to_who_waits_for_it(user: User) -> None:
     assert user.run(session_id, first)["status"] == "running"
 
 
-def test_a_paused_session_lets_its_run_end_and_goes_on_when_it_is_resumed(user: User, system: System) -> None:
+def test_a_paused_session_finishes_its_run_and_continues_on_resume(user: User, system: System) -> None:
     session_id, first = held(user)
     queued = begin(user, session_id, scripted({"text": "later"}), "enqueue")
     assert user.http.post(f"/sessions/{session_id}/pause").json()["status"] == "paused"
@@ -133,7 +133,7 @@ def test_a_paused_session_lets_its_run_end_and_goes_on_when_it_is_resumed(user: 
     assert user.status(session_id) == "active"
 
 
-def test_a_deleted_session_takes_its_queue_with_it(user: User) -> None:
+def test_deleting_a_session_deletes_its_queue(user: User) -> None:
     session_id, first = held(user)
     body = {"message": scripted({"text": "never"}), "on_busy": "enqueue"}
     with ThreadPoolExecutor(1) as caller:
@@ -148,7 +148,7 @@ def test_a_deleted_session_takes_its_queue_with_it(user: User) -> None:
     until(lambda: not processes(session_id))
 
 
-def test_runs_that_wait_outlive_the_service(spare_system: System, spare_user: User) -> None:
+def test_queued_runs_survive_a_restart_of_the_service(spare_system: System, spare_user: User) -> None:
     session_id, first = held(spare_user)
     queued = [begin(spare_user, session_id, scripted({"text": f"answer {n}"}), "enqueue") for n in range(2)]
     spare_system.kill("session")
@@ -162,13 +162,13 @@ def test_runs_that_wait_outlive_the_service(spare_system: System, spare_user: Us
     assert [spare_user.ended(session_id, run_id)["text"] for run_id in queued] == ["answer 0", "answer 1"]
 
 
-def test_the_turns_of_a_query_are_limited(user: User) -> None:
+def test_the_number_of_turns_is_limited(user: User) -> None:
     session_id = user.create(max_turns=1)
     assert error(user.ask(session_id, scripted(bash("true"), {"text": "never"}))) == (409, "MAX_TURNS_REACHED")
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 
-def test_the_money_of_a_session_is_limited(user: User) -> None:
+def test_the_budget_of_a_session_is_enforced(user: User) -> None:
     session_id = user.create(max_budget_usd=0.000001)
     assert error(user.ask(session_id, scripted(bash("true"), {"text": "never"}))) == (409, "BUDGET_EXCEEDED")
     assert user.http.get(f"/sessions/{session_id}").json()["total_cost_usd"] > 0.000001

@@ -24,7 +24,7 @@ def stranger(system: System) -> Generator[User]:
         ("POST", "/query"),
     ],
 )
-def test_anothers_session_does_not_exist(user: User, stranger: User, method: str, path: str) -> None:
+def test_another_users_session_is_not_found(user: User, stranger: User, method: str, path: str) -> None:
     session_id = user.create()
     body = {"message": "hi"} if method == "POST" else None
     answer = stranger.http.request(method, f"/sessions/{session_id}{path}", json=body)
@@ -32,7 +32,7 @@ def test_anothers_session_does_not_exist(user: User, stranger: User, method: str
     assert user.status(session_id) == "created"
 
 
-def test_anothers_session_is_not_listed(user: User, stranger: User) -> None:
+def test_another_users_session_is_not_listed(user: User, stranger: User) -> None:
     user.create()
     assert stranger.items("/sessions") == []
 
@@ -45,7 +45,7 @@ def test_an_admin_sees_all(user: User, system: System) -> None:
         assert admin.status(session_id) == "created"
 
 
-def test_a_logged_out_token_is_refused_everywhere(user: User) -> None:
+def test_a_token_is_refused_everywhere_after_logout(user: User) -> None:
     assert user.http.post("/auth/logout").status_code == 204
 
     def refused() -> bool:
@@ -54,6 +54,6 @@ def test_a_logged_out_token_is_refused_everywhere(user: User) -> None:
     until(refused)
 
 
-def test_without_a_token_nothing_is_answered(system: System) -> None:
+def test_requests_without_a_token_are_refused(system: System) -> None:
     answer = httpx.get(f"{system.base_url}/api/v1/sessions")
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")

@@ -1,4 +1,4 @@
-"""Following an agent at work, on the whole system: nothing lost, nothing twice, whoever dies."""
+"""Streaming the events of an agent, on the whole system: nothing is lost or repeated, whichever process dies."""
 
 import json
 import re
@@ -68,25 +68,25 @@ def message(connection: ClientConnection) -> dict[str, Any]:
 
 
 def close_code(connection: ClientConnection) -> int | None:
-    """Read until the socket is closed, and give the code."""
+    """Read until the socket is closed, and return the code."""
     with suppress(ConnectionClosedError):
         for _ in connection:
             pass
     return connection.close_code
 
 
-def test_an_agent_at_work_is_followed_event_by_event_and_word_by_word(user: User) -> None:
+def test_a_stream_shows_the_events_and_the_text_of_a_run(user: User) -> None:
     session_id = user.create()
     with following(user, f"/sessions/{session_id}/events", after="0") as events:
         user.ask(session_id, scripted(bash("echo one"), {"text": "All is well."})).raise_for_status()
-        told = [next(events)]
-        while told[-1].event != "session.run_completed":
-            told.append(next(events))
-    assert [event.event for event in told if event.event != "text_delta"] == WHOLE
-    assert "".join(event.json()["text"] for event in told if event.event == "text_delta") == "All is well."
+        received = [next(events)]
+        while received[-1].event != "session.run_completed":
+            received.append(next(events))
+    assert [event.event for event in received if event.event != "text_delta"] == WHOLE
+    assert "".join(event.json()["text"] for event in received if event.event == "text_delta") == "All is well."
 
 
-def test_events_and_socket_and_the_users_own_stream_tell_the_same_events(user: User) -> None:
+def test_all_kinds_of_streams_send_the_same_events(user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted(bash("echo one"), {"text": "Done."})).raise_for_status()
     with (
@@ -94,13 +94,13 @@ def test_events_and_socket_and_the_users_own_stream_tell_the_same_events(user: U
         following(user, "/events", after="0", types="session.*") as all_events,
         talking(user, session_id, "?after=0") as client,
     ):
-        told = [event.json() for event in read_events(events)]
-        assert [event.json() for event in read_events(all_events)] == told
-        assert all(event.items() <= message(client)["data"].items() for event in told)
-    assert [event["type"] for event in told] == WHOLE
+        received = [event.json() for event in read_events(events)]
+        assert [event.json() for event in read_events(all_events)] == received
+        assert all(event.items() <= message(client)["data"].items() for event in received)
+    assert [event["type"] for event in received] == WHOLE
 
 
-def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
+def test_a_stream_resumes_at_its_position_after_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
     session_id = spare_user.create()
     path = f"/sessions/{session_id}/events"
     script = scripted(bash("until [ -e /workspace/go ]; do sleep 0.1; done"), {"text": "Done."})
@@ -117,19 +117,19 @@ def test_a_follower_resumes_where_it_was_when_the_gateway_was_killed(spare_syste
     assert len({event.id for event in seen}) == len(seen)
 
 
-def test_a_query_is_followed_to_its_answer(user: User) -> None:
+def test_a_query_is_streamed_to_its_answer(user: User) -> None:
     session_id = user.create()
     body = {"message": scripted({"text": "All is well."})}
     headers = {"accept": "text/event-stream"}
     with connect_sse(user.http, "POST", f"/sessions/{session_id}/query", json=body, headers=headers) as source:
-        told = list(source.iter_sse())
-    assert [told[0].event, told[1].event, told[-2].event] == ["connected", ONE_RUN[0], ONE_RUN[-1]]
-    assert told[-1].event == "result"
-    assert told[-1].json()["content"] == {"type": "text", "text": "All is well."}
-    assert "text_delta" in [event.event for event in told]
+        received = list(source.iter_sse())
+    assert [received[0].event, received[1].event, received[-2].event] == ["connected", ONE_RUN[0], ONE_RUN[-1]]
+    assert received[-1].event == "result"
+    assert received[-1].json()["content"] == {"type": "text", "text": "All is well."}
+    assert "text_delta" in [event.event for event in received]
 
 
-def test_a_query_over_a_socket_is_answered_there(user: User) -> None:
+def test_a_query_over_a_websocket_is_answered_there(user: User) -> None:
     session_id = user.create()
     with talking(user, session_id) as client:
         client.send(json.dumps({"type": "query", "data": {"message": scripted({"text": "Fine."})}}))
@@ -139,13 +139,13 @@ def test_a_query_over_a_socket_is_answered_there(user: User) -> None:
     assert {"status_change", "text_delta", "message", "result"} <= set(types)
 
 
-def test_a_session_of_another_cannot_be_followed(user: User, system: System) -> None:
+def test_another_users_session_cannot_be_streamed(user: User, system: System) -> None:
     session_id = user.create()
     for stranger in newcomer(system):
         assert stranger.http.get(f"/sessions/{session_id}/events").status_code == 404
 
 
-def test_logging_out_ends_what_is_open(user: User) -> None:
+def test_logout_ends_open_streams(user: User) -> None:
     session_id = user.create()
     with following(user, f"/sessions/{session_id}/events") as events, talking(user, session_id) as client:
         user.http.post("/auth/logout").raise_for_status()
@@ -153,7 +153,7 @@ def test_logging_out_ends_what_is_open(user: User) -> None:
         assert close_code(client) == 1008
 
 
-def test_one_that_reads_nothing_holds_nobody_up(user: User, system: System) -> None:
+def test_a_client_that_reads_nothing_delays_nobody(user: User, system: System) -> None:
     session_id = user.create()
     place = urlsplit(system.base_url)
     with socket.create_connection((str(place.hostname), place.port or 0)) as dead:
@@ -166,7 +166,7 @@ def test_one_that_reads_nothing_holds_nobody_up(user: User, system: System) -> N
             assert read_events(events)[-1].event == "session.run_completed"
 
 
-def test_a_system_that_stops_does_not_wait_for_followers(spare_system: System, spare_user: User) -> None:
+def test_shutdown_does_not_wait_for_streams(spare_system: System, spare_user: User) -> None:
     session_id = spare_user.create()
     with following(spare_user, f"/sessions/{session_id}/events") as events, talking(spare_user, session_id) as client:
         assert spare_system.stop() == 0
@@ -175,7 +175,7 @@ def test_a_system_that_stops_does_not_wait_for_followers(spare_system: System, s
     assert "killed" not in spare_system.output
 
 
-def test_the_lines_of_the_guide_show_what_it_says(user: User, system: System) -> None:
+def test_the_commands_of_the_guide_work_as_documented(user: User, system: System) -> None:
     guide = (Path(__file__).parents[2] / "docs/guides/streams.md").read_text()
     given = (
         f"api={system.base_url}/api/v1\nid={user.create()}\nauth='authorization: {user.http.headers['authorization']}'"

@@ -26,7 +26,7 @@ def other(system: System) -> Generator[User]:
     yield from newcomer(system)
 
 
-def test_a_session_is_made_from_a_template_and_counted(user: User) -> None:
+def test_a_session_from_a_template_is_counted(user: User) -> None:
     template = user.http.post("/session-templates", json=TEMPLATE).raise_for_status().json()
     body = {"template_id": template["id"], "sdk_options": {"max_turns": 7}}
     session = user.http.post("/sessions", json=body).raise_for_status().json()
@@ -36,8 +36,8 @@ def test_a_session_is_made_from_a_template_and_counted(user: User) -> None:
     assert user.http.get(f"/session-templates/{template['id']}").json()["usage_count"] == 1
 
 
-def told(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
-    """Give all events that were told so far, a new session's creation last."""
+def received(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
+    """Return all events so far; the creation of a new session is the last."""
     last = user.http.post("/sessions", json={"name": "last"}).raise_for_status().json()["id"]
     read: list[dict[str, Any]] = []
     with connect_sse(user.http, "GET", path, params={"types": types, "after": "0"}) as source:
@@ -48,19 +48,19 @@ def told(user: User, path: str, types: str = "*.*") -> list[dict[str, Any]]:
     raise AssertionError("the stream ended")
 
 
-def test_what_becomes_of_a_template_is_told_to_its_owner_alone(user: User, other: User) -> None:
+def test_events_of_a_template_are_sent_to_its_owner_only(user: User, other: User) -> None:
     template = user.http.post("/session-templates", json=TEMPLATE | {"is_public": True}).raise_for_status().json()
     user.http.patch(f"/session-templates/{template['id']}", json={"name": "new"}).raise_for_status()
     other.http.post("/sessions", json={"template_id": template["id"]}).raise_for_status()
-    own = [event for event in told(user, "/events") if event.get("resource_id") == template["id"]]
+    own = [event for event in received(user, "/events") if event.get("resource_id") == template["id"]]
     assert [(event["type"], event["session_id"]) for event in own] == [
         ("session.template_created", None),
         ("session.template_changed", None),
     ]
-    assert not [event for event in told(other, "/events") if event.get("resource_id") == template["id"]]
+    assert not [event for event in received(other, "/events") if event.get("resource_id") == template["id"]]
 
 
-def test_the_values_of_variables_are_told_to_nobody(user: User) -> None:
+def test_values_of_variables_are_never_sent(user: User) -> None:
     session_id = user.create(env={"TOKEN": "sesame"})
     changed = {"sdk_options": {"env": {"TOKEN": "***", "A": "open sesame"}}}
     answers = [
@@ -68,23 +68,23 @@ def test_the_values_of_variables_are_told_to_nobody(user: User) -> None:
         user.http.get(f"/sessions/{session_id}"),
         user.http.get("/sessions"),
     ]
-    events = [event for event in told(user, "/events") if event.get("resource_id") == session_id]
+    events = [event for event in received(user, "/events") if event.get("resource_id") == session_id]
     assert [event["type"] for event in events] == ["session.created", "session.changed"]
     assert "sesame" not in str([answer.text for answer in answers]) + str(events)
     assert events[0]["data"]["sdk_options"]["env"] == {"TOKEN": "***"}
 
 
-def test_the_output_of_a_run_is_told_with_its_end(user: User) -> None:
+def test_the_structured_output_is_in_the_event_of_a_completed_run(user: User) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     session_id = user.create(output_format={"type": "json_schema", "schema": schema})
     user.ask(session_id, scripted({"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}, {"text": "Done."}))
     [end] = [
-        event for event in told(user, "/events", "session.run_completed,session.created") if "run_id" in str(event)
+        event for event in received(user, "/events", "session.run_completed,session.created") if "run_id" in str(event)
     ]
     assert end["data"]["structured_output"] == {"n": 42}
 
 
-def test_a_change_during_a_run_is_for_the_next_one(user: User, system: System) -> None:
+def test_a_change_during_a_run_applies_to_the_next_run(user: User, system: System) -> None:
     session_id = user.create("Bash", env={"WHO": "before"})
     until_go = bash("until [ -e go ]; do sleep 0.1; done; echo $WHO")
     run_id = user.submit(session_id, scripted(until_go, {"text": "Done."})).raise_for_status().json()["id"]
@@ -97,7 +97,7 @@ def test_a_change_during_a_run_is_for_the_next_one(user: User, system: System) -
     assert user.bash(session_id, "echo $WHO") == "after"
 
 
-def test_a_fork_has_the_variables_of_its_parent(user: User) -> None:
+def test_a_fork_inherits_the_variables_of_its_parent(user: User) -> None:
     session_id = user.create("Bash", env={"TOKEN": "sesame"})
     user.ask(session_id, scripted({"text": "Hello."})).raise_for_status()
     fork = user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"}).raise_for_status().json()
@@ -105,7 +105,7 @@ def test_a_fork_has_the_variables_of_its_parent(user: User) -> None:
     assert user.bash(fork["id"], "echo ${#TOKEN}") == "6"
 
 
-def test_anothers_session_is_not_there_to_be_changed(user: User, other: User) -> None:
+def test_another_users_session_cannot_be_changed(user: User, other: User) -> None:
     answer = other.http.patch(f"/sessions/{user.create()}", json={"name": "mine"})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "SESSION_NOT_FOUND")
 
@@ -121,7 +121,7 @@ def test_a_template_is_found_changed_and_removed(user: User) -> None:
     assert user.http.get(path).status_code == 404
 
 
-def test_a_public_template_is_for_all_to_read_and_for_its_owner_to_change(user: User, other: User) -> None:
+def test_a_public_template_is_readable_by_all_and_changed_by_its_owner(user: User, other: User) -> None:
     template = user.http.post("/session-templates", json=TEMPLATE | {"is_public": True}).raise_for_status().json()
     path = f"/session-templates/{template['id']}"
     assert other.http.get(path).json() == template
@@ -133,7 +133,7 @@ def test_a_public_template_is_for_all_to_read_and_for_its_owner_to_change(user: 
     assert (answer.status_code, answer.json()["error_code"]) == (404, "TEMPLATE_NOT_FOUND")
 
 
-def test_a_changed_session_goes_by_its_new_options(user: User) -> None:
+def test_a_changed_session_uses_its_new_options(user: User) -> None:
     session_id = user.create("Read", env={"TOKEN": "sesame"})
     change = {"name": "renamed", "metadata": {"ticket": 42}, "sdk_options": {"allowed_tools": ["Bash"]}}
     session = user.http.patch(f"/sessions/{session_id}", json=change).raise_for_status().json()
@@ -147,7 +147,7 @@ def test_a_changed_session_goes_by_its_new_options(user: User) -> None:
     assert user.bash(session_id, "echo ${#TOKEN}") == "2"
 
 
-def test_an_answer_has_the_form_that_was_asked_for_or_the_run_says_that_it_has_not(user: User) -> None:
+def test_structured_output_is_valid_or_the_run_fails(user: User) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     session_id = user.create(output_format={"type": "json_schema", "schema": schema})
     answer = {"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}

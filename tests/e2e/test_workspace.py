@@ -37,7 +37,7 @@ def test_the_user_reads_what_the_agent_wrote(user: User) -> None:
     assert get(user, session_id, "out/a.txt", range="bytes=1-1").content == b"i"
 
 
-def test_a_symlink_of_the_agent_leads_nowhere(user: User) -> None:
+def test_a_symlink_of_the_agent_is_not_followed(user: User) -> None:
     session_id = user.create()
     made = 'import os; os.symlink("/etc", "etc"); os.symlink("/etc/passwd", "passwd"); os.mkfifo("pipe")'
     user.bash(session_id, f"python3 -c '{made}'")
@@ -46,7 +46,7 @@ def test_a_symlink_of_the_agent_leads_nowhere(user: User) -> None:
     assert put(user, session_id, "etc/x", b"").json()["error_code"] == "NOT_A_FILE"
 
 
-def test_what_was_removed_is_gone_for_the_agent(user: User) -> None:
+def test_a_deleted_file_is_gone_for_the_agent(user: User) -> None:
     session_id = user.create()
     put(user, session_id, "a.txt", b"x")
     assert user.http.delete(f"/sessions/{session_id}/workspace/a.txt").status_code == 204
@@ -70,7 +70,7 @@ def test_a_fork_has_the_fields_of_the_specification(user: User) -> None:
     assert (shown["status"], shown["mode"], shown["ready"]) == ("created", "forked", True)
 
 
-def test_a_fork_knows_what_its_parent_knew_and_both_go_on_independently(user: User) -> None:
+def test_a_fork_remembers_its_parent_and_both_continue_independently(user: User) -> None:
     session_id = user.create()
     said(user, session_id, "My name is Ada")
     user.bash(session_id, "echo one > a.txt; ln -s a.txt link")
@@ -83,7 +83,7 @@ def test_a_fork_knows_what_its_parent_knew_and_both_go_on_independently(user: Us
     assert said(user, fork_id, 'What is my name? [[simulate {"turns": [{}]}]]') == "Your name is Bob."
 
 
-def test_a_fork_of_an_earlier_message_does_not_know_what_came_after(user: User) -> None:
+def test_a_fork_of_an_earlier_message_does_not_know_later_messages(user: User) -> None:
     session_id = user.create()
     said(user, session_id, "My name is Ada")
     said(user, session_id, "My name is Bob")
@@ -94,7 +94,7 @@ def test_a_fork_of_an_earlier_message_does_not_know_what_came_after(user: User) 
     assert [m["sequence_number"] for m in user.items(f"/sessions/{fork_id}/messages")] == [1, 2, 3, 4]
 
 
-def test_a_fork_of_a_fork_knows_all(user: User) -> None:
+def test_a_fork_of_a_fork_remembers_the_whole_conversation(user: User) -> None:
     session_id = user.create()
     said(user, session_id, "My name is Ada")
     first = fork(user, session_id).json()["id"]
@@ -104,7 +104,7 @@ def test_a_fork_of_a_fork_knows_all(user: User) -> None:
     assert said(user, second, "What is my name?") == "Your name is Ada."
 
 
-def test_an_unknown_message_cannot_be_forked_from(user: User) -> None:
+def test_a_fork_from_an_unknown_message_is_refused(user: User) -> None:
     session_id = user.create()
     answer = fork(user, session_id, from_message_id=session_id)
     assert (answer.status_code, answer.json()["error_code"]) == (404, "MESSAGE_NOT_FOUND")
@@ -115,7 +115,7 @@ def archive(user: User, session_id: str, compression: str) -> dict[str, Any]:
     return answer.raise_for_status().json()
 
 
-def test_an_archive_has_the_fields_of_the_specification_and_can_be_downloaded(user: User) -> None:
+def test_an_archive_has_the_specified_fields_and_can_be_downloaded(user: User) -> None:
     session_id = user.create()
     user.bash(session_id, "mkdir a && echo hello > a/b.txt && ln -s /etc/passwd link")
     made = archive(user, session_id, "gzip")
@@ -130,7 +130,7 @@ def test_an_archive_has_the_fields_of_the_specification_and_can_be_downloaded(us
     assert part.content == answer.content[-4:]
 
 
-def test_an_archived_session_takes_no_query_and_goes_on_when_it_is_opened_again(user: User) -> None:
+def test_an_archived_session_accepts_queries_again_after_resume(user: User) -> None:
     session_id = user.create()
     said(user, session_id, "My name is Ada")
     user.bash(session_id, "echo hello > a.txt")
@@ -145,7 +145,7 @@ def test_an_archived_session_takes_no_query_and_goes_on_when_it_is_opened_again(
     assert user.http.get(f"/sessions/{session_id}/archive").json()["error_code"] == "ARCHIVE_NOT_FOUND"
 
 
-def test_a_full_workspace_takes_no_query_until_something_is_removed(user: User) -> None:
+def test_a_full_workspace_refuses_queries_until_space_is_freed(user: User) -> None:
     session_id = user.create()
     user.bash(session_id, "truncate -s 2G big")  # no block of the disk, but it counts
     answers = [
@@ -159,7 +159,7 @@ def test_a_full_workspace_takes_no_query_until_something_is_removed(user: User) 
     assert user.bash(session_id, "echo again") == "again"
 
 
-def test_a_session_that_cannot_be_packed_is_open_again_and_says_why(user: User, system: System) -> None:
+def test_a_session_that_cannot_be_packed_is_reopened_with_the_reason(user: User, system: System) -> None:
     session_id = user.create()
     user.bash(session_id, "echo hello > a.txt")
     in_the_way = system.data_dir / "archives" / session_id
@@ -172,7 +172,7 @@ def test_a_session_that_cannot_be_packed_is_open_again_and_says_why(user: User, 
     archive(user, session_id, "gzip")
 
 
-def test_a_session_that_cannot_be_unpacked_stays_archived_until_it_can(user: User, system: System) -> None:
+def test_a_session_that_cannot_be_unpacked_stays_archived(user: User, system: System) -> None:
     session_id = user.create()
     user.bash(session_id, "head -c 100000 /dev/urandom > a")
     archive(user, session_id, "gzip")
@@ -197,7 +197,7 @@ def test_nothing_is_left_of_a_deleted_session(spare_user: User, spare_system: Sy
     until(lambda: not list(spare_system.data_dir.rglob(f"*{session_id}*")))
 
 
-def test_a_session_is_archived_though_the_service_is_killed_meanwhile(spare_user: User, spare_system: System) -> None:
+def test_archiving_survives_a_kill_of_the_service(spare_user: User, spare_system: System) -> None:
     session_id = spare_user.create()
     spare_user.bash(session_id, "head -c 12000000 /dev/urandom > big")
     with ThreadPoolExecutor(1) as pool:

@@ -46,12 +46,12 @@ class User:
         return self.http.get(f"/sessions/{session_id}/runs/{run_id}").raise_for_status().json()
 
     def ended(self, session_id: str, run_id: str) -> dict[str, Any]:
-        """Wait until the run is over, and give it."""
+        """Wait until the run is over, and return it."""
         until(lambda: self.run(session_id, run_id)["ended_at"], 60)
         return self.run(session_id, run_id)
 
     def bash(self, session_id: str, command: str) -> str:
-        """Let the agent run a command, and give what that wrote."""
+        """Let the agent run a command, and return what that wrote."""
         self.ask(session_id, scripted(bash(command), {"text": "Done."})).raise_for_status()
         calls = self.items(f"/sessions/{session_id}/tool-calls")
         return calls[-1]["tool_output"]["content"]

@@ -36,7 +36,7 @@ async def test_a_denied_call_is_shown_as_denied_after_a_reload(console: Console)
     await expect(console.tools.locator(".ruling")).to_have_text(["Approved", "Denied: Not on a Friday."])
 
 
-async def test_a_call_that_nobody_was_asked_about_is_shown_as_denied(console: Console) -> None:
+async def test_a_call_denied_without_an_approval_is_shown_as_denied(console: Console) -> None:
     await console.start("Alone", mode="non_interactive")
     await console.ask(scripted(bash("touch one"), {"text": "Done."}))
     await expect(console.entries.last).to_contain_text("Done.")
@@ -52,7 +52,7 @@ async def test_enter_in_the_message_of_an_approval_never_approves(console: Conso
     await expect(console.tools).to_contain_text("Denied")
 
 
-async def test_a_tool_that_is_remembered_is_asked_about_once(console: Console) -> None:
+async def test_a_remembered_tool_needs_one_approval(console: Console) -> None:
     await console.start("Trusting")
     await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
     await console.approvals.get_by_label("Remember for this session").check()
@@ -61,7 +61,7 @@ async def test_a_tool_that_is_remembered_is_asked_about_once(console: Console) -
     await expect(console.tools.locator(".chip", has_text="success")).to_have_count(2)
 
 
-async def test_what_was_decided_elsewhere_is_no_longer_asked(console: Console, user: User) -> None:
+async def test_an_approval_decided_elsewhere_is_no_longer_shown(console: Console, user: User) -> None:
     await console.start("Careful")
     await console.ask(scripted(bash("touch one"), {"text": "Done."}))
     await expect(console.approvals).to_be_visible()

@@ -20,13 +20,13 @@ async def another(console: Console) -> Page:
     return tab
 
 
-async def test_a_wrong_password_is_said(door: Console, user: User) -> None:
+async def test_a_wrong_password_is_shown(door: Console, user: User) -> None:
     await door.log_in(user.email, "not the password")
     await expect(door.page.get_by_role("alert")).to_contain_text("password")
     await expect(door.page.get_by_role("button", name="Log in")).to_be_visible()
 
 
-async def test_the_keyboard_is_enough(door: Console, user: User) -> None:
+async def test_the_console_works_with_the_keyboard_only(door: Console, user: User) -> None:
     await door.page.goto(door.base_url)
     keyboard = door.page.keyboard
     await keyboard.type(user.email)
@@ -35,7 +35,7 @@ async def test_the_keyboard_is_enough(door: Console, user: User) -> None:
     await expect(door.page.get_by_text(user.name)).to_be_visible()
 
 
-async def test_a_login_outlives_a_reload_and_ends_when_logged_out(console: Console, user: User) -> None:
+async def test_a_login_survives_a_reload_until_logout(console: Console, user: User) -> None:
     await console.page.reload()
     await expect(console.page.get_by_text(user.name)).to_be_visible()
     await console.press("Log out")
@@ -44,7 +44,7 @@ async def test_a_login_outlives_a_reload_and_ends_when_logged_out(console: Conso
     assert await console.page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
-async def test_a_new_tab_asks_for_no_second_login(console: Console, user: User) -> None:
+async def test_a_new_tab_needs_no_second_login(console: Console, user: User) -> None:
     tab = await another(console)
     await expect(tab.get_by_text(user.name)).to_be_visible()
 
@@ -68,13 +68,13 @@ async def test_two_tabs_replace_an_expired_token_once(console: Console, user: Us
     assert len(refreshes) == 1
 
 
-async def test_a_token_that_is_no_longer_good_is_traded_for_a_new_one(console: Console, user: User) -> None:
+async def test_an_expired_token_is_refreshed(console: Console, user: User) -> None:
     await console.page.evaluate(EXPIRE)
     await console.page.reload()
     await expect(console.page.get_by_text(user.name)).to_be_visible()
 
 
-async def test_tokens_that_were_ended_elsewhere_lead_back_to_the_door(console: Console, user: User) -> None:
+async def test_tokens_revoked_elsewhere_lead_to_the_login_form(console: Console, user: User) -> None:
     await console.page.evaluate("localStorage.tokens = JSON.stringify({access_token: 'old', refresh_token: 'old'})")
     await console.page.reload()
     await expect(console.page.get_by_label("Password")).to_be_visible()

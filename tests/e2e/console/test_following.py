@@ -1,4 +1,4 @@
-"""What happens is shown once, whatever becomes of the connection."""
+"""Events are shown once, even if the connection breaks."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -31,7 +31,7 @@ async def far(door: Console, wire: Wire, user: User) -> Console:
     return door
 
 
-async def test_what_happens_while_a_session_is_opened_is_shown_once(console: Console, user: User) -> None:
+async def test_events_during_loading_are_shown_once(console: Console, user: User) -> None:
     session_id = user.create()
 
     async def late(route: Route) -> None:
@@ -45,7 +45,7 @@ async def test_what_happens_while_a_session_is_opened_is_shown_once(console: Con
     await expect(console.entries).to_have_text(shown)
 
 
-async def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat(far: Console, wire: Wire, user: User) -> None:
+async def test_a_broken_stream_is_resumed_without_loss_or_repetition(far: Console, wire: Wire, user: User) -> None:
     session_id = user.create()
     await far.open(session_id)
     await far.ask(scripted({"text": "Said before."}))
@@ -60,7 +60,7 @@ async def test_a_stream_that_breaks_is_resumed_without_loss_or_repeat(far: Conso
     await expect(far.chip(far.tools)).to_have_text("success")
 
 
-async def test_a_connection_that_fell_silent_is_made_anew(far: Console, wire: Wire, user: User) -> None:
+async def test_a_silent_connection_is_replaced(far: Console, wire: Wire, user: User) -> None:
     session_id = user.create()
     await far.open(session_id)
     wire.silence()
@@ -71,7 +71,7 @@ async def test_a_connection_that_fell_silent_is_made_anew(far: Console, wire: Wi
     await expect(far.entries.last).to_contain_text("Said into silence.")
 
 
-async def test_after_a_gap_the_session_is_read_again(far: Console, wire: Wire, user: User) -> None:
+async def test_a_session_is_reloaded_after_a_gap(far: Console, wire: Wire, user: User) -> None:
     session_id = user.create()
     await far.open(session_id)
     wire.cut()

@@ -24,7 +24,7 @@ async def test_the_list_shows_the_sessions_a_page_at_a_time(console: Console, us
     await expect(console.page.get_by_role("button", name="More")).to_be_hidden()
 
 
-async def test_a_session_is_started_as_the_form_says(console: Console, user: User) -> None:
+async def test_a_session_is_started_with_the_values_of_the_form(console: Console, user: User) -> None:
     await console.start("A small one", mode="non_interactive", permissions="plan")
     await expect(console.sessions).to_have_text(re.compile("A small one"))
     [listed] = user.items("/sessions")
@@ -33,7 +33,7 @@ async def test_a_session_is_started_as_the_form_says(console: Console, user: Use
     assert session["sdk_options"]["permission_mode"] == "plan"
 
 
-async def test_a_conversation_that_is_opened_later_is_shown_in_its_order(console: Console, user: User) -> None:
+async def test_a_reopened_conversation_is_shown_in_order(console: Console, user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted({"text": "First.", **bash("echo one")}, {"text": "Second."})).raise_for_status()
     user.ask(session_id, scripted(bash("echo two"), {"text": "Third."})).raise_for_status()
@@ -42,7 +42,7 @@ async def test_a_conversation_that_is_opened_later_is_shown_in_its_order(console
     await expect(console.entries).to_have_text(shown)
 
 
-async def test_another_session_takes_the_place_of_the_first(console: Console, user: User) -> None:
+async def test_opening_another_session_replaces_the_first(console: Console, user: User) -> None:
     first, second = user.create(), user.create()
     for session_id, words in ((first, "Of the first."), (second, "Of the second.")):
         user.ask(session_id, scripted({"text": words})).raise_for_status()
@@ -54,7 +54,7 @@ async def test_another_session_takes_the_place_of_the_first(console: Console, us
     await expect(console.entries).to_have_text([re.compile("Go on"), re.compile("Of the first.")])
 
 
-async def test_a_large_output_is_fetched_when_it_is_looked_at(console: Console, user: User) -> None:
+async def test_a_large_output_is_fetched_when_expanded(console: Console, user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted(bash("seq 5000"), {"text": "Done."})).raise_for_status()
     await console.open(session_id)
@@ -62,7 +62,7 @@ async def test_a_large_output_is_fetched_when_it_is_looked_at(console: Console, 
     await expect(console.tools.locator(".output")).to_contain_text("4999\n5000")
 
 
-async def test_a_large_message_is_fetched_when_it_is_wanted(console: Console, user: User) -> None:
+async def test_a_large_message_is_fetched_on_demand(console: Console, user: User) -> None:
     session_id = user.create()
     user.ask(session_id, scripted({"text": f"{'word ' * 4000} the end."})).raise_for_status()
     await console.open(session_id)
@@ -70,14 +70,14 @@ async def test_a_large_message_is_fetched_when_it_is_wanted(console: Console, us
     await expect(console.entries.last).to_contain_text("the end.")
 
 
-async def test_a_missing_session_is_named_and_takes_no_message(console: Console) -> None:
+async def test_a_missing_session_is_reported_and_accepts_no_message(console: Console) -> None:
     await console.page.goto(f"{console.base_url}/console/#0197a1f0-0000-7000-8000-000000000000")
     await expect(console.page.get_by_role("heading", name="Session not found")).to_be_visible()
     await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("no such session")
     await expect(console.page.get_by_role("button", name="Send")).to_be_hidden()
 
 
-async def test_a_deleted_session_takes_no_message_until_another_is_opened(console: Console, user: User) -> None:
+async def test_a_deleted_session_accepts_no_message(console: Console, user: User) -> None:
     deleted, kept = user.create(), user.create()
     await console.open(deleted)
     user.http.delete(f"/sessions/{deleted}").raise_for_status()
@@ -116,7 +116,7 @@ async def test_the_title_of_a_tool_call_is_the_same_after_a_reload(
     await expect(console.tools.locator(".gist")).to_have_text(title)
 
 
-async def test_an_administrator_sees_whose_the_sessions_are(door: Console, user: User) -> None:
+async def test_an_administrator_sees_the_owners_of_sessions(door: Console, user: User) -> None:
     user.create()
     await door.log_in(System.admin_email, System.admin_password)
     await expect(door.sessions.first).to_contain_text(f"user …{user.http.get('/auth/me').json()['id'][-8:]}")
@@ -131,7 +131,7 @@ async def test_a_user_sees_no_owners(console: Console, user: User) -> None:
     await expect(console.sessions.locator(".owner")).to_be_hidden()
 
 
-async def test_a_phone_shows_the_list_or_a_session_and_nothing_is_cut_off(console: Console, user: User) -> None:
+async def test_a_small_screen_shows_the_list_or_a_session_uncropped(console: Console, user: User) -> None:
     session_id = user.create()
     await console.page.set_viewport_size({"width": 360, "height": 640})
     await console.open(session_id)

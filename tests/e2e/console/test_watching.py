@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
 
-async def test_a_query_is_answered_and_its_tool_call_is_watched(console: Console, user: User, system: System) -> None:
+async def test_a_query_and_its_tool_call_are_shown_as_they_happen(console: Console, user: User, system: System) -> None:
     session_id = user.create()
     await console.open(session_id)
     await console.ask(scripted(bash("until [ -e go ]; do sleep 0.1; done; echo went"), {"text": "All is well."}))
@@ -29,7 +29,7 @@ async def test_a_query_is_answered_and_its_tool_call_is_watched(console: Console
     await expect(console.tools.locator(".output")).to_have_text("went")
 
 
-async def test_words_are_shown_while_they_are_said_and_a_run_can_be_cancelled(console: Console) -> None:
+async def test_text_is_shown_as_it_streams_and_a_run_can_be_cancelled(console: Console) -> None:
     await console.start("To be cancelled")
     await console.ask(scripted({"text": "first half second half", "stall": 300}))
     await expect(console.entries.last.locator(".text")).to_have_text("first half")
@@ -49,7 +49,7 @@ async def test_a_tool_call_of_a_cancelled_run_is_shown_as_interrupted(console: C
     await expect(console.chip(console.tools)).to_have_text("interrupted")
 
 
-async def test_a_run_that_failed_says_why_then_and_later(console: Console) -> None:
+async def test_the_reason_of_a_failed_run_is_shown_also_after_a_reload(console: Console) -> None:
     await console.start("Unlucky")
     await console.ask(scripted({"status": 400}))
     await expect(console.entries.last).to_contain_text("400")
@@ -57,7 +57,7 @@ async def test_a_run_that_failed_says_why_then_and_later(console: Console) -> No
     await expect(console.entries.last).to_contain_text("400")
 
 
-async def test_each_run_that_gave_no_answer_says_so_at_its_place_later(console: Console, user: User) -> None:
+async def test_runs_without_an_answer_are_marked_after_a_reload(console: Console, user: User) -> None:
     session_id = user.create()
     await console.open(session_id)
     await console.ask(scripted({"status": 400}))
@@ -73,7 +73,7 @@ async def test_each_run_that_gave_no_answer_says_so_at_its_place_later(console: 
     await expect(console.entries).to_have_text([re.compile(part) for part in shown])
 
 
-async def test_a_message_to_a_busy_session_waits_and_says_so(console: Console, user: User, system: System) -> None:
+async def test_a_message_to_a_busy_session_is_shown_as_queued(console: Console, user: User, system: System) -> None:
     session_id = user.create()
     await console.open(session_id)
     await console.ask(scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "First."}))
@@ -89,7 +89,7 @@ async def test_a_message_to_a_busy_session_waits_and_says_so(console: Console, u
     await expect(console.entries.locator(".chip", has_text="queued")).to_have_count(0)
 
 
-async def test_a_queued_message_is_asked_after_the_cancelled_run_then_and_later(console: Console, user: User) -> None:
+async def test_a_queued_message_follows_the_cancelled_run_also_after_a_reload(console: Console, user: User) -> None:
     await console.open(user.create())
     await console.ask(scripted(bash("sleep 300"), {"text": "never"}))
     await expect(console.chip(console.tools)).to_have_text("running")
@@ -101,7 +101,7 @@ async def test_a_queued_message_is_asked_after_the_cancelled_run_then_and_later(
     await expect(console.entries).to_have_text(shown)
 
 
-async def test_a_queued_message_that_is_cancelled_stays_and_says_so(console: Console, user: User) -> None:
+async def test_a_cancelled_queued_message_stays_visible(console: Console, user: User) -> None:
     session_id = user.create()
     user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
     await console.open(session_id)
@@ -115,7 +115,7 @@ async def test_a_queued_message_that_is_cancelled_stays_and_says_so(console: Con
         await console.page.reload()
 
 
-async def test_a_refusal_is_shown_as_the_problem_says(console: Console, user: User) -> None:
+async def test_the_detail_of_a_problem_is_shown(console: Console, user: User) -> None:
     session_id = user.create()
     user.http.post(f"/sessions/{session_id}/archive", json={}).raise_for_status()
     await console.open(session_id)
@@ -124,7 +124,7 @@ async def test_a_refusal_is_shown_as_the_problem_says(console: Console, user: Us
     await expect(console.message).to_have_value("Hello")
 
 
-async def test_text_stays_text_whoever_wrote_it(console: Console) -> None:
+async def test_markup_in_any_text_is_shown_as_text(console: Console) -> None:
     await console.start(HOSTILE)
     await console.ask(scripted({"text": HOSTILE, **bash(f"touch {HOSTILE!r}")}, {"text": HOSTILE}) + HOSTILE)
     await console.press("Approve")

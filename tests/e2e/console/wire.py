@@ -20,7 +20,7 @@ class Wire:
     @classmethod
     @asynccontextmanager
     async def to(cls, base_url: str) -> AsyncGenerator[Self]:
-        """Give a wire to the system at `base_url`."""
+        """Return a proxy to the system at `base_url`."""
         wire = cls(base_url)
         server = await asyncio.start_server(wire._carry, "127.0.0.1", 0)
         wire.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
