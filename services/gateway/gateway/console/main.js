@@ -1,4 +1,4 @@
-// Who is here, and what they look at: the address' fragment is the id of the open session.
+// The account and the open session: the fragment of the URL is the id of the session.
 
 import { get, loggedIn, logIn, logOut } from "./api.js";
 import { find, submits } from "./elements.js";
@@ -9,17 +9,17 @@ const ID = /^#([0-9a-f-]{36})$/;
 let opened = new AbortController();
 let account = null;
 
-/** Show the door, or the inside. */
+/** Show the login form or, if logged in, the sessions. */
 async function enter() {
-  const inside = loggedIn();
-  find("#door").hidden = inside;
-  for (const part of ["#inside", "#log-out"]) find(part).hidden = !inside;
+  const active = loggedIn();
+  find("#door").hidden = active;
+  for (const part of ["#inside", "#log-out"]) find(part).hidden = !active;
   account = null;
   find("#who").textContent = "";
   find("#sessions").replaceChildren();
-  look();
-  if (!inside) return find("[name=email]").focus();
-  await tried(async () => {
+  showSession();
+  if (!active) return find("[name=email]").focus();
+  await withAlert(async () => {
     await list();
   });
 }
@@ -31,8 +31,8 @@ async function list() {
   choose(chosen());
 }
 
-/** Show the session that the address names. */
-function look() {
+/** Show the session that the URL names. */
+function showSession() {
   opened.abort();
   opened = new AbortController();
   const id = loggedIn() ? chosen() : undefined;
@@ -48,7 +48,7 @@ function look() {
 
 const chosen = () => ID.exec(location.hash)?.[1];
 
-async function tried(act) {
+async function withAlert(act) {
   const alert = find("#sessions-error");
   alert.textContent = "";
   try {
@@ -58,24 +58,24 @@ async function tried(act) {
   }
 }
 
-submits(find("#log-in"), async (given) => {
-  await logIn(given.get("email"), given.get("password"));
+submits(find("#log-in"), async (fields) => {
+  await logIn(fields.get("email"), fields.get("password"));
   find("#log-in").reset();
 });
-submits(find("#start"), async (given) => {
-  const id = await start(given);
+submits(find("#start"), async (fields) => {
+  const id = await start(fields);
   find("#start").reset();
   find("nav details").open = false;
   location.hash = id;
 });
 find("#log-out").addEventListener("click", async () => {
-  await logOut().catch(() => {}); // forgotten here in any case
+  await logOut().catch(() => {}); // the tokens are deleted here in any case
   location.hash = "";
 });
-find("#more").addEventListener("click", () => tried(showMore));
+find("#more").addEventListener("click", () => withAlert(showMore));
 window.addEventListener("account", enter);
 window.addEventListener("hashchange", () => {
-  look();
-  if (loggedIn() && !choose(chosen())) tried(list); // nothing is open, or what is open is new
+  showSession();
+  if (loggedIn() && !choose(chosen())) withAlert(list); // no session is open, or a new one that is not in the list yet
 });
 enter();
