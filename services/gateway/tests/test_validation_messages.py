@@ -14,6 +14,7 @@ from gateway.validation_messages import BUILT_IN, MESSAGES, message, with_known_
 from pydantic import BaseModel, ValidationError
 
 SESSIONS = "/api/v1/sessions"
+REWRITTEN = {"enum", "extra_forbidden", "literal_error", "value_error"}
 
 
 def messages(model: type[BaseModel], body: Any) -> list[str]:
@@ -84,13 +85,7 @@ def test_a_message_says_what_is_allowed(model: type[BaseModel], body: Any, expec
     assert messages(model, body)[0].startswith(expected)
 
 
-@pytest.mark.parametrize("kind", sorted(BUILT_IN - MESSAGES.keys() - {"literal_error", "enum", "extra_forbidden"}))
+@pytest.mark.parametrize("kind", sorted(BUILT_IN - MESSAGES.keys() - REWRITTEN))
 def test_no_text_of_pydantic_reaches_the_client(kind: str):
-    error = {
-        "type": kind,
-        "loc": ("body",),
-        "msg": "Value error, input should match [a-z]",
-        "ctx": {"pattern": "[a-z]"},
-    }
-    assert message(error) in {"This value is not valid", "Input should match [a-z]"}
-    assert not message(error).startswith("Value error")
+    error = {"type": kind, "loc": ("body",), "msg": "Input should match [a-z]", "ctx": {"pattern": "[a-z]"}}
+    assert message(error) == "This value is not valid"

@@ -33,7 +33,7 @@ type Outcome = RunView | SessionView | ApprovalView
 
 @dataclass(frozen=True)
 class Reply:
-    """The reply to one message; `to` is the id that the client gave the message."""
+    """The reply to one message; `to` is the id of that message, chosen by the client."""
 
     name: str
     data: dict[str, Any]
