@@ -107,25 +107,13 @@ class Options(SdkOptions):
 
     model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)  # neither true nor "5" is a number
 
-    model: Model | None = Field(default=None, description="Name of the model.")
-    fallback_model: Model | None = Field(default=None, description="Model to use if the first one is overloaded.")
-    allowed_tools: Tools | None = Field(
-        default=None,
-        description="Tools that run without approval, like `Read`, `Bash(git log:*)` or `mcp__files__read`.",
-    )
-    disallowed_tools: Tools | None = Field(default=None, description="Tools that the agent must not use.")
-    output_format: OutputFormat | None = Field(
-        default=None, description='`{"type": "json_schema", "schema": {...}}`: the form of `structured_output`.'
-    )
-    env: Environment | None = Field(
-        default=None,
-        repr=False,
-        description="Environment variables of the agent. Responses contain `***` in place of the values; "
-        "sent back, `***` keeps a value.",
-    )
-    mcp_servers: Annotated[list[Server], Field(max_length=100)] | None = Field(
-        default=None, description="Names of the MCP servers that the agent may use."
-    )
+    model: Model | None = None
+    fallback_model: Model | None = None
+    allowed_tools: Tools | None = None
+    disallowed_tools: Tools | None = None
+    output_format: OutputFormat | None = None
+    env: Environment | None = Field(default=None, repr=False)
+    mcp_servers: Annotated[list[Server], Field(max_length=100)] | None = None
 
 
 class TemplateOptions(Options):
