@@ -12,10 +12,10 @@ let account = null;
 /** Show the login form or, if logged in, the sessions. */
 async function enter() {
   const active = loggedIn();
-  find("#door").hidden = active;
-  for (const part of ["#inside", "#log-out"]) find(part).hidden = !active;
+  find("#login-view").hidden = active;
+  for (const part of ["#main-view", "#log-out"]) find(part).hidden = !active;
   account = null;
-  find("#who").textContent = "";
+  find("#account").textContent = "";
   find("#sessions").replaceChildren();
   showSession();
   if (!active) return find("[name=email]").focus();
@@ -26,7 +26,7 @@ async function enter() {
 
 async function list() {
   account ??= await get("/auth/me");
-  find("#who").textContent = account.username;
+  find("#account").textContent = account.username;
   await reload(account);
   choose(chosen());
 }
@@ -37,8 +37,8 @@ function showSession() {
   opened = new AbortController();
   const id = loggedIn() ? chosen() : undefined;
   find("#session").hidden = !id;
-  find("#nothing").hidden = Boolean(id);
-  find("#inside").toggleAttribute("data-open", Boolean(id));
+  find("#no-session").hidden = Boolean(id);
+  find("#main-view").toggleAttribute("data-open", Boolean(id));
   for (const part of ["#transcript", "#queued"]) find(part).replaceChildren();
   choose(id);
   if (!id) return;
