@@ -17,17 +17,17 @@ from gateway.state import Gateway
 
 log = get_logger()
 
-DRAIN = 8.0
-"""Seconds that waits for runs get at the end; the server gives all requests 10."""
+DRAIN_SECONDS = 8.0
+"""How long clients that wait for runs may go on waiting at shutdown; the server ends all requests after 10."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop`; then take nothing new, and let open requests finish."""
+    """Serve until `stop` is set; then accept no new requests, and let open ones finish."""
     check_port(settings.host, settings.port, "PORT")
     await wait_for_bus(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
-        endless = [
+        background = [
             tasks.create_task(forever(name, work))
             for name, work in {
                 "keys": gateway.keys.stay_fresh,
@@ -36,15 +36,15 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "streams": gateway.streams.run,
             }.items()
         ]
-        endless.append(tasks.create_task(wait_until_closed(client)))
+        background.append(tasks.create_task(wait_until_closed(client)))
         app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
         async with serving(app, settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()
             log.info("draining")
-            gateway.runs.close(DRAIN)
+            gateway.runs.close(DRAIN_SECONDS)
             await gateway.streams.close()
-        for task in endless:
+        for task in background:
             task.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Who may call a route, checked before the framework does it: for what is looked at ahead of a route's parameters."""
+"""Authorization of a request before the framework does it: for checks that precede the parameters of a route."""
 
 from typing import Any, cast
 
@@ -7,12 +7,12 @@ from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 
 
-async def let_in(request: Request, route: APIRoute) -> None:
-    """Ask what guards the route about the caller.
+async def authorize(request: Request, route: APIRoute) -> None:
+    """Apply the security dependencies of the route to the request.
 
     Raises:
         Problem: the request may not call this route.
-        Unavailable: it cannot be told yet.
+        Unavailable: the access token cannot be verified at the moment.
     """
     for dependency in route.dependant.dependencies:
         if isinstance(dependency.call, SecurityBase):

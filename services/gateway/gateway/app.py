@@ -11,7 +11,7 @@ from gateway.guards import Guards
 from gateway.head import Head
 from gateway.hosts import Hosts
 from gateway.openapi import Api
-from gateway.parameters import only_known
+from gateway.parameters import refuse_unknown
 from gateway.routes import (
     approval,
     archive,
@@ -34,14 +34,14 @@ ROUTERS = (
     *(approval.router, streams.router, workspace.router, archive.router),
     *(operations.router, identity.well_known),
 )
-DESCRIPTION = "Run Claude Code agents, each in a session of its own. Errors are problems (RFC 9457)."
+DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
+EXPOSED_HEADERS = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
 LOCAL_HOSTS = Hosts("localhost", [])
 
 
 def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS) -> Api:
-    """Put the application together; pages of these other origins may use it from a browser, by these host names."""
+    """Create the application, which browsers may use from pages of these origins, under these host names."""
     app = Api(
         title="AI-Agent-API",
         version=operations.VERSION,
@@ -51,18 +51,26 @@ def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOC
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=translation.handlers(),
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `edge` does it, without what a URL may hold
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # done by `edge`, without the secrets of a URL
     )
     app.state.gateway = gateway
     for router in ROUTERS:
-        app.include_router(router, dependencies=[Depends(only_known)] if router.prefix.startswith("/api/") else [])
+        app.include_router(router, dependencies=[Depends(refuse_unknown)] if router.prefix.startswith("/api/") else [])
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
     app.add_middleware(Edge, hosts=hosts)
     if origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=EXPOSED
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=METHODS,
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(Guards)
     return app

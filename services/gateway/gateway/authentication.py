@@ -1,4 +1,4 @@
-"""Lets clients in: what routes declare to say who may call them."""
+"""Authentication of clients: the dependencies by which routes declare who may call them."""
 
 from typing import Annotated
 
@@ -11,26 +11,26 @@ from gateway.auth.callers import Anyone, User
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 
-READS = frozenset({"GET", "HEAD"})
+READ_METHODS = frozenset({"GET", "HEAD"})
 
 
 class _Bearer(SecurityBase):
-    """Lets in whoever brings a valid access token. Viewers only read, except where they manage their own tokens."""
+    """Accepts requests with a valid access token. Viewers may only read, and manage their own tokens."""
 
     def __init__(self, *, viewers_write: bool) -> None:
-        self.model = HTTPBearer(bearerFormat="JWT", description="An access token, from `/api/v1/auth/login`.")
+        self.model = HTTPBearer(bearerFormat="JWT", description="An access token from `POST /api/v1/auth/login`.")
         self.scheme_name = "bearer"
         self.viewers_write = viewers_write
 
     async def __call__(self, request: Request) -> User:
         user = await user_of(request, _presented(request))
-        if user.actor.role == "viewer" and request.method not in READS and not self.viewers_write:
-            raise Problem(EdgeCode.FORBIDDEN, "A viewer may only read.")
+        if user.actor.role == "viewer" and request.method not in READ_METHODS and not self.viewers_write:
+            raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
         return user
 
 
 async def user_of(connection: HTTPConnection, presented: str) -> User:
-    """Return the client that presents an access token. Raises as `Tokens.verify` does."""
+    """Return the client that presented an access token. Raises as `Tokens.verify` does."""
     gateway = gateway_of(connection)
     token = await gateway.tokens.verify(presented)
     connection.scope["user_id"] = str(token.actor.user_id)
@@ -40,7 +40,7 @@ async def user_of(connection: HTTPConnection, presented: str) -> User:
 def _presented(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(EdgeCode.UNAUTHENTICATED, "An access token is needed: `Authorization: Bearer <token>`.")
+        raise Problem(EdgeCode.UNAUTHENTICATED, "Send an access token: `Authorization: Bearer <token>`.")
     return token.strip()
 
 

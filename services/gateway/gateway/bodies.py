@@ -1,4 +1,4 @@
-"""Routes whose callers and JSON bodies are looked at before anything is made of them."""
+"""Routes that check the caller and the JSON body before the framework validates the body."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -11,61 +11,66 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gateway.admission import let_in
+from gateway.admission import authorize
 from gateway.problems import EdgeCode, Problem
 
-type Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MAX_VALUES = 20_000
-"""Names and values that a JSON body may hold: each may be an error, and to describe that costs more than to read it."""
+"""Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
 
 
 class _JsonRequest(Request):
-    """A request whose body was parsed."""
+    """A request whose body has been parsed."""
 
     parsed: Any
 
     async def json(self) -> Any:
-        """Return what was parsed; the framework asks for it."""
+        """Return the parsed body; called by the framework."""
         return self.parsed
 
 
 class JsonRoute(APIRoute):
-    """Takes JSON bodies alone, in UTF-8, and no NUL character in them: no database can hold one.
+    """Accepts only JSON bodies, in UTF-8 and without NUL characters, which PostgreSQL cannot store.
 
-    Who may not call the route is told so before the body is read.
+    The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.
     """
 
-    largest: int | None = None
-    """Bytes that a body may have, where that is less than anywhere."""
-    most = MAX_VALUES
+    max_bytes: int | None = None
+    """The limit of a body where it is lower than the general one, `edge.MAX_BODY_BYTES`."""
+    max_values = MAX_VALUES
 
-    def get_route_handler(self) -> Handle:
-        """Check bodies where there is one to be had."""
+    def get_route_handler(self) -> Handler:
+        """Return the handler of the framework, after the checks if the route has a body."""
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
 
         async def checked(request: Request) -> Response:
-            await let_in(request, self)
+            await authorize(request, self)
             request = _JsonRequest(request.scope, request.receive)
             body = await request.body()
-            if self.largest is not None and len(body) > self.largest:
-                raise HTTPException(413)
+            if self.max_bytes is not None and len(body) > self.max_bytes:
+                raise too_large(self.max_bytes)
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
             request.parsed = _parsed(body) if body else None
-            _check(request.parsed, self.most)
+            _check(request.parsed, self.max_values)
             return await handle(request)
 
         return checked
 
 
 class SmallJsonRoute(JsonRoute):
-    """For those that anyone may call: nobody is known who would answer for what a large body costs."""
+    """A route without authentication: its bodies are small, since nobody is accountable for the cost of large ones."""
 
-    largest = 32 * 1024
-    most = 100
+    max_bytes = 32 * 1024
+    max_values = 100
+
+
+def too_large(limit: int) -> HTTPException:
+    """Return the error of a body that is larger than `limit` bytes."""
+    return HTTPException(413, f"The body is larger than the limit of {limit} bytes.")
 
 
 def _is_json(content_type: str) -> bool:
@@ -75,22 +80,22 @@ def _is_json(content_type: str) -> bool:
 
 def _parsed(body: bytes) -> Any:
     try:
-        # Decoded here: the parser would take UTF-16 and UTF-32 too, where nobody looked for NUL characters.
+        # Decoded here: the parser would accept UTF-16 and UTF-32 too.
         return json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise Problem(EdgeCode.MALFORMED_JSON, "The body must be UTF-8.") from None
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body must be encoded in UTF-8.") from None
     except (ValueError, RecursionError):
         raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
 
 
-def _check(value: Any, most: int) -> None:
-    if reason := unfit(value, most):
-        kind, message = reason
+def _check(value: Any, max_values: int) -> None:
+    if violation := find_violation(value, max_values):
+        kind, message = violation
         raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
 
 
-def unfit(value: Any, most: int = MAX_VALUES) -> tuple[str, str] | None:
-    """Return why nobody may send what was parsed out of JSON, as a word and a sentence; None when they may."""
+def find_violation(value: Any, max_values: int = MAX_VALUES) -> tuple[str, str] | None:
+    """Return the type and the message of the error of a parsed JSON value; None if it is acceptable."""
     unseen, seen = [value], 0  # no recursion: the client chooses the depth
     while unseen:
         value = unseen.pop()
@@ -99,8 +104,8 @@ def unfit(value: Any, most: int = MAX_VALUES) -> tuple[str, str] | None:
         elif isinstance(value, list):
             unseen += cast(list[Any], value)
         elif isinstance(value, str) and "\0" in value:
-            return "nul_character", "Text may not hold NUL characters"
+            return "nul_character", "Text must not contain NUL characters"
         seen += 1
-        if seen + len(unseen) > most:
-            return "too_many_values", f"There may be no more than {most} names and values"
+        if seen + len(unseen) > max_values:
+            return "too_many_values", f"Must not contain more than {max_values} names and values"
     return None

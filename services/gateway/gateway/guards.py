@@ -1,4 +1,4 @@
-"""What every answer tells the browser that may get it: take it for nothing else, load and run nothing, keep no copy."""
+"""Security headers of every response: no content sniffing, no loading or running of content, no caching."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,21 +8,19 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""For answers that say nothing else; the pages have policies of their own."""
-
-
+"""The defaults; HTML pages set a content security policy of their own."""
 STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
-"""How an answer begins; the second is that of a WebSocket that is refused."""
+"""The messages that begin a response; the second one refuses a WebSocket."""
 
 
 class Guards:
-    """Wraps the application, as plain ASGI, outermost: what other layers answer is guarded too."""
+    """The outermost ASGI middleware, so that the responses of all other layers have the headers too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers that are missing to the answer."""
+        """Add the missing headers to the response."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return

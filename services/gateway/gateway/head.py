@@ -1,4 +1,4 @@
-"""HEAD: what GET would answer, without its body."""
+"""HEAD requests: the response to GET, without its body."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Head:
-    """Answers HEAD like GET until the headers are known, and ends the work there: no stream or download goes on."""
+    """Runs GET until the headers of the response are known, and then cancels it: streams and downloads end there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -21,7 +21,7 @@ class Head:
         async def send_head(message: Message) -> None:
             if message["type"] != "http.response.start" or answered.when() is not None:
                 return
-            scope["method"] = "HEAD"  # as the server knows it: it sends no body then
+            scope["method"] = "HEAD"  # the server must see HEAD, to send no body
             answered.reschedule(asyncio.get_running_loop().time())
             await send(message)
             await send({"type": "http.response.body", "body": b""})

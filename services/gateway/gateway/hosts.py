@@ -1,4 +1,4 @@
-"""By which names clients may call this server: a page that rebinds its own name to our address is not one of them."""
+"""Allowed values of the header `Host`: they stop pages that rebind their own name to this address (DNS rebinding)."""
 
 import ipaddress
 import re
@@ -8,28 +8,28 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Hosts:
-    """The names in `Host` that are served: local ones, the address it listens on, and those that are listed.
+    """The hosts that are served: local names, the address that the server listens on, and the configured names.
 
-    Where it listens on all addresses of the machine, each address is taken: only names can be rebound.
+    A server that listens on all addresses of the machine accepts every IP address: only names can be rebound.
     """
 
-    def __init__(self, listening: str, listed: list[str]) -> None:
-        self._names = LOCAL | {_plain(name) for name in [listening, *listed]}
+    def __init__(self, listening: str, configured: list[str]) -> None:
+        self._names = LOCAL | {_normalized(name) for name in [listening, *configured]}
         self._any_address = bool(address := _address(listening)) and address.is_unspecified
-        self._any_name = "*" in listed
+        self._any_name = "*" in configured
 
-    def allow(self, given: list[str]) -> bool:
-        """Say whether a request with these `Host` headers is meant for us; there must be exactly one."""
+    def allow(self, headers: list[str]) -> bool:
+        """Return whether a request with these `Host` headers is served; there must be exactly one."""
         if self._any_name:
             return True
-        found = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        found = _HOST.fullmatch(headers[0]) if len(headers) == 1 else None
         if not found:
             return False
-        name = _plain(found[1])
+        name = _normalized(found[1])
         return name in self._names or (self._any_address and _address(name) is not None)
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.strip("[]").rstrip(".").lower()
 
 

@@ -1,4 +1,4 @@
-"""What is counted, under the names of the specification."""
+"""Prometheus metrics, under the names that the specification demands."""
 
 import asyncio
 import time
@@ -15,21 +15,21 @@ from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 
 UNMATCHED = "unmatched"
-"""The path label of all requests that no route takes: whatever clients make up is one series."""
+"""The path label of requests that no route matches: paths that clients make up must not create series."""
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-COUNT_TIMEOUT, FRESH_FOR = 1.0, 10.0
+COUNT_TIMEOUT_SECONDS, MAX_AGE_SECONDS = 1.0, 10.0
 
 _requests = Counter("api_requests", "Total API requests", ["method", "path"])
 _duration = Histogram(
     "api_request_duration_seconds",
-    "How long requests took",
+    "Duration of requests, in seconds",
     ["method", "path", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
 )
 
 
 def count(method: str, path: str, status: int, seconds: float) -> None:
-    """Count a request that is over."""
+    """Count a request that has ended."""
     total, duration = _series(method if method in METHODS else "OTHER", path, status)
     total.inc()
     duration.observe(seconds)
@@ -41,29 +41,29 @@ def _series(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
 
 
 class SessionTotals:
-    """How many sessions are in each status: asked for at most every 10 s, whoever scrapes and however often."""
+    """The number of sessions by status, queried at most every 10 s, however many scrapers there are."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self._asked, self._known = -FRESH_FOR, dict[str, int]()
-        self._asking = asyncio.Lock()
+        self._queried_at, self._counts = -MAX_AGE_SECONDS, dict[str, int]()
+        self._lock = asyncio.Lock()
 
     async def exposition(self) -> bytes:
-        """Return all metrics as text; those of sessions are left out when the session service did not answer."""
+        """Return all metrics as text, without those of sessions if the session service does not answer."""
         sessions = CollectorRegistry()
-        sessions.register(_Sessions(await self._fresh()))
+        sessions.register(_Sessions(await self._current()))
         return generate_latest(REGISTRY) + generate_latest(sessions)
 
-    async def _fresh(self) -> dict[str, int]:
-        async with self._asking:
-            if time.monotonic() - self._asked >= FRESH_FOR:
-                self._known = await self._counted()
-                self._asked = time.monotonic()
-        return self._known
+    async def _current(self) -> dict[str, int]:
+        async with self._lock:
+            if time.monotonic() - self._queried_at >= MAX_AGE_SECONDS:
+                self._counts = await self._query()
+                self._queried_at = time.monotonic()
+        return self._counts
 
-    async def _counted(self) -> dict[str, int]:
+    async def _query(self) -> dict[str, int]:
         with suppress(Unavailable, Refusal, TimeoutError):
-            async with asyncio.timeout(COUNT_TIMEOUT):
+            async with asyncio.timeout(COUNT_TIMEOUT_SECONDS):
                 return await self.bus.ask(CountSessions(), Envelope.begin())
         return {}
 
@@ -73,7 +73,7 @@ class _Sessions(Collector):
         self.by_status = by_status
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        # A gauge, whatever its name: it falls when sessions change their status or are deleted.
+        # A gauge despite its name: the numbers fall when sessions change status or are deleted.
         family = GaugeMetricFamily("sessions_total", "Total number of sessions", labels=["status"])
         for status, number in sorted(self.by_status.items()):
             family.add_metric([status], number)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.problems import EdgeCode, documented
+from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
 
 REFERENCE = "#/components/schemas/{model}"
@@ -60,6 +61,8 @@ class Api(FastAPI):
 
 def _complete_shapes(shapes: dict[str, Any], api: FastAPI) -> None:
     shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
+    for name, shape in shapes.items():
+        describe(name, shape)
     whole = models_json_schema([(model, "serialization") for model in _models(api)])[1]["$defs"]
     for name in whole.keys() & shapes.keys():  # the framework drops all nulls, from examples too
         if "examples" in whole[name]:

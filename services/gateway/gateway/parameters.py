@@ -1,5 +1,6 @@
-"""Query parameters that an operation does not have: a misspelt filter must not pass for none."""
+"""Refuses unknown query parameters: a misspelt filter must not be ignored."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from fastapi.dependencies.utils import get_flat_params
@@ -7,30 +8,34 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection, Request
 
-from gateway.admission import let_in
+from gateway.admission import authorize
 
 
-async def only_known(connection: HTTPConnection) -> None:
-    """Make sure that the operation has every query parameter of the request.
+async def refuse_unknown(connection: HTTPConnection) -> None:
+    """Check that the operation has every query parameter of the request.
 
     Raises:
         Problem: the request may not call the operation, whatever its parameters are.
-        RequestValidationError: it does not have all of them.
+        RequestValidationError: the operation does not have all of the parameters.
     """
-    named = connection.query_params.keys()
-    if not isinstance(connection, Request):  # sockets are refused after they are accepted: browsers tell no status
+    if not isinstance(connection, Request):  # `streams.socket` checks those of WebSockets, after the handshake
         return
-    route = connection.scope["route"]
-    if named and (unknown := sorted(named - _known(route))):
-        await let_in(connection, route)
-        raise RequestValidationError(list(map(unknown_parameter, unknown)))
+    if names := connection.query_params.keys():
+        route = connection.scope["route"]
+        if errors := unknown_parameters(names, _parameters(route)):
+            await authorize(connection, route)
+            raise RequestValidationError(errors)
 
 
-def unknown_parameter(name: str) -> dict[str, Any]:
-    """Return the validation error that a parameter of this name is."""
-    return {"loc": ("query", name), "msg": "Unknown query parameter", "type": "extra_forbidden"}
+def unknown_parameters(names: Iterable[str], known: Collection[str]) -> list[dict[str, Any]]:
+    """Return a validation error for each of the names that is not known."""
+    return [
+        {"loc": ("query", name), "type": "extra_forbidden", "ctx": {"known": known}}
+        for name in sorted(names)
+        if name not in known
+    ]
 
 
-def _known(route: APIRoute) -> set[str]:
-    # Those of paths and headers are among them, and do no harm: no query parameter has such a name.
+def _parameters(route: APIRoute) -> set[str]:
+    # Parameters in the path and in headers are among them, which is harmless: no query parameter has the same name.
     return {field.alias for field in get_flat_params(route.dependant)}

@@ -1,4 +1,4 @@
-"""Every way in which a request can fail, as the client sees it: RFC 9457 problems, one shape for all."""
+"""The problems (RFC 9457) that requests can fail with: their codes, statuses, titles and one shape for all."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class EdgeCode(StrEnum):
-    """Why the gateway itself says no, before or instead of a service."""
+    """Codes of problems that the gateway itself finds, before or instead of a service."""
 
     ANSWER_NOT_READY = "ANSWER_NOT_READY"
     FORBIDDEN = "FORBIDDEN"
@@ -36,79 +36,79 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
-    Code.ADMINS_ONLY: (403, "Only for administrators"),
-    Code.AGENT_FAILED: (502, "The agent failed"),
-    Code.APPROVAL_NOT_FOUND: (404, "There is no such approval"),
-    Code.APPROVAL_OVER: (409, "The approval is over"),
-    Code.ARCHIVE_NOT_FOUND: (404, "There is no archive"),
-    Code.BUDGET_EXCEEDED: (409, "The budget is used up"),
-    Code.COMMAND_REPEATED: (409, "This was done before"),
-    Code.CONVERSATION_FULL: (409, "The conversation is full"),
-    Code.EMAIL_TAKEN: (409, "The e-mail address is taken"),
-    Code.FILE_CHANGED: (409, "The file has changed meanwhile"),
-    Code.FILE_NOT_FOUND: (404, "There is no such file"),
-    Code.INVALID_CREDENTIALS: (401, "The credentials are wrong"),
-    Code.INVALID_PATH: (422, "The path is not valid"),
-    Code.INVALID_REFRESH_TOKEN: (401, "The refresh token is not valid"),
-    Code.MAX_TURNS_REACHED: (409, "The run reached its limit of turns"),
-    Code.MCP_SERVER_NOT_FOUND: (422, "There is no such MCP server"),
-    Code.MESSAGE_NOT_FOUND: (404, "There is no such message"),
-    Code.MODEL_ERROR: (502, "The model provider refused or failed"),
-    Code.MODEL_NOT_ALLOWED: (422, "The model is not offered here"),
-    Code.NOTHING_TO_INTERRUPT: (409, "The session has no active run"),
+    Code.ADMINS_ONLY: (403, "Administrators only"),
+    Code.AGENT_FAILED: (502, "Agent failed"),
+    Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
+    Code.APPROVAL_OVER: (409, "Approval is no longer pending"),
+    Code.ARCHIVE_NOT_FOUND: (404, "Archive not found"),
+    Code.BUDGET_EXCEEDED: (409, "Budget exceeded"),
+    Code.COMMAND_REPEATED: (409, "Request already processed"),
+    Code.CONVERSATION_FULL: (409, "Conversation is full"),
+    Code.EMAIL_TAKEN: (409, "E-mail address already in use"),
+    Code.FILE_CHANGED: (409, "File changed during the request"),
+    Code.FILE_NOT_FOUND: (404, "File not found"),
+    Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
+    Code.INVALID_PATH: (422, "Invalid path"),
+    Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
+    Code.MAX_TURNS_REACHED: (409, "Turn limit reached"),
+    Code.MCP_SERVER_NOT_FOUND: (422, "MCP server not found"),
+    Code.MESSAGE_NOT_FOUND: (404, "Message not found"),
+    Code.MODEL_ERROR: (502, "Model provider error"),
+    Code.MODEL_NOT_ALLOWED: (422, "Model not available"),
+    Code.NOTHING_TO_INTERRUPT: (409, "No active run"),
     Code.NOT_A_FILE: (409, "Not a regular file"),
-    Code.NOT_OWNER: (403, "Only its owner may change it"),
-    Code.OUTPUT_NOT_VALID: (502, "The output does not match output_format"),
-    Code.PASSWORD_TOO_COMMON: (422, "The password is too common"),
-    Code.QUEUE_FULL: (409, "Too many queries wait in the session"),
+    Code.NOT_OWNER: (403, "Only the owner may change it"),
+    Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
+    Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),
+    Code.QUEUE_FULL: (409, "Query queue is full"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
-    Code.RUN_CANCELLED: (409, "The run was cancelled"),
-    Code.RUN_INTERRUPTED: (500, "The run was interrupted"),
-    Code.RUN_NOT_FOUND: (404, "There is no such run"),
-    Code.RUN_OVER: (409, "The run is over"),
-    Code.RUN_TAKEN: (409, "Another worker has the run"),
-    Code.RUN_TIMEOUT: (504, "The run took too long"),
-    Code.RUN_TOO_LARGE: (502, "The agent told too much"),
-    Code.SESSION_ARCHIVED: (409, "The session is archived"),
-    Code.SESSION_BUSY: (409, "A run is going in the session"),
-    Code.SESSION_NOT_FOUND: (404, "There is no such session"),
-    Code.SESSION_NOT_READY: (409, "The session is not ready"),
-    Code.SESSION_PAUSED: (409, "The session is paused"),
-    Code.STORAGE_FAILED: (507, "The files could not be stored"),
-    Code.TEMPLATE_NOT_FOUND: (404, "There is no such template"),
-    Code.TOO_MANY_LOGINS: (503, "Too many logins at once"),
-    Code.TOOL_CALL_NOT_FOUND: (404, "There is no such tool call"),
-    Code.USERNAME_TAKEN: (409, "The user name is taken"),
-    Code.USER_INACTIVE: (403, "The account is disabled"),
-    Code.USER_NOT_FOUND: (404, "There is no such user"),
-    Code.VARIABLE_NOT_SET: (422, "The variable has no value yet"),
-    Code.WORKSPACE_FULL: (409, "The workspace is full"),
+    Code.RUN_CANCELLED: (409, "Run cancelled"),
+    Code.RUN_INTERRUPTED: (500, "Run interrupted by a worker failure"),
+    Code.RUN_NOT_FOUND: (404, "Run not found"),
+    Code.RUN_OVER: (409, "Run has already ended"),
+    Code.RUN_TAKEN: (409, "Run is held by another worker"),
+    Code.RUN_TIMEOUT: (504, "Run timed out"),
+    Code.RUN_TOO_LARGE: (502, "Run output is too large"),
+    Code.SESSION_ARCHIVED: (409, "Session is archived"),
+    Code.SESSION_BUSY: (409, "Session is busy"),
+    Code.SESSION_NOT_FOUND: (404, "Session not found"),
+    Code.SESSION_NOT_READY: (409, "Session is not ready"),
+    Code.SESSION_PAUSED: (409, "Session is paused"),
+    Code.STORAGE_FAILED: (507, "Files could not be stored"),
+    Code.TEMPLATE_NOT_FOUND: (404, "Template not found"),
+    Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
+    Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
+    Code.USERNAME_TAKEN: (409, "User name already in use"),
+    Code.USER_INACTIVE: (403, "Account is disabled"),
+    Code.USER_NOT_FOUND: (404, "User not found"),
+    Code.VARIABLE_NOT_SET: (422, "Environment variable has no value"),
+    Code.WORKSPACE_FULL: (409, "Workspace is full"),
     EdgeCode.ANSWER_NOT_READY: (504, "Run still in progress"),
-    EdgeCode.FORBIDDEN: (403, "Not allowed"),
-    EdgeCode.INTERNAL_ERROR: (500, "Something went wrong here"),
-    EdgeCode.MALFORMED_JSON: (400, "The body is not JSON"),
-    EdgeCode.METHOD_NOT_ALLOWED: (405, "Not with this method"),
-    EdgeCode.NOT_ACCEPTABLE: (406, "Not in a media type that the client takes"),
-    EdgeCode.NOT_FOUND: (404, "There is nothing here"),
+    EdgeCode.FORBIDDEN: (403, "Forbidden"),
+    EdgeCode.INTERNAL_ERROR: (500, "Internal server error"),
+    EdgeCode.MALFORMED_JSON: (400, "Malformed JSON"),
+    EdgeCode.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
+    EdgeCode.NOT_ACCEPTABLE: (406, "Not acceptable"),
+    EdgeCode.NOT_FOUND: (404, "Not found"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
-    EdgeCode.PAYLOAD_TOO_LARGE: (413, "The body is too large"),
+    EdgeCode.PAYLOAD_TOO_LARGE: (413, "Request body too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "Range not satisfiable"),
     EdgeCode.TOO_MANY_STREAMS: (429, "Too many open streams"),
-    EdgeCode.UNAUTHENTICATED: (401, "Not signed in"),
+    EdgeCode.UNAUTHENTICATED: (401, "Not authenticated"),
     EdgeCode.UNAVAILABLE: (503, "Service temporarily unavailable"),
     EdgeCode.UNKNOWN_HOST: (421, "Unknown host name"),
-    EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "The body has the wrong media type"),
-    EdgeCode.VALIDATION_ERROR: (422, "The request is not valid"),
+    EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
+    EdgeCode.VALIDATION_ERROR: (422, "Invalid request"),
 }
 
 RETRY_AFTER = 1
-"""Seconds after which what failed with 503 is worth another try."""
+"""Seconds after which a client may retry a request that failed with 503."""
 
 
 class Problem(Exception):
-    """Ends the request with a problem; `extra` are members beyond the common ones.
+    """Ends the request with a problem; `extra` holds members beyond the common ones.
 
-    A 503 says when to try again, unless a repetition could do what was done `already`.
+    A 503 says when to retry, unless the request may have been carried out `already` and would take effect twice.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Problem(Exception):
             self.extra.setdefault("retry_after", RETRY_AFTER)
 
     def body(self, instance: str, at: datetime) -> dict[str, Any]:
-        """Write the problem down; `instance` is the path that was asked for."""
+        """Return the members of the problem; `instance` is the path of the request."""
         return {
             "type": f"urn:agentapi:problem:{self.code}",
             "title": self.title,
@@ -143,13 +143,13 @@ class Problem(Exception):
         }
 
     def response(self, instance: str) -> Response:
-        """Give the HTTP response."""
-        body = json.dumps(self.body(instance, clock.now()))  # escapes lone surrogates, which a client may have sent
+        """Return the HTTP response."""
+        body = json.dumps(self.body(instance, clock.now()))  # escapes the lone surrogates that a client may have sent
         return Response(body, self.status, self.headers, MEDIA_TYPE)
 
 
 def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, the problems that an operation can end in."""
+    """Return the OpenAPI responses of an operation that can fail with these problems."""
     responses: dict[int | str, dict[str, Any]] = {}
     for problem in (Problem(code, TABLE[code][1] + ".") for code in sorted(codes)):
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
@@ -162,7 +162,7 @@ def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
 def headed(
     responses: dict[int | str, dict[str, Any]], headers: Mapping[int, tuple[str, ...]]
 ) -> dict[int | str, dict[str, Any]]:
-    """Add, for OpenAPI, which headers the responses with a status have besides those that all have."""
+    """Add, for OpenAPI, the headers that responses with a status have in addition to the common ones."""
     for status, names in headers.items():
         references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         responses.setdefault(status, {}).setdefault("headers", {}).update(references)

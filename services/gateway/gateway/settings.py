@@ -1,4 +1,4 @@
-"""What the gateway can be told."""
+"""The settings of the gateway, read from environment variables."""
 
 import re
 from typing import Annotated
@@ -11,23 +11,23 @@ _ORIGIN = re.compile(r"\*|https?://[^\s/,*?#@]+")
 
 
 def _origins(text: str) -> str:
-    if not all(map(_ORIGIN.fullmatch, _listed(text))):
-        raise ValueError("give origins as browsers do, like https://example.com, separated by commas; or *")
+    if not all(map(_ORIGIN.fullmatch, _split(text))):
+        raise ValueError("must be origins like https://example.com, separated by commas, or *")
     return text
 
 
 def _names(text: str) -> str:
-    if not all(map(_NAME.fullmatch, _listed(text))):
-        raise ValueError("give host names without scheme and port, like api.example.com, separated by commas; or *")
+    if not all(map(_NAME.fullmatch, _split(text))):
+        raise ValueError("must be host names without scheme and port, like api.example.com, separated by commas, or *")
     return text
 
 
-def _listed(text: str) -> list[str]:
-    return [origin.strip() for origin in text.split(",")] if text else []
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 class Settings(ProcessSettings):
-    """Where it listens, where the bus is, how long it waits, and by which names and from which pages it is used."""
+    """Addresses, timeouts and limits of the gateway, and the hosts and origins by which it may be used."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
@@ -41,10 +41,10 @@ class Settings(ProcessSettings):
 
     @property
     def origins(self) -> list[str]:
-        """List the other origins whose pages may use the API."""
-        return _listed(self.cors_origins)
+        """The other origins whose pages may use the API."""
+        return _split(self.cors_origins)
 
     @property
     def hosts(self) -> list[str]:
-        """List the names of this server, besides local ones and the address it listens on; `*` is any."""
-        return _listed(self.allowed_hosts)
+        """The host names of this server besides local ones and the address it listens on; `*` allows all."""
+        return _split(self.allowed_hosts)

@@ -1,4 +1,4 @@
-"""What the routes work with."""
+"""The parts of the gateway that routes use."""
 
 from dataclasses import dataclass
 from typing import Self, cast
@@ -17,7 +17,7 @@ from gateway.streams.fan_out import Limits, Streams
 
 @dataclass(frozen=True)
 class Gateway:
-    """The parts of this process, made once."""
+    """The parts of this process, created once."""
 
     settings: Settings
     bus: Bus
@@ -30,7 +30,7 @@ class Gateway:
 
     @classmethod
     def on(cls, client: Client, settings: Settings) -> Self:
-        """Put the parts together on a connection to the bus."""
+        """Create the parts on a connection to the bus."""
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
         keys, revocations = Keys(bus), Revocations(client)
         runs = Runs(client, longest_wait=settings.query_wait_seconds)
@@ -41,5 +41,5 @@ class Gateway:
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:
-    """Give the parts of the process that serves this request."""
+    """Return the parts of the process that serves this request."""
     return cast(Gateway, request.app.state.gateway)

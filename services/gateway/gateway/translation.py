@@ -1,10 +1,11 @@
-"""Whatever a request ends in, made a problem: refusals of services, faults, and what the framework raises."""
+"""Translates exceptions to problems: refusals of services, outages, and what the framework raises."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 from contracts.refusals import Code, Refusal
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from runtime.bus import OutcomeUnknown, Unavailable
 from runtime.logging import get_logger
 from starlette.exceptions import HTTPException
@@ -12,75 +13,76 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.problems import EdgeCode, Problem
+from gateway.validation_messages import MAX_NAME_LENGTH, message, with_known_fields
 
 log = get_logger()
 
-MOST_ERRORS, LONGEST_WORD = 20, 100
+MAX_ERRORS = 20
 
 _NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET))
-"""Refusals of what a client wrote, whose detail begins with the field's name."""
+"""Refusals of a value that the client sent; their detail begins with the name of the field."""
 
 REPEATABLE = frozenset(("cancelRun", "login", "logout", "pauseSession", "refreshTokens", "resumeSession"))
-"""The POST operations that may be sent twice: the second time does nothing more, or nothing that matters."""
+"""The POST operations that are safe to send twice: the second request changes nothing, or nothing that matters."""
 
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
-    400: (EdgeCode.MALFORMED_JSON, "The body cannot be read as JSON."),
-    404: (EdgeCode.NOT_FOUND, "There is nothing at this address."),
-    405: (EdgeCode.METHOD_NOT_ALLOWED, "This address does not take the method."),
-    413: (EdgeCode.PAYLOAD_TOO_LARGE, "The body is too large."),
+    400: (EdgeCode.MALFORMED_JSON, "The body cannot be parsed as JSON."),
+    404: (EdgeCode.NOT_FOUND, "No resource exists at this path."),
+    405: (EdgeCode.METHOD_NOT_ALLOWED, "This path does not support the method."),
     415: (EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json."),
 }
 
 
 def of(error: Exception) -> Problem:
-    """Give the problem that an exception is for the client."""
+    """Return the problem that an exception is to the client."""
     match error:
         case Problem():
             return error
         case Refusal():
             return _refused(error)
         case Unavailable():
-            log.warning("a service did not answer", error=str(error))
-            return Problem(EdgeCode.UNAVAILABLE, "The service cannot answer now; try again shortly.")
+            log.warning("service unavailable", error=str(error))
+            return Problem(EdgeCode.UNAVAILABLE, "A service did not answer in time. Try again in a moment.")
         case RequestValidationError():
             return invalid(cast(Sequence[dict[str, Any]], error.errors()))
         case HTTPException():
             return _framework(error)
         case _:
-            log.error("a request failed", exc_info=error)
-            return Problem(EdgeCode.INTERNAL_ERROR, "The request failed here; it is logged under its X-Request-ID.")
+            log.error("request failed", exc_info=error)
+            detail = "An internal error occurred. The server's log has it under this response's X-Request-ID."
+            return Problem(EdgeCode.INTERNAL_ERROR, detail)
 
 
 async def response(request: Request, error: Exception) -> Response:
-    """Answer with the problem that an exception is (an exception handler of Starlette)."""
-    problem = of(error)
-    if isinstance(error, OutcomeUnknown) and _makes_something(request):
+    """Return the response of the problem that an exception is (an exception handler of Starlette)."""
+    problem = _invalid_request(request, error) if isinstance(error, RequestValidationError) else of(error)
+    if isinstance(error, OutcomeUnknown) and _creates_something(request):
         problem = _in_doubt(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
-        problem.detail = f"This address does not take {request.method}; allowed: {problem.headers['Allow']}."
+        problem.detail = f"This path does not support {request.method}; allowed: {problem.headers['Allow']}."
     return problem.response(request.url.path)
 
 
 def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
-    """List what is expected to be raised; anything else is a fault, caught at the edge."""
+    """Return the handlers of expected exceptions; any other is an internal error, caught by `gateway.edge`."""
     return dict.fromkeys((Problem, Refusal, Unavailable, RequestValidationError, HTTPException), response)
 
 
-def _makes_something(request: Request) -> bool:
+def _creates_something(request: Request) -> bool:
     operation = getattr(request.scope.get("route"), "operation_id", None)
     return request.method == "POST" and operation not in REPEATABLE
 
 
 def _in_doubt(request: Request) -> Problem:
     collection = "/".join(request.url.path.split("/")[:4])
-    look = "try to log in" if collection == "/api/v1/auth" else f"see GET {collection}"
-    detail = f"No answer came, so it is not known whether this was done. Before you send it again, {look}."
+    check = "try to log in" if collection == "/api/v1/auth" else f"check GET {collection}"
+    detail = f"No reply arrived in time, so the request may have been carried out. Before you send it again, {check}."
     return Problem(EdgeCode.UNAVAILABLE, detail, already=True)
 
 
 def _allowed(request: Request) -> str:
-    # The framework names the methods of one route, and others may have the same path.
+    # The framework names the methods of one route, and other routes may have the same path.
     path: str = getattr(request.scope.get("route"), "path_format", "")
     documented = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
     return ", ".join(sorted(documented | ({"HEAD"} if "GET" in documented else set[str]())))
@@ -89,41 +91,44 @@ def _allowed(request: Request) -> str:
 def _refused(refusal: Refusal) -> Problem:
     field = refusal.detail.partition(": ")[0] if refusal.code in _NAMED else ""
     if field or refusal.code is Code.PASSWORD_TOO_COMMON:
-        place = field.split(".") if field else ["password"]
-        error = {"loc": ["body", *place], "msg": refusal.detail, "type": refusal.code.lower()}
+        path = field.split(".") if field else ["password"]
+        error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
     return Problem(refusal.code, refusal.detail)
 
 
 def _framework(error: HTTPException) -> Problem:
+    if error.status_code == 413:  # raised by the gateway alone, with the limit as its detail
+        return Problem(EdgeCode.PAYLOAD_TOO_LARGE, error.detail, headers=error.headers)
     code, detail = _FRAMEWORK.get(error.status_code, (EdgeCode.INTERNAL_ERROR, "The request failed."))
     return Problem(code, detail, headers=error.headers)
 
 
+def _invalid_request(request: Request, error: RequestValidationError) -> Problem:
+    route = request.scope.get("route")
+    body = route.body_field.field_info.annotation if isinstance(route, APIRoute) and route.body_field else None
+    return invalid(with_known_fields(error.errors(), body, start=1))
+
+
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """Return the problem that lists validation errors; each place begins with `body`, `query` or the like."""
+    """Return the problem that lists validation errors; each location begins with `body`, `query` or the like."""
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.")
     # The input itself is left out: it may hold a password. Names of unknown fields are the client's, and cut.
     listed = [
-        {"loc": [_cut(word) for word in error["loc"]], "msg": _message(error), "type": error["type"]}
-        for error in errors[:MOST_ERRORS]
+        {"loc": [_cut(part) for part in error["loc"]], "msg": message(error), "type": error["type"]}
+        for error in errors[:MAX_ERRORS]
     ]
-    return Problem(EdgeCode.VALIDATION_ERROR, _sentence(listed, len(errors)), errors=listed)
+    return Problem(EdgeCode.VALIDATION_ERROR, _summary(listed, len(errors)), errors=listed)
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    # Pydantic's own text for it, "Extra inputs are not permitted", does not say what an input is.
-    unknown = error["type"] == "extra_forbidden" and error["loc"][0] != "query"
-    return "Unknown field" if unknown else error["msg"].removeprefix("Value error, ")
+def _cut(part: str | int) -> str | int:
+    return part if isinstance(part, int) else part[:MAX_NAME_LENGTH]
 
 
-def _cut(word: str | int) -> str | int:
-    return word if isinstance(word, int) else word[:LONGEST_WORD]
-
-
-def _sentence(listed: Sequence[Mapping[str, Any]], total: int) -> str:
+def _summary(listed: Sequence[Mapping[str, Any]], total: int) -> str:
     first = listed[0]
-    place = ".".join(map(str, first["loc"][1:])) or first["loc"][0]
+    # Pydantic marks an error in the key of an object, rather than in its value, by a last part `[key]`.
+    path = ".".join(str(part) for part in first["loc"][1:] if part != "[key]") or first["loc"][0]
     more = f" ({total - 1} more)" if total > 1 else ""
-    return f"{place}: {first['msg']}{more}."
+    return f"{path}: {first['msg']}{more}."

@@ -128,10 +128,10 @@ async def test_what_cannot_be_understood_is_an_error_and_the_stream_goes_on(clie
 @pytest.mark.parametrize(
     ("kind", "data", "why"),
     [
-        ("query", {}, "data.message: Field required."),
-        ("query", {"message": "Hello", "on_bsy": "enqueue"}, "data.on_bsy: Unknown field."),
-        ("query", {"message": 1}, "data.message: Input should be a valid string."),
-        ("approve", {"approval_id": "x"}, "data.approval_id: Input should be a valid UUID"),
+        ("query", {}, "data.message: This field is required."),
+        ("query", {"message": "Hello", "on_bsy": "enqueue"}, "data.on_bsy: Unknown field (did you mean `on_busy`?)."),
+        ("query", {"message": 1}, "data.message: Must be a string."),
+        ("approve", {"approval_id": "x"}, "data.approval_id: Must be a UUID"),
         ("dance", {}, "types are query, interrupt, approve, deny and ping."),
     ],
 )

@@ -17,6 +17,7 @@ from contracts.session.workspace import ReadFile
 from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive
+from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
 from gateway.schemas.fork import NewFork
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange
@@ -112,7 +113,7 @@ ASKED: dict[type[BaseModel], tuple[Any, ...]] = {
     TemplateChange: (ONE,),
     NewQuery: (ONE,),
     NewArchive: (ONE,),
-    Decision: (samples.approval().id, "approved"),
+    Decision: (ONE, "approved"),
 }
 """What the commands of bodies are made with. Credentials and tokens have no defaults."""
 
@@ -229,3 +230,19 @@ def test_downloads_name_every_media_type_they_come_in(document: dict[str, Any]):
     assert len(archive["responses"]["200"]["content"]) == 5
     [query] = [each for _, _, each in operations(document) if each["operationId"] == "querySession"]
     assert set(query["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+
+
+def fields(document: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    for model, schema in document["components"]["schemas"].items():
+        for name, field in schema.get("properties", {}).items():
+            yield model, name, field.get("description")
+
+
+def test_every_field_has_a_description(document: dict[str, Any]):
+    assert not [f"{model}.{name}" for model, name, text in fields(document) if not text]
+
+
+def test_every_description_belongs_to_a_field(document: dict[str, Any]):
+    described = {(model, name): text for model, name, text in fields(document)}
+    assert all(described.get(key) == text for key, text in BY_MODEL.items())
+    assert set(DESCRIPTIONS.items()) <= {(name, text) for (_, name), text in described.items()}

@@ -166,5 +166,5 @@ async def test_the_public_keys_are_shown(stranger: httpx.AsyncClient):
 @pytest.mark.parametrize("name", ["ab", "a" * 51, "a b", "ada\n", "ad\u00e4"])
 async def test_a_user_name_that_cannot_be_is_explained(stranger: httpx.AsyncClient, name: str):
     answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION | {"username": name})
-    why = "username: Use 3 to 50 letters, digits, dots, hyphens or underscores, all ASCII."
+    why = "username: Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores."
     assert (answer.status_code, answer.json()["detail"]) == (422, why)

@@ -47,7 +47,7 @@ async def test_an_unknown_key_while_identity_is_away_is_503(stranger: httpx.Asyn
 async def test_a_withdrawn_key_ends_tokens_that_were_verified_with_it(
     door: Door, client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(keys, "MIN_PAUSE", 0)
+    monkeypatch.setattr(keys, "MIN_PAUSE_SECONDS", 0)
     await services.answer(GetUser, samples.user())
     assert (await client.get(ME)).status_code == 200
     services.keys = []

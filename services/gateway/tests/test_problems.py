@@ -60,7 +60,7 @@ async def test_nobody_is_invited_to_make_something_twice(client: httpx.AsyncClie
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert "retry-after" not in answer.headers
     assert "retry_after" not in answer.json()
-    assert answer.json()["detail"].endswith("see GET /api/v1/sessions.")
+    assert answer.json()["detail"].endswith("check GET /api/v1/sessions.")
 
 
 async def test_what_certainly_was_not_made_may_be_tried_again(client: httpx.AsyncClient):
@@ -107,7 +107,7 @@ async def test_what_nobody_expected_is_500_without_a_trace(
         answer = await client.get(PATH)
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
     assert "secret" not in answer.text
-    assert [line["event"] for line in logged] == ["a request failed", "request"]
+    assert [line["event"] for line in logged] == ["request failed", "request"]
 
 
 async def test_an_unknown_address_is_404(client: httpx.AsyncClient):
@@ -130,4 +130,4 @@ async def test_another_method_is_405_and_told_which_are_allowed(client: httpx.As
     answer = await client.request("TRACE", path)
     assert (answer.status_code, answer.json()["error_code"]) == (405, "METHOD_NOT_ALLOWED")
     assert ", ".join(sorted(answer.headers["allow"].split(", "))) == allowed
-    assert answer.json()["detail"] == f"This address does not take TRACE; allowed: {allowed}."
+    assert answer.json()["detail"] == f"This path does not support TRACE; allowed: {allowed}."

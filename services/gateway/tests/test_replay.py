@@ -109,7 +109,7 @@ async def test_events_that_go_while_a_client_reads_its_past_are_a_gap(door: Door
     slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
     with door.gateway.streams.listening(slow):
         await door.gateway.streams.start(slow, "0")
-        async with aclosing(door.gateway.streams.told(slow)) as told:
+        async with aclosing(door.gateway.streams.items(slow)) as told:
             await anext(told)
             await services.js.purge_stream("EVT_SESSION", seq=200)
             assert [item async for item in told][-1] == Gap("250", "expired")
@@ -117,6 +117,6 @@ async def test_events_that_go_while_a_client_reads_its_past_are_a_gap(door: Door
 
 async def test_a_client_whose_bus_lost_the_events_gets_a_gap(door: Door, services: Services):
     client = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
-    client.place.seen = {"session": 0}
-    client.lose("session")
-    assert [item async for item in client.heard(1)] == [Gap("0", "expired")]
+    client.cursor.seen = {"session": 0}
+    client.report_loss("session")
+    assert [item async for item in client.live(1)] == [Gap("0", "expired")]

@@ -57,7 +57,7 @@ async def test_until_the_revocations_are_known_nobody_is_let_in(client: httpx.As
 async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_again(
     client: httpx.AsyncClient, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     await services.answer(GetUser, samples.user())
     await services.js.delete_key_value(REVOCATIONS)
     await eventually(lambda: not door.gateway.revocations.known)
@@ -82,7 +82,7 @@ async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(
 
 
 async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
@@ -108,7 +108,7 @@ def restart(server: EmbeddedNats) -> None:
 
 
 async def test_old_revocations_are_forgotten(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(revocations, "QUIET", 0.1)
+    monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)

@@ -6,7 +6,7 @@ import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
 from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
-from gateway.streams.shown import shown
+from gateway.streams.previews import preview
 
 LONG = "\N{EURO SIGN}" * (MAX_SHOWN_BYTES // 3 + 1)
 SIZE = len(LONG.encode())
@@ -16,38 +16,38 @@ CUT = {"truncated": True, "size_bytes": SIZE}
 @pytest.mark.parametrize("event", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
 def test_what_is_small_is_shown_whole(event: Any):
     data = event.example().model_dump(mode="json")
-    assert shown(data) == data
+    assert preview(data) == data
 
 
 @pytest.mark.parametrize("name", ["tool_input", "tool_output", "structured_output"])
 def test_a_large_value_is_shown_by_its_size_and_beginning(name: str):
-    told = shown({name: {"content": LONG}})[name]
+    told = preview({name: {"content": LONG}})[name]
     assert (told["truncated"], told["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
     assert told["preview"] == f'{{"content": "{LONG}'[:PREVIEW]
 
 
 def test_output_that_is_not_there_stays_away():
-    assert shown({"tool_output": None}) == {"tool_output": None}
+    assert preview({"tool_output": None}) == {"tool_output": None}
 
 
 @pytest.mark.parametrize("kind", ["text", "thinking"])
 def test_long_words_of_the_agent_are_shown_by_their_beginning(kind: str):
     small = {"type": kind, kind: "short"}
-    told = shown({"blocks": [small, {"type": kind, kind: LONG}]})
+    told = preview({"blocks": [small, {"type": kind, kind: LONG}]})
     assert told == {"blocks": [small, {"type": kind, kind: LONG[:PREVIEW]} | CUT]}
 
 
 def test_a_large_input_within_a_message_is_shown_by_its_size_and_beginning():
     block = {"type": "tool_use", "id": "toolu_1", "name": "Write", "input": {"content": LONG}}
-    [told] = shown({"blocks": [block]})["blocks"]
+    [told] = preview({"blocks": [block]})["blocks"]
     assert told["input"]["truncated"]
     assert told | {"input": None} == block | {"input": None}
 
 
 def test_long_words_of_the_user_are_shown_by_their_beginning():
-    assert shown({"message": LONG}) == {"message": LONG[:PREVIEW]} | CUT
+    assert preview({"message": LONG}) == {"message": LONG[:PREVIEW]} | CUT
 
 
 def test_money_is_a_number():
     data = RunCompleted.model_validate(RunCompleted.sample | {"usage": {"cost_usd": "0.0012"}}).model_dump(mode="json")
-    assert shown(data)["usage"]["cost_usd"] == 0.0012
+    assert preview(data)["usage"]["cost_usd"] == 0.0012

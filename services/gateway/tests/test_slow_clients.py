@@ -45,20 +45,20 @@ def offered(sequence: int, size: int = 2) -> PublishedEvent:
 
 async def test_a_client_that_does_not_keep_up_gets_what_waits_and_then_a_gap(door: Door, services: Services):
     slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
-    slow.place.seen = {"session": 0}
-    for sequence in range(1, listener.QUEUE + 3):
+    slow.cursor.seen = {"session": 0}
+    for sequence in range(1, listener.MAX_QUEUED + 3):
         slow.offer(offered(sequence))
-    told = [events.written(item, slow) async for item in slow.heard(1)]
-    assert len(told) == listener.QUEUE + 1
+    told = [events.encode_item(item, slow) async for item in slow.live(1)]
+    assert len(told) == listener.MAX_QUEUED + 1
     assert told[-1] == b'id: 256\nevent: gap\ndata: {"resume_from":"256","reason":"slow"}\n\n'
 
 
 async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services: Services):
     slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
-    slow.place.seen = {"session": 0}
+    slow.cursor.seen = {"session": 0}
     for sequence in range(1, 10):
-        slow.offer(offered(sequence, listener.QUEUE_BYTES // 3))
-    assert [type(item) async for item in slow.heard(1)] == [
+        slow.offer(offered(sequence, listener.MAX_QUEUED_BYTES // 3))
+    assert [type(item) async for item in slow.live(1)] == [
         PublishedEvent,
         PublishedEvent,
         PublishedEvent,
@@ -71,7 +71,7 @@ async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services:
 async def test_a_client_that_takes_nothing_is_given_up(
     base_url: str, token: str, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(events, "PATIENCE", 0.2)
+    monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 0.2)
     host, port = httpx.URL(base_url).host, httpx.URL(base_url).port
     reader, writer = await asyncio.open_connection(host, port, limit=1024)
     writer.write(f"GET {EVENTS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n".encode())
@@ -86,12 +86,12 @@ async def test_a_client_that_takes_nothing_is_given_up(
 async def test_a_client_that_takes_a_large_event_slowly_is_not_given_up(
     door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(events, "PATIENCE", 0.3)
+    monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 0.3)
     slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
     taken: list[bytes] = []
 
     async def blocks() -> AsyncGenerator[bytes]:
-        yield b"x" * events.PIECE * 30
+        yield b"x" * events.CHUNK_BYTES * 30
 
     async def send(message: Message) -> None:
         await asyncio.sleep(0.02)
@@ -99,4 +99,4 @@ async def test_a_client_that_takes_a_large_event_slowly_is_not_given_up(
 
     await events.EventStream(slow, blocks())({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]
     assert slow.last is None
-    assert len(b"".join(taken)) == events.PIECE * 30
+    assert len(b"".join(taken)) == events.CHUNK_BYTES * 30

@@ -136,7 +136,7 @@ async def test_a_stream_without_a_token_is_refused(stranger: httpx.AsyncClient):
 async def test_events_that_cannot_be_followed_are_unavailable(
     client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("gateway.streams.fan_out.READY", 0.1)
+    monkeypatch.setattr("gateway.streams.fan_out.START_TIMEOUT_SECONDS", 0.1)
     await services.js.delete_stream("EVT_SESSION")
     answer = await client.get(EVENTS)
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")

@@ -135,8 +135,8 @@ async def test_a_verified_token_is_not_verified_again(door: Door, monkeypatch: p
     assert await door.gateway.tokens.verify(token) is first
 
 
-async def test_verified_tokens_are_remembered_up_to_a_bound(door: Door, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tokens, "REMEMBERED", 3)
+async def test_the_number_of_cached_tokens_is_limited(door: Door, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tokens, "MAX_CACHED", 3)
     for number in range(5):
         await door.gateway.tokens.verify(door.services.token(jti=str(number)))
-    assert len(door.gateway.tokens.remembered) == 3
+    assert len(door.gateway.tokens.cached) == 3

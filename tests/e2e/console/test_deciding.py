@@ -33,7 +33,7 @@ async def test_a_denied_call_is_shown_as_denied_after_a_reload(console: Console)
     await expect(console.entries.last).to_contain_text("Done.")
     await console.page.reload()
     await expect(console.tools.locator(".chip")).to_have_text(["success", "denied"])
-    await expect(console.tools.locator(".ruling")).to_have_text(["Approved", "Denied: Not on a Friday."])
+    await expect(console.tools.locator(".decision")).to_have_text(["Approved", "Denied: Not on a Friday."])
 
 
 async def test_a_call_denied_without_an_approval_is_shown_as_denied(console: Console) -> None:
@@ -55,7 +55,7 @@ async def test_enter_in_the_message_of_an_approval_never_approves(console: Conso
 async def test_a_remembered_tool_needs_one_approval(console: Console) -> None:
     await console.start("Trusting")
     await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
-    await console.approvals.get_by_label("Remember for this session").check()
+    await console.approvals.get_by_label("Apply to this tool").check()
     await console.press("Approve")
     await expect(console.entries.last).to_contain_text("Done.")
     await expect(console.tools.locator(".chip", has_text="success")).to_have_count(2)

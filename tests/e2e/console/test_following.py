@@ -51,7 +51,7 @@ async def test_a_broken_stream_is_resumed_without_loss_or_repetition(far: Consol
     await far.ask(scripted({"text": "Said before."}))
     await expect(far.status).to_have_text("active")
     wire.cut()
-    await expect(far.connection).to_have_text("connecting again …")
+    await expect(far.connection).to_have_text("Reconnecting …")
     user.ask(session_id, scripted(bash("echo one"), {"text": "Said meanwhile."})).raise_for_status()
     wire.mend()
     await expect(far.connection).to_have_text("live")
@@ -66,7 +66,7 @@ async def test_a_silent_connection_is_replaced(far: Console, wire: Wire, user: U
     wire.silence()
     user.ask(session_id, scripted({"text": "Said into silence."})).raise_for_status()
     await far.page.clock.fast_forward("01:00")  # silence is noticed
-    await expect(far.connection).to_have_text("connecting again …")
+    await expect(far.connection).to_have_text("Reconnecting …")
     await far.page.clock.fast_forward("01:00")
     await expect(far.entries.last).to_contain_text("Said into silence.")
 

@@ -19,9 +19,9 @@ async def test_the_list_shows_the_sessions_a_page_at_a_time(console: Console, us
     await console.page.reload()
     await expect(console.sessions).to_have_count(25)
     await expect(console.sessions.first).to_contain_text("number 26")
-    await console.press("More")
+    await console.press("Load more")
     await expect(console.sessions).to_have_count(27)
-    await expect(console.page.get_by_role("button", name="More")).to_be_hidden()
+    await expect(console.page.get_by_role("button", name="Load more")).to_be_hidden()
 
 
 async def test_a_session_is_started_with_the_values_of_the_form(console: Console, user: User) -> None:
@@ -73,7 +73,7 @@ async def test_a_large_message_is_fetched_on_demand(console: Console, user: User
 async def test_a_missing_session_is_reported_and_accepts_no_message(console: Console) -> None:
     await console.page.goto(f"{console.base_url}/console/#0197a1f0-0000-7000-8000-000000000000")
     await expect(console.page.get_by_role("heading", name="Session not found")).to_be_visible()
-    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("no such session")
+    await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("does not exist")
     await expect(console.page.get_by_role("button", name="Send")).to_be_hidden()
 
 

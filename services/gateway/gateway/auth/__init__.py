@@ -1,1 +1,1 @@
-"""Who is asking: access tokens, the keys that verify them, and what was revoked."""
+"""Authentication: access tokens, the keys that verify them, and revocations."""

@@ -11,18 +11,18 @@ from gateway.auth.tokens import Token
 
 @dataclass(frozen=True)
 class Anyone:
-    """A client, signed in or not; asks services for what it wants."""
+    """A client, authenticated or not, that sends messages to services."""
 
     bus: Bus
     request_id: str
 
     @property
     def actor(self) -> Actor | None:
-        """On whose behalf services are asked."""
+        """The account on whose behalf messages are sent; None if the client is not authenticated."""
         return None
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        """Send a command or a query on the client's behalf. Raises as `Bus.ask` does."""
+        """Send a command or a query on behalf of the client, and return the reply. Raises as `Bus.ask` does."""
         return await self.bus.ask(message, Envelope.begin(correlation_id=self.request_id, actor=self.actor))
 
 
@@ -34,5 +34,5 @@ class User(Anyone):
 
     @property
     def actor(self) -> Actor:
-        """The account that the token was given to."""
+        """The account that the token was issued to."""
         return self.token.actor

@@ -9,22 +9,23 @@ from contracts.wire import TOKEN_ALGORITHM
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 
-FRESH_FOR = 60.0
-MIN_PAUSE = 10.0
+REFRESH_SECONDS = 60.0
+MIN_PAUSE_SECONDS = 10.0
+"""Between two requests for an unknown key: clients choose the key ids, and must not cause a request each."""
 
 
 class Keys:
-    """The key ring, kept: while identity is away, tokens are still verified."""
+    """The published keys, cached: tokens are verified even while the identity service is unavailable."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.published: KeysView | None = None
         self.by_id: dict[str, jwt.PyJWK] = {}
-        self._asked, self._answered = -MIN_PAUSE, False
+        self._asked, self._answered = -MIN_PAUSE_SECONDS, False
         self._asking = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Ask identity for the keys.
+        """Fetch the keys from the identity service.
 
         Raises:
             Unavailable: it did not answer.
@@ -35,25 +36,25 @@ class Keys:
         self.published = published
 
     async def stay_fresh(self) -> None:
-        """Refresh now, and return when it is time again; run forever, it notices withdrawn keys."""
+        """Fetch the keys, and return when they are due again; run repeatedly, so that withdrawn keys are noticed."""
         await self.refresh()
-        await asyncio.sleep(FRESH_FOR)
+        await asyncio.sleep(REFRESH_SECONDS)
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Give the key with this id; an unknown one is asked for, at most every 10 s.
+        """Return the key with this id, or None; an unknown key is looked up, at most every 10 s.
 
         Raises:
-            Unavailable: identity did not say whether it is one of its keys.
+            Unavailable: the identity service did not answer whether the key is one of its own.
         """
         if key_id not in self.by_id:
-            await self._look_again()
+            await self._look_up_keys()
         return self.by_id.get(key_id)
 
-    async def _look_again(self) -> None:
+    async def _look_up_keys(self) -> None:
         async with self._asking:
-            if time.monotonic() - self._asked >= MIN_PAUSE:
+            if time.monotonic() - self._asked >= MIN_PAUSE_SECONDS:
                 self._asked, self._answered = time.monotonic(), False
                 await self.refresh()
                 self._answered = True
         if not self._answered:
-            raise Unavailable("identity did not answer which keys are its own")
+            raise Unavailable("the identity service did not return its keys")

@@ -1,7 +1,7 @@
-"""Token families that were ended before their time, as the identity service writes them into a bucket on the bus.
+"""Revoked token families, as the identity service writes them into a bucket on the bus.
 
-A bucket that the bus lost is missing or new, and may lack what was revoked: until identity has written that it is
-complete again, nobody is let in.
+A bucket that the bus lost is missing or new, and may lack revocations: until the identity service has marked it as
+complete again, no token is accepted.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE
 from runtime import key_value
 from runtime.bus import Client
 
-KEPT = 2 * 3600.0
-"""Longer than an access token lives: after that, a revocation has nothing left to stop."""
-QUIET = 30.0
-"""When nothing came for so long the watch begins anew: one that the bus had lost is silent as well."""
-PAUSE = 0.2
-"""Seconds after which a bucket that is missing is looked for again."""
+RETENTION_SECONDS = 2 * 3600.0
+"""Longer than the lifetime of an access token: after that, a revocation has no effect any more."""
+QUIET_SECONDS = 30.0
+"""A watch that received nothing for this long is started again: one that the bus has lost is silent as well."""
+RETRY_SECONDS = 0.2
+"""Pause before a missing bucket is looked up again."""
 
 
 class Revocations:
-    """The revoked families, known in this process."""
+    """The revoked token families known to this process; `known` while the list is complete."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -33,32 +33,32 @@ class Revocations:
         return str(family) in self.families
 
     def add(self, family: UUID) -> None:
-        """Take note of a family that this process had revoked: the bucket is a moment behind."""
-        self._note(str(family))
+        """Record a family that was revoked through this process, before the bucket has it."""
+        self._record(str(family))
 
     async def watch(self) -> None:
-        """Follow the bucket until it is quiet for a while, or the connection was lost; to be run forever."""
+        """Follow the bucket until it is quiet for a while or the connection is lost; to be run repeatedly."""
         try:
-            async with aclosing(key_value.watch(self.client, REVOCATIONS, max_silence=QUIET)) as keys:
+            async with aclosing(key_value.watch(self.client, REVOCATIONS, max_silence=QUIET_SECONDS)) as keys:
                 self._complete = False
                 async for key in keys:
-                    self._take(key)
+                    self._apply(key)
         except key_value.BucketNotFound:
             self.known = False
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_SECONDS)
 
-    def _take(self, key: str | None) -> None:
-        if key is None:  # these were all
+    def _apply(self, key: str | None) -> None:
+        if key is None:  # the end of the stored keys
             self.known = self._complete
-            self._forget()
+            self._remove_expired()
         elif key == REVOCATIONS_COMPLETE:
             self._complete = self.known = True
         else:
-            self._note(key)
+            self._record(key)
 
-    def _note(self, family: str) -> None:
-        self.families[family] = time.monotonic() + KEPT
+    def _record(self, family: str) -> None:
+        self.families[family] = time.monotonic() + RETENTION_SECONDS
 
-    def _forget(self) -> None:
+    def _remove_expired(self) -> None:
         now = time.monotonic()
         self.families = {family: until for family, until in self.families.items() if until > now}

@@ -1,4 +1,4 @@
-"""Access tokens: signed with Ed25519 by the identity service, verified here, and remembered until they expire."""
+"""Access tokens: signed with Ed25519 by the identity service, verified here, and cached."""
 
 import time
 from collections import OrderedDict
@@ -16,13 +16,13 @@ from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.problems import EdgeCode, Problem
 
-REMEMBERED = 10_000
-LONGEST = 4096
+MAX_CACHED = 10_000
+MAX_TOKEN_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a verified access token says."""
+    """The claims of a verified access token."""
 
     actor: Actor
     family: UUID
@@ -38,30 +38,30 @@ class _Claims(BaseModel):
 
 
 class Tokens:
-    """Verifies access tokens. A signature costs 0.1 ms to check, so verified tokens are remembered."""
+    """Verifies access tokens. Checking a signature takes 0.1 ms, so verified tokens are cached."""
 
     def __init__(self, keys: Keys, revocations: Revocations) -> None:
         self.keys, self.revocations = keys, revocations
-        self.remembered: OrderedDict[str, Token] = OrderedDict()
+        self.cached: OrderedDict[str, Token] = OrderedDict()
 
     async def verify(self, encoded: str) -> Token:
-        """Give what the token says.
+        """Return the claims of the token.
 
         Raises:
-            Problem: it is not a token of ours, has expired, or was revoked.
-            Unavailable: it cannot be told yet.
+            Problem: it is not valid, has expired, or was revoked.
+            Unavailable: the revocations or the key are not known at the moment.
         """
         if not self.revocations.known:
-            raise Unavailable("the revocations are not known yet")
-        token = self.remembered.get(encoded)
+            raise Unavailable("the revoked tokens are not known yet")
+        token = self.cached.get(encoded)
         if token is None or token.key_id not in self.keys.by_id:
             token = await self._read(encoded)
-        self._remember(encoded, token)
+        self._store(encoded, token)
         self.check(token)
         return token
 
     def check(self, token: Token) -> None:
-        """Look whether a token that was verified before still is good.
+        """Check that a token that was verified before is still valid.
 
         Raises:
             Problem: it has expired, was revoked, or its key was withdrawn.
@@ -73,11 +73,11 @@ class Tokens:
         if token.key_id not in self.keys.by_id:
             raise _refused("The access token is not valid.")
 
-    def _remember(self, encoded: str, token: Token) -> None:
-        self.remembered[encoded] = token
-        self.remembered.move_to_end(encoded)
-        if len(self.remembered) > REMEMBERED:
-            self.remembered.popitem(last=False)
+    def _store(self, encoded: str, token: Token) -> None:
+        self.cached[encoded] = token
+        self.cached.move_to_end(encoded)
+        if len(self.cached) > MAX_CACHED:
+            self.cached.popitem(last=False)
 
     async def _read(self, encoded: str) -> Token:
         try:
@@ -88,12 +88,12 @@ class Tokens:
             raise _refused("The access token is not valid.") from None
 
     async def _verified_claims(self, encoded: str) -> Token:
-        if len(encoded) > LONGEST:
-            raise ValueError("no token of ours is so long")
+        if len(encoded) > MAX_TOKEN_LENGTH:
+            raise ValueError("the token is too long")
         key_id = jwt.get_unverified_header(encoded).get("kid")
         key = await self.keys.find(key_id) if isinstance(key_id, str) else None
         if key is None:
-            raise ValueError("no such key")
+            raise ValueError("the token names an unknown key")
         payload = jwt.decode(
             encoded,
             key,

@@ -1,87 +1,87 @@
-// The public API: tokens, requests, problems. Nothing here knows of the page.
+// The public API: tokens, requests, problems. Nothing in this module depends on the page.
 
 const BASE = "/api/v1";
-const KEPT = "tokens"; // of localStorage: shared by the tabs of a browser, until someone logs out in one of them
-const REFRESH_TIMEOUT = 30_000;
-const SPREAD = 500; // what is kept reaches the other tabs a little later
+const STORAGE_KEY = "tokens"; // in localStorage: the tabs of a browser share one login
+const REFRESH_TIMEOUT_MS = 30_000;
+const STORAGE_DELAY_MS = 500; // until a change of localStorage has reached the other tabs
 
 let tokens = stored();
 let refreshing = null;
 
-/** What came instead of an answer; `message` is the problem's detail. */
+/** An error response; `message` is the detail of the problem. */
 export class Problem extends Error {
   constructor(status, detail) {
-    super(detail ?? `The server answered ${status}.`);
+    super(detail ?? `The server responded with status ${status}.`);
     this.status = status;
   }
 }
 
 export const loggedIn = () => tokens !== null;
 
-/** Trade an e-mail address and a password for tokens. Throws Problem. */
+/** Log in. Throws Problem. */
 export async function logIn(email, password) {
-  keep(await (await accepted(await send("/auth/login", post({ email, password })))).json());
+  store(await (await accepted(await send("/auth/login", post({ email, password })))).json());
 }
 
-/** Forget the tokens, and have the server end them if it can be reached. */
+/** Delete the tokens, and revoke them if the server can be reached. */
 export async function logOut() {
   try {
     await ask("/auth/logout", post());
   } finally {
-    keep(null);
+    store(null);
   }
 }
 
-/** Ask the API, with new tokens when the old ones have run out. Gives the Response; throws Problem. */
+/** Send a request, after a refresh if the access token has expired. Returns the Response; throws Problem. */
 export async function ask(path, options = {}) {
   const used = tokens;
   let response = await send(path, options);
   if (response.status === 401 && used) {
     if (tokens === used) await (refreshing ??= alone(() => renew(used)).finally(() => (refreshing = null)));
     response = await send(path, options);
-    if (response.status === 401) keep(null);
+    if (response.status === 401) store(null);
   }
   return accepted(response);
 }
 
-/** Ask the API for JSON. */
+/** Return the JSON of a GET request. Throws Problem. */
 export const get = async (path, options) => (await ask(path, options)).json();
 
-/** Give what makes a request a POST of JSON. */
+/** Return the options of a POST request with a JSON body. */
 export function post(body, headers = {}) {
   if (body !== undefined) headers = { "Content-Type": "application/json", ...headers };
   return { method: "POST", headers, body: JSON.stringify(body) };
 }
 
-/** Run `act` in one tab at a time. Browsers have locks only for pages from HTTPS or from this machine. */
+/** Run `act` in one tab at a time. Browsers have locks only for pages from HTTPS or from localhost. */
 function alone(act) {
   if (!navigator.locks) return act();
   return new Promise((resolve, reject) => {
-    navigator.locks.request(KEPT, async () => {
+    navigator.locks.request(STORAGE_KEY, async () => {
       await act().then(resolve, reject);
-      await new Promise((spread) => setTimeout(spread, SPREAD));
+      await new Promise((done) => setTimeout(done, STORAGE_DELAY_MS));
     });
   });
 }
 
-/** Replace tokens that the API no longer takes, unless another tab has done so meanwhile. */
+/** Refresh tokens that the API refused, unless another tab has done so meanwhile. */
 async function renew(used) {
   adopt(stored());
   if (tokens?.access_token !== used.access_token) return;
   const body = post({ refresh_token: used.refresh_token });
-  const response = await send("/auth/refresh", { ...body, signal: AbortSignal.timeout(REFRESH_TIMEOUT) });
-  if (response.status === 401) keep(null);
-  keep(await (await accepted(response)).json());
+  const response = await send("/auth/refresh", { ...body, signal: AbortSignal.timeout(REFRESH_TIMEOUT_MS) });
+  if (response.status === 401) store(null);
+  store(await (await accepted(response)).json());
 }
 
 async function send(path, { headers, ...options }) {
   const bearer = tokens ? { Authorization: `Bearer ${tokens.access_token}` } : {};
-  const address = path.startsWith(BASE) ? path : BASE + path; // the links of lists are whole
+  const address = path.startsWith(BASE) ? path : BASE + path; // the links of lists contain it
   try {
     return await fetch(address, { cache: "no-store", ...options, headers: { ...bearer, ...headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, "The server cannot be reached.");
+    throw new Problem(0, "Cannot reach the server. Check your connection and try again.");
   }
 }
 
@@ -91,27 +91,27 @@ async function accepted(response) {
   throw new Problem(response.status, problem.detail);
 }
 
-function stored(text = localStorage.getItem(KEPT)) {
+function stored(text = localStorage.getItem(STORAGE_KEY)) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // not ours: whoever wrote it has to log in again
+    return null; // written by something else: the user has to log in again
   }
 }
 
-function keep(given) {
-  if (given) localStorage.setItem(KEPT, JSON.stringify(given));
-  else localStorage.removeItem(KEPT);
-  adopt(given);
+function store(newTokens) {
+  if (newTokens) localStorage.setItem(STORAGE_KEY, JSON.stringify(newTokens));
+  else localStorage.removeItem(STORAGE_KEY);
+  adopt(newTokens);
 }
 
-function adopt(given) {
-  const changed = (given === null) === loggedIn();
-  tokens = given;
+function adopt(newTokens) {
+  const changed = (newTokens === null) === loggedIn();
+  tokens = newTokens;
   if (changed) window.dispatchEvent(new Event("account"));
 }
 
 // Another tab logged in or out, or has new tokens.
 window.addEventListener("storage", ({ key, newValue }) => {
-  if (key === KEPT || key === null) adopt(stored(newValue));
+  if (key === STORAGE_KEY || key === null) adopt(stored(newValue));
 });

@@ -1,17 +1,17 @@
-// The page's elements. What comes from the server goes into textContent alone: it is never markup.
+// Helpers for page elements. Text from the server is only ever assigned to textContent: it is never markup.
 
 export const find = (selector, root = document) => root.querySelector(selector);
 
-/** Give a copy of the one element of a template. */
+/** Return a copy of the single element of a template. */
 export const stamp = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-/** Show a status, as a word and as a colour. */
+/** Show a status as a word and a colour. */
 export function mark(chip, status) {
   chip.textContent = status.replace("_", " ");
   chip.dataset.is = status;
 }
 
-/** Do what a form asks for, once at a time, and say in its alert what went wrong. */
+/** Call `act` when a form is submitted, one call at a time, and show errors in the alert of the form. */
 export function submits(form, act) {
   const alert = find("[role=alert]", form);
   form.addEventListener("submit", async (event) => {

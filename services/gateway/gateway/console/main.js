@@ -1,4 +1,4 @@
-// Who is here, and what they look at: the address' fragment is the id of the open session.
+// The account and the open session: the fragment of the URL is the id of the session.
 
 import { get, loggedIn, logIn, logOut } from "./api.js";
 import { find, submits } from "./elements.js";
@@ -9,36 +9,36 @@ const ID = /^#([0-9a-f-]{36})$/;
 let opened = new AbortController();
 let account = null;
 
-/** Show the door, or the inside. */
+/** Show the login form or, if logged in, the sessions. */
 async function enter() {
-  const inside = loggedIn();
-  find("#door").hidden = inside;
-  for (const part of ["#inside", "#log-out"]) find(part).hidden = !inside;
+  const active = loggedIn();
+  find("#login-view").hidden = active;
+  for (const part of ["#main-view", "#log-out"]) find(part).hidden = !active;
   account = null;
-  find("#who").textContent = "";
+  find("#account").textContent = "";
   find("#sessions").replaceChildren();
-  look();
-  if (!inside) return find("[name=email]").focus();
-  await tried(async () => {
+  showSession();
+  if (!active) return find("[name=email]").focus();
+  await withAlert(async () => {
     await list();
   });
 }
 
 async function list() {
   account ??= await get("/auth/me");
-  find("#who").textContent = account.username;
+  find("#account").textContent = account.username;
   await reload(account);
   choose(chosen());
 }
 
-/** Show the session that the address names. */
-function look() {
+/** Show the session that the URL names. */
+function showSession() {
   opened.abort();
   opened = new AbortController();
   const id = loggedIn() ? chosen() : undefined;
   find("#session").hidden = !id;
-  find("#nothing").hidden = Boolean(id);
-  find("#inside").toggleAttribute("data-open", Boolean(id));
+  find("#no-session").hidden = Boolean(id);
+  find("#main-view").toggleAttribute("data-open", Boolean(id));
   for (const part of ["#transcript", "#queued"]) find(part).replaceChildren();
   choose(id);
   if (!id) return;
@@ -48,7 +48,7 @@ function look() {
 
 const chosen = () => ID.exec(location.hash)?.[1];
 
-async function tried(act) {
+async function withAlert(act) {
   const alert = find("#sessions-error");
   alert.textContent = "";
   try {
@@ -58,24 +58,24 @@ async function tried(act) {
   }
 }
 
-submits(find("#log-in"), async (given) => {
-  await logIn(given.get("email"), given.get("password"));
+submits(find("#log-in"), async (fields) => {
+  await logIn(fields.get("email"), fields.get("password"));
   find("#log-in").reset();
 });
-submits(find("#start"), async (given) => {
-  const id = await start(given);
+submits(find("#start"), async (fields) => {
+  const id = await start(fields);
   find("#start").reset();
   find("nav details").open = false;
   location.hash = id;
 });
 find("#log-out").addEventListener("click", async () => {
-  await logOut().catch(() => {}); // forgotten here in any case
+  await logOut().catch(() => {}); // the tokens are deleted here in any case
   location.hash = "";
 });
-find("#more").addEventListener("click", () => tried(showMore));
+find("#more").addEventListener("click", () => withAlert(showMore));
 window.addEventListener("account", enter);
 window.addEventListener("hashchange", () => {
-  look();
-  if (loggedIn() && !choose(chosen())) tried(list); // nothing is open, or what is open is new
+  showSession();
+  if (loggedIn() && !choose(chosen())) withAlert(list); // no session is open, or a new one that is not in the list yet
 });
 enter();

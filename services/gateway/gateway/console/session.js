@@ -1,4 +1,4 @@
-// One session: what it holds so far, then what happens, as it does.
+// One session: its history, then its events as they occur.
 
 import { ask, get, post } from "./api.js";
 import { find, mark, submits } from "./elements.js";
@@ -6,11 +6,11 @@ import { update } from "./sessions.js";
 import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
 
-const MOST = 300; // messages, and as many tool calls, of an old session; the API has the others
+const MAX_ITEMS = 300; // messages, tool calls, runs and approvals to load; the API has older ones
 const STATUS = /^connected$|^session\.(run_(?!started|queued).*|approval_.*|usage_recorded|paused|resumed)$/;
 const CANCELLED = "The run was cancelled.";
-const ENDS = ["failed", "cancelled"]; // of runs that gave no answer
-const GONE = "There is no such session. It may have been deleted, or belong to someone else.";
+const UNANSWERED = ["failed", "cancelled"]; // statuses of runs without an answer
+const NOT_FOUND = "This session does not exist, has been deleted, or belongs to another user.";
 const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
 const list = find("#transcript");
 const queue = find("#queued");
@@ -31,11 +31,11 @@ export async function open(id, signal) {
   } catch (problem) {
     if (signal.aborted) return;
     if (problem.status === 404) find("#name").textContent = "Session not found";
-    close(problem.status === 404 ? GONE : problem.message);
+    close(problem.status === 404 ? NOT_FOUND : problem.message);
   }
 }
 
-/** Say why nothing more can be seen or asked here. */
+/** Show why the session cannot be used any more. */
 function close(reason) {
   find("#session-error").textContent = reason;
   find("#connection").textContent = "";
@@ -48,7 +48,7 @@ async function watch(id, signal) {
   let loaded = false;
   for await (const { event, data } of follow(`${path}/events`, signal)) {
     if (event === "connected" && !loaded) {
-      // What happens meanwhile waits in the stream; that it is told twice changes nothing.
+      // Events that occur while the history loads wait in the stream; items that both contain are shown once.
       await load(id, transcript, signal);
       loaded = true;
     }
@@ -58,7 +58,7 @@ async function watch(id, signal) {
     }
     connection(event);
     show(transcript, event, data?.data ?? data);
-    if (STATUS.test(event)) await head(path, signal).catch(() => {}); // the next event asks again
+    if (STATUS.test(event)) await head(path, signal).catch(() => {}); // tried again at the next event
     if (event === "session.deleted") return close("The session was deleted.");
   }
 }
@@ -66,12 +66,12 @@ async function watch(id, signal) {
 function show(transcript, event, data) {
   switch (event) {
     case "text_delta":
-      return transcript.say(data.run_id, data.text);
+      return transcript.append(data.run_id, data.text);
     case "session.run_queued":
       return transcript.queue(data.run_id, data.message);
     case "session.run_requested":
       transcript.dequeue(data.run_id);
-      return transcript.message(asked(data.message_id, data.message));
+      return transcript.message(userMessage(data.message_id, data.message));
     case "session.message_recorded":
       return transcript.message(recorded(data));
     case "session.tool_call_started":
@@ -85,7 +85,7 @@ function show(transcript, event, data) {
     case "session.run_completed":
       return transcript.completed(data.run_id);
     case "lost":
-      return transcript.hush();
+      return transcript.discardLive();
     case "session.run_failed":
       return transcript.notice(data.run_id, "failed", data.error_detail);
     case "session.run_cancelled":
@@ -93,10 +93,10 @@ function show(transcript, event, data) {
   }
 }
 
-/** Return what a user asked as the API lists messages. */
-const asked = (id, text) => ({ id, message_type: "user", content: { content: text } });
+/** Return a message of the user in the form of the list of messages. */
+const userMessage = (id, text) => ({ id, message_type: "user", content: { content: text } });
 
-/** Give a recorded message as the API lists it. */
+/** Return a recorded message in the form of the list of messages. */
 function recorded({ message_id, blocks, ...rest }) {
   const content = blocks.map((block) => block.text ?? "").join("");
   return { ...rest, id: message_id, message_type: "assistant", content: { content } };
@@ -109,9 +109,9 @@ async function load(id, transcript, signal) {
   const runs = await newest(`${path}/runs`, signal);
   const approvals = await newest(`/approvals?session_id=${id}`, signal);
   const oldest = messages.more ? time(messages.items[0]) : 0;
-  const unanswered = runs.items.filter((run) => ENDS.includes(run.status) && time(run) >= oldest);
-  const begun = new Set(messages.items.map((said) => said.run_id));
-  // A run ends at the very moment at which the next one begins: ends go first, and sorting keeps that order.
+  const unanswered = runs.items.filter((run) => UNANSWERED.includes(run.status) && time(run) >= oldest);
+  const begun = new Set(messages.items.map((message) => message.run_id));
+  // A run may end at the same time as the next one begins: ends come first here, and sorting is stable.
   const past = [...unanswered, ...messages.items, ...tools.items];
   past.sort((one, other) => time(one) - time(other));
   for (const item of past) {
@@ -129,18 +129,18 @@ async function load(id, transcript, signal) {
 }
 
 function ended(transcript, run, begun) {
-  if (!begun) transcript.queue(run.id, run.message); // no message was recorded: it never left the queue
+  if (!begun) transcript.queue(run.id, run.message); // no message was recorded: the run ended in the queue
   transcript.notice(run.id, run.status, run.status === "failed" ? run.error_detail : CANCELLED);
 }
 
-/** When something of the past was, in milliseconds: a run where it ended. */
+/** Return the time of an item in milliseconds; of a run, when it ended. */
 const time = ({ ended_at, created_at }) => Date.parse(ended_at ?? created_at);
 
-/** Get the newest items of a list that begins with them, oldest first. */
+/** Return the newest items of a list, oldest first. `first` is the path of its first page, newest first. */
 async function newest(first, signal) {
   const items = [];
   let next = first;
-  while (next && items.length < MOST) {
+  while (next && items.length < MAX_ITEMS) {
     const page = await get(next, { signal });
     items.push(...page.items);
     next = page.links.next;
@@ -158,9 +158,9 @@ async function head(path, signal) {
 }
 
 function connection(event) {
-  const told = find("#connection");
-  told.dataset.is = event === "lost" ? "lost" : "live";
-  told.textContent = event === "lost" ? "connecting again …" : "live";
+  const label = find("#connection");
+  label.dataset.is = event === "lost" ? "lost" : "live";
+  label.textContent = event === "lost" ? "Reconnecting …" : "live";
 }
 
 submits(find("#ask"), async () => {
@@ -192,4 +192,4 @@ function toEnd() {
 }
 const grown = new MutationObserver(toEnd);
 for (const part of [list, queue]) grown.observe(part, { childList: true, subtree: true, characterData: true });
-new ResizeObserver(toEnd).observe(scroller); // the heading and alerts get their lines later, and take them from here
+new ResizeObserver(toEnd).observe(scroller); // the heading and alerts grow later, at the expense of this area

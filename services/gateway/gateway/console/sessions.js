@@ -1,4 +1,4 @@
-// The list of sessions, and starting one.
+// The list of sessions, and the form that creates one.
 
 import { ask, get, post } from "./api.js";
 import { find, mark, stamp } from "./elements.js";
@@ -8,7 +8,7 @@ const more = find("#more");
 let next = null;
 let viewer = null;
 
-/** Show the first page of the list anew; an administrator `account` sees whose the sessions are. */
+/** Reload the first page of the list; if `account` is an administrator, with the owners of the sessions. */
 export async function reload(account) {
   viewer = account;
   const page = await get("/sessions?limit=25");
@@ -16,27 +16,27 @@ export async function reload(account) {
   append(page);
 }
 
-/** Show the page that follows. */
+/** Append the next page. */
 export const showMore = async () => append(await get(next));
 
-/** Show a session as it is now, if it is in the list. */
+/** Update the status of a session, if it is in the list. */
 export function update(session) {
   const entry = document.getElementById(`session-${session.id}`);
   if (entry) mark(find(".chip", entry), session.status);
 }
 
-/** Mark the session that is open; give whether it is in the list. */
+/** Mark the open session; return whether it is in the list. */
 export function choose(id) {
   for (const link of list.querySelectorAll("a")) link.ariaCurrent = link.hash === `#${id}` ? "page" : null;
   return find("[aria-current]", list) !== null;
 }
 
-/** Start a session as the form says, and give its id. Throws Problem. */
-export async function start(form) {
+/** Create a session from the fields of the form, and return its id. Throws Problem. */
+export async function start(fields) {
   const body = {
-    name: form.get("name"),
-    mode: form.get("mode"),
-    sdk_options: { permission_mode: form.get("permission_mode") },
+    name: fields.get("name"),
+    mode: fields.get("mode"),
+    sdk_options: { permission_mode: fields.get("permission_mode") },
   };
   return (await (await ask("/sessions", post(body))).json()).id;
 }
@@ -45,19 +45,19 @@ function append(page) {
   next = page.links.next;
   more.hidden = next === null;
   for (const session of page.items) {
-    document.getElementById(`session-${session.id}`)?.remove(); // newer sessions have pushed it onto the next page
+    document.getElementById(`session-${session.id}`)?.remove(); // new sessions may have moved it to the next page
     const entry = stamp("session-entry");
     entry.id = `session-${session.id}`;
     find("a", entry).href = `#${session.id}`;
     find(".name", entry).textContent = session.name;
     mark(find(".chip", entry), session.status);
-    if (viewer.role === "admin") name(find(".owner", entry), session.user_id);
+    if (viewer.role === "admin") showOwner(find(".owner", entry), session.user_id);
     list.append(entry);
   }
 }
 
-/** Name an owner: by the end of the id, since ids that were made on the same day begin alike. */
-function name(owner, id) {
+/** Show an owner by the end of the id, since ids that were created on the same day begin alike. */
+function showOwner(owner, id) {
   owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
   owner.title = `Owner: ${id}`;
   owner.hidden = false;

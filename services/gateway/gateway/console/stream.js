@@ -2,24 +2,24 @@
 
 import { ask } from "./api.js";
 
-const SILENCE = 45_000; // three heartbeats of the server
-const SHORTEST = 500;
-const LONGEST = 10_000;
+const SILENCE_TIMEOUT_MS = 45_000; // three heartbeats of the server
+const MIN_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 10_000;
 
 /**
- * Follow a session until `signal` aborts, over any number of connections, without loss or repeat.
- * Gives {event, data}; {event: "lost"} when a connection broke. Throws Problem when the server says no.
+ * Follow a session until `signal` aborts, over any number of connections, without missing or repeating an event.
+ * Yields {event, data}; {event: "lost"} after a connection broke. Throws Problem if the server refuses.
  */
 export async function* follow(path, signal) {
   let last = null;
-  let pause = SHORTEST;
+  let pause = MIN_PAUSE_MS;
   while (!signal.aborted) {
     try {
       const headers = { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) };
       const response = await ask(path, { headers, signal });
       for await (const { id, event, data } of events(response.body)) {
         last = id ?? last;
-        pause = SHORTEST;
+        pause = MIN_PAUSE_MS;
         yield { event, data: JSON.parse(data) };
       }
     } catch (error) {
@@ -28,7 +28,7 @@ export async function* follow(path, signal) {
     }
     yield { event: "lost" };
     await waited(pause * (0.5 + Math.random()), signal);
-    pause = Math.min(pause * 2, LONGEST);
+    pause = Math.min(pause * 2, MAX_PAUSE_MS);
   }
 }
 
@@ -47,14 +47,14 @@ async function* lines(body) {
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await within(SILENCE, reader.read());
+      const { done, value } = await within(SILENCE_TIMEOUT_MS, reader.read());
       if (done) return;
       const read = (rest + value).split("\n");
       rest = read.pop();
       yield* read;
     }
   } finally {
-    reader.cancel().catch(() => {}); // it may have broken already
+    reader.cancel().catch(() => {}); // the connection may have broken already
   }
 }
 

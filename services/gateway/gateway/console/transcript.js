@@ -1,13 +1,13 @@
-// What was said and done in a session. Everything is known by its id, so what is told twice is shown once.
+// The conversation of a session. Items are identified by their ids, so that a repeated one is shown once.
 
 import { ask, get, post } from "./api.js";
 import { find, mark, stamp, submits } from "./elements.js";
 
-// What a tool call is about: the first of these parameters that it has, whatever the order in its input.
-const TELLING = [
+// The title of a tool call is the first of these parameters that it has, whatever the order in its input.
+const TITLE_PARAMETERS = [
   "file_path", "notebook_path", "command", "pattern", "url", "query", "skill", "description", "path", "prompt", "name",
 ];
-// How the session service's answer to a denied call begins, also where nobody was asked.
+// The beginning of the output of a denied call, also of one that was denied without a person.
 const DENIED = "This tool call was not approved:";
 
 export class Transcript {
@@ -18,9 +18,9 @@ export class Transcript {
   #queued = new Map();
   #ended = new Set();
   #live = null;
-  #speaking = null;
+  #liveRun = null;
 
-  /** Fill `list`, and `queue` with what waits for its turn; `path` is the session's. */
+  /** Show messages in `list` and queued ones in `queue`; `path` is that of the session. */
   constructor(list, queue, path) {
     this.#list = list;
     this.#queue = queue;
@@ -29,45 +29,45 @@ export class Transcript {
     queue.replaceChildren();
   }
 
-  /** Show a message, which ends the words that were being said. */
+  /** Show a message, which replaces the text that was being streamed. */
   message({ id, message_type, content, parent_tool_call_id }) {
-    if (message_type === "assistant") this.hush();
+    if (message_type === "assistant") this.discardLive();
     if (!content.content || this.#shown.has(id)) return;
-    const entry = this.#add(id, said(message_type, content.content, parent_tool_call_id));
-    const all = find("button", entry);
-    if (!content.truncated) return all.remove(); // lists leave out what is large
-    all.addEventListener("click", async () => {
+    const entry = this.#add(id, messageElement(message_type, content.content, parent_tool_call_id));
+    const showAll = find("button", entry);
+    if (!content.truncated) return showAll.remove(); // lists contain only the beginning of large messages
+    showAll.addEventListener("click", async () => {
       try {
         find(".text", entry).textContent = (await get(`${this.#path}/messages/${id}`)).content.content;
-        all.remove();
+        showAll.remove();
       } catch (problem) {
-        all.textContent = `${problem.message} Try again`;
+        showAll.textContent = `${problem.message} Try again`;
       }
     });
   }
 
-  /** Show a message that waits for its run to begin. */
+  /** Show a message whose run is queued. */
   queue(run, text) {
     if (this.#queued.has(run) || this.#ended.has(run)) return;
-    const entry = said("user", text);
+    const entry = messageElement("user", text);
     find("button", entry).remove();
     label(entry, "queued");
     this.#queued.set(run, entry);
     this.#queue.append(entry);
   }
 
-  /** Take a message out of the queue: its run begins. */
+  /** Remove a message from the queue, because its run begins. */
   dequeue(run) {
     this.#queued.get(run)?.remove();
     this.#queued.delete(run);
   }
 
-  /** Show the next words of what is being said in a run. */
-  say(run, text) {
-    if (this.#ended.has(run)) return; // words may be told late
-    this.#speaking = run;
+  /** Append a piece of the text that is being streamed in a run. */
+  append(run, text) {
+    if (this.#ended.has(run)) return; // deltas may arrive after the end of their run
+    this.#liveRun = run;
     if (!this.#live) {
-      this.#live = said("assistant", "");
+      this.#live = messageElement("assistant", "");
       find("button", this.#live).remove();
       this.#live.classList.add("live");
       this.#live.ariaLive = "off"; // the whole message is announced, not each word
@@ -76,34 +76,34 @@ export class Transcript {
     find(".text", this.#live).append(text);
   }
 
-  /** Take away the words that were being said: their message is there, or will be. */
-  hush() {
+  /** Remove the streamed text: its message is shown, or will be. */
+  discardLive() {
     this.#live?.remove();
     this.#live = null;
   }
 
-  /** Note that a run answered: nothing more is said in it. */
+  /** Record that a run has completed, after which its deltas are ignored. */
   completed(run) {
     this.#ended.add(run);
-    if (run === this.#speaking) this.hush();
+    if (run === this.#liveRun) this.discardLive();
   }
 
-  /** Show a tool call as it is now. */
+  /** Show the current state of a tool call. */
   tool({ id, tool_name, tool_input, tool_output, status }) {
     const card = this.#shown.get(id) ?? this.#add(id, this.#card(id));
     if (tool_name) {
       find(".name", card).textContent = tool_name;
-      find(".gist", card).textContent = gist(tool_input);
+      find(".gist", card).textContent = title(tool_input);
       find(".input", card).textContent = JSON.stringify(tool_input, null, 2);
     }
-    find(".output", card).textContent = written(tool_output);
-    if (written(tool_output).startsWith(DENIED)) card.dataset.denied = "";
+    find(".output", card).textContent = outputText(tool_output);
+    if (outputText(tool_output).startsWith(DENIED)) card.dataset.denied = "";
     outcome(card, status);
     if (tool_input?.truncated || tool_output?.truncated) card.dataset.truncated = "";
     return card;
   }
 
-  /** Ask the person at the page about a tool call. */
+  /** Show the form to approve or deny a tool call. */
   approval({ id, tool_call_id, tool_name, tool_input }) {
     if (this.#shown.has(id)) return;
     const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting" };
@@ -118,28 +118,28 @@ export class Transcript {
     this.#shown.set(id, form);
   }
 
-  /** Show what was decided about a tool call, in place of the question where that is shown. */
+  /** Show the decision about a tool call, in place of its form if that is shown. */
   decided({ approval_id, tool_call_id, decision, message }) {
     const question = this.#shown.get(approval_id);
     const card = question?.closest(".tool") ?? this.#shown.get(tool_call_id);
-    if (!card || question?.className === "ruling") return;
-    const ruling = document.createElement("p");
-    ruling.className = "ruling";
-    ruling.textContent = `${decision[0].toUpperCase()}${decision.slice(1)}${message && `: ${message}`}`;
-    ruling.tabIndex = -1;
+    if (!card || question?.className === "decision") return;
+    const decisionElement = document.createElement("p");
+    decisionElement.className = "decision";
+    decisionElement.textContent = `${decision[0].toUpperCase()}${decision.slice(1)}${message && `: ${message}`}`;
+    decisionElement.tabIndex = -1;
     const focused = question?.contains(document.activeElement);
-    if (question) question.replaceWith(ruling);
-    else card.append(ruling);
-    this.#shown.set(approval_id, ruling);
-    if (focused) ruling.focus();
+    if (question) question.replaceWith(decisionElement);
+    else card.append(decisionElement);
+    this.#shown.set(approval_id, decisionElement);
+    if (focused) decisionElement.focus();
     if (decision === "denied") card.dataset.denied = "";
     outcome(card, find(".chip", card).dataset.is);
   }
 
-  /** Show how a run ended that gave no answer; what it was saying, or waited to be asked, stays, marked with `how`. */
+  /** Show how a run ended without an answer. Its streamed text or queued message stays, with the label `how`. */
   notice(run, how, text) {
     this.#ended.add(run);
-    if (run === this.#speaking) this.#keep(how);
+    if (run === this.#liveRun) this.#keepLive(how);
     if (this.#shown.has(run)) return;
     const question = this.#queued.get(run);
     if (question) {
@@ -153,7 +153,7 @@ export class Transcript {
     this.#add(run, notice);
   }
 
-  #keep(how) {
+  #keepLive(how) {
     if (!this.#live) return;
     this.#live.classList.remove("live");
     this.#live.ariaLive = null;
@@ -184,11 +184,11 @@ export class Transcript {
   }
 }
 
-function gist(input) {
-  if (input.truncated) return ""; // its beginning depends on the order of the keys; the whole comes when it is opened
-  const names = [...TELLING, ...Object.keys(input).sort()];
-  const telling = names.find((name) => Object.hasOwn(input, name) && typeof input[name] === "string");
-  return telling ? input[telling] : "";
+function title(input) {
+  if (input.truncated) return ""; // the preview depends on the order of the keys; opening the call loads the input
+  const names = [...TITLE_PARAMETERS, ...Object.keys(input).sort()];
+  const name = names.find((each) => Object.hasOwn(input, each) && typeof input[each] === "string");
+  return name ? input[name] : "";
 }
 
 function outcome(card, status) {
@@ -201,7 +201,7 @@ function label(entry, status) {
   chip.hidden = false;
 }
 
-function said(type, text, parent) {
+function messageElement(type, text, parent) {
   const entry = stamp("message-entry");
   entry.classList.add(type);
   find("h3", entry).textContent = type === "user" ? "User" : parent ? "Subagent" : "Agent";
@@ -209,7 +209,7 @@ function said(type, text, parent) {
   return entry;
 }
 
-function written(output) {
+function outputText(output) {
   if (!output) return "";
   return typeof output.content === "string" ? output.content : JSON.stringify(output, null, 2);
 }

@@ -13,7 +13,7 @@ from runtime.bus import Unavailable
 from runtime.envelope import Envelope
 from runtime.health import Health
 
-from gateway.schemas.shown import example
+from gateway.schemas.base import example
 from gateway.state import Gateway, gateway_of
 
 SERVICE = "AI-Agent-API-Service"

@@ -1,1 +1,1 @@
-"""The shapes of the API: those of the contracts, with an API's numbers and examples."""
+"""Request and response models: those of the contracts, with examples and descriptions for API clients."""

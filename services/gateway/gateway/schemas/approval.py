@@ -1,4 +1,4 @@
-"""Approvals, as clients see them."""
+"""Models of approvals."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,42 +8,45 @@ from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
 from pydantic import Field
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
-from gateway.schemas.shown import Body, Shown, example
+from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.lists import KeysetWindow, ListPage, page_example
 
 
-class Decision(Body):
-    """What goes with a decision; both may be left out, and so may the body."""
+class Decision(RequestBody):
+    """Details of a decision; all fields are optional, and so is the body."""
 
     model_config = example({"message": "Only in this folder, please.", "remember": "session"})
 
-    message: Annotated[str, Field(max_length=10_000, description="Told to the agent when it is denied.")] = ""
+    message: Annotated[
+        str, Field(max_length=10_000, description="The reason, sent to the agent if the tool call is denied.")
+    ] = ""
     remember: Annotated[
-        Remember, Field(description="`session` settles this tool for the rest of the session, without asking.")
+        Remember,
+        Field(description="`once`: for this tool call. `session`: also for later calls of the tool in this session."),
     ] = "once"
 
     def command(self, approval_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
-        """Decide so."""
+        """Return the command."""
         return DecideApproval(approval_id=approval_id, decision=decision, message=self.message, remember=self.remember)
 
 
-class SpokenDecision(Decision):
-    """A decision over a WebSocket, which says what it is about."""
+class WebSocketDecision(Decision):
+    """A decision in a WebSocket message, which names the approval."""
 
     approval_id: UUID
 
-    def spoken(self, session_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
-        """Decide so."""
+    def decide(self, session_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
+        """Return the command."""
         return DecideApproval(session_id=session_id, decision=decision, **self.model_dump())
 
 
 class ApprovalWindow(KeysetWindow):
-    """Which approvals are asked for."""
+    """Query parameters of the list of approvals."""
 
     status: Annotated[
-        ApprovalStatus | None, Field(description="Give only approvals with this status.", examples=["pending"])
+        ApprovalStatus | None, Field(description="Return only approvals with this status.", examples=["pending"])
     ] = None
-    session_id: Annotated[UUID | None, Field(description="Give only approvals of this session.")] = None
+    session_id: Annotated[UUID | None, Field(description="Return only approvals of this session.")] = None
 
 
 _APPROVAL: dict[str, Any] = {
@@ -64,13 +67,13 @@ _APPROVAL: dict[str, Any] = {
 }
 
 
-class Approval(ApprovalView, Shown):
-    """A tool call that a person was asked about."""
+class Approval(ApprovalView, ResponseModel):
+    """A tool call that a person approves or denies."""
 
     model_config = example(_APPROVAL)
 
 
-class ApprovalPage(PageShown[Approval]):
+class ApprovalPage(ListPage[Approval]):
     """Approvals, newest first."""
 
     model_config = page_example(_APPROVAL)

@@ -1,14 +1,15 @@
-"""Archives, as clients see them."""
+"""Models of archives."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.samples import ARCHIVE, SESSION, TIME
 from contracts.session.archive import ArchiveSession, ArchiveView
 from contracts.session.values import Compression
+from pydantic import Field
 from runtime import clock
 
-from gateway.schemas.shown import Body, Shown, example
+from gateway.schemas.base import RequestBody, ResponseModel, example
 
 _ARCHIVE: dict[str, Any] = {
     "archive_id": ARCHIVE,
@@ -23,19 +24,19 @@ _ARCHIVE: dict[str, Any] = {
 }
 
 
-class NewArchive(Body):
-    """How a workspace is to be packed."""
+class NewArchive(RequestBody):
+    """Options of the archive to create."""
 
     model_config = example({"compression": "gzip"})
 
-    compression: Compression = "gzip"
+    compression: Annotated[Compression, Field(description="The compression of the tar file.")] = "gzip"
 
     def command(self, session_id: UUID) -> ArchiveSession:
-        """Ask for the archive."""
+        """Return the command."""
         return ArchiveSession(session_id=session_id, archive_id=clock.new_id(), compression=self.compression)
 
 
-class Archive(ArchiveView, Shown):
-    """A packed workspace. `left_out` counts pipes and sockets."""
+class Archive(ArchiveView, ResponseModel):
+    """A packed workspace."""
 
     model_config = example(_ARCHIVE)

@@ -1,4 +1,4 @@
-"""What was said in a session, as clients see them."""
+"""Models of messages and tool calls."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,8 +8,8 @@ from contracts.samples import MESSAGE, RUN, TIME, TOOL_CALL
 from contracts.session.conversation import MessageView, ToolCallView
 from pydantic import Field
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
-from gateway.schemas.shown import Shown, example
+from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.lists import KeysetWindow, ListPage, page_example
 
 _MESSAGE: dict[str, Any] = {
     "id": MESSAGE,
@@ -23,21 +23,21 @@ _MESSAGE: dict[str, Any] = {
 }
 
 
-class Message(MessageView, Shown):
-    """One message, whole."""
+class Message(MessageView, ResponseModel):
+    """A message with its full content."""
 
     model_config = example(_MESSAGE)
 
 
 class ConversationWindow(KeysetWindow):
-    """Which part of a conversation is asked for."""
+    """Query parameters of the lists of messages and tool calls."""
 
-    run_id: Annotated[UUID | None, Field(description="Give only what belongs to this run.")] = None
-    order: Annotated[Order, Field(description="`desc`: newest first.", examples=["desc"])] = "asc"
+    run_id: Annotated[UUID | None, Field(description="Return only items of this run.")] = None
+    order: Annotated[Order, Field(description="`asc`: oldest first; `desc`: newest first.", examples=["desc"])] = "asc"
 
 
-class MessagePage(PageShown[MessageView]):
-    """Messages, in their order or backwards."""
+class MessagePage(ListPage[MessageView]):
+    """A page of messages."""
 
     model_config = page_example(_MESSAGE)
 
@@ -55,13 +55,13 @@ _TOOL_CALL: dict[str, Any] = {
 }
 
 
-class ToolCall(ToolCallView, Shown):
-    """One use of a tool, whole."""
+class ToolCall(ToolCallView, ResponseModel):
+    """A tool call with its full input and output."""
 
     model_config = example(_TOOL_CALL)
 
 
-class ToolCallPage(PageShown[ToolCallView]):
-    """Tool calls, in their order or backwards."""
+class ToolCallPage(ListPage[ToolCallView]):
+    """A page of tool calls."""
 
     model_config = page_example(_TOOL_CALL)

@@ -1,4 +1,4 @@
-"""Forks, as clients see them."""
+"""Models of forks."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,19 +7,25 @@ from contracts.session.fork import ForkSession
 from pydantic import Field, StringConstraints
 from runtime import clock
 
-from gateway.schemas.shown import Body, example
+from gateway.schemas.base import RequestBody, example
 
 
-class NewFork(Body):
-    """A session to be made from another one."""
+class NewFork(RequestBody):
+    """A session to create as a copy of another one."""
 
     model_config = example({"name": "Forked Session"})
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] = "Forked session"
-    from_message_id: Annotated[UUID | None, Field(description="The last message that the fork knows.")] = None
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+        Field(description="Name of the fork."),
+    ] = "Forked session"
+    from_message_id: Annotated[
+        UUID | None, Field(description="The last message to copy; by default the whole conversation is copied.")
+    ] = None
 
     def command(self, session_id: UUID) -> ForkSession:
-        """Ask for the fork."""
+        """Return the command."""
         return ForkSession(
             session_id=session_id, fork_id=clock.new_id(), name=self.name, from_message_id=self.from_message_id
         )

@@ -1,43 +1,46 @@
-"""Accounts and tokens, as clients see them."""
+"""Models of accounts and tokens."""
 
-import re
 import unicodedata
 from typing import Annotated
 
 from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
 from contracts.identity.queries import KeysView, TokensView, UserView
 from contracts.samples import TIME, USER
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 from runtime import clock
 
-from gateway.schemas.shown import Body, Shown, example
+from gateway.schemas.base import RequestBody, ResponseModel, example, pattern_rule
 
 USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
+USERNAME_RULE = "Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores"
 
 
 def _folded(email: str) -> str:
-    # Letters that look alike are one, like full-width ones; once more, since folding may leave what can be composed.
+    # Compatible forms of a letter become one, like full-width letters; twice, as folding may leave composable letters.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
-def _username(name: str) -> str:
-    if not re.fullmatch(USERNAME, name):
-        raise ValueError("Use 3 to 50 letters, digits, dots, hyphens or underscores, all ASCII")
-    return name
-
-
-class Registration(Body):
-    """A new account."""
+class Registration(RequestBody):
+    """An account to create."""
 
     model_config = example({name: value for name, value in RegisterUser.sample.items() if name != "user_id"})
 
-    email: Annotated[EmailStr, AfterValidator(_folded)]
-    username: Annotated[str, AfterValidator(_username), WithJsonSchema({"type": "string", "pattern": USERNAME})]
-    password: Annotated[str, Field(min_length=8, max_length=1024, repr=False)]
-    full_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
+    email: Annotated[EmailStr, AfterValidator(_folded), Field(description="E-mail address; log in with it.")]
+    username: Annotated[
+        str,
+        Field(pattern=USERNAME, description=f"Unique user name. {USERNAME_RULE}."),
+        pattern_rule(USERNAME_RULE),
+    ]
+    password: Annotated[
+        str, Field(min_length=8, max_length=1024, repr=False, description="Password; common passwords are refused.")
+    ]
+    full_name: Annotated[
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None,
+        Field(description="Full name, for display."),
+    ] = None
 
     def command(self) -> RegisterUser:
-        """Ask for the account."""
+        """Return the command."""
         return RegisterUser(
             user_id=clock.new_id(),
             email=self.email,
@@ -47,33 +50,40 @@ class Registration(Body):
         )
 
 
-class Credentials(Body):
+class Credentials(RequestBody):
     """An e-mail address and a password."""
 
     model_config = example(LogIn.sample)
 
-    # Not as strict as at registration: the operator's own first account may be at `localhost`.
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320), AfterValidator(_folded)]
-    password: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
+    # Less strict than at registration: the address of the first administrator may end in `@localhost`.
+    email: Annotated[
+        str,
+        Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320, description="E-mail address of the account."),
+        pattern_rule("Must be an e-mail address"),
+        AfterValidator(_folded),
+    ]
+    password: Annotated[str, Field(min_length=1, max_length=1024, repr=False, description="Password of the account.")]
 
     def command(self) -> LogIn:
-        """Ask for tokens."""
+        """Return the command."""
         return LogIn(email=self.email, password=self.password)
 
 
-class RefreshToken(Body):
-    """A refresh token, to be used up."""
+class RefreshToken(RequestBody):
+    """A refresh token to exchange for new tokens."""
 
     model_config = example(RefreshTokens.sample)
 
-    refresh_token: Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
+    refresh_token: Annotated[
+        str, Field(min_length=1, max_length=1024, repr=False, description="The latest refresh token of the login.")
+    ]
 
     def command(self) -> RefreshTokens:
-        """Ask for new tokens."""
+        """Return the command."""
         return RefreshTokens(refresh_token=self.refresh_token)
 
 
-class User(UserView, Shown):
+class User(UserView, ResponseModel):
     """An account."""
 
     model_config = example(
@@ -89,8 +99,8 @@ class User(UserView, Shown):
     )
 
 
-class Tokens(TokensView, Shown):
-    """What a client holds after a login. Lifetimes are in seconds."""
+class Tokens(TokensView, ResponseModel):
+    """The tokens of a login."""
 
     model_config = example(
         {
@@ -103,8 +113,8 @@ class Tokens(TokensView, Shown):
     )
 
 
-class KeySet(KeysView, Shown):
-    """The public keys of access tokens, a JWK Set (RFC 7517)."""
+class KeySet(KeysView, ResponseModel):
+    """The public keys that verify access tokens, a JWK Set (RFC 7517)."""
 
     model_config = example(
         {

@@ -1,4 +1,4 @@
-"""Lists, a page at a time."""
+"""Models of lists, which are read in pages."""
 
 from typing import Annotated, Any, Self
 from urllib.parse import urlencode
@@ -9,49 +9,49 @@ from contracts.samples import SESSION
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 
-from gateway.schemas.shown import Shown, example
+from gateway.schemas.base import ResponseModel, example
 
 MAX_SKIP = 10_000
-"""Rows that are skipped are read all the same: further on, lists are read by cursors."""
+"""The database reads skipped rows all the same, so that further pages are read by cursors."""
 MAX_SHORT_LIST = 20_000
 
 
 def _bounded(skip: int) -> int:
     if skip > MAX_SKIP:
-        raise ValueError(f"skip at most {MAX_SKIP} items: use `after` to read further")
+        raise ValueError(f"must be at most {MAX_SKIP}; use `after` to read further")
     return skip
 
 
 class Window(BaseModel):
-    """Which part of a list is asked for; subclasses add filters."""
+    """Query parameters of a list: the requested part; subclasses add filters."""
 
     skip: Annotated[int, Field(ge=0, le=MAX_SHORT_LIST, description="Number of items to skip.", examples=[20])] = 0
     limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of items to return.", examples=[20])] = 100
 
     def links(self, path: str, page: Page[Any]) -> "Links":
-        """Return the addresses of the pages after and before this one, filters kept."""
+        """Return the URLs of the next and the previous page, with the same filters."""
         more = bool(page.items) and self.skip + len(page.items) < page.total
         skipped = min(self.skip, page.total)
         start = max(0, skipped - self.limit)
         return Links(
-            next=self._address(path, skip=self.skip + self.limit, limit=self.limit) if more else None,
-            prev=self._address(path, skip=start, limit=skipped - start) if skipped else None,
+            next=self._url(path, skip=self.skip + self.limit, limit=self.limit) if more else None,
+            prev=self._url(path, skip=start, limit=skipped - start) if skipped else None,
         )
 
-    def _address(self, path: str, **place: Any) -> str:
+    def _url(self, path: str, **position: Any) -> str:
         filters = self.model_dump(exclude_defaults=True, exclude={"skip", "limit", "after", "before"})
-        return f"{path}?{urlencode(place | filters)}"
+        return f"{path}?{urlencode(position | filters)}"
 
 
 class KeysetWindow(Window):
-    """A part of a large list: read from an item on, it is as fast deep down as at the top, and nothing comes twice."""
+    """Query parameters of a large list, read from an item on: fast at any depth, and no item is repeated."""
 
     skip: Annotated[
         int,
         Field(
             ge=0,
             json_schema_extra={"maximum": MAX_SKIP},
-            description="Number of items to skip; `after` reads further, and faster.",
+            description="Number of items to skip; for long lists, `after` is faster.",
             examples=[20],
         ),
         AfterValidator(_bounded),
@@ -64,18 +64,18 @@ class KeysetWindow(Window):
     ] = None
 
     @model_validator(mode="after")
-    def _has_one_place(self) -> Self:
+    def _has_one_position(self) -> Self:
         if sum(map(bool, (self.skip, self.after, self.before))) > 1:
             raise ValueError("use only one of `skip`, `after` and `before`")
         return self
 
     def links(self, path: str, page: Page[Any]) -> "Links":
-        """Return links by numbers, as the specification shows them; cursors to those who came by a cursor."""
+        """Return links by `skip`, as in the specification, or by cursor if this page was requested by a cursor."""
         if self.after or self.before:
             return self._cursors(path, page)
         links = super().links(path, page)
         if links.next and self.skip + self.limit > MAX_SKIP:
-            links.next = self._address(path, limit=self.limit, after=page.items[-1].id)
+            links.next = self._url(path, limit=self.limit, after=page.items[-1].id)
         return links
 
     def _cursors(self, path: str, page: Page[Any]) -> "Links":
@@ -83,30 +83,30 @@ class KeysetWindow(Window):
             return Links(next=None, prev=None)
         later, earlier = (True, page.more) if self.before else (page.more, True)
         return Links(
-            next=self._address(path, limit=self.limit, after=page.items[-1].id) if later else None,
-            prev=self._address(path, limit=self.limit, before=page.items[0].id) if earlier else None,
+            next=self._url(path, limit=self.limit, after=page.items[-1].id) if later else None,
+            prev=self._url(path, limit=self.limit, before=page.items[0].id) if earlier else None,
         )
 
 
 class Links(BaseModel):
-    """Where the neighbouring pages are."""
+    """Links to the neighbouring pages."""
 
-    next: str | None
-    prev: str | None
+    next: Annotated[str | None, Field(description="URL of the next page; null on the last one.")]
+    prev: Annotated[str | None, Field(description="URL of the previous page; null on the first one.")]
 
 
-class PageShown[T](Shown):
+class ListPage[T](ResponseModel):
     """One page of a list."""
 
-    items: list[T]
-    total: int
-    skip: int
-    limit: int
-    links: Links
+    items: Annotated[list[T], Field(description="The items of this page.")]
+    total: Annotated[int, Field(description="Number of items in the whole list.")]
+    skip: Annotated[int, Field(description="The requested number of items to skip.")]
+    limit: Annotated[int, Field(description="The requested maximum number of items.")]
+    links: Annotated[Links, Field(description="Links to the neighbouring pages.")]
 
     @classmethod
-    def over(cls, page: Page[Any], items: list[T], window: Window, request: Request) -> "PageShown[T]":
-        """Show a page that a service gave."""
+    def over(cls, page: Page[Any], items: list[T], window: Window, request: Request) -> "ListPage[T]":
+        """Return the model of a page that a service returned."""
         return cls.model_construct(
             None,
             items=items,
@@ -118,6 +118,6 @@ class PageShown[T](Shown):
 
 
 def page_example(item: dict[str, Any], **more: Any) -> ConfigDict:
-    """Configure a page with an example that holds one item, and what else such a page tells."""
+    """Return the configuration of a page with an example that has one item, and the members in `more`."""
     links = {"next": None, "prev": None}
     return example({"items": [item], "total": 1, "skip": 0, "limit": 100, "links": links, **more})

@@ -1,4 +1,4 @@
-"""A problem, for the documentation alone: `gateway.problems` writes them."""
+"""The model of a problem, for documentation only: `gateway.problems` creates problems."""
 
 from datetime import datetime
 
@@ -6,26 +6,26 @@ from pydantic import BaseModel, Field
 
 
 class Invalid(BaseModel):
-    """One thing that is wrong with a request."""
+    """An error in one value of a request."""
 
-    loc: list[str | int]
-    msg: str
-    type: str
+    loc: list[str | int] = Field(description="Path of the value, beginning with `body` or `query`.")
+    msg: str = Field(description="What is wrong with the value.")
+    type: str = Field(description="Type of the error, for programs.")
 
 
 class Problem(BaseModel):
     """Why a request failed (RFC 9457)."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    error_code: str
-    timestamp: datetime
-    errors: list[Invalid] | None = Field(default=None, description="With `VALIDATION_ERROR`: what is wrong, and where.")
+    type: str = Field(description="URN of the kind of problem; it ends with `error_code`.")
+    title: str = Field(description="Short description of the kind of problem.")
+    status: int = Field(description="HTTP status code.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    instance: str = Field(description="Path of the request.")
+    error_code: str = Field(description="Code of the kind of problem, for programs.")
+    timestamp: datetime = Field(description="When the problem occurred.")
+    errors: list[Invalid] | None = Field(default=None, description="With status 422: the invalid values.")
     retry_after: int | None = Field(
         default=None,
-        description="With 429 and 503: seconds after which to try again; none where that may do something twice.",
+        description="With 429 and 503: seconds to wait before a retry. Missing if a retry might take effect twice.",
     )
-    run_id: str | None = Field(default=None, description="With a failed query: its run, which can still be read.")
+    run_id: str | None = Field(default=None, description="With a failed query: id of its run, which can still be read.")

@@ -1,4 +1,4 @@
-"""Queries and runs, as clients see them."""
+"""Models of queries and runs."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -10,28 +10,28 @@ from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
-from gateway.schemas.shown import Body, Money, Shown, example
+from gateway.schemas.base import Money, RequestBody, ResponseModel, example
+from gateway.schemas.lists import KeysetWindow, ListPage, page_example
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
 
 
-class NewQuery(Body):
-    """Something to ask the agent."""
+class NewQuery(RequestBody):
+    """A message to the agent."""
 
     model_config = example({"message": SubmitQuery.sample["message"]})
 
-    message: Annotated[str, Field(min_length=1, max_length=100_000)]
+    message: Annotated[str, Field(min_length=1, max_length=100_000, description="The message to the agent.")]
     on_busy: Annotated[
         OnBusy,
         Field(
-            description="What to do while another run is going: answer 409, let this one wait for its turn, or end the "
-            "other one first."
+            description="What to do if another run is active. `reject`: respond 409. `enqueue`: run after it. "
+            "`interrupt`: cancel it first."
         ),
     ] = "reject"
 
     def command(self, session_id: UUID) -> SubmitQuery:
-        """Ask for the run."""
+        """Return the command."""
         return SubmitQuery(
             session_id=session_id,
             run_id=clock.new_id(),
@@ -41,8 +41,8 @@ class NewQuery(Body):
         )
 
 
-class Metrics(Usage, Shown):
-    """What a run took."""
+class Metrics(Usage, ResponseModel):
+    """The resources that a run used."""
 
     cost_usd: Money = Decimal(0)
 
@@ -50,7 +50,7 @@ class Metrics(Usage, Shown):
 MoreToolCalls = Annotated[
     bool,
     Field(
-        description="Whether the agent made more tool calls than these 400; "
+        description="Whether the run has more tool calls than the 400 listed here; "
         "`GET …/tool-calls?run_id=…&after=<id of the last one>` lists the others."
     ),
 ]
@@ -70,8 +70,8 @@ _RUN: dict[str, Any] = {
 }
 
 
-class Run(RunView, Shown):
-    """One query and what came of it."""
+class Run(RunView, ResponseModel):
+    """A query and its result."""
 
     model_config = example(
         _RUN
@@ -88,8 +88,8 @@ class Run(RunView, Shown):
     more_tool_calls: MoreToolCalls = False
 
 
-class RunListed(RunSummary, Shown):
-    """One query, and how far it is or how it ended."""
+class RunListed(RunSummary, ResponseModel):
+    """A query and its status."""
 
     model_config = example(_RUN)
 
@@ -97,28 +97,28 @@ class RunListed(RunSummary, Shown):
 
 
 class RunWindow(KeysetWindow):
-    """Which runs are asked for."""
+    """Query parameters of the list of runs."""
 
     status: Annotated[
-        RunStatus | None, Field(description="Give only runs with this status.", examples=["completed"])
+        RunStatus | None, Field(description="Return only runs with this status.", examples=["completed"])
     ] = None
 
 
-class RunPage(PageShown[RunListed]):
+class RunPage(ListPage[RunListed]):
     """Runs, newest first."""
 
     model_config = page_example(_RUN)
 
 
 class TextContent(BaseModel):
-    """What the agent said."""
+    """The text of the answer."""
 
     type: Literal["text"] = "text"
     text: str
 
 
 class ToolUse(BaseModel):
-    """A tool that the agent used."""
+    """A tool call of the run."""
 
     id: UUID
     tool_name: str
@@ -126,8 +126,8 @@ class ToolUse(BaseModel):
     status: ToolStatus
 
 
-class Answer(Shown):
-    """What came of a query."""
+class Answer(ResponseModel):
+    """The answer to a query."""
 
     model_config = example(
         {
@@ -153,7 +153,7 @@ class Answer(Shown):
 
     @classmethod
     def to(cls, run: RunView) -> Self:
-        """Give the answer that a completed run is."""
+        """Return the answer of a completed run."""
         return cls.model_construct(
             None,
             session_id=run.session_id,

@@ -1,4 +1,4 @@
-"""Sessions, as clients see them."""
+"""Models of sessions."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -9,29 +9,38 @@ from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, without_default
+from gateway.schemas.lists import KeysetWindow, ListPage, page_example
 from gateway.schemas.options import Options, at_most, shallow
-from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example, undefaulted
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 type Metadata = Annotated[dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(16 * 1024))]
 
 
-class NewSession(Body):
-    """A session to be made."""
+class NewSession(RequestBody):
+    """A session to create."""
 
     model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
 
-    name: Name = "Untitled session"
+    name: Annotated[Name, Field(description="Name of the session.")] = "Untitled session"
     mode: Annotated[
         Literal["interactive", "non_interactive"],
-        Field(description="Left out: that of the template, or else `interactive`.", json_schema_extra=undefaulted),
+        Field(
+            description="`interactive`: tool calls may wait for approval. `non_interactive`: they are denied instead. "
+            "Default: the mode of the template, or else `interactive`.",
+            json_schema_extra=without_default,
+        ),
     ] = "interactive"
-    sdk_options: Annotated[Options, Field(json_schema_extra=undefaulted)] = Options()
-    template_id: UUID | None = None
+    sdk_options: Annotated[
+        Options,
+        Field(
+            description="Options of the agent; they override those of the template.", json_schema_extra=without_default
+        ),
+    ] = Options()
+    template_id: Annotated[UUID | None, Field(description="Template that supplies options and mode.")] = None
 
     def command(self) -> CreateSession:
-        """Ask for the session; only what the client named overrides a template."""
+        """Return the command; only fields that the client sent override a template."""
         return CreateSession(
             session_id=clock.new_id(),
             name=self.name,
@@ -41,29 +50,31 @@ class NewSession(Body):
         )
 
 
-class SessionChange(Body):
-    """What is to be different in a session; what is left out stays."""
+class SessionChange(RequestBody):
+    """The fields of a session to change; omitted fields stay as they are."""
 
     model_config = example({name: value for name, value in ChangeSession.sample.items() if name != "session_id"})
 
-    name: Name = UNCHANGED
-    sdk_options: Options = UNCHANGED
-    metadata: Metadata = UNCHANGED
+    name: Annotated[Name, Field(description="New name.")] = UNCHANGED
+    sdk_options: Annotated[Options, Field(description="Options to change; used from the next run on.")] = UNCHANGED
+    metadata: Annotated[Metadata, Field(description="Replaces all metadata; at most 16 KiB of JSON.")] = UNCHANGED
 
     def command(self, session_id: UUID) -> ChangeSession:
-        """Ask for the change."""
+        """Return the command."""
         return ChangeSession(
             session_id=session_id, name=self.name, sdk_options=self.sdk_options, metadata=self.metadata
         )
 
 
 class SessionWindow(KeysetWindow):
-    """Which sessions are asked for."""
+    """Query parameters of the list of sessions."""
 
     status: Annotated[
-        SessionStatus | None, Field(description="Give only sessions with this status.", examples=["active"])
+        SessionStatus | None, Field(description="Return only sessions with this status.", examples=["active"])
     ] = None
-    mode: Annotated[Mode | None, Field(description="Give only sessions of this mode.", examples=["interactive"])] = None
+    mode: Annotated[Mode | None, Field(description="Return only sessions of this mode.", examples=["interactive"])] = (
+        None
+    )
 
 
 _SESSION: dict[str, Any] = {
@@ -94,7 +105,7 @@ _SESSION: dict[str, Any] = {
 _LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata"}}
 
 
-class Session(SessionView, Shown):
+class Session(SessionView, ResponseModel):
     """A session."""
 
     model_config = example(_SESSION)
@@ -102,15 +113,15 @@ class Session(SessionView, Shown):
     total_cost_usd: Money
 
 
-class SessionListed(SessionSummary, Shown):
-    """A session in a list: without its options and metadata."""
+class SessionListed(SessionSummary, ResponseModel):
+    """A session in a list, without its options and metadata."""
 
     model_config = example(_LISTED)
 
     total_cost_usd: Money
 
 
-class SessionPage(PageShown[SessionListed]):
+class SessionPage(ListPage[SessionListed]):
     """Sessions, newest first."""
 
     model_config = page_example(_LISTED)

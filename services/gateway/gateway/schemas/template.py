@@ -1,4 +1,4 @@
-"""Session templates, as clients see them."""
+"""Models of session templates."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,67 +9,78 @@ from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
+from gateway.schemas.lists import KeysetWindow, ListPage, page_example
 from gateway.schemas.options import TemplateOptions
-from gateway.schemas.shown import UNCHANGED, Body, Shown, example, undefaulted
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-type Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+type Words = Annotated[str, Field(pattern=r"^[^\x00]*$"), pattern_rule("Must not contain NUL characters")]
+CATEGORY_RULE = pattern_rule(
+    "Must be at most 50 upper-case letters, digits and underscores, beginning with a letter, like DEVOPS"
+)
 type Description = Annotated[str, StringConstraints(max_length=2_000)]
 
 _FIELDS: dict[str, Any] = {name: value for name, value in CreateTemplate.sample.items() if name != "template_id"}
 
 
-class NewTemplate(Body):
-    """A template to be made."""
+class NewTemplate(RequestBody):
+    """A template to create."""
 
     model_config = example(_FIELDS)
 
-    name: Name
-    description: Description = ""
-    category: Category = "GENERAL"
-    sdk_options: Annotated[TemplateOptions, Field(json_schema_extra=undefaulted)] = TemplateOptions()
-    default_mode: TemplateMode = "interactive"
-    is_public: StrictBool = False
+    name: Annotated[Name, Field(description="Name of the template.")]
+    description: Annotated[Description, Field(description="What the template is for.")] = ""
+    category: Annotated[Category, CATEGORY_RULE, Field(description="Category, for filters.")] = "GENERAL"
+    sdk_options: Annotated[
+        TemplateOptions,
+        Field(description="Options of the sessions that use the template.", json_schema_extra=without_default),
+    ] = TemplateOptions()
+    default_mode: Annotated[TemplateMode, Field(description="Mode of sessions that do not name one.")] = "interactive"
+    is_public: Annotated[StrictBool, Field(description="Whether all users may read and use the template.")] = False
 
     def command(self) -> CreateTemplate:
-        """Ask for the template."""
+        """Return the command."""
         return CreateTemplate(
             template_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
         )
 
 
-class TemplateChange(Body):
-    """What is to be different in a template; what is left out stays."""
+class TemplateChange(RequestBody):
+    """The fields of a template to change; omitted fields stay as they are."""
 
     model_config = example({"name": "DevOps", "sdk_options": {"max_turns": 5, "model": None}})
 
-    name: Name = UNCHANGED
-    description: Description = UNCHANGED
-    category: Category = UNCHANGED
-    sdk_options: TemplateOptions = UNCHANGED
-    default_mode: TemplateMode = UNCHANGED
-    is_public: StrictBool = UNCHANGED
+    name: Annotated[Name, Field(description="New name.")] = UNCHANGED
+    description: Annotated[Description, Field(description="New description.")] = UNCHANGED
+    category: Annotated[Category, CATEGORY_RULE, Field(description="Category, for filters.")] = UNCHANGED
+    sdk_options: Annotated[TemplateOptions, Field(description="Options to change.")] = UNCHANGED
+    default_mode: Annotated[TemplateMode, Field(description="Mode of sessions that do not name one.")] = UNCHANGED
+    is_public: Annotated[StrictBool, Field(description="Whether all users may read and use the template.")] = UNCHANGED
 
     def command(self, template_id: UUID) -> ChangeTemplate:
-        """Ask for the change."""
+        """Return the command."""
         return ChangeTemplate(
             template_id=template_id, **{name: getattr(self, name) for name in type(self).model_fields}
         )
 
 
 class TemplateWindow(KeysetWindow):
-    """Which templates are asked for."""
+    """Query parameters of the list of templates."""
 
     category: Annotated[
-        Category | None, Field(description="Give only templates of this category.", examples=["DEVOPS"])
+        Category | None, Field(description="Return only templates of this category.", examples=["DEVOPS"])
     ] = None
     is_public: Annotated[
-        bool | None, Field(description="Give only public templates, or only others.", examples=[True])
+        bool | None, Field(description="Return only public, or only private, templates.", examples=[True])
     ] = None
     q: Annotated[
         Words | None,
-        Field(min_length=1, max_length=200, description="Look for this in name and description.", examples=["debug"]),
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Return only templates with this text in name or description.",
+            examples=["debug"],
+        ),
     ] = None
 
 
@@ -86,19 +97,19 @@ _TEMPLATE: dict[str, Any] = {
 _LISTED = {name: value for name, value in _TEMPLATE.items() if name != "sdk_options"}
 
 
-class Template(TemplateView, Shown):
+class Template(TemplateView, ResponseModel):
     """A template."""
 
     model_config = example(_TEMPLATE)
 
 
-class TemplateListed(TemplateSummary, Shown):
-    """A template in a list: without its options."""
+class TemplateListed(TemplateSummary, ResponseModel):
+    """A template in a list, without its options."""
 
     model_config = example(_LISTED)
 
 
-class TemplatePage(PageShown[TemplateListed]):
+class TemplatePage(ListPage[TemplateListed]):
     """Templates, newest first."""
 
     model_config = page_example(_LISTED)

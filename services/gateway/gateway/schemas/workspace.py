@@ -1,25 +1,28 @@
-"""Files of a workspace, as clients see them."""
+"""Models of workspace files."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from contracts.samples import TIME
 from contracts.session.workspace import FileView
+from pydantic import Field
 
-from gateway.schemas.lists import PageShown, page_example
-from gateway.schemas.shown import Shown, example
+from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.lists import ListPage, page_example
 
 _FILE: dict[str, Any] = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
 
 
-class WorkspaceFile(FileView, Shown):
-    """What lies at a path; a symlink is listed and never followed."""
+class WorkspaceFile(FileView, ResponseModel):
+    """A file, folder or symbolic link in a workspace; links are never followed."""
 
     model_config = example(_FILE)
 
 
-class WorkspaceFilePage(PageShown[FileView]):
-    """What lies in a workspace, in the order of paths; `truncated` when it holds more than is ever listed."""
+class WorkspaceFilePage(ListPage[FileView]):
+    """A page of the files of a workspace, ordered by path."""
 
     model_config = page_example(_FILE, truncated=False)
 
-    truncated: bool = False
+    truncated: Annotated[bool, Field(description="Whether the workspace has more files than the list can contain.")] = (
+        False
+    )

@@ -1,1 +1,1 @@
-"""What happens, told to clients as it does: one reader of each service's events, fanned out to all who listen."""
+"""Streams of events to clients: each gateway reads a service's events once, and hands them to all clients concerned."""

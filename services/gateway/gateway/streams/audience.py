@@ -1,16 +1,16 @@
-"""The clients that are there. Those that hear what comes are found by the user or the session that they listen to."""
+"""The connected clients. Those that follow the live events are found by the user or the session that they follow."""
 
 from collections import defaultdict
 
 from contracts.session.deltas import TextDelta
 from runtime.stream_reader import StreamMessage
 
-from gateway.streams.items import Delta, Item, PublishedEvent, named
+from gateway.streams.items import Delta, Item, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener
 
 
 class Audience:
-    """Offers what is read from the bus to those whom it concerns."""
+    """Hands what is read from the bus to the clients that it concerns."""
 
     def __init__(self) -> None:
         self.open = set[Listener]()
@@ -20,34 +20,34 @@ class Audience:
         return listener in self._by_key.get(listener.key, ())
 
     def join(self, listener: Listener) -> None:
-        """Offer a client what comes from now on."""
+        """Hand the client all events from now on."""
         self._by_key[listener.key].add(listener)
 
-    def part(self, listener: Listener) -> None:
-        """Offer a client nothing more."""
+    def leave(self, listener: Listener) -> None:
+        """Stop handing events to the client."""
         self._by_key[listener.key].discard(listener)
         if not self._by_key[listener.key]:
             del self._by_key[listener.key]
 
-    def lose(self, service: str) -> None:
-        """Tell all clients that the bus has lost events of a service that it had."""
+    def report_loss(self, service: str) -> None:
+        """Notify all clients that the bus has lost events of a service."""
         for listener in self.open:
-            listener.lose(service)
+            listener.report_loss(service)
 
-    def hear(self, message: StreamMessage) -> None:
-        """Offer an event to the listeners of its owner and of its session."""
+    def publish(self, message: StreamMessage) -> None:
+        """Hand an event to the clients that follow its owner or its session."""
         *_, owner, resource = message.subject.split(".")
-        name = named(message)
-        if listeners := [listener for listener in self._about(owner, resource) if listener.wants(name)]:
+        name = event_name_of(message)
+        if listeners := [listener for listener in self._following(owner, resource) if listener.wants(name)]:
             _offer(PublishedEvent.read(message), listeners)
 
-    async def hear_delta(self, subject: str, body: bytes) -> None:
-        """Offer the next words of an agent."""
+    async def publish_delta(self, subject: str, body: bytes) -> None:
+        """Hand a piece of an agent's text to the clients that follow its owner or its session."""
         *_, owner, session = subject.split(".")
-        if listeners := self._about(owner, session):
+        if listeners := self._following(owner, session):
             _offer(Delta(session, TextDelta.model_validate_json(body)), [*listeners])
 
-    def _about(self, *keys: str) -> set[Listener]:
+    def _following(self, *keys: str) -> set[Listener]:
         return set[Listener]().union(*(self._by_key.get(key, ()) for key in keys))
 
 

@@ -1,4 +1,4 @@
-"""What clients say over a WebSocket, `{type, data}`, carried out."""
+"""The messages that clients send over a WebSocket, `{type, data}`: validated, and carried out."""
 
 import json
 from collections.abc import Callable
@@ -11,27 +11,29 @@ from contracts.refusals import Refusal
 from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.run import InterruptSession, RunView, SubmitQuery
 from contracts.session.session import SessionView
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 
 from gateway import translation
 from gateway.auth.callers import User
-from gateway.bodies import unfit
+from gateway.bodies import find_violation
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
-from gateway.schemas.approval import SpokenDecision
+from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
+from gateway.validation_messages import with_known_fields
 
 MAX_ID_LENGTH = 200
+INVALID_ID = f"id: Must be a string or a number of at most {MAX_ID_LENGTH} characters."
 UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'
 
-type AgentEvent = RunView | SessionView | ApprovalView
+type Outcome = RunView | SessionView | ApprovalView
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to one message; `to` is what the client called it."""
+    """The reply to one message; `to` is the id of that message, chosen by the client."""
 
     name: str
     data: dict[str, Any]
@@ -39,68 +41,65 @@ class Reply:
 
 
 class Commands:
-    """What one client may ask of one session."""
+    """The commands of one client to one session."""
 
     def __init__(self, user: User, session_id: UUID, runs: Runs) -> None:
         self.user, self.session_id, self.runs = user, session_id, runs
 
     async def answer(self, text: str) -> Reply:
-        """Carry out one message."""
+        """Carry out one message, and return the reply."""
         message = _parsed(text)
-        name = message.get("id")
-        if isinstance(name, bool) or not isinstance(name, str | int | None) or len(str(name)) > MAX_ID_LENGTH:
-            return _error(
-                EdgeCode.VALIDATION_ERROR, f"id: Give a string or a number, of {MAX_ID_LENGTH} characters at most."
-            )
-        return replace(await self._answer(message.get("type"), message.get("data", {})), to=name)
+        message_id = message.get("id")
+        if isinstance(message_id, bool) or not isinstance(message_id, str | int | None):
+            return _error(EdgeCode.VALIDATION_ERROR, INVALID_ID)
+        if len(str(message_id)) > MAX_ID_LENGTH:
+            return _error(EdgeCode.VALIDATION_ERROR, INVALID_ID)
+        return replace(await self._answer(message.get("type"), message.get("data", {})), to=message_id)
 
     async def _answer(self, kind: object, data: object) -> Reply:
-        if reason := unfit(data):
-            return _error(EdgeCode.VALIDATION_ERROR, f"data: {reason[1]}.")
+        if violation := find_violation(data):
+            return _error(EdgeCode.VALIDATION_ERROR, f"data: {violation[1]}.")
         match kind:
             case "ping":
                 return Reply("pong", {})
             case "query":
-                return await self._carried_out(lambda: NewQuery.model_validate(data).command(self.session_id))
+                return await self._carry_out(lambda: _validated(NewQuery, data).command(self.session_id))
             case "interrupt":
-                return await self._carried_out(lambda: InterruptSession(session_id=self.session_id))
+                return await self._carry_out(lambda: InterruptSession(session_id=self.session_id))
             case "approve":
-                return await self._carried_out(
-                    lambda: SpokenDecision.model_validate(data).spoken(self.session_id, "approved")
+                return await self._carry_out(
+                    lambda: _validated(WebSocketDecision, data).decide(self.session_id, "approved")
                 )
             case "deny":
-                return await self._carried_out(
-                    lambda: SpokenDecision.model_validate(data).spoken(self.session_id, "denied")
+                return await self._carry_out(
+                    lambda: _validated(WebSocketDecision, data).decide(self.session_id, "denied")
                 )
             case _:
                 return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
 
-    async def _carried_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
+    async def _carry_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
         if self.user.actor.role == "viewer":
-            return _error(EdgeCode.FORBIDDEN, "A viewer may only read.")
+            return _error(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
         try:
             command = make()
-            starts = isinstance(command, SubmitQuery)
-            told: AgentEvent = await (self.runs.start(command, self.user) if starts else self.user.ask(command))
-        except ValidationError as wrong:
-            places = [{**error, "loc": ("message", "data", *error["loc"])} for error in wrong.errors()]
-            return _error(EdgeCode.VALIDATION_ERROR, translation.invalid(places).detail)
+            starts_run = isinstance(command, SubmitQuery)
+            outcome: Outcome = await (self.runs.start(command, self.user) if starts_run else self.user.ask(command))
         except (Problem, Refusal, Unavailable) as error:
             problem = translation.of(error)
             run = {name: value for name, value in problem.extra.items() if name == "run_id"}
             return _error(problem.code, problem.detail, **run)
-        return Reply(STATUS_CHANGE, {"session_id": str(self.session_id), **await self._outcome(told)})
+        return Reply(STATUS_CHANGE, {"session_id": str(self.session_id), **await self._status(outcome)})
 
-    async def _outcome(self, told: AgentEvent) -> dict[str, str | None]:
-        match told:
+    async def _status(self, outcome: Outcome) -> dict[str, str | None]:
+        match outcome:
             case RunView():
-                return {"run_id": str(told.id), "status": told.status}
+                return {"run_id": str(outcome.id), "status": outcome.status}
             case SessionView():
-                return {"run_id": None, "status": told.status}
+                return {"run_id": None, "status": outcome.status}
             case ApprovalView():
                 status = await status_of(self.session_id, self.user)
-                decided = {"approval_id": str(told.id), "decision": told.status}
-                return {"run_id": str(told.run_id), "status": status, **decided}
+                decided = {"approval_id": str(outcome.id), "decision": outcome.status}
+                return {"run_id": str(outcome.run_id), "status": status, **decided}
 
 
 def _parsed(text: str) -> dict[str, object]:
@@ -109,6 +108,14 @@ def _parsed(text: str) -> dict[str, object]:
         if isinstance(message, dict):
             return cast(dict[str, object], message)
     return {}
+
+
+def _validated[B: BaseModel](model: type[B], data: object) -> B:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        errors = with_known_fields(error.errors(), model)
+        raise translation.invalid([{**each, "loc": ("message", "data", *each["loc"])} for each in errors]) from None
 
 
 def _error(code: str, message: str, **more: str) -> Reply:

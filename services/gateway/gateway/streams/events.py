@@ -10,48 +10,48 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway import translation
-from gateway.streams.fan_out import AgentEvent, Streams
-from gateway.streams.items import GONE, Beat, Delta, End, Gap, PublishedEvent
+from gateway.streams.fan_out import StreamItem, Streams
+from gateway.streams.items import GONE, Delta, End, Gap, Heartbeat, PublishedEvent
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
-HEARTBEAT = b": nothing new\n"  # one line end: clients that take an empty line for an event see none
-PIECE, PATIENCE = 64 * 1024, 30.0
-"""Seconds after which a client that has not taken as many bytes is given up."""
+HEARTBEAT = b": nothing new\n"  # one line end: some clients take an empty line for the end of an event
+CHUNK_BYTES, SEND_TIMEOUT_SECONDS = 64 * 1024, 30.0
+"""A client that does not accept `CHUNK_BYTES` within `SEND_TIMEOUT_SECONDS` is disconnected."""
 
 
-def event(name: str, payload: Mapping[str, Any], place: str | None = None) -> bytes:
-    """Write an event; `place` is its id, which the client resumes from."""
-    return _block(name, json.dumps(payload, separators=(",", ":")), place)
+def encode(name: str, payload: Mapping[str, Any], event_id: str | None = None) -> bytes:
+    """Return the text of an event; the client can resume from its id."""
+    return _block(name, json.dumps(payload, separators=(",", ":")), event_id)
 
 
 def connected(listener: Listener, **more: str) -> bytes:
-    """Write the first event: where the stream begins, so that a client can resume before it saw an event."""
-    place = str(listener.place)
-    return event("connected", {"resume_from": place, **more}, place)
+    """Return the first event, which holds the beginning of the stream: a client can resume before it saw an event."""
+    cursor = str(listener.cursor)
+    return encode("connected", {"resume_from": cursor, **more}, cursor)
 
 
-def written(told: AgentEvent, listener: Listener) -> bytes:
-    """Write what a listener is told."""
-    match told:
+def encode_item(item: StreamItem, listener: Listener) -> bytes:
+    """Return the text of an item of the stream."""
+    match item:
         case None:
             return HEARTBEAT
         case PublishedEvent():
-            return _block(told.name, told.text, str(listener.place))
-        case Beat():
-            return event("heartbeat", told.payload, told.resume_from)
+            return _block(item.name, item.text, str(listener.cursor))
+        case Heartbeat():
+            return encode("heartbeat", item.payload, item.resume_from)
         case Gap():
-            return event("gap", told.payload, told.resume_from)
+            return encode("gap", item.payload, item.resume_from)
         case End():
-            return b"" if told is GONE else event("error", told.payload)
+            return b"" if item is GONE else encode("error", item.payload)
         case Delta():
-            return event(told.name, told.payload)
+            return encode(item.name, item.payload)
 
 
 class EventStream(Response):
-    """Answers with events until the client leaves or the stream ends.
+    """Sends events until the client leaves or the stream ends.
 
-    `events` may raise what a route may raise, until it gave its first event.
+    Until it yields its first event, `events` may raise what a route may raise.
     """
 
     media_type = MEDIA_TYPE
@@ -67,58 +67,58 @@ class EventStream(Response):
             first = await anext(events)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(self._leave(receive))
+                watching = tasks.create_task(self._watch_connection(receive))
                 await self._write(first, events, send)
                 watching.cancel()
 
     async def _write(self, first: bytes, events: AsyncGenerator[bytes], send: Send) -> None:
         try:
             await _send(first, send)
-            async for block in _to_their_end(events):
+            async for block in _with_errors(events):
                 await _send(block, send)
             await send({"type": "http.response.body", "body": b""})
-        except (TimeoutError, OSError):  # the client takes nothing, or is gone
+        except (TimeoutError, OSError):  # the client does not read, or is gone
             self.listener.leave()
 
-    async def _leave(self, receive: Receive) -> None:
+    async def _watch_connection(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.listener.leave()
 
 
-async def _to_their_end(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Give the events; what goes wrong becomes the last of them, since the status was sent before."""
+async def _with_errors(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the events; an exception becomes the last of them, since the status has been sent already."""
     try:
         async for block in events:
             yield block
     except Exception as error:  # noqa: BLE001  the last resort, as at the edge
-        yield event("error", End.of(translation.of(error)).payload)
+        yield encode("error", End.of(translation.of(error)).payload)
 
 
 async def followed(
     streams: Streams, listener: Listener, after: str | None, check: Callable[[], Awaitable[object]] | None = None
 ) -> AsyncGenerator[bytes]:
-    """Give all that a listener is told, from its place on.
+    """Yield the text of all events of a stream, from the cursor `after` on.
 
-    `check` raises when there is nothing to follow: asked when nothing can be missed any more, so that a session that
-    is deleted meanwhile either does not exist or is told to be deleted.
+    `check` raises if there is nothing to follow. It is called when no event can be missed any more, so that a session
+    that is deleted meanwhile is either not found, or its deletion is sent.
     """
     with streams.listening(listener):
         await streams.start(listener, after)
         if check:
             await check()
         yield connected(listener)
-        async with aclosing(streams.told(listener)) as told:
-            async for item in told:
-                yield written(item, listener)
+        async with aclosing(streams.items(listener)) as items:
+            async for item in items:
+                yield encode_item(item, listener)
 
 
-def _block(name: str, text: str, place: str | None) -> bytes:
-    head = f"id: {place}\n" if place is not None else ""
+def _block(name: str, text: str, event_id: str | None) -> bytes:
+    head = f"id: {event_id}\n" if event_id is not None else ""
     return f"{head}event: {name}\ndata: {text}\n\n".encode()
 
 
 async def _send(block: bytes, send: Send) -> None:
-    for begin in range(0, len(block), PIECE):  # who takes one piece in time takes something, however slowly
-        async with asyncio.timeout(PATIENCE):
-            await send({"type": "http.response.body", "body": block[begin : begin + PIECE], "more_body": True})
+    for begin in range(0, len(block), CHUNK_BYTES):  # by chunks: a slow client that accepts one in time stays connected
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            await send({"type": "http.response.body", "body": block[begin : begin + CHUNK_BYTES], "more_body": True})

@@ -1,4 +1,4 @@
-"""What happens, told to clients as it does: one reader of each service's events, fanned out to all who listen."""
+"""Fans out events: each gateway reads the events of each service once, and hands them to all clients concerned."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -16,158 +16,160 @@ from runtime.pubsub import subscribed
 from gateway.auth.tokens import Tokens
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.audience import Audience
+from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
-from gateway.streams.items import Beat, End, Gap, Item
+from gateway.streams.items import End, Gap, Heartbeat, Item
 from gateway.streams.listener import Listener
-from gateway.streams.places import Place
 from gateway.streams.replay import Replay
 
 log = get_logger()
 
-TICK = 1.0
-"""How soon a token that is no longer good ends its streams."""
-CLOSING = 2.0
-TOO_MANY_RETRY = 10
-"""Seconds after which a user who has too many streams may try again."""
-READY = 5.0
+TOKEN_CHECK_SECONDS = 1.0
+"""How soon a token that is no longer valid ends its streams."""
+CLOSE_TIMEOUT_SECONDS = 2.0
+TOO_MANY_RETRY_SECONDS = 10
+"""`Retry-After` for a user who has too many streams."""
+START_TIMEOUT_SECONDS = 5.0
 
-type AgentEvent = Item | Beat | Gap | End | None
+type StreamItem = Item | Heartbeat | Gap | End | None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds after which a quiet stream beats, and how many streams a user may have open at this gateway."""
+    """The interval of heartbeats in seconds, and how many streams a user may have open at this gateway."""
 
     heartbeat: float
     per_user: int
 
 
 class Streams:
-    """The clients that listen, and the feeds, which are followed only while somebody does."""
+    """The connected clients, and the feeds, which are followed only while there are clients."""
 
     def __init__(self, client: Client, bus: Bus, tokens: Tokens, limits: Limits) -> None:
         self.client, self.tokens, self.limits = client, tokens, limits
         self.audience = Audience()
         self.open = self.audience.open
         self.feeds = {service: Feed(client, service, self.audience) for service in SERVICES}
-        self._some, self._none, self._deltas = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._occupied, self._empty, self._deltas_ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._closing = False
         self.replay = Replay(self.feeds, bus, self.audience, pause=limits.heartbeat)
 
     async def run(self) -> None:
-        """Follow the events as long as somebody listens; to be run forever."""
-        await self._some.wait()
+        """Follow the events as long as there are clients; to be run repeatedly."""
+        await self._occupied.wait()
         async with asyncio.TaskGroup() as tasks:
             works = {f"feed of {feed.service}": feed.follow for feed in self.feeds.values()}
-            works |= {"deltas": self._hear_deltas, "tokens of streams": self._check_tokens}
+            works |= {"deltas": self._follow_deltas, "tokens of streams": self._check_tokens}
             running = [tasks.create_task(forever(name, work)) for name, work in works.items()]
-            while self.open:  # somebody may have come before this woke up
-                await self._none.wait()
-            self._deltas.clear()
+            while self.open:  # a client may have connected before this task woke up
+                await self._empty.wait()
+            self._deltas_ready.clear()
             for feed in self.feeds.values():
-                feed.forget()
+                feed.reset()
             for task in running:
                 task.cancel()
 
     async def close(self) -> None:
-        """End all streams, and wait a moment until they have."""
+        """End all streams, and wait up to `CLOSE_TIMEOUT_SECONDS` until they have ended."""
         self._closing = True
         for listener in self.open:
             listener.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 while self.open:
-                    await self._none.wait()
+                    await self._empty.wait()
 
     @contextmanager
     def listening(self, listener: Listener) -> Generator[None]:
-        """Count a client in, so that the feeds are followed.
+        """Register a client, so that the feeds are followed.
 
         Raises:
-            Problem: 429; the user has as many streams open as one may have.
+            Problem: TOO_MANY_STREAMS, the user has reached the limit of open streams.
         """
         self._check_limit(listener)
         self.open.add(listener)
-        self._none.clear()
-        self._some.set()
+        self._empty.clear()
+        self._occupied.set()
         if self._closing:
             listener.close()
         try:
             yield
         finally:
             self.open.discard(listener)
-            self.audience.part(listener)
+            self.audience.leave(listener)
             if not self.open:
-                self._some.clear()
-                self._none.set()
+                self._occupied.clear()
+                self._empty.set()
 
     def _check_limit(self, listener: Listener) -> None:
         user_id = listener.token.actor.user_id
         if sum(other.token.actor.user_id == user_id for other in self.open) >= self.limits.per_user:
-            detail = f"You have {self.limits.per_user} streams open at this server: close one."
-            wait = {"Retry-After": str(TOO_MANY_RETRY)}
-            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, headers=wait, retry_after=TOO_MANY_RETRY)
+            detail = f"You have {self.limits.per_user} open streams, which is the limit. Close one and try again."
+            headers = {"Retry-After": str(TOO_MANY_RETRY_SECONDS)}
+            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, headers=headers, retry_after=TOO_MANY_RETRY_SECONDS)
 
     async def start(self, listener: Listener, after: str | None) -> None:
-        """Put the listener at its place: behind the event `after`, or else at what comes from now on.
+        """Set the cursor of the listener: to the event with the id `after`, or else to the newest event.
 
         Raises:
-            Problem: there is no such place.
+            Problem: `after` is not an id of this stream.
             Unavailable: the bus does not answer.
         """
-        place = None if after is None else Place.read(after, listener.services)
-        await self._live(listener)
-        if place is None:  # nothing awaited between the look at the position and joining: nothing is missed
-            listener.place.seen = {service: self.feeds[service].position or 0 for service in listener.services}
+        cursor = None if after is None else Cursor.parse(after, listener.services)
+        await self._wait_until_live(listener)
+        if cursor is None:  # no await between reading the position and joining, so that no event is missed
+            listener.cursor.seen = {service: self.feeds[service].position or 0 for service in listener.services}
             self.audience.join(listener)
         else:
-            listener.place = place
+            listener.cursor = cursor
 
-    async def told(self, listener: Listener) -> AsyncGenerator[AgentEvent]:
-        """Give what the listener is told, in order, each event once; a beat, or None, now and then without an event.
+    async def items(self, listener: Listener) -> AsyncGenerator[StreamItem]:
+        """Yield the items of a stream in order, each event once; a heartbeat, or None, after a pause without items.
 
-        The deletion of a session is the last that is told of it.
+        A gap, an end, and the deletion of the followed session are the last item.
         """
+        async with aclosing(self._replayed_and_live(listener)) as items:
+            async for item in items:
+                yield item
+                if isinstance(item, Gap) or listener.is_over(item):
+                    return
+
+    async def _replayed_and_live(self, listener: Listener) -> AsyncGenerator[StreamItem]:
         try:
-            if listener not in self.audience:
-                async with aclosing(self.replay.behind(listener)) as events:
-                    async for event in events:
-                        yield event
-                        if isinstance(event, Gap) or listener.is_over(event):
-                            return
-            async with aclosing(listener.heard(self.limits.heartbeat)) as told:
-                async for item in told:
-                    yield item or self._beat(listener)
-                    if listener.is_over(item):
-                        return
+            async with aclosing(self.replay.missed(listener)) as missed:
+                async for item in missed:
+                    yield item
+            async with aclosing(listener.live(self.limits.heartbeat)) as live:
+                async for item in live:
+                    yield item or self._heartbeat(listener)
         except Purged:
-            yield Gap(str(listener.place), "expired")
+            yield Gap(str(listener.cursor), "expired")
         except (Lost, Unavailable, *BUS_ERRORS) as error:
-            log.warning("a stream could not catch up", error=repr(error))
-            yield End(EdgeCode.UNAVAILABLE, "The events cannot be read now. Connect again to resume.")
+            log.warning("stream could not catch up", error=repr(error))
+            yield End(EdgeCode.UNAVAILABLE, "The events are temporarily unavailable. Connect again to resume.")
 
-    def _beat(self, listener: Listener) -> Beat | None:
-        if listener.idle:  # then all was offered and handed out that is before the feeds' positions
+    def _heartbeat(self, listener: Listener) -> Heartbeat | None:
+        if listener.idle:  # all items up to the positions of the feeds have been offered and yielded
             for service in listener.services:
-                listener.reach(service, self.feeds[service].position or 0)
-        return listener.beat()
+                listener.skip_to(service, self.feeds[service].position or 0)
+        return listener.heartbeat()
 
-    async def _live(self, listener: Listener) -> None:
+    async def _wait_until_live(self, listener: Listener) -> None:
         try:
-            async with asyncio.timeout(READY):
-                await self._deltas.wait()
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await self._deltas_ready.wait()
                 for service in listener.services:
                     await self.feeds[service].live.wait()
         except TimeoutError:
-            raise Unavailable("the events cannot be followed now") from None
+            raise Unavailable("the events cannot be followed at the moment") from None
 
-    async def _hear_deltas(self) -> None:
+    async def _follow_deltas(self) -> None:
         try:
-            async with subscribed(self.client, [DELTAS], self.audience.hear_delta):
-                self._deltas.set()
+            async with subscribed(self.client, [DELTAS], self.audience.publish_delta):
+                self._deltas_ready.set()
                 await asyncio.Event().wait()
         finally:
-            self._deltas.clear()
+            self._deltas_ready.clear()
 
     async def _check_tokens(self) -> None:
         for listener in self.open:
@@ -175,4 +177,4 @@ class Streams:
                 self.tokens.check(listener.token)
             except Problem as problem:
                 listener.end(End.of(problem))
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(TOKEN_CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""The events of one service as they come, read once for all clients of this gateway."""
+"""The live events of one service, read once for all clients of this gateway."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,7 +12,7 @@ from gateway.streams.audience import Audience
 
 
 class Feed:
-    """Follows a service's stream. `live` is set while all behind `position` is, or will be, offered to the audience."""
+    """Follows the stream of a service. While `live` is set, all events after `position` reach the audience."""
 
     def __init__(self, client: Client, service: str, audience: Audience) -> None:
         self.service, self.audience = service, audience
@@ -21,10 +21,10 @@ class Feed:
         self.live = asyncio.Event()
 
     async def follow(self) -> None:
-        """Hand events out until cancelled or something fails; started again, it goes on where it was."""
+        """Hand events to the audience until cancelled or an error occurs; called again, continue where it stopped."""
         newest = (await self.bounds()).last
-        if self.position is not None and self.position > newest:  # the bus lost what it had
-            self.audience.lose(self.service)
+        if self.position is not None and self.position > newest:  # the bus has lost its data: its numbers begin again
+            self.audience.report_loss(self.service)
         if self.position is None or self.position > newest:
             self.position = newest
         self.live.set()
@@ -32,20 +32,20 @@ class Feed:
             async for batch in batches:
                 for message in batch:
                     self.position = message.sequence
-                    self.audience.hear(message)
+                    self.audience.publish(message)
 
-    def forget(self) -> None:
-        """Begin at the newest event when it is followed again."""
+    def reset(self) -> None:
+        """Begin at the newest event when the stream is followed again."""
         self.position = None
         self.live.clear()
 
     async def bounds(self) -> Bounds:
-        """Return which events the stream has."""
+        """Return the first and the last sequence number in the stream."""
         return await self.reader.bounds()
 
-    def stored(self, after: int, about: str) -> AsyncGenerator[list[StreamMessage]]:
-        """Give, in batches, the events behind a number that are there now; `about` is `<owner>.<resource>`, either `*`.
+    def stored(self, after: int, filter: str) -> AsyncGenerator[list[StreamMessage]]:  # noqa: A002  its name on the bus
+        """Yield, in batches, the stored events after a sequence number; `filter` is that of a `Listener`.
 
         Raises as `ordered.messages` does.
         """
-        return self.reader.messages(after, f"{EVENT}.{self.service}.*.{about}", stored=True)
+        return self.reader.messages(after, f"{EVENT}.{self.service}.*.{filter}", stored=True)

@@ -1,4 +1,4 @@
-"""What streams carry: events, words that are being said, and how a stream comes to its end."""
+"""The items of streams: events, pieces of text, heartbeats, gaps and ends."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from contracts.wire import event_name
 from runtime.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
-from gateway.streams.shown import shown
+from gateway.streams.previews import preview
 
 TEXT_DELTA = "text_delta"
 DELETED = event_name(SessionDeleted.subject)
@@ -24,9 +24,9 @@ type Reason = Literal["slow", "expired"]
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """A stored event, with its number in the stream of its service, read once for all who are shown it.
+    """A stored event with its sequence number in the stream of its service, read once for all clients.
 
-    `data` is the event itself, as it is shown, `text` the JSON of what all kinds of stream show alike.
+    `data` is the event itself, as clients receive it; `text` is the JSON that all kinds of stream send.
     """
 
     service: str
@@ -40,7 +40,7 @@ class PublishedEvent:
     def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
         _, service, _, _, resource = message.subject.split(".")
-        sequence, name, data = message.sequence, named(message), shown(json.loads(message.data))
+        sequence, name, data = message.sequence, event_name_of(message), preview(json.loads(message.data))
         payload = {
             "type": name,
             "session_id": resource if name in SESSION_EVENTS else None,
@@ -55,66 +55,66 @@ class PublishedEvent:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What clients are shown, in all kinds of stream alike."""
+        """The members that all kinds of stream send."""
         return json.loads(self.text)
 
     @property
     def size(self) -> int:
-        """How much it takes while it waits, about."""
+        """The approximate size in bytes while it is queued."""
         return len(self.text)
 
 
-def named(message: StreamMessage) -> str:
-    """Give the name of the event that a message is: `session.created`."""
+def event_name_of(message: StreamMessage) -> str:
+    """Return the name of the event in a message, like `session.created`."""
     _, service, name, _, _ = message.subject.split(".")
     return f"{service}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next words of a session's agent; not stored."""
+    """A piece of the text that an agent is writing; never stored."""
 
     session: str
-    told: TextDelta
+    delta: TextDelta
 
     @property
     def name(self) -> str:
-        """What filters know it by."""
+        """The name that `types` selects it by."""
         return TEXT_DELTA
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What clients are shown."""
-        return {"session_id": self.session, "run_id": str(self.told.run_id), "text": self.told.text}
+        """The members that clients receive."""
+        return {"session_id": self.session, "run_id": str(self.delta.run_id), "text": self.delta.text}
 
     @property
     def size(self) -> int:
-        """How much it takes while it waits, about."""
-        return len(self.told.text)
+        """The approximate size in bytes while it is queued."""
+        return len(self.delta.text)
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """Nothing for this client came, but other events did: from here on it can resume, however long it hears nothing."""
+class Heartbeat:
+    """A new position to resume from, for a client that receives no events: otherwise its position would expire."""
 
     resume_from: str
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What clients are shown."""
+        """The members that clients receive."""
         return {"resume_from": self.resume_from}
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The client did not keep up, or what it has not seen is gone: it resumes from here."""
+    """The client was too slow, or events that it has not seen are no longer stored: it can resume from here."""
 
     resume_from: str
     reason: Reason
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What clients are shown."""
+        """The members that clients receive."""
         return {"resume_from": self.resume_from, "reason": self.reason}
 
 
@@ -127,16 +127,16 @@ class End:
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
-        """Give the end that a problem is, where it is too late for a response."""
+        """Return the end that reports a problem after the response has begun."""
         return cls(problem.code, problem.detail)
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What clients are shown."""
+        """The members that clients receive."""
         return {"code": self.code, "message": self.message}
 
 
 type Item = PublishedEvent | Delta
-CLOSING = End(EdgeCode.UNAVAILABLE, "This server is about to stop. Connect again to resume.")
+SHUTTING_DOWN = End(EdgeCode.UNAVAILABLE, "The server is shutting down. Connect again to resume.")
 GONE = End(EdgeCode.UNAVAILABLE, "The client has left.")
-"""Nobody is there to read it."""
+"""Never sent: there is no client left to read it."""

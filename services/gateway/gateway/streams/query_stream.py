@@ -1,4 +1,4 @@
-"""A query whose run is followed as events, and ends with the answer that a waiting client would have got."""
+"""A query whose run is streamed as events, and ends with the response that a waiting client would have received."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,66 +14,73 @@ from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import OVER, Runs, look, place
 from gateway.schemas.run import Answer
-from gateway.streams.events import EventStream, connected, event, written
-from gateway.streams.fan_out import AgentEvent, Streams
-from gateway.streams.items import Beat, Delta, End, Gap, PublishedEvent
+from gateway.streams.events import EventStream, connected, encode, encode_item
+from gateway.streams.fan_out import StreamItem, Streams
+from gateway.streams.items import Delta, End, Gap, Heartbeat, PublishedEvent
 from gateway.streams.listener import Listener
 
 ENDS = frozenset(event_name(event.subject) for event in (RunCompleted, RunFailed, RunCancelled))
-TRIES, PAUSE = 10, 0.5
+MAX_READS, RETRY_SECONDS = 10, 0.5
+"""How often the run is read after its last event, since the session service may be restarting just then."""
 
 
 class RunEvents(EventStream):
-    """The events and words of one run, then a `result`."""
+    """The events and text deltas of one run, then a `result`."""
 
     def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
-        super().__init__(listener, self._asked(), location=place(command))
+        super().__init__(listener, self._events(), location=place(command))
         self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 
-    async def _asked(self) -> AsyncGenerator[bytes]:
+    async def _events(self) -> AsyncGenerator[bytes]:
         with self.streams.listening(self.listener):
-            await self.streams.start(self.listener, None)  # before the run is: nothing of it is missed
+            await self.streams.start(self.listener, None)  # before the run, so that none of its events is missed
             run = await self.runs.start(self.command, self.caller)
             yield connected(self.listener, run_id=str(self.command.run_id))
-            async with aclosing(self.streams.told(self.listener)) as told:
-                async for item in told:
+            async with aclosing(self.streams.items(self.listener)) as items:
+                async for item in items:
                     if self._is_of_run(item):
-                        yield written(item, self.listener)
+                        yield encode_item(item, self.listener)
                     if isinstance(item, Gap | End):
                         return
-                    quiet = isinstance(item, Beat | None)
+                    quiet = isinstance(item, Heartbeat | None)
                     if (quiet or self._is_end(item)) and (result := await self._result(run, quiet)):
-                        yield event("result", result)
+                        yield encode("result", result)
                         return
 
-    async def _result(self, run: RunView, perhaps: bool) -> dict[str, Any] | None:
-        """Give the body of the answer, or of the problem; None when the run goes on, as it `perhaps` does."""
-        for left in reversed(range(1 if perhaps else TRIES)):
-            run = await look(self.caller, run, told=not perhaps)
+    async def _result(self, run: RunView, quiet: bool) -> dict[str, Any] | None:
+        """Return the body of the answer or of the problem; None if the run, of which nothing was heard, continues.
+
+        A `quiet` stream checks whether the run has ended; otherwise its last event has been received.
+        """
+        for left in reversed(range(1 if quiet else MAX_READS)):
+            run = await look(self.caller, run, told=not quiet)
             if run.status in OVER:
                 return self._answer(run)
-            await asyncio.sleep(PAUSE if left else 0)
-        if perhaps:
+            await asyncio.sleep(RETRY_SECONDS if left else 0)
+        if quiet:
             return None
-        return self._problem(EdgeCode.UNAVAILABLE, f"The run is over; read it at {place(self.command)}.")
+        return self._problem(
+            EdgeCode.UNAVAILABLE,
+            f"The run has ended; read its result at {place(self.command)}.",
+        )
 
     def _answer(self, run: RunView) -> dict[str, Any]:
         if run.status == "completed":
             return Answer.to(run).model_dump(mode="json")
-        return self._problem(run.error_code or Code.RUN_CANCELLED, run.error_detail or "The run was ended.")
+        return self._problem(run.error_code or Code.RUN_CANCELLED, run.error_detail or "The run was cancelled.")
 
     def _problem(self, code: Code | EdgeCode, detail: str) -> dict[str, Any]:
         return Problem(code, detail, already=True, run_id=str(self.command.run_id)).body(self.path, clock.now())
 
-    def _is_of_run(self, item: AgentEvent) -> bool:
+    def _is_of_run(self, item: StreamItem) -> bool:
         match item:
             case PublishedEvent():
                 return item.data.get("run_id") == str(self.command.run_id)
             case Delta():
-                return item.told.run_id == self.command.run_id
+                return item.delta.run_id == self.command.run_id
             case _:
                 return True
 
-    def _is_end(self, item: AgentEvent) -> bool:
+    def _is_end(self, item: StreamItem) -> bool:
         return isinstance(item, PublishedEvent) and item.name in ENDS and self._is_of_run(item)

@@ -1,4 +1,4 @@
-"""The stored events that a client has not seen: read for many clients at once, within bounds."""
+"""The stored events that a client has not seen yet, read for many clients concurrently, within limits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -11,77 +11,82 @@ from runtime.envelope import Envelope
 from runtime.stream_reader import Bounds, StreamMessage
 
 from gateway.streams.audience import Audience
+from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
-from gateway.streams.items import DELETED, SESSION_EVENTS, Beat, Gap, PublishedEvent, named
+from gateway.streams.items import DELETED, SESSION_EVENTS, Gap, Heartbeat, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener
-from gateway.streams.places import Place
 
-OF_LIVING = SESSION_EVENTS - {DELETED}
-"""Events that are told again only while their session exists: what was said in a deleted one is shown to nobody."""
+HIDDEN_AFTER_DELETION = SESSION_EVENTS - {DELETED}
+"""Events that are replayed only while their session exists: the content of a deleted session is never sent again."""
 READERS = 8
-"""How many batches are read at once, whatever the number of clients that resume."""
+"""How many batches are read concurrently, whatever the number of clients that resume."""
 
 
 class Replay:
-    """Reads what the streams of the `feeds` hold; a client that gets nothing for `pause` seconds gets a beat."""
+    """Reads stored events from the streams of the `feeds`; yields a heartbeat after `pause` seconds without events."""
 
     def __init__(self, feeds: Mapping[str, Feed], bus: Bus, audience: Audience, *, pause: float) -> None:
         self.feeds, self.bus, self.audience, self.pause = feeds, bus, audience, pause
         self.readers = asyncio.Semaphore(READERS)
 
-    async def behind(self, listener: Listener) -> AsyncGenerator[PublishedEvent | Beat | Gap | None]:
-        """Yield what the client has not seen, and let it join those who hear what comes; a beat now and then.
+    async def missed(self, listener: Listener) -> AsyncGenerator[PublishedEvent | Heartbeat | Gap | None]:
+        """Yield the events that the client has not seen, and let it join the audience, unless it already has.
+
+        It reads twice, since events arrive while it reads: the client joins after the first pass, and the second one,
+        which is short, closes the hole between the two. Events that come both ways have numbers, and are sent once.
 
         Raises as `ordered.messages` and `Bus.ask` do.
         """
-        for _ in range(2):  # much, perhaps; then what came meanwhile
-            newest = {service: await self.feeds[service].bounds() for service in listener.services}
-            if gap := _out_of_reach(listener.place, newest):
+        if listener in self.audience:
+            return
+        for _ in range(2):
+            bounds = {service: await self.feeds[service].bounds() for service in listener.services}
+            if gap := _find_gap(listener.cursor, bounds):
                 yield gap
                 return
-            for service, bounds in newest.items():
+            for service, stream in bounds.items():
                 async with aclosing(self._stored(listener, service)) as events:
                     async for event in events:
                         yield event
-                listener.reach(service, bounds.last)
+                listener.skip_to(service, stream.last)
             self.audience.join(listener)
 
-    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Beat | None]:
+    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Heartbeat | None]:
         now = asyncio.get_running_loop().time
-        stored, told = self.feeds[service].stored(listener.place.seen[service], listener.filter), now()
+        stored, yielded_at = self.feeds[service].stored(listener.cursor.seen[service], listener.filter), now()
         async with aclosing(stored) as batches:
             while listener.last is None:
-                if not await self._turn():
-                    yield listener.beat()
+                if not await self._acquire_reader():
+                    yield listener.heartbeat()
                     continue
                 try:
                     batch = await anext(batches, list[StreamMessage]())
                     if not batch:
                         return
-                    events = await self._shown(batch, listener)
+                    events = await self._visible(batch, listener)
                 finally:
                     self.readers.release()
-                reached = batch[-1].sequence
-                batch.clear()  # `stored` has the list too: who reads slowly holds what it is shown, not what was read
+                last = batch[-1].sequence
+                batch.clear()  # the reader refers to it too: a slow client must hold its events only, not all messages
                 for event in events:
-                    if listener.last is None and listener.fresh(event):
+                    if listener.last is None and listener.advance(event):
                         yield event
-                        told = now()
-                listener.reach(service, reached)
-                if now() - told >= self.pause:
-                    yield listener.beat()
-                    told = now()
+                        yielded_at = now()
+                listener.skip_to(service, last)
+                if now() - yielded_at >= self.pause:
+                    yield listener.heartbeat()
+                    yielded_at = now()
 
-    async def _shown(self, batch: list[StreamMessage], listener: Listener) -> list[PublishedEvent]:
-        events = [PublishedEvent.read(message) for message in batch if listener.takes(named(message))]
-        asked = list({UUID(event.resource) for event in events if event.name in OF_LIVING})
-        if not asked:
+    async def _visible(self, batch: list[StreamMessage], listener: Listener) -> list[PublishedEvent]:
+        events = [PublishedEvent.read(message) for message in batch if listener.selects(event_name_of(message))]
+        session_ids = list({UUID(event.resource) for event in events if event.name in HIDDEN_AFTER_DELETION})
+        if not session_ids:
             return events
         envelope = Envelope.begin(actor=listener.token.actor)
-        there = set(map(str, await self.bus.ask(FindSessions(session_ids=asked), envelope)))
-        return [event for event in events if event.name not in OF_LIVING or event.resource in there]
+        existing = set(map(str, await self.bus.ask(FindSessions(session_ids=session_ids), envelope)))
+        return [event for event in events if event.name not in HIDDEN_AFTER_DELETION or event.resource in existing]
 
-    async def _turn(self) -> bool:
+    async def _acquire_reader(self) -> bool:
         try:
             async with asyncio.timeout(self.pause):
                 return await self.readers.acquire()
@@ -89,10 +94,10 @@ class Replay:
             return False
 
 
-def _out_of_reach(place: Place, there: Mapping[str, Bounds]) -> Gap | None:
-    near = dict(place.seen)
-    for service, bounds in there.items():
-        seen, oldest = place.seen[service], max(bounds.first - 1, 0)
+def _find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
+    reachable = dict(cursor.seen)
+    for service, bounds in streams.items():
+        seen, oldest = cursor.seen[service], max(bounds.first - 1, 0)
         if seen > bounds.last or 0 < seen < oldest:
-            near[service] = min(max(seen, oldest), bounds.last)
-    return Gap(str(Place.at(near)), "expired") if near != place.seen else None
+            reachable[service] = min(max(seen, oldest), bounds.last)
+    return Gap(str(Cursor.at(reachable)), "expired") if reachable != cursor.seen else None

@@ -1,4 +1,4 @@
-"""A session over a WebSocket: what happens goes out, queries come in. Every message is `{type, data}`."""
+"""A session over a WebSocket: events go out, commands come in. Every message is `{type, data}`."""
 
 import asyncio
 import json
@@ -15,23 +15,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway import translation
 from gateway.auth.callers import User
-from gateway.parameters import unknown_parameter
+from gateway.parameters import unknown_parameters
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
 from gateway.streams.commands import Commands
-from gateway.streams.events import PATIENCE, PIECE
-from gateway.streams.fan_out import AgentEvent, Streams
-from gateway.streams.items import CLOSING, GONE, Beat, Delta, End, Gap, PublishedEvent
+from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
+from gateway.streams.fan_out import StreamItem, Streams
+from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, PublishedEvent
 from gateway.streams.listener import Listener
-from gateway.streams.websocket_payloads import called, spoken
+from gateway.streams.websocket_payloads import message_of, message_type
 
-NORMAL, GOING_AWAY, POLICY, FAULT, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
-CLOSED_WITH: dict[Code | EdgeCode, int] = {
-    EdgeCode.UNAVAILABLE: FAULT,
-    EdgeCode.INTERNAL_ERROR: FAULT,
+NORMAL, GOING_AWAY, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
+CLOSE_CODES: dict[Code | EdgeCode, int] = {
+    EdgeCode.UNAVAILABLE: INTERNAL_ERROR,
+    EdgeCode.INTERNAL_ERROR: INTERNAL_ERROR,
     EdgeCode.TOO_MANY_STREAMS: TRY_AGAIN_LATER,
 }
-"""What a socket is closed with because of an error; POLICY for all others."""
+"""The close codes of errors; POLICY_VIOLATION for all others."""
 BEARER = "bearer."
 PARAMETERS = {"token", "after", "types"}
 
@@ -41,12 +41,12 @@ type Authenticate = Callable[[WebSocket, str], Awaitable[User]]
 async def converse(
     socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, runs: Runs
 ) -> None:
-    """Serve one client until it leaves, the server ends, or its token does."""
+    """Serve one client until it leaves, the server shuts down, or the token is no longer valid."""
     await socket.accept(_protocol(socket))
     try:
         user = await authenticate(socket, _presented(socket))
         _check_parameters(socket)
-        await _Conversation(socket, user, _known(session_id), streams, runs).hold()
+        await _Conversation(socket, user, _parse_id(session_id), streams, runs).run()
     except (Problem, Refusal, RequestValidationError, Unavailable) as error:
         await _end(socket, End.of(translation.of(error)))
     except WebSocketDisconnect:
@@ -57,14 +57,15 @@ class _Conversation:
     def __init__(self, socket: WebSocket, user: User, session_id: UUID, streams: Streams, runs: Runs) -> None:
         self.socket, self.user, self.session_id = socket, user, session_id
         self.streams, self.runs = streams, runs
-        self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), called)
+        self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), message_type)
 
-    async def hold(self) -> None:
+    async def run(self) -> None:
         with self.streams.listening(self.listener):
             await self.streams.start(self.listener, self.socket.query_params.get("after"))
-            await self.user.ask(GetSession(session_id=self.session_id))  # later: else its deletion could be missed
-            place = str(self.listener.place)
-            await _send(self.socket, "connected", {"session_id": str(self.session_id), "resume_from": place})
+            # Only now: a deletion between this query and the start of the stream would be missed.
+            await self.user.ask(GetSession(session_id=self.session_id))
+            cursor = str(self.listener.cursor)
+            await _send(self.socket, "connected", {"session_id": str(self.session_id), "resume_from": cursor})
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read())
                 await self._write()
@@ -72,25 +73,25 @@ class _Conversation:
 
     async def _write(self) -> None:
         try:
-            async with aclosing(self.streams.told(self.listener)) as told:
-                async for item in told:
-                    await self._tell(item)
-        except (TimeoutError, OSError, WebSocketDisconnect):  # the client takes nothing, or is gone
+            async with aclosing(self.streams.items(self.listener)) as items:
+                async for item in items:
+                    await self._send_item(item)
+        except (TimeoutError, OSError, WebSocketDisconnect):  # the client does not read, or is gone
             self.listener.leave()
         except Exception as error:  # noqa: BLE001  the last resort, as at the edge
             await _end(self.socket, End.of(translation.of(error)))
 
-    async def _tell(self, item: AgentEvent) -> None:
+    async def _send_item(self, item: StreamItem) -> None:
         match item:
             case None:
-                pass  # the server pings
+                pass  # the WebSocket server sends pings of its own
             case PublishedEvent():
-                await _send(self.socket, *await spoken(item, self.session_id, self.user))
+                await _send(self.socket, *await message_of(item, self.session_id, self.user))
                 if self.listener.is_over(item):
                     await _close(self.socket, NORMAL, "terminated")
             case Delta():
                 await _send(self.socket, item.name, item.payload)
-            case Beat():
+            case Heartbeat():
                 await _send(self.socket, "heartbeat", item.payload)
             case Gap():
                 await _send(self.socket, "gap", item.payload)
@@ -100,18 +101,18 @@ class _Conversation:
 
     async def _read(self) -> None:
         commands = Commands(self.user, self.session_id, self.runs)
-        # Answered here and at once, beside what is told: a client that does not read its answers is not read either.
+        # The reply is sent before the next message is read: a client that does not read its replies is not read either.
         with suppress(TimeoutError, OSError, WebSocketDisconnect):
             while (message := await self.socket.receive())["type"] != "websocket.disconnect":
                 reply = await commands.answer(message.get("text") or "")
-                with suppress(RuntimeError):  # it was closed meanwhile
+                with suppress(RuntimeError):  # the socket was closed meanwhile
                     await _send(self.socket, reply.name, reply.data, reply.to)
         self.listener.leave()
 
 
 def _check_parameters(socket: WebSocket) -> None:
-    if unknown := sorted(socket.query_params.keys() - PARAMETERS):
-        raise RequestValidationError(list(map(unknown_parameter, unknown)))
+    if errors := unknown_parameters(socket.query_params.keys(), PARAMETERS):
+        raise RequestValidationError(errors)
 
 
 def _presented(socket: WebSocket) -> str:
@@ -125,11 +126,11 @@ def _presented(socket: WebSocket) -> str:
 
 
 def _protocol(socket: WebSocket) -> str | None:
-    # Browsers end a connection whose server picks none of the protocols that they offer.
+    # Browsers close a connection whose server selects none of the offered protocols.
     return next((name for name in socket.scope["subprotocols"] if not name.startswith(BEARER)), None)
 
 
-def _known(session_id: str) -> UUID:
+def _parse_id(session_id: str) -> UUID:
     try:
         return UUID(session_id)
     except ValueError:
@@ -139,22 +140,23 @@ def _known(session_id: str) -> UUID:
 async def _end(socket: WebSocket, end: End) -> None:
     if end is GONE:
         return
-    if end is CLOSING:
+    if end is SHUTTING_DOWN:
         await _close(socket, GOING_AWAY, end.message)
         return
     with suppress(TimeoutError, OSError, WebSocketDisconnect):
         await _send(socket, "error", end.payload)
-    await _close(socket, CLOSED_WITH.get(end.code, POLICY), end.code)
+    await _close(socket, CLOSE_CODES.get(end.code, POLICY_VIOLATION), end.code)
 
 
 async def _send(socket: WebSocket, kind: str, data: Mapping[str, Any], to: str | int | None = None) -> None:
-    replied = {} if to is None else {"reply_to": to}
-    text = json.dumps({"type": kind, "data": data, **replied}, separators=(",", ":"))
-    async with asyncio.timeout(PATIENCE * (1 + len(text) // PIECE)):  # a message goes whole: its pieces cannot be timed
+    reply_to = {} if to is None else {"reply_to": to}
+    text = json.dumps({"type": kind, "data": data, **reply_to}, separators=(",", ":"))
+    # A message is sent by one call, whose progress is unknown: the timeout grows with its length.
+    async with asyncio.timeout(SEND_TIMEOUT_SECONDS * (1 + len(text) // CHUNK_BYTES)):
         await socket.send_text(text)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     with suppress(TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await socket.close(code, reason)

@@ -1,4 +1,4 @@
-"""What a WebSocket tells: events under names of their own, in shapes near those of the REST API."""
+"""The messages of a WebSocket: events under their own names, in shapes close to those of the REST API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ NAMES = {
     "session.run_failed": "result",
     "session.run_cancelled": "result",
 }
-"""What the events are called here; all others of a session are a `status_change`."""
+"""The types of messages by event; all other events of a session are a `status_change`."""
 STATUS = {
     "session.created": "created",
     "session.run_queued": "queued",
@@ -32,7 +32,7 @@ STATUS = {
     "session.paused": "paused",
     "session.deleted": "terminated",
 }
-"""What the session, or a run that waits for its turn, is in after an event; after others one has to look."""
+"""The status of the session, or of a queued run, after an event; after others it has to be queried."""
 ENDED = {
     "session.run_completed": "completed",
     "session.run_failed": "failed",
@@ -40,14 +40,14 @@ ENDED = {
 }
 
 
-def called(name: str) -> str:
-    """Give what an event of this name is called here."""
+def message_type(name: str) -> str:
+    """Return the type of the message that carries an event of this name."""
     return NAMES.get(name, STATUS_CHANGE) if name.startswith("session.") else name
 
 
-async def spoken(event: PublishedEvent, session_id: UUID, user: User) -> tuple[str, dict[str, Any]]:
-    """Give an event's name and data: what events show, and what it means."""
-    name, payload = called(event.name), event.payload
+async def message_of(event: PublishedEvent, session_id: UUID, user: User) -> tuple[str, dict[str, Any]]:
+    """Return the type and the data of the message that carries an event: its own members, and what follows from it."""
+    name, payload = message_type(event.name), event.payload
     match name:
         case "message":
             more = _message(event.data, payload["at"])
@@ -64,7 +64,7 @@ async def spoken(event: PublishedEvent, session_id: UUID, user: User) -> tuple[s
 
 
 async def status_of(session_id: UUID, user: User) -> str | None:
-    """Give the session's status as it is now; None when nobody can say."""
+    """Return the current status of the session; None if it cannot be queried."""
     try:
         return (await user.ask(GetSession(session_id=session_id))).status
     except (Refusal, Unavailable):
@@ -73,10 +73,10 @@ async def status_of(session_id: UUID, user: User) -> str | None:
 
 def _message(data: Mapping[str, Any], at: str) -> dict[str, Any]:
     blocks: list[Mapping[str, Any]] = data.get("blocks", [])
-    said = "".join(block["text"] for block in blocks if block["type"] == "text")
-    by_agent = {"message_type": "assistant", "content": {"content": said, "blocks": blocks}}
-    cut = {name: data[name] for name in ("truncated", "size_bytes") if name in data}
-    by_user = {"message_type": "user", "content": {"content": data.get("message"), **cut}}
+    text = "".join(block["text"] for block in blocks if block["type"] == "text")
+    by_agent = {"message_type": "assistant", "content": {"content": text, "blocks": blocks}}
+    truncation = {name: data[name] for name in ("truncated", "size_bytes") if name in data}
+    by_user = {"message_type": "user", "content": {"content": data.get("message"), **truncation}}
     return {
         "id": data["message_id"],
         "run_id": data["run_id"],
@@ -89,7 +89,7 @@ def _message(data: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 async def _result(event: PublishedEvent, session_id: UUID, user: User) -> dict[str, Any]:
     data = event.data
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "run_id": data["run_id"],
         "status": ENDED[event.name],
         "error_code": data.get("error_code"),
@@ -98,8 +98,8 @@ async def _result(event: PublishedEvent, session_id: UUID, user: User) -> dict[s
     }
     try:
         run: RunView = await user.ask(GetRun(session_id=session_id, run_id=UUID(data["run_id"])))
-    except (Refusal, Unavailable):  # the session was deleted, say; the event alone has to do
-        code = Code.RUN_CANCELLED if event.name == "session.run_cancelled" else told["error_code"]
-        return told | {"error_code": code, "message_id": None, "content": None, "tool_calls": None}
-    why = {"error_code": run.error_code, "error_detail": run.error_detail}
-    return told | why | Answer.to(run).model_dump(mode="json")
+    except (Refusal, Unavailable):  # the session may have been deleted: the event alone must do
+        code = Code.RUN_CANCELLED if event.name == "session.run_cancelled" else result["error_code"]
+        return result | {"error_code": code, "message_id": None, "content": None, "tool_calls": None}
+    outcome = {"error_code": run.error_code, "error_detail": run.error_detail}
+    return result | outcome | Answer.to(run).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What of an event clients are shown: large values by their beginning, as lists do, and money as numbers."""
+"""Event data as clients receive it: large values by their beginning, as in lists, and amounts of money as numbers."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from contracts.preview import shown_text, shown_value
 VALUES = ("tool_input", "tool_output", "structured_output")
 
 
-def shown(data: dict[str, Any]) -> dict[str, Any]:
-    """Give an event's data as clients are shown it."""
+def preview(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of an event as clients receive it."""
     changed: dict[str, Any] = {name: shown_value(data[name]) for name in VALUES if data.get(name)}
     if "blocks" in data:
         changed["blocks"] = [_block(block) for block in data["blocks"]]

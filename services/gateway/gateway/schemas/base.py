@@ -1,0 +1,73 @@
+"""The base classes of request and response models."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from starlette.responses import Response
+
+from gateway.validation_messages import mismatch
+
+Money = Annotated[Decimal, PlainSerializer(float, return_type=float)]
+"""US dollars: a decimal in the code, a number in JSON."""
+
+UNCHANGED: Any = None
+"""The default of fields of a PATCH body: the field was not sent. A null from the client is an error instead."""
+
+
+def example(value: dict[str, Any]) -> ConfigDict:
+    """Return the configuration of a model with an example for its documentation."""
+    return ConfigDict(json_schema_extra={"examples": [value]})
+
+
+def without_default(schema: dict[str, Any]) -> None:
+    """Remove the default from the JSON Schema of a field, where omitting the field differs from sending its default.
+
+    Generated clients send the defaults that the schema names.
+    """
+    schema.pop("default", None)
+
+
+def pattern_rule(rule: str) -> WrapValidator:
+    """Return the metadata that explains the pattern of a text: `rule` says in words what is allowed.
+
+    The error message of pydantic itself would show the regular expression to the client.
+    """
+
+    def check(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            if error.errors()[0]["type"] == "string_pattern_mismatch":
+                raise mismatch(rule) from None
+            raise
+
+    return WrapValidator(check)
+
+
+class RequestBody(BaseModel):
+    """The body of a request; unknown fields are an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResponseModel(BaseModel):
+    """The body of a response; later versions may add fields, which clients have to ignore."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def of(cls, view: BaseModel, **changed: Any) -> Self:
+        """Return the model of a view, some fields replaced; not validated, since the bus has validated the view."""
+        return cls.model_construct(None, **vars(view) | changed)
+
+    def response(self, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        """Return the HTTP response with this body."""
+        return Response(self.__pydantic_serializer__.to_json(self), status, headers, "application/json")

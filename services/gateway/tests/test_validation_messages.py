@@ -1,0 +1,91 @@
+"""Validation errors are explained in words for clients, never in those of pydantic."""
+
+from typing import Any
+
+import httpx
+import pytest
+from contracts.samples import SESSION
+from gateway.schemas.identity import Credentials
+from gateway.schemas.lists import KeysetWindow
+from gateway.schemas.run import NewQuery
+from gateway.schemas.session import NewSession, SessionChange
+from gateway.schemas.template import NewTemplate
+from gateway.validation_messages import BUILT_IN, MESSAGES, message, with_known_fields
+from pydantic import BaseModel, ValidationError
+
+SESSIONS = "/api/v1/sessions"
+REWRITTEN = {"enum", "extra_forbidden", "literal_error", "value_error"}
+
+
+def messages(model: type[BaseModel], body: Any) -> list[str]:
+    with pytest.raises(ValidationError) as raised:
+        model.model_validate(body)
+    return [message(error) for error in with_known_fields(raised.value.errors(), model)]
+
+
+async def detail(client: httpx.AsyncClient, path: str, body: Any) -> str:
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 422
+    return answer.json()["detail"]
+
+
+async def test_an_unknown_field_suggests_the_nearest_one(client: httpx.AsyncClient):
+    assert await detail(client, SESSIONS, {"nmae": "x"}) == "nmae: Unknown field (did you mean `name`?)."
+
+
+async def test_an_unknown_option_suggests_the_nearest_one(client: httpx.AsyncClient):
+    sent = {"sdk_options": {"max_turn": 1}}
+    assert await detail(client, SESSIONS, sent) == "sdk_options.max_turn: Unknown field (did you mean `max_turns`?)."
+
+
+async def test_an_unknown_field_without_a_similar_one_suggests_none(client: httpx.AsyncClient):
+    assert await detail(client, SESSIONS, {"zzz": 1}) == "zzz: Unknown field."
+
+
+async def test_an_unknown_query_parameter_suggests_the_nearest_one(client: httpx.AsyncClient):
+    answer = await client.get(SESSIONS, params={"stauts": "active"})
+    assert answer.json()["detail"] == "stauts: Unknown query parameter (did you mean `status`?)."
+
+
+async def test_an_unknown_field_of_an_optional_body_suggests_the_nearest_one(client: httpx.AsyncClient):
+    path = f"/api/v1/approvals/{SESSION}/deny"
+    assert await detail(client, path, {"mesage": "no"}) == "mesage: Unknown field (did you mean `message`?)."
+
+
+async def test_an_unknown_enum_value_lists_the_allowed_ones(client: httpx.AsyncClient):
+    sent = {"mode": "batch"}
+    assert await detail(client, SESSIONS, sent) == "mode: Must be one of: interactive, non_interactive."
+
+
+async def test_an_error_in_a_key_is_reported_without_a_marker(client: httpx.AsyncClient):
+    sent = {"sdk_options": {"env": {"1A": "x"}}}
+    rule = "Must be letters, digits and underscores, not beginning with a digit"
+    assert await detail(client, SESSIONS, sent) == f"sdk_options.env.1A: {rule}."
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "expected"),
+    [
+        (NewSession, {"sdk_options": {"model": "a b"}}, "Must be letters, digits and the characters . _ : @ / [ ] -"),
+        (NewSession, {"sdk_options": {"allowed_tools": ["Raed"]}}, "Unknown tool `Raed` (did you mean `Read`?)"),
+        (NewSession, {"sdk_options": {"timeout_seconds": 0}}, "Must be greater than 0"),
+        (NewSession, {"sdk_options": {"output_format": {}}}, 'Must be {"type": "json_schema"'),
+        (NewSession, [], "Must be a JSON object"),
+        (NewSession, {"template_id": "x"}, "Must be a UUID"),
+        (SessionChange, {"metadata": []}, "Must be a JSON object"),
+        (NewTemplate, {"name": "x", "category": "dev ops"}, "Must be at most 50 upper-case letters"),
+        (NewTemplate, {}, "This field is required"),
+        (NewQuery, {"message": ""}, "Must have at least 1 character"),
+        (Credentials, {"email": "x", "password": "x"}, "Must be an e-mail address"),
+        (KeysetWindow, {"limit": 101}, "Must be at most 100"),
+        (KeysetWindow, {"skip": 10_001}, "Must be at most 10000; use `after` to read further"),
+    ],
+)
+def test_a_message_says_what_is_allowed(model: type[BaseModel], body: Any, expected: str):
+    assert messages(model, body)[0].startswith(expected)
+
+
+@pytest.mark.parametrize("kind", sorted(BUILT_IN - MESSAGES.keys() - REWRITTEN))
+def test_no_text_of_pydantic_reaches_the_client(kind: str):
+    error = {"type": kind, "loc": ("body",), "msg": "Input should match [a-z]", "ctx": {"pattern": "[a-z]"}}
+    assert message(error) == "This value is not valid"
