@@ -19,5 +19,5 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)
-PUBLISHED = tuple(event for events in EVENTS.values() for event in events if event.published)
+PUBLISHED_EVENTS = tuple(event for events in EVENTS.values() for event in events if event.published)
 """The events that leave their service, as streams and other services see them."""

@@ -8,12 +8,12 @@ from pydantic import ConfigDict, Field
 from contracts.messages import Message
 from contracts.wire import MAX_PART_BYTES
 
-UNKNOWN_CONTENT = "application/octet-stream"
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 type Part = Annotated[bytes, Field(max_length=MAX_PART_BYTES)]
 
 
-class PartWindow(Message):
+class ByteRange(Message):
     """Which part of a file is asked for; with `etag`, only if the file is still in that state."""
 
     offset: int = Field(default=0, ge=0, le=2**62)
@@ -29,5 +29,5 @@ class FilePart(Message):
     size_bytes: int
     modified_at: datetime
     etag: str
-    content_type: str = UNKNOWN_CONTENT
+    content_type: str = DEFAULT_CONTENT_TYPE
     data: Part

@@ -24,7 +24,7 @@ class Failure(Message):
     error_detail: str
 
 
-class Addressed(Message):
+class BusMessage(Message):
     """A message with a place on the bus: `subject` is its name on the wire, whatever the class is called."""
 
     subject: ClassVar[str]
@@ -37,11 +37,11 @@ class Addressed(Message):
         return cls.model_validate(cls.sample)
 
 
-class Query[R](Addressed):
+class Query[R](BusMessage):
     """Asks a service for `R`. Changes nothing."""
 
 
-class Command[R](Addressed):
+class Command[R](BusMessage):
     """Asks a service to do something. Accepted, it answers `R`; refused, it recorded nothing."""
 
     outcome_query: ClassVar[type[Query[Any]] | None] = None
@@ -53,7 +53,7 @@ class Command[R](Addressed):
         return kind and kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
-class Event(Addressed):
+class Event(BusMessage):
     """An event: it happened, and is stored for ever under its `subject` and `version`."""
 
     published: ClassVar[bool] = True
@@ -108,7 +108,7 @@ class Window(Message):
     limit: int = Field(default=100, ge=1, le=100)
 
 
-class Keyset(Window):
+class KeysetWindow(Window):
     """Which part of a long list is asked for: what comes after or before the item with an id, or after `skip` items."""
 
     after: UUID | None = None
@@ -126,7 +126,7 @@ class Page[T](Message):
     more: bool = False
 
 
-def ping_of(service: str) -> type[Query[dict[str, str]]]:
+def ping_query(service: str) -> type[Query[dict[str, str]]]:
     """Return the query that every service answers with what it depends on, and `ok` or what is wrong with each."""
 
     class Ping(Query[dict[str, str]]):

@@ -65,9 +65,9 @@ class Refusal(Exception):
 
 def not_found(code: Code, id: object, where: str = "") -> Refusal:  # noqa: A002  the field's name
     """Return the refusal of something that does not exist for the actor; `code`, X_NOT_FOUND, says what it is."""
-    return Refusal(code, f"There is no {kind_of(code)} {id}{where}.")
+    return Refusal(code, f"There is no {resource_name(code)} {id}{where}.")
 
 
-def kind_of(code: Code) -> str:
+def resource_name(code: Code) -> str:
     """Return what a code X_NOT_FOUND is about, in words."""
     return code.removesuffix("_NOT_FOUND").replace("_", " ").lower()

@@ -4,7 +4,7 @@ The subjects of messages stand in their classes (`Message.subject`), the names o
 reactions.
 """
 
-EVENT, WORK = "evt", "work"
+EVENT_PREFIX, WORK_PREFIX = "evt", "work"
 """What the subjects of events begin with, and those of what is to be done because of one."""
 DEAD_LETTERS, DEAD_LETTER_SUBJECTS = "DEAD_LETTERS", "dead.>"
 
@@ -16,9 +16,9 @@ REVOCATIONS_COMPLETE = "complete"
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 
-MAX_SHOWN_BYTES = 16 * 1024
+MAX_INLINE_BYTES = 16 * 1024
 """Bytes of a value that is shown whole in lists and streams; a page of such values is below what the bus carries."""
-PREVIEW = 1000
+PREVIEW_CHARACTERS = 1000
 """Characters that are shown of a value that is larger. Alone, a value is shown whole."""
 MAX_PART_BYTES = 512 * 1024
 """Bytes of a file that one message carries."""
@@ -33,7 +33,7 @@ def event_stream(service: str) -> str:
 
 def event_filter(service: str) -> str:
     """Return the filter for all events of a service."""
-    return f"{EVENT}.{service}.>"
+    return f"{EVENT_PREFIX}.{service}.>"
 
 
 def event_name(subject: str) -> str:
@@ -49,12 +49,12 @@ def work_stream(service: str) -> str:
 
 def work_filter(service: str) -> str:
     """Return the filter for all work of a service."""
-    return f"{WORK}.{service}.>"
+    return f"{WORK_PREFIX}.{service}.>"
 
 
 def to_work_subject(event_subject: str) -> str:
     """Return the subject of the work that an event makes: `work.session.run_requested.<owner>.<session id>`."""
-    return f"{WORK}.{event_subject.removeprefix(f'{EVENT}.')}"
+    return f"{WORK_PREFIX}.{event_subject.removeprefix(f'{EVENT_PREFIX}.')}"
 
 
 def dead_letter_subject(service: str, name: str) -> str:

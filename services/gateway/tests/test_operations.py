@@ -5,7 +5,7 @@ import time
 
 import httpx
 from contracts.catalogue import SERVICES
-from contracts.messages import ping_of
+from contracts.messages import ping_query
 from contracts.session.session import CountSessions
 from gateway.routes.operations import VERSION
 
@@ -29,7 +29,7 @@ async def test_live_looks_at_nothing(stranger: httpx.AsyncClient, door: Door):
 
 async def test_ready_when_all_answer(stranger: httpx.AsyncClient, services: Services):
     for service in SERVICES:
-        await services.answer(ping_of(service), {"database": "ok"})
+        await services.answer(ping_query(service), {"database": "ok"})
     answer = await stranger.get("/health/ready")
     assert answer.status_code == 200
     names = {"bus", "revocations", "identity", "identity_database", "session", "session_database"}
@@ -39,15 +39,15 @@ async def test_ready_when_all_answer(stranger: httpx.AsyncClient, services: Serv
 async def test_not_ready_without_the_database_of_a_service_and_says_which(
     stranger: httpx.AsyncClient, services: Services
 ):
-    await services.answer(ping_of("identity"), {"database": "ok"})
-    await services.answer(ping_of("session"), {"database": "no answer within 2 s"})
+    await services.answer(ping_query("identity"), {"database": "ok"})
+    await services.answer(ping_query("session"), {"database": "no answer within 2 s"})
     answer = await stranger.get("/health/ready")
     assert (answer.status_code, answer.json()["checks"]["session"]) == (503, "ok")
     assert answer.json()["checks"]["session_database"] == "no answer within 2 s"
 
 
 async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncClient, services: Services):
-    await services.answer(ping_of("identity"), {"database": "ok"})
+    await services.answer(ping_query("identity"), {"database": "ok"})
     answer = await stranger.get("/health/ready")
     checks = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")

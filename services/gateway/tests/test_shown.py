@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
-from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
+from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from gateway.streams.shown import shown
 
-LONG = "\N{EURO SIGN}" * (MAX_SHOWN_BYTES // 3 + 1)
+LONG = "\N{EURO SIGN}" * (MAX_INLINE_BYTES // 3 + 1)
 SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
@@ -23,7 +23,7 @@ def test_what_is_small_is_shown_whole(event: Any):
 def test_a_large_value_is_shown_by_its_size_and_beginning(name: str):
     told = shown({name: {"content": LONG}})[name]
     assert (told["truncated"], told["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
-    assert told["preview"] == f'{{"content": "{LONG}'[:PREVIEW]
+    assert told["preview"] == f'{{"content": "{LONG}'[:PREVIEW_CHARACTERS]
 
 
 def test_output_that_is_not_there_stays_away():
@@ -34,7 +34,7 @@ def test_output_that_is_not_there_stays_away():
 def test_long_words_of_the_agent_are_shown_by_their_beginning(kind: str):
     small = {"type": kind, kind: "short"}
     told = shown({"blocks": [small, {"type": kind, kind: LONG}]})
-    assert told == {"blocks": [small, {"type": kind, kind: LONG[:PREVIEW]} | CUT]}
+    assert told == {"blocks": [small, {"type": kind, kind: LONG[:PREVIEW_CHARACTERS]} | CUT]}
 
 
 def test_a_large_input_within_a_message_is_shown_by_its_size_and_beginning():
@@ -45,7 +45,7 @@ def test_a_large_input_within_a_message_is_shown_by_its_size_and_beginning():
 
 
 def test_long_words_of_the_user_are_shown_by_their_beginning():
-    assert shown({"message": LONG}) == {"message": LONG[:PREVIEW]} | CUT
+    assert shown({"message": LONG}) == {"message": LONG[:PREVIEW_CHARACTERS]} | CUT
 
 
 def test_money_is_a_number():

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalOutcome, ApprovalStatus, Decision, Remember
 
@@ -39,7 +39,7 @@ class GetApproval(Query[ApprovalView]):
     approval_id: UUID
 
 
-class ListApprovals(Keyset, Query[Page[ApprovalView]]):
+class ListApprovals(KeysetWindow, Query[Page[ApprovalView]]):
     """Asks for the approvals of the actor's sessions, newest first."""
 
     subject = "qry.session.list_approvals"

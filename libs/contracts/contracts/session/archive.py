@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.files import FilePart, PartWindow
+from contracts.files import ByteRange, FilePart
 from contracts.messages import Command, Event, Failure, Message, Query
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
@@ -41,7 +41,7 @@ class GetArchive(Query[ArchiveView]):
     session_id: UUID
 
 
-class ReadArchive(PartWindow, Query[FilePart]):
+class ReadArchive(ByteRange, Query[FilePart]):
     """Asks for a part of the archive of a session; with `etag`, only if it is still the same one."""
 
     subject = "qry.session.read_archive"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Order, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Order, Page, Query
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.values import (
     Block,
@@ -49,7 +49,7 @@ class ToolCallView(Message):
     created_at: datetime
 
 
-class ListMessages(Keyset, Query[Page[MessageView]]):
+class ListMessages(KeysetWindow, Query[Page[MessageView]]):
     """Asks for a session's messages, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_messages"
@@ -80,7 +80,7 @@ class ListMessageIds(Query[list[UUID]]):
     until: UUID | None = None
 
 
-class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
+class ListToolCalls(KeysetWindow, Query[Page[ToolCallView]]):
     """Asks for a session's tool calls, oldest first, or newest if `desc`."""
 
     subject = "qry.session.list_tool_calls"

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from contracts.messages import Message
 
-DELTAS = "delta.session.*.*"
+DELTA_SUBJECTS = "delta.session.*.*"
 """The subjects of all deltas, of whichever owner and session."""
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.session import GetSession, SessionView
@@ -77,7 +77,7 @@ class GetRunSummary(Query[RunSummary]):
     run_id: UUID
 
 
-class ListRuns(Keyset, Query[Page[RunSummary]]):
+class ListRuns(KeysetWindow, Query[Page[RunSummary]]):
     """Asks for a session's runs, newest first."""
 
     subject = "qry.session.list_runs"

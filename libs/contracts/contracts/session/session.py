@@ -6,12 +6,12 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import SESSION, USER
 from contracts.session.values import (
     Mode,
-    NamedOptions,
+    PartialSdkOptions,
     SdkOptions,
     SessionStatus,
 )
@@ -57,7 +57,7 @@ class GetSession(Query[SessionView]):
     session_id: UUID
 
 
-class ListSessions(Keyset, Query[Page[SessionSummary]]):
+class ListSessions(KeysetWindow, Query[Page[SessionSummary]]):
     """Asks for the actor's sessions, newest first."""
 
     subject = "qry.session.list"
@@ -101,7 +101,7 @@ class CreateSession(Command[SessionView]):
     session_id: UUID
     name: str
     mode: Mode | None = None
-    sdk_options: NamedOptions
+    sdk_options: PartialSdkOptions
     template_id: UUID | None = None
 
 
@@ -114,7 +114,7 @@ class ChangeSession(Command[SessionView]):
 
     session_id: UUID
     name: str | None = None
-    sdk_options: NamedOptions | None = None
+    sdk_options: PartialSdkOptions | None = None
     metadata: dict[str, JsonValue] | None = None
 
 

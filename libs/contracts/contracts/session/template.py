@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import TEMPLATE, USER
-from contracts.session.values import NamedOptions, SdkOptions, TemplateMode
+from contracts.session.values import PartialSdkOptions, SdkOptions, TemplateMode
 
 type Category = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
 
@@ -52,7 +52,7 @@ class GetTemplate(Query[TemplateView]):
     template_id: UUID
 
 
-class ListTemplates(Keyset, Query[Page[TemplateSummary]]):
+class ListTemplates(KeysetWindow, Query[Page[TemplateSummary]]):
     """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description."""
 
     subject = "qry.session.list_templates"
@@ -90,7 +90,7 @@ class ChangeTemplate(Command[TemplateView]):
     name: str | None = None
     description: str | None = None
     category: Category | None = None
-    sdk_options: NamedOptions | None = None
+    sdk_options: PartialSdkOptions | None = None
     default_mode: TemplateMode | None = None
     is_public: bool | None = None
 

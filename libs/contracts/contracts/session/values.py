@@ -56,7 +56,7 @@ class SdkOptions(Message):
     def _null_is_the_default(cls, value: object, info: ValidationInfo) -> object:
         return cls.model_fields[str(info.field_name)].default if value is None else value
 
-    def with_named(self, named: "SdkOptions") -> "SdkOptions":
+    def overridden_by(self, named: "SdkOptions") -> "SdkOptions":
         """Give these options, but for those that `named` names: there the latter win, also with a null."""
         return self.model_copy(update={name: getattr(named, name) for name in named.model_fields_set})
 
@@ -69,7 +69,7 @@ def _only_named(options: SdkOptions) -> dict[str, Any]:
     return options.model_dump(mode="json", exclude_unset=True)
 
 
-NamedOptions = Annotated[SdkOptions, PlainSerializer(_only_named)]
+PartialSdkOptions = Annotated[SdkOptions, PlainSerializer(_only_named)]
 """Options that keep, on the wire too, which of them were named."""
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from contracts.files import FilePart, Part, PartWindow
+from contracts.files import ByteRange, FilePart, Part
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
 from contracts.wire import MAX_UPLOAD_BYTES
@@ -45,7 +45,7 @@ class ListFiles(Window, Query[FilesPage]):
     session_id: UUID
 
 
-class ReadFile(PartWindow, Query[FilePart]):
+class ReadFile(ByteRange, Query[FilePart]):
     """Asks for a part of a file; with `etag`, only if the file is still in that state."""
 
     subject = "qry.session.read_file"

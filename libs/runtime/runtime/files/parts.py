@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.files import UNKNOWN_CONTENT, FilePart, PartWindow
+from contracts.files import DEFAULT_CONTENT_TYPE, ByteRange, FilePart
 from contracts.refusals import Code, Refusal
 
 from runtime.files.paths import FILE, opened, opened_folder, os_errors_as_refusals, split_path
@@ -14,7 +14,7 @@ from runtime.files.paths import FILE, opened, opened_folder, os_errors_as_refusa
 _TYPES = mimetypes.MimeTypes(filenames=())  # not those of this machine
 
 
-def read_part(path: Path, window: PartWindow, content_type: str | None = None) -> FilePart:
+def read_part(path: Path, window: ByteRange, content_type: str | None = None) -> FilePart:
     """Return a part of a file of the service's own; past its end, no bytes. Blocks.
 
     Without a `content_type` it is the one that the file's name stands for.
@@ -26,7 +26,7 @@ def read_part(path: Path, window: PartWindow, content_type: str | None = None) -
         return _read(descriptor, window, content_type or content_type_of(path.name))
 
 
-def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
+def read_part_within(root: Path, path: str, window: ByteRange) -> FilePart:
     """Return a part of a file below a folder, by a path that a client names. Blocks.
 
     Raises:
@@ -40,7 +40,7 @@ def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
 def content_type_of(name: str) -> str:
     """Return the content type that a file's name stands for; a compressed file has none of its own."""
     kind, encoding = _TYPES.guess_type(f"/{name}")
-    return UNKNOWN_CONTENT if encoding or not kind else kind
+    return DEFAULT_CONTENT_TYPE if encoding or not kind else kind
 
 
 def modified_at(status: os.stat_result) -> datetime:
@@ -51,7 +51,7 @@ def modified_at(status: os.stat_result) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _read(descriptor: int, window: PartWindow, content_type: str) -> FilePart:
+def _read(descriptor: int, window: ByteRange, content_type: str) -> FilePart:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")
