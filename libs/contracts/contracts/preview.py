@@ -1,4 +1,4 @@
-"""How much of a large value is shown where there are many: in lists and in streams. Alone, a value is shown whole."""
+"""Previews of large values. Lists and streams truncate them; the resource itself has the whole value."""
 
 import json
 from typing import Any
@@ -7,21 +7,21 @@ from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 
 
 def preview(beginning: str, size: int, name: str = "preview") -> dict[str, Any]:
-    """Return what stands for a value of `size` bytes: that it is truncated, its size, and its beginning as `name`."""
+    """Return the preview of a value of `size` bytes: `truncated`, `size_bytes`, and the beginning under `name`."""
     return {"truncated": True, "size_bytes": size, name: beginning[:PREVIEW_CHARACTERS]}
 
 
 def truncate_value(value: Any) -> Any:
-    """Return a JSON value, or its preview if it is large."""
+    """Return a JSON value, or its preview if it is larger than `MAX_INLINE_BYTES`."""
     text = json.dumps(value, ensure_ascii=False)
     size = len(text.encode())
     return preview(text, size) if size > MAX_INLINE_BYTES else value
 
 
 def truncate_json(text: str, size: int, name: str = "preview", beginning: str | None = None) -> Any:
-    """Return a JSON value of `size` bytes, or its preview, which holds its `beginning` as `name`, if it is large.
+    """Return a JSON value of `size` bytes, or its preview, with the `beginning` under `name`, if it is too large.
 
-    `text` is the value as JSON, or its first `MAX_INLINE_BYTES` characters; it is also the default of `beginning`.
+    `text` is the value as JSON, or at least its first `MAX_INLINE_BYTES` characters. `beginning` defaults to `text`.
     """
     return (
         preview(text if beginning is None else beginning, size, name) if size > MAX_INLINE_BYTES else json.loads(text)
@@ -29,7 +29,7 @@ def truncate_json(text: str, size: int, name: str = "preview", beginning: str | 
 
 
 def truncate_text(holder: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return an object with its text `name`, or with the beginning of that and its size if it is large."""
+    """Return an object as it is, or, if its text `name` is too large, with a preview of that text."""
     text = holder.get(name) or ""
     if len(text) * 4 <= MAX_INLINE_BYTES or (size := len(text.encode())) <= MAX_INLINE_BYTES:
         return holder
