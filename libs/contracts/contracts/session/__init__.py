@@ -8,4 +8,4 @@ from contracts.session.run import RunEvent
 from contracts.session.session import LifecycleEvent
 
 type SessionEvent = LifecycleEvent | RunEvent | ConversationEvent | ApprovalEvent | ForkEvent | ArchiveEvent
-"""The events of a session. The unions of its parts are plain aliases, as folds and projections use them in `isinstance`."""
+"""The events of a session. The unions of its parts are plain aliases, since folds and projections use `isinstance`."""
