@@ -46,7 +46,7 @@ class FakeServices:
         """Answer messages of a kind from now on with what `make` returns for them."""
         accepted = Accepted[result_type(kind)]
 
-        async def take(message: Msg) -> None:
+        async def receive(message: Msg) -> None:
             body = kind.model_validate_json(message.data)
             self.received.append((body, Envelope.read(message.headers)))
             reply = make(body)
@@ -54,20 +54,20 @@ class FakeServices:
                 reply = accepted(result=reply)
             await message.respond(reply.model_dump_json().encode())
 
-        await self._subscribe(kind, take)
+        await self._subscribe(kind, receive)
 
     async def ignore(self, kind: Message) -> None:
         """Receive messages of a kind from now on, but never answer them."""
 
-        async def take(message: Msg) -> None:
+        async def receive(message: Msg) -> None:
             self.received.append((kind.model_validate_json(message.data), Envelope.read(message.headers)))
 
-        await self._subscribe(kind, take)
+        await self._subscribe(kind, receive)
 
-    async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
+    async def _subscribe(self, kind: Message, receive: Callable[[Msg], Awaitable[None]]) -> None:
         if previous := self._subscriptions.pop(kind, None):
             await previous.unsubscribe()
-        self._subscriptions[kind] = await subscribe(self.client, kind.subject, take)
+        self._subscriptions[kind] = await subscribe(self.client, kind.subject, receive)
         await self.client.flush()
         await self.client.flush()  # the first flush may overtake the subscription
 

@@ -190,7 +190,7 @@ class EndRun(Command[None]):
 
 
 class RunQueued(Event):
-    """A query was queued behind other runs; workers do not see it until it is requested."""
+    """A query was queued; workers do not see it until it is requested."""
 
     subject = "evt.session.run_queued"
     sample = {"run_id": RUN, "message_id": MESSAGE, "message": "Hello"}
