@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from contracts.messages import Addressed, Command, Event, Query, result_type
+from contracts.messages import BusMessage, Command, Event, Query, result_type
 from pydantic import TypeAdapter
 
 from tests.contracts.catalog import messages
@@ -30,7 +30,7 @@ class Goldens:
     """The files of `kinds`, in `folder`: one a message, by its subject."""
 
     folder: Path
-    kinds: Sequence[type[Addressed]]
+    kinds: Sequence[type[BusMessage]]
 
     def problems(self) -> list[str]:
         """Say what is wrong with the files, a paragraph each; nothing when all is well."""
@@ -66,13 +66,13 @@ class Goldens:
     def _left(self) -> list[Path]:
         return sorted({*self.folder.glob("*.json")} - {self._path(kind) for kind in self.kinds})
 
-    def _path(self, kind: type[Addressed]) -> Path:
+    def _path(self, kind: type[BusMessage]) -> Path:
         return self.folder / f"{kind.subject}.json"
 
-    def _wanted(self, kind: type[Addressed]) -> str:
+    def _wanted(self, kind: type[BusMessage]) -> str:
         return json.dumps(_shape(kind) | {"examples": self._examples(kind, with_todays=True)}, indent=2) + "\n"
 
-    def _examples(self, kind: type[Addressed], *, with_todays: bool = False) -> dict[str, list[Shape]]:
+    def _examples(self, kind: type[BusMessage], *, with_todays: bool = False) -> dict[str, list[Shape]]:
         path, stays = self._path(kind), issubclass(kind, Event)
         known = cast(Shape, json.loads(path.read_text())["examples"]) if stays and path.exists() else {}
         if not with_todays:
@@ -82,7 +82,7 @@ class Goldens:
         return known | {version: before if today in before else [*before, today]}
 
 
-def _shape(kind: type[Addressed]) -> Shape:
+def _shape(kind: type[BusMessage]) -> Shape:
     shape: Shape = {"subject": kind.subject, "version": kind.version}
     if issubclass(kind, Event):
         shape["published"] = kind.published
@@ -109,7 +109,7 @@ def _bare(schema: Any) -> Any:
             return schema
 
 
-def _error_of_reading(kind: type[Addressed], version: int, example: Shape) -> str | None:
+def _error_of_reading(kind: type[BusMessage], version: int, example: Shape) -> str | None:
     try:
         kind.model_validate(example if version == kind.version else cast(type[Event], kind).upcast(version, example))
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 from contracts.catalogue import EVENTS, SERVICES
-from contracts.messages import Event, ping_of
+from contracts.messages import Event, ping_query
 
 from tests.contracts.catalog import messages
 
@@ -14,4 +14,4 @@ def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
 
 
 def test_each_service_has_its_own_ping() -> None:
-    assert [ping_of(service).subject for service in SERVICES] == ["qry.identity.ping", "qry.session.ping"]
+    assert [ping_query(service).subject for service in SERVICES] == ["qry.identity.ping", "qry.session.ping"]

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.messages import Addressed, Event, Query
+from contracts.messages import BusMessage, Event, Query
 
 from tests.contracts.catalog import messages
 from tests.contracts.goldens import FOLDER, Goldens
@@ -57,7 +57,7 @@ def reviewed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def problems(folder: Path, *kinds: type[Addressed]) -> str:
+def problems(folder: Path, *kinds: type[BusMessage]) -> str:
     return "\n".join(Goldens(folder, kinds).problems())
 
 

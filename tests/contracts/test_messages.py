@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from contracts.messages import Addressed, Command, Event, Query, reply_adapter, result_type
+from contracts.messages import BusMessage, Command, Event, Query, reply_adapter, result_type
 from pydantic import BaseModel, ValidationError
 
 from tests.contracts.catalog import messages
@@ -17,7 +17,7 @@ COMMANDS = [cast(type[Command[Any]], kind) for kind in MESSAGES if issubclass(ki
 EVENTS = [kind for kind in MESSAGES if issubclass(kind, Event)]
 
 
-def each(kinds: Sequence[type[Addressed]]) -> pytest.MarkDecorator:
+def each(kinds: Sequence[type[BusMessage]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("kind", kinds, ids=lambda kind: kind.__name__)
 
 
@@ -30,26 +30,26 @@ def test_no_two_messages_have_one_subject() -> None:
 
 
 @each(MESSAGES)
-def test_a_subject_names_the_kind_the_service_and_one_word(kind: type[Addressed]) -> None:
+def test_a_subject_names_the_kind_the_service_and_one_word(kind: type[BusMessage]) -> None:
     [prefix] = [prefix for base, prefix in PREFIX.items() if issubclass(kind, base)]
     service = kind.__module__.split(".")[1]
     assert re.fullmatch(rf"{prefix}\.{service}\.[a-z][a-z0-9_]*", kind.subject)
 
 
 @each(MESSAGES)
-def test_a_message_survives_serialization(kind: type[Addressed]) -> None:
+def test_a_message_survives_serialization(kind: type[BusMessage]) -> None:
     example = kind.example()
     assert kind.model_validate_json(example.model_dump_json()) == example
 
 
 @each(MESSAGES)
-def test_a_message_with_an_unknown_field_is_rejected(kind: type[Addressed]) -> None:
+def test_a_message_with_an_unknown_field_is_rejected(kind: type[BusMessage]) -> None:
     with pytest.raises(ValidationError, match="extra_forbidden"):
         kind.model_validate({**kind.sample, "unknown": 1})
 
 
 @each(MESSAGES)
-def test_every_part_of_a_message_is_frozen_and_strict_about_fields(kind: type[Addressed]) -> None:
+def test_every_part_of_a_message_is_frozen_and_strict_about_fields(kind: type[BusMessage]) -> None:
     loose = [part for part in _parts(kind.example()) if not part.model_config.get("frozen") or _lets_extra(part)]
     assert loose == []
 

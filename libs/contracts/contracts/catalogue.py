@@ -1,4 +1,4 @@
-"""The services behind the bus and the events that each records: whoever lists services takes them from here."""
+"""The services on the bus and the events that each of them records: the one list of services."""
 
 from typing import Any, get_args
 
@@ -9,7 +9,7 @@ from contracts.session.template import TemplateEvent
 
 
 def events_of(*unions: Any) -> tuple[type[Event], ...]:
-    """Return the classes of unions of events."""
+    """Return the event classes of one or more unions of events."""
     return tuple(event for union in unions for event in get_args(union.__value__) or (union.__value__,))
 
 
@@ -19,5 +19,5 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)
-PUBLISHED = tuple(event for events in EVENTS.values() for event in events if event.published)
-"""The events that leave their service, as streams and other services see them."""
+PUBLISHED_EVENTS = tuple(event for events in EVENTS.values() for event in events if event.published)
+"""The events that leave their service; streams and other services see only these."""

@@ -1,4 +1,4 @@
-"""Files travel in bounded parts, so that no message grows with a file."""
+"""Files are transferred in parts of a bounded size, so that no message grows with a file."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,13 +8,13 @@ from pydantic import ConfigDict, Field
 from contracts.messages import Message
 from contracts.wire import MAX_PART_BYTES
 
-UNKNOWN_CONTENT = "application/octet-stream"
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 type Part = Annotated[bytes, Field(max_length=MAX_PART_BYTES)]
 
 
-class PartWindow(Message):
-    """Which part of a file is asked for; with `etag`, only if the file is still in that state."""
+class ByteRange(Message):
+    """The requested range of a file, in bytes; with `etag`, only if the file has not changed since."""
 
     offset: int = Field(default=0, ge=0, le=2**62)
     length: int = Field(default=MAX_PART_BYTES, ge=0, le=MAX_PART_BYTES)
@@ -22,12 +22,12 @@ class PartWindow(Message):
 
 
 class FilePart(Message):
-    """Bytes of a file from an offset on. `etag` names the state that the file was read in."""
+    """The bytes of a file from an offset on. `etag` identifies the version of the file that was read."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     size_bytes: int
     modified_at: datetime
     etag: str
-    content_type: str = UNKNOWN_CONTENT
+    content_type: str = DEFAULT_CONTENT_TYPE
     data: Part

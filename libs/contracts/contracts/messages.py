@@ -1,4 +1,4 @@
-"""The kinds of message, and the envelope of a reply."""
+"""The base classes of all messages, and the replies to them."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
@@ -12,20 +12,20 @@ type Order = Literal["asc", "desc"]
 
 
 class Message(BaseModel):
-    """An immutable value; an unknown field is an error, so a typing slip never passes silently."""
+    """An immutable value. Unknown fields are an error, so that a misspelled name is never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Failure(Message):
-    """Why something could not be done: a code for programs, a detail for people."""
+    """The reason of a failure: a code for programs and a detail for people."""
 
     error_code: Code
     error_detail: str
 
 
-class Addressed(Message):
-    """A message with a place on the bus: `subject` is its name on the wire, whatever the class is called."""
+class BusMessage(Message):
+    """A message with a subject on the bus: `subject` is its name on the wire, independent of the class name."""
 
     subject: ClassVar[str]
     version: ClassVar[int] = 1
@@ -33,47 +33,47 @@ class Addressed(Message):
 
     @classmethod
     def example(cls) -> Self:
-        """Give the one example of this message that tests, docs and goldens share."""
+        """Return the example of this message that tests, documentation and goldens share."""
         return cls.model_validate(cls.sample)
 
 
-class Query[R](Addressed):
-    """Asks a service for `R`. Changes nothing."""
+class Query[R](BusMessage):
+    """A request for an `R` from a service. It changes nothing."""
 
 
-class Command[R](Addressed):
-    """Asks a service to do something. Accepted, it answers `R`; refused, it recorded nothing."""
+class Command[R](BusMessage):
+    """A request to a service to change something. The result is an `R`; a refused command has recorded nothing."""
 
     outcome_query: ClassVar[type[Query[Any]] | None] = None
-    """The query whose answer is this command's result; None when the handler returns it itself."""
+    """The query whose answer is the result of this command; None if the handler returns the result itself."""
 
     def outcome(self) -> Query[R] | None:
-        """Return that query, with the fields that the command has under the same names."""
+        """Return the outcome query, filled from the fields of the command with the same names."""
         kind = self.outcome_query
         return kind and kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
-class Event(Addressed):
-    """An event: it happened, and is stored for ever under its `subject` and `version`."""
+class Event(BusMessage):
+    """Something that happened. It is stored for ever under its `subject` and `version`."""
 
     published: ClassVar[bool] = True
     """False for events that hold secrets: they are stored and never leave their service."""
 
     @classmethod
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
-        """Turn the state of an older `version` of this event into today's."""
+        """Return the state of an older `version` of this event in the form of the current version."""
         raise ValueError(f"{cls.subject} has no version {version}")
 
 
 class Accepted[R](Message):
-    """The command was recorded, or the query answered."""
+    """The reply to a command that was carried out, or to a query that was answered."""
 
     kind: Literal["accepted"] = "accepted"
     result: R
 
 
 class Refused(Message):
-    """The domain says no: expected, final for this input, nothing recorded."""
+    """The reply to a message that the domain refuses: expected, final for this input, and nothing was recorded."""
 
     kind: Literal["refused"] = "refused"
     code: Code
@@ -81,7 +81,7 @@ class Refused(Message):
 
 
 class Faulted(Message):
-    """The service could not do it now; the same message may succeed later."""
+    """The reply of a service that failed to handle a message; the same message may succeed later."""
 
     kind: Literal["faulted"] = "faulted"
     detail: str
@@ -91,34 +91,34 @@ type Reply[R] = Annotated[Accepted[R] | Refused | Faulted, Field(discriminator="
 
 
 class Actor(Message):
-    """On whose behalf a message is sent."""
+    """The user on whose behalf a message is sent."""
 
     user_id: UUID
     role: Literal["admin", "user", "viewer"]
 
     def may_see(self, owner: UUID) -> bool:
-        """Whether what belongs to `owner` exists for this actor."""
+        """Return whether the resources of `owner` exist for this actor."""
         return self.role == "admin" or self.user_id == owner
 
 
 class Window(Message):
-    """Which part of a list is asked for: at most `limit` items after `skip` others."""
+    """The requested part of a list: at most `limit` items after the first `skip`."""
 
     skip: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=100)
 
 
-class Keyset(Window):
-    """Which part of a long list is asked for: what comes after or before the item with an id, or after `skip` items."""
+class KeysetWindow(Window):
+    """The requested part of a long list: the items after or before the one with an id, or after the first `skip`."""
 
     after: UUID | None = None
     before: UUID | None = None
 
 
 class Page[T](Message):
-    """One page of a list: `total` counts all that match, not the page.
+    """One page of a list; `total` is the number of all items that match.
 
-    `more` tells whether the list goes on after the last item; of a page `before` an item, whether before the first one.
+    `more` is true if the list continues after the last item, or, on a page `before` an item, before the first one.
     """
 
     items: list[T]
@@ -126,8 +126,8 @@ class Page[T](Message):
     more: bool = False
 
 
-def ping_of(service: str) -> type[Query[dict[str, str]]]:
-    """Return the query that every service answers with what it depends on, and `ok` or what is wrong with each."""
+def ping_query(service: str) -> type[Query[dict[str, str]]]:
+    """Return the query that every service answers with the state of its dependencies: by name, `ok` or the error."""
 
     class Ping(Query[dict[str, str]]):
         subject = ping_subject(service)
@@ -137,14 +137,14 @@ def ping_of(service: str) -> type[Query[dict[str, str]]]:
 
 
 def result_type(message: type[Command[Any] | Query[Any]]) -> Any:
-    """Give the type that a command or query is answered with: the `R` of its base."""
+    """Return the type of the result of a command or query: the `R` of its base."""
     for base in message.__mro__:
         if (generic := base.__dict__.get("__pydantic_generic_metadata__")) and generic["args"]:
             return generic["args"][0]
-    raise TypeError(f"{message.__name__} does not say what it is answered with")
+    raise TypeError(f"{message.__name__} has no result type: derive it from Command[R] or Query[R]")
 
 
 def reply_adapter(result: Any) -> TypeAdapter[Reply[Any]]:
-    """Give the reader and writer of replies whose result has this type."""
+    """Return the adapter that reads and writes replies with a result of this type."""
     form: Any = Annotated[Accepted[result] | Refused | Faulted, Field(discriminator="kind")]
     return TypeAdapter(form)

@@ -1,10 +1,10 @@
-"""Every word in which the system says no."""
+"""Refusals and their codes."""
 
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Why a command or query was refused, or a run failed: words of the domain, never of HTTP."""
+    """The reason why a command or query was refused, or why a run failed: terms of the domain, never of HTTP."""
 
     ADMINS_ONLY = "ADMINS_ONLY"
     AGENT_FAILED = "AGENT_FAILED"
@@ -56,7 +56,7 @@ class Code(StrEnum):
 
 
 class Refusal(Exception):
-    """Raised where the domain says no: expected, final for this input, nothing was recorded."""
+    """The domain refuses a message: this is expected, final for this input, and nothing was recorded."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -64,10 +64,10 @@ class Refusal(Exception):
 
 
 def not_found(code: Code, id: object, where: str = "") -> Refusal:  # noqa: A002  the field's name
-    """Return the refusal of something that does not exist for the actor; `code`, X_NOT_FOUND, says what it is."""
-    return Refusal(code, f"There is no {kind_of(code)} {id}{where}.")
+    """Return the refusal for a resource that does not exist for the actor; `code` is <RESOURCE>_NOT_FOUND."""
+    return Refusal(code, f"There is no {resource_name(code)} {id}{where}.")
 
 
-def kind_of(code: Code) -> str:
-    """Return what a code X_NOT_FOUND is about, in words."""
+def resource_name(code: Code) -> str:
+    """Return the resource in a code <RESOURCE>_NOT_FOUND, in words."""
     return code.removesuffix("_NOT_FOUND").replace("_", " ").lower()

@@ -1,4 +1,4 @@
-"""The ids and times of the examples, so that the examples of one story fit together."""
+"""The ids and times of the examples of messages, shared so that the examples are consistent."""
 
 USER = "0197a1f0-0000-7000-8000-000000000001"
 SESSION = "0197a1f0-0000-7000-8000-000000000002"

@@ -1,29 +1,29 @@
-"""The names that processes agree on, each written once: changing one is a change of the protocol.
+"""Names and limits of the wire protocol, each written once: changing one of them changes the protocol.
 
-The subjects of messages stand in their classes (`Message.subject`), the names of durable consumers beside their
+The subjects of messages are in their classes (`BusMessage.subject`), the names of durable consumers next to their
 reactions.
 """
 
-EVENT, WORK = "evt", "work"
-"""What the subjects of events begin with, and those of what is to be done because of one."""
+EVENT_PREFIX, WORK_PREFIX = "evt", "work"
+"""The first token of the subjects of events, and of the subjects of the work that events request."""
 DEAD_LETTERS, DEAD_LETTER_SUBJECTS = "DEAD_LETTERS", "dead.>"
 
 REVOCATIONS = "REVOCATIONS"
 """The key-value bucket with the ids of revoked token families."""
 REVOCATIONS_COMPLETE = "complete"
-"""The key that says that the bucket holds all revocations."""
+"""The key that exists only while the bucket holds all revocations."""
 
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 
-MAX_SHOWN_BYTES = 16 * 1024
-"""Bytes of a value that is shown whole in lists and streams; a page of such values is below what the bus carries."""
-PREVIEW = 1000
-"""Characters that are shown of a value that is larger. Alone, a value is shown whole."""
+MAX_INLINE_BYTES = 16 * 1024
+"""Size up to which lists and streams hold a value whole. A page of such values fits into one message of the bus."""
+PREVIEW_CHARACTERS = 1000
+"""Length of the preview of a larger value. The resource itself has the whole value."""
 MAX_PART_BYTES = 512 * 1024
-"""Bytes of a file that one message carries."""
+"""Size of the largest part of a file in one message."""
 MAX_UPLOAD_BYTES = 5 * 1024 * 1024
-"""Bytes that a client may upload in one request."""
+"""Size of the largest file that a client may upload in one request."""
 
 
 def event_stream(service: str) -> str:
@@ -33,35 +33,35 @@ def event_stream(service: str) -> str:
 
 def event_filter(service: str) -> str:
     """Return the filter for all events of a service."""
-    return f"{EVENT}.{service}.>"
+    return f"{EVENT_PREFIX}.{service}.>"
 
 
 def event_name(subject: str) -> str:
-    """Return what clients call the events of a subject: `session.created`, for `evt.session.created` and all below."""
+    """Return the public name of an event: `session.created` for `evt.session.created` and all subjects below it."""
     _, service, name, *_ = subject.split(".")
     return f"{service}.{name}"
 
 
 def work_stream(service: str) -> str:
-    """Return the name of the stream that holds what a service's workers have to do."""
+    """Return the name of the stream that holds the work of a service."""
     return f"WORK_{service.upper()}"
 
 
 def work_filter(service: str) -> str:
     """Return the filter for all work of a service."""
-    return f"{WORK}.{service}.>"
+    return f"{WORK_PREFIX}.{service}.>"
 
 
 def to_work_subject(event_subject: str) -> str:
-    """Return the subject of the work that an event makes: `work.session.run_requested.<owner>.<session id>`."""
-    return f"{WORK}.{event_subject.removeprefix(f'{EVENT}.')}"
+    """Return the subject of the work that an event requests: `work.session.run_requested.<owner>.<session id>`."""
+    return f"{WORK_PREFIX}.{event_subject.removeprefix(f'{EVENT_PREFIX}.')}"
 
 
 def dead_letter_subject(service: str, name: str) -> str:
-    """Return the subject of what a reaction, a projector or the relay of a service has given up."""
+    """Return the subject of the dead letters of a reaction, a projector or the relay of a service."""
     return f"dead.{service}.{name}"
 
 
 def ping_subject(service: str) -> str:
-    """Return the subject of the query that every service answers with how it finds what it depends on."""
+    """Return the subject of the query for the state of a service's dependencies."""
     return f"qry.{service}.ping"

@@ -15,52 +15,52 @@ class Count(Query[int]):
 
 
 class CountTwice(Count):
-    """A question of a question: answered alike."""
+    """A subclass of a query, with the same result type."""
 
 
-def test_a_question_is_answered_with_the_type_of_its_base() -> None:
+def test_a_query_has_the_result_type_of_its_base() -> None:
     assert result_type(CountTwice) is int
 
 
-def test_a_question_without_an_answer_type_is_a_fault() -> None:
-    with pytest.raises(TypeError, match="Query does not say"):
+def test_a_query_without_a_result_type_is_an_error() -> None:
+    with pytest.raises(TypeError, match="Query has no result type"):
         result_type(cast(Any, Query))
 
 
 @pytest.mark.parametrize(
     "reply", [Accepted[int](result=7), Refused(code=Code.SESSION_BUSY, detail="Later."), Faulted(detail="Down.")]
 )
-def test_a_reply_comes_through_the_wire_unchanged(reply: Message) -> None:
+def test_a_reply_survives_serialization(reply: Message) -> None:
     assert reply_adapter(int).validate_json(reply.model_dump_json()) == reply
 
 
-def test_a_result_of_another_type_is_not_a_reply() -> None:
+def test_a_reply_with_a_result_of_another_type_is_invalid() -> None:
     with pytest.raises(ValidationError):
         reply_adapter(int).validate_json('{"kind": "accepted", "result": "seven"}')
 
 
-def test_a_result_of_nothing_is_a_reply() -> None:
+def test_a_reply_may_have_no_result() -> None:
     assert reply_adapter(None).validate_json('{"kind": "accepted", "result": null}') == Accepted[None](result=None)
 
 
-def test_a_code_that_this_side_does_not_know_is_not_a_reply() -> None:
+def test_a_reply_with_an_unknown_code_is_invalid() -> None:
     with pytest.raises(ValidationError):
-        reply_adapter(int).validate_json('{"kind": "refused", "code": "UNHEARD_OF", "detail": ""}')
+        reply_adapter(int).validate_json('{"kind": "refused", "code": "NO_SUCH_CODE", "detail": ""}')
 
 
-def test_a_refusal_tells_its_code_and_its_detail() -> None:
+def test_the_text_of_a_refusal_has_its_code_and_detail() -> None:
     assert str(Refusal(Code.SESSION_BUSY, "Later.")) == "SESSION_BUSY: Later."
 
 
-def test_a_page_has_no_negative_total() -> None:
+def test_a_page_with_a_negative_total_is_invalid() -> None:
     with pytest.raises(ValidationError, match="total"):
         Page[int](items=[], total=-1)
 
 
 @pytest.mark.parametrize(("role", "sees"), [("admin", True), ("user", False), ("viewer", False)])
-def test_only_an_administrator_sees_what_belongs_to_others(role: Any, sees: bool) -> None:
+def test_only_administrators_see_resources_of_other_users(role: Any, sees: bool) -> None:
     assert Actor(user_id=ADA, role=role).may_see(BOB) is sees
 
 
-def test_everyone_sees_what_is_theirs() -> None:
+def test_every_user_sees_their_own_resources() -> None:
     assert Actor(user_id=ADA, role="viewer").may_see(ADA)

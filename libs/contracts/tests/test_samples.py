@@ -1,8 +1,8 @@
-"""The examples of messages."""
+"""The ids that examples of messages share."""
 
 from contracts import samples
 
 
-def test_no_two_samples_share_an_id() -> None:
+def test_sample_ids_are_distinct() -> None:
     ids = [value for name, value in vars(samples).items() if name.isupper() and name != "TIME"]
     assert len(set(ids)) == len(ids)

@@ -1,4 +1,4 @@
-"""Masked secrets: what clients see, and what they mean when they send it back."""
+"""Masking of secrets, and masks that clients send back."""
 
 import pytest
 from contracts.refusals import Code, Refusal
@@ -7,11 +7,11 @@ from contracts.secrets import MASK, masked, unmasked
 FIELD = "sdk_options.env"
 
 
-def test_masked_values_keep_their_names_only() -> None:
+def test_masking_keeps_the_names_and_hides_the_values() -> None:
     assert masked({"TOKEN": "s3cr3t", "KEY": ""}) == {"TOKEN": MASK, "KEY": MASK}
 
 
-def test_a_mask_stands_for_the_stored_value() -> None:
+def test_a_mask_is_replaced_by_the_stored_value() -> None:
     sent = {"TOKEN": MASK, "KEY": "new"}
     assert unmasked(sent, {"TOKEN": "s3cr3t", "KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD) == {
         "TOKEN": "s3cr3t",
@@ -19,11 +19,11 @@ def test_a_mask_stands_for_the_stored_value() -> None:
     }
 
 
-def test_a_stored_value_that_is_not_sent_is_left_out() -> None:
+def test_a_stored_value_that_is_not_sent_is_removed() -> None:
     assert unmasked({}, {"TOKEN": "s3cr3t"}, Code.VARIABLE_NOT_SET, FIELD) == {}
 
 
 def test_a_mask_without_a_stored_value_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"sdk_options\.env: TOKEN has no value") as refused:
+    with pytest.raises(Refusal, match=r"sdk_options\.env: TOKEN has no stored value") as refused:
         unmasked({"TOKEN": MASK}, {"KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD)
     assert refused.value.code is Code.VARIABLE_NOT_SET

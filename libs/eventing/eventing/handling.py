@@ -8,7 +8,7 @@ from typing import Any, Protocol, get_type_hints
 from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
-from contracts.refusals import Code, Refusal, kind_of, not_found
+from contracts.refusals import Code, Refusal, not_found, resource_name
 from runtime import clock
 from runtime.envelope import Envelope
 
@@ -96,7 +96,7 @@ class UnitOfWork[T]:
         """
         aggregate = await self.load_visible(kind, id)
         if not self.actor.may_see(aggregate.owner):
-            name = kind_of(kind.missing).capitalize()
+            name = resource_name(kind.missing).capitalize()
             raise Refusal(Code.NOT_OWNER, f"{name} {id} is public, but only its owner may change it.")
         return aggregate
 

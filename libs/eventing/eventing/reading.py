@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from contracts.messages import Keyset, Message, Order, Page
+from contracts.messages import KeysetWindow, Message, Order, Page
 from contracts.refusals import Code, Refusal, not_found
 
 from eventing.database import Row
@@ -116,7 +116,7 @@ class Listing[V: Message]:
 
     async def page(
         self,
-        query: Keyset,
+        query: KeysetWindow,
         context: _Context,
         filters: Filters,
         *,

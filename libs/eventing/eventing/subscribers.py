@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_of, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_query, result_type
 from contracts.refusals import Refusal
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
@@ -129,7 +129,7 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
         client = await broker.connect()
     max_bytes = client.max_payload - wire.HEADROOM
     kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
-    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_of(service): partial(_pong, dispatcher)}
+    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_query(service): partial(_pong, dispatcher)}
     for kind, handle in handlers.items():
         subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
         subscriber(_answering(kind, handle, max_bytes))

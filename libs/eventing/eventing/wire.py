@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from contracts.messages import Addressed, Event
+from contracts.messages import BusMessage, Event
 from contracts.wire import to_work_subject
 from runtime.envelope import Envelope
 
@@ -36,7 +36,7 @@ def work_subjects(kind: type[Event]) -> str:
     return to_work_subject(subjects(kind))
 
 
-def service_of(kind: type[Addressed]) -> str:
+def service_of(kind: type[BusMessage]) -> str:
     """Return the name of the service that records events of a kind, or handles such commands and queries."""
     return kind.subject.split(".")[1]
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from contracts.preview import preview, shown_value
+from contracts.preview import preview, truncate_value
 from contracts.refusals import Code
-from contracts.wire import MAX_SHOWN_BYTES
+from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Database, Row
 from eventing.handling import QueryContext
 from eventing.previews import PreviewedColumn
@@ -24,9 +24,9 @@ async def read(database: Database, value: Any, column: PreviewedColumn = VALUE) 
     return row
 
 
-@pytest.mark.parametrize("value", [{"a": EURO}, {"a": "x" * MAX_SHOWN_BYTES}, {"a": EURO * MAX_SHOWN_BYTES}])
+@pytest.mark.parametrize("value", [{"a": EURO}, {"a": "x" * MAX_INLINE_BYTES}, {"a": EURO * MAX_INLINE_BYTES}])
 async def test_a_stored_value_has_the_same_preview_as_in_a_stream(database: Database, value: Any):
-    assert VALUE.shown(await read(database, value)) == {"id": 1, "value": shown_value(value)}
+    assert VALUE.shown(await read(database, value)) == {"id": 1, "value": truncate_value(value)}
 
 
 async def test_a_null_value_stays_null(database: Database):
@@ -35,11 +35,11 @@ async def test_a_null_value_stays_null(database: Database):
 
 async def test_only_the_beginning_of_a_large_value_is_read(database: Database):
     row = await read(database, {"a": "x" * 2**20})
-    assert (len(row["value"]), row["value_size"]) == (MAX_SHOWN_BYTES, 2**20 + len('{"a": ""}'))
+    assert (len(row["value"]), row["value_size"]) == (MAX_INLINE_BYTES, 2**20 + len('{"a": ""}'))
 
 
 async def test_a_preview_may_start_with_a_text_of_the_value(database: Database):
-    words = EURO * MAX_SHOWN_BYTES
+    words = EURO * MAX_INLINE_BYTES
     shown = WORDS.shown(await read(database, {"words": words, "first": 1}, WORDS))["value"]
     assert shown == preview(words, shown["size_bytes"], "words")
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor, Keyset
+from contracts.messages import Actor, KeysetWindow
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from eventing.handling import QueryContext
@@ -30,7 +30,7 @@ def as_user(database: Database, number: int) -> Context:
     return QueryContext(database, Envelope.begin(actor=Actor(user_id=UUID(int=number), role="user")), None)
 
 
-async def labels(context: Context, query: Keyset, filters: Filters | None = None) -> tuple[list[str], int, bool]:
+async def labels(context: Context, query: KeysetWindow, filters: Filters | None = None) -> tuple[list[str], int, bool]:
     page = await LISTING.page(query, context, filters or Filters())
     return [jar.label for jar in page.items], page.total, page.more
 
@@ -59,24 +59,24 @@ async def test_only_ids_of_visible_rows_exist(context: Context) -> None:
 
 
 async def test_a_page_has_the_total_and_whether_more_follows(context: Context) -> None:
-    assert await labels(context, Keyset(limit=2)) == (["5", "4"], 5, True)
+    assert await labels(context, KeysetWindow(limit=2)) == (["5", "4"], 5, True)
 
 
 async def test_a_page_starts_after_an_item(context: Context) -> None:
-    assert await labels(context, Keyset(limit=2, after=UUID(int=3))) == (["2", "1"], 5, False)
+    assert await labels(context, KeysetWindow(limit=2, after=UUID(int=3))) == (["2", "1"], 5, False)
 
 
 async def test_a_page_ends_before_an_item(context: Context) -> None:
-    assert await labels(context, Keyset(limit=2, before=UUID(int=2))) == (["4", "3"], 5, True)
+    assert await labels(context, KeysetWindow(limit=2, before=UUID(int=2))) == (["4", "3"], 5, True)
 
 
 async def test_filters_select_matching_rows(context: Context) -> None:
-    assert await labels(context, Keyset(skip=1), Filters(marbles=1)) == (["3", "1"], 3, False)
+    assert await labels(context, KeysetWindow(skip=1), Filters(marbles=1)) == (["3", "1"], 3, False)
 
 
 async def test_an_unknown_cursor_is_refused_with_the_code_of_the_table(context: Context) -> None:
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
-        await labels(context, Keyset(after=UUID(int=77)))
+        await labels(context, KeysetWindow(after=UUID(int=77)))
 
 
 def test_conditions_are_numbered_in_order() -> None:

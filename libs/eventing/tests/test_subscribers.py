@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from contracts.messages import Command, Query, ping_of
+from contracts.messages import Command, Query, ping_query
 from contracts.refusals import Code, Refusal
 from eventing import subscribers
 from eventing.database import Database
@@ -93,7 +93,7 @@ async def test_commands_and_queries_are_answered(bus: Bus) -> None:
 
 @pytest.mark.usefixtures("serving")
 async def test_a_ping_returns_the_state_of_the_database(bus: Bus) -> None:
-    assert await bus.ask(ping_of("jar")(), Envelope.begin()) == {"database": "ok"}
+    assert await bus.ask(ping_query("jar")(), Envelope.begin()) == {"database": "ok"}
 
 
 @pytest.mark.usefixtures("serving")

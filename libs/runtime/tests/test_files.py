@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from contracts.files import PartWindow
+from contracts.files import ByteRange
 from contracts.refusals import Code, Refusal
 from runtime.files.parts import content_type_of, modified_at, read_part, read_part_within
 from runtime.files.paths import grant_owner, split_path
 
-ALL = PartWindow()
+ALL = ByteRange()
 
 
 @pytest.fixture
@@ -20,26 +20,26 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def refusal(root: Path, path: str, window: PartWindow = ALL) -> Code:
+def refusal(root: Path, path: str, window: ByteRange = ALL) -> Code:
     with pytest.raises(Refusal) as refused:
         read_part_within(root, path, window)
     return refused.value.code
 
 
 def test_a_part_is_returned_with_size_and_content_type(root: Path) -> None:
-    part = read_part_within(root, "in/a.html", PartWindow(offset=3, length=4))
+    part = read_part_within(root, "in/a.html", ByteRange(offset=3, length=4))
     assert (part.data, part.size_bytes, part.content_type) == (b"3456", 10, "text/html")
 
 
 def test_a_part_past_the_end_of_a_file_is_empty(root: Path) -> None:
-    assert read_part_within(root, "in/a.html", PartWindow(offset=10)).data == b""
+    assert read_part_within(root, "in/a.html", ByteRange(offset=10)).data == b""
 
 
 def test_a_file_that_has_changed_is_refused(root: Path) -> None:
     etag = read_part_within(root, "in/a.html", ALL).etag
-    assert read_part_within(root, "in/a.html", PartWindow(etag=etag)).etag == etag
+    assert read_part_within(root, "in/a.html", ByteRange(etag=etag)).etag == etag
     (root / "in" / "a.html").write_bytes(b"9876543210!")
-    assert refusal(root, "in/a.html", PartWindow(etag=etag)) is Code.FILE_CHANGED
+    assert refusal(root, "in/a.html", ByteRange(etag=etag)) is Code.FILE_CHANGED
 
 
 def test_a_file_of_the_service_has_the_content_type_passed(root: Path) -> None:

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-from contracts.files import FilePart, PartWindow
+from contracts.files import ByteRange, FilePart
 from contracts.messages import Query
 from contracts.wire import MAX_PART_BYTES
 from runtime.bus import Unavailable
@@ -38,7 +38,7 @@ def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Download:
-    """A file that a client asked for, read by a query whose fields are among others those of a `PartWindow`.
+    """A file that a client asked for, read by a query whose fields are among others those of a `ByteRange`.
 
     It comes under its `name` and as an attachment: what an agent wrote is never shown as a page of this site.
     """
@@ -68,7 +68,7 @@ class Download:
         return StreamingResponse(_chained(beginning, parts), 206 if window else 200, headers, file.content_type)
 
     async def _read(self, offset: int, length: int, etag: str | None) -> FilePart:
-        window = PartWindow(offset=offset, length=length, etag=etag)
+        window = ByteRange(offset=offset, length=length, etag=etag)
         return await self.caller.ask(self.query.model_copy(update=dict(window)))
 
     def _headers(self, file: FilePart) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A real bus, stand-ins for the services behind it, and the gateway in front."""
+"""A real bus, fakes of the services, and the gateway under test."""
 
 from collections.abc import AsyncGenerator
 
@@ -10,14 +10,14 @@ from runtime.bus import connected
 from runtime.health import serving
 from runtime.testing import eventually
 
-from services.gateway.tests.door import Door, working
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness, running_gateway
 
 
 @pytest.fixture
-async def services(nats_url: str) -> AsyncGenerator[Services]:
+async def services(nats_url: str) -> AsyncGenerator[FakeServices]:
     async with connected(nats_url, "services") as client:
-        services = Services(client)
+        services = FakeServices(client)
         await services.publish_keys()
         await services.publish_revocations()
         await services.answer_with(FindSessions, lambda query: query.session_ids)
@@ -30,27 +30,27 @@ def settings(nats_url: str) -> Settings:
 
 
 @pytest.fixture
-async def door(settings: Settings, services: Services) -> AsyncGenerator[Door]:
-    async with working(settings) as gateway:
+async def harness(settings: Settings, services: FakeServices) -> AsyncGenerator[Harness]:
+    async with running_gateway(settings) as gateway:
         await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
-        yield Door(gateway, services)
+        yield Harness(gateway, services)
 
 
 @pytest.fixture
-async def client(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
-    async with door.client() as client:
+async def client(harness: Harness) -> AsyncGenerator[httpx.AsyncClient]:
+    async with harness.client() as client:
         yield client
 
 
 @pytest.fixture
-async def stranger(door: Door) -> AsyncGenerator[httpx.AsyncClient]:
-    async with door.client(None) as client:
+async def anonymous(harness: Harness) -> AsyncGenerator[httpx.AsyncClient]:
+    async with harness.client(None) as client:
         yield client
 
 
 @pytest.fixture
-async def base_url(door: Door) -> AsyncGenerator[str]:
-    """Serve the gateway on a port of its own."""
-    async with serving(door.app, "127.0.0.1", 0) as server:
+async def base_url(harness: Harness) -> AsyncGenerator[str]:
+    """The address of the gateway, served on a free port."""
+    async with serving(harness.app, "127.0.0.1", 0) as server:
         host, port = server.address
         yield f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What the stand-ins answer."""
+"""Results that the fake services return."""
 
 from typing import Any
 

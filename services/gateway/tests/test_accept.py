@@ -1,4 +1,4 @@
-"""What the header Accept is understood to say."""
+"""Content negotiation by the header Accept."""
 
 import httpx
 import pytest
@@ -29,20 +29,20 @@ def request(*accepted: str) -> Request:
         ("", False),
     ],
 )
-def test_events_are_given_to_those_who_prefer_them(accept: str, events: bool):
+def test_events_are_sent_to_clients_that_prefer_them(accept: str, events: bool):
     assert prefers_events(request(accept)) is events
 
 
-def test_several_headers_are_one():
+def test_several_accept_headers_are_combined():
     assert prefers_events(request("application/json;q=0.5", "text/event-stream"))
 
 
-def test_without_the_header_all_is_taken_and_json_preferred():
+def test_without_accept_json_is_preferred_and_events_are_accepted():
     assert (takes_events(request()), prefers_events(request())) == (True, False)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])
 @pytest.mark.parametrize("path", [f"/api/v1/sessions/{SESSION}/events", "/api/v1/events"])
-async def test_a_stream_is_not_forced_on_those_who_do_not_take_it(client: httpx.AsyncClient, path: str, accept: str):
-    answer = await client.get(path, headers={"accept": accept})
-    assert (answer.status_code, answer.json()["error_code"]) == (406, "NOT_ACCEPTABLE")
+async def test_a_stream_that_the_client_does_not_accept_is_406(client: httpx.AsyncClient, path: str, accept: str):
+    response = await client.get(path, headers={"accept": accept})
+    assert (response.status_code, response.json()["error_code"]) == (406, "NOT_ACCEPTABLE")

@@ -1,4 +1,4 @@
-"""What the OpenAPI document promises to clients that are generated from it."""
+"""The OpenAPI document: examples, defaults and headers that generated clients rely on."""
 
 import keyword
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ from pydantic import BaseModel
 from runtime import clock
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 from services.gateway.tests.test_documentation import document, operations
 
 __all__ = ["document"]
@@ -39,7 +39,7 @@ ON_EVERY_RESPONSE = {
     *("x-content-type-options", "referrer-policy", "content-security-policy", "cache-control"),
 }
 RESERVED = {"File", "Response", "Unset", "Error", "Client", "Object", "Date", "Promise", "Type", "Any"}
-"""Words that clients of generated code find taken."""
+"""Names that collide with names of generated clients."""
 
 
 def validator(schema: dict[str, Any], document: dict[str, Any]) -> Any:
@@ -50,46 +50,46 @@ def validator(schema: dict[str, Any], document: dict[str, Any]) -> Any:
 type Example = tuple[str, dict[str, Any], Any]
 
 
-def parts(part: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every object of a document that is no example, and where it stands."""
+def parts(part: Any, location: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object of a document except examples, with its location."""
     if isinstance(part, dict):
-        yield place, cast(dict[str, Any], part)
+        yield location, cast(dict[str, Any], part)
         for name, value in cast(dict[str, Any], part).items():
             if name not in ("example", "examples"):
-                yield from parts(value, f"{place}/{name}")
+                yield from parts(value, f"{location}/{name}")
     elif isinstance(part, list):
         for number, value in enumerate(cast(list[Any], part)):
-            yield from parts(value, f"{place}/{number}")
+            yield from parts(value, f"{location}/{number}")
 
 
 def examples(document: Any) -> Iterator[Example]:
-    """Give every example of a document, with its schema and where it stands."""
-    for place, part in parts(document):
+    """Yield every example of a document, with its schema and location."""
+    for location, part in parts(document):
         schema = part.get("schema", part)
         if "example" in part and "schema" in part:
-            yield place, schema, part["example"]
+            yield location, schema, part["example"]
         more = part.get("examples")
         if isinstance(more, dict):
-            yield from ((place, schema, each["value"]) for each in cast(dict[str, Any], more).values())
+            yield from ((location, schema, each["value"]) for each in cast(dict[str, Any], more).values())
         elif isinstance(more, list):
-            yield from ((place, schema, each) for each in cast(list[Any], more))
+            yield from ((location, schema, each) for each in cast(list[Any], more))
 
 
 def wrong_examples(document: dict[str, Any]) -> list[str]:
     found = examples(document)
     return [
-        f"{place}: {error.message}"
-        for place, schema, example in found
+        f"{location}: {error.message}"
+        for location, schema, example in found
         for error in validator(schema, document).iter_errors(example)
     ]
 
 
-def test_every_example_fits_its_schema(document: dict[str, Any]):
+def test_every_example_is_valid(document: dict[str, Any]):
     assert wrong_examples(document) == []
     assert sum(1 for _ in examples(document)) > 200
 
 
-def test_an_example_that_does_not_fit_is_found(document: dict[str, Any]):
+def test_an_invalid_example_is_found(document: dict[str, Any]):
     wrong = {"schema": {"type": "integer"}, "example": "x"}
     assert len(wrong_examples({"components": document["components"], "paths": {"/x": wrong}})) == 1
 
@@ -99,13 +99,13 @@ def test_every_parameter_has_an_example(document: dict[str, Any]):
         assert all("example" in parameter for parameter in operation.get("parameters", ())), path
 
 
-def test_names_of_schemas_are_taken_by_no_language_and_by_no_other_schema(document: dict[str, Any]):
+def test_schema_names_are_unique_and_not_reserved_in_languages(document: dict[str, Any]):
     names = list(document["components"]["schemas"])
     assert len({name.lower() for name in names}) == len(names)
     assert not [name for name in names if name in RESERVED or keyword.iskeyword(name) or "__" in name]
 
 
-ASKED: dict[type[BaseModel], tuple[Any, ...]] = {
+COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewSession: (),
     SessionChange: (ONE,),
     NewFork: (ONE,),
@@ -115,11 +115,11 @@ ASKED: dict[type[BaseModel], tuple[Any, ...]] = {
     NewArchive: (ONE,),
     Decision: (ONE, "approved"),
 }
-"""What the commands of bodies are made with. Credentials and tokens have no defaults."""
+"""The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
 
 
 def defaults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Give the default of every property that declares one, with its path."""
+    """Yield the default of every property that declares one, with its path."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         schema = document["components"]["schemas"][name]
     for each in schema.get("anyOf", ()):
@@ -135,7 +135,7 @@ def sent(path: tuple[str, ...], value: Any) -> dict[str, Any]:
 
 
 def false_defaults(body: type[BaseModel], document: dict[str, Any]) -> list[str]:
-    """Find the defaults that make another command when a client sends them."""
+    """Return the defaults that result in another command if a client sends them."""
     required = {
         name: body.model_json_schema()["examples"][0][name]
         for name, field in body.model_fields.items()
@@ -143,7 +143,7 @@ def false_defaults(body: type[BaseModel], document: dict[str, Any]) -> list[str]
     }
 
     def command(**more: Any) -> str:
-        return cast(Any, body).model_validate(required | more).command(*ASKED[body]).model_dump_json()
+        return cast(Any, body).model_validate(required | more).command(*COMMAND_ARGUMENTS[body]).model_dump_json()
 
     schema = document["components"]["schemas"][body.__name__]
     return [".".join(path) for path, value in defaults(schema, document) if command(**sent(path, value)) != command()]
@@ -161,34 +161,32 @@ def bodies(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.usefixtures("one_id")
-@pytest.mark.parametrize("body", ASKED)
-def test_a_default_that_is_declared_is_what_the_server_does_when_it_is_left_out(
-    body: type[BaseModel], document: dict[str, Any]
-):
+@pytest.mark.parametrize("body", COMMAND_ARGUMENTS)
+def test_a_declared_default_equals_an_omitted_field(body: type[BaseModel], document: dict[str, Any]):
     assert false_defaults(body, document) == []
 
 
-def test_every_body_with_a_default_is_looked_at(document: dict[str, Any]):
+def test_every_body_with_a_default_is_checked(document: dict[str, Any]):
     schemas = document["components"]["schemas"]
     with_defaults = {name for name in bodies(document) if [*defaults(schemas[name], document)]}
-    assert with_defaults <= {body.__name__ for body in ASKED}
+    assert with_defaults <= {body.__name__ for body in COMMAND_ARGUMENTS}
 
 
 class Loose(SessionChange):
-    """A change that declares a default which it does not apply."""
+    """A change that declares a default but does not apply it."""
 
     name: str = "Untitled"
 
     def command(self, session_id: UUID) -> Any:
-        named = self.name if "name" in self.model_fields_set else None
-        return super().command(session_id).model_copy(update={"name": named})
+        sent_name = self.name if "name" in self.model_fields_set else None
+        return super().command(session_id).model_copy(update={"name": sent_name})
 
 
-def test_a_default_that_is_none_is_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(ASKED, Loose, (ONE,))
+def test_a_default_that_is_not_applied_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(COMMAND_ARGUMENTS, Loose, (ONE,))
     app = FastAPI()
 
-    async def change(body: Loose = Body()) -> None:  # noqa: B008  as the framework wants it
+    async def change(body: Loose = Body()) -> None:  # noqa: B008  the form that FastAPI expects
         pass
 
     app.add_api_route("/x", change, methods=["PATCH"])
@@ -212,7 +210,13 @@ def documented_headers(document: dict[str, Any], operation_id: str, status: int)
     ],
 )
 async def test_every_header_of_a_response_is_documented(
-    client: httpx.AsyncClient, services: Services, door: Door, operation: str, method: str, path: str, status: int
+    client: httpx.AsyncClient,
+    services: FakeServices,
+    harness: Harness,
+    operation: str,
+    method: str,
+    path: str,
+    status: int,
 ):
     await services.answer(CreateSession, samples.session())
     await services.answer(GetSession, samples.session())
@@ -220,12 +224,12 @@ async def test_every_header_of_a_response_is_documented(
     file = {"size_bytes": 0, "modified_at": TIME, "etag": "1", "data": b""}
     await services.answer(ReadFile, FilePart.model_validate(file))
     body = {"message": "Hello"} if operation == "querySession" else LogIn.sample if operation == "login" else {}
-    answer = await client.request(method, path, json=body if method == "POST" else None)
-    assert answer.status_code == status
-    assert {*answer.headers} - ON_EVERY_RESPONSE <= documented_headers(door.app.openapi(), operation, status)
+    response = await client.request(method, path, json=body if method == "POST" else None)
+    assert response.status_code == status
+    assert {*response.headers} - ON_EVERY_RESPONSE <= documented_headers(harness.app.openapi(), operation, status)
 
 
-def test_downloads_name_every_media_type_they_come_in(document: dict[str, Any]):
+def test_downloads_document_every_media_type(document: dict[str, Any]):
     [archive] = [each for _, _, each in operations(document) if each["operationId"] == "downloadArchive"]
     assert len(archive["responses"]["200"]["content"]) == 5
     [query] = [each for _, _, each in operations(document) if each["operationId"] == "querySession"]

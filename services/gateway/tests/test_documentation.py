@@ -1,4 +1,4 @@
-"""The OpenAPI document and its pages."""
+"""The OpenAPI document and the pages that show it."""
 
 import re
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from contracts.refusals import Code
 from gateway.problems import EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
 
-from services.gateway.tests.door import Door
+from services.gateway.tests.harness import Harness
 
 OPENAPI = "/api/v1/openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture
-def document(door: Door) -> dict[str, Any]:
-    return door.app.openapi()
+def document(harness: Harness) -> dict[str, Any]:
+    return harness.app.openapi()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -42,23 +42,23 @@ def validate(value: object, shape: str, document: dict[str, Any]) -> None:
     cast(Any, Draft202012Validator(schema, format_checker=FormatChecker())).validate(value)
 
 
-async def test_the_document_is_served(stranger: httpx.AsyncClient):
-    answer = await stranger.get(OPENAPI)
-    assert (answer.status_code, answer.json()["openapi"][:3]) == (200, "3.1")
+async def test_the_document_is_served(anonymous: httpx.AsyncClient):
+    response = await anonymous.get(OPENAPI)
+    assert (response.status_code, response.json()["openapi"][:3]) == (200, "3.1")
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]):
+def test_every_reference_is_defined(document: dict[str, Any]):
     known = {f"#/components/{kind}/{name}" for kind, parts in document["components"].items() for name in parts}
     assert set(references(document)) <= known
 
 
-def test_every_operation_has_a_stable_name_of_its_own(document: dict[str, Any]):
+def test_every_operation_has_a_unique_id(document: dict[str, Any]):
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][A-Za-z]+", name) for name in names)
 
 
-def test_every_operation_is_described(document: dict[str, Any]):
+def test_every_operation_has_a_summary_a_description_and_tags(document: dict[str, Any]):
     for path, method, operation in operations(document):
         assert method in METHODS
         assert operation["summary"], path
@@ -78,7 +78,7 @@ def test_every_operation_of_the_api_documents_its_problems(document: dict[str, A
                 assert response["content"]["application/problem+json"]["examples"]
 
 
-def test_problem_examples_have_the_shape_of_problems(document: dict[str, Any]):
+def test_examples_of_problems_are_valid(document: dict[str, Any]):
     for _, _, operation in operations(document):
         for response in operation["responses"].values():
             for example in response.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
@@ -86,7 +86,7 @@ def test_problem_examples_have_the_shape_of_problems(document: dict[str, Any]):
                 assert example["value"]["error_code"] in {*Code, *EdgeCode}
 
 
-def test_every_body_has_an_example_that_fits(document: dict[str, Any]):
+def test_every_body_has_a_valid_example(document: dict[str, Any]):
     for _, _, operation in operations(document):
         for content in [operation.get("requestBody", {}), *operation["responses"].values()]:
             schema = content.get("content", {}).get("application/json", {}).get("schema")
@@ -96,21 +96,21 @@ def test_every_body_has_an_example_that_fits(document: dict[str, Any]):
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-async def test_a_page_loads_nothing_from_elsewhere(stranger: httpx.AsyncClient, page: str):
-    html = (await stranger.get(page)).text
+async def test_a_page_loads_only_files_of_the_gateway(anonymous: httpx.AsyncClient, page: str):
+    html = (await anonymous.get(page)).text
     loaded: list[str] = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", html)
     assert len(loaded) >= 2
     for address in loaded:
         assert address.startswith("/")
-        answer = await stranger.get(address)
-        assert (answer.status_code, bool(answer.content)) == (200, True), address
+        response = await anonymous.get(address)
+        assert (response.status_code, bool(response.content)) == (200, True), address
 
 
-async def test_the_logo_of_redoc_is_served(stranger: httpx.AsyncClient):
-    answer = await stranger.get("/redoc/logo-mini.svg")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+async def test_the_logo_of_redoc_is_served(anonymous: httpx.AsyncClient):
+    response = await anonymous.get("/redoc/logo-mini.svg")
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/svg+xml")
 
 
 @pytest.mark.parametrize("path", ["/docs/../../settings.py", "/docs/%2e%2e/%2e%2e/__init__.py", "/redoc//etc/passwd"])
-async def test_nothing_else_is_served(stranger: httpx.AsyncClient, path: str):
-    assert (await stranger.get(path)).status_code == 404
+async def test_other_paths_are_not_served(anonymous: httpx.AsyncClient, path: str):
+    assert (await anonymous.get(path)).status_code == 404

@@ -1,4 +1,4 @@
-"""What every request and every response carries."""
+"""Request ids, traces, metrics and logs of all requests."""
 
 import asyncio
 import re
@@ -15,83 +15,85 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
 
 ONE = f"/api/v1/sessions/{SESSION}"
 
 
-def counted(method: str, path: str) -> float:
+def request_count(method: str, path: str) -> float:
     return REGISTRY.get_sample_value("api_requests_total", {"method": method, "path": path}) or 0
 
 
-@pytest.mark.parametrize("given", ["abc", "A-1._z", "x" * 128])
-async def test_a_request_id_is_taken_and_carried_on(client: httpx.AsyncClient, services: Services, given: str):
+@pytest.mark.parametrize("request_id", ["abc", "A-1._z", "x" * 128])
+async def test_a_request_id_is_accepted_and_passed_on(
+    client: httpx.AsyncClient, services: FakeServices, request_id: str
+):
     await services.answer(GetSession, samples.session())
-    answer = await client.get(ONE, headers={"x-request-id": given})
-    assert answer.headers.get_list("x-request-id") == [given]
-    assert services.heard[-1][1].correlation_id == given
+    response = await client.get(ONE, headers={"x-request-id": request_id})
+    assert response.headers.get_list("x-request-id") == [request_id]
+    assert services.received[-1][1].correlation_id == request_id
 
 
-@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a\tb", "é", "a;b", '"', "<script>", "a%0d%0a"])
-async def test_a_request_id_that_is_no_word_is_replaced(stranger: httpx.AsyncClient, given: str):
-    answer = await stranger.get("/health/live", headers=[(b"x-request-id", given.encode())])
-    assert UUID(answer.headers["x-request-id"]).version == 7
+@pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "a\tb", "é", "a;b", '"', "<script>", "a%0d%0a"])
+async def test_an_invalid_request_id_is_replaced(anonymous: httpx.AsyncClient, request_id: str):
+    response = await anonymous.get("/health/live", headers=[(b"x-request-id", request_id.encode())])
+    assert UUID(response.headers["x-request-id"]).version == 7
 
 
-async def test_failures_carry_their_request_id(stranger: httpx.AsyncClient):
-    answer = await stranger.get(ONE, headers={"x-request-id": "abc"})
-    assert (answer.status_code, answer.headers["x-request-id"]) == (401, "abc")
+async def test_errors_have_their_request_id(anonymous: httpx.AsyncClient):
+    response = await anonymous.get(ONE, headers={"x-request-id": "abc"})
+    assert (response.status_code, response.headers["x-request-id"]) == (401, "abc")
 
 
-async def test_the_response_time_is_in_milliseconds(stranger: httpx.AsyncClient):
-    answer = await stranger.get("/health/live")
-    assert re.fullmatch(r"\d+\.\d\d", answer.headers["x-response-time"])
+async def test_the_response_time_is_in_milliseconds(anonymous: httpx.AsyncClient):
+    response = await anonymous.get("/health/live")
+    assert re.fullmatch(r"\d+\.\d\d", response.headers["x-response-time"])
 
 
-async def test_logs_carry_the_request_id(client: httpx.AsyncClient):
+async def test_log_lines_have_the_request_id(client: httpx.AsyncClient):
     with capture_logs([merge_contextvars]) as logged:
         await client.get(ONE, headers={"x-request-id": "abc"})
     assert logged[0]["correlation_id"] == "abc"
 
 
-async def test_the_trace_of_a_client_goes_on(client: httpx.AsyncClient, services: Services):
+async def test_the_trace_of_a_client_is_continued(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetSession, samples.session())
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await client.get(ONE, headers={"traceparent": parent})
-    assert (services.heard[-1][1].traceparent or "").startswith("00-0af7651916cd43dd8448eb211c80319c-")
+    assert (services.received[-1][1].traceparent or "").startswith("00-0af7651916cd43dd8448eb211c80319c-")
 
 
 @pytest.mark.parametrize("parent", ["", "x", "00-0-0-0", "é"])
-async def test_a_trace_that_is_none_is_left_alone(client: httpx.AsyncClient, services: Services, parent: str):
+async def test_an_invalid_trace_is_ignored(client: httpx.AsyncClient, services: FakeServices, parent: str):
     await services.answer(GetSession, samples.session())
-    answer = await client.get(ONE, headers=[(b"traceparent", parent.encode())])
-    assert answer.status_code == 200
+    response = await client.get(ONE, headers=[(b"traceparent", parent.encode())])
+    assert response.status_code == 200
 
 
-async def test_requests_are_counted_by_template(client: httpx.AsyncClient):
-    before = counted("GET", "/api/v1/sessions/{session_id}")
+async def test_requests_are_counted_by_route(client: httpx.AsyncClient):
+    before = request_count("GET", "/api/v1/sessions/{session_id}")
     await client.get(ONE)
-    assert counted("GET", "/api/v1/sessions/{session_id}") == before + 1
+    assert request_count("GET", "/api/v1/sessions/{session_id}") == before + 1
 
 
-async def test_requests_for_files_are_counted_by_a_template_like_all_others(client: httpx.AsyncClient):
-    before = counted("GET", "/api/v1/sessions/{session_id}/workspace/{path}")
+async def test_requests_for_files_are_counted_by_route(client: httpx.AsyncClient):
+    before = request_count("GET", "/api/v1/sessions/{session_id}/workspace/{path}")
     await client.get(f"{ONE}/workspace/a/b")
-    assert counted("GET", "/api/v1/sessions/{session_id}/workspace/{path}") == before + 1
+    assert request_count("GET", "/api/v1/sessions/{session_id}/workspace/{path}") == before + 1
 
 
-async def test_requests_to_nowhere_are_one_series(client: httpx.AsyncClient):
-    before = counted("GET", "unmatched")
+async def test_requests_without_a_route_are_one_series(client: httpx.AsyncClient):
+    before = request_count("GET", "unmatched")
     for number in range(3):
         await client.get(f"/made/up/{number}")
-    assert counted("GET", "unmatched") == before + 3
+    assert request_count("GET", "unmatched") == before + 3
 
 
-async def test_made_up_methods_are_one_series(client: httpx.AsyncClient):
-    before = counted("OTHER", "unmatched")
+async def test_unknown_methods_are_one_series(client: httpx.AsyncClient):
+    before = request_count("OTHER", "unmatched")
     for method in ("BREW", "COFFEE"):
         assert (await client.request(method, "/made/up")).status_code == 404
-    assert counted("OTHER", "unmatched") == before + 2
+    assert request_count("OTHER", "unmatched") == before + 2
 
 
 async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
@@ -101,7 +103,7 @@ async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
     assert REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1
 
 
-async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str, services: Services):
+async def test_a_disconnect_during_the_request_is_not_an_error(base_url: str, services: FakeServices):
     labels = {"method": "POST", "path": "/api/v1/sessions", "status": "499"}
     before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
     with capture_logs() as logged:
@@ -114,7 +116,7 @@ async def test_a_client_that_leaves_while_it_speaks_is_no_fault(base_url: str, s
     assert [(line["event"], line["status"]) for line in logged] == [("request", 499)]
 
 
-async def test_a_request_is_logged_with_its_route_and_user_alone(client: httpx.AsyncClient, services: Services):
+async def test_the_log_of_a_request_has_only_its_route_and_user(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, Page(items=[samples.session()], total=1))
     with capture_logs([merge_contextvars]) as logged:
         await client.get("/api/v1/sessions", params={"status": "active"}, headers={"x-request-id": "abc"})
@@ -131,8 +133,8 @@ async def test_a_request_is_logged_with_its_route_and_user_alone(client: httpx.A
     }
 
 
-async def test_a_request_to_nowhere_is_logged_without_its_path(stranger: httpx.AsyncClient):
+async def test_the_log_of_an_unmatched_request_has_no_path(anonymous: httpx.AsyncClient):
     with capture_logs() as logged:
-        await stranger.get("/made/up?token=secret")
+        await anonymous.get("/made/up?token=secret")
     assert [(line["route"], line["status"]) for line in logged] == [("unmatched", 404)]
     assert "user_id" not in logged[0]

@@ -1,4 +1,4 @@
-"""How streams of deleted sessions end, what of them is told again, and how many streams there may be."""
+"""The end of streams of deleted sessions, replay after a deletion, and the limit of streams."""
 
 import asyncio
 from uuid import UUID
@@ -13,10 +13,10 @@ from gateway.settings import Settings
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.following import EVENTS, following
-from services.gateway.tests.stand_ins import OTHER, Services
-from services.gateway.tests.talking import talking
+from services.gateway.tests.fake_services import OTHER, FakeServices
+from services.gateway.tests.harness import Harness
+from services.gateway.tests.sse_client import EVENTS, open_stream
+from services.gateway.tests.websocket_client import open_websocket
 
 MINE = "/api/v1/events"
 GONE = Refused(code=Code.SESSION_NOT_FOUND, detail="There is none.")
@@ -28,107 +28,107 @@ def settings(nats_url: str) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-async def service(services: Services) -> None:
-    await services.open_streams()
+async def service(services: FakeServices) -> None:
+    await services.create_streams()
     await services.answer(GetSession, samples.session())
 
 
 @pytest.mark.parametrize("query", [{}, {"types": "session.created"}, {"after": "0"}])
-async def test_a_deleted_session_ends_its_streams(base_url: str, services: Services, query: dict[str, str]):
-    async with following(base_url, services.token(), params=query) as follower:
-        await services.record(SessionDeleted.example())
-        [last] = await follower.rest()
+async def test_a_deleted_session_ends_its_streams(base_url: str, services: FakeServices, query: dict[str, str]):
+    async with open_stream(base_url, services.token(), params=query) as follower:
+        await services.publish(SessionDeleted.example())
+        [last] = await follower.remaining()
     assert (last.event, last.json()["status"]) == ("session.deleted", "terminated")
 
 
-async def test_a_deletion_that_is_already_stored_ends_a_stream_that_catches_up(base_url: str, services: Services):
-    await services.record(RunStarted.example())
-    await services.record(SessionDeleted.example())
-    await services.record(RunStarted.example())
-    async with following(base_url, services.token(), params={"after": "0"}) as follower:
-        events = [event.event for event in await follower.rest()]
+async def test_a_stored_deletion_ends_a_stream_that_replays_it(base_url: str, services: FakeServices):
+    await services.publish(RunStarted.example())
+    await services.publish(SessionDeleted.example())
+    await services.publish(RunStarted.example())
+    async with open_stream(base_url, services.token(), params={"after": "0"}) as follower:
+        events = [event.event for event in await follower.remaining()]
     assert events == ["session.run_started", "session.deleted"]
 
 
-async def test_a_deleted_session_closes_its_sockets(base_url: str, services: Services):
-    async with talking(base_url, services.token()) as client:
+async def test_a_deleted_session_closes_its_websockets(base_url: str, services: FakeServices):
+    async with open_websocket(base_url, services.token()) as client:
         await client.next()
         await services.answer(GetSession, GONE)
-        await services.record(SessionDeleted.example())
+        await services.publish(SessionDeleted.example())
         kind, data = await client.next()
         assert (kind, data["status"]) == ("status_change", "terminated")
-        assert await client.closed() == (1000, [])
+        assert await client.wait_closed() == (1000, [])
 
 
-async def test_a_stream_of_all_goes_on_after_a_session_is_deleted(base_url: str, services: Services):
-    async with following(base_url, services.token(), MINE) as follower:
-        await services.record(SessionDeleted.example())
-        await services.record(SessionCreated.example(), at=str(OTHER))
+async def test_the_stream_of_a_user_continues_after_a_deletion(base_url: str, services: FakeServices):
+    async with open_stream(base_url, services.token(), MINE) as follower:
+        await services.publish(SessionDeleted.example())
+        await services.publish(SessionCreated.example(), at=str(OTHER))
         assert await follower.names(2) == ["session.deleted", "session.created"]
 
 
-async def test_a_session_that_is_deleted_while_its_stream_is_opened_is_404(client: httpx.AsyncClient, door: Door):
+async def test_a_deletion_while_a_stream_is_opened_is_404(client: httpx.AsyncClient, harness: Harness):
     def check(_: GetSession) -> object:
-        assert door.gateway.streams.open  # from here on its deletion would be heard
+        assert harness.gateway.streams.open  # from now on the stream would receive the deletion
         return GONE
 
-    await door.services.answer_with(GetSession, check)
+    await harness.services.answer_with(GetSession, check)
     assert (await client.get(EVENTS)).status_code == 404
-    assert not door.gateway.streams.open
+    assert not harness.gateway.streams.open
 
 
-@pytest.mark.parametrize(("path", "left"), [(MINE, ["session.deleted", "session.created"]), (EVENTS, [])])
-async def test_what_was_said_in_a_deleted_session_is_told_to_nobody_again(
-    base_url: str, services: Services, path: str, left: list[str]
+@pytest.mark.parametrize(("path", "remaining"), [(MINE, ["session.deleted", "session.created"]), (EVENTS, [])])
+async def test_events_of_a_deleted_session_are_not_replayed(
+    base_url: str, services: FakeServices, path: str, remaining: list[str]
 ):
     await services.answer(FindSessions, [OTHER])
-    await services.record(RunRequested.example())
-    await services.record(SessionDeleted.example())
-    await services.record(SessionCreated.example(), at=str(OTHER))
-    async with following(base_url, services.token(), path, params={"after": "0"}) as follower:
-        assert await follower.names(len(left)) == left
+    await services.publish(RunRequested.example())
+    await services.publish(SessionDeleted.example())
+    await services.publish(SessionCreated.example(), at=str(OTHER))
+    async with open_stream(base_url, services.token(), path, params={"after": "0"}) as follower:
+        assert await follower.names(len(remaining)) == remaining
         if path == EVENTS:
-            assert [event.event for event in await follower.rest()] == ["session.deleted"]
+            assert [event.event for event in await follower.remaining()] == ["session.deleted"]
 
 
-async def test_stored_events_are_not_told_while_nobody_knows_whether_their_session_exists(
-    base_url: str, services: Services
-):
+async def test_nothing_is_replayed_if_the_sessions_cannot_be_checked(base_url: str, services: FakeServices):
     await services.answer(FindSessions, GONE)
-    await services.record(RunRequested.example())
-    async with following(base_url, services.token(), MINE, params={"after": "0"}) as follower:
-        assert [event.event for event in await follower.rest()] == ["error"]
+    await services.publish(RunRequested.example())
+    async with open_stream(base_url, services.token(), MINE, params={"after": "0"}) as follower:
+        assert [event.event for event in await follower.remaining()] == ["error"]
 
 
-async def test_closed_streams_leave_no_consumer_on_the_bus(base_url: str, services: Services, door: Door):
+async def test_closed_streams_leave_no_consumer_on_the_bus(base_url: str, services: FakeServices, harness: Harness):
     for _ in range(300):
-        await services.record(RunStarted.example())
+        await services.publish(RunStarted.example())
     for number in range(30):
-        token = services.token(sub=str(UUID(int=number)))  # a user each: so many streams may close at once
-        async with following(base_url, token, params={"after": str(number)}):
+        token = services.token(sub=str(UUID(int=number)))  # one user per stream, because of the limit per user
+        async with open_stream(base_url, token, params={"after": str(number)}):
             pass
-    await eventually(lambda: not door.gateway.streams.open)
+    await eventually(lambda: not harness.gateway.streams.open)
     async with asyncio.timeout(10):
         while (await services.js.stream_info("EVT_SESSION")).state.consumer_count:  # noqa: ASYNC110  the bus knows
             await asyncio.sleep(0.05)
 
 
-async def test_a_user_has_so_many_streams_and_no_more(base_url: str, services: Services, client: httpx.AsyncClient):
+async def test_the_streams_of_a_user_are_limited(base_url: str, services: FakeServices, client: httpx.AsyncClient):
     token = services.token()
-    async with following(base_url, token, EVENTS), following(base_url, token, MINE):
-        answer = await client.get(EVENTS)
-        assert (answer.status_code, answer.json()["error_code"]) == (429, "TOO_MANY_STREAMS")
-        assert int(answer.headers["retry-after"]) == answer.json()["retry_after"]
-        async with talking(base_url, token) as socket:
-            assert await socket.closed() == (1013, ["error"])
-        async with following(base_url, services.token(sub=str(OTHER)), MINE):
+    async with open_stream(base_url, token, EVENTS), open_stream(base_url, token, MINE):
+        response = await client.get(EVENTS)
+        assert (response.status_code, response.json()["error_code"]) == (429, "TOO_MANY_STREAMS")
+        assert int(response.headers["retry-after"]) == response.json()["retry_after"]
+        async with open_websocket(base_url, token) as socket:
+            assert await socket.wait_closed() == (1013, ["error"])
+        async with open_stream(base_url, services.token(sub=str(OTHER)), MINE):
             pass  # another user
 
 
-async def test_a_stream_that_ended_makes_room_for_another(base_url: str, services: Services, door: Door):
+async def test_a_closed_stream_does_not_count_towards_the_limit(
+    base_url: str, services: FakeServices, harness: Harness
+):
     token = services.token()
-    async with following(base_url, token), following(base_url, token):
+    async with open_stream(base_url, token), open_stream(base_url, token):
         pass
-    await eventually(lambda: not door.gateway.streams.open)
-    async with following(base_url, token):
+    await eventually(lambda: not harness.gateway.streams.open)
+    async with open_stream(base_url, token):
         pass

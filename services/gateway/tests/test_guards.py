@@ -1,4 +1,4 @@
-"""What every answer tells browsers."""
+"""Security headers of responses."""
 
 import httpx
 import pytest
@@ -7,16 +7,16 @@ from contracts.session.session import GetSession
 from gateway.settings import Settings
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import Services
-from services.gateway.tests.test_cors import ASKED, PAGE
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.test_cors import PAGE, PREFLIGHT_HEADERS
 
 STRICT = "default-src 'none'; frame-ancestors 'none'"
 
 
-def guarded(answer: httpx.Response, policy: str = STRICT) -> bool:
-    told = answer.headers
-    assert told.get_list("content-security-policy") == [policy]
-    return (told["x-content-type-options"], told["referrer-policy"]) == ("nosniff", "no-referrer")
+def has_security_headers(response: httpx.Response, policy: str = STRICT) -> bool:
+    headers = response.headers
+    assert headers.get_list("content-security-policy") == [policy]
+    return (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ def guarded(answer: httpx.Response, policy: str = STRICT) -> bool:
         ("GET", "/", 307),
     ],
 )
-async def test_every_answer_is_guarded(stranger: httpx.AsyncClient, method: str, path: str, status: int):
-    answer = await stranger.request(method, path)
-    assert answer.status_code == status
-    assert guarded(answer)
+async def test_every_response_has_security_headers(anonymous: httpx.AsyncClient, method: str, path: str, status: int):
+    response = await anonymous.request(method, path)
+    assert response.status_code == status
+    assert has_security_headers(response)
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-async def test_the_pages_run_their_own_scripts_alone(stranger: httpx.AsyncClient, page: str):
-    answer = await stranger.get(page)
-    policy = answer.headers["content-security-policy"]
-    assert guarded(answer, policy)
+async def test_the_pages_run_only_their_own_scripts(anonymous: httpx.AsyncClient, page: str):
+    response = await anonymous.get(page)
+    policy = response.headers["content-security-policy"]
+    assert has_security_headers(response, policy)
     scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
     assert scripts.startswith("script-src 'self'")
     assert "unsafe" not in scripts
@@ -50,22 +50,22 @@ async def test_the_pages_run_their_own_scripts_alone(stranger: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("path", [f"/api/v1/sessions/{SESSION}", "/api/v1/made/up", "/api/v1/auth/me"])
-async def test_what_a_user_is_answered_is_kept_nowhere(client: httpx.AsyncClient, services: Services, path: str):
+async def test_responses_to_users_are_not_cached(client: httpx.AsyncClient, services: FakeServices, path: str):
     await services.answer(GetSession, samples.session())
     assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
-async def test_what_anyone_is_answered_may_be_kept(stranger: httpx.AsyncClient):
-    assert "cache-control" not in (await stranger.get("/health")).headers
-    assert (await stranger.get("/.well-known/jwks.json")).headers["cache-control"] == "public, max-age=60"
+async def test_public_responses_may_be_cached(anonymous: httpx.AsyncClient):
+    assert "cache-control" not in (await anonymous.get("/health")).headers
+    assert (await anonymous.get("/.well-known/jwks.json")).headers["cache-control"] == "public, max-age=60"
 
 
-class TestWhereAnotherOriginIsAllowed:
+class TestAllowedOrigin:
     @pytest.fixture
     def settings(self, nats_url: str) -> Settings:
         return Settings(nats_url=nats_url, ask_timeout_seconds=0.5, cors_origins=PAGE)
 
-    async def test_the_answer_to_its_browser_is_guarded_too(self, stranger: httpx.AsyncClient):
-        answer = await stranger.options("/api/v1/sessions", headers={"origin": PAGE} | ASKED)
-        assert answer.status_code == 200
-        assert guarded(answer)
+    async def test_a_preflight_response_has_security_headers(self, anonymous: httpx.AsyncClient):
+        response = await anonymous.options("/api/v1/sessions", headers={"origin": PAGE} | PREFLIGHT_HEADERS)
+        assert response.status_code == 200
+        assert has_security_headers(response)

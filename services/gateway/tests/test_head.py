@@ -1,4 +1,4 @@
-"""HEAD, wherever GET is."""
+"""HEAD requests: every route with GET has HEAD."""
 
 import httpx
 import pytest
@@ -9,34 +9,34 @@ from contracts.session.workspace import ReadFile
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 ONE = f"/api/v1/sessions/{SESSION}"
-OF_THIS_ANSWER = {"date", "x-request-id", "x-response-time"}
-"""Headers that differ from one answer to the next."""
+VARYING_HEADERS = {"date", "x-request-id", "x-response-time"}
+"""Headers that differ from one response to the next."""
 
 
-def stable(answer: httpx.Response) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name not in OF_THIS_ANSWER}
+def stable_headers(response: httpx.Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name not in VARYING_HEADERS}
 
 
 @pytest.fixture
-async def caller(base_url: str, services: Services) -> httpx.AsyncClient:
+async def caller(base_url: str, services: FakeServices) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {services.token()}"}
     return httpx.AsyncClient(base_url=base_url, headers=headers)
 
 
 @pytest.mark.parametrize("path", [ONE, "/health", "/health/live", "/docs", "/api/v1/openapi.json", "/console/", "/no"])
-async def test_head_answers_as_get_without_a_body(caller: httpx.AsyncClient, services: Services, path: str):
+async def test_head_equals_get_without_the_body(caller: httpx.AsyncClient, services: FakeServices, path: str):
     await services.answer(GetSession, samples.session())
     async with caller:
         got, head = await caller.get(path), await caller.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
-    assert stable(head) == stable(got)
+    assert stable_headers(head) == stable_headers(got)
 
 
-async def test_head_of_a_file_reads_no_more_than_its_beginning(caller: httpx.AsyncClient, services: Services):
+async def test_head_of_a_file_reads_only_its_beginning(caller: httpx.AsyncClient, services: FakeServices):
     def part(query: ReadFile) -> FilePart:
         data = b"x" * min(query.length, 1000 - query.offset)
         return FilePart(size_bytes=10_000_000, modified_at=samples.session().created_at, etag="1", data=data)
@@ -45,19 +45,21 @@ async def test_head_of_a_file_reads_no_more_than_its_beginning(caller: httpx.Asy
     async with caller:
         head = await caller.head(f"{ONE}/workspace/a.txt")
     assert (head.status_code, head.headers["content-length"]) == (200, "10000000")
-    assert len(services.heard) <= 3
+    assert len(services.received) <= 3
 
 
-async def test_head_of_a_stream_leaves_no_stream_open(caller: httpx.AsyncClient, services: Services, door: Door):
-    await services.open_streams()
+async def test_head_of_a_stream_leaves_no_stream_open(
+    caller: httpx.AsyncClient, services: FakeServices, harness: Harness
+):
+    await services.create_streams()
     await services.answer(GetSession, samples.session())
     async with caller:
         head = await caller.head(f"{ONE}/events")
     assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    await eventually(lambda: not door.gateway.streams.open)
+    await eventually(lambda: not harness.gateway.streams.open)
 
 
-async def test_head_where_there_is_no_get_is_405(caller: httpx.AsyncClient):
+async def test_head_of_a_route_without_get_is_405(caller: httpx.AsyncClient):
     async with caller:
         head = await caller.head(f"{ONE}/query")
     assert (head.status_code, head.headers["allow"]) == (405, "POST")

@@ -1,4 +1,4 @@
-"""Accounts and tokens."""
+"""The routes of accounts and tokens."""
 
 from typing import Any
 
@@ -11,44 +11,42 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, TIME, USER
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 AUTH = "/api/v1/auth"
 
 
-async def test_a_registration_is_answered_with_the_account(stranger: httpx.AsyncClient, services: Services):
+async def test_a_registration_returns_the_account(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RegisterUser, samples.user())
-    answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION)
-    assert answer.status_code == 201
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION)
+    assert response.status_code == 201
     expected = {"id": USER, "email": "ada@example.com", "username": "ada", "role": "user", "created_at": TIME}
-    assert expected.items() <= answer.json().items()
-    assert "password" not in answer.text
+    assert expected.items() <= response.json().items()
+    assert "password" not in response.text
 
 
-async def test_an_email_address_is_case_folded(stranger: httpx.AsyncClient, services: Services):
+async def test_an_email_address_is_case_folded(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RegisterUser, samples.user())
-    await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION | {"email": "Ada@Example.COM"})
-    command, envelope = services.heard[-1]
+    await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION | {"email": "Ada@Example.COM"})
+    command, envelope = services.received[-1]
     assert command.email == "ada@example.com"
     assert envelope.actor is None
 
 
-@pytest.mark.parametrize("given", ["\uff21\uff24\uff21@example.com", "\ufb01n@example.com", "ADA\u212a@example.com"])
-async def test_letters_that_look_alike_are_one_in_an_email_address(
-    stranger: httpx.AsyncClient, services: Services, given: str
+@pytest.mark.parametrize("email", ["\uff21\uff24\uff21@example.com", "\ufb01n@example.com", "ADA\u212a@example.com"])
+async def test_compatible_letters_of_an_email_address_are_normalized(
+    anonymous: httpx.AsyncClient, services: FakeServices, email: str
 ):
     await services.answer(LogIn, samples.tokens())
-    await stranger.post(f"{AUTH}/login", json={"email": given, "password": "x"})
-    assert services.heard[-1][0].email in {"ada@example.com", "fin@example.com", "adak@example.com"}
+    await anonymous.post(f"{AUTH}/login", json={"email": email, "password": "x"})
+    assert services.received[-1][0].email in {"ada@example.com", "fin@example.com", "adak@example.com"}
 
 
-async def test_a_login_that_found_no_turn_is_503_and_may_be_tried_again(
-    stranger: httpx.AsyncClient, services: Services
-):
+async def test_too_many_logins_are_503_with_retry_after(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogIn, Refused(code=Code.TOO_MANY_LOGINS, detail="Too many."))
-    answer = await stranger.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    response = await anonymous.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize(
@@ -68,103 +66,105 @@ async def test_a_login_that_found_no_turn_is_503_and_may_be_tried_again(
         {"role": "admin"},
     ],
 )
-async def test_a_registration_that_is_not_valid_is_422(stranger: httpx.AsyncClient, wrong: dict[str, Any]):
-    answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION | wrong)
-    assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
-    assert answer.json()["errors"][0]["loc"] == ["body", next(iter(wrong))]
+async def test_an_invalid_registration_is_422(anonymous: httpx.AsyncClient, wrong: dict[str, Any]):
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION | wrong)
+    assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
+    assert response.json()["errors"][0]["loc"] == ["body", next(iter(wrong))]
 
 
-async def test_a_validation_error_does_not_repeat_the_password(stranger: httpx.AsyncClient):
-    answer = await stranger.post(f"{AUTH}/register", json={"password": "hunter2", "email": 1})
-    assert answer.status_code == 422
-    assert "hunter2" not in answer.text
+async def test_a_validation_error_does_not_repeat_the_password(anonymous: httpx.AsyncClient):
+    response = await anonymous.post(f"{AUTH}/register", json={"password": "hunter2", "email": 1})
+    assert response.status_code == 422
+    assert "hunter2" not in response.text
 
 
-async def test_a_common_password_is_422_and_named(stranger: httpx.AsyncClient, services: Services):
-    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="Many use it."))
-    answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION)
-    assert (answer.status_code, answer.json()["error_code"]) == (422, "PASSWORD_TOO_COMMON")
-    assert answer.json()["errors"] == [
-        {"loc": ["body", "password"], "msg": "Many use it.", "type": "password_too_common"}
+async def test_a_common_password_is_422_and_names_the_field(anonymous: httpx.AsyncClient, services: FakeServices):
+    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="Too common."))
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION)
+    assert (response.status_code, response.json()["error_code"]) == (422, "PASSWORD_TOO_COMMON")
+    assert response.json()["errors"] == [
+        {"loc": ["body", "password"], "msg": "Too common.", "type": "password_too_common"}
     ]
 
 
 @pytest.mark.parametrize("code", [Code.EMAIL_TAKEN, Code.USERNAME_TAKEN])
-async def test_what_is_taken_is_409(stranger: httpx.AsyncClient, services: Services, code: Code):
+async def test_a_taken_address_or_username_is_409(anonymous: httpx.AsyncClient, services: FakeServices, code: Code):
     await services.answer(RegisterUser, Refused(code=code, detail="Taken."))
-    answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION)
-    assert (answer.status_code, answer.json()["error_code"]) == (409, code)
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION)
+    assert (response.status_code, response.json()["error_code"]) == (409, code)
 
 
-async def test_a_login_is_answered_with_tokens(stranger: httpx.AsyncClient, services: Services):
+async def test_a_login_returns_tokens(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogIn, samples.tokens())
-    answer = await stranger.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
-    assert answer.status_code == 200
-    assert answer.json() == samples.tokens().model_dump()
-    assert answer.headers["cache-control"] == "no-store"
+    response = await anonymous.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
+    assert response.status_code == 200
+    assert response.json() == samples.tokens().model_dump()
+    assert response.headers["cache-control"] == "no-store"
 
 
-async def test_wrong_credentials_are_401(stranger: httpx.AsyncClient, services: Services):
+async def test_wrong_credentials_are_401(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogIn, Refused(code=Code.INVALID_CREDENTIALS, detail="Wrong."))
-    answer = await stranger.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
-    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    response = await anonymous.post(f"{AUTH}/login", json={"email": "ada@example.com", "password": "x"})
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
-async def test_an_operator_at_localhost_can_log_in(stranger: httpx.AsyncClient, services: Services):
+async def test_an_address_at_localhost_can_log_in(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogIn, samples.tokens())
-    answer = await stranger.post(f"{AUTH}/login", json={"email": "Admin@localhost", "password": "x"})
-    assert answer.status_code == 200
-    assert services.heard[-1][0].email == "admin@localhost"
+    response = await anonymous.post(f"{AUTH}/login", json={"email": "Admin@localhost", "password": "x"})
+    assert response.status_code == 200
+    assert services.received[-1][0].email == "admin@localhost"
 
 
-async def test_a_refresh_is_answered_with_tokens(stranger: httpx.AsyncClient, services: Services):
+async def test_a_refresh_returns_tokens(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RefreshTokens, samples.tokens())
-    answer = await stranger.post(f"{AUTH}/refresh", json={"refresh_token": "opaque"})
-    assert answer.json() == samples.tokens().model_dump()
+    response = await anonymous.post(f"{AUTH}/refresh", json={"refresh_token": "opaque"})
+    assert response.json() == samples.tokens().model_dump()
 
 
-async def test_a_bad_refresh_token_is_401(stranger: httpx.AsyncClient, services: Services):
+async def test_an_invalid_refresh_token_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RefreshTokens, Refused(code=Code.INVALID_REFRESH_TOKEN, detail="Used."))
-    answer = await stranger.post(f"{AUTH}/refresh", json={"refresh_token": "opaque"})
-    assert (answer.status_code, answer.json()["error_code"]) == (401, "INVALID_REFRESH_TOKEN")
+    response = await anonymous.post(f"{AUTH}/refresh", json={"refresh_token": "opaque"})
+    assert (response.status_code, response.json()["error_code"]) == (401, "INVALID_REFRESH_TOKEN")
 
 
-async def test_me_is_the_account_of_the_token(client: httpx.AsyncClient, services: Services):
+async def test_me_is_the_account_of_the_token(client: httpx.AsyncClient, services: FakeServices):
     await services.answer_with(GetUser, lambda query: samples.user(id=query.user_id))
-    answer = await client.get(f"{AUTH}/me")
-    assert (answer.status_code, answer.json()["id"]) == (200, USER)
+    response = await client.get(f"{AUTH}/me")
+    assert (response.status_code, response.json()["id"]) == (200, USER)
 
 
-async def test_a_logout_ends_the_family_of_the_token(client: httpx.AsyncClient, services: Services):
+async def test_a_logout_revokes_the_family_of_the_token(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogOut, None)
-    answer = await client.post(f"{AUTH}/logout")
-    command, envelope = services.heard[-1]
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = await client.post(f"{AUTH}/logout")
+    command, envelope = services.received[-1]
+    assert (response.status_code, response.content) == (204, b"")
     assert str(command.family_id) == FAMILY
     assert str(envelope.actor.user_id if envelope.actor else None) == USER
 
 
-async def test_after_a_logout_the_token_is_refused_at_once(client: httpx.AsyncClient, services: Services):
+async def test_the_access_token_is_refused_immediately_after_a_logout(
+    client: httpx.AsyncClient, services: FakeServices
+):
     await services.answer(LogOut, None)
     await client.post(f"{AUTH}/logout")
     assert (await client.get(f"{AUTH}/me")).status_code == 401
 
 
-async def test_a_viewer_can_log_out(door: Door):
-    await door.services.answer(LogOut, None)
-    async with door.client("viewer") as viewer:
+async def test_a_viewer_can_log_out(harness: Harness):
+    await harness.services.answer(LogOut, None)
+    async with harness.client("viewer") as viewer:
         assert (await viewer.post(f"{AUTH}/logout")).status_code == 204
 
 
-async def test_the_public_keys_are_shown(stranger: httpx.AsyncClient):
-    answer = await stranger.get("/.well-known/jwks.json")
-    [key] = answer.json()["keys"]
+async def test_the_public_keys_are_published(anonymous: httpx.AsyncClient):
+    response = await anonymous.get("/.well-known/jwks.json")
+    [key] = response.json()["keys"]
     assert (key["kid"], key["crv"], key["alg"]) == ("key-0", "Ed25519", "EdDSA")
     assert "d" not in key
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 51, "a b", "ada\n", "ad\u00e4"])
-async def test_a_user_name_that_cannot_be_is_explained(stranger: httpx.AsyncClient, name: str):
-    answer = await stranger.post(f"{AUTH}/register", json=samples.REGISTRATION | {"username": name})
+async def test_the_error_of_an_invalid_username_explains_the_rule(anonymous: httpx.AsyncClient, name: str):
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION | {"username": name})
     why = "username: Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores."
-    assert (answer.status_code, answer.json()["detail"]) == (422, why)
+    assert (response.status_code, response.json()["detail"]) == (422, why)

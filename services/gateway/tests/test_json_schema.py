@@ -1,4 +1,4 @@
-"""Which forms of answers an agent can be asked for: what Claude Code takes was found out by asking it."""
+"""The JSON Schemas of `output_format`; the supported keywords were determined by testing Claude Code."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def of(**words: Any) -> dict[str, Any]:
         of(**deep(60)),
     ],
 )
-def test_a_form_that_agents_take_is_taken(schema: dict[str, Any]) -> None:
+def test_a_supported_schema_is_accepted(schema: dict[str, Any]) -> None:
     check_schema(schema)
 
 
@@ -60,6 +60,6 @@ def test_a_form_that_agents_take_is_taken(schema: dict[str, Any]) -> None:
         (of(**deep(65)), "steps deep"),
     ],
 )
-def test_a_form_that_agents_do_not_take_is_refused_with_its_place(schema: dict[str, Any], reason: str) -> None:
+def test_an_unsupported_schema_is_refused_with_its_location(schema: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_schema(schema)

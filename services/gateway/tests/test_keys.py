@@ -1,4 +1,4 @@
-"""The key ring follows identity, and outlives its absence."""
+"""The gateway's copy of the key ring: refresh, and outages of identity."""
 
 import httpx
 import pytest
@@ -7,54 +7,56 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import keys
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 ME = "/api/v1/auth/me"
 
 
-def asked(services: Services) -> int:
-    return sum(isinstance(message, GetKeys) for message, _ in services.heard)
+def requests_for_keys(services: FakeServices) -> int:
+    return sum(isinstance(message, GetKeys) for message, _ in services.received)
 
 
-async def test_a_new_key_is_fetched_when_its_first_token_comes(stranger: httpx.AsyncClient, services: Services):
+async def test_a_new_key_is_fetched_for_its_first_token(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetUser, samples.user())
     services.keys.append(Ed25519PrivateKey.generate())
-    answer = await stranger.get(ME, headers={"authorization": f"Bearer {services.token(1)}"})
-    assert answer.status_code == 200
+    response = await anonymous.get(ME, headers={"authorization": f"Bearer {services.token(1)}"})
+    assert response.status_code == 200
 
 
-async def test_unknown_keys_are_asked_for_once_in_a_while(stranger: httpx.AsyncClient, services: Services):
-    before = asked(services)
+async def test_keys_are_fetched_at_most_once_per_pause(anonymous: httpx.AsyncClient, services: FakeServices):
+    before = requests_for_keys(services)
     for number in range(5):
         token = services.token(header={"kid": f"made-up-{number}"})
-        assert (await stranger.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 401
-    assert asked(services) == before + 1
+        assert (await anonymous.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 401
+    assert requests_for_keys(services) == before + 1
 
 
-async def test_tokens_are_verified_while_identity_is_away(door: Door, services: Services):
+async def test_tokens_are_verified_while_identity_is_unavailable(harness: Harness, services: FakeServices):
     await services.client.close()
-    assert (await door.gateway.tokens.verify(services.token())).actor.role == "user"
+    assert (await harness.gateway.tokens.verify(services.token())).actor.role == "user"
 
 
-async def test_an_unknown_key_while_identity_is_away_is_503(stranger: httpx.AsyncClient, services: Services):
+async def test_an_unknown_key_while_identity_is_unavailable_is_503(
+    anonymous: httpx.AsyncClient, services: FakeServices
+):
     token = services.token(header={"kid": "new"})
     await services.client.close()
     for _ in range(2):
-        assert (await stranger.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 503
+        assert (await anonymous.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 503
 
 
-async def test_a_withdrawn_key_ends_tokens_that_were_verified_with_it(
-    door: Door, client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+async def test_a_removed_key_invalidates_its_verified_tokens(
+    harness: Harness, client: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(keys, "MIN_PAUSE_SECONDS", 0)
     await services.answer(GetUser, samples.user())
     assert (await client.get(ME)).status_code == 200
     services.keys = []
-    await door.gateway.keys.refresh()
+    await harness.gateway.keys.refresh()
     assert (await client.get(ME)).status_code == 401
 
 
-async def test_keys_of_other_kinds_are_left_alone(door: Door, services: Services):
-    await door.gateway.keys.refresh()
-    assert list(door.gateway.keys.by_id) == ["key-0"]
+async def test_only_published_keys_are_used(harness: Harness, services: FakeServices):
+    await harness.gateway.keys.refresh()
+    assert list(harness.gateway.keys.by_id) == ["key-0"]

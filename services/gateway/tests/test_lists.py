@@ -1,4 +1,4 @@
-"""Lists: their links, their cursors, and what they refuse."""
+"""Lists: links, cursors and invalid parameters."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from contracts.session.conversation import ListMessages
 from contracts.session.session import ListSessions
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import OTHER, Services
+from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SESSIONS = "/api/v1/sessions"
 MESSAGES = f"{SESSIONS}/{SESSION}/messages"
 
 
 @pytest.fixture
-async def listed(services: Services) -> Services:
+async def listed(services: FakeServices) -> FakeServices:
     """Answer lists of sessions with full pages of 42 sessions."""
 
     def page(query: ListSessions) -> Page[Any]:
@@ -30,13 +30,13 @@ async def listed(services: Services) -> Services:
 
 
 async def links(client: httpx.AsyncClient, query: str) -> dict[str, str | None]:
-    answer = await client.get(f"{SESSIONS}?{query}")
-    assert answer.status_code == 200, answer.text
-    return {name: link and link.removeprefix(f"{SESSIONS}?") for name, link in answer.json()["links"].items()}
+    response = await client.get(f"{SESSIONS}?{query}")
+    assert response.status_code == 200, response.text
+    return {name: link and link.removeprefix(f"{SESSIONS}?") for name, link in response.json()["links"].items()}
 
 
 @pytest.mark.parametrize(
-    ("query", "following", "preceding"),
+    ("query", "next_page", "previous_page"),
     [
         ("limit=20", "skip=20&limit=20", None),
         ("skip=20&limit=20", "skip=40&limit=20", "skip=0&limit=20"),
@@ -50,51 +50,53 @@ async def links(client: httpx.AsyncClient, query: str) -> dict[str, str | None]:
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("listed")
-async def test_links_lead_to_the_pages_beside(
-    client: httpx.AsyncClient, query: str, following: str | None, preceding: str | None
+async def test_links_refer_to_the_adjacent_pages(
+    client: httpx.AsyncClient, query: str, next_page: str | None, previous_page: str | None
 ):
-    assert await links(client, query) == {"next": following, "prev": preceding}
+    assert await links(client, query) == {"next": next_page, "prev": previous_page}
 
 
-async def test_the_last_page_after_an_item_has_no_next(client: httpx.AsyncClient, services: Services):
+async def test_the_last_page_after_an_item_has_no_next(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, Page(items=[samples.session()], total=42))
     assert await links(client, f"after={OTHER}") == {"next": None, "prev": f"limit=100&before={SESSION}"}
 
 
-async def test_the_first_page_before_an_item_has_no_prev(client: httpx.AsyncClient, services: Services):
+async def test_the_first_page_before_an_item_has_no_prev(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, Page(items=[samples.session()], total=42))
     assert await links(client, f"before={OTHER}") == {"next": f"limit=100&after={SESSION}", "prev": None}
 
 
-async def test_beyond_the_largest_skip_the_link_is_a_cursor(client: httpx.AsyncClient, services: Services):
+async def test_beyond_the_maximum_skip_the_link_is_a_cursor(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, Page(items=[samples.session()] * 10, total=20_000))
     assert (await links(client, "skip=10000&limit=10"))["next"] == f"limit=10&after={SESSION}"
 
 
 @pytest.mark.usefixtures("services")
-async def test_a_skip_that_is_too_large_names_the_way_on(client: httpx.AsyncClient):
-    answer = await client.get(f"{SESSIONS}?skip=10001")
-    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["query", "skip"])
-    assert "`after`" in answer.json()["detail"]
+async def test_the_error_of_a_too_large_skip_suggests_a_cursor(client: httpx.AsyncClient):
+    response = await client.get(f"{SESSIONS}?skip=10001")
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["query", "skip"])
+    assert "`after`" in response.json()["detail"]
 
 
-async def test_a_cursor_reaches_the_service(client: httpx.AsyncClient, listed: Services):
+async def test_a_cursor_reaches_the_service(client: httpx.AsyncClient, listed: FakeServices):
     await client.get(f"{SESSIONS}?before={OTHER}&limit=1")
-    assert listed.heard[-1][0] == ListSessions(before=OTHER, limit=1)
+    assert listed.received[-1][0] == ListSessions(before=OTHER, limit=1)
 
 
-async def test_the_newest_messages_of_a_run_go_on_after_the_last(client: httpx.AsyncClient, services: Services):
+async def test_a_descending_list_of_messages_continues_after_the_last(
+    client: httpx.AsyncClient, services: FakeServices
+):
     await services.answer(ListMessages, Page(items=[samples.message()], total=10, more=True))
-    asked = {"order": "desc", "run_id": RUN, "limit": 1, "after": str(OTHER)}
-    answer = await client.get(MESSAGES, params=asked)
-    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, **asked})
-    assert answer.json()["links"]["next"] == f"{MESSAGES}?limit=1&after={MESSAGE}&run_id={RUN}&order=desc"
+    parameters = {"order": "desc", "run_id": RUN, "limit": 1, "after": str(OTHER)}
+    response = await client.get(MESSAGES, params=parameters)
+    assert services.received[-1][0] == ListMessages.model_validate({"session_id": SESSION, **parameters})
+    assert response.json()["links"]["next"] == f"{MESSAGES}?limit=1&after={MESSAGE}&run_id={RUN}&order=desc"
 
 
-async def test_an_unknown_cursor_is_404(client: httpx.AsyncClient, services: Services):
+async def test_an_unknown_cursor_is_404(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, Refused(code=Code.SESSION_NOT_FOUND, detail="There is no such item."))
-    answer = await client.get(f"{SESSIONS}?after={OTHER}")
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "SESSION_NOT_FOUND")
+    response = await client.get(f"{SESSIONS}?after={OTHER}")
+    assert (response.status_code, response.json()["error_code"]) == (404, "SESSION_NOT_FOUND")
 
 
 WRONG = [
@@ -105,9 +107,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize("query", WRONG)
-async def test_a_list_that_is_not_valid_is_422(client: httpx.AsyncClient, query: str):
-    answer = await client.get(f"{SESSIONS}?{query}")
-    assert (answer.status_code, answer.json()["errors"][0]["loc"][0]) == (422, "query")
+async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query: str):
+    response = await client.get(f"{SESSIONS}?{query}")
+    assert (response.status_code, response.json()["errors"][0]["loc"][0]) == (422, "query")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,6 @@ async def test_a_list_that_is_not_valid_is_422(client: httpx.AsyncClient, query:
         ("GET", "/api/v1/approvals"),
     ],
 )
-async def test_an_unknown_query_parameter_is_422_and_named(client: httpx.AsyncClient, method: str, path: str):
-    answer = await client.request(method, path, params={"limti": "1"})
-    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["query", "limti"])
+async def test_an_unknown_query_parameter_is_422_and_names_it(client: httpx.AsyncClient, method: str, path: str):
+    response = await client.request(method, path, params={"limti": "1"})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["query", "limti"])

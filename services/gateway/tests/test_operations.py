@@ -5,95 +5,95 @@ import time
 
 import httpx
 from contracts.catalogue import SERVICES
-from contracts.messages import ping_of
+from contracts.messages import ping_query
 from contracts.session.session import CountSessions
 from gateway.routes.operations import VERSION
 
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 
-async def test_health_says_what_runs_here(stranger: httpx.AsyncClient):
-    answer = await stranger.get("/health")
-    shown = answer.json()
-    assert answer.status_code == 200
-    assert (shown["status"], shown["service"]) == ("healthy", "AI-Agent-API-Service")
-    assert (shown["environment"], shown["version"]) == ("development", VERSION)
-    assert len(shown) == 4
+async def test_health_has_service_version_and_environment(anonymous: httpx.AsyncClient):
+    response = await anonymous.get("/health")
+    body = response.json()
+    assert response.status_code == 200
+    assert (body["status"], body["service"]) == ("healthy", "AI-Agent-API-Service")
+    assert (body["environment"], body["version"]) == ("development", VERSION)
+    assert len(body) == 4
 
 
-async def test_live_looks_at_nothing(stranger: httpx.AsyncClient, door: Door):
-    await door.gateway.bus.client.close()
-    assert (await stranger.get("/health/live")).json() == {"status": "alive"}
+async def test_liveness_does_not_depend_on_the_bus(anonymous: httpx.AsyncClient, harness: Harness):
+    await harness.gateway.bus.client.close()
+    assert (await anonymous.get("/health/live")).json() == {"status": "alive"}
 
 
-async def test_ready_when_all_answer(stranger: httpx.AsyncClient, services: Services):
+async def test_ready_if_all_dependencies_are_available(anonymous: httpx.AsyncClient, services: FakeServices):
     for service in SERVICES:
-        await services.answer(ping_of(service), {"database": "ok"})
-    answer = await stranger.get("/health/ready")
-    assert answer.status_code == 200
+        await services.answer(ping_query(service), {"database": "ok"})
+    response = await anonymous.get("/health/ready")
+    assert response.status_code == 200
     names = {"bus", "revocations", "identity", "identity_database", "session", "session_database"}
-    assert answer.json()["checks"] == dict.fromkeys(names, "ok")
+    assert response.json()["checks"] == dict.fromkeys(names, "ok")
 
 
-async def test_not_ready_without_the_database_of_a_service_and_says_which(
-    stranger: httpx.AsyncClient, services: Services
+async def test_not_ready_if_the_database_of_a_service_is_unavailable(
+    anonymous: httpx.AsyncClient, services: FakeServices
 ):
-    await services.answer(ping_of("identity"), {"database": "ok"})
-    await services.answer(ping_of("session"), {"database": "no answer within 2 s"})
-    answer = await stranger.get("/health/ready")
-    assert (answer.status_code, answer.json()["checks"]["session"]) == (503, "ok")
-    assert answer.json()["checks"]["session_database"] == "no answer within 2 s"
+    await services.answer(ping_query("identity"), {"database": "ok"})
+    await services.answer(ping_query("session"), {"database": "no response within 2 s"})
+    response = await anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["session"]) == (503, "ok")
+    assert response.json()["checks"]["session_database"] == "no response within 2 s"
 
 
-async def test_not_ready_without_a_service_and_says_which(stranger: httpx.AsyncClient, services: Services):
-    await services.answer(ping_of("identity"), {"database": "ok"})
-    answer = await stranger.get("/health/ready")
-    checks = answer.json()["checks"]
-    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+async def test_not_ready_if_a_service_is_unavailable(anonymous: httpx.AsyncClient, services: FakeServices):
+    await services.answer(ping_query("identity"), {"database": "ok"})
+    response = await anonymous.get("/health/ready")
+    checks = response.json()["checks"]
+    assert (response.status_code, response.json()["status"]) == (503, "not ready")
     assert (checks["identity"], checks["session"]) == ("ok", "NoResponders")
 
 
-async def test_not_ready_without_the_bus(stranger: httpx.AsyncClient, door: Door):
-    await door.gateway.bus.client.close()
-    answer = await stranger.get("/health/ready")
-    assert (answer.status_code, answer.json()["checks"]["bus"]) == (503, "Unavailable")
+async def test_not_ready_if_the_bus_is_unavailable(anonymous: httpx.AsyncClient, harness: Harness):
+    await harness.gateway.bus.client.close()
+    response = await anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["bus"]) == (503, "Unavailable")
 
 
-async def test_not_ready_until_the_revocations_are_known(stranger: httpx.AsyncClient, door: Door):
-    door.gateway.revocations.known = False
-    assert (await stranger.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
+async def test_not_ready_until_the_revocations_are_known(anonymous: httpx.AsyncClient, harness: Harness):
+    harness.gateway.revocations.known = False
+    assert (await anonymous.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
 
 
-async def test_sessions_are_counted_by_status(stranger: httpx.AsyncClient, services: Services):
+async def test_sessions_are_counted_by_status(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(CountSessions, {"active": 12, "completed": 156})
-    answer = await stranger.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total gauge\n" in answer.text
-    assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in answer.text
+    response = await anonymous.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total gauge\n" in response.text
+    assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in response.text
 
 
-async def test_sessions_are_counted_once_however_many_scrape(stranger: httpx.AsyncClient, services: Services):
+async def test_concurrent_scrapes_share_one_count_of_sessions(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(CountSessions, {"active": 12})
-    answers = await asyncio.gather(*(stranger.get("/metrics") for _ in range(20)))
-    assert all("sessions_total" in answer.text for answer in answers)
-    assert sum(isinstance(message, CountSessions) for message, _ in services.heard) == 1
+    responses = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(20)))
+    assert all("sessions_total" in response.text for response in responses)
+    assert sum(isinstance(message, CountSessions) for message, _ in services.received) == 1
 
 
-async def test_requests_are_shown_under_the_name_of_the_specification(stranger: httpx.AsyncClient):
-    await stranger.get("/health/live")
-    assert 'api_requests_total{method="GET",path="/health/live"}' in (await stranger.get("/metrics")).text
+async def test_the_counter_of_requests_has_the_specified_name(anonymous: httpx.AsyncClient):
+    await anonymous.get("/health/live")
+    assert 'api_requests_total{method="GET",path="/health/live"}' in (await anonymous.get("/metrics")).text
 
 
-async def test_metrics_come_without_the_session_service(stranger: httpx.AsyncClient):
-    answer = await stranger.get("/metrics")
-    assert answer.status_code == 200
-    assert "api_requests_total" in answer.text
+async def test_metrics_are_returned_without_the_session_service(anonymous: httpx.AsyncClient):
+    response = await anonymous.get("/metrics")
+    assert response.status_code == 200
+    assert "api_requests_total" in response.text
 
 
-async def test_metrics_do_not_wait_long_for_the_session_service(stranger: httpx.AsyncClient, door: Door):
-    door.gateway.bus.timeout = 60
-    await door.services.hear(CountSessions)
+async def test_metrics_do_not_wait_long_for_the_session_service(anonymous: httpx.AsyncClient, harness: Harness):
+    harness.gateway.bus.timeout = 60
+    await harness.services.ignore(CountSessions)
     started = time.monotonic()
-    assert (await stranger.get("/metrics")).status_code == 200
+    assert (await anonymous.get("/metrics")).status_code == 200
     assert time.monotonic() - started < 2

@@ -1,4 +1,4 @@
-"""What clients may ask of agents, and how sessions are changed."""
+"""The options of agents, and changes of sessions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from contracts.session.session import ChangeSession, CreateSession
 from contracts.session.values import SdkOptions
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"
@@ -22,7 +22,7 @@ def deep(levels: int) -> Any:
     return {"not": deep(levels - 1)} if levels else {}
 
 
-async def test_every_option_reaches_the_service(client: httpx.AsyncClient, services: Services):
+async def test_every_option_reaches_the_service(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     options = {
         "model": "m",
@@ -32,9 +32,9 @@ async def test_every_option_reaches_the_service(client: httpx.AsyncClient, servi
         "mcp_servers": ["files"],
         "allowed_tools": ["Bash(git log:*)", "Edit(src/(app)/**)", "mcp__files__read"],
     }
-    answer = await client.post(SESSIONS, json={"sdk_options": options})
-    assert answer.status_code == 201
-    assert services.heard[-1][0].sdk_options == SdkOptions.model_validate(options)
+    response = await client.post(SESSIONS, json={"sdk_options": options})
+    assert response.status_code == 201
+    assert services.received[-1][0].sdk_options == SdkOptions.model_validate(options)
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -96,53 +96,53 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-def test_every_option_has_a_wrong_value_here():
+def test_every_option_has_an_invalid_value_here():
     assert {name for name, _ in WRONG} == set(SdkOptions.model_fields)
 
 
 @pytest.mark.parametrize(("name", "wrong"), WRONG)
-async def test_an_option_that_is_not_valid_is_422_and_named(client: httpx.AsyncClient, name: str, wrong: Any):
-    answer = await client.post(SESSIONS, json={"sdk_options": {name: wrong}})
-    assert (answer.status_code, answer.json()["errors"][0]["loc"][:3]) == (422, ["body", "sdk_options", name])
+async def test_an_invalid_option_is_422_and_names_the_option(client: httpx.AsyncClient, name: str, wrong: Any):
+    response = await client.post(SESSIONS, json={"sdk_options": {name: wrong}})
+    assert (response.status_code, response.json()["errors"][0]["loc"][:3]) == (422, ["body", "sdk_options", name])
 
 
-async def test_a_whole_number_of_dollars_is_a_number(client: httpx.AsyncClient, services: Services):
+async def test_a_budget_may_be_a_whole_number(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     await client.post(SESSIONS, json={"sdk_options": {"max_budget_usd": 5}})
-    assert services.heard[-1][0].sdk_options.max_budget_usd == 5
+    assert services.received[-1][0].sdk_options.max_budget_usd == 5
 
 
-async def test_metadata_as_deep_as_is_allowed_are_taken(client: httpx.AsyncClient, services: Services):
+async def test_metadata_of_the_maximum_depth_are_accepted(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ChangeSession, samples.session())
     assert (await client.patch(ONE, json={"metadata": deep(63)})).status_code == 200
-    assert services.heard[-1][0].metadata == deep(63)
+    assert services.received[-1][0].metadata == deep(63)
 
 
 @pytest.mark.parametrize("levels", [64, 198, 225, 400])
-async def test_metadata_that_are_nested_too_deep_are_422_and_named(client: httpx.AsyncClient, levels: int):
-    answer = await client.patch(ONE, json={"metadata": deep(levels)})
-    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "metadata"])
+async def test_too_deeply_nested_metadata_are_422_and_name_the_field(client: httpx.AsyncClient, levels: int):
+    response = await client.patch(ONE, json={"metadata": deep(levels)})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "metadata"])
 
 
-async def test_a_wrong_variable_is_not_shown_again(client: httpx.AsyncClient):
-    answer = await client.post(SESSIONS, json={"sdk_options": {"env": {"PATH": "sesame", "A": "sesame" * 2000}}})
-    assert answer.status_code == 422
-    assert "sesame" not in answer.text
+async def test_the_error_of_an_invalid_variable_hides_its_value(client: httpx.AsyncClient):
+    response = await client.post(SESSIONS, json={"sdk_options": {"env": {"PATH": "sesame", "A": "sesame" * 2000}}})
+    assert response.status_code == 422
+    assert "sesame" not in response.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_megabytes_of_variables_are_not_read(client: httpx.AsyncClient, method: str):
+async def test_too_large_environments_are_413(client: httpx.AsyncClient, method: str):
     body = {"sdk_options": {"env": {f"A{n}": "x" * 8_000 for n in range(400)}}}
-    answer = await client.request(method, SESSIONS if method == "POST" else ONE, json=body)
-    assert answer.status_code == 413
+    response = await client.request(method, SESSIONS if method == "POST" else ONE, json=body)
+    assert response.status_code == 413
 
 
-async def test_a_variable_holds_no_nul(client: httpx.AsyncClient):
-    answer = await client.post(SESSIONS, json={"sdk_options": {"env": {"A": "sesame\0"}}})
-    assert (answer.status_code, "sesame" in answer.text) == (422, False)
+async def test_a_nul_character_in_a_variable_is_422(client: httpx.AsyncClient):
+    response = await client.post(SESSIONS, json={"sdk_options": {"env": {"A": "sesame\0"}}})
+    assert (response.status_code, "sesame" in response.text) == (422, False)
 
 
-async def test_a_template_holds_no_variables(client: httpx.AsyncClient):
+async def test_environment_variables_in_a_template_are_422(client: httpx.AsyncClient):
     body = {"name": "one", "sdk_options": {"env": {"A": "1"}}}
     assert (await client.post("/api/v1/session-templates", json=body)).status_code == 422
 
@@ -156,20 +156,20 @@ async def test_a_template_holds_no_variables(client: httpx.AsyncClient):
         (Code.VARIABLE_NOT_SET, "env"),
     ],
 )
-async def test_what_the_service_does_not_offer_is_422_and_named(
-    client: httpx.AsyncClient, services: Services, code: Code, name: str
+async def test_an_unavailable_option_value_is_422_and_names_the_option(
+    client: httpx.AsyncClient, services: FakeServices, code: Code, name: str
 ):
     await services.answer(CreateSession, Refused(code=code, detail=f"sdk_options.{name}: There is none."))
-    answer = await client.post(SESSIONS, json={})
-    assert (answer.status_code, answer.json()["error_code"]) == (422, code)
-    assert answer.json()["errors"][0]["loc"] == ["body", "sdk_options", name]
+    response = await client.post(SESSIONS, json={})
+    assert (response.status_code, response.json()["error_code"]) == (422, code)
+    assert response.json()["errors"][0]["loc"] == ["body", "sdk_options", name]
 
 
-async def test_a_session_is_changed_in_what_the_client_names(client: httpx.AsyncClient, services: Services):
+async def test_a_change_contains_only_the_fields_that_were_sent(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ChangeSession, samples.session())
-    answer = await client.patch(ONE, json={"sdk_options": {"effort": None}, "metadata": {"a": [1, None, "é"]}})
-    command, _ = services.heard[-1]
-    assert answer.status_code == 200
+    response = await client.patch(ONE, json={"sdk_options": {"effort": None}, "metadata": {"a": [1, None, "é"]}})
+    command, _ = services.received[-1]
+    assert response.status_code == 200
     assert (command.name, command.metadata) == (None, {"a": [1, None, "é"]})
     assert command.sdk_options.model_fields_set == {"effort"}
 
@@ -192,6 +192,6 @@ async def test_a_session_is_changed_in_what_the_client_names(client: httpx.Async
         '{"metadata": ' + '{"a":' * 2000 + "1" + "}" * 2001,
     ],
 )
-async def test_a_change_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: str):
-    answer = await client.patch(ONE, content=wrong, headers={"content-type": "application/json"})
-    assert answer.status_code in {400, 422}
+async def test_an_invalid_change_is_422(client: httpx.AsyncClient, wrong: str):
+    response = await client.patch(ONE, content=wrong, headers={"content-type": "application/json"})
+    assert response.status_code in {400, 422}

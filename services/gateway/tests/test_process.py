@@ -1,4 +1,4 @@
-"""`python -m gateway`: how it starts, and how it ends."""
+"""Start and shutdown of `python -m gateway`."""
 
 import asyncio
 import resource
@@ -14,16 +14,16 @@ import pytest
 from contracts.session.run import GetRun, SubmitQuery
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import Services
-from services.gateway.tests.talking import talking
+from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.test_queries import BODY, QUERY
+from services.gateway.tests.websocket_client import open_websocket
 
 pytestmark = pytest.mark.usefixtures("servers")
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        return occupied.getsockname()[1]
 
 
 async def start(**environment: str) -> Process:
@@ -39,7 +39,7 @@ async def running(url: str, port: int, **environment: str) -> AsyncGenerator[Pro
         async with asyncio.timeout(20):
             assert process.stdout
             while b'"ready"' not in (line := await process.stdout.readline()):
-                assert line, "it ended"
+                assert line, "the process ended before it was ready"
         yield process
     finally:
         if process.returncode is None:
@@ -47,9 +47,9 @@ async def running(url: str, port: int, **environment: str) -> AsyncGenerator[Pro
         await process.wait()
 
 
-async def test_a_port_in_use_is_one_plain_line(nats_url: str):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+async def test_a_port_in_use_is_one_plain_line_of_output(nats_url: str):
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         process = await start(NATS_URL=nats_url, PORT=str(port))
         output, _ = await process.communicate()
     assert output.decode().startswith(f"gateway cannot start: PORT={port}: cannot listen on 127.0.0.1:{port} (Address")
@@ -57,7 +57,7 @@ async def test_a_port_in_use_is_one_plain_line(nats_url: str):
     assert process.returncode == 69
 
 
-async def test_a_wrong_setting_is_named():
+async def test_the_error_of_an_invalid_setting_names_it():
     process = await start(PORT="many")
     output, _ = await process.communicate()
     assert b"PORT:" in output
@@ -65,20 +65,20 @@ async def test_a_wrong_setting_is_named():
     assert process.returncode == 2
 
 
-async def test_it_ends_at_once_when_nothing_is_open(nats_url: str):
+async def test_it_shuts_down_immediately_when_idle(nats_url: str):
     async with running(nats_url, free_port()) as process, asyncio.timeout(5):
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
 
 
-async def ask(client: httpx.AsyncClient) -> httpx.Response:
-    """Put a query, as soon as the gateway knows which tokens were revoked."""
-    while (answer := await client.post(QUERY, json=BODY)).status_code == 503:  # noqa: ASYNC110  only it can tell
+async def query_when_ready(client: httpx.AsyncClient) -> httpx.Response:
+    """Send a query, as soon as the gateway knows the revoked tokens."""
+    while (response := await client.post(QUERY, json=BODY)).status_code == 503:  # noqa: ASYNC110  no event for it
         await asyncio.sleep(0.02)
-    return answer
+    return response
 
 
-async def test_an_open_query_is_answered_before_it_ends(nats_url: str, services: Services):
+async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, services: FakeServices):
     port, submitted = free_port(), asyncio.Queue[SubmitQuery]()
 
     def submit(command: SubmitQuery) -> object:
@@ -94,20 +94,20 @@ async def test_an_open_query_is_answered_before_it_ends(nats_url: str, services:
         asyncio.timeout(10),
         asyncio.TaskGroup() as tasks,
     ):
-        asked = tasks.create_task(ask(client))
+        query = tasks.create_task(query_when_ready(client))
         command = await submitted.get()
         process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         await services.end_run(command.session_id, command.run_id)
         assert await process.wait() == 0
-    assert asked.result().status_code == 200
+    assert query.result().status_code == 200
 
 
-async def test_no_token_of_a_socket_is_in_the_log(nats_url: str, services: Services):
+async def test_the_token_of_a_websocket_is_not_logged(nats_url: str, services: FakeServices):
     port, secret = free_port(), services.token()
     async with running(nats_url, port, LOG_LEVEL="debug") as process:
-        async with talking(f"http://127.0.0.1:{port}", None, f"?token={secret}") as talk:
-            await talk.closed()
+        async with open_websocket(f"http://127.0.0.1:{port}", None, f"?token={secret}") as socket_client:
+            await socket_client.wait_closed()
         process.send_signal(signal.SIGTERM)
         assert process.stdout
         log = (await process.stdout.read()).decode()
@@ -116,7 +116,7 @@ async def test_no_token_of_a_socket_is_in_the_log(nats_url: str, services: Servi
     assert "token=" not in log
 
 
-async def test_many_half_open_requests_lock_nobody_out(nats_url: str):
+async def test_half_open_requests_do_not_block_other_clients(nats_url: str):
     port = free_port()
     async with running(nats_url, port) as process, AsyncExitStack() as stack:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (200, 200))
@@ -125,8 +125,8 @@ async def test_many_half_open_requests_lock_nobody_out(nats_url: str):
             stack.push_async_callback(closed, writer)
             writer.write(b"GET /health/live HTTP/1.1\r\n")
         async with httpx.AsyncClient() as client:
-            answer = await client.get(f"http://127.0.0.1:{port}/health/live")
-        assert answer.status_code == 200
+            response = await client.get(f"http://127.0.0.1:{port}/health/live")
+        assert response.status_code == 200
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Asking the agent: the request waits eventually the run is over."""
+"""Queries: the response waits until the run has ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,17 +16,17 @@ from gateway import runs
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 QUERY = f"/api/v1/sessions/{SESSION}/query"
 BODY = {"message": "Hello"}
 
 
 class Session:
-    """Stands in for the session service: has one run, which is over when a test says so."""
+    """A fake of the session service with one run, which the test ends."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: FakeServices) -> None:
         self.services = services
         self.submitted = asyncio.Event()
         self.run = samples.run(status="queued", message_id=None, text="", ended_at=None)
@@ -39,7 +39,7 @@ class Session:
     def end(self, **changed: Any) -> None:
         self.run = samples.run(id=self.run.id, **changed)
 
-    async def tell(self) -> None:
+    async def publish_end(self) -> None:
         await self.services.end_run(self.run.session_id, self.run.id)
 
     def _submit(self, command: SubmitQuery) -> object:
@@ -49,18 +49,18 @@ class Session:
 
 
 @pytest.fixture
-async def session(services: Services) -> Session:
+async def session(services: FakeServices) -> Session:
     session = Session(services)
     await session.open()
     return session
 
 
 @asynccontextmanager
-async def asking(client: httpx.AsyncClient, session: Session) -> AsyncGenerator[asyncio.Task[httpx.Response]]:
+async def pending_query(client: httpx.AsyncClient, session: Session) -> AsyncGenerator[asyncio.Task[httpx.Response]]:
     async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
-        asked = tasks.create_task(client.post(QUERY, json=BODY))
+        pending = tasks.create_task(client.post(QUERY, json=BODY))
         await session.submitted.wait()
-        yield asked
+        yield pending
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +79,13 @@ def quick_poll(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slow_poll")
-async def test_the_answer_comes_when_the_run_is_told_to_be_over(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session) as asked:
+async def test_the_response_is_sent_when_the_run_ends(client: httpx.AsyncClient, session: Session):
+    async with pending_query(client, session) as pending:
         session.end()
-        await session.tell()
-    answer = asked.result()
-    assert answer.status_code == 200
-    assert answer.json() == {
+        await session.publish_end()
+    response = pending.result()
+    assert response.status_code == 200
+    assert response.json() == {
         "session_id": SESSION,
         "run_id": str(session.run.id),
         "message_id": MESSAGE,
@@ -100,34 +100,34 @@ async def test_the_answer_comes_when_the_run_is_told_to_be_over(client: httpx.As
 
 
 @pytest.mark.usefixtures("quick_poll")
-async def test_the_answer_comes_when_the_bus_missed_the_end(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session) as asked:
+async def test_the_response_is_sent_even_if_the_event_is_lost(client: httpx.AsyncClient, session: Session):
+    async with pending_query(client, session) as pending:
         await asyncio.sleep(0.3)
-        assert not asked.done()
-        assert not any(isinstance(message, GetRun) for message, _ in session.services.heard)
+        assert not pending.done()
+        assert not any(isinstance(message, GetRun) for message, _ in session.services.received)
         session.end()
-    assert asked.result().status_code == 200
+    assert pending.result().status_code == 200
 
 
 @pytest.mark.usefixtures("quick_poll")
-async def test_the_wait_outlives_the_session_service(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session) as asked:
+async def test_the_wait_survives_an_outage_of_the_session_service(client: httpx.AsyncClient, session: Session):
+    async with pending_query(client, session) as pending:
         session.run = Faulted(detail="Restarting.")  # pyright: ignore[reportAttributeAccessIssue]
         await asyncio.sleep(0.3)
-        assert not asked.done()
+        assert not pending.done()
         session.run = samples.run()
-    assert asked.result().status_code == 200
+    assert pending.result().status_code == 200
 
 
 @pytest.mark.usefixtures("slow_poll")
-async def test_an_end_told_too_early_does_not_make_the_wait_spin(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session):
+async def test_early_end_events_do_not_cause_a_busy_loop(client: httpx.AsyncClient, session: Session):
+    async with pending_query(client, session):
         for _ in range(3):
-            await session.tell()
+            await session.publish_end()
         await asyncio.sleep(0.2)
-        assert 1 <= sum(isinstance(message, GetRun) for message, _ in session.services.heard) <= 3
+        assert 1 <= sum(isinstance(message, GetRun) for message, _ in session.services.received) <= 3
         session.end()
-        await session.tell()
+        await session.publish_end()
 
 
 @pytest.mark.parametrize(
@@ -141,65 +141,65 @@ async def test_an_end_told_too_early_does_not_make_the_wait_spin(client: httpx.A
     ],
 )
 async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Session, code: Code, status: int):
-    async with asking(client, session) as asked:
+    async with pending_query(client, session) as pending:
         session.end(status="failed", error_code=code, error_detail="The model answered 529.")
-        await session.tell()
-    answer = asked.result()
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-    assert answer.json()["detail"] == "The model answered 529."
-    assert answer.json()["run_id"] == str(session.run.id)
-    assert "retry-after" not in answer.headers
+        await session.publish_end()
+    response = pending.result()
+    assert (response.status_code, response.json()["error_code"]) == (status, code)
+    assert response.json()["detail"] == "The model answered 529."
+    assert response.json()["run_id"] == str(session.run.id)
+    assert "retry-after" not in response.headers
 
 
 @pytest.mark.usefixtures("slow_poll")
-async def test_a_cancelled_run_is_a_problem_at_once(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session) as asked:
+async def test_a_cancelled_run_is_a_problem_immediately(client: httpx.AsyncClient, session: Session):
+    async with pending_query(client, session) as pending:
         session.end(status="cancelled", error_code=Code.RUN_CANCELLED, error_detail="The run was cancelled.")
         await session.services.end_run(session.run.session_id, session.run.id, RunCancelled)
-    answer = asked.result()
-    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_CANCELLED")
-    assert answer.json()["detail"] == "The run was cancelled."
+    response = pending.result()
+    assert (response.status_code, response.json()["error_code"]) == (409, "RUN_CANCELLED")
+    assert response.json()["detail"] == "The run was cancelled."
 
 
 @pytest.mark.usefixtures("slow_poll")
 async def test_a_run_whose_session_was_deleted_is_cancelled(client: httpx.AsyncClient, session: Session):
-    async with asking(client, session) as asked:
+    async with pending_query(client, session) as pending:
         run_id, session.run = session.run.id, Refused(code=Code.SESSION_NOT_FOUND, detail="No.")  # pyright: ignore[reportAttributeAccessIssue]
         await session.services.end_run(UUID(SESSION), run_id, RunCancelled)
-    answer = asked.result()
-    assert (answer.status_code, answer.json()["error_code"]) == (409, "RUN_CANCELLED")
-    assert answer.json()["detail"] == "The session was deleted."
+    response = pending.result()
+    assert (response.status_code, response.json()["error_code"]) == (409, "RUN_CANCELLED")
+    assert response.json()["detail"] == "The session was deleted."
 
 
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async", "respond-async; x=1"])
-async def test_who_prefers_not_to_wait_gets_the_run_and_its_address(
-    client: httpx.AsyncClient, session: Session, door: Door, prefer: str
+async def test_respond_async_returns_the_run_and_its_address(
+    client: httpx.AsyncClient, session: Session, harness: Harness, prefer: str
 ):
-    answer = await client.post(QUERY, json=BODY, headers={"prefer": prefer})
-    assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
-    assert answer.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
-    assert (answer.json()["id"], answer.json()["status"]) == (str(session.run.id), "queued")
-    assert not door.gateway.runs.waiting
+    response = await client.post(QUERY, json=BODY, headers={"prefer": prefer})
+    assert (response.status_code, response.headers["preference-applied"]) == (202, "respond-async")
+    assert response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
+    assert (response.json()["id"], response.json()["status"]) == (str(session.run.id), "queued")
+    assert not harness.gateway.runs.waiting
 
 
 @pytest.mark.usefixtures("session")
-async def test_another_preference_is_ignored(client: httpx.AsyncClient, door: Door):
-    door.gateway.runs.longest_wait = 0.2
+async def test_other_preferences_are_ignored(client: httpx.AsyncClient, harness: Harness):
+    harness.gateway.runs.longest_wait = 0.2
     assert (await client.post(QUERY, json=BODY, headers={"prefer": "wait=10"})).status_code == 504
 
 
-@pytest.mark.parametrize(("asked", "sent"), [({}, "reject"), ({"on_busy": "enqueue"}, "enqueue")])
-async def test_what_to_do_when_the_session_is_busy_is_passed_on(
-    client: httpx.AsyncClient, session: Session, asked: dict[str, str], sent: str
+@pytest.mark.parametrize(("field", "sent"), [({}, "reject"), ({"on_busy": "enqueue"}, "enqueue")])
+async def test_on_busy_is_passed_to_the_service(
+    client: httpx.AsyncClient, session: Session, field: dict[str, str], sent: str
 ):
-    await client.post(QUERY, json=BODY | asked, headers={"prefer": "respond-async"})
-    [command] = [message for message, _ in session.services.heard if isinstance(message, SubmitQuery)]
+    await client.post(QUERY, json=BODY | field, headers={"prefer": "respond-async"})
+    [command] = [message for message, _ in session.services.received if isinstance(message, SubmitQuery)]
     assert command.on_busy == sent
 
 
-async def test_an_unknown_wish_for_a_busy_session_is_422(client: httpx.AsyncClient):
-    answer = await client.post(QUERY, json=BODY | {"on_busy": "panic"})
-    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "on_busy"])
+async def test_an_invalid_on_busy_is_422(client: httpx.AsyncClient):
+    response = await client.post(QUERY, json=BODY | {"on_busy": "panic"})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "on_busy"])
 
 
 @pytest.mark.parametrize(
@@ -213,80 +213,82 @@ async def test_an_unknown_wish_for_a_busy_session_is_422(client: httpx.AsyncClie
     ],
 )
 async def test_a_refused_query_is_a_problem(
-    client: httpx.AsyncClient, services: Services, door: Door, code: Code, status: int
+    client: httpx.AsyncClient, services: FakeServices, harness: Harness, code: Code, status: int
 ):
     await services.answer(SubmitQuery, Refused(code=code, detail="No."))
-    answer = await client.post(QUERY, json=BODY)
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-    assert not door.gateway.runs.waiting
+    response = await client.post(QUERY, json=BODY)
+    assert (response.status_code, response.json()["error_code"]) == (status, code)
+    assert not harness.gateway.runs.waiting
 
 
-async def test_a_query_that_nobody_took_is_503_and_names_its_run(client: httpx.AsyncClient, door: Door):
-    answer = await client.post(QUERY, json=BODY)
-    assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
-    assert answer.json()["run_id"] in answer.json()["detail"]
-    assert answer.headers["location"].endswith(answer.json()["run_id"])
-    assert "retry-after" not in answer.headers  # it may have been started
-    assert not door.gateway.runs.waiting
+async def test_an_unanswered_query_is_503_and_names_its_run(client: httpx.AsyncClient, harness: Harness):
+    response = await client.post(QUERY, json=BODY)
+    assert (response.status_code, response.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert response.json()["run_id"] in response.json()["detail"]
+    assert response.headers["location"].endswith(response.json()["run_id"])
+    assert "retry-after" not in response.headers  # the run may have been started
+    assert not harness.gateway.runs.waiting
 
 
-async def test_a_wait_that_takes_too_long_is_504_and_says_where_the_run_is(
-    client: httpx.AsyncClient, session: Session, door: Door
+async def test_a_long_wait_is_504_with_the_address_of_the_run(
+    client: httpx.AsyncClient, session: Session, harness: Harness
 ):
-    door.gateway.runs.longest_wait = 0.2
-    answer = await client.post(QUERY, json=BODY)
-    assert (answer.status_code, answer.json()["error_code"]) == (504, "ANSWER_NOT_READY")
-    assert answer.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
-    assert f"/api/v1/sessions/{SESSION}/runs/{session.run.id}" in answer.json()["detail"]
-    assert not door.gateway.runs.waiting
+    harness.gateway.runs.longest_wait = 0.2
+    response = await client.post(QUERY, json=BODY)
+    assert (response.status_code, response.json()["error_code"]) == (504, "ANSWER_NOT_READY")
+    assert response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
+    assert f"/api/v1/sessions/{SESSION}/runs/{session.run.id}" in response.json()["detail"]
+    assert not harness.gateway.runs.waiting
 
 
-async def test_a_gateway_that_stops_ends_its_waits_in_time(client: httpx.AsyncClient, session: Session, door: Door):
-    async with asking(client, session) as asked:
-        door.gateway.runs.close(0.1)
-    answer = asked.result()
-    assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
-    assert answer.json()["run_id"] == str(session.run.id)
+async def test_a_shutdown_ends_pending_waits(client: httpx.AsyncClient, session: Session, harness: Harness):
+    async with pending_query(client, session) as pending:
+        harness.gateway.runs.close(0.1)
+    response = pending.result()
+    assert (response.status_code, response.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert response.json()["run_id"] == str(session.run.id)
 
 
-async def test_a_query_is_not_repeated_by_who_wants_to_resume(client: httpx.AsyncClient, session: Session):
-    answer = await client.post(QUERY, json=BODY, headers={"last-event-id": "7"})
-    assert (answer.status_code, answer.json()["error_code"]) == (409, "NOT_RESUMABLE")
-    assert f"/api/v1/sessions/{SESSION}/events" in answer.json()["detail"]
+async def test_a_query_with_last_event_id_is_409(client: httpx.AsyncClient, session: Session):
+    response = await client.post(QUERY, json=BODY, headers={"last-event-id": "7"})
+    assert (response.status_code, response.json()["error_code"]) == (409, "NOT_RESUMABLE")
+    assert f"/api/v1/sessions/{SESSION}/events" in response.json()["detail"]
     assert not session.submitted.is_set()
 
 
 @pytest.mark.parametrize("message", ["", "x" * 100_001, None, 7, ["x"]])
-async def test_a_message_that_is_not_valid_is_422(client: httpx.AsyncClient, message: object):
-    answer = await client.post(QUERY, json={"message": message})
-    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "message"])
+async def test_an_invalid_message_is_422(client: httpx.AsyncClient, message: object):
+    response = await client.post(QUERY, json={"message": message})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "message"])
 
 
-async def test_the_longest_message_is_taken(client: httpx.AsyncClient, session: Session):
+async def test_the_longest_message_is_accepted(client: httpx.AsyncClient, session: Session):
     session.end()
-    answer = await client.post(QUERY, json={"message": "\N{GRINNING FACE}" * 100_000})
-    assert answer.status_code == 200
+    response = await client.post(QUERY, json={"message": "\N{GRINNING FACE}" * 100_000})
+    assert response.status_code == 200
 
 
 @pytest.mark.usefixtures("slow_poll")
-async def test_many_waits_get_their_own_answers(client: httpx.AsyncClient, services: Services, door: Door):
+async def test_concurrent_queries_get_their_own_results(
+    client: httpx.AsyncClient, services: FakeServices, harness: Harness
+):
     await services.answer_with(SubmitQuery, lambda command: samples.run(id=command.run_id, status="queued"))
     await services.answer_with(GetRun, lambda query: samples.run(id=query.run_id, text=str(query.run_id)))
     async with asyncio.TaskGroup() as tasks:
-        asked = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
-        await eventually(lambda: len(services.heard) > 50)
-        for command in [message for message, _ in services.heard if isinstance(message, SubmitQuery)]:
+        pending = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
+        await eventually(lambda: len(services.received) > 50)
+        for command in [message for message, _ in services.received if isinstance(message, SubmitQuery)]:
             await services.end_run(UUID(SESSION), command.run_id)
-    answers = [task.result().json() for task in asked]
-    assert len({answer["run_id"] for answer in answers}) == 50
-    assert all(answer["content"]["text"] == answer["run_id"] for answer in answers)
-    assert not door.gateway.runs.waiting
+    responses = [task.result().json() for task in pending]
+    assert len({response["run_id"] for response in responses}) == 50
+    assert all(response["content"]["text"] == response["run_id"] for response in responses)
+    assert not harness.gateway.runs.waiting
 
 
 @pytest.mark.usefixtures("slow_poll")
-async def test_a_client_that_hangs_up_leaves_no_waiter(door: Door, session: Session, base_url: str):
-    token = {"authorization": f"Bearer {door.services.token()}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=token) as client, asking(client, session) as asked:
-        assert len(door.gateway.runs.waiting) == 1
-        asked.cancel()
-    await eventually(lambda: not door.gateway.runs.waiting)
+async def test_a_disconnect_ends_the_wait(harness: Harness, session: Session, base_url: str):
+    token = {"authorization": f"Bearer {harness.services.token()}"}
+    async with httpx.AsyncClient(base_url=base_url, headers=token) as client, pending_query(client, session) as pending:
+        assert len(harness.gateway.runs.waiting) == 1
+        pending.cancel()
+    await eventually(lambda: not harness.gateway.runs.waiting)

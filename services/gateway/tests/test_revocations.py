@@ -1,4 +1,4 @@
-"""Revoked tokens are refused."""
+"""Revoked token families."""
 
 import asyncio
 
@@ -16,63 +16,63 @@ from runtime.bus import connected
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door, working
-from services.gateway.tests.stand_ins import OTHER, Services
+from services.gateway.tests.fake_services import OTHER, FakeServices
+from services.gateway.tests.harness import Harness, running_gateway
 
 ME = "/api/v1/auth/me"
 
 
-async def revoke(services: Services, family: str = FAMILY) -> None:
+async def revoke(services: FakeServices, family: str = FAMILY) -> None:
     await services.publish_revocations(family, complete=False)
 
 
-async def test_a_revoked_family_is_401(client: httpx.AsyncClient, door: Door, services: Services):
+async def test_a_revoked_family_is_401(client: httpx.AsyncClient, harness: Harness, services: FakeServices):
     await services.answer(GetUser, samples.user())
     assert (await client.get(ME)).status_code == 200
     await revoke(services)
-    await eventually(lambda: len(door.gateway.revocations.families) == 1)
-    answer = await client.get(ME)
-    assert (answer.status_code, answer.json()["detail"]) == (401, "The access token was revoked.")
+    await eventually(lambda: len(harness.gateway.revocations.families) == 1)
+    response = await client.get(ME)
+    assert (response.status_code, response.json()["detail"]) == (401, "The access token was revoked.")
 
 
-async def test_other_families_stay(client: httpx.AsyncClient, door: Door, services: Services):
+async def test_other_families_are_not_revoked(client: httpx.AsyncClient, harness: Harness, services: FakeServices):
     await services.answer(GetUser, samples.user())
     await revoke(services, str(OTHER))
-    await eventually(lambda: OTHER in door.gateway.revocations)
+    await eventually(lambda: OTHER in harness.gateway.revocations)
     assert (await client.get(ME)).status_code == 200
 
 
-async def test_what_was_revoked_before_the_start_is_known(services: Services, settings: Settings):
+async def test_earlier_revocations_are_known_after_a_start(services: FakeServices, settings: Settings):
     await revoke(services, str(OTHER))
-    async with working(settings) as gateway:
+    async with running_gateway(settings) as gateway:
         await eventually(lambda: gateway.revocations.known)
         assert OTHER in gateway.revocations
 
 
-async def test_until_the_revocations_are_known_nobody_is_let_in(client: httpx.AsyncClient, door: Door):
-    door.gateway.revocations.known = False
+async def test_tokens_are_503_until_the_revocations_are_known(client: httpx.AsyncClient, harness: Harness):
+    harness.gateway.revocations.known = False
     assert (await client.get(ME)).status_code == 503
 
 
-async def test_a_bus_that_lost_everything_lets_nobody_in_until_all_is_there_again(
-    client: httpx.AsyncClient, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+async def test_tokens_are_503_after_a_lost_bucket_until_it_is_complete(
+    client: httpx.AsyncClient, harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     await services.answer(GetUser, samples.user())
     await services.js.delete_key_value(REVOCATIONS)
-    await eventually(lambda: not door.gateway.revocations.known)
-    await revoke(services)  # told before the rest is there again
-    await eventually(lambda: len(door.gateway.revocations.families) == 1)
+    await eventually(lambda: not harness.gateway.revocations.known)
+    await revoke(services)  # published before the other revocations are complete
+    await eventually(lambda: len(harness.gateway.revocations.families) == 1)
     assert (await client.get(ME)).status_code == 503
     assert (await client.get("/health/ready")).json()["checks"]["revocations"] == "Unavailable"
     await services.publish_revocations()
-    await eventually(lambda: door.gateway.revocations.known)
+    await eventually(lambda: harness.gateway.revocations.known)
     assert (await client.get(ME)).status_code == 401
 
 
-async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(services: Services, settings: Settings):
+async def test_a_start_with_a_lost_bucket_waits_until_it_is_complete(services: FakeServices, settings: Settings):
     await services.js.delete_key_value(REVOCATIONS)
-    async with working(settings) as gateway:
+    async with running_gateway(settings) as gateway:
         await eventually(lambda: gateway.keys.published is not None)
         await revoke(services)
         await eventually(lambda: len(gateway.revocations.families) == 1)
@@ -81,7 +81,7 @@ async def test_a_start_on_a_bus_that_lost_everything_waits_for_what_was_revoked(
         await eventually(lambda: gateway.revocations.known)
 
 
-async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+async def test_a_silent_watch_is_restarted(services: FakeServices, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
@@ -92,13 +92,13 @@ async def test_a_quiet_watch_begins_anew(services: Services, settings: Settings,
         assert OTHER in watched
 
 
-async def test_a_revocation_after_a_restart_of_the_bus_is_known(
-    door: Door, services: Services, nats_server: EmbeddedNats
+async def test_a_revocation_after_a_restart_of_the_bus_is_received(
+    harness: Harness, services: FakeServices, nats_server: EmbeddedNats
 ):
     await asyncio.to_thread(restart, nats_server)
-    await eventually(lambda: services.client.is_connected and door.gateway.bus.client.is_connected)
+    await eventually(lambda: services.client.is_connected and harness.gateway.bus.client.is_connected)
     await revoke(services, str(OTHER))
-    await eventually(lambda: OTHER in door.gateway.revocations)
+    await eventually(lambda: OTHER in harness.gateway.revocations)
 
 
 def restart(server: EmbeddedNats) -> None:
@@ -107,7 +107,9 @@ def restart(server: EmbeddedNats) -> None:
     server.start()
 
 
-async def test_old_revocations_are_forgotten(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+async def test_expired_revocations_are_removed(
+    services: FakeServices, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(key_value, "TICK", 0.05)
     async with connected(settings.nats_url, "gateway") as client:

@@ -1,4 +1,4 @@
-"""Runs: listed, cancelled; sessions: interrupted, paused, resumed."""
+"""The routes of runs, and of interrupting, pausing and resuming sessions."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from contracts.session.run import CancelRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 ONE = f"/api/v1/sessions/{SESSION}"
 RUNS = f"{ONE}/runs"
 
 
-async def test_runs_are_listed(client: httpx.AsyncClient, services: Services):
+async def test_runs_are_listed(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(
         ListRuns, Page(items=[samples.run_summary(status="failed", error_code="MODEL_ERROR")], total=1)
     )
@@ -27,34 +27,34 @@ async def test_runs_are_listed(client: httpx.AsyncClient, services: Services):
     assert run["usage"]["cost_usd"] == 0.0012
 
 
-async def test_a_list_of_runs_is_filtered_and_its_links_keep_the_filter(client: httpx.AsyncClient, services: Services):
+async def test_links_of_a_filtered_list_of_runs_keep_the_filter(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListRuns, Page(items=[samples.run_summary()], total=7))
     page = (await client.get(RUNS, params={"status": "queued", "skip": 2, "limit": 1})).json()
-    query, _ = services.heard[-1]
+    query, _ = services.received[-1]
     assert (query.status, query.skip, query.limit, page["total"]) == ("queued", 2, 1, 7)
     assert page["links"]["next"] == f"{RUNS}?skip=3&limit=1&status=queued"
 
 
 @pytest.mark.parametrize("wrong", [{"status": "stuck"}, {"limit": 101}, {"skip": -1}])
-async def test_a_list_of_runs_that_cannot_be_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
+async def test_invalid_parameters_of_a_list_of_runs_are_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.get(RUNS, params=wrong)).status_code == 422
 
 
-async def test_a_cancelled_run_is_answered(client: httpx.AsyncClient, services: Services):
+async def test_a_cancelled_run_is_returned(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CancelRun, samples.run(status="cancelled", error_code="RUN_CANCELLED"))
-    answer = await client.post(f"{RUNS}/{RUN}/cancel")
-    assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (200, RUN, "cancelled")
+    response = await client.post(f"{RUNS}/{RUN}/cancel")
+    assert (response.status_code, response.json()["id"], response.json()["status"]) == (200, RUN, "cancelled")
 
 
 @pytest.mark.parametrize(
     ("code", "status"), [(Code.RUN_OVER, 409), (Code.RUN_NOT_FOUND, 404), (Code.SESSION_NOT_FOUND, 404)]
 )
 async def test_a_run_that_cannot_be_cancelled_is_a_problem(
-    client: httpx.AsyncClient, services: Services, code: Code, status: int
+    client: httpx.AsyncClient, services: FakeServices, code: Code, status: int
 ):
     await services.answer(CancelRun, Refused(code=code, detail="No."))
-    answer = await client.post(f"{RUNS}/{RUN}/cancel")
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
+    response = await client.post(f"{RUNS}/{RUN}/cancel")
+    assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,22 @@ async def test_a_run_that_cannot_be_cancelled_is_a_problem(
     [("interrupt", InterruptSession, "active"), ("pause", PauseSession, "paused"), ("resume", ResumeSession, "active")],
 )
 async def test_a_session_is_interrupted_paused_and_resumed(
-    client: httpx.AsyncClient, services: Services, verb: str, kind: Any, status: Any
+    client: httpx.AsyncClient, services: FakeServices, verb: str, kind: Any, status: Any
 ):
     await services.answer(kind, samples.session(status=status))
-    answer = await client.post(f"{ONE}/{verb}")
-    assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (200, SESSION, status)
+    response = await client.post(f"{ONE}/{verb}")
+    assert (response.status_code, response.json()["id"], response.json()["status"]) == (200, SESSION, status)
 
 
-async def test_interrupting_where_no_run_is_going_is_409(client: httpx.AsyncClient, services: Services):
-    await services.answer(InterruptSession, Refused(code=Code.NOTHING_TO_INTERRUPT, detail="No run is going."))
-    answer = await client.post(f"{ONE}/interrupt")
-    assert (answer.status_code, answer.json()["error_code"]) == (409, "NOTHING_TO_INTERRUPT")
+async def test_interrupting_without_an_active_run_is_409(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(
+        InterruptSession, Refused(code=Code.NOTHING_TO_INTERRUPT, detail="The session has no active run.")
+    )
+    response = await client.post(f"{ONE}/interrupt")
+    assert (response.status_code, response.json()["error_code"]) == (409, "NOTHING_TO_INTERRUPT")
 
 
 @pytest.mark.parametrize("path", [f"{RUNS}/{RUN}/cancel", f"{ONE}/interrupt", f"{ONE}/pause", f"{ONE}/resume"])
-async def test_a_viewer_only_reads(door: Door, path: str):
-    async with door.client("viewer") as viewer:
+async def test_a_viewer_may_not_control_runs(harness: Harness, path: str):
+    async with harness.client("viewer") as viewer:
         assert (await viewer.post(path)).status_code == 403

@@ -1,4 +1,4 @@
-"""Sessions: made, listed, shown, deleted."""
+"""The routes of sessions and their conversations."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from contracts.session.run import GetRun
 from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.gateway.tests import samples
-from services.gateway.tests.stand_ins import OTHER, Services
+from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"
@@ -22,29 +22,29 @@ def page_of(*items: Any, total: int) -> Page[Any]:
     return Page(items=list(items), total=total)
 
 
-async def test_a_session_is_made(client: httpx.AsyncClient, services: Services):
+async def test_a_session_is_created(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     body = {"name": "My Session", "mode": "non_interactive", "sdk_options": {"allowed_tools": ["Read"]}}
-    answer = await client.post(SESSIONS, json=body)
-    command, envelope = services.heard[-1]
-    assert (answer.status_code, answer.headers["location"]) == (201, ONE)
+    response = await client.post(SESSIONS, json=body)
+    command, envelope = services.received[-1]
+    assert (response.status_code, response.headers["location"]) == (201, ONE)
     assert (command.name, command.mode) == ("My Session", "non_interactive")
     assert command.sdk_options.allowed_tools == ["Read"]
     assert str(envelope.actor.user_id if envelope.actor else None) == USER
 
 
-async def test_a_session_needs_no_options(client: httpx.AsyncClient, services: Services):
+async def test_a_session_can_be_created_without_options(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     assert (await client.post(SESSIONS, json={})).status_code == 201
-    command, _ = services.heard[-1]
+    command, _ = services.received[-1]
     assert (command.name, command.mode) == ("Untitled session", None)
 
 
-async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.AsyncClient, services: Services):
+async def test_costs_are_numbers_and_times_are_utc(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetSession, samples.session())
-    shown = (await client.get(ONE)).json()
-    assert (shown["total_cost_usd"], shown["created_at"]) == (0.0523, TIME)
-    assert shown.keys() == samples.session().model_dump().keys()
+    body = (await client.get(ONE)).json()
+    assert (body["total_cost_usd"], body["created_at"]) == (0.0523, TIME)
+    assert body.keys() == samples.session().model_dump().keys()
 
 
 @pytest.mark.parametrize(
@@ -70,82 +70,82 @@ async def test_a_session_shows_money_as_a_number_and_times_in_utc(client: httpx.
         {"id": SESSION},
     ],
 )
-async def test_a_session_that_is_not_valid_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
-    answer = await client.post(SESSIONS, json=wrong)
-    assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
+async def test_an_invalid_session_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
+    response = await client.post(SESSIONS, json=wrong)
+    assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
 
 
 BYPASS = {"sdk_options": {"permission_mode": "bypassPermissions"}}
 
 
-async def test_what_is_for_admins_only_is_403(client: httpx.AsyncClient, services: Services):
+async def test_an_option_for_administrators_is_403(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, Refused(code=Code.ADMINS_ONLY, detail="For admins only."))
-    answer = await client.post(SESSIONS, json=BYPASS)
-    assert (answer.status_code, answer.json()["error_code"]) == (403, "ADMINS_ONLY")
+    response = await client.post(SESSIONS, json=BYPASS)
+    assert (response.status_code, response.json()["error_code"]) == (403, "ADMINS_ONLY")
 
 
-async def test_only_the_options_that_a_client_names_reach_the_service(client: httpx.AsyncClient, services: Services):
+async def test_only_the_options_that_were_sent_reach_the_service(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     await client.post(SESSIONS, json={"sdk_options": {"model": None, "timeout_seconds": 600}})
-    assert services.heard[-1][0].sdk_options.model_fields_set == {"model", "timeout_seconds"}
+    assert services.received[-1][0].sdk_options.model_fields_set == {"model", "timeout_seconds"}
 
 
-async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient, services: Services):
+async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, page_of(samples.session(), total=42))
-    answer = await client.get(SESSIONS, params={"skip": 20, "limit": 10, "status": "active", "mode": "interactive"})
-    assert services.heard[-1][0] == ListSessions(skip=20, limit=10, status="active", mode="interactive")
-    shown = answer.json()
-    assert (shown["total"], shown["skip"], shown["limit"]) == (42, 20, 10)
-    assert shown["links"] == {
+    response = await client.get(SESSIONS, params={"skip": 20, "limit": 10, "status": "active", "mode": "interactive"})
+    assert services.received[-1][0] == ListSessions(skip=20, limit=10, status="active", mode="interactive")
+    body = response.json()
+    assert (body["total"], body["skip"], body["limit"]) == (42, 20, 10)
+    assert body["links"] == {
         "next": f"{SESSIONS}?skip=30&limit=10&status=active&mode=interactive",
         "prev": f"{SESSIONS}?skip=10&limit=10&status=active&mode=interactive",
     }
 
 
-async def test_the_only_page_has_no_neighbours(client: httpx.AsyncClient, services: Services):
+async def test_a_single_page_has_no_links(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, page_of(samples.session(), total=1))
-    shown = (await client.get(SESSIONS)).json()
-    assert (shown["limit"], shown["links"]) == (100, {"next": None, "prev": None})
+    body = (await client.get(SESSIONS)).json()
+    assert (body["limit"], body["links"]) == (100, {"next": None, "prev": None})
 
 
-async def test_a_session_is_deleted(client: httpx.AsyncClient, services: Services):
+async def test_a_session_is_deleted(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(DeleteSession, None)
-    answer = await client.delete(ONE)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert str(services.heard[-1][0].session_id) == SESSION
+    response = await client.delete(ONE)
+    assert (response.status_code, response.content) == (204, b"")
+    assert str(services.received[-1][0].session_id) == SESSION
 
 
 @pytest.mark.parametrize("path", ["x", f"{SESSION}0", "..%2f..%2fetc"])
-async def test_an_id_that_is_no_uuid_is_422_or_nothing(client: httpx.AsyncClient, path: str):
+async def test_an_id_that_is_not_a_uuid_is_422_or_404(client: httpx.AsyncClient, path: str):
     assert (await client.get(f"{SESSIONS}/{path}")).status_code in {404, 422}
 
 
-async def test_messages_are_listed(client: httpx.AsyncClient, services: Services):
+async def test_messages_are_listed(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListMessages, page_of(samples.message(), total=10))
-    answer = await client.get(f"{ONE}/messages", params={"skip": 2, "limit": 1})
-    assert services.heard[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
-    assert answer.json()["items"][0]["content"] == {"content": "Hello"}
-    assert answer.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
+    response = await client.get(f"{ONE}/messages", params={"skip": 2, "limit": 1})
+    assert services.received[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
+    assert response.json()["items"][0]["content"] == {"content": "Hello"}
+    assert response.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
 
 
-async def test_a_message_is_shown(client: httpx.AsyncClient, services: Services):
+async def test_a_message_is_returned(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetMessage, samples.message())
     assert (await client.get(f"{ONE}/messages/{MESSAGE}")).json()["content"] == {"content": "Hello"}
-    assert str(services.heard[-1][0].message_id) == MESSAGE
+    assert str(services.received[-1][0].message_id) == MESSAGE
 
 
-async def test_tool_calls_are_listed(client: httpx.AsyncClient, services: Services):
+async def test_tool_calls_are_listed(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListToolCalls, page_of(samples.tool_call(), total=1))
     [call] = (await client.get(f"{ONE}/tool-calls")).json()["items"]
     assert (call["tool_name"], call["status"], call["duration_ms"]) == ("Read", "success", 120)
 
 
-async def test_a_run_is_shown(client: httpx.AsyncClient, services: Services):
+async def test_a_run_is_returned(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetRun, samples.run())
-    shown = (await client.get(f"{ONE}/runs/{OTHER}")).json()
-    assert (shown["status"], shown["usage"]["cost_usd"]) == ("completed", 0.0012)
+    body = (await client.get(f"{ONE}/runs/{OTHER}")).json()
+    assert (body["status"], body["usage"]["cost_usd"]) == ("completed", 0.0012)
 
 
-async def test_what_is_another_s_is_404(client: httpx.AsyncClient, services: Services):
+async def test_another_users_session_is_404(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
     assert (await client.get(ONE)).status_code == 404

@@ -1,53 +1,53 @@
-"""What of an event clients are shown."""
+"""The form in which clients receive events."""
 
 from typing import Any
 
 import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
-from contracts.wire import MAX_SHOWN_BYTES, PREVIEW
+from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from gateway.streams.previews import preview
 
-LONG = "\N{EURO SIGN}" * (MAX_SHOWN_BYTES // 3 + 1)
+LONG = "\N{EURO SIGN}" * (MAX_INLINE_BYTES // 3 + 1)
 SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
 
 @pytest.mark.parametrize("event", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
-def test_what_is_small_is_shown_whole(event: Any):
+def test_small_events_are_not_truncated(event: Any):
     data = event.example().model_dump(mode="json")
     assert preview(data) == data
 
 
 @pytest.mark.parametrize("name", ["tool_input", "tool_output", "structured_output"])
-def test_a_large_value_is_shown_by_its_size_and_beginning(name: str):
-    told = preview({name: {"content": LONG}})[name]
-    assert (told["truncated"], told["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
-    assert told["preview"] == f'{{"content": "{LONG}'[:PREVIEW]
+def test_a_large_value_is_replaced_by_its_size_and_beginning(name: str):
+    value = preview({name: {"content": LONG}})[name]
+    assert (value["truncated"], value["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
+    assert value["preview"] == f'{{"content": "{LONG}'[:PREVIEW_CHARACTERS]
 
 
-def test_output_that_is_not_there_stays_away():
+def test_a_missing_output_stays_null():
     assert preview({"tool_output": None}) == {"tool_output": None}
 
 
 @pytest.mark.parametrize("kind", ["text", "thinking"])
-def test_long_words_of_the_agent_are_shown_by_their_beginning(kind: str):
+def test_long_text_of_the_agent_is_truncated(kind: str):
     small = {"type": kind, kind: "short"}
-    told = preview({"blocks": [small, {"type": kind, kind: LONG}]})
-    assert told == {"blocks": [small, {"type": kind, kind: LONG[:PREVIEW]} | CUT]}
+    value = preview({"blocks": [small, {"type": kind, kind: LONG}]})
+    assert value == {"blocks": [small, {"type": kind, kind: LONG[:PREVIEW_CHARACTERS]} | CUT]}
 
 
-def test_a_large_input_within_a_message_is_shown_by_its_size_and_beginning():
+def test_a_large_input_in_a_tool_use_block_is_truncated():
     block = {"type": "tool_use", "id": "toolu_1", "name": "Write", "input": {"content": LONG}}
-    [told] = preview({"blocks": [block]})["blocks"]
-    assert told["input"]["truncated"]
-    assert told | {"input": None} == block | {"input": None}
+    [value] = preview({"blocks": [block]})["blocks"]
+    assert value["input"]["truncated"]
+    assert value | {"input": None} == block | {"input": None}
 
 
-def test_long_words_of_the_user_are_shown_by_their_beginning():
-    assert preview({"message": LONG}) == {"message": LONG[:PREVIEW]} | CUT
+def test_a_long_message_of_the_user_is_truncated():
+    assert preview({"message": LONG}) == {"message": LONG[:PREVIEW_CHARACTERS]} | CUT
 
 
-def test_money_is_a_number():
+def test_costs_are_numbers():
     data = RunCompleted.model_validate(RunCompleted.sample | {"usage": {"cost_usd": "0.0012"}}).model_dump(mode="json")
     assert preview(data)["usage"]["cost_usd"] == 0.0012

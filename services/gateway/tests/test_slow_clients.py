@@ -1,4 +1,4 @@
-"""Clients that do not keep up."""
+"""Clients that read their streams too slowly."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,9 +17,9 @@ from runtime.testing import eventually
 from starlette.types import Message
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.following import EVENTS
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
+from services.gateway.tests.sse_client import EVENTS
 
 
 @pytest.fixture
@@ -28,36 +28,36 @@ def settings(nats_url: str) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-async def service(services: Services) -> Services:
-    await services.open_streams()
+async def service(services: FakeServices) -> FakeServices:
+    await services.create_streams()
     await services.answer(GetSession, samples.session())
     return services
 
 
 @pytest.fixture
-def token(services: Services) -> str:
+def token(services: FakeServices) -> str:
     return services.token()
 
 
-def offered(sequence: int, size: int = 2) -> PublishedEvent:
+def event(sequence: int, size: int = 2) -> PublishedEvent:
     return PublishedEvent("session", sequence, "session.run_started", SESSION, {}, "x" * size)
 
 
-async def test_a_client_that_does_not_keep_up_gets_what_waits_and_then_a_gap(door: Door, services: Services):
-    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
+async def test_a_slow_client_gets_its_queued_events_and_then_a_gap(harness: Harness, services: FakeServices):
+    slow = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
     slow.cursor.seen = {"session": 0}
     for sequence in range(1, listener.MAX_QUEUED + 3):
-        slow.offer(offered(sequence))
-    told = [events.encode_item(item, slow) async for item in slow.live(1)]
-    assert len(told) == listener.MAX_QUEUED + 1
-    assert told[-1] == b'id: 256\nevent: gap\ndata: {"resume_from":"256","reason":"slow"}\n\n'
+        slow.offer(event(sequence))
+    sent = [events.encode_item(item, slow) async for item in slow.live(1)]
+    assert len(sent) == listener.MAX_QUEUED + 1
+    assert sent[-1] == b'id: 256\nevent: gap\ndata: {"resume_from":"256","reason":"slow"}\n\n'
 
 
-async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services: Services):
-    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
+async def test_the_queue_of_a_client_is_limited_in_bytes(harness: Harness, services: FakeServices):
+    slow = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
     slow.cursor.seen = {"session": 0}
     for sequence in range(1, 10):
-        slow.offer(offered(sequence, listener.MAX_QUEUED_BYTES // 3))
+        slow.offer(event(sequence, listener.MAX_QUEUED_BYTES // 3))
     assert [type(item) async for item in slow.live(1)] == [
         PublishedEvent,
         PublishedEvent,
@@ -68,8 +68,8 @@ async def test_what_waits_for_a_client_is_bounded_in_bytes(door: Door, services:
     assert slow.idle is False
 
 
-async def test_a_client_that_takes_nothing_is_given_up(
-    base_url: str, token: str, door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+async def test_a_client_that_reads_nothing_is_disconnected(
+    base_url: str, token: str, harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 0.2)
     host, port = httpx.URL(base_url).host, httpx.URL(base_url).port
@@ -78,25 +78,25 @@ async def test_a_client_that_takes_nothing_is_given_up(
     await reader.readuntil(b"connected")
     large = MessageRecorded.model_validate(MessageRecorded.sample | {"model": "x" * 500_000})
     for _ in range(40):
-        await services.record(large)
-    await eventually(lambda: not door.gateway.streams.open, within=20)
+        await services.publish(large)
+    await eventually(lambda: not harness.gateway.streams.open, within=20)
     writer.close()
 
 
-async def test_a_client_that_takes_a_large_event_slowly_is_not_given_up(
-    door: Door, services: Services, monkeypatch: pytest.MonkeyPatch
+async def test_a_client_that_reads_a_large_event_slowly_stays_connected(
+    harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 0.3)
-    slow = Listener.of_session(await door.gateway.tokens.verify(services.token()), UUID(SESSION))
-    taken: list[bytes] = []
+    slow = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
+    received: list[bytes] = []
 
     async def blocks() -> AsyncGenerator[bytes]:
         yield b"x" * events.CHUNK_BYTES * 30
 
     async def send(message: Message) -> None:
         await asyncio.sleep(0.02)
-        taken.append(message.get("body", b""))
+        received.append(message.get("body", b""))
 
     await events.EventStream(slow, blocks())({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]
     assert slow.last is None
-    assert len(b"".join(taken)) == events.CHUNK_BYTES * 30
+    assert len(b"".join(received)) == events.CHUNK_BYTES * 30

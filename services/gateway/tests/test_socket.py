@@ -1,4 +1,4 @@
-"""The WebSocket of a session: what happens goes out, queries come in."""
+"""The WebSocket of a session: authentication, events, and the end of the connection."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -18,56 +18,56 @@ from runtime.testing import eventually
 from websockets.typing import Subprotocol
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.following import following
-from services.gateway.tests.stand_ins import OTHER, Services
-from services.gateway.tests.talking import Client, talking
+from services.gateway.tests.fake_services import OTHER, FakeServices
+from services.gateway.tests.harness import Harness
+from services.gateway.tests.sse_client import open_stream
+from services.gateway.tests.websocket_client import Client, open_websocket
 
 
 @pytest.fixture(autouse=True)
-async def service(services: Services) -> Services:
-    await services.open_streams()
+async def service(services: FakeServices) -> FakeServices:
+    await services.create_streams()
     await services.answer(GetSession, samples.session())
     return services
 
 
 @pytest.fixture
-async def client(base_url: str, services: Services) -> AsyncGenerator[Client]:
-    async with talking(base_url, services.token()) as client:
+async def client(base_url: str, services: FakeServices) -> AsyncGenerator[Client]:
+    async with open_websocket(base_url, services.token()) as client:
         assert await client.next() == ("connected", {"session_id": SESSION, "resume_from": "0"})
         yield client
 
 
 @pytest.mark.parametrize("protocols", [["bearer.{}", "agentapi"], ["agentapi", "bearer.{}"]])
-async def test_a_browser_brings_its_token_as_a_subprotocol(base_url: str, services: Services, protocols: list[str]):
+async def test_the_token_may_be_in_the_subprotocols(base_url: str, services: FakeServices, protocols: list[str]):
     offered = [Subprotocol(name.format(services.token())) for name in protocols]
-    async with talking(base_url, None, subprotocols=offered) as client:
+    async with open_websocket(base_url, None, subprotocols=offered) as client:
         assert (await client.next())[0] == "connected"
         assert client.socket.subprotocol == "agentapi"
 
 
-async def test_a_token_may_be_in_the_address(base_url: str, services: Services):
-    async with talking(base_url, None, f"?token={services.token()}") as client:
+async def test_the_token_may_be_in_the_query_string(base_url: str, services: FakeServices):
+    async with open_websocket(base_url, None, f"?token={services.token()}") as client:
         assert (await client.next())[0] == "connected"
 
 
 @pytest.mark.parametrize("token", [None, "no.such.token"])
-async def test_without_a_good_token_it_is_closed_with_1008(base_url: str, token: str | None):
-    async with talking(base_url, token) as client:
-        assert await client.closed() == (1008, ["error"])
+async def test_a_missing_or_invalid_token_closes_with_1008(base_url: str, token: str | None):
+    async with open_websocket(base_url, token) as client:
+        assert await client.wait_closed() == (1008, ["error"])
 
 
-async def test_a_session_of_another_does_not_exist(base_url: str, services: Services):
+async def test_another_users_session_is_not_found(base_url: str, services: FakeServices):
     await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
-    async with talking(base_url, services.token()) as client:
+    async with open_websocket(base_url, services.token()) as client:
         assert (await client.next())[1]["code"] == "SESSION_NOT_FOUND"
-        assert await client.closed() == (1008, [])
+        assert await client.wait_closed() == (1008, [])
 
 
-async def test_a_service_that_does_not_answer_is_a_fault(base_url: str, services: Services):
-    await services.hear(GetSession)
-    async with talking(base_url, services.token()) as client:
-        assert await client.closed() == (1011, ["error"])
+async def test_an_unavailable_service_closes_with_1011(base_url: str, services: FakeServices):
+    await services.ignore(GetSession)
+    async with open_websocket(base_url, services.token()) as client:
+        assert await client.wait_closed() == (1011, ["error"])
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,10 @@ async def test_a_service_that_does_not_answer_is_a_fault(base_url: str, services
         (RunCompleted, "result"),
     ],
 )
-async def test_events_come_under_names_of_their_own(client: Client, services: Services, event: Any, kind: str):
-    await services.record(event.example())
+async def test_events_have_the_message_types_of_websockets(
+    client: Client, services: FakeServices, event: Any, kind: str
+):
+    await services.publish(event.example())
     name, data = await client.next()
     assert (name, data["type"]) == (kind, event.subject.removeprefix("evt."))
 
@@ -102,18 +104,18 @@ async def test_events_come_under_names_of_their_own(client: Client, services: Se
         ),
     ],
 )
-async def test_messages_of_both_sides_have_the_shape_of_the_list(
-    client: Client, services: Services, event: Any, message: dict[str, Any]
+async def test_messages_have_the_fields_of_the_list_of_messages(
+    client: Client, services: FakeServices, event: Any, message: dict[str, Any]
 ):
-    await services.record(event.example())
+    await services.publish(event.example())
     _, data = await client.next()
     whole = {"id": MESSAGE, "run_id": RUN, "created_at": "2026-11-25T09:00:00Z", "parent_tool_call_id": None} | message
     assert set(whole) == set(MessageView.model_fields)
     assert whole.items() <= data.items()
 
 
-async def test_a_long_message_of_the_user_comes_by_its_beginning(client: Client, services: Services):
-    await services.record(RunRequested.model_validate(RunRequested.sample | {"message": "x" * 100_000}))
+async def test_a_long_message_of_the_user_is_truncated(client: Client, services: FakeServices):
+    await services.publish(RunRequested.model_validate(RunRequested.sample | {"message": "x" * 100_000}))
     content = (await client.next())[1]["content"]
     assert content == {"content": "x" * 1000, "truncated": True, "size_bytes": 100_000}
 
@@ -131,110 +133,112 @@ async def test_a_long_message_of_the_user_comes_by_its_beginning(client: Client,
         (SessionResumed, None, "active"),
     ],
 )
-async def test_a_change_of_status_says_the_status(
-    client: Client, services: Services, event: Any, run_id: str | None, status: str
+async def test_a_status_change_has_the_status(
+    client: Client, services: FakeServices, event: Any, run_id: str | None, status: str
 ):
-    await services.record(event.example())
+    await services.publish(event.example())
     _, data = await client.next()
     assert (data.get("run_id"), data["status"]) == (run_id, status)
 
 
-async def test_a_status_that_nobody_can_say_is_null(client: Client, services: Services):
+async def test_an_unknown_status_is_null(client: Client, services: FakeServices):
     await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
-    await services.record(SessionResumed.example())
+    await services.publish(SessionResumed.example())
     assert (await client.next())[1]["status"] is None
 
 
-async def test_a_result_has_the_answer(client: Client, services: Services):
+async def test_a_result_has_the_answer(client: Client, services: FakeServices):
     await services.answer(GetRun, samples.run())
-    await services.record(RunCompleted.example())
+    await services.publish(RunCompleted.example())
     name, data = await client.next()
     assert (name, data["status"], data["error_code"]) == ("result", "completed", None)
     assert Answer.to(samples.run()).model_dump(mode="json").items() <= data.items()
 
 
-async def test_a_result_of_a_failed_run_says_why(client: Client, services: Services):
+async def test_the_result_of_a_failed_run_has_the_reason(client: Client, services: FakeServices):
     failed = {"status": "failed", "error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
     await services.answer(GetRun, samples.run(**failed))
-    await services.record(RunFailed.example())
+    await services.publish(RunFailed.example())
     assert failed.items() <= (await client.next())[1].items()
 
 
-async def test_a_result_of_a_session_that_is_gone_says_what_the_event_says(client: Client, services: Services):
+async def test_the_result_of_a_deleted_session_is_taken_from_the_event(client: Client, services: FakeServices):
     await services.answer(GetRun, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
-    await services.record(RunCancelled.example())
+    await services.publish(RunCancelled.example())
     _, data = await client.next()
     assert (data["status"], data["error_code"], data["content"]) == ("cancelled", "RUN_CANCELLED", None)
 
 
-async def test_words_come_as_they_are_said(client: Client, services: Services):
-    await services.say("Hel")
+async def test_text_deltas_are_forwarded(client: Client, services: FakeServices):
+    await services.publish_text("Hel")
     assert await client.next() == ("text_delta", {"session_id": SESSION, "run_id": RUN, "text": "Hel"})
 
 
-async def test_it_resumes_after_a_number_with_the_same_events_as_events(base_url: str, services: Services):
+async def test_a_resumed_websocket_has_the_events_of_the_event_stream(base_url: str, services: FakeServices):
     for event in (RunRequested, RunStarted, MessageRecorded, RunCompleted):
-        await services.record(event.example())
+        await services.publish(event.example())
     async with (
-        talking(base_url, services.token(), "?after=1") as client,
-        following(base_url, services.token(), params={"after": "1"}) as follower,
+        open_websocket(base_url, services.token(), "?after=1") as client,
+        open_stream(base_url, services.token(), params={"after": "1"}) as follower,
     ):
         await client.next()
         for _ in range(3):
             assert (await follower.next()).json().items() <= (await client.next())[1].items()
 
 
-async def test_events_are_asked_for_by_their_names_here_or_elsewhere(base_url: str, services: Services):
-    async with talking(base_url, services.token(), "?types=message,tool_*_completed,session.run_started") as client:
+async def test_events_are_selected_by_either_kind_of_name(base_url: str, services: FakeServices):
+    async with open_websocket(
+        base_url, services.token(), "?types=message,tool_*_completed,session.run_started"
+    ) as client:
         await client.next()
-        await services.say("not asked for")
+        await services.publish_text("not asked for")
         for event in (RunRequested, RunStarted, SessionPaused, ToolCallEnded, MessageRecorded):
-            await services.record(event.example())
-        told = [(await client.next())[0] for _ in range(4)]
-    assert told == ["message", "status_change", "tool_call_completed", "message"]
+            await services.publish(event.example())
+        types = [(await client.next())[0] for _ in range(4)]
+    assert types == ["message", "status_change", "tool_call_completed", "message"]
 
 
-async def test_a_name_that_no_event_has_is_refused(base_url: str, services: Services):
-    async with talking(base_url, services.token(), "?types=message,session.run_finished") as client:
+async def test_an_unknown_event_name_is_refused(base_url: str, services: FakeServices):
+    async with open_websocket(base_url, services.token(), "?types=message,session.run_finished") as client:
         assert "session.run_finished" in (await client.next())[1]["message"]
-        assert await client.closed() == (1008, [])
+        assert await client.wait_closed() == (1008, [])
 
 
-async def test_a_number_from_a_bus_that_is_gone_is_a_gap(base_url: str, services: Services):
-    async with talking(base_url, services.token(), "?after=7") as client:
-        assert await client.closed() == (1000, ["connected", "gap"])
+async def test_a_cursor_of_a_lost_bus_is_a_gap(base_url: str, services: FakeServices):
+    async with open_websocket(base_url, services.token(), "?after=7") as client:
+        assert await client.wait_closed() == (1000, ["connected", "gap"])
 
 
-async def test_an_unknown_query_parameter_closes_the_socket_and_is_named(base_url: str, services: Services):
-    async with talking(base_url, services.token(), "?afetr=7") as client:
+async def test_an_unknown_query_parameter_closes_with_1008(base_url: str, services: FakeServices):
+    async with open_websocket(base_url, services.token(), "?afetr=7") as client:
         kind, data = await client.next()
         assert (kind, data["code"]) == ("error", "VALIDATION_ERROR")
         assert "afetr" in data["message"]
-        assert await client.closed() == (1008, [])
+        assert await client.wait_closed() == (1008, [])
 
 
-async def test_a_quiet_socket_tells_from_where_to_resume(base_url: str, services: Services, door: Door):
-    await services.open_streams()
-    door.gateway.streams.limits = Limits(heartbeat=0.1, per_user=1)
-    async with talking(base_url, services.token()) as client:
+async def test_heartbeats_have_the_cursor_to_resume_from(base_url: str, services: FakeServices, harness: Harness):
+    await services.create_streams()
+    harness.gateway.streams.limits = Limits(heartbeat=0.1, per_user=1)
+    async with open_websocket(base_url, services.token()) as client:
         await client.next()
-        await services.record(RunStarted.example())
+        await services.publish(RunStarted.example())
         await client.next()
-        number = await services.record(RunStarted.example(), at=str(OTHER))
+        number = await services.publish(RunStarted.example(), at=str(OTHER))
         assert await client.next() == ("heartbeat", {"resume_from": str(number)})
 
 
-async def test_a_revoked_token_closes_it_with_1008(client: Client, door: Door):
-    door.gateway.revocations.add(UUID(FAMILY))
-    assert await client.closed() == (1008, ["error"])
+async def test_a_revoked_token_closes_with_1008(client: Client, harness: Harness):
+    harness.gateway.revocations.add(UUID(FAMILY))
+    assert await client.wait_closed() == (1008, ["error"])
 
 
-async def test_a_server_that_stops_closes_it_with_1001(client: Client, door: Door):
-    await door.gateway.streams.close()
-    assert await client.closed() == (1001, [])
+async def test_a_shutdown_closes_with_1001(client: Client, harness: Harness):
+    await harness.gateway.streams.close()
+    assert await client.wait_closed() == (1001, [])
 
 
-async def test_a_client_that_leaves_leaves_nothing_behind(client: Client, door: Door):
-    assert len(door.gateway.streams.open) == 1
+async def test_a_disconnect_releases_all_resources(client: Client, harness: Harness):
+    assert len(harness.gateway.streams.open) == 1
     await client.socket.close()
-    await eventually(lambda: not door.gateway.streams.open)
+    await eventually(lambda: not harness.gateway.streams.open)

@@ -1,4 +1,4 @@
-"""Which access tokens are taken."""
+"""Verification of access tokens."""
 
 import base64
 import json
@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import tokens
 
 from services.gateway.tests import samples
-from services.gateway.tests.door import Door
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 ME = "/api/v1/auth/me"
 
@@ -28,75 +28,77 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 async def refused(client: httpx.AsyncClient, authorization: str | bytes) -> httpx.Response:
-    answer = await client.get(ME, headers=[(b"authorization", _bytes(authorization))])
-    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
-    assert answer.headers["www-authenticate"].startswith("Bearer")
-    return answer
+    response = await client.get(ME, headers=[(b"authorization", _bytes(authorization))])
+    assert (response.status_code, response.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    return response
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
-async def test_a_token_of_ours_is_taken(stranger: httpx.AsyncClient, services: Services, scheme: str):
+async def test_a_valid_token_is_accepted(anonymous: httpx.AsyncClient, services: FakeServices, scheme: str):
     await services.answer(GetUser, samples.user())
-    answer = await stranger.get(ME, headers={"authorization": f"{scheme} {services.token()}"})
-    assert answer.status_code == 200
+    response = await anonymous.get(ME, headers={"authorization": f"{scheme} {services.token()}"})
+    assert response.status_code == 200
 
 
-async def test_no_token_is_401(stranger: httpx.AsyncClient):
-    assert (await stranger.get(ME)).status_code == 401
+async def test_a_missing_token_is_401(anonymous: httpx.AsyncClient):
+    assert (await anonymous.get(ME)).status_code == 401
 
 
 @pytest.mark.parametrize("query", ["nonsense=1", "page=x", "nonsense=1&page=x"])
 @pytest.mark.parametrize("path", [ME, "/api/v1/sessions", "/api/v1/sessions/x"])
-async def test_without_a_token_nothing_is_said_about_parameters(stranger: httpx.AsyncClient, path: str, query: str):
-    assert (await stranger.get(f"{path}?{query}")).status_code == 401
+async def test_invalid_parameters_without_a_token_are_401(anonymous: httpx.AsyncClient, path: str, query: str):
+    assert (await anonymous.get(f"{path}?{query}")).status_code == 401
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "x"])
-async def test_another_scheme_is_401(stranger: httpx.AsyncClient, header: str):
-    await refused(stranger, header)
+async def test_another_scheme_is_401(anonymous: httpx.AsyncClient, header: str):
+    await refused(anonymous, header)
 
 
 @pytest.mark.parametrize(
     "token", ["x", "a.b.c", "a.b", "....", "null", "é", "a" * 10_000, "e30.e30.e30", "W10.e30.e30"]
 )
-async def test_what_is_no_token_is_401(stranger: httpx.AsyncClient, token: str):
-    await refused(stranger, f"Bearer {token}".encode())
+async def test_a_malformed_token_is_401(anonymous: httpx.AsyncClient, token: str):
+    await refused(anonymous, f"Bearer {token}".encode())
 
 
-async def test_a_deep_header_is_401(stranger: httpx.AsyncClient):
+async def test_a_deeply_nested_token_header_is_401(anonymous: httpx.AsyncClient):
     header = base64.urlsafe_b64encode(b"[" * 2900).decode()
-    await refused(stranger, f"Bearer {header}.e30.e30")
+    await refused(anonymous, f"Bearer {header}.e30.e30")
 
 
-async def test_an_unsigned_token_is_401(stranger: httpx.AsyncClient, services: Services):
+async def test_an_unsigned_token_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
     _, claims, _ = services.token().split(".")
     for algorithm in ("none", "None", "NONE"):
-        await refused(stranger, f"Bearer {part({'alg': algorithm, 'typ': 'JWT', 'kid': 'key-0'})}.{claims}.")
+        await refused(anonymous, f"Bearer {part({'alg': algorithm, 'typ': 'JWT', 'kid': 'key-0'})}.{claims}.")
 
 
-async def test_a_token_signed_with_the_public_key_as_a_secret_is_401(stranger: httpx.AsyncClient, services: Services):
+async def test_a_token_signed_with_the_public_key_as_a_secret_is_401(
+    anonymous: httpx.AsyncClient, services: FakeServices
+):
     public = services.keys[0].public_key().public_bytes_raw()
     token = jwt.encode({"sub": "x"}, public, "HS256", {"kid": "key-0"})
-    await refused(stranger, f"Bearer {token}")
+    await refused(anonymous, f"Bearer {token}")
 
 
-async def test_a_tampered_token_is_401(stranger: httpx.AsyncClient, services: Services):
+async def test_a_tampered_token_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
     header, claims, signature = services.token().split(".")
     stronger = jwt.decode(services.token(), options={"verify_signature": False}) | {"role": "admin"}
-    await refused(stranger, f"Bearer {header}.{part(stronger)}.{signature}")
-    await refused(stranger, f"Bearer {header}.{claims}.{signature[:-4]}AAAA")
-    await refused(stranger, f"Bearer {header}.{claims}")
+    await refused(anonymous, f"Bearer {header}.{part(stronger)}.{signature}")
+    await refused(anonymous, f"Bearer {header}.{claims}.{signature[:-4]}AAAA")
+    await refused(anonymous, f"Bearer {header}.{claims}")
 
 
-async def test_a_token_of_a_stranger_is_401(stranger: httpx.AsyncClient, services: Services):
+async def test_a_token_signed_with_another_key_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
     services.keys.append(Ed25519PrivateKey.generate())
-    await refused(stranger, f"Bearer {services.token(1, {'kid': 'key-0'})}")
+    await refused(anonymous, f"Bearer {services.token(1, {'kid': 'key-0'})}")
 
 
 @pytest.mark.parametrize("key_id", ["other", "", None, 7, ["key-0"]])
-async def test_an_unknown_key_is_401(stranger: httpx.AsyncClient, services: Services, key_id: Any):
+async def test_an_unknown_key_is_401(anonymous: httpx.AsyncClient, services: FakeServices, key_id: Any):
     _, claims, signature = services.token().split(".")
-    await refused(stranger, f"Bearer {part({'alg': 'EdDSA', 'kid': key_id})}.{claims}.{signature}")
+    await refused(anonymous, f"Bearer {part({'alg': 'EdDSA', 'kid': key_id})}.{claims}.{signature}")
 
 
 @pytest.mark.parametrize(
@@ -112,31 +114,31 @@ async def test_an_unknown_key_is_401(stranger: httpx.AsyncClient, services: Serv
         *({name: None} for name in ("iss", "aud", "sub", "jti", "iat", "exp", "role", "sid")),
     ],
 )
-async def test_wrong_claims_are_401(stranger: httpx.AsyncClient, services: Services, claims: dict[str, Any]):
-    await refused(stranger, f"Bearer {services.token(**claims)}")
+async def test_invalid_claims_are_401(anonymous: httpx.AsyncClient, services: FakeServices, claims: dict[str, Any]):
+    await refused(anonymous, f"Bearer {services.token(**claims)}")
 
 
 async def test_a_verified_token_expires(
-    stranger: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+    anonymous: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
     await services.answer(GetUser, samples.user())
     header = {"authorization": f"Bearer {services.token()}"}
-    assert (await stranger.get(ME, headers=header)).status_code == 200
+    assert (await anonymous.get(ME, headers=header)).status_code == 200
     later = time.time() + 3601
     monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
-    answer = await refused(stranger, header["authorization"])
-    assert answer.json()["detail"] == "The access token has expired."
+    response = await refused(anonymous, header["authorization"])
+    assert response.json()["detail"] == "The access token has expired."
 
 
-async def test_a_verified_token_is_not_verified_again(door: Door, monkeypatch: pytest.MonkeyPatch):
-    token = door.services.token()
-    first = await door.gateway.tokens.verify(token)
+async def test_a_verified_token_is_not_verified_again(harness: Harness, monkeypatch: pytest.MonkeyPatch):
+    token = harness.services.token()
+    first = await harness.gateway.tokens.verify(token)
     monkeypatch.delattr("gateway.auth.tokens.jwt.decode")
-    assert await door.gateway.tokens.verify(token) is first
+    assert await harness.gateway.tokens.verify(token) is first
 
 
-async def test_the_number_of_cached_tokens_is_limited(door: Door, monkeypatch: pytest.MonkeyPatch):
+async def test_the_number_of_cached_tokens_is_limited(harness: Harness, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tokens, "MAX_CACHED", 3)
     for number in range(5):
-        await door.gateway.tokens.verify(door.services.token(jti=str(number)))
-    assert len(door.gateway.tokens.cached) == 3
+        await harness.gateway.tokens.verify(harness.services.token(jti=str(number)))
+    assert len(harness.gateway.tokens.cached) == 3

@@ -24,9 +24,9 @@ def messages(model: type[BaseModel], body: Any) -> list[str]:
 
 
 async def detail(client: httpx.AsyncClient, path: str, body: Any) -> str:
-    answer = await client.post(path, json=body)
-    assert answer.status_code == 422
-    return answer.json()["detail"]
+    response = await client.post(path, json=body)
+    assert response.status_code == 422
+    return response.json()["detail"]
 
 
 async def test_an_unknown_field_suggests_the_nearest_one(client: httpx.AsyncClient):
@@ -43,8 +43,8 @@ async def test_an_unknown_field_without_a_similar_one_suggests_none(client: http
 
 
 async def test_an_unknown_query_parameter_suggests_the_nearest_one(client: httpx.AsyncClient):
-    answer = await client.get(SESSIONS, params={"stauts": "active"})
-    assert answer.json()["detail"] == "stauts: Unknown query parameter (did you mean `status`?)."
+    response = await client.get(SESSIONS, params={"stauts": "active"})
+    assert response.json()["detail"] == "stauts: Unknown query parameter (did you mean `status`?)."
 
 
 async def test_an_unknown_field_of_an_optional_body_suggests_the_nearest_one(client: httpx.AsyncClient):

@@ -1,1 +1,1 @@
-"""The identity service: accounts, roles, and the tokens that speak for them."""
+"""The identity service: accounts, roles, and the tokens that authenticate them."""

@@ -1,4 +1,4 @@
-"""`python -m identity`: the identity service."""
+"""Run the identity service: `python -m identity`."""
 
 from runtime.process import run
 

@@ -1,4 +1,4 @@
-"""User: an account, and the token families that were opened with its password."""
+"""The aggregate `User`: an account with the token families of its logins."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,29 +17,30 @@ from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from eventing.aggregate import Aggregate
 
-GRACE = timedelta(seconds=30)
-"""How long a refresh token that was used is answered anew: its first answer may have got lost, or two tabs hold it."""
-MAX_LIVE_FAMILIES = 8
-"""Refresh tokens of one family that are good at the same time, the newest; more than one come only of repetitions."""
-MOST_FAMILIES = 100
-"""Logins of a user that last at the same time. One more ends the one that was not refreshed for longest."""
-REMEMBERED = 100
-"""How many used refresh tokens of a family are known as such. An older one is told by the secret of its family."""
+REUSE_GRACE_PERIOD = timedelta(seconds=30)
+"""How long a used refresh token is accepted again: the first reply may have been lost, or two tabs share the token."""
+MAX_LIVE_TOKENS = 8
+"""Refresh tokens of one family that are valid at the same time. Only accepted repetitions make more than one."""
+MAX_FAMILIES = 100
+"""Token families of one user. A further login revokes the family that was refreshed least recently."""
+MAX_USED_TOKENS = 100
+"""Used refresh tokens that a family remembers. The reuse of an older one is detected by the secret of its family."""
 
 
 @dataclass
 class RefreshTokenHash:
-    """The SHA-256 of a refresh token, and until when it is good."""
+    """The SHA-256 of a refresh token, and when it expires."""
 
     sha256: str
     expires_at: datetime
 
 
 @dataclass
-class Family:
-    """A login and what came of it by refreshing: the hashes of the tokens that are good, and of those that were used.
+class TokenFamily:
+    """The refresh tokens of one login, by their hashes.
 
-    `used` tells when each was first traded; None is long ago.
+    `live` maps the valid tokens to their expiry, `used` the exchanged ones to the time of their first exchange, which
+    is None for events of earlier releases and then counts as long ago.
     """
 
     live: dict[str, datetime] = field(default_factory=dict[str, datetime])
@@ -47,29 +48,29 @@ class Family:
 
     @property
     def expires_at(self) -> datetime:
-        """When the last of its tokens is no longer good."""
+        """The time at which the last valid token expires."""
         return max(self.live.values())
 
-    def take(self, event: RefreshTokenIssued) -> None:
-        """Fold one new token."""
+    def add_token(self, event: RefreshTokenIssued) -> None:
+        """Apply the issue of a token: it becomes valid, and the token that it replaces becomes used."""
         replaced = list(self.live) if event.replaces is None else [event.replaces]
         for old in replaced:
             self.live.pop(old, None)
             self.used.setdefault(old, event.issued_at)
         self.live[event.token_hash] = event.expires_at
-        for forgotten in list(self.live)[:-MAX_LIVE_FAMILIES]:
-            del self.live[forgotten]
-        for forgotten in list(self.used)[:-REMEMBERED]:
-            del self.used[forgotten]
+        for dropped in list(self.live)[:-MAX_LIVE_TOKENS]:
+            del self.live[dropped]
+        for dropped in list(self.used)[:-MAX_USED_TOKENS]:
+            del self.used[dropped]
 
 
 class User(Aggregate[UserEvent]):
-    """An account. A family that is not in `families` was revoked or never was; the last one was refreshed last."""
+    """An account. `families` holds the token families that are not revoked, least recently refreshed first."""
 
     missing = Code.USER_NOT_FOUND
 
     role: Role
-    families: dict[UUID, Family]
+    families: dict[UUID, TokenFamily]
 
     def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
         super().__init__(id)
@@ -77,46 +78,54 @@ class User(Aggregate[UserEvent]):
 
     @property
     def owner(self) -> UUID:
-        """A user belongs to nobody else."""
+        """Return the user itself: accounts have no other owner."""
         return self.id
 
     def register(self, email: str, username: str, full_name: str | None, role: Role, password_hash: str) -> None:
-        """Make the account."""
+        """Create the account."""
         self.record(UserRegistered(email=email, username=username, full_name=full_name, role=role))
         self.record(PasswordSet(password_hash=password_hash))
 
     def log_in(self, family_id: UUID, first: RefreshTokenHash, now: datetime) -> None:
-        """Open a family; those that expired are dropped, and so are others if there are too many."""
-        for stale in [known for known, family in self.families.items() if family.expires_at <= now]:
-            self.record(TokenFamilyRevoked(family_id=stale, reason="expired"))
-        while len(self.families) >= MOST_FAMILIES:
+        """Open a token family. Revoke expired families and, above `MAX_FAMILIES`, the least recently refreshed ones."""
+        for expired in [known for known, family in self.families.items() if family.expires_at <= now]:
+            self.record(TokenFamilyRevoked(family_id=expired, reason="expired"))
+        while len(self.families) >= MAX_FAMILIES:
             self.log_out(next(iter(self.families)))
         self.record(UserLoggedIn(family_id=family_id))
         self._issue(family_id, first, None, now)
 
     def refresh(
-        self, family_id: UUID, presented: str, following: RefreshTokenHash, now: datetime, *, proven: bool = False
+        self,
+        family_id: UUID,
+        presented: str,
+        replacement: RefreshTokenHash,
+        now: datetime,
+        *,
+        has_family_secret: bool = False,
     ) -> bool:
-        """Trade a refresh token, told by its hash, for the `following` one.
+        """Exchange the refresh token with the hash `presented` for its `replacement`.
 
-        One that was used a moment ago (`GRACE`) is traded again; its other successors stay good.
-        Return False, and revoke the family, for one that was used earlier: somebody has a copy. So it is with one that
-        is not known any more, if it is `proven` that it came of this family.
+        A token that was first used within `REUSE_GRACE_PERIOD` is exchanged again; its other successors stay valid.
+
+        Returns:
+            False if the family was revoked instead, because the token was used before: somebody has a copy of it. The
+            same holds for a token that is no longer remembered if it contains the secret of the family.
 
         Raises:
-            Refusal: INVALID_REFRESH_TOKEN, the family is revoked, expired or unknown, or never had this token.
+            Refusal: INVALID_REFRESH_TOKEN; the family is revoked, expired or unknown, or never had this token.
         """
         family = self.families.get(family_id)
-        if family is None or family.expires_at <= now or not _known(family, presented, now, proven=proven):
+        if family is None or family.expires_at <= now or not _is_known(family, presented, now, has_family_secret):
             raise Refusal(Code.INVALID_REFRESH_TOKEN, "The refresh token is not valid. Log in again.")
-        if presented not in family.live and not _repeatable(family, presented, now):
+        if presented not in family.live and not _in_grace_period(family, presented, now):
             self.record(TokenFamilyRevoked(family_id=family_id, reason="reuse"))
             return False
-        self._issue(family_id, following, presented, now)
+        self._issue(family_id, replacement, presented, now)
         return True
 
     def log_out(self, family_id: UUID) -> None:
-        """End a family; one that has ended already stays so."""
+        """Revoke a token family; do nothing if it is not open."""
         if family_id in self.families:
             self.record(TokenFamilyRevoked(family_id=family_id, reason="logout"))
 
@@ -132,15 +141,15 @@ class User(Aggregate[UserEvent]):
         )
 
     def apply(self, event: UserEvent) -> None:
-        """Fold one event."""
+        """Apply one event to the state."""
         match event:
             case UserRegistered():
                 self.role = event.role
             case PasswordSet() | UserLoggedIn():
-                pass  # nothing is decided by them; passwords are checked against the read model
+                pass  # no decision depends on them: passwords are checked against the read model
             case RefreshTokenIssued():
-                family = self.families.pop(event.family_id, Family())
-                family.take(event)
+                family = self.families.pop(event.family_id, TokenFamily())  # moves it to the end
+                family.add_token(event)
                 self.families[event.family_id] = family
             case TokenFamilyRevoked():
                 self.families.pop(event.family_id, None)
@@ -148,11 +157,11 @@ class User(Aggregate[UserEvent]):
                 assert_never(event)
 
 
-def _known(family: Family, presented: str, now: datetime, *, proven: bool) -> bool:
-    until = family.live.get(presented)
-    return proven or presented in family.used if until is None else until > now
+def _is_known(family: TokenFamily, presented: str, now: datetime, has_family_secret: bool) -> bool:
+    expires_at = family.live.get(presented)
+    return has_family_secret or presented in family.used if expires_at is None else expires_at > now
 
 
-def _repeatable(family: Family, presented: str, now: datetime) -> bool:
+def _in_grace_period(family: TokenFamily, presented: str, now: datetime) -> bool:
     used_at = family.used.get(presented)
-    return used_at is not None and now - used_at <= GRACE
+    return used_at is not None and now - used_at <= REUSE_GRACE_PERIOD

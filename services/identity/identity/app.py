@@ -1,4 +1,4 @@
-"""The identity service, put together."""
+"""The definition of the identity service."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from identity.aggregate import User
 from identity.dependencies import Dependencies, dependencies
 from identity.first_admin import ensure_admin
 from identity.handlers import handles
-from identity.projections import TAKEN, project
+from identity.projections import UNIQUE_VIOLATIONS, project
 from identity.queries import answers
 from identity.reactions import reactions
 from identity.settings import Settings
@@ -22,6 +22,6 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
-    unique_violations=TAKEN,
+    unique_violations=UNIQUE_VIOLATIONS,
     started=ensure_admin,
 )

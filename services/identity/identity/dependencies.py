@@ -1,4 +1,4 @@
-"""What the identity service's handlers and reactions work with."""
+"""The dependencies of the identity service's handlers and reactions."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,7 +18,7 @@ from identity.settings import Settings
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Keys, passwords, the directory of accounts, and the list of revoked families."""
+    """The dependencies of one replica, shared by all its handlers and reactions."""
 
     keys: KeyRing
     passwords: Passwords
@@ -29,7 +29,7 @@ class Dependencies:
 
 @dataclass(frozen=True)
 class Account:
-    """What a login is checked against."""
+    """The part of an account that a login is checked against."""
 
     id: UUID
     password_hash: str | None = field(repr=False)
@@ -37,29 +37,33 @@ class Account:
 
 @dataclass(frozen=True)
 class Directory:
-    """Finds accounts by what people know of them."""
+    """The accounts, found by other properties than their ids."""
 
     database: Database
 
-    async def account_of(self, email: str) -> Account | None:
-        """Return the account with an e-mail address."""
+    async def find_account(self, email: str) -> Account | None:
+        """Return the account with an e-mail address, or None."""
         row = await self.database.fetchrow("SELECT id, password_hash FROM users WHERE email = $1", email)
         return Account(**row) if row else None
 
     async def has_admin(self) -> bool:
-        """Whether there is an administrator."""
+        """Return whether there is an administrator."""
         return await self.database.fetchval("SELECT EXISTS (SELECT FROM users WHERE role = 'admin')")
 
 
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
-    """Make the tools; a broken key ring ends the start."""
+    """Create the dependencies, and keep the bucket of revocations filled while the context is open.
+
+    Raises:
+        InvalidKeyRing: the key ring cannot be used.
+    """
     keys = KeyRing.read(settings.key_ring_file)
     revocations = Revocations(client, database)
     await revocations.fill()
-    # Not in a TaskGroup, which would wrap what is raised inside the context.
-    keeping = asyncio.get_running_loop().create_task(forever("revocations", revocations.keep))
+    # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
+    upkeep = asyncio.get_running_loop().create_task(forever("revocations", revocations.refresh))
     try:
         yield Dependencies(keys, Passwords(), Directory(database), revocations, settings.registration_open)
     finally:
-        keeping.cancel()
+        upkeep.cancel()

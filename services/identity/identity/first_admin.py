@@ -1,4 +1,4 @@
-"""The first administrator: as the settings say, or made up and told once."""
+"""The first administrator: configured, or with a generated password that is shown once."""
 
 import asyncio
 import json
@@ -15,60 +15,64 @@ from runtime.logging import get_logger
 from runtime.starting import CannotStart
 
 from identity.dependencies import Dependencies
-from identity.names import folded_address
+from identity.names import normalized_email
 from identity.passwords import is_common
 from identity.settings import Settings
 
 log = get_logger()
 
-LOCK = "identity: the first administrator"
-PAUSE = 0.1
+LOCK_NAME = "identity: the first administrator"
+RETRY_SECONDS = 0.1
 
 
 async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
-    """Make an administrator where there is none. Of replicas that start together one does, and the others wait.
+    """Create an administrator if there is none.
+
+    Of replicas that start concurrently one creates the account, and the others wait for it.
 
     Raises:
-        CannotStart: the password in the settings is too weak.
+        CannotStart: the configured password is too common.
     """
     directory = dispatcher.dependencies.directory
     while not await directory.has_admin():
-        async with dispatcher.database.advisory_lock(LOCK) as ours:
-            if ours:
+        async with dispatcher.database.advisory_lock(LOCK_NAME) as acquired:
+            if acquired:
+                # Another replica may have created it between the check above and the lock.
                 if not await directory.has_admin():
-                    await _make(settings, dispatcher)
+                    await _create_admin(settings, dispatcher)
                 return
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _make(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
+async def _create_admin(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
     if settings.admin_password and is_common(settings.admin_password):
         raise CannotStart(
-            "ADMIN_PASSWORD is one of the most common passwords. Choose another, or unset it to have one made up."
+            "ADMIN_PASSWORD is one of the most common passwords. Choose another one, or unset it to have one generated."
         )
-    # A made-up password is told before it is stored, never after: a crash in between makes and tells a new one.
-    password = settings.admin_password or await asyncio.to_thread(_told, settings)
-    command = EnsureAdmin(user_id=new_id(), email=folded_address(settings.admin_email), password=password)
+    # A generated password is shown before it is stored, never after: a crash in between generates another one on the
+    # next start, but never leaves an account whose password nobody knows.
+    password = settings.admin_password or await asyncio.to_thread(_show_generated_password, settings)
+    command = EnsureAdmin(user_id=new_id(), email=normalized_email(settings.admin_email), password=password)
     try:
         await dispatcher.send(command, Envelope.begin())
-    except Refusal as refusal:  # a user has this address
-        log.warning("no administrator was made", reason=refusal.detail)
+    except Refusal as refusal:  # the address or the name "admin" belongs to a user
+        log.warning("administrator not created", reason=refusal.detail)
 
 
-def _told(settings: Settings) -> str:
+def _show_generated_password(settings: Settings) -> str:
     password = secrets.token_urlsafe(12)
-    told = json.dumps({"email": settings.admin_email, "password": password})
+    credentials = json.dumps({"email": settings.admin_email, "password": password})
     if settings.first_admin_file is None:
-        sys.stdout.write(f"first administrator: {told}\n")
+        sys.stdout.write(f"first administrator: {credentials}\n")
         sys.stdout.flush()
     else:
-        _write(settings.first_admin_file, told)
+        _replace_file(settings.first_admin_file, credentials)
     return password
 
 
-def _write(file: Path, text: str) -> None:
-    """Write a file that others may be reading: it is there whole, or as it was before. Needs the lock."""
-    beside = file.with_name(f"{file.name}.new")
-    beside.touch(mode=0o600)
-    beside.write_text(text)
-    beside.replace(file)
+def _replace_file(file: Path, text: str) -> None:
+    """Write a file by rename: a concurrent reader sees the old or the new content. Requires the lock."""
+    temporary = file.with_name(f"{file.name}.new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text)
+    temporary.replace(file)

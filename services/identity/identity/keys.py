@@ -1,4 +1,4 @@
-"""The key ring: Ed25519 keys that sign access tokens. The first one signs, all of them verify."""
+"""The ring of Ed25519 keys for access tokens: the first key signs, all keys verify."""
 
 import json
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from contracts.identity.queries import KeysView
 from contracts.identity.values import Role
 from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 
-ACCESS = timedelta(minutes=60)
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=60)
 
 
-class BrokenKeyRing(Exception):
+class InvalidKeyRing(Exception):
     """The key ring cannot be used."""
 
 
@@ -27,21 +27,24 @@ class KeyRing:
 
     @classmethod
     def read(cls, path: Path) -> "KeyRing":
-        """Read a ring from a file.
+        """Read a key ring from a file.
 
         Raises:
-            BrokenKeyRing: it is missing or holds no usable key.
+            InvalidKeyRing: the file is missing or contains no usable key.
         """
         try:
             ring = cls(tuple(json.loads(path.read_text())["keys"]))
-            ring.public()
+            ring.public_keys()
+            # A key that cannot sign stops the start, not the first login.
             ring.access_token(UUID(int=0), "viewer", UUID(int=0), UUID(int=0), datetime(2000, 1, 1, tzinfo=UTC))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, jwt.PyJWTError) as error:
-            raise BrokenKeyRing(f"KEY_RING_FILE: {path} is no JWK Set with Ed25519 keys ({error!r})") from None
+            raise InvalidKeyRing(
+                f"KEY_RING_FILE: {path} is not a JWK Set of private Ed25519 keys ({error!r})"
+            ) from None
         return ring
 
     def access_token(self, user_id: UUID, role: Role, family_id: UUID, token_id: UUID, now: datetime) -> str:
-        """Sign an access token: `sid` is the family, so that one revocation ends all of a login's tokens."""
+        """Return a signed access token; `sid` is its token family, so that one revocation covers a whole login."""
         claims = {
             "iss": TOKEN_ISSUER,
             "aud": TOKEN_AUDIENCE,
@@ -49,15 +52,18 @@ class KeyRing:
             "sid": str(family_id),
             "jti": str(token_id),
             "iat": now,
-            "exp": now + ACCESS,
+            "exp": now + ACCESS_TOKEN_LIFETIME,
             "role": role,
         }
         key = jwt.PyJWK(dict(self.keys[0]), TOKEN_ALGORITHM).key
         return jwt.encode(claims, key, TOKEN_ALGORITHM, {"kid": self.keys[0]["kid"]})
 
-    def public(self) -> KeysView:
-        """Give the halves that verify."""
-        shown = ("kty", "crv", "x", "kid")
+    def public_keys(self) -> KeysView:
+        """Return the public halves of all keys."""
+        public_members = ("kty", "crv", "x", "kid")
         return KeysView(
-            keys=[{name: key[name] for name in shown} | {"alg": TOKEN_ALGORITHM, "use": "sig"} for key in self.keys]
+            keys=[
+                {name: key[name] for name in public_members} | {"alg": TOKEN_ALGORITHM, "use": "sig"}
+                for key in self.keys
+            ]
         )

@@ -1,18 +1,18 @@
-"""Names of people: which of them are one and the same to a reader."""
+"""Normal forms of e-mail addresses and usernames: two that look the same to a reader are equal."""
 
 import re
 import unicodedata
 
-RESERVED = frozenset({"", "admin", "administrator", "root", "system", "support", "moderator", "anonymous"})
-"""Names, folded, that are given by the operator alone: they would be believed."""
+RESERVED_USERNAMES = frozenset({"", "admin", "administrator", "root", "system", "support", "moderator", "anonymous"})
+"""Usernames, in comparable form, that nobody can register, because their holders would pass for operators."""
 _SEPARATORS = re.compile(r"[._-]")
 
 
-def folded_address(email: str) -> str:
-    """Return what an e-mail address is known by; the gateway folds those that clients give in the same way."""
+def normalized_email(email: str) -> str:
+    """Return the form in which an e-mail address is stored and compared, the same as in the gateway."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
-def folded(username: str) -> str:
-    """Return what a user name is known by: case, dots, hyphens and underscores make no other name of it."""
+def comparable_username(username: str) -> str:
+    """Return the form in which a username is compared: without case, dots, hyphens and underscores."""
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", username).casefold())

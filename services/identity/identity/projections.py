@@ -1,4 +1,4 @@
-"""The read model of the identity service: the accounts."""
+"""The projection of the identity service's events to its tables."""
 
 from typing import assert_never
 
@@ -14,25 +14,25 @@ from contracts.refusals import Code, Refusal
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from identity.names import folded
+from identity.names import comparable_username
 
-TAKEN = {
-    "users_email": Refusal(Code.EMAIL_TAKEN, "There is an account with this e-mail address."),
-    "users_username": Refusal(Code.USERNAME_TAKEN, "There is an account with this username."),
-    "users_known_as": Refusal(Code.USERNAME_TAKEN, "There is an account with a username that reads like this one."),
+UNIQUE_VIOLATIONS = {
+    "users_email": Refusal(Code.EMAIL_TAKEN, "An account with this e-mail address exists."),
+    "users_username": Refusal(Code.USERNAME_TAKEN, "An account with this username exists."),
+    "users_known_as": Refusal(Code.USERNAME_TAKEN, "An account with a very similar username exists."),
 }
-"""What it means when one of the table's unique indexes refuses a row."""
+"""The refusals for violations of unique indexes, by the name of the index."""
 
 
 async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
-    """Write what one event means for those who read."""
+    """Write one event to the read model."""
     match recorded.event:
         case UserRegistered() as event:
             await db.execute(
                 "INSERT INTO users (id, email, username, known_as, full_name, role, created_at) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                recorded.id, event.email, event.username, folded(event.username), event.full_name, event.role,
-                recorded.at,
+                recorded.id, event.email, event.username, comparable_username(event.username), event.full_name,
+                event.role, recorded.at,
             )  # fmt: skip
         case PasswordSet() as event:
             await db.execute("UPDATE users SET password_hash = $2 WHERE id = $1", recorded.id, event.password_hash)
@@ -45,6 +45,6 @@ async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
                 event.family_id, event.reason, recorded.at,
             )  # fmt: skip
         case RefreshTokenIssued():
-            pass  # nobody reads these; the aggregate knows
+            pass  # only the aggregate needs these
         case _:
             assert_never(recorded.event)

@@ -1,4 +1,4 @@
-"""What the identity service answers."""
+"""The query handlers of the identity service."""
 
 from contracts.identity.queries import GetActor, GetKeys, GetUser, KeysView, UserView
 from contracts.messages import Actor
@@ -8,7 +8,7 @@ from eventing.reading import Table
 
 from identity.dependencies import Dependencies
 
-# The account is asked for by whoever has its id: the gateway asks for the one that is logged in.
+# Readable by every caller, since the bus is trusted: the gateway only requests the account that is logged in.
 USERS = Table("users", Code.USER_NOT_FOUND, readable=None)
 
 answers = Handlers()
@@ -18,13 +18,13 @@ type Context = QueryContext[Dependencies]
 
 @answers
 async def get_user(query: GetUser, context: Context) -> UserView:
-    """Give one account."""
+    """Return one account."""
     return UserView(**await USERS.fetch(", ".join(UserView.model_fields), query.user_id, context))
 
 
 @answers
 async def get_actor(query: GetActor, context: Context) -> Actor:
-    """Return what a user may act as now."""
+    """Return a user with their current role."""
     user = await USERS.fetch("role, is_active", query.user_id, context)
     if not user["is_active"]:
         raise Refusal(Code.USER_INACTIVE, f"User {query.user_id} is disabled.")
@@ -33,5 +33,5 @@ async def get_actor(query: GetActor, context: Context) -> Actor:
 
 @answers
 async def get_keys(_query: GetKeys, context: Context) -> KeysView:
-    """Give the keys that verify access tokens."""
-    return context.dependencies.keys.public()
+    """Return the public keys that verify access tokens."""
+    return context.dependencies.keys.public_keys()

@@ -1,4 +1,4 @@
-"""What the identity service does when it hears an event."""
+"""The reactions of the identity service."""
 
 from contracts.identity.events import TokenFamilyRevoked
 from eventing.reactions import Reaction, Reactions
@@ -10,6 +10,6 @@ reactions = Reactions()
 
 
 @reactions.shared("tell_gateways")
-async def tell_gateways(recorded: Recorded[TokenFamilyRevoked], reaction: Reaction[Dependencies]) -> None:
-    """Let every gateway refuse the access tokens of a revoked family."""
+async def publish_revocation(recorded: Recorded[TokenFamilyRevoked], reaction: Reaction[Dependencies]) -> None:
+    """Publish a revoked token family, so that every gateway refuses its access tokens."""
     await reaction.dependencies.revocations.add(recorded.event.family_id, recorded.event.reason)

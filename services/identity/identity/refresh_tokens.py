@@ -1,4 +1,4 @@
-"""Refresh tokens: whose, a secret of their family, and one of their own; only the hash of the whole is stored."""
+"""Refresh tokens: a user id, a secret of the family and a secret of the token. Only the hash of the whole is stored."""
 
 import hashlib
 import re
@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-LIFETIME = timedelta(days=7)
+REFRESH_TOKEN_LIFETIME = timedelta(days=7)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class RefreshToken:
-    """An opaque word for its holder; for us it says where to look.
+    """A refresh token, which is opaque to its holder.
 
-    The id of a family is a hash of its secret. So whoever knows the secret has had one of its refresh tokens; access
-    tokens only tell the id. In tokens of earlier releases the id stands in place of the secret.
+    The id of a family is a hash of its secret. Access tokens contain only the id, so a client that presents the secret
+    has had a refresh token of the family. Tokens of earlier releases contain the id in place of the secret.
     """
 
     user_id: UUID
@@ -25,21 +25,21 @@ class RefreshToken:
 
     @classmethod
     def new(cls, user_id: UUID) -> "RefreshToken":
-        """Make the first one of a new family; both secrets have 256 random bits."""
+        """Return the first token of a new family; both secrets have 256 random bits."""
         return cls(user_id, secrets.token_urlsafe(32), secrets.token_urlsafe(32))
 
     @classmethod
-    def read(cls, word: str) -> "RefreshToken":
-        """Read one back.
+    def parse(cls, text: str) -> "RefreshToken":
+        """Return the token with this text.
 
         Raises:
-            ValueError: it is not one of ours.
+            ValueError: the text is not a refresh token.
         """
-        user_id, family, secret = word.split(".")
+        user_id, family, secret = text.split(".")
         return cls(UUID(user_id), family, secret)
 
-    def following(self) -> "RefreshToken":
-        """Make another one of the same family."""
+    def successor(self) -> "RefreshToken":
+        """Return a new token of the same family."""
         return replace(self, secret=secrets.token_urlsafe(32))
 
     def __str__(self) -> str:
@@ -47,19 +47,19 @@ class RefreshToken:
 
     @property
     def family_id(self) -> UUID:
-        """Of which login it came."""
+        """The id of the token family, or login, that the token belongs to."""
         return (
             UUID(bytes=hashlib.sha256(self.family.encode()).digest()[:16], version=4)
-            if self.proven
+            if self.has_family_secret
             else UUID(self.family)
         )
 
     @property
-    def proven(self) -> bool:
-        """Whether its holder must have had a refresh token of the family, this one or another."""
+    def has_family_secret(self) -> bool:
+        """Whether the token contains the secret of its family, which only holders of its refresh tokens know."""
         return not _ID.fullmatch(self.family)
 
     @property
     def hash(self) -> str:
-        """SHA-256 is enough: the secret is random, so nothing can be guessed from it."""
+        """The hash that is stored. SHA-256 is sufficient, since the secrets are random and cannot be guessed."""
         return hashlib.sha256(str(self).encode()).hexdigest()

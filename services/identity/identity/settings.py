@@ -1,4 +1,4 @@
-"""What the identity service can be told."""
+"""The settings of the identity service."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pydantic import EmailStr, Field
 
 
 class Settings(ServiceSettings):
-    """`admin_password` is asked for only when there is no administrator yet; without it one is made up."""
+    """The settings; `admin_password` is used only if there is no administrator, and generated if it is not set."""
 
     key_ring_file: Path
     registration_open: bool = True

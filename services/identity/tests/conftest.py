@@ -18,7 +18,7 @@ from services.identity.tests.desk import Desk
 
 @pytest.fixture
 def key_ring_file(tmp_path: Path) -> Path:
-    """A ring of one new key."""
+    """A key ring with one new key."""
     key = json.loads(OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate()))
     path = tmp_path / "ring.json"
     path.write_text(json.dumps({"keys": [key | {"kid": "one"}]}))
@@ -27,7 +27,7 @@ def key_ring_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let passwords be hashed with as little work as Argon2id allows."""
+    """Hash passwords with the lowest cost that Argon2id allows."""
     monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
 
 

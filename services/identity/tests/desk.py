@@ -1,4 +1,4 @@
-"""The identity service's handlers, projections and queries on a database of their own."""
+"""The identity service's handlers, projections and queries with a real database."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +19,12 @@ PASSWORD = "analytical engine"
 
 
 class Desk(harness.ServiceHarness):
-    """One service without a bus: nobody is told of revocations."""
+    """The service without a bus: revocations are not published."""
 
     def __init__(self, database: Database, key_ring_file: Path) -> None:
-        nobody: Any = None
+        no_revocations: Any = None
         dependencies = Dependencies(
-            KeyRing.read(key_ring_file), Passwords(), Directory(database), nobody, registration_open=True
+            KeyRing.read(key_ring_file), Passwords(), Directory(database), no_revocations, registration_open=True
         )
         super().__init__(service, database, dependencies)
 

@@ -1,4 +1,4 @@
-"""The first administrator, of replicas that start at the same moment on an empty database."""
+"""Creation of the first administrator by replicas that start concurrently on an empty database."""
 
 import asyncio
 import json
@@ -34,23 +34,23 @@ async def replicas(number: int, **environment: str) -> AsyncGenerator[list[Proce
 async def until_ready(process: Process) -> None:
     assert process.stdout
     while b'"ready"' not in (line := await process.stdout.readline()):
-        assert line, "it ended"
+        assert line, "the process ended before it was ready"
 
 
 @pytest.mark.parametrize("round_number", range(4))
-async def test_replicas_that_start_together_tell_one_true_password(
+async def test_replicas_that_start_concurrently_write_one_valid_password(
     round_number: int, database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path
 ) -> None:
-    told = tmp_path / "admin.json"
+    credentials = tmp_path / "admin.json"
     environment = {
         "DATABASE_URL": database_url,
         "NATS_URL": nats_url,
         "KEY_RING_FILE": str(key_ring_file),
-        "FIRST_ADMIN_FILE": str(told),
+        "FIRST_ADMIN_FILE": str(credentials),
     }
     async with replicas(3, **environment) as started, asyncio.timeout(90):
         await asyncio.gather(*map(until_ready, started))
-        admin = json.loads(told.read_text())
-        assert told.stat().st_mode & 0o777 == 0o600
+        admin = json.loads(credentials.read_text())
+        assert credentials.stat().st_mode & 0o777 == 0o600
         async with connected(nats_url, "test") as client:
             assert await Bus(client).ask(LogIn(email=admin["email"], password=admin["password"]), Envelope.begin())

@@ -1,4 +1,4 @@
-"""Who is let in, and who is not."""
+"""Registration, login, refresh and logout."""
 
 import asyncio
 import time
@@ -34,19 +34,19 @@ async def test_email_and_username_are_unique(desk: Desk, email: str, username: s
 
 
 @pytest.mark.parametrize("username", ["ada.", "A-D-A", "a_da", "..ada"])
-async def test_a_username_that_reads_like_a_taken_one_is_taken(desk: Desk, username: str) -> None:
+async def test_a_username_that_looks_like_an_existing_one_is_refused(desk: Desk, username: str) -> None:
     await desk.register()
     with pytest.raises(Refusal, match=Code.USERNAME_TAKEN):
         await desk.register("eve@example.com", username)
 
 
 @pytest.mark.parametrize("username", ["admin", "Admin.", "ad-min", "root", "___"])
-async def test_some_usernames_are_reserved(desk: Desk, username: str) -> None:
+async def test_reserved_usernames_are_refused(desk: Desk, username: str) -> None:
     with pytest.raises(Refusal, match=Code.USERNAME_TAKEN):
         await desk.register(username=username)
 
 
-async def test_two_who_register_at_once_do_not_both_get_the_address(desk: Desk) -> None:
+async def test_of_concurrent_registrations_of_an_address_one_succeeds(desk: Desk) -> None:
     both = [desk.register("ada@example.com", name) for name in ("ada", "eve")]
     outcomes = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Refusal", "UUID"]
@@ -63,7 +63,7 @@ async def test_registration_can_be_closed(desk: Desk) -> None:
         await desk.register()
 
 
-async def test_a_login_gives_tokens_for_the_user(desk: Desk) -> None:
+async def test_a_login_returns_tokens_of_the_user(desk: Desk) -> None:
     user_id = await desk.register()
     tokens = await desk.log_in()
     assert (claims(tokens.access_token)["sub"], claims(tokens.access_token)["role"]) == (str(user_id), "user")
@@ -71,9 +71,7 @@ async def test_a_login_gives_tokens_for_the_user(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)])
-async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
-    desk: Desk, email: str, password: str
-) -> None:
+async def test_wrong_password_and_unknown_address_get_the_same_refusal(desk: Desk, email: str, password: str) -> None:
     await desk.register()
     with pytest.raises(Refusal) as refusal:
         await desk.log_in(email, password)
@@ -83,24 +81,24 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
     )
 
 
-async def test_a_wrong_password_reads_nothing_that_grows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_password_does_not_load_the_account(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await desk.register()
 
     async def load(*_: object) -> None:
-        raise AssertionError("the account was read whole")
+        raise AssertionError("the account was loaded")
 
     monkeypatch.setattr(desk.dispatcher.store, "load", load)
     with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
         await desk.log_in(password="wrong password")
 
 
-async def test_an_account_that_an_earlier_release_wrote_meanwhile_can_log_in(desk: Desk) -> None:
+async def test_a_user_that_an_earlier_release_registered_can_log_in(desk: Desk) -> None:
     await desk.register()
     await desk.database.execute("UPDATE users SET password_hash = NULL")
     assert await desk.log_in()
 
 
-async def test_whoever_knows_their_password_is_let_in_while_a_hundred_guess(
+async def test_honest_users_can_log_in_while_a_hundred_clients_guess(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = [f"honest-{number}@example.com" for number in range(5)]
@@ -113,37 +111,35 @@ async def test_whoever_knows_their_password_is_let_in_while_a_hundred_guess(
         return verify(passwords, password, password_hash)
 
     monkeypatch.setattr(Passwords, "verify", slow)
-    refused, tries = set[Code](), Counter[int]()
+    refusals, attempts = set[Code](), Counter[int]()
 
     async def guess(number: int) -> None:
         while True:
             try:
                 await desk.log_in(f"guessed-{number}@example.com", "wrong password")
             except Refusal as refusal:
-                refused.add(refusal.code)
-                tries[number] += 1
+                refusals.add(refusal.code)
+                attempts[number] += 1
                 await asyncio.sleep(0.01)
 
     async with background(*(guess(number) for number in range(100))):
-        await eventually(lambda: len(tries) == 100, within=60)  # none of them is new any more
-        assert refused == {Code.INVALID_CREDENTIALS, Code.TOO_MANY_LOGINS}
+        await eventually(lambda: len(attempts) == 100, within=60)  # none of the clients is new any more
+        assert refusals == {Code.INVALID_CREDENTIALS, Code.TOO_MANY_LOGINS}
         for email in honest:
             assert await desk.log_in(email)
 
 
-async def test_a_refresh_token_that_comes_back_late_ends_the_family(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_late_reuse_of_a_refresh_token_revokes_its_family(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await desk.register()
     first = await desk.log_in()
     second = await desk.refresh(first.refresh_token)
-    monkeypatch.setattr(aggregate, "GRACE", timedelta(seconds=-1))
+    monkeypatch.setattr(aggregate, "REUSE_GRACE_PERIOD", timedelta(seconds=-1))
     for used in (first, second):
         with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
             await desk.refresh(used.refresh_token)
 
 
-async def test_two_tabs_that_refresh_at_once_both_stay_logged_in(desk: Desk) -> None:
+async def test_two_tabs_that_refresh_concurrently_both_stay_logged_in(desk: Desk) -> None:
     await desk.register()
     first = await desk.log_in()
     both = await asyncio.gather(desk.refresh(first.refresh_token), desk.refresh(first.refresh_token))
@@ -151,7 +147,7 @@ async def test_two_tabs_that_refresh_at_once_both_stay_logged_in(desk: Desk) -> 
         assert await desk.refresh(tab.refresh_token)
 
 
-async def test_a_wrong_secret_with_the_right_ids_ends_nothing(desk: Desk) -> None:
+async def test_a_wrong_secret_with_the_right_ids_revokes_nothing(desk: Desk) -> None:
     await desk.register()
     first = await desk.log_in()
     ids = [UUID(claims(first.access_token)[name]).hex for name in ("sub", "sid")]
@@ -160,10 +156,8 @@ async def test_a_wrong_secret_with_the_right_ids_ends_nothing(desk: Desk) -> Non
     assert await desk.refresh(first.refresh_token)
 
 
-async def test_a_thief_who_refreshes_often_does_not_hide_that_the_token_was_copied(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(aggregate, "REMEMBERED", 2)
+async def test_reuse_is_detected_after_many_refreshes_by_a_thief(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate, "MAX_USED_TOKENS", 2)
     await desk.register()
     first = stolen = await desk.log_in()
     for _ in range(4):
@@ -173,20 +167,20 @@ async def test_a_thief_who_refreshes_often_does_not_hide_that_the_token_was_copi
             await desk.refresh(token.refresh_token)
 
 
-async def test_a_refreshed_access_token_is_of_the_same_family(desk: Desk) -> None:
+async def test_a_refreshed_access_token_belongs_to_the_same_family(desk: Desk) -> None:
     await desk.register()
     first = await desk.log_in()
     second = await desk.send(RefreshTokens(refresh_token=first.refresh_token))
     assert claims(second.access_token)["sid"] == claims(first.access_token)["sid"]
 
 
-@pytest.mark.parametrize("word", ["nonsense", f"{UUID(int=1)}.{UUID(int=2)}.secret"])
-async def test_a_made_up_refresh_token_is_refused(desk: Desk, word: str) -> None:
+@pytest.mark.parametrize("text", ["nonsense", f"{UUID(int=1)}.{UUID(int=2)}.secret"])
+async def test_a_forged_refresh_token_is_refused(desk: Desk, text: str) -> None:
     with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
-        await desk.send(RefreshTokens(refresh_token=word))
+        await desk.send(RefreshTokens(refresh_token=text))
 
 
-async def test_after_a_logout_the_family_is_not_refreshed(desk: Desk) -> None:
+async def test_refreshing_after_a_logout_is_refused(desk: Desk) -> None:
     user_id = await desk.register()
     tokens = await desk.log_in()
     family_id = UUID(claims(tokens.access_token)["sid"])
@@ -195,7 +189,7 @@ async def test_after_a_logout_the_family_is_not_refreshed(desk: Desk) -> None:
         await desk.send(RefreshTokens(refresh_token=tokens.refresh_token))
 
 
-async def test_there_is_one_first_admin(desk: Desk) -> None:
+async def test_only_the_first_admin_is_created(desk: Desk) -> None:
     for email in ("one@example.com", "two@example.com"):
         await desk.send(EnsureAdmin(user_id=new_id(), email=email, password=PASSWORD))
     assert claims((await desk.log_in("one@example.com")).access_token)["role"] == "admin"

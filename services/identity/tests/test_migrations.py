@@ -1,4 +1,4 @@
-"""What becomes of the accounts of an earlier release."""
+"""Migration of the accounts of an earlier release."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ async def store(database: Database, user_id: UUID, *events: UserEvent) -> None:
         await database.execute(STORED, user_id, version, row.topic, row.state, {}, now())
 
 
-async def test_accounts_keep_their_password_their_name_and_their_revocations(database_url: str, tmp_path: Path) -> None:
+async def test_accounts_keep_password_username_and_revocations(database_url: str, tmp_path: Path) -> None:
     shutil.copy(service.migrations / "0001_users.sql", tmp_path)
     ada, eve, registered = new_id(), new_id(), UserRegistered.example()
     revoked = TokenFamilyRevoked.example()

@@ -1,4 +1,4 @@
-"""The identity service through real NATS and PostgreSQL."""
+"""The identity service with real NATS and PostgreSQL."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ PASSWORD = "analytical engine"
 
 @dataclass
 class Remote:
-    """The service, over the bus."""
+    """A client of the service over the bus."""
 
     client: Client
 
@@ -54,13 +54,13 @@ type Start = Callable[..., Awaitable[Remote]]
 
 @pytest.fixture
 async def start(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path) -> AsyncGenerator[Start]:
-    """Start the service with some settings, and wait until it answers."""
+    """Start the service with the given settings, and wait until it answers."""
     stop = asyncio.Event()
-    always = {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
+    defaults = {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
     async with connected(nats_url, "test") as client, asyncio.TaskGroup() as running:
 
-        async def start(**given: object) -> Remote:
-            settings = {"first_admin_file": tmp_path / "admin.json", **always, **given}
+        async def start(**overrides: object) -> Remote:
+            settings = {"first_admin_file": tmp_path / "admin.json", **defaults, **overrides}
             running.create_task(service.run(Settings.model_validate(settings), stop))
             remote = Remote(client)
             await eventually(remote.answers, within=30)
@@ -75,26 +75,26 @@ async def remote(start: Start) -> Remote:
     return await start()
 
 
-async def test_a_registered_user_is_answered(remote: Remote) -> None:
+async def test_a_registered_user_is_returned(remote: Remote) -> None:
     ada = await remote.register()
     user = await remote.ask(GetUser(user_id=ada.user_id))
     assert (user.email, user.username, user.role, user.is_active) == ("ada@example.com", "ada", "user", True)
 
 
-async def test_a_logout_reaches_the_gateways(remote: Remote) -> None:
+async def test_a_logout_is_written_to_the_bucket_of_revocations(remote: Remote) -> None:
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
     bucket = await Bucket.ensure(remote.client, REVOCATIONS, seconds=3600)
 
-    async def told() -> bytes | None:
+    async def revocation() -> bytes | None:
         entry = await bucket.get(claims["sid"])
         return entry and entry.value
 
-    assert await eventually(told) == b"logout"
+    assert await eventually(revocation) == b"logout"
 
 
-async def test_what_the_bus_forgot_of_revocations_is_told_again(remote: Remote) -> None:
+async def test_a_lost_bucket_of_revocations_is_filled_again(remote: Remote) -> None:
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
@@ -105,17 +105,17 @@ async def test_what_the_bus_forgot_of_revocations_is_told_again(remote: Remote) 
             return await (await js.key_value(REVOCATIONS)).keys()  # pyright: ignore[reportUnknownMemberType]
         return []
 
-    async def told() -> bool:
+    async def is_complete() -> bool:
         return {claims["sid"], REVOCATIONS_COMPLETE} <= {*await keys()}
 
-    await eventually(told)
+    await eventually(is_complete)
     await js.delete_key_value(REVOCATIONS)
-    await eventually(told)
+    await eventually(is_complete)
     await (await js.key_value(REVOCATIONS)).purge(REVOCATIONS_COMPLETE)  # pyright: ignore[reportUnknownMemberType]
-    await eventually(told)
+    await eventually(is_complete)
 
 
-async def test_no_hash_leaves_the_service(remote: Remote) -> None:
+async def test_published_events_contain_no_hashes(remote: Remote) -> None:
     await remote.register()
     await remote.log_in()
     js = jetstream(remote.client)
@@ -127,10 +127,10 @@ async def test_no_hash_leaves_the_service(remote: Remote) -> None:
     assert b"token_hash" not in seen
 
 
-async def test_the_first_admin_is_made_and_told_once(start: Start, tmp_path: Path) -> None:
+async def test_the_first_admin_is_created_and_written_to_a_file_once(start: Start, tmp_path: Path) -> None:
     remote = await start()
-    told = json.loads((tmp_path / "admin.json").read_text())
-    tokens = await remote.log_in(told["email"], told["password"])
+    credentials = json.loads((tmp_path / "admin.json").read_text())
+    tokens = await remote.log_in(credentials["email"], credentials["password"])
     assert jwt.decode(tokens.access_token, options={"verify_signature": False})["role"] == "admin"
     assert (tmp_path / "admin.json").stat().st_mode & 0o777 == 0o600
     (tmp_path / "admin.json").unlink()
@@ -138,7 +138,7 @@ async def test_the_first_admin_is_made_and_told_once(start: Start, tmp_path: Pat
     assert not (tmp_path / "admin.json").exists()
 
 
-async def test_the_first_admin_is_as_the_settings_say(start: Start, tmp_path: Path) -> None:
+async def test_the_first_admin_can_be_configured(start: Start, tmp_path: Path) -> None:
     remote = await start(admin_email="Root@example.com", admin_password=PASSWORD)
     assert (await remote.log_in("root@example.com")).token_type == "bearer"
     assert not (tmp_path / "admin.json").exists()

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from contracts.samples import RUN, SESSION, USER
-from contracts.session.deltas import DELTAS, TextDelta
+from contracts.session.deltas import DELTA_SUBJECTS, TextDelta
 from runtime.bus import Client, connected
 from runtime.pubsub import subscribe
 from session.agent.deltas import Deltas
@@ -23,7 +23,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
 
 
 async def test_deltas_are_published_under_their_owner_and_session(client: Client) -> None:
-    subscription = await subscribe(client, DELTAS)
+    subscription = await subscribe(client, DELTA_SUBJECTS)
     await Deltas(client).publish(*IDS, "Hel")
     message = await subscription.next_msg(5)
     assert message.subject == f"delta.session.{USER}.{SESSION}"

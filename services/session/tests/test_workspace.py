@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from contracts.files import PartWindow
+from contracts.files import ByteRange
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
 from eventing.testing import refused
@@ -39,7 +39,7 @@ def write(files: Workspace, path: str, data: bytes = b"hello") -> bool:
 
 
 def read(files: Workspace, path: str) -> bytes:
-    return files.read(path, PartWindow()).data
+    return files.read(path, ByteRange()).data
 
 
 def test_a_written_file_can_be_read(files: Workspace) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from contracts.files import PartWindow
+from contracts.files import ByteRange
 from session.workspace import Uploads, Workspace
 
 NOBODY = 65534
@@ -49,7 +49,7 @@ def listed(files: Workspace) -> list[str]:
 
 def test_an_unreadable_file_is_listed_and_read(files: Workspace) -> None:
     assert listed(files) == WHOLE
-    assert files.read("closed/deeper/file", PartWindow()).data == b"hello"
+    assert files.read("closed/deeper/file", ByteRange()).data == b"hello"
 
 
 def test_an_unreadable_file_is_copied_and_the_copy_is_readable(files: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""What the identity service takes."""
+"""The commands of the identity service."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from contracts.samples import FAMILY, USER
 
 
 class RegisterUser(Command[UserView]):
-    """Makes an account with the role `user`. The e-mail address is already case-folded."""
+    """Create an account with the role `user`. The e-mail address is already case-folded."""
 
     subject = "cmd.identity.register_user"
     outcome_query = GetUser
@@ -30,7 +30,7 @@ class RegisterUser(Command[UserView]):
 
 
 class EnsureAdmin(Command[None]):
-    """Makes the first administrator; does nothing when there is one."""
+    """Create the first administrator; do nothing if there is one."""
 
     subject = "cmd.identity.ensure_admin"
     sample = {"user_id": USER, "email": "admin@example.com", "password": "analytical engine"}
@@ -41,7 +41,7 @@ class EnsureAdmin(Command[None]):
 
 
 class LogIn(Command[TokensView]):
-    """Trades an e-mail address and a password for tokens of a new family."""
+    """Log in with an e-mail address and a password, and return tokens of a new family."""
 
     subject = "cmd.identity.log_in"
     sample = {"email": "ada@example.com", "password": "analytical engine"}
@@ -51,7 +51,7 @@ class LogIn(Command[TokensView]):
 
 
 class RefreshTokens(Command[TokensView]):
-    """Trades a refresh token for a new pair; each can be used once."""
+    """Exchange a refresh token, which can be used once, for a new pair of tokens."""
 
     subject = "cmd.identity.refresh_tokens"
     sample = {"refresh_token": "opaque"}
@@ -60,7 +60,7 @@ class RefreshTokens(Command[TokensView]):
 
 
 class LogOut(Command[None]):
-    """Ends one token family of the actor."""
+    """Revoke a token family of the actor."""
 
     subject = "cmd.identity.log_out"
     sample = {"family_id": FAMILY}

@@ -1,4 +1,4 @@
-"""What the identity service tells: the events of a User."""
+"""The events of the identity service, all of the aggregate `User`."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,7 @@ from contracts.samples import FAMILY, TIME
 
 
 class UserRegistered(Event):
-    """An account exists."""
+    """An account was created."""
 
     subject = "evt.identity.user_registered"
     sample = {"email": "ada@example.com", "username": "ada", "full_name": "Ada Lovelace", "role": "user"}
@@ -24,7 +24,7 @@ class UserRegistered(Event):
 
 
 class PasswordSet(Event):
-    """The account's password changed; `password_hash` is an Argon2id encoding."""
+    """The password of an account was set; `password_hash` is an Argon2id encoding."""
 
     subject = "evt.identity.password_set"
     published = False
@@ -34,7 +34,7 @@ class PasswordSet(Event):
 
 
 class UserLoggedIn(Event):
-    """A token family was opened."""
+    """The user logged in, which opened a token family."""
 
     subject = "evt.identity.user_logged_in"
     sample = {"family_id": FAMILY}
@@ -43,9 +43,10 @@ class UserLoggedIn(Event):
 
 
 class RefreshTokenIssued(Event):
-    """The family has a new refresh token, with this SHA-256, in place of the one that it `replaces`.
+    """A refresh token was issued to a family; `token_hash` is its SHA-256, `replaces` that of the token it replaces.
 
-    Without `replaces` it is the first of its login, or was issued before this was told: then it replaces all.
+    Without `replaces` it is the first token of a login, or was recorded by a release without that field. Then it
+    replaces all tokens of the family.
     """
 
     subject = "evt.identity.refresh_token_issued"
@@ -60,7 +61,7 @@ class RefreshTokenIssued(Event):
 
 
 class TokenFamilyRevoked(Event):
-    """No token of the family is good any more."""
+    """A token family was revoked: none of its tokens is valid any more."""
 
     subject = "evt.identity.token_family_revoked"
     sample = {"family_id": FAMILY, "reason": "logout"}

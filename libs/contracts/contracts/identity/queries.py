@@ -1,4 +1,4 @@
-"""What the identity service answers."""
+"""The queries of the identity service."""
 
 from datetime import datetime
 from typing import Literal
@@ -22,7 +22,7 @@ class UserView(Message):
 
 
 class TokensView(Message):
-    """What a client holds after a login. Lifetimes are in seconds."""
+    """The tokens of a login or a refresh. `expires_in` and `refresh_expires_in` are in seconds."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"
@@ -32,13 +32,13 @@ class TokensView(Message):
 
 
 class KeysView(Message):
-    """The public half of the key ring, a JWK Set (RFC 7517)."""
+    """The public keys that verify access tokens, as a JWK Set (RFC 7517)."""
 
     keys: list[dict[str, str]]
 
 
 class GetUser(Query[UserView]):
-    """Asks for one account."""
+    """Return one account."""
 
     subject = "qry.identity.get_user"
     sample = {"user_id": USER}
@@ -47,7 +47,7 @@ class GetUser(Query[UserView]):
 
 
 class GetActor(Query[Actor]):
-    """Asks with which role a user acts at present; refused when the user is gone or disabled. For other services."""
+    """Return a user with their current role, for other services; refused if the user does not exist or is disabled."""
 
     subject = "qry.identity.get_actor"
     sample = {"user_id": USER}
@@ -56,7 +56,7 @@ class GetActor(Query[Actor]):
 
 
 class GetKeys(Query[KeysView]):
-    """Asks for the keys that verify access tokens."""
+    """Return the public keys that verify access tokens."""
 
     subject = "qry.identity.get_keys"
     sample = {}

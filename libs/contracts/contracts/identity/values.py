@@ -1,4 +1,4 @@
-"""Values that accounts are made of."""
+"""Value types of accounts."""
 
 from typing import Literal
 

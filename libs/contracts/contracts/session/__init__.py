@@ -1,4 +1,4 @@
-"""Sessions, their runs and their conversations: a module a subject."""
+"""Sessions, their runs and their conversations: one module per subject."""
 
 from contracts.session.approval import ApprovalEvent
 from contracts.session.archive import ArchiveEvent
@@ -8,4 +8,4 @@ from contracts.session.run import RunEvent
 from contracts.session.session import LifecycleEvent
 
 type SessionEvent = LifecycleEvent | RunEvent | ConversationEvent | ApprovalEvent | ForkEvent | ArchiveEvent
-"""The union of a subject is a plain alias, which `isinstance` takes: so folds and projections are divided."""
+"""The events of a session. The unions of its parts are plain aliases, since folds and projections use `isinstance`."""

@@ -1,4 +1,4 @@
-"""Approvals: every message about them."""
+"""All messages about approvals."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -6,13 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalOutcome, ApprovalStatus, Decision, Remember
 
 
 class ApprovalView(Message):
-    """A tool call that a person was asked about; `delivered` once the agent has the decision."""
+    """A tool call that needs the approval of a person; `delivered` is true once the agent has the decision."""
 
     id: UUID
     session_id: UUID
@@ -31,7 +31,7 @@ class ApprovalView(Message):
 
 
 class GetApproval(Query[ApprovalView]):
-    """Asks for one approval."""
+    """Return one approval."""
 
     subject = "qry.session.get_approval"
     sample = {"approval_id": APPROVAL}
@@ -39,8 +39,8 @@ class GetApproval(Query[ApprovalView]):
     approval_id: UUID
 
 
-class ListApprovals(Keyset, Query[Page[ApprovalView]]):
-    """Asks for the approvals of the actor's sessions, newest first."""
+class ListApprovals(KeysetWindow, Query[Page[ApprovalView]]):
+    """Return the approvals of the actor's sessions, newest first."""
 
     subject = "qry.session.list_approvals"
     sample = {"status": "pending"}
@@ -50,9 +50,10 @@ class ListApprovals(Keyset, Query[Page[ApprovalView]]):
 
 
 class RequestApproval(Command[ApprovalOutcome | None]):
-    """The agent wants to use a tool that nothing settles; answered with the ruling if nobody needs to be asked.
+    """Request an approval for a tool call that the options of the session neither allow nor forbid.
 
-    `attempt` is the worker's: one that was replaced is refused.
+    The result is the outcome if an earlier decision already covers the call; None if a person has to decide.
+    `attempt` fences a worker that was replaced.
     """
 
     subject = "cmd.session.request_approval"
@@ -78,9 +79,9 @@ class RequestApproval(Command[ApprovalOutcome | None]):
 
 
 class DecideApproval(Command[ApprovalView]):
-    """The actor lets the agent use the tool, or does not; `session` settles this tool for the rest of the session.
+    """Approve or deny a tool call; `remember` of `session` applies the decision to the tool for the whole session.
 
-    Given a `session_id`, an approval of another session is not found.
+    With a `session_id`, an approval of another session is not found.
     """
 
     subject = "cmd.session.decide_approval"
@@ -100,9 +101,9 @@ class DecideApproval(Command[ApprovalView]):
 
 
 class DeliverDecisions(Command[list[ApprovalOutcome] | None]):
-    """The worker takes what was decided to its agent, all at once; None while one is not decided.
+    """Return the decisions about several tool calls for delivery to the agent; None while one of them is pending.
 
-    The same worker may ask again.
+    The same worker may repeat the command, for instance after a lost reply.
     """
 
     subject = "cmd.session.deliver_decisions"
@@ -115,7 +116,7 @@ class DeliverDecisions(Command[list[ApprovalOutcome] | None]):
 
 
 class ExpireApproval(Command[None]):
-    """Expires an approval that nobody has decided in time; one that was decided stays as it is."""
+    """Expire an approval that was not decided in time; one that was decided is not changed."""
 
     subject = "cmd.session.expire_approval"
     sample = {"session_id": SESSION, "approval_id": APPROVAL}
@@ -125,7 +126,7 @@ class ExpireApproval(Command[None]):
 
 
 class ApprovalRequested(Event):
-    """The agent waits until a person, or `expires_at`, settles a tool call."""
+    """The agent waits for a decision about a tool call, until `expires_at` at the latest."""
 
     subject = "evt.session.approval_requested"
     sample = {
@@ -148,7 +149,7 @@ class ApprovalRequested(Event):
 
 
 class ApprovalDecided(Event):
-    """A tool call is settled; `expired`, by nobody, when no answer came in time or the run ended."""
+    """A tool call was decided; `expired`, by nobody, if the time ran out or the run ended first."""
 
     subject = "evt.session.approval_decided"
     sample = {
@@ -169,7 +170,7 @@ class ApprovalDecided(Event):
 
 
 class DecisionDelivered(Event):
-    """The agent is about to be told what was decided: from here on it may have acted on it."""
+    """The decision is about to be sent to the agent: from now on, the agent may have acted on it."""
 
     subject = "evt.session.decision_delivered"
     sample = {"approval_id": APPROVAL, "run_id": RUN}

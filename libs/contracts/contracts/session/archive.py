@@ -1,10 +1,10 @@
-"""Archives: the workspace of a session, packed into one file, and unpacked again."""
+"""All messages about archives: the workspace of a session packed into one file."""
 
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from contracts.files import FilePart, PartWindow
+from contracts.files import ByteRange, FilePart
 from contracts.messages import Command, Event, Failure, Message, Query
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
@@ -19,7 +19,7 @@ CONTENT_TYPES: dict[Compression, str] = {
 
 
 class ArchiveView(Message):
-    """An archive; `archive_path` names it, and is no path of the host. `left_out` counts what is no file."""
+    """An archive. `archive_path` is its name, not a path of the host; `left_out` counts pipes and sockets."""
 
     archive_id: UUID
     session_id: UUID
@@ -33,7 +33,7 @@ class ArchiveView(Message):
 
 
 class GetArchive(Query[ArchiveView]):
-    """Asks for the archive of a session."""
+    """Return the archive of a session."""
 
     subject = "qry.session.get_archive"
     sample = {"session_id": SESSION}
@@ -41,8 +41,8 @@ class GetArchive(Query[ArchiveView]):
     session_id: UUID
 
 
-class ReadArchive(PartWindow, Query[FilePart]):
-    """Asks for a part of the archive of a session; with `etag`, only if it is still the same one."""
+class ReadArchive(ByteRange, Query[FilePart]):
+    """Return a part of the archive file of a session; with `etag`, only if it is still the same archive."""
 
     subject = "qry.session.read_archive"
     sample = {"session_id": SESSION, "offset": 0, "length": 1024}
@@ -51,7 +51,7 @@ class ReadArchive(PartWindow, Query[FilePart]):
 
 
 class ArchiveSession(Command[ArchiveView]):
-    """Closes a session and packs its workspace."""
+    """Archive a session: close it and pack its workspace."""
 
     subject = "cmd.session.archive"
     outcome_query = GetArchive
@@ -63,7 +63,7 @@ class ArchiveSession(Command[ArchiveView]):
 
 
 class CompleteArchive(Command[None]):
-    """The workspace is packed, and only in the archive."""
+    """Report that the workspace is packed, and now exists only in the archive."""
 
     subject = "cmd.session.complete_archive"
     sample = {"session_id": SESSION, "archive_id": ARCHIVE, "size_bytes": 1048576, "file_count": 42, "left_out": 0}
@@ -76,7 +76,7 @@ class CompleteArchive(Command[None]):
 
 
 class FailArchive(Failure, Command[None]):
-    """The workspace cannot be packed, and is as it was."""
+    """Report that the workspace could not be packed; it is unchanged."""
 
     subject = "cmd.session.fail_archive"
     sample = {
@@ -91,7 +91,7 @@ class FailArchive(Failure, Command[None]):
 
 
 class CompleteUnarchive(Command[None]):
-    """The workspace is unpacked."""
+    """Report that the workspace is unpacked."""
 
     subject = "cmd.session.complete_unarchive"
     sample = {"session_id": SESSION, "archive_id": ARCHIVE}
@@ -101,7 +101,7 @@ class CompleteUnarchive(Command[None]):
 
 
 class FailUnarchive(Failure, Command[None]):
-    """The workspace cannot be unpacked, and the archive is as it was."""
+    """Report that the workspace could not be unpacked; the archive is unchanged."""
 
     subject = "cmd.session.fail_unarchive"
     sample = FailArchive.sample
@@ -111,7 +111,7 @@ class FailUnarchive(Failure, Command[None]):
 
 
 class ArchiveRequested(Event):
-    """The session is closed; its workspace is to be packed."""
+    """The session was closed, and its workspace has to be packed."""
 
     subject = "evt.session.archive_requested"
     sample = {"archive_id": ARCHIVE, "compression": "gzip"}
@@ -121,7 +121,7 @@ class ArchiveRequested(Event):
 
 
 class SessionArchived(Event):
-    """The workspace is in the archive, and nowhere else."""
+    """The workspace was packed, and exists only in the archive."""
 
     subject = "evt.session.archived"
     sample = {"archive_id": ARCHIVE, "size_bytes": 1048576, "file_count": 42, "left_out": 0}
@@ -133,7 +133,7 @@ class SessionArchived(Event):
 
 
 class ArchiveFailed(Failure, Event):
-    """The workspace could not be packed; the session is open, as it was."""
+    """The workspace could not be packed; the session is open again."""
 
     subject = "evt.session.archive_failed"
     sample = {"archive_id": ARCHIVE, "error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
@@ -142,7 +142,7 @@ class ArchiveFailed(Failure, Event):
 
 
 class UnarchiveRequested(Event):
-    """The workspace is to be unpacked."""
+    """The workspace has to be unpacked."""
 
     subject = "evt.session.unarchive_requested"
     sample = {"archive_id": ARCHIVE}
@@ -151,7 +151,7 @@ class UnarchiveRequested(Event):
 
 
 class SessionUnarchived(Event):
-    """The workspace is back, and the session open."""
+    """The workspace was unpacked, and the session is open again."""
 
     subject = "evt.session.unarchived"
     sample = {"archive_id": ARCHIVE}
@@ -160,7 +160,7 @@ class SessionUnarchived(Event):
 
 
 class UnarchiveFailed(Failure, Event):
-    """The workspace could not be unpacked; the session is archived, as it was."""
+    """The workspace could not be unpacked; the session is still archived."""
 
     subject = "evt.session.unarchive_failed"
     sample = ArchiveFailed.sample

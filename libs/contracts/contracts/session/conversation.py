@@ -1,4 +1,4 @@
-"""The conversation of a session: every message about what was said and which tools were used."""
+"""All messages about the conversation of a session: its messages and tool calls."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Order, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Order, Page, Query
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.values import (
     Block,
@@ -17,7 +17,7 @@ from contracts.session.values import (
 class MessageView(Message):
     """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`.
 
-    `parent_tool_call_id` is the tool call that started the subagent who said it; None for the agent itself.
+    `parent_tool_call_id` is the tool call that started the subagent that wrote the message; null for the agent itself.
     In lists, content of more than 16 KiB is `{"content": its beginning, "truncated": true, "size_bytes": n}`.
     """
 
@@ -32,10 +32,10 @@ class MessageView(Message):
 
 
 class ToolCallView(Message):
-    """One use of a tool; `tool_output` is None until it ends. `parent_tool_call_id` as with messages.
+    """One tool call; `tool_output` is null until it ends. `parent_tool_call_id` is as in messages.
 
-    In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n, "preview": "…"}`, with the
-    first words of their JSON.
+    In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n, "preview": "…"}`, where
+    `preview` is the beginning of their JSON.
     """
 
     id: UUID
@@ -49,8 +49,8 @@ class ToolCallView(Message):
     created_at: datetime
 
 
-class ListMessages(Keyset, Query[Page[MessageView]]):
-    """Asks for a session's messages, oldest first, or newest if `desc`."""
+class ListMessages(KeysetWindow, Query[Page[MessageView]]):
+    """Return the messages of a session, oldest first, or newest first if `order` is `desc`."""
 
     subject = "qry.session.list_messages"
     sample = {"session_id": SESSION, "order": "desc"}
@@ -61,7 +61,7 @@ class ListMessages(Keyset, Query[Page[MessageView]]):
 
 
 class GetMessage(Query[MessageView]):
-    """Asks for one message, whole."""
+    """Return one message, not truncated."""
 
     subject = "qry.session.get_message"
     sample = {"session_id": SESSION, "message_id": MESSAGE}
@@ -71,7 +71,7 @@ class GetMessage(Query[MessageView]):
 
 
 class ListMessageIds(Query[list[UUID]]):
-    """Asks for the ids of all of a session's messages in their order, up to one if it is named."""
+    """Return the ids of a session's messages in order, up to and including `until` if given."""
 
     subject = "qry.session.list_message_ids"
     sample = {"session_id": SESSION, "until": MESSAGE}
@@ -80,8 +80,8 @@ class ListMessageIds(Query[list[UUID]]):
     until: UUID | None = None
 
 
-class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
-    """Asks for a session's tool calls, oldest first, or newest if `desc`."""
+class ListToolCalls(KeysetWindow, Query[Page[ToolCallView]]):
+    """Return the tool calls of a session, oldest first, or newest first if `order` is `desc`."""
 
     subject = "qry.session.list_tool_calls"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -92,7 +92,7 @@ class ListToolCalls(Keyset, Query[Page[ToolCallView]]):
 
 
 class GetToolCall(Query[ToolCallView]):
-    """Asks for one tool call, whole."""
+    """Return one tool call, not truncated."""
 
     subject = "qry.session.get_tool_call"
     sample = {"session_id": SESSION, "tool_call_id": TOOL_CALL}
@@ -102,9 +102,9 @@ class GetToolCall(Query[ToolCallView]):
 
 
 class RecordMessage(Command[None]):
-    """The agent said something, and may have called tools in it; a subagent did, if a tool call is the parent.
+    """Record a message of the agent, or of the subagent that `parent_tool_use_id` started, with its tool calls.
 
-    A worker that was replaced is refused by `attempt`.
+    `attempt` fences a worker that was replaced.
     """
 
     subject = "cmd.session.record_message"
@@ -136,7 +136,7 @@ class RecordMessage(Command[None]):
 
 
 class RecordToolResult(Command[None]):
-    """A tool call ended. A worker that was replaced is refused by `attempt`."""
+    """Record the end of a tool call. `attempt` fences a worker that was replaced."""
 
     subject = "cmd.session.record_tool_result"
     sample = {
@@ -159,7 +159,7 @@ class RecordToolResult(Command[None]):
 
 
 class MessageRecorded(Event):
-    """The agent said something; if a tool call is the parent, a subagent that it started did."""
+    """The agent, or the subagent that the parent tool call started, wrote a message."""
 
     subject = "evt.session.message_recorded"
     sample = {
@@ -179,7 +179,7 @@ class MessageRecorded(Event):
 
 
 class ToolCallStarted(Event):
-    """The agent began to use a tool; if another tool call is the parent, a subagent that it started did."""
+    """The agent, or the subagent that the parent tool call started, called a tool."""
 
     subject = "evt.session.tool_call_started"
     sample = {
@@ -199,7 +199,7 @@ class ToolCallStarted(Event):
 
 
 class ToolCallEnded(Event):
-    """A tool call came to its end; `interrupted` when its run ended first."""
+    """A tool call ended; its status is `interrupted` if the run ended first."""
 
     subject = "evt.session.tool_call_ended"
     sample = {

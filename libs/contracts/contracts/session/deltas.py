@@ -1,20 +1,20 @@
-"""What the session service tells of words that are still being said: not stored, and gone when nobody listens."""
+"""Partial messages of the agent, published while it writes. They are not stored, and lost if nobody subscribes."""
 
 from uuid import UUID
 
 from contracts.messages import Message
 
-DELTAS = "delta.session.*.*"
-"""The subjects of all deltas, of whichever owner and session."""
+DELTA_SUBJECTS = "delta.session.*.*"
+"""The wildcard subject of the deltas of all owners and sessions."""
 
 
 class TextDelta(Message):
-    """The next words of the agent; the whole message comes as the event `MessageRecorded`."""
+    """The next piece of the agent's text; the whole message follows as the event `MessageRecorded`."""
 
     run_id: UUID
     text: str
 
 
 def delta_subject(owner: UUID, session_id: UUID) -> str:
-    """Give the subject of a session's deltas: `delta.session.<owner's user id>.<session id>`."""
+    """Return the subject of a session's deltas: `delta.session.<owner's user id>.<session id>`."""
     return f"delta.session.{owner}.{session_id}"

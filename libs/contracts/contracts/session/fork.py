@@ -1,4 +1,4 @@
-"""Forks: a session that begins with what another one knew, and with a copy of its workspace."""
+"""Forks: sessions that begin with the conversation of another session and with a copy of its workspace."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from contracts.session.session import GetSession, SessionView
 
 
 class ForkSession(Command[SessionView]):
-    """Opens a session for the actor that knows what another one knew, up to a message if one is named."""
+    """Fork a session for the actor: copy its conversation, up to `from_message_id` if given, and its workspace."""
 
     subject = "cmd.session.fork"
     sample = {"session_id": SESSION, "fork_id": FORK, "name": "Forked Session"}
@@ -19,12 +19,12 @@ class ForkSession(Command[SessionView]):
     from_message_id: UUID | None = None
 
     def outcome(self) -> GetSession:
-        """Answer with the new session."""
+        """Return the query for the new session."""
         return GetSession(session_id=self.fork_id)
 
 
 class CompleteFork(Command[None]):
-    """What a fork was to get from its parent is there."""
+    """Report that a fork has its copy of the parent's conversation and workspace."""
 
     subject = "cmd.session.complete_fork"
     sample = {"session_id": FORK, "file_count": 42, "left_out": 0}
@@ -35,7 +35,7 @@ class CompleteFork(Command[None]):
 
 
 class FailFork(Failure, Command[None]):
-    """What a fork was to get from its parent cannot be copied."""
+    """Report that the parent's conversation or workspace could not be copied to a fork."""
 
     subject = "cmd.session.fail_fork"
     sample = {"session_id": FORK, "error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
@@ -44,7 +44,7 @@ class FailFork(Failure, Command[None]):
 
 
 class SessionForked(Event):
-    """The session begins with messages of another one; what belongs to them is to be copied."""
+    """A fork was created with messages of its parent; transcript and workspace are still to be copied."""
 
     subject = "evt.session.forked"
     sample = {"parent_session_id": SESSION, "message_ids": [MESSAGE]}
@@ -54,7 +54,7 @@ class SessionForked(Event):
 
 
 class ForkCompleted(Event):
-    """The conversation and the workspace are copied; `left_out` counts what is no file, or was too much."""
+    """The conversation and the workspace were copied; `left_out` counts pipes, sockets and vanished files."""
 
     subject = "evt.session.fork_completed"
     sample = {"file_count": 42, "left_out": 0}
@@ -64,7 +64,7 @@ class ForkCompleted(Event):
 
 
 class ForkFailed(Failure, Event):
-    """The copy could not be made; the session is of no use."""
+    """The copy failed, and the session cannot be used."""
 
     subject = "evt.session.fork_failed"
     sample = {"error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}

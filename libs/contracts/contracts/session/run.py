@@ -1,4 +1,4 @@
-"""Runs of a session, those that are going and those that wait: every message about them."""
+"""All messages about the runs of a session, queued, active and ended."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.session import GetSession, SessionView
@@ -20,7 +20,7 @@ from contracts.session.values import (
 
 
 class ToolUseView(Message):
-    """A tool call as part of a run; what it gave is told by the tool call itself."""
+    """A tool call as part of a run, without its output; the tool call itself has it."""
 
     id: UUID
     tool_name: str
@@ -29,7 +29,7 @@ class ToolUseView(Message):
 
 
 class RunSummary(Message):
-    """One query, and how far it is or how it ended; lists give the first 1,000 characters of `message`."""
+    """A run with its status, without its result. Lists contain the first 1,000 characters of `message`."""
 
     id: UUID
     session_id: UUID
@@ -44,10 +44,10 @@ class RunSummary(Message):
 
 
 class RunView(RunSummary):
-    """One query and what came of it.
+    """A run with its result.
 
-    `text` is the agent's last words, and `message_id` the message that has them; when it only used tools, its last
-    message. `more_tool_calls` tells that it made more calls than `tool_calls` has: the list of tool calls goes on.
+    `text` is the agent's last text, and `message_id` the message that contains it, or the last message if none of them
+    contains text. `more_tool_calls` is true if the run has more tool calls than `tool_calls`: list them for the rest.
     """
 
     message_id: UUID | None
@@ -58,7 +58,7 @@ class RunView(RunSummary):
 
 
 class GetRun(Query[RunView]):
-    """Asks for one run of a session."""
+    """Return one run of a session."""
 
     subject = "qry.session.get_run"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -68,7 +68,7 @@ class GetRun(Query[RunView]):
 
 
 class GetRunSummary(Query[RunSummary]):
-    """Asks how far one run of a session is, without what came of it: cheap enough to be asked again and again."""
+    """Return the status of one run of a session without its result; cheap enough for polling."""
 
     subject = "qry.session.get_run_summary"
     sample = {"session_id": SESSION, "run_id": RUN}
@@ -77,8 +77,8 @@ class GetRunSummary(Query[RunSummary]):
     run_id: UUID
 
 
-class ListRuns(Keyset, Query[Page[RunSummary]]):
-    """Asks for a session's runs, newest first."""
+class ListRuns(KeysetWindow, Query[Page[RunSummary]]):
+    """Return the runs of a session, newest first."""
 
     subject = "qry.session.list_runs"
     sample = {"session_id": SESSION, "status": "queued"}
@@ -88,10 +88,10 @@ class ListRuns(Keyset, Query[Page[RunSummary]]):
 
 
 class SubmitQuery(Command[RunView]):
-    """Asks the session's agent something: starts a run.
+    """Start a run: send a message to the agent of a session.
 
-    While another one is going, or the session is paused, `on_busy` says what to do: refuse, let this one wait for its
-    turn, or end the other one and start this one.
+    `on_busy` decides what happens while another run is active or the session is paused: `reject` refuses the command,
+    `enqueue` queues the run, `interrupt` ends the active run and starts this one.
     """
 
     subject = "cmd.session.submit_query"
@@ -111,7 +111,7 @@ class SubmitQuery(Command[RunView]):
 
 
 class CancelRun(Command[RunView]):
-    """Ends a run, whether it waits or goes."""
+    """Cancel a queued or active run."""
 
     subject = "cmd.session.cancel_run"
     outcome_query = GetRun
@@ -122,7 +122,7 @@ class CancelRun(Command[RunView]):
 
 
 class InterruptSession(Command[SessionView]):
-    """Ends the run that is going; the next one that waits follows."""
+    """End the active run; the next queued run starts."""
 
     subject = "cmd.session.interrupt"
     outcome_query = GetSession
@@ -132,9 +132,10 @@ class InterruptSession(Command[SessionView]):
 
 
 class StartRun(Command[RunSummary]):
-    """A worker takes a run up. What another worker had begun is failed instead, for that worker is gone.
+    """Start a run on a worker.
 
-    A run that only waited for an approval goes on.
+    A run that another worker has already started fails instead: that worker is gone, and what the agent did cannot be
+    undone or safely repeated. A run that was only waiting for an approval continues.
     """
 
     subject = "cmd.session.start_run"
@@ -146,9 +147,9 @@ class StartRun(Command[RunSummary]):
 
 
 class EndRun(Command[None]):
-    """The agent is done, with an answer or, given an `error_code`, without.
+    """End a run: with an answer or, if there is an `error_code`, without one.
 
-    A worker that was replaced is refused by `attempt`; without one, no worker has the run any more.
+    `attempt` fences a worker that was replaced; it is None if no worker has the run any more.
     """
 
     subject = "cmd.session.end_run"
@@ -169,7 +170,7 @@ class EndRun(Command[None]):
 
 
 class RunQueued(Event):
-    """Someone asked the agent something, and it has to wait for its turn; no worker sees it before."""
+    """A query was queued; workers do not see it until it is requested."""
 
     subject = "evt.session.run_queued"
     sample = {"run_id": RUN, "message_id": MESSAGE, "message": "Hello"}
@@ -180,7 +181,7 @@ class RunQueued(Event):
 
 
 class RunRequested(Event):
-    """It is the run's turn; a worker is to take it up."""
+    """The run is next; a worker has to start it."""
 
     subject = "evt.session.run_requested"
     sample = {"run_id": RUN, "message_id": MESSAGE, "sequence_number": 1, "message": "Hello"}
@@ -192,7 +193,7 @@ class RunRequested(Event):
 
 
 class RunStarted(Event):
-    """A worker has the run."""
+    """A worker started the run; `attempt` is one more than that of the worker before."""
 
     subject = "evt.session.run_started"
     sample = {"run_id": RUN, "attempt": 1}
@@ -202,7 +203,7 @@ class RunStarted(Event):
 
 
 class RunCompleted(Event):
-    """The agent answered."""
+    """The run ended with an answer."""
 
     subject = "evt.session.run_completed"
     sample = {"run_id": RUN, "usage": {"duration_ms": 3250}}
@@ -213,7 +214,7 @@ class RunCompleted(Event):
 
 
 class RunFailed(Failure, Event):
-    """The run ended without an answer; what was said before stays."""
+    """The run ended without an answer; messages recorded so far are kept."""
 
     subject = "evt.session.run_failed"
     sample = {
@@ -228,7 +229,7 @@ class RunFailed(Failure, Event):
 
 
 class RunCancelled(Event):
-    """Somebody ended the run before its time, while it waited or while it went; what was said before stays."""
+    """A queued or active run was ended early; messages recorded so far are kept."""
 
     subject = "evt.session.run_cancelled"
     sample = {"run_id": RUN, "reason": "requested", "usage": {}}
@@ -239,7 +240,7 @@ class RunCancelled(Event):
 
 
 class UsageRecorded(Event):
-    """What a run used that was ended before its agent could say so."""
+    """The usage of a run that ended before its agent could report it."""
 
     subject = "evt.session.usage_recorded"
     sample = {"run_id": RUN, "usage": {"cost_usd": "0.0012"}}

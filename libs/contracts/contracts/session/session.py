@@ -1,4 +1,4 @@
-"""Sessions: every message about one as a whole."""
+"""All messages about sessions as a whole."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -6,19 +6,19 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import SESSION, USER
 from contracts.session.values import (
     Mode,
-    NamedOptions,
+    PartialSdkOptions,
     SdkOptions,
     SessionStatus,
 )
 
 
 class SessionSummary(Message):
-    """A session as a list of sessions shows it."""
+    """A session as an item of a list."""
 
     id: UUID
     user_id: UUID
@@ -49,7 +49,7 @@ class SessionView(SessionSummary):
 
 
 class GetSession(Query[SessionView]):
-    """Asks for one session."""
+    """Return one session."""
 
     subject = "qry.session.get"
     sample = {"session_id": SESSION}
@@ -57,8 +57,8 @@ class GetSession(Query[SessionView]):
     session_id: UUID
 
 
-class ListSessions(Keyset, Query[Page[SessionSummary]]):
-    """Asks for the actor's sessions, newest first."""
+class ListSessions(KeysetWindow, Query[Page[SessionSummary]]):
+    """Return the sessions of the actor, newest first."""
 
     subject = "qry.session.list"
     sample = {"status": "active", "limit": 20}
@@ -68,7 +68,7 @@ class ListSessions(Keyset, Query[Page[SessionSummary]]):
 
 
 class FindSessions(Query[list[UUID]]):
-    """Asks which of these sessions exist for the actor."""
+    """Return those of the given ids whose sessions exist for the actor."""
 
     subject = "qry.session.find"
     sample = {"session_ids": [SESSION]}
@@ -77,16 +77,16 @@ class FindSessions(Query[list[UUID]]):
 
 
 class CountSessions(Query[dict[str, int]]):
-    """Asks how many sessions of all users are in each status."""
+    """Return the number of sessions of all users by status."""
 
     subject = "qry.session.count"
     sample = {}
 
 
 class CreateSession(Command[SessionView]):
-    """Opens a session for the actor.
+    """Create a session for the actor.
 
-    What it does not name (`sdk_options`), or leaves at None (`mode`), is as the template has it.
+    Fields that are not set in `sdk_options`, and a `mode` of None, are taken from the template.
     """
 
     subject = "cmd.session.create"
@@ -101,12 +101,12 @@ class CreateSession(Command[SessionView]):
     session_id: UUID
     name: str
     mode: Mode | None = None
-    sdk_options: NamedOptions
+    sdk_options: PartialSdkOptions
     template_id: UUID | None = None
 
 
 class ChangeSession(Command[SessionView]):
-    """Changes what is not None in a session; of the options, those that are named."""
+    """Change the fields of a session that are not None, and the options that are set."""
 
     subject = "cmd.session.change"
     outcome_query = GetSession
@@ -114,12 +114,12 @@ class ChangeSession(Command[SessionView]):
 
     session_id: UUID
     name: str | None = None
-    sdk_options: NamedOptions | None = None
+    sdk_options: PartialSdkOptions | None = None
     metadata: dict[str, JsonValue] | None = None
 
 
 class DeleteSession(Command[None]):
-    """Ends and removes a session."""
+    """Delete a session, ending its active run."""
 
     subject = "cmd.session.delete"
     sample = {"session_id": SESSION}
@@ -148,7 +148,7 @@ class ResumeSession(Command[SessionView]):
 
 
 class SessionCreated(Event):
-    """A session exists."""
+    """A session was created."""
 
     subject = "evt.session.created"
     sample = {"user_id": USER, "name": "My Investigation Session", "mode": "interactive", "sdk_options": {}}
@@ -161,7 +161,7 @@ class SessionCreated(Event):
 
 
 class SessionChanged(Event):
-    """A session is another now: as this event says, in all these fields. The values of `env` are masked."""
+    """A session was changed; the event carries the new values of all these fields. The values of `env` are masked."""
 
     subject = "evt.session.changed"
     sample = {"user_id": USER, "name": "Renamed", "sdk_options": {"max_turns": 5}, "metadata": {"ticket": 42}}
@@ -173,7 +173,7 @@ class SessionChanged(Event):
 
 
 class EnvironmentSet(Event):
-    """The session's agent has these variables from now on. Their values are secrets."""
+    """The environment variables of the session's agent were replaced. Their values are secrets."""
 
     subject = "evt.session.environment_set"
     published = False
@@ -197,7 +197,7 @@ class SessionResumed(Event):
 
 
 class SessionDeleted(Event):
-    """The session is gone for its users."""
+    """The session was deleted, and no longer exists for its users."""
 
     subject = "evt.session.deleted"
     sample = {"user_id": USER}

@@ -1,4 +1,4 @@
-"""Session templates: every message about them."""
+"""All messages about session templates."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Keyset, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import TEMPLATE, USER
-from contracts.session.values import NamedOptions, SdkOptions, TemplateMode
+from contracts.session.values import PartialSdkOptions, SdkOptions, TemplateMode
 
 type Category = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
 
@@ -23,7 +23,7 @@ _SAMPLE = {
 
 
 class TemplateSummary(Message):
-    """A template as a list of templates shows it."""
+    """A template as an item of a list."""
 
     id: UUID
     user_id: UUID
@@ -38,13 +38,13 @@ class TemplateSummary(Message):
 
 
 class TemplateView(TemplateSummary):
-    """A template as those see it who may read it."""
+    """A template with its options."""
 
     sdk_options: SdkOptions
 
 
 class GetTemplate(Query[TemplateView]):
-    """Asks for one template that the actor may read."""
+    """Return one template that the actor may read."""
 
     subject = "qry.session.get_template"
     sample = {"template_id": TEMPLATE}
@@ -52,8 +52,8 @@ class GetTemplate(Query[TemplateView]):
     template_id: UUID
 
 
-class ListTemplates(Keyset, Query[Page[TemplateSummary]]):
-    """Asks for the actor's own and the public templates, newest first; `q` is looked for in name and description."""
+class ListTemplates(KeysetWindow, Query[Page[TemplateSummary]]):
+    """Return the actor's own and the public templates, newest first; `q` is searched in name and description."""
 
     subject = "qry.session.list_templates"
     sample = {"category": "DEVOPS", "q": "debug"}
@@ -64,7 +64,7 @@ class ListTemplates(Keyset, Query[Page[TemplateSummary]]):
 
 
 class CreateTemplate(Command[TemplateView]):
-    """Makes a template of the actor's."""
+    """Create a template that belongs to the actor."""
 
     subject = "cmd.session.create_template"
     outcome_query = GetTemplate
@@ -80,7 +80,7 @@ class CreateTemplate(Command[TemplateView]):
 
 
 class ChangeTemplate(Command[TemplateView]):
-    """Changes what is not None in a template; of the options, those that are named."""
+    """Change the fields of a template that are not None, and the options that are set."""
 
     subject = "cmd.session.change_template"
     outcome_query = GetTemplate
@@ -90,13 +90,13 @@ class ChangeTemplate(Command[TemplateView]):
     name: str | None = None
     description: str | None = None
     category: Category | None = None
-    sdk_options: NamedOptions | None = None
+    sdk_options: PartialSdkOptions | None = None
     default_mode: TemplateMode | None = None
     is_public: bool | None = None
 
 
 class DeleteTemplate(Command[None]):
-    """Removes a template; its sessions stay as they are."""
+    """Delete a template; sessions created from it are not changed."""
 
     subject = "cmd.session.delete_template"
     sample = {"template_id": TEMPLATE}
@@ -105,7 +105,7 @@ class DeleteTemplate(Command[None]):
 
 
 class TemplateCreated(Event):
-    """A template exists."""
+    """A template was created."""
 
     subject = "evt.session.template_created"
     sample = {"user_id": USER, **_SAMPLE}
@@ -120,7 +120,7 @@ class TemplateCreated(Event):
 
 
 class TemplateChanged(Event):
-    """A template is another now: as this event says, in all its fields."""
+    """A template was changed; the event carries the new values of all fields."""
 
     subject = "evt.session.template_changed"
     sample = {"user_id": USER, **_SAMPLE}
@@ -135,7 +135,7 @@ class TemplateChanged(Event):
 
 
 class TemplateDeleted(Event):
-    """The template is gone; the sessions made from it are not."""
+    """The template was deleted; sessions created from it remain."""
 
     subject = "evt.session.template_deleted"
     sample = {"user_id": USER}

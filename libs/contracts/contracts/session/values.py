@@ -1,4 +1,4 @@
-"""Values that sessions are made of."""
+"""Value types of sessions."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -14,8 +14,8 @@ type TemplateMode = Literal["interactive", "non_interactive"]
 type SessionStatus = Literal[
     "created", "active", "processing", "waiting", "paused", "completed", "failed", "terminated", "archived"
 ]
-"""`completed` is a non-interactive session after its last run. `terminated` is never stored: streams say it of
-a deleted session."""
+"""`completed` is the status of a non-interactive session after its last run. `terminated` is never stored: streams
+report it for a deleted session."""
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
@@ -31,7 +31,7 @@ type Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 
 class SdkOptions(Message):
-    """How the agent of a session is to run; what is not set is left to the agent."""
+    """The options of a session's agent; options that are not set are left to the agent."""
 
     model: str | None = Field(default=None, min_length=1, max_length=200)
     fallback_model: str | None = Field(default=None, min_length=1, max_length=200)
@@ -56,25 +56,25 @@ class SdkOptions(Message):
     def _null_is_the_default(cls, value: object, info: ValidationInfo) -> object:
         return cls.model_fields[str(info.field_name)].default if value is None else value
 
-    def with_named(self, named: "SdkOptions") -> "SdkOptions":
-        """Give these options, but for those that `named` names: there the latter win, also with a null."""
-        return self.model_copy(update={name: getattr(named, name) for name in named.model_fields_set})
+    def overridden_by(self, overrides: "SdkOptions") -> "SdkOptions":
+        """Return these options with the fields that are set in `overrides`, even to None, replaced by those."""
+        return self.model_copy(update={name: getattr(overrides, name) for name in overrides.model_fields_set})
 
     def masked(self) -> "SdkOptions":
-        """Return these options with the values of `env` masked, as others than the agent may see them."""
+        """Return these options with the values of `env` masked: only the agent gets the real ones."""
         return self.model_copy(update={"env": masked(self.env)}) if self.env else self
 
 
-def _only_named(options: SdkOptions) -> dict[str, Any]:
+def _only_set_fields(options: SdkOptions) -> dict[str, Any]:
     return options.model_dump(mode="json", exclude_unset=True)
 
 
-NamedOptions = Annotated[SdkOptions, PlainSerializer(_only_named)]
-"""Options that keep, on the wire too, which of them were named."""
+PartialSdkOptions = Annotated[SdkOptions, PlainSerializer(_only_set_fields)]
+"""Options of which only some are set. Only those are serialized, so that the receiver knows which ones they are."""
 
 
 class Usage(Message):
-    """What a run took."""
+    """The resources that a run used."""
 
     duration_ms: int = Field(default=0, ge=0)
     input_tokens: int = Field(default=0, ge=0)
@@ -83,28 +83,28 @@ class Usage(Message):
 
 
 class ApprovalOutcome(Message):
-    """What was decided about a tool call, and the words that came with it."""
+    """The decision about a tool call, and the message of the person who made it."""
 
     decision: Decision
     message: str = ""
 
 
 class TextBlock(Message):
-    """Words."""
+    """Text of the agent."""
 
     type: Literal["text"] = "text"
     text: str
 
 
 class ThinkingBlock(Message):
-    """What the model thought before it spoke."""
+    """The reasoning of the model before its answer."""
 
     type: Literal["thinking"] = "thinking"
     thinking: str
 
 
 class ToolUseBlock(Message):
-    """The agent calls a tool; `id` is the model's own name for the call."""
+    """A call of a tool by the agent; `id` is the model's own id of the call."""
 
     type: Literal["tool_use"] = "tool_use"
     id: str
@@ -123,4 +123,4 @@ KNOWN_TOOLS = frozenset(
         *("TaskStop", "TaskUpdate", "TodoWrite", "WebFetch", "WebSearch", "Write"),
     }
 )
-"""The tools that agents know, by name. An agent has only some of them; the others may still be forbidden."""
+"""The names of all built-in tools. An agent has only some of them, but any of them may be disallowed."""

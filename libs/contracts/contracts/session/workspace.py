@@ -1,4 +1,4 @@
-"""The files of a session's workspace."""
+"""All messages about the files of a session's workspace."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from contracts.files import FilePart, Part, PartWindow
+from contracts.files import ByteRange, FilePart, Part
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
 from contracts.wire import MAX_UPLOAD_BYTES
@@ -15,7 +15,7 @@ type FileType = Literal["file", "directory", "symlink", "other"]
 
 
 class FileView(Message):
-    """What lies at a path of the workspace; a symlink stands for itself, `other` is a pipe, a socket or a device."""
+    """An entry of the workspace. Symlinks are not followed; `other` is a pipe, a socket or a device."""
 
     path: str
     type: FileType
@@ -24,20 +24,20 @@ class FileView(Message):
 
 
 class FilesPage(Page[FileView]):
-    """One page of a workspace; `truncated` when it holds more than is ever listed."""
+    """One page of the files of a workspace; `truncated` if the workspace has more entries than can be listed."""
 
     truncated: bool = False
 
 
 class FileWritten(Message):
-    """A file was stored; `created` when there was none."""
+    """A file that was written; `created` is false if it replaced another one."""
 
     file: FileView
     created: bool
 
 
 class ListFiles(Window, Query[FilesPage]):
-    """Asks for all that lies in a workspace, in the order of paths."""
+    """Return the entries of a workspace, ordered by path."""
 
     subject = "qry.session.list_files"
     sample = {"session_id": SESSION}
@@ -45,8 +45,8 @@ class ListFiles(Window, Query[FilesPage]):
     session_id: UUID
 
 
-class ReadFile(PartWindow, Query[FilePart]):
-    """Asks for a part of a file; with `etag`, only if the file is still in that state."""
+class ReadFile(ByteRange, Query[FilePart]):
+    """Return a part of a file; with `etag`, only if the file has not changed since."""
 
     subject = "qry.session.read_file"
     sample = {"session_id": SESSION, "path": "src/notes.txt", "offset": 0, "length": 1024}
@@ -56,7 +56,7 @@ class ReadFile(PartWindow, Query[FilePart]):
 
 
 class UploadPart(Command[None]):
-    """Puts bytes aside, for a file that is to be written."""
+    """Stage a part of a file that is to be written."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
     subject = "cmd.session.upload_part"
@@ -69,7 +69,7 @@ class UploadPart(Command[None]):
 
 
 class WriteFile(Command[FileWritten]):
-    """Makes the `size` bytes that were put aside a file of the workspace: whole, or not at all."""
+    """Write the `size` staged bytes of an upload to a file of the workspace, atomically."""
 
     subject = "cmd.session.write_file"
     sample = {"session_id": SESSION, "path": "src/notes.txt", "upload_id": MESSAGE, "size": 5}
@@ -81,7 +81,7 @@ class WriteFile(Command[FileWritten]):
 
 
 class DeleteFile(Command[None]):
-    """Removes a file, a symlink, or a folder with all that is in it."""
+    """Delete a file, a symlink, or a folder with its content."""
 
     subject = "cmd.session.delete_file"
     sample = {"session_id": SESSION, "path": "src/notes.txt"}

@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.files import UNKNOWN_CONTENT, FilePart, PartWindow
+from contracts.files import DEFAULT_CONTENT_TYPE, ByteRange, FilePart
 from contracts.refusals import Code, Refusal
 
 from runtime.files.paths import FILE, opened, opened_folder, os_errors_as_refusals, split_path
@@ -14,7 +14,7 @@ from runtime.files.paths import FILE, opened, opened_folder, os_errors_as_refusa
 _TYPES = mimetypes.MimeTypes(filenames=())  # the built-in types only, the same on every machine
 
 
-def read_part(path: Path, window: PartWindow, content_type: str | None = None) -> FilePart:
+def read_part(path: Path, window: ByteRange, content_type: str | None = None) -> FilePart:
     """Return a part of a file that the service owns; empty past the end of the file. Blocks.
 
     The content type is derived from the name of the file unless it is passed.
@@ -26,7 +26,7 @@ def read_part(path: Path, window: PartWindow, content_type: str | None = None) -
         return _read(descriptor, window, content_type or content_type_of(path.name))
 
 
-def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
+def read_part_within(root: Path, path: str, window: ByteRange) -> FilePart:
     """Return a part of a file below `root`, at a path that a client sent. Blocks.
 
     Raises:
@@ -40,7 +40,7 @@ def read_part_within(root: Path, path: str, window: PartWindow) -> FilePart:
 def content_type_of(name: str) -> str:
     """Return the content type for the name of a file; compressed and unknown files have the generic type."""
     kind, encoding = _TYPES.guess_type(f"/{name}")
-    return UNKNOWN_CONTENT if encoding or not kind else kind
+    return DEFAULT_CONTENT_TYPE if encoding or not kind else kind
 
 
 def modified_at(status: os.stat_result) -> datetime:
@@ -51,7 +51,7 @@ def modified_at(status: os.stat_result) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _read(descriptor: int, window: PartWindow, content_type: str) -> FilePart:
+def _read(descriptor: int, window: ByteRange, content_type: str) -> FilePart:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")

@@ -4,7 +4,7 @@ import asyncio
 from importlib.metadata import version
 
 from contracts.catalogue import SERVICES
-from contracts.messages import ping_of
+from contracts.messages import ping_query
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -18,7 +18,7 @@ from gateway.state import Gateway, gateway_of
 
 SERVICE = "AI-Agent-API-Service"
 VERSION = version("agentapi-gateway")
-PINGS = {service: ping_of(service)() for service in SERVICES}
+PINGS = {service: ping_query(service)() for service in SERVICES}
 """What is asked of each service to learn how it is."""
 
 router = APIRouter(tags=["Monitoring"])

@@ -6,7 +6,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 
 from contracts.catalogue import SERVICES
-from contracts.session.deltas import DELTAS
+from contracts.session.deltas import DELTA_SUBJECTS
 from runtime.bus import BUS_ERRORS, Bus, Client, Unavailable
 from runtime.forever import forever
 from runtime.logging import get_logger
@@ -165,7 +165,7 @@ class Streams:
 
     async def _follow_deltas(self) -> None:
         try:
-            async with subscribed(self.client, [DELTAS], self.audience.publish_delta):
+            async with subscribed(self.client, [DELTA_SUBJECTS], self.audience.publish_delta):
                 self._deltas_ready.set()
                 await asyncio.Event().wait()
         finally:

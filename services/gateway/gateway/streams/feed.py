@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from contracts.wire import EVENT, event_stream
+from contracts.wire import EVENT_PREFIX, event_stream
 from runtime.bus import Client
 from runtime.stream_reader import Bounds, StreamMessage, StreamReader
 
@@ -48,4 +48,4 @@ class Feed:
 
         Raises as `ordered.messages` does.
         """
-        return self.reader.messages(after, f"{EVENT}.{self.service}.*.{filter}", stored=True)
+        return self.reader.messages(after, f"{EVENT_PREFIX}.{self.service}.*.{filter}", stored=True)

@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from contracts.preview import shown_text, shown_value
+from contracts.preview import truncate_text, truncate_value
 
 VALUES = ("tool_input", "tool_output", "structured_output")
 
 
 def preview(data: dict[str, Any]) -> dict[str, Any]:
     """Return the data of an event as clients receive it."""
-    changed: dict[str, Any] = {name: shown_value(data[name]) for name in VALUES if data.get(name)}
+    changed: dict[str, Any] = {name: truncate_value(data[name]) for name in VALUES if data.get(name)}
     if "blocks" in data:
         changed["blocks"] = [_block(block) for block in data["blocks"]]
     if "usage" in data:
         changed["usage"] = data["usage"] | {"cost_usd": float(data["usage"]["cost_usd"])}
-    return shown_text(data, "message") | changed
+    return truncate_text(data, "message") | changed
 
 
 def _block(block: dict[str, Any]) -> dict[str, Any]:
     if block["type"] == "tool_use":
-        return block | {"input": shown_value(block["input"])}
-    return shown_text(block, block["type"])
+        return block | {"input": truncate_value(block["input"])}
+    return truncate_text(block, block["type"])

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 
-from contracts.catalogue import PUBLISHED
+from contracts.catalogue import PUBLISHED_EVENTS
 from contracts.wire import event_name
 
 from gateway.problems import EdgeCode, Problem
 
 _PATTERN = re.compile(r"[a-z_*]{1,64}(\.[a-z_*]{1,64})?")
 MAX_PATTERNS = 32
-EVENTS = frozenset(event_name(event.subject) for event in PUBLISHED)
+EVENTS = frozenset(event_name(event.subject) for event in PUBLISHED_EVENTS)
 KNOWN = frozenset(name.partition(".")[0] for name in EVENTS)
 """The services whose events are all known; patterns for other services are not checked."""
 OTHERS = frozenset({"text_delta", "connected", "heartbeat", "gap", "error"})

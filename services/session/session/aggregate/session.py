@@ -81,7 +81,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
-        options = self.sdk_options.with_named(sdk_options or SdkOptions())
+        options = self.sdk_options.overridden_by(sdk_options or SdkOptions())
         variables = self._variables(options)
         after = SessionChanged(
             user_id=self.user_id,

@@ -45,7 +45,7 @@ class SessionTemplate(Aggregate[TemplateEvent]):
         """Change the fields that are not None, and the options that are set. Records nothing if nothing changes."""
         update = {name: value for name, value in changed.items() if value is not None}
         if sdk_options is not None:
-            update["sdk_options"] = _without_secrets(self.sdk_options.with_named(sdk_options))
+            update["sdk_options"] = _without_secrets(self.sdk_options.overridden_by(sdk_options))
         before = {name: getattr(self.now, name) for name in type(self.now).model_fields}
         if before | update != before:
             self.record(TemplateChanged(**before | update))

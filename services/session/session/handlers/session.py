@@ -16,7 +16,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
     mode, options = command.mode or "interactive", command.sdk_options
     if command.template_id:
         template = await work.load_visible(SessionTemplate, command.template_id)
-        mode, options = command.mode or template.default_mode, template.sdk_options.with_named(options)
+        mode, options = command.mode or template.default_mode, template.sdk_options.overridden_by(options)
     check_options(options, work)
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, mode, options, command.template_id)

@@ -5,7 +5,7 @@ from typing import Any
 from contracts.messages import Page
 from contracts.refusals import Code
 from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
-from contracts.wire import PREVIEW
+from contracts.wire import PREVIEW_CHARACTERS
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
@@ -18,7 +18,7 @@ MAX_TOOL_CALLS_SHOWN = 400
 """The number of tool calls in the view of a run; the list of tool calls has all."""
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
 RUN = "id, session_id, status, attempt, error_code, error_detail, created_at, ended_at, " + ", ".join(USAGE)
-SUMMARY = f"{RUN}, left(message, {PREVIEW}) AS message"
+SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 
 ANSWERED_RUNS = Table(
     "runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "

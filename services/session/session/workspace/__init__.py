@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
-from contracts.files import FilePart, PartWindow
+from contracts.files import ByteRange, FilePart
 from contracts.refusals import Code, Refusal
 from contracts.session.values import Compression
 from contracts.session.workspace import FilesPage, FileType, FileView, FileWritten
@@ -57,7 +57,7 @@ class Workspace:
         listed = found[:MAX_LISTED]
         return FilesPage(items=listed[skip : skip + limit], total=len(listed), truncated=len(found) > len(listed))
 
-    def read(self, path: str, window: PartWindow) -> FilePart:
+    def read(self, path: str, window: ByteRange) -> FilePart:
         """Return a part of a file; past the end of the file, an empty one.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Stand-ins for the services behind the gateway."""
+"""Fakes of the services that the gateway sends messages to."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -29,54 +29,54 @@ type Message = type[Command[Any] | Query[Any]]
 OTHER = UUID("0197a1f0-0000-7000-8000-0000000000ff")
 
 
-class Services:
-    """Stands in for the services: answers what it was told to, and keeps what it heard."""
+class FakeServices:
+    """All services in one: sends the configured answers, and records the messages it receives."""
 
     def __init__(self, client: Client) -> None:
         self.client, self.js = client, jetstream(client)
-        self.heard: list[tuple[Any, Envelope]] = []
+        self.received: list[tuple[Any, Envelope]] = []
         self.keys = [Ed25519PrivateKey.generate()]
-        self._answering: dict[Message, Subscription] = {}
+        self._subscriptions: dict[Message, Subscription] = {}
 
     async def answer(self, kind: Message, reply: object) -> None:
-        """Answer messages of a kind from now on: with a result, a refusal or a fault."""
+        """Answer all messages of a kind from now on with a result, a refusal or a fault."""
         await self.answer_with(kind, lambda _: reply)
 
     async def answer_with(self, kind: Message, make: Callable[[Any], object]) -> None:
-        """Answer messages of a kind from now on, each with a reply of its own."""
+        """Answer messages of a kind from now on with what `make` returns for them."""
         accepted = Accepted[result_type(kind)]
 
-        async def take(message: Msg) -> None:
+        async def receive(message: Msg) -> None:
             body = kind.model_validate_json(message.data)
-            self.heard.append((body, Envelope.from_headers(message.headers)))
+            self.received.append((body, Envelope.from_headers(message.headers)))
             reply = make(body)
             if not isinstance(reply, Refused | Faulted):
                 reply = accepted(result=reply)
             await message.respond(reply.model_dump_json().encode())
 
-        await self._subscribe(kind, take)
+        await self._subscribe(kind, receive)
 
-    async def hear(self, kind: Message) -> None:
-        """Take messages of a kind from now on, and never answer."""
+    async def ignore(self, kind: Message) -> None:
+        """Receive messages of a kind from now on, but never answer them."""
 
-        async def take(message: Msg) -> None:
-            self.heard.append((kind.model_validate_json(message.data), Envelope.from_headers(message.headers)))
+        async def receive(message: Msg) -> None:
+            self.received.append((kind.model_validate_json(message.data), Envelope.from_headers(message.headers)))
 
-        await self._subscribe(kind, take)
+        await self._subscribe(kind, receive)
 
-    async def _subscribe(self, kind: Message, take: Callable[[Msg], Awaitable[None]]) -> None:
-        if before := self._answering.pop(kind, None):
-            await before.unsubscribe()
-        self._answering[kind] = await subscribe(self.client, kind.subject, take)
+    async def _subscribe(self, kind: Message, receive: Callable[[Msg], Awaitable[None]]) -> None:
+        if previous := self._subscriptions.pop(kind, None):
+            await previous.unsubscribe()
+        self._subscriptions[kind] = await subscribe(self.client, kind.subject, receive)
         await self.client.flush()
-        await self.client.flush()  # the first may overtake the subscription
+        await self.client.flush()  # the first flush may overtake the subscription
 
     async def publish_keys(self) -> None:
-        """Answer `GetKeys` with the public halves of `keys`."""
+        """Answer `GetKeys` with the public keys of `keys`."""
         await self.answer_with(GetKeys, lambda _: KeysView(keys=list(map(self._public, self.keys))))
 
     def token(self, key: int = 0, header: dict[str, Any] | None = None, **claims: Any) -> str:
-        """Sign an access token, with claims of one's own."""
+        """Return an access token; `claims` replace the default ones, and None removes one."""
         body = {
             "iss": "agentapi",
             "aud": "agentapi",
@@ -91,33 +91,33 @@ class Services:
         return jwt.encode(body, self.keys[key], "EdDSA", headers={"kid": f"key-{key}"} | (header or {}))
 
     async def end_run(self, session_id: UUID, run_id: UUID, kind: type[Event] = RunCompleted) -> None:
-        """Tell that a run is over."""
+        """Publish an event that ends a run, on the plain bus only."""
         event = kind.model_validate(kind.sample | {"run_id": run_id})
         await self.client.publish(f"{event.subject}.{USER}.{session_id}", event.model_dump_json().encode())
 
     async def publish_revocations(self, *families: str, complete: bool = True) -> None:
-        """Make the bucket of revoked families as identity does."""
+        """Write revoked families to the bucket as identity does, and mark it as complete."""
         bucket = await Bucket.ensure(self.client, REVOCATIONS, seconds=2 * 3600.0)
         for family in families:
             await bucket.put(family, b"logout")
         if complete:
             await bucket.put(REVOCATIONS_COMPLETE, b"2026-11-25T09:00:00+00:00")
 
-    async def open_streams(self) -> None:
-        """Make the streams of events that the services would make."""
+    async def create_streams(self) -> None:
+        """Create the streams that the services would create for their events."""
         for service in SERVICES:
             await self.js.add_stream(StreamConfig(name=event_stream(service), subjects=[event_filter(service)]))
 
-    async def record(self, event: Event, *, owner: str = USER, at: str = SESSION) -> int:
-        """Tell an event as its service's relay would; give its number."""
+    async def publish(self, event: Event, *, owner: str = USER, at: str = SESSION) -> int:
+        """Publish an event as the relay of its service would, and return its sequence."""
         body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
         return (await self.js.publish(f"{event.subject}.{owner}.{at}", body, headers=head)).seq
 
-    async def say(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
-        """Tell words that an agent is just saying."""
-        told = TextDelta(run_id=UUID(run_id), text=text).model_dump_json().encode()
-        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), told)
+    async def publish_text(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
+        """Publish a text delta of an agent."""
+        delta = TextDelta(run_id=UUID(run_id), text=text).model_dump_json().encode()
+        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), delta)
 
     def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:
-        shown = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        return shown | {"kid": f"key-{self.keys.index(key)}", "alg": "EdDSA", "use": "sig"}
+        jwk = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        return jwk | {"kid": f"key-{self.keys.index(key)}", "alg": "EdDSA", "use": "sig"}

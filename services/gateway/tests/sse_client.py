@@ -1,4 +1,4 @@
-"""Clients of streams, by libraries that nobody here wrote."""
+"""A client of event streams that uses independent libraries."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,27 +9,27 @@ import httpx
 from contracts.samples import SESSION
 from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
 
-PATIENCE = 30
+TIMEOUT_SECONDS = 30
 EVENTS = f"/api/v1/sessions/{SESSION}/events"
 
 
 class Follower:
-    """Reads one stream, event by event."""
+    """The reader of one stream."""
 
     def __init__(self, source: EventSource) -> None:
         self.source = source
         self._events: AsyncIterator[ServerSentEvent] = source.aiter_sse()
 
     async def next(self) -> ServerSentEvent:
-        """Give the next event that is no heartbeat."""
-        async with asyncio.timeout(PATIENCE):
+        """Return the next event that is not a heartbeat."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while (event := await anext(self._events)).event == "heartbeat":
                 pass
         return event
 
-    async def beat(self) -> ServerSentEvent:
-        """Give the next event, which is a heartbeat."""
-        async with asyncio.timeout(PATIENCE):
+    async def heartbeat(self) -> ServerSentEvent:
+        """Return the next event, and check that it is a heartbeat."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             event = await anext(self._events)
         assert event.event == "heartbeat"
         return event
@@ -37,16 +37,16 @@ class Follower:
     async def names(self, number: int) -> list[str]:
         return [(await self.next()).event for _ in range(number)]
 
-    async def rest(self) -> list[ServerSentEvent]:
-        async with asyncio.timeout(PATIENCE):
+    async def remaining(self) -> list[ServerSentEvent]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return [event async for event in self._events if event.event != "heartbeat"]
 
 
 @asynccontextmanager
-async def following(
+async def open_stream(
     base_url: str, token: str, path: str = EVENTS, method: str = "GET", **options: Any
 ) -> AsyncGenerator[Follower]:
-    """Open a stream, and read its `connected`."""
+    """Open a stream, and read its event `connected`."""
     headers = {"authorization": f"Bearer {token}"} | options.pop("headers", {})
     async with (
         httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10) as client,

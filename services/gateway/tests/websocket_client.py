@@ -1,4 +1,4 @@
-"""Clients of sockets, by a library that nobody here wrote."""
+"""A client of WebSockets that uses an independent library."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ PATH = f"/api/v1/sessions/{SESSION}/stream"
 
 
 class Client:
-    """Talks over one socket."""
+    """A client of one WebSocket."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -23,12 +23,12 @@ class Client:
         assert set(message) == {"type", "data"}
         return message["type"], message["data"]
 
-    async def say(self, kind: str, **data: Any) -> tuple[str, dict[str, Any]]:
+    async def send(self, kind: str, **data: Any) -> tuple[str, dict[str, Any]]:
         await self.socket.send(json.dumps({"type": kind, "data": data}))
         return await self.next()
 
-    async def closed(self) -> tuple[int | None, list[str]]:
-        """Give the code that it is closed with, and the types of what comes before."""
+    async def wait_closed(self) -> tuple[int | None, list[str]]:
+        """Wait until the socket is closed; return the close code and the types of the messages before."""
         types: list[str] = []
         with suppress(ConnectionClosed):
             while True:
@@ -37,7 +37,7 @@ class Client:
 
 
 @asynccontextmanager
-async def talking(base_url: str, token: str | None, query: str = "", **options: Any) -> AsyncGenerator[Client]:
+async def open_websocket(base_url: str, token: str | None, query: str = "", **options: Any) -> AsyncGenerator[Client]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     address = f"{base_url.replace('http', 'ws')}{PATH}{query}"
     async with connect(address, additional_headers=headers, **options) as socket:

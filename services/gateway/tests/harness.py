@@ -1,4 +1,4 @@
-"""The gateway as clients see it."""
+"""The gateway under test."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,19 +12,19 @@ from gateway.state import Gateway
 from runtime.bus import connected
 from runtime.forever import forever
 
-from services.gateway.tests.stand_ins import Services
+from services.gateway.tests.fake_services import FakeServices
 
 
-class Door:
-    """The gateway as clients see it, and its parts."""
+class Harness:
+    """The gateway under test, its parts, and clients of it."""
 
-    def __init__(self, gateway: Gateway, services: Services) -> None:
+    def __init__(self, gateway: Gateway, services: FakeServices) -> None:
         self.gateway, self.services = gateway, services
         settings = gateway.settings
         self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
 
     def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
-        """Give a client with a token of this role; None for no token."""
+        """Return a client with a token of this role, or without a token if it is None."""
         if role:
             headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
@@ -32,8 +32,8 @@ class Door:
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncGenerator[Gateway]:
-    """Give a gateway whose background work goes on."""
+async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
+    """Run a gateway with its background tasks, but without an HTTP server."""
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
         works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen, gateway.streams.run)
