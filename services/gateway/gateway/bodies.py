@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.admission import let_in
+from gateway.api_route import ApiRoute
 from gateway.problems import EdgeCode, Problem
 
 type Handle = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -30,7 +30,7 @@ class _JsonRequest(Request):
         return self.parsed
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(ApiRoute):
     """Takes JSON bodies alone, in UTF-8, and no NUL character in them: no database can hold one.
 
     Who may not call the route is told so before the body is read.

@@ -9,7 +9,6 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import EdgeCode, documented
 from gateway.schemas.problem import Problem
 
 REFERENCE = "#/components/schemas/{model}"
@@ -52,9 +51,9 @@ class Api(FastAPI):
             document["components"]["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
-            for path, operations in document["paths"].items():
+            for operations in document["paths"].values():
                 for operation in operations.values():
-                    _complete(path, operation)
+                    _complete(operation)
         return super().openapi()
 
 
@@ -77,10 +76,8 @@ def _models(api: FastAPI) -> Iterator[type[BaseModel]]:
         yield from (model for model in declared if isinstance(model, type) and issubclass(model, BaseModel))
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
-    if path.startswith("/api/"):  # all of them refuse unknown query parameters
-        responses.setdefault("422", documented(EdgeCode.VALIDATION_ERROR)[422])
     for status, response in responses.items():
         shown = response.setdefault("headers", {})
         for name in (*ALWAYS, *BY_STATUS.get(status, ())):

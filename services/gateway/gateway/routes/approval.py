@@ -9,12 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented
+from gateway.problems import documented
 from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
-DECIDING = documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.APPROVAL_NOT_FOUND, Code.APPROVAL_OVER)
+DECIDING = documented(Code.APPROVAL_NOT_FOUND, Code.APPROVAL_OVER)
 NOTHING_SAID = Decision()
 
 router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=JsonRoute)
@@ -25,7 +23,6 @@ router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=J
     operation_id="listApprovals",
     summary="List approvals",
     response_model=ApprovalPage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, request: Request) -> Response:
     """Newest first, over all sessions of the caller; an admin sees those of all users."""
@@ -38,7 +35,7 @@ async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, requ
     operation_id="getApproval",
     summary="Show an approval",
     response_model=Approval,
-    responses=documented(*TOKEN, Code.APPROVAL_NOT_FOUND),
+    responses=documented(Code.APPROVAL_NOT_FOUND),
 )
 async def show(approval_id: UUID, caller: Caller) -> Response:
     """What the agent wants to do, and what was decided."""

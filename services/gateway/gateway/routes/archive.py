@@ -14,8 +14,6 @@ from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archive import Archive, NewArchive
 from gateway.session_ready import settled
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 NOTHING_SAID = NewArchive()
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], route_class=JsonRoute)
@@ -27,9 +25,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
     summary="Archive a session",
     response_model=Archive,
     responses=documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
         Code.SESSION_NOT_READY,
         Code.SESSION_ARCHIVED,
@@ -57,7 +53,7 @@ async def archive(session_id: UUID, caller: Caller, request: Request, body: NewA
     operation_id="getArchive",
     summary="Show the archive of a session",
     response_model=Archive,
-    responses=documented(*TOKEN, Code.ARCHIVE_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.ARCHIVE_NOT_FOUND),
 )
 async def show(session_id: UUID, caller: Caller) -> Response:
     """Or how far it is: `packing`, `ready` or `unpacking`."""
@@ -71,7 +67,9 @@ async def show(session_id: UUID, caller: Caller) -> Response:
     response_class=Response,
     responses=headed(
         given(*CONTENT_TYPES.values())
-        | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+        | documented(
+            Code.SESSION_NOT_FOUND, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE
+        ),
         {416: ("Content-Range",)},
     ),
 )

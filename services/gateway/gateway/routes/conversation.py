@@ -7,13 +7,12 @@ from contracts.refusals import Code
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
-from gateway.problems import EdgeCode, documented
+from gateway.problems import documented
 from gateway.schemas.conversation import ConversationWindow, Message, MessagePage, ToolCall, ToolCallPage
 
-READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
-
-router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)
 
 
 @router.get(
@@ -21,7 +20,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
     operation_id="listMessages",
     summary="List the messages of a session",
     response_model=MessagePage,
-    responses=documented(*READ, Code.MESSAGE_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.MESSAGE_NOT_FOUND),
 )
 async def messages(
     session_id: UUID, window: Annotated[ConversationWindow, Query()], caller: Caller, request: Request
@@ -36,7 +35,7 @@ async def messages(
     operation_id="getMessage",
     summary="Show a message",
     response_model=Message,
-    responses=documented(*READ, Code.MESSAGE_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.MESSAGE_NOT_FOUND),
 )
 async def message(session_id: UUID, message_id: UUID, caller: Caller) -> Response:
     """Whole, however large it is."""
@@ -48,7 +47,7 @@ async def message(session_id: UUID, message_id: UUID, caller: Caller) -> Respons
     operation_id="listToolCalls",
     summary="List the tool calls of a session",
     response_model=ToolCallPage,
-    responses=documented(*READ),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def tool_calls(
     session_id: UUID, window: Annotated[ConversationWindow, Query()], caller: Caller, request: Request
@@ -66,7 +65,7 @@ async def tool_calls(
     operation_id="getToolCall",
     summary="Show a tool call",
     response_model=ToolCall,
-    responses=documented(*READ, Code.TOOL_CALL_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.TOOL_CALL_NOT_FOUND),
 )
 async def tool_call(session_id: UUID, tool_call_id: UUID, caller: Caller) -> Response:
     """Whole, however large its input and output are."""

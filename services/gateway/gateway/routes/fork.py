@@ -7,13 +7,11 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented, headed
+from gateway.problems import documented, headed
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
 from gateway.session_ready import settled
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 NOTHING_SAID = NewFork()
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=JsonRoute)
@@ -27,9 +25,6 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
     response_model=Session,
     responses=headed(
         documented(
-            *TOKEN,
-            *BODY,
-            EdgeCode.FORBIDDEN,
             Code.SESSION_NOT_FOUND,
             Code.MESSAGE_NOT_FOUND,
             Code.SESSION_BUSY,

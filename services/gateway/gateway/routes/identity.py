@@ -12,16 +12,6 @@ from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
-BODY = (
-    EdgeCode.MALFORMED_JSON,
-    EdgeCode.PAYLOAD_TOO_LARGE,
-    EdgeCode.UNSUPPORTED_MEDIA_TYPE,
-    EdgeCode.VALIDATION_ERROR,
-    EdgeCode.UNAVAILABLE,
-)
-HASHES = Code.TOO_MANY_LOGINS
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.UNAVAILABLE)
-
 auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 
@@ -33,7 +23,7 @@ well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
     status_code=201,
     response_model=User,
     responses=documented(
-        *BODY, HASHES, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
+        Code.TOO_MANY_LOGINS, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
     ),
 )
 async def register(body: Registration, client: AnyClient) -> Response:
@@ -49,7 +39,7 @@ async def register(body: Registration, client: AnyClient) -> Response:
     operation_id="login",
     summary="Trade an e-mail address and a password for tokens",
     response_model=Tokens,
-    responses=headed(documented(*BODY, HASHES, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
+    responses=headed(documented(Code.TOO_MANY_LOGINS, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
 )
 async def login(body: Credentials, client: AnyClient) -> Response:
     """An unknown address and a wrong password get the same answer."""
@@ -61,7 +51,7 @@ async def login(body: Credentials, client: AnyClient) -> Response:
     operation_id="refreshTokens",
     summary="Trade a refresh token for new tokens",
     response_model=Tokens,
-    responses=headed(documented(*BODY, Code.INVALID_REFRESH_TOKEN), {200: ("Cache-Control",)}),
+    responses=headed(documented(Code.INVALID_REFRESH_TOKEN), {200: ("Cache-Control",)}),
 )
 async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     """A refresh token can be used once. Within 30 seconds it can be used again, should the first answer have got lost.
@@ -76,7 +66,7 @@ async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     operation_id="getMe",
     summary="Show the account of the access token",
     response_model=User,
-    responses=documented(*TOKEN, Code.USER_NOT_FOUND),
+    responses=documented(Code.USER_NOT_FOUND),
 )
 async def me(user: TokenHolder) -> Response:
     """The account as it is now, not as it was when the token was made."""
@@ -88,7 +78,6 @@ async def me(user: TokenHolder) -> Response:
     operation_id="logout",
     summary="End the tokens of this login",
     status_code=204,
-    responses=documented(*TOKEN),
 )
 async def logout(user: TokenHolder, request: Request) -> Response:
     """This access token, its refresh token, and all that came of the same login."""

@@ -7,17 +7,14 @@ from contracts.refusals import Code
 from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns, PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
-from gateway.problems import EdgeCode, documented
+from gateway.problems import documented
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
 from gateway.session_ready import settled
 
-READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
-WRITE = (*READ, EdgeCode.FORBIDDEN)
-OPEN = (*WRITE, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
-
-router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)
 
 
 @router.get(
@@ -25,7 +22,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
     operation_id="listRuns",
     summary="List the runs of a session",
     response_model=RunPage,
-    responses=documented(*READ),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller: Caller, request: Request) -> Response:
     """Newest first; what an agent said and did in a run is shown with the run."""
@@ -39,7 +36,7 @@ async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller:
     operation_id="getRun",
     summary="Show a run",
     response_model=Run,
-    responses=documented(*READ, Code.RUN_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
 )
 async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
     """What a query came to, or how far it is."""
@@ -52,7 +49,7 @@ async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
     operation_id="cancelRun",
     summary="Cancel a run",
     response_model=Run,
-    responses=documented(*WRITE, Code.RUN_NOT_FOUND, Code.RUN_OVER),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND, Code.RUN_OVER),
 )
 async def cancel(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
     """Whether it waits or goes. What was said so far stays readable; the next run that waits follows."""
@@ -65,7 +62,7 @@ async def cancel(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
     operation_id="interruptSession",
     summary="Cancel the run that is going",
     response_model=Session,
-    responses=documented(*WRITE, Code.NOTHING_TO_INTERRUPT),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.NOTHING_TO_INTERRUPT),
 )
 async def interrupt(session_id: UUID, caller: Caller) -> Response:
     """The next run that waits follows; pause the session first to keep it from that."""
@@ -77,7 +74,7 @@ async def interrupt(session_id: UUID, caller: Caller) -> Response:
     operation_id="pauseSession",
     summary="Let no further run begin",
     response_model=Session,
-    responses=documented(*OPEN),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED),
 )
 async def pause(session_id: UUID, caller: Caller) -> Response:
     """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
@@ -89,7 +86,9 @@ async def pause(session_id: UUID, caller: Caller) -> Response:
     operation_id="resumeSession",
     summary="Let runs begin again; open an archived session",
     response_model=Session,
-    responses=documented(*OPEN, Code.WORKSPACE_FULL, Code.STORAGE_FAILED),
+    responses=documented(
+        Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED, Code.WORKSPACE_FULL, Code.STORAGE_FAILED
+    ),
 )
 async def resume(session_id: UUID, caller: Caller, request: Request) -> Response:
     """Those that wait go first, in their order. An archived session is opened again.

@@ -16,8 +16,6 @@ from gateway.schemas.session import NewSession, Session, SessionChange, SessionL
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
 PREFER: dict[str, Any] = {
     "name": "Prefer",
@@ -33,9 +31,6 @@ QUERY_RESPONSES = headed(
         202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"},
     }
     | documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
         Code.SESSION_NOT_READY,
@@ -75,9 +70,7 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Open a session",
     status_code=201,
     response_model=Session,
-    responses=headed(
-        documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}
-    ),
+    responses=headed(documented(*OPTIONS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
@@ -90,7 +83,6 @@ async def create(body: NewSession, caller: Caller) -> Response:
     operation_id="listSessions",
     summary="List sessions",
     response_model=SessionPage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
     """Newest first, without their options; an admin sees those of all users."""
@@ -103,7 +95,7 @@ async def index(window: Annotated[SessionWindow, Query()], caller: Caller, reque
     operation_id="getSession",
     summary="Show a session",
     response_model=Session,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def show(session_id: UUID, caller: Caller) -> Response:
     """With what it has used so far."""
@@ -115,7 +107,7 @@ async def show(session_id: UUID, caller: Caller) -> Response:
     operation_id="changeSession",
     summary="Change a session",
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.SESSION_NOT_FOUND),
+    responses=documented(*OPTIONS, Code.SESSION_NOT_FOUND),
 )
 async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Response:
     """What is left out stays, of the options too, where null means the default; `metadata` is replaced whole.
@@ -130,7 +122,7 @@ async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Respo
     operation_id="deleteSession",
     summary="End and remove a session",
     status_code=204,
-    responses=documented(*TOKEN, EdgeCode.FORBIDDEN, Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def delete(session_id: UUID, caller: Caller) -> Response:
     """A running agent is ended first."""

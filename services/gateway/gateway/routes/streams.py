@@ -9,6 +9,7 @@ from contracts.refusals import Code
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
+from gateway.api_route import ApiRoute
 from gateway.authentication import Caller, user_of
 from gateway.prefer import takes_events
 from gateway.problems import EdgeCode, Problem, documented, headed
@@ -17,8 +18,7 @@ from gateway.streams.events import EventStream, followed
 from gateway.streams.listener import Listener
 from gateway.streams.socket import converse
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-OPENING = (*TOKEN, EdgeCode.NOT_ACCEPTABLE, EdgeCode.TOO_MANY_STREAMS)
+OPENING = (EdgeCode.NOT_ACCEPTABLE, EdgeCode.TOO_MANY_STREAMS)
 EXAMPLE = 'id: 345\nevent: session.run_completed\ndata: {"type":"session.run_completed",...}\n\n'
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events, until one side ends it.", "content": {"text/event-stream": {"example": EXAMPLE}}}
@@ -32,7 +32,7 @@ Types = Annotated[
 ]
 LastEventId = Annotated[str | None, Header(description="As `after`; wins over it.", examples=["345"])]
 
-router = APIRouter(prefix="/api/v1", tags=["Streams"])
+router = APIRouter(prefix="/api/v1", tags=["Streams"], route_class=ApiRoute)
 
 
 @router.get(

@@ -9,13 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented, headed
+from gateway.problems import documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND)
-WRITE = (*TOKEN, EdgeCode.FORBIDDEN)
 
 router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"], route_class=JsonRoute)
 
@@ -26,7 +23,7 @@ router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"
     summary="Make a session template",
     status_code=201,
     response_model=Template,
-    responses=headed(documented(*WRITE, *BODY, *OPTIONS), {201: ("Location",)}),
+    responses=headed(documented(*OPTIONS), {201: ("Location",)}),
 )
 async def create(body: NewTemplate, caller: Caller) -> Response:
     """Sessions that name it take its options and its mode. A public one is readable by all, writable by its owner."""
@@ -39,7 +36,6 @@ async def create(body: NewTemplate, caller: Caller) -> Response:
     operation_id="listTemplates",
     summary="List session templates",
     response_model=TemplatePage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, request: Request) -> Response:
     """Newest first: one's own and the public ones; an admin sees those of all users."""
@@ -52,7 +48,7 @@ async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, requ
     operation_id="getTemplate",
     summary="Show a session template",
     response_model=Template,
-    responses=documented(*TOKEN, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(Code.TEMPLATE_NOT_FOUND),
 )
 async def show(template_id: UUID, caller: Caller) -> Response:
     """With how many sessions were made from it."""
@@ -64,7 +60,7 @@ async def show(template_id: UUID, caller: Caller) -> Response:
     operation_id="changeTemplate",
     summary="Change a session template",
     response_model=Template,
-    responses=documented(*WRITE, *BODY, *OPTIONS, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*OPTIONS, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
 )
 async def change(template_id: UUID, body: TemplateChange, caller: Caller) -> Response:
     """What is left out stays, of the options too. Sessions that were made from it before do not change."""
@@ -76,7 +72,7 @@ async def change(template_id: UUID, body: TemplateChange, caller: Caller) -> Res
     operation_id="deleteTemplate",
     summary="Remove a session template",
     status_code=204,
-    responses=documented(*WRITE, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
 )
 async def delete(template_id: UUID, caller: Caller) -> Response:
     """Sessions that were made from it stay as they are."""

@@ -16,6 +16,7 @@ from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
+from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
 from gateway.downloads import Download, content, given
@@ -23,24 +24,17 @@ from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 
-TOKEN = (
-    EdgeCode.UNAUTHENTICATED,
-    EdgeCode.VALIDATION_ERROR,
-    EdgeCode.UNAVAILABLE,
-    Code.SESSION_NOT_FOUND,
-    Code.SESSION_NOT_READY,
-    Code.SESSION_ARCHIVED,
-)
+OPEN_SESSION = (Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
 FULL = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
 SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": content("application/octet-stream")}}
 
-router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
+router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=ApiRoute)
 
 
 @router.get(
     "", operation_id="listFiles", summary="List the files of a session", response_model=WorkspaceFilePage,
-    responses=documented(*TOKEN),
+    responses=documented(*OPEN_SESSION),
 )  # fmt: skip
 async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """All that lies in the workspace, in the order of paths. Symlinks are listed, and not followed."""
@@ -56,7 +50,7 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
     response_class=Response,
     responses=headed(
         given("application/octet-stream")
-        | documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
+        | documented(*OPEN_SESSION, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
         {416: ("Content-Range",)},
     ),
 )
@@ -75,7 +69,7 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     openapi_extra=SENT_BYTES,
     responses=headed(
         {201: {"model": WorkspaceFile, "description": "The file is new"}}
-        | documented(*TOKEN, *PATH, *FULL, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE),
+        | documented(*OPEN_SESSION, *PATH, *FULL, EdgeCode.PAYLOAD_TOO_LARGE),
         {200: ("Location",), 201: ("Location",)},
     ),
 )
@@ -93,7 +87,7 @@ async def write(session_id: UUID, path: str, caller: Caller, request: Request) -
     operation_id="deleteFile",
     summary="Remove a file or a folder",
     status_code=204,
-    responses=documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, EdgeCode.FORBIDDEN),
+    responses=documented(*OPEN_SESSION, *PATH, Code.FILE_NOT_FOUND),
 )
 async def delete(session_id: UUID, path: str, caller: Caller) -> Response:
     """A folder goes with all that is in it; of a symlink, only itself."""
