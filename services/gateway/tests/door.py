@@ -36,7 +36,7 @@ async def working(settings: Settings) -> AsyncGenerator[Gateway]:
     """Give a gateway whose background work goes on."""
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
-        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.listen, gateway.streams.run)
+        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.waiting.listen, gateway.streams.run)
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway
         for task in running:

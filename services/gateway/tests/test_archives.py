@@ -63,7 +63,7 @@ async def test_an_archive_needs_no_body(client: httpx.AsyncClient, services: Ser
 async def test_an_archive_that_takes_too_long_is_503_and_says_where_to_look(
     client: httpx.AsyncClient, services: Services, door: Door
 ):
-    door.gateway.runs.longest_wait = 0.1
+    door.gateway.waits.timeout = 0.1
     await services.answer(ArchiveSession, view("packing"))
     await services.answer(GetSession, PACKING)
     answer = await client.post(f"{ONE}/archive", json={})

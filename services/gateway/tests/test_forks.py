@@ -46,7 +46,7 @@ async def test_a_fork_that_failed_is_507_and_says_why(client: httpx.AsyncClient,
 async def test_a_fork_that_takes_too_long_is_answered_as_it_is(
     client: httpx.AsyncClient, services: Services, door: Door
 ):
-    door.gateway.runs.longest_wait = 0.1
+    door.gateway.waits.timeout = 0.1
     await services.answer(ForkSession, COPYING)
     await services.answer(GetSession, COPYING)
     answer = await client.post(FORK, json={})

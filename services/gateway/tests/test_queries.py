@@ -12,7 +12,7 @@ from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TOOL_CALL
 from contracts.session.run import GetRun, GetRunSummary, RunCancelled, SubmitQuery
-from gateway import runs
+from gateway import waiting
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
@@ -65,17 +65,17 @@ async def asking(client: httpx.AsyncClient, session: Session) -> AsyncGenerator[
 
 @pytest.fixture(autouse=True)
 def quick_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "TICK", 0.05)
+    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.05)
 
 
 @pytest.fixture
 def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "POLL", 60)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 60)
 
 
 @pytest.fixture
 def quick_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "POLL", 0.1)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("slow_poll")
@@ -184,7 +184,7 @@ async def test_who_prefers_not_to_wait_gets_the_run_and_its_address(
 
 @pytest.mark.usefixtures("session")
 async def test_another_preference_is_ignored(client: httpx.AsyncClient, door: Door):
-    door.gateway.runs.longest_wait = 0.2
+    door.gateway.waits.timeout = 0.2
     assert (await client.post(QUERY, json=BODY, headers={"prefer": "wait=10"})).status_code == 504
 
 
@@ -233,7 +233,7 @@ async def test_a_query_that_nobody_took_is_503_and_names_its_run(client: httpx.A
 async def test_a_wait_that_takes_too_long_is_504_and_says_where_the_run_is(
     client: httpx.AsyncClient, session: Session, door: Door
 ):
-    door.gateway.runs.longest_wait = 0.2
+    door.gateway.waits.timeout = 0.2
     answer = await client.post(QUERY, json=BODY)
     assert (answer.status_code, answer.json()["error_code"]) == (504, "ANSWER_NOT_READY")
     assert answer.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
@@ -243,7 +243,7 @@ async def test_a_wait_that_takes_too_long_is_504_and_says_where_the_run_is(
 
 async def test_a_gateway_that_stops_ends_its_waits_in_time(client: httpx.AsyncClient, session: Session, door: Door):
     async with asking(client, session) as asked:
-        door.gateway.runs.close(0.1)
+        door.gateway.waits.shut_down(0.1)
     answer = asked.result()
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert answer.json()["run_id"] == str(session.run.id)

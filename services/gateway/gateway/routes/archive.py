@@ -12,7 +12,7 @@ from gateway.bodies import JsonRoute
 from gateway.downloads import Download, given
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archive import Archive, NewArchive
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
 NOTHING_SAID = NewArchive()
 
@@ -42,7 +42,7 @@ async def archive(session_id: UUID, caller: Caller, request: Request, body: NewA
     """
     await caller.ask(body.command(session_id))
     show = GetSession(session_id=session_id)
-    if not (await settled(await caller.ask(show), caller, request)).ready:
+    if not (await wait_until_ready(await caller.ask(show), caller, request)).ready:
         place = f"/api/v1/sessions/{session_id}/archive"
         raise Problem(EdgeCode.UNAVAILABLE, f"The files are still being packed; see {place}.")
     return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()

@@ -10,7 +10,7 @@ from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
 NOTHING_SAID = NewFork()
 
@@ -44,5 +44,5 @@ async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork
     being copied, and queries are refused with 409 `SESSION_NOT_READY`; most often that is over before this answer. When
     they cannot be copied, the fork is `failed`, and tells why in `error_code` and `error_detail`.
     """
-    view = await settled(await caller.ask(body.command(session_id)), caller, request)
+    view = await wait_until_ready(await caller.ask(body.command(session_id)), caller, request)
     return Session.of(view).response(201, {"Location": f"/api/v1/sessions/{view.id}"})

@@ -12,7 +12,7 @@ from gateway.authentication import Caller
 from gateway.problems import documented
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)
 
@@ -99,5 +99,5 @@ async def resume(session_id: UUID, caller: Caller, request: Request) -> Response
     """
     view = await caller.ask(ResumeSession(session_id=session_id))
     if not view.ready:
-        view = await settled(view, caller, request)
+        view = await wait_until_ready(view, caller, request)
     return Session.of(view).response()

@@ -12,7 +12,7 @@ from runtime import clock
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
-from gateway.runs import OVER, Runs, look, place
+from gateway.runs import Runs, has_ended, read_run, run_path
 from gateway.schemas.run import Answer
 from gateway.streams.events import EventStream, connected, event, written
 from gateway.streams.fan_out import AgentEvent, Streams
@@ -28,7 +28,7 @@ class RunEvents(EventStream):
 
     def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
-        super().__init__(listener, self._asked(), location=place(command))
+        super().__init__(listener, self._asked(), location=run_path(command))
         self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 
     async def _asked(self) -> AsyncGenerator[bytes]:
@@ -50,13 +50,13 @@ class RunEvents(EventStream):
     async def _result(self, run: RunView, perhaps: bool) -> dict[str, Any] | None:
         """Give the body of the answer, or of the problem; None when the run goes on, as it `perhaps` does."""
         for left in reversed(range(1 if perhaps else TRIES)):
-            run = await look(self.caller, run, told=not perhaps)
-            if run.status in OVER:
+            run = await read_run(self.caller, run, not perhaps)
+            if has_ended(run):
                 return self._answer(run)
             await asyncio.sleep(PAUSE if left else 0)
         if perhaps:
             return None
-        return self._problem(EdgeCode.UNAVAILABLE, f"The run is over; read it at {place(self.command)}.")
+        return self._problem(EdgeCode.UNAVAILABLE, f"The run is over; read it at {run_path(self.command)}.")
 
     def _answer(self, run: RunView) -> dict[str, Any]:
         if run.status == "completed":
