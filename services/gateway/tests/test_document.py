@@ -112,7 +112,7 @@ ASKED: dict[type[BaseModel], tuple[Any, ...]] = {
     TemplateChange: (ONE,),
     NewQuery: (ONE,),
     NewArchive: (ONE,),
-    Decision: (samples.approval(), "approved"),
+    Decision: (ONE, "approved"),
 }
 """What the commands of bodies are made with. Credentials and tokens have no defaults."""
 

@@ -63,7 +63,7 @@ async def test_a_lost_event_is_made_up_for_by_a_read(monkeypatch: pytest.MonkeyP
     assert (await work.wait(Waits(NEVER), Waiter()), work.woken) == (1, [False])
 
 
-async def test_at_the_timeout_the_value_is_read_once_more():
+async def test_at_the_timeout_the_value_is_read_again():
     work = Work()
     assert await work.wait(Waits(0.05)) == work.reads > 0
 

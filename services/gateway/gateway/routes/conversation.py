@@ -27,7 +27,7 @@ async def messages(
 ) -> Response:
     """Oldest first unless `order=desc`. Of content larger than 16 KiB the beginning and the size are given."""
     page = await caller.ask(ListMessages(session_id=session_id, **window.model_dump()))
-    return MessagePage.over(page, page.items, window, request).response()
+    return MessagePage.over(page, list(map(Message.of, page.items)), window, request).response()
 
 
 @router.get(
@@ -57,7 +57,7 @@ async def tool_calls(
     Of what is larger than 16 KiB the beginning and the size are given.
     """
     page = await caller.ask(ListToolCalls(session_id=session_id, **window.model_dump()))
-    return ToolCallPage.over(page, page.items, window, request).response()
+    return ToolCallPage.over(page, list(map(ToolCall.of, page.items)), window, request).response()
 
 
 @router.get(

@@ -8,7 +8,7 @@ from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
 from pydantic import Field
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.shown import Body, Shown, example
 
 
@@ -72,5 +72,3 @@ class Approval(ApprovalView, Shown):
 
 class ApprovalPage(PageShown[Approval]):
     """Approvals, newest first."""
-
-    model_config = page_example(_APPROVAL)

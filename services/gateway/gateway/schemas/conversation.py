@@ -8,7 +8,7 @@ from contracts.samples import MESSAGE, RUN, TIME, TOOL_CALL
 from contracts.session.conversation import MessageView, ToolCallView
 from pydantic import Field
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.shown import Shown, example
 
 _MESSAGE: dict[str, Any] = {
@@ -24,7 +24,7 @@ _MESSAGE: dict[str, Any] = {
 
 
 class Message(MessageView, Shown):
-    """One message, whole."""
+    """A message of a session. Lists cut off large content."""
 
     model_config = example(_MESSAGE)
 
@@ -36,10 +36,8 @@ class ConversationWindow(KeysetWindow):
     order: Annotated[Order, Field(description="`desc`: newest first.", examples=["desc"])] = "asc"
 
 
-class MessagePage(PageShown[MessageView]):
+class MessagePage(PageShown[Message]):
     """Messages, in their order or backwards."""
-
-    model_config = page_example(_MESSAGE)
 
 
 _TOOL_CALL: dict[str, Any] = {
@@ -56,12 +54,10 @@ _TOOL_CALL: dict[str, Any] = {
 
 
 class ToolCall(ToolCallView, Shown):
-    """One use of a tool, whole."""
+    """A tool call of a session. Lists cut off large inputs and outputs."""
 
     model_config = example(_TOOL_CALL)
 
 
-class ToolCallPage(PageShown[ToolCallView]):
+class ToolCallPage(PageShown[ToolCall]):
     """Tool calls, in their order or backwards."""
-
-    model_config = page_example(_TOOL_CALL)

@@ -1,6 +1,6 @@
 """Lists, a page at a time."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from contracts.samples import SESSION
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 
-from gateway.schemas.shown import Shown, example
+from gateway.schemas.shown import Shown
 
 MAX_SKIP = 10_000
 """Rows that are skipped are read all the same: further on, lists are read by cursors."""
@@ -95,8 +95,20 @@ class Links(BaseModel):
     prev: str | None
 
 
+def _add_example(schema: dict[str, Any], page: "type[PageShown[Any]]") -> None:
+    """Add an example to a page's schema: with the example of its items, and the defaults of its other fields."""
+    fields = page.model_fields
+    [item] = get_args(fields["items"].annotation)
+    [shown] = item.model_config["json_schema_extra"]["examples"]
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    links = {"next": None, "prev": None}
+    schema["examples"] = [{"items": [shown], "total": 1, "skip": 0, "limit": 100, "links": links, **defaults}]
+
+
 class PageShown[T](Shown):
     """One page of a list."""
+
+    model_config = ConfigDict(json_schema_extra=_add_example)
 
     items: list[T]
     total: int
@@ -115,9 +127,3 @@ class PageShown[T](Shown):
             limit=window.limit,
             links=window.links(request.url.path, page),
         )
-
-
-def page_example(item: dict[str, Any], **more: Any) -> ConfigDict:
-    """Configure a page with an example that holds one item, and what else such a page tells."""
-    links = {"next": None, "prev": None}
-    return example({"items": [item], "total": 1, "skip": 0, "limit": 100, "links": links, **more})

@@ -10,7 +10,7 @@ from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.shown import Body, Money, Shown, example
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
@@ -106,8 +106,6 @@ class RunWindow(KeysetWindow):
 
 class RunPage(PageShown[RunListed]):
     """Runs, newest first."""
-
-    model_config = page_example(_RUN)
 
 
 class TextContent(BaseModel):

@@ -9,7 +9,7 @@ from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.options import Options, at_most, shallow
 from gateway.schemas.shown import UNCHANGED, Body, Money, Shown, example, undefaulted
 
@@ -112,5 +112,3 @@ class SessionListed(SessionSummary, Shown):
 
 class SessionPage(PageShown[SessionListed]):
     """Sessions, newest first."""
-
-    model_config = page_example(_LISTED)

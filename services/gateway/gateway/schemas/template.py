@@ -9,7 +9,7 @@ from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
-from gateway.schemas.lists import KeysetWindow, PageShown, page_example
+from gateway.schemas.lists import KeysetWindow, PageShown
 from gateway.schemas.options import TemplateOptions
 from gateway.schemas.shown import UNCHANGED, Body, Shown, example, undefaulted
 
@@ -100,5 +100,3 @@ class TemplateListed(TemplateSummary, Shown):
 
 class TemplatePage(PageShown[TemplateListed]):
     """Templates, newest first."""
-
-    model_config = page_example(_LISTED)

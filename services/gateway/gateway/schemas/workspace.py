@@ -5,7 +5,7 @@ from typing import Any
 from contracts.samples import TIME
 from contracts.session.workspace import FileView
 
-from gateway.schemas.lists import PageShown, page_example
+from gateway.schemas.lists import PageShown
 from gateway.schemas.shown import Shown, example
 
 _FILE: dict[str, Any] = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
@@ -17,9 +17,7 @@ class WorkspaceFile(FileView, Shown):
     model_config = example(_FILE)
 
 
-class WorkspaceFilePage(PageShown[FileView]):
+class WorkspaceFilePage(PageShown[WorkspaceFile]):
     """What lies in a workspace, in the order of paths; `truncated` when it holds more than is ever listed."""
-
-    model_config = page_example(_FILE, truncated=False)
 
     truncated: bool = False
