@@ -99,7 +99,7 @@ def _still_running(command: SubmitQuery, *, shutting_down: bool) -> Problem:
     detail = f"The run is still in progress; read it at {run_path(command)}."
     if shutting_down:
         return _problem(EdgeCode.UNAVAILABLE, f"This server is shutting down. {detail}", command)
-    return _problem(EdgeCode.ANSWER_NOT_READY, f"The answer took too long. {detail}", command)
+    return _problem(EdgeCode.ANSWER_NOT_READY, f"The wait for the answer timed out. {detail}", command)
 
 
 def _problem(code: EdgeCode, detail: str, command: SubmitQuery) -> Problem:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from contracts.samples import SESSION
-from gateway.prefer import prefers_events, takes_events
+from gateway.prefer import accepts_events, prefers_events
 from starlette.requests import Request
 
 
@@ -38,7 +38,7 @@ def test_several_headers_are_one():
 
 
 def test_without_the_header_all_is_taken_and_json_preferred():
-    assert (takes_events(request()), prefers_events(request())) == (True, False)
+    assert (accepts_events(request()), prefers_events(request())) == (True, False)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])
