@@ -43,10 +43,8 @@ async def archive(session_id: UUID, caller: Caller, request: Request, body: NewA
     await caller.ask(body.command(session_id))
     session = await caller.ask(GetSession(session_id=session_id))
     if not (await wait_until_ready(session, caller, request)).ready:
-        path = f"/api/v1/sessions/{session_id}/archive"
-        raise Problem(
-            EdgeCode.UNAVAILABLE, f"The files are still being packed; GET {path} returns the status of the archive."
-        )
+        detail = f"The files are still being packed; GET /api/v1/sessions/{session_id}/archive returns the status."
+        raise Problem(EdgeCode.UNAVAILABLE, detail)
     return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()
 
 

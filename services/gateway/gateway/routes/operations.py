@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from runtime.bus import Unavailable
 from runtime.envelope import Envelope
-from runtime.health import Health
+from runtime.health import Health, NotReady
 
 from gateway.schemas.shown import example
 from gateway.state import Gateway, gateway_of
@@ -110,7 +110,7 @@ async def scrape(request: Request) -> Response:
 def _checks(gateway: Gateway) -> Health:
     async def revocations() -> None:
         if not gateway.revocations.known:
-            raise Unavailable("the revoked tokens are not loaded yet")
+            raise NotReady("the revoked tokens are not loaded yet")
 
     return Health({"bus": gateway.bus.check, "revocations": revocations})
 
@@ -125,7 +125,10 @@ async def _of_service(name: str, gateway: Gateway) -> dict[str, str]:
     found: dict[str, str] = {}
 
     async def ask() -> None:
-        found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
+        try:
+            found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
+        except Unavailable:
+            raise NotReady("the service does not reply") from None
 
     report = await Health({name: ask}).report()
     return report | {f"{name}_{dependency}": result for dependency, result in found.items()}
