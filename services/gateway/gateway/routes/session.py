@@ -118,8 +118,8 @@ async def show(session_id: UUID, caller: Caller) -> Response:
 async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Response:
     """Updates the fields that are sent, and returns the session.
 
-    Of `sdk_options`, options that are left out keep their value, and null resets an option to its default; `metadata`
-    is replaced as a whole. An active run keeps its options; the next run uses the new ones.
+    Options left out of `sdk_options` keep their value, and null resets an option to its default; `metadata` is replaced
+    as a whole. An active run keeps its options; the next run uses the new ones.
     """
     return Session.of(await caller.ask(body.command(session_id))).response()
 

@@ -22,7 +22,7 @@ STREAM_PROBLEMS = (EdgeCode.NOT_ACCEPTABLE, EdgeCode.TOO_MANY_STREAMS)
 EXAMPLE = 'id: 345\nevent: session.run_completed\ndata: {"type":"session.run_completed",...}\n\n'
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A stream of events, until one side closes it",
+        "description": "A stream of events, until the client or the server closes it",
         "content": {"text/event-stream": {"example": EXAMPLE}},
     }
 }
