@@ -47,11 +47,11 @@ def codes(responses: dict[int | str, Any]) -> set[str]:
         (with_body, "POST", {*TOKEN, "FORBIDDEN", *BODY}),
     ],
 )
-def test_problems_follow_from_token_method_and_body(endpoint: Any, method: str, expected: set[str]):
+def test_problems_are_derived_from_token_method_and_body(endpoint: Any, method: str, expected: set[str]):
     assert codes(responses(endpoint, method)) == expected
 
 
-def test_a_problem_of_the_domain_stands_beside_a_derived_one_of_its_status():
+def test_domain_and_derived_problems_of_one_status_are_both_documented():
     examples = responses(caller, "GET", Code.INVALID_PATH)[422]["content"]["application/problem+json"]["examples"]
     assert set(examples) == {Code.INVALID_PATH, EdgeCode.VALIDATION_ERROR}
 

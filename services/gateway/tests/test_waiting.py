@@ -57,7 +57,7 @@ async def test_an_event_wakes_the_wait(monkeypatch: pytest.MonkeyPatch):
     assert (await work.wait(Waits(NEVER), waiter), work.woken) == (1, [True])
 
 
-async def test_a_lost_event_is_made_up_for_by_a_read(monkeypatch: pytest.MonkeyPatch):
+async def test_if_an_event_is_lost_the_value_is_read_at_an_interval(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     work = Work(ends_with=1)
     assert (await work.wait(Waits(NEVER), Waiter()), work.woken) == (1, [False])
