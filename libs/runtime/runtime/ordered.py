@@ -59,10 +59,11 @@ async def messages(
         while not stored or progress.read < pending:
             batch = await puller.pull(max(1, min(progress.left, BATCH)))
             progress.add(batch)
+            error = progress.error(batch) if stored else None  # now, since the reader may empty the batch
             if batch:
                 yield batch
-            if stored:
-                progress.check_stored(batch)
+            if error:
+                raise error
     finally:  # not awaited: a reader that is cancelled, even again and again, leaves no consumer behind
         tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
         _tidying.add(tidying)
@@ -99,13 +100,14 @@ class _Progress:
         self.read += len(batch)
         self.left = batch[-1].metadata.num_pending if batch else 0
 
-    def check_stored(self, batch: list[Msg]) -> None:
-        """Raise `Lost` if no stored message arrives any more, `Purged` if some were removed before they were read."""
+    def error(self, batch: list[Msg]) -> Lost | None:
+        """Return `Lost` if no stored message arrives any more, `Purged` if some were removed before they were read."""
         if not batch:
-            raise Lost(f"{self.stream}: {self.pending - self.read} stored messages did not arrive")
+            return Lost(f"{self.stream}: {self.pending - self.read} stored messages did not arrive")
         # Later messages may take the place of purged ones in the count, but not in the sequence.
         if self.read + self.left < self.pending or batch[-1].metadata.sequence.stream > self.newest:
-            raise Purged(f"{self.stream}: some of {self.pending} stored messages were removed before they were read")
+            return Purged(f"{self.stream}: some of {self.pending} stored messages were removed before they were read")
+        return None
 
 
 _tidying = set[asyncio.Task[None]]()
