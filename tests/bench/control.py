@@ -70,7 +70,7 @@ def create_app(database_url: str) -> FastAPI:
     app = FastAPI(lifespan=lifespan)
 
     async def create(new: NewSession) -> Session:
-        now, id = clock.now(), clock.new_id()  # noqa: A001  the column's name
+        now, id = clock.now(), clock.new_id()
         place = f"/workspaces/{id}"
         session = Session(id=id, working_directory_path=place, created_at=now, updated_at=now, **new.model_dump())
         pool = cast("asyncpg.Pool[Any]", app.state.pool)

@@ -88,7 +88,7 @@ def _ours(stage: Stage) -> list[Ask]:
     ids = [user.create(*TOOLS) for _ in range(SESSIONS)]
     stage.section.callback(_delete, user, ids)
     token = str(user.http.headers["authorization"])
-    requests = (Request.post(f"/api/v1/sessions/{id}/query", token, {"message": PROMPT}, 200) for id in ids)  # noqa: A001
+    requests = (Request.post(f"/api/v1/sessions/{id}/query", token, {"message": PROMPT}, 200) for id in ids)
     return [partial(_ask, stage.port, request) for request in requests]
 
 

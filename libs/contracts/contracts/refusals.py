@@ -63,7 +63,7 @@ class Refusal(Exception):
         self.code, self.detail = code, detail
 
 
-def not_found(code: Code, id: object, where: str = "") -> Refusal:  # noqa: A002  the field's name
+def not_found(code: Code, id: object, where: str = "") -> Refusal:
     """Return the refusal for a resource that does not exist for the actor; `code` is <RESOURCE>_NOT_FOUND."""
     return Refusal(code, f"There is no {resource_name(code)} {id}{where}.")
 

@@ -27,7 +27,7 @@ class Aggregate[F: Event](ABC):
     modified_on: datetime | None
     deleted: bool
 
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+    def __init__(self, id: UUID) -> None:
         self.id, self.version, self.modified_on = id, 0, None
         self.pending: list[F] = []
         self.deleted = False

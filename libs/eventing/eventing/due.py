@@ -43,7 +43,7 @@ class DueKind:
     name: str
     command: Callable[[DueTime], Command[Any]]
 
-    async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:  # noqa: A002
+    async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:
         """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
 
         The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
@@ -51,7 +51,7 @@ class DueKind:
         """
         await db.execute(SET, self.name, id, recorded.id, at, recorded.envelope.headers())
 
-    async def cancel(self, id: UUID, db: Connection) -> None:  # noqa: A002  the column's name
+    async def cancel(self, id: UUID, db: Connection) -> None:
         """Cancel the due time of `id`, if there is one."""
         await db.execute(CANCEL, self.name, id)
 

@@ -61,7 +61,7 @@ class UnitOfWork[T]:
         """
         return await self._ask(query, self.envelope)
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002  the field's name
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:
         """Load an aggregate, and lock it within this process until the unit of work ends.
 
         Raises:
@@ -71,7 +71,7 @@ class UnitOfWork[T]:
         await self._lock(id)
         return await self.store.load(kind, id, self.envelope.message_id)
 
-    async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+    async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:
         """Load an aggregate that exists for the actor. Raises as `load` does, except AggregateNotFound.
 
         Raises:
@@ -80,7 +80,7 @@ class UnitOfWork[T]:
         """
         return await self._visible(kind, id, self.load)
 
-    async def read_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+    async def read_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:
         """Return an aggregate that exists for the actor, without a lock, for a handler that records nothing.
 
         Raises:
@@ -88,7 +88,7 @@ class UnitOfWork[T]:
         """
         return await self._visible(kind, id, self.store.load)
 
-    async def load_owned[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:  # noqa: A002
+    async def load_owned[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:
         """Load an aggregate that the actor may change. Raises as `load_visible` does.
 
         Raises:
@@ -101,7 +101,7 @@ class UnitOfWork[T]:
         return aggregate
 
     @asynccontextmanager
-    async def change[A: AnyAggregate](self, kind: type[A], id: UUID) -> AsyncGenerator[A]:  # noqa: A002
+    async def change[A: AnyAggregate](self, kind: type[A], id: UUID) -> AsyncGenerator[A]:
         """Load an aggregate as `load_owned` does, and save it at the end of the block unless that raises."""
         aggregate = await self.load_owned(kind, id)
         yield aggregate
@@ -114,7 +114,7 @@ class UnitOfWork[T]:
         await self.store.save(aggregates, self.envelope)
         self._saved = True
 
-    async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:  # noqa: A002
+    async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:
         try:
             aggregate = await load(kind, id)
         except AggregateNotFound:
@@ -123,7 +123,7 @@ class UnitOfWork[T]:
             raise not_found(kind.missing, id)
         return aggregate
 
-    async def _lock(self, id: UUID) -> None:  # noqa: A002  the field's name
+    async def _lock(self, id: UUID) -> None:
         if id in self._ids:
             return
         # Two units of work that each hold the lock of the other would wait forever. Both continue without it after a

@@ -51,7 +51,7 @@ class Loader:
         self.database, self.mapper = database, mapper
         self.cache, self.snapshots = StateCache(), Snapshots(database, mapper)
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
         aggregate, cached = kind(id), self.cache.get((kind, id))
         rows = await self._page(aggregate, cached.version if cached else None, command_id)

@@ -11,6 +11,6 @@ class Locks:
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, id: UUID) -> asyncio.Lock:  # noqa: A002  the field's name
+    def of(self, id: UUID) -> asyncio.Lock:
         """Return the lock of an aggregate."""
         return self._locks.setdefault(id, asyncio.Lock())

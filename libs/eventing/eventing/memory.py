@@ -29,7 +29,7 @@ class MemoryStore:
     entries: list[_Entry] = field(default_factory=list[_Entry])
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
         aggregate = kind(id)
         for entry in self.entries:
@@ -59,13 +59,13 @@ class MemoryStore:
             aggregate.mark_committed()
         self.appended.set()
 
-    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""
         newest_first = (e for e in reversed(self.entries) if e.recorded.id == id)
         entry = next((e for e in newest_first if e.recorded.event.subject == kind.subject), None)
         return entry and self._recorded(entry)
 
-    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:
         """See `EventStore.event`."""
         found = (e for e in self.entries if (e.recorded.id, e.recorded.version) == (id, version))
         return next(map(self._recorded, found), None)

@@ -58,7 +58,7 @@ class PostgresStore:
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
         return await self.loader.load(kind, id, command_id)
 
@@ -86,7 +86,7 @@ class PostgresStore:
             aggregate.mark_committed()
         self.appended.set()
 
-    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""
         row = await self.database.fetchrow(LATEST, id, kind.subject)
         return self._entry(row).recorded if row else None
@@ -118,7 +118,7 @@ class PostgresStore:
                 break
         return entries
 
-    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:
         """See `EventStore.event`."""
         row = await self.database.fetchrow(EVENT, id, version)
         return self._entry(row).recorded if row else None

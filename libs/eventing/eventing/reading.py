@@ -60,7 +60,7 @@ class Table:
     readable: str | None = "user_id = {}"
     key: str = "id"
 
-    async def fetch(self, columns: str, id: UUID, context: _Context, **within: object) -> Row:  # noqa: A002
+    async def fetch(self, columns: str, id: UUID, context: _Context, **within: object) -> Row:
         """Return the row with an id, if the actor may see it and its columns have the values in `within`.
 
         Raises:

@@ -41,7 +41,7 @@ class Snapshots:
         self.requested: dict[UUID, type[AnyAggregate]] = {}
         self._wake = asyncio.Event()
 
-    def request(self, kind: type[AnyAggregate], id: UUID) -> bool:  # noqa: A002  the field's name
+    def request(self, kind: type[AnyAggregate], id: UUID) -> bool:
         """Request a snapshot of an aggregate; return False if too many are waiting."""
         if len(self.requested) >= MAX_REQUESTED:
             return False
@@ -55,7 +55,7 @@ class Snapshots:
         Raises:
             ValueError: it cannot be read, or was just replaced by a newer one; the aggregate is unchanged.
         """
-        codec, id = codec_of(type(aggregate)), aggregate.id  # noqa: A001  the field's name
+        codec, id = codec_of(type(aggregate)), aggregate.id
         state = await self.database.fetchval(READ, id, version, codec.fingerprint)
         rows = [
             await self.database.fetchrow(SECRET, id, version, event.subject) for event in aggregate.secrets.values()
@@ -72,7 +72,7 @@ class Snapshots:
             await self._write(*self.requested.popitem(), load)
         self._wake.clear()
 
-    async def _write(self, id: UUID, kind: type[AnyAggregate], load: Load) -> None:  # noqa: A002  the field's name
+    async def _write(self, id: UUID, kind: type[AnyAggregate], load: Load) -> None:
         codec = codec_of(kind)
         async with self.database.transaction() as connection:
             await connection.execute(LOCK, str(id))
@@ -82,7 +82,7 @@ class Snapshots:
                 await connection.execute(WRITE, id, aggregate.version, codec.fingerprint, state)
 
 
-async def delete(connection: Connection, id: UUID) -> None:  # noqa: A002  the field's name
+async def delete(connection: Connection, id: UUID) -> None:
     """Delete the snapshot of an aggregate, in the transaction that deletes the aggregate."""
     await connection.execute(LOCK, str(id))
     await connection.execute(DELETE, id)

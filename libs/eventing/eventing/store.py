@@ -61,7 +61,7 @@ class Unreadable:
 class EventStore(Protocol):
     """Stores the events of one service. A method that raises, as while the storage is unavailable, changes nothing."""
 
-    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:  # noqa: A002
+    async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """Return an aggregate from its events, in order to handle the command with the id `command_id`, if given.
 
         Raises:
@@ -70,7 +70,7 @@ class EventStore(Protocol):
         """
         ...
 
-    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """Return the newest event of a kind that an aggregate has; None if it has none.
 
         Raises:
@@ -88,7 +88,7 @@ class EventStore(Protocol):
         """
         ...
 
-    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:  # noqa: A002  the field's name
+    async def event(self, id: UUID, version: int) -> Recorded[Any] | None:
         """Return the `version`th event of the aggregate `id`; None if there is none.
 
         Raises:

@@ -168,7 +168,7 @@ async def test_concurrent_commands_of_one_process_do_not_conflict(dispatcher: Di
     loads: list[UUID] = []
 
     class Counting(PostgresStore):
-        async def load(self, kind: Any, id: UUID, command_id: UUID | None = None) -> Any:  # noqa: A002
+        async def load(self, kind: Any, id: UUID, command_id: UUID | None = None) -> Any:
             loads.append(id)
             return await super().load(kind, id, command_id)
 

@@ -24,7 +24,7 @@ ADA = Actor(user_id=UUID(int=1), role="user")
 @pytest.fixture
 async def store() -> MemoryStore:
     store = MemoryStore(Jar.events)
-    for id in (JAR, OTHER):  # noqa: A001  the field's name
+    for id in (JAR, OTHER):
         jar = Jar(id)
         jar.record(JarOpened.example())
         await store.save((jar,), Envelope.begin())
@@ -124,7 +124,7 @@ async def test_a_change_that_raises_is_not_saved(store: MemoryStore, locks: Lock
 async def test_another_owners_aggregate_is_not_found(
     store: MemoryStore,
     locks: Locks,
-    id: UUID,  # noqa: A002  the field's name
+    id: UUID,
 ) -> None:
     async with work_on(store, locks, Envelope.begin(actor=ADA)) as work:
         for load in (work.load_visible, work.read_visible, work.load_owned):
@@ -196,7 +196,7 @@ async def test_a_cancelled_unit_of_work_releases_its_place_in_the_queue(store: M
         await _load(work_on(store, locks), JAR)
 
 
-async def _load(work: UnitOfWork[None], id: UUID) -> None:  # noqa: A002  the field's name
+async def _load(work: UnitOfWork[None], id: UUID) -> None:
     async with work:
         await work.load(Jar, id)
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 from nats.aio.client import Client
@@ -47,9 +48,31 @@ async def messages(
         Purged: with `stored`, not all that was there was given, though all that is left of it.
         Lost, nats.errors.Error: start it again, behind the last message that was given.
     """
-    name = f"ordered-{clock.new_id()}"
-    config = ConsumerConfig(
-        name=name,
+    config = _consumer_config(after, subject)
+    puller = _Puller(client_of(js), stream, str(config.name), wait=not stored)
+    creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
+    try:
+        pending = (await asyncio.shield(creating)).num_pending or 0
+        newest = (await js.stream_info(stream)).state.last_seq if stored else 0
+        progress = _Progress(stream, pending, newest, left=pending)
+        await puller.open()
+        while not stored or progress.read < pending:
+            batch = await puller.pull(max(1, min(progress.left, BATCH)))
+            progress.add(batch)
+            error = progress.error(batch) if stored else None  # now, since the reader may empty the batch
+            if batch:
+                yield batch
+            if error:
+                raise error
+    finally:  # not awaited: a reader that is cancelled, even again and again, leaves no consumer behind
+        tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
+        _tidying.add(tidying)
+        tidying.add_done_callback(_tidying.discard)
+
+
+def _consumer_config(after: int, subject: str) -> ConsumerConfig:
+    return ConsumerConfig(
+        name=f"ordered-{clock.new_id()}",
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
         filter_subject=subject,
@@ -58,30 +81,33 @@ async def messages(
         num_replicas=1,
         inactive_threshold=INACTIVE,
     )
-    puller = _Puller(client_of(js), stream, name, wait=not stored)
-    creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
-    try:
-        there = (await asyncio.shield(creating)).num_pending or 0
-        newest = (await js.stream_info(stream)).state.last_seq if stored else 0
-        given, left = 0, there
-        await puller.open()
-        while not stored or given < there:
-            batch = await puller.pull(max(1, min(left, BATCH)))
-            if any(message.metadata.sequence.consumer != n for n, message in enumerate(batch, start=given + 1)):
-                raise Lost(f"{stream}: something behind message {given} of {name}")
-            given += len(batch)
-            left = batch[-1].metadata.num_pending if batch else 0
-            gone = stored and (given + left < there or batch[-1].metadata.sequence.stream > newest)
-            if batch:
-                yield batch
-            elif stored:
-                raise Lost(f"{stream}: {there - given} messages that were there did not come")
-            if gone:
-                raise Purged(f"{stream}: some of {there} messages behind {after} are gone")
-    finally:  # not awaited: a reader that is cancelled, even again and again, leaves no consumer behind
-        tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
-        _tidying.add(tidying)
-        tidying.add_done_callback(_tidying.discard)
+
+
+@dataclass
+class _Progress:
+    """How far a stream was read. `pending` messages were stored at the beginning, the last one with number `newest`."""
+
+    stream: str
+    pending: int
+    newest: int
+    left: int
+    read: int = 0
+
+    def add(self, batch: list[Msg]) -> None:
+        """Count a batch. Raises `Lost` if a message before it, or within it, did not arrive."""
+        if any(message.metadata.sequence.consumer != n for n, message in enumerate(batch, start=self.read + 1)):
+            raise Lost(f"{self.stream}: a message after the first {self.read} did not arrive")
+        self.read += len(batch)
+        self.left = batch[-1].metadata.num_pending if batch else 0
+
+    def error(self, batch: list[Msg]) -> Lost | None:
+        """Return `Lost` if no stored message arrives any more, `Purged` if some were removed before they were read."""
+        if not batch:
+            return Lost(f"{self.stream}: {self.pending - self.read} stored messages did not arrive")
+        # Later messages may take the place of purged ones in the count, but not in the sequence.
+        if self.read + self.left < self.pending or batch[-1].metadata.sequence.stream > self.newest:
+            return Purged(f"{self.stream}: some of {self.pending} stored messages were removed before they were read")
+        return None
 
 
 _tidying = set[asyncio.Task[None]]()

@@ -105,6 +105,15 @@ async def test_purged_messages_are_noticed_even_if_as_many_were_added(js: JetStr
             assert [len(batch) async for batch in batches] == [100, 50]
 
 
+async def test_a_reader_may_empty_its_batches(js: JetStream) -> None:
+    read = 0
+    async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
+        async for batch in batches:
+            read += len(batch)
+            batch.clear()
+    assert read == 250
+
+
 async def _first[T](batches: AsyncGenerator[list[T]]) -> AsyncGenerator[T]:
     for message in await anext(batches):
         yield message

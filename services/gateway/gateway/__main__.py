@@ -32,7 +32,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for name, work in {
                 "keys": gateway.keys.stay_fresh,
                 "revocations": gateway.revocations.watch,
-                "runs": gateway.runs.listen,
+                "runs": gateway.runs.waiting.listen,
                 "streams": gateway.streams.run,
             }.items()
         ]
@@ -42,7 +42,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()
             log.info("draining")
-            gateway.runs.close(DRAIN_SECONDS)
+            gateway.waits.shut_down(DRAIN_SECONDS)
             await gateway.streams.close()
         for task in background:
             task.cancel()

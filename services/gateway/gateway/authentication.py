@@ -1,12 +1,13 @@
 """Authentication of clients: the dependencies by which routes declare who may call them."""
 
+from collections.abc import Collection, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
-from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
+from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
@@ -14,7 +15,7 @@ from gateway.state import gateway_of
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
-class _Bearer(SecurityBase):
+class _Bearer(Guard):
     """Accepts requests with a valid access token. Viewers may only read, and manage their own tokens."""
 
     def __init__(self, *, viewers_write: bool) -> None:
@@ -24,9 +25,18 @@ class _Bearer(SecurityBase):
 
     async def __call__(self, request: Request) -> User:
         user = await user_of(request, _presented(request))
-        if user.actor.role == "viewer" and request.method not in READ_METHODS and not self.viewers_write:
+        if user.actor.role == "viewer" and self._refuses_viewers(request.method):
             raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
         return user
+
+    def problems(self, methods: Collection[str]) -> Iterator[EdgeCode]:
+        """Return why it can refuse requests with these methods."""
+        yield EdgeCode.UNAUTHENTICATED
+        if any(map(self._refuses_viewers, methods)):
+            yield EdgeCode.FORBIDDEN
+
+    def _refuses_viewers(self, method: str) -> bool:
+        return method not in READ_METHODS and not self.viewers_write
 
 
 async def user_of(connection: HTTPConnection, presented: str) -> User:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.admission import authorize
+from gateway.api_route import ApiRoute
 from gateway.problems import EdgeCode, Problem
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -30,7 +30,7 @@ class _JsonRequest(Request):
         return self.parsed
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(ApiRoute):
     """Accepts only JSON bodies, in UTF-8 and without NUL characters, which PostgreSQL cannot store.
 
     The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.

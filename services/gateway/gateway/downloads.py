@@ -1,4 +1,4 @@
-"""Files as responses: read from a service part by part, whole or in a range, and only if the client lacks them."""
+"""File downloads: read from a service in parts, with support for ranges and conditional requests."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -17,55 +17,55 @@ from starlette.responses import Response, StreamingResponse
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem, headed
 
-STATE = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
+FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-def content(*media_types: str) -> dict[str, Any]:
-    """Describe, for OpenAPI, bytes of these media types."""
+def binary_content(*media_types: str) -> dict[str, Any]:
+    """Return the OpenAPI description of binary content that has one of these media types."""
     return {each: {"schema": {"type": "string", "format": "binary"}} for each in media_types}
 
 
-def given(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for OpenAPI, the answers that a download of one of these media types has."""
+def download_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a download that has one of these media types."""
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The file", "content": content(*media_types)},
-        206: {"description": "The part that the header Range names", "content": content(*media_types)},
-        304: {"description": "The client has this state of the file"},
+        200: {"description": "The file", "content": binary_content(*media_types)},
+        206: {"description": "The part of the file that `Range` selects", "content": binary_content(*media_types)},
+        304: {"description": "The client's copy of the file is current"},
     }
-    return headed(responses, {200: STATE, 206: (*STATE, "Content-Range"), 304: STATE})
+    return headed(responses, {200: FILE_HEADERS, 206: (*FILE_HEADERS, "Content-Range"), 304: FILE_HEADERS})
 
 
 @dataclass(frozen=True)
 class Download:
     """A file that a client asked for, read by a query whose fields are among others those of a `ByteRange`.
 
-    It comes under its `name` and as an attachment: what an agent wrote is never shown as a page of this site.
+    It is sent as an attachment called `name`: a browser must never render what an agent wrote as a page of this site.
     """
 
     query: Query[FilePart]
     name: str
     caller: User
 
-    async def response(self, asked: Headers) -> Response:
-        """Answer with the file, with the part that the header Range names, or with 304.
+    async def response(self, request: Headers) -> Response:
+        """Return the response to a request with these headers: the file, the part that `Range` selects, or 304.
 
         Raises:
-            Problem: 416; the file has no such part.
-            Refusal: the service has no such file, or it changed while it was read.
+            Problem: the range is outside the file (416).
+            Refusal: the file does not exist, or it changed while it was read.
         """
         file = await self._read(0, 0, None)
         headers = self._headers(file)
-        if _has(asked.get("if-none-match", ""), file.etag):
+        if _matches(request.get("if-none-match", ""), file.etag):
             return Response(status_code=304, headers=headers)
-        window = _window(asked, file)
-        first, last = window or (0, file.size_bytes - 1)
+        selected = _range(request, file)
+        first, last = selected or (0, file.size_bytes - 1)
         headers["content-length"] = str(last + 1 - first)
-        if window:
+        if selected:
             headers["content-range"] = f"bytes {first}-{last}/{file.size_bytes}"
         parts = self._parts(first, last + 1, file.etag)
-        beginning = await anext(parts, b"")  # what fails here is still a problem, not a broken connection
-        return StreamingResponse(_chained(beginning, parts), 206 if window else 200, headers, file.content_type)
+        first_part = await anext(parts, b"")  # before the headers are sent, so that a failure is still a problem
+        return StreamingResponse(_chained(first_part, parts), 206 if selected else 200, headers, file.content_type)
 
     async def _read(self, offset: int, length: int, etag: str | None) -> FilePart:
         window = ByteRange(offset=offset, length=length, etag=etag)
@@ -85,25 +85,26 @@ class Download:
         while offset < end:
             part = await self._read(offset, min(MAX_PART_BYTES, end - offset), etag)
             if not part.data:
-                raise Unavailable("a file ended before its end")
+                raise Unavailable("the file is shorter than its announced size")
             yield part.data
             offset += len(part.data)
 
 
-async def _chained(beginning: bytes, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    yield beginning
+async def _chained(first_part: bytes, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield first_part
     async for part in parts:
         yield part
 
 
-def _has(tags: str, etag: str) -> bool:
+def _matches(tags: str, etag: str) -> bool:
     return any(tag.strip().removeprefix("W/") in ("*", f'"{etag}"') for tag in tags.split(","))
 
 
-def _window(asked: Headers, file: FilePart) -> tuple[int, int] | None:
-    # What is not one range of bytes is as if it were not there (RFC 9110, 14.2).
-    found = _RANGE.fullmatch(asked.get("range", "").replace(" ", ""))
-    if not found or found[1] == found[2] == "" or not _has(asked.get("if-range", "*"), file.etag):
+def _range(request: Headers, file: FilePart) -> tuple[int, int] | None:
+    """Return the first and the last byte that `Range` selects; None for the whole file."""
+    # A header that is not a single range of bytes is ignored (RFC 9110, 14.2).
+    found = _RANGE.fullmatch(request.get("range", "").replace(" ", ""))
+    if not found or found[1] == found[2] == "" or not _matches(request.get("if-range", "*"), file.etag):
         return None
     size = file.size_bytes
     if found[1]:

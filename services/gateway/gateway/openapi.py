@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the framework writes, and what it cannot know."""
+"""The OpenAPI document: the one that the framework generates, completed with what it cannot know."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,6 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import EdgeCode, documented
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
 
@@ -23,53 +22,53 @@ EXAMPLES = {
     "template_id": TEMPLATE,
     "tool_call_id": TOOL_CALL,
 }
-"""What parameters look like that are declared by their type alone."""
+"""Examples of path parameters, which are declared by their type alone."""
 HEADERS = {
-    "Accept-Ranges": "`bytes`: the header `Range` is understood.",
-    "Cache-Control": "How long the answer may be kept, and by whom.",
-    "Content-Disposition": "`attachment`, with the name of the file.",
-    "Content-Range": "Which bytes of the file these are.",
-    "ETag": "Names this state of the file; for `If-None-Match` and `If-Range`.",
-    "Last-Modified": "When the file was changed.",
-    "Location": "The path of what was created, or of the run.",
-    "Preference-Applied": "The preference that was followed.",
-    "Retry-After": "Seconds after which to try again; missing where the request may have been carried out.",
-    "WWW-Authenticate": "`Bearer`, and what is wrong with the token.",
-    "X-Request-ID": "The id of the request: the client's own, or a new one. Logs have it.",
-    "X-Response-Time": "Milliseconds until the answer began.",
+    "Accept-Ranges": "`bytes`: the `Range` header is supported.",
+    "Cache-Control": "Who may cache the response, and for how long.",
+    "Content-Disposition": "`attachment`, with the file name.",
+    "Content-Range": "The range of the bytes that are returned, and the size of the file.",
+    "ETag": "The version of the file, for `If-None-Match` and `If-Range`.",
+    "Last-Modified": "When the file was last changed.",
+    "Location": "The path of the created resource, or of the run.",
+    "Preference-Applied": "The preference that was applied.",
+    "Retry-After": "Seconds to wait before a retry. Missing if the request may already have taken effect.",
+    "WWW-Authenticate": "`Bearer`, with the reason if a token was sent.",
+    "X-Request-ID": "The id of the request in the logs: the one that the client sent, or a new one.",
+    "X-Response-Time": "Milliseconds until the response started.",
 }
-ALWAYS = ("X-Request-ID", "X-Response-Time")
+ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 
 class Api(FastAPI):
-    """FastAPI, whose document is complete: headers, examples, problems of every operation."""
+    """A FastAPI application whose document includes headers, examples and the problem schema."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document; made once."""
+        """Return the OpenAPI document, which is generated once."""
         if not self.openapi_schema:
             document = super().openapi()
-            _complete_shapes(document["components"]["schemas"], self)
+            _complete_schemas(document["components"]["schemas"], self)
             document["components"]["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
-            for path, operations in document["paths"].items():
+            for operations in document["paths"].values():
                 for operation in operations.values():
-                    _complete(path, operation)
+                    _complete_operation(operation)
         return super().openapi()
 
 
-def _complete_shapes(shapes: dict[str, Any], api: FastAPI) -> None:
-    shapes |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
-    for name, shape in shapes.items():
-        describe(name, shape)
-    whole = models_json_schema([(model, "serialization") for model in _models(api)])[1]["$defs"]
-    for name in whole.keys() & shapes.keys():  # the framework drops all nulls, from examples too
-        if "examples" in whole[name]:
-            shapes[name]["examples"] = whole[name]["examples"]
+def _complete_schemas(schemas: dict[str, Any], api: FastAPI) -> None:
+    schemas |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
+    for name, schema in schemas.items():
+        describe(name, schema)
+    generated = models_json_schema([(model, "serialization") for model in _declared_models(api)])[1]["$defs"]
+    for name in generated.keys() & schemas.keys():  # the framework drops nulls from examples
+        if "examples" in generated[name]:
+            schemas[name]["examples"] = generated[name]["examples"]
 
 
-def _models(api: FastAPI) -> Iterator[type[BaseModel]]:
+def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
     for context in iter_route_contexts(api.routes):
         route = context.original_route
         if not isinstance(route, APIRoute) or not route.include_in_schema:
@@ -80,14 +79,12 @@ def _models(api: FastAPI) -> Iterator[type[BaseModel]]:
         yield from (model for model in declared if isinstance(model, type) and issubclass(model, BaseModel))
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete_operation(operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
-    if path.startswith("/api/"):  # all of them refuse unknown query parameters
-        responses.setdefault("422", documented(EdgeCode.VALIDATION_ERROR)[422])
     for status, response in responses.items():
-        shown = response.setdefault("headers", {})
-        for name in (*ALWAYS, *BY_STATUS.get(status, ())):
-            shown[name] = {"$ref": f"#/components/headers/{name}"}
+        headers = response.setdefault("headers", {})
+        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ())):
+            headers[name] = {"$ref": f"#/components/headers/{name}"}
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)
         parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]

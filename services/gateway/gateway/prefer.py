@@ -1,4 +1,4 @@
-"""What a client would rather have: the headers `Prefer` (RFC 7240) and `Accept` (RFC 9110, 12.5.1)."""
+"""The preferences of a client: the headers `Prefer` (RFC 7240) and `Accept` (RFC 9110, 12.5.1)."""
 
 from contextlib import suppress
 
@@ -8,25 +8,25 @@ EVENTS, JSON = "text/event-stream", "application/json"
 
 
 def preferred(request: Request, preference: str) -> bool:
-    """Whether the client asks for this preference, in any of the headers."""
-    wanted = ",".join(request.headers.getlist("prefer")).split(",")
-    return preference in (word.partition(";")[0].strip().lower() for word in wanted)
+    """Return whether a `Prefer` header of the request names this preference."""
+    preferences = ",".join(request.headers.getlist("prefer")).split(",")
+    return preference in (word.partition(";")[0].strip().lower() for word in preferences)
 
 
 def prefers_events(request: Request) -> bool:
-    """Whether the client wants events rather than JSON; who takes both alike has to name events to get them."""
+    """Return whether the client prefers events to JSON; at equal weights, only if it names events explicitly."""
     weights = _weights(request)
     events, json = _weight(EVENTS, weights), _weight(JSON, weights)
     return events > json or (events == json > 0 and EVENTS in weights)
 
 
-def takes_events(request: Request) -> bool:
-    """Whether the client takes events at all."""
+def accepts_events(request: Request) -> bool:
+    """Return whether the client accepts events."""
     return _weight(EVENTS, _weights(request)) > 0
 
 
 def _weight(media_type: str, weights: dict[str, float]) -> float:
-    ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")  # the most specific one counts
+    ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")  # the most specific one applies
     return next((weights[each] for each in ranges if each in weights), 0.0) if weights else 1.0
 
 

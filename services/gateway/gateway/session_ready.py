@@ -1,36 +1,33 @@
-"""Waiting for a session that is copied, packed or unpacked: asked again, in growing steps, until that is over."""
-
-import asyncio
+"""Waiting until a session is ready, whose files are being copied, packed or unpacked."""
 
 from contracts.refusals import Refusal
 from contracts.session.session import GetSession, SessionView
 from runtime.bus import Unavailable
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gateway.auth.callers import User
 from gateway.state import gateway_of
 
-FIRST_PAUSE, MAX_PAUSE = 0.02, 1.0
 
-
-async def settled(view: SessionView, caller: User, request: Request) -> SessionView:
-    """Give the session when it is ready: as it then is, or when the wait was long enough or this process ends.
+async def wait_until_ready(session: SessionView, caller: User, request: Request) -> SessionView:
+    """Return a session when it is ready, or as it is when the wait times out or this process shuts down.
 
     Raises:
-        ClientDisconnect: the client hung up.
-        Refusal: the session is gone; or what was waited for failed, as the session tells.
+        ClientDisconnect: the client disconnected.
+        Refusal: the session was deleted, or its files could not be copied, packed or unpacked.
     """
-    runs, now = gateway_of(request).runs, asyncio.get_running_loop().time
-    pause, give_up = FIRST_PAUSE, now() + runs.longest_wait
-    while not (view.ready or view.error_code or runs.closing or now() >= give_up):
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, MAX_PAUSE)
-        if await request.is_disconnected():
-            raise ClientDisconnect
+
+    async def read(before: SessionView, _: bool) -> SessionView:
         try:
-            view = await caller.ask(GetSession(session_id=view.id))
-        except Unavailable:  # whoever takes the service's place will do it
-            continue
-    if view.error_code:
-        raise Refusal(view.error_code, view.error_detail or "")
-    return view
+            return await caller.ask(GetSession(session_id=session.id))
+        except Unavailable:  # another replica takes over and finishes the work
+            return before
+
+    session = await gateway_of(request).waits.until(_has_ended, session, read, request.is_disconnected)
+    if session.error_code:
+        raise Refusal(session.error_code, session.error_detail or "")
+    return session
+
+
+def _has_ended(session: SessionView) -> bool:
+    return session.ready or session.error_code is not None

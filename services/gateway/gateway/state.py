@@ -13,6 +13,7 @@ from gateway.metrics import SessionTotals
 from gateway.runs import Runs
 from gateway.settings import Settings
 from gateway.streams.fan_out import Limits, Streams
+from gateway.waiting import Waits
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Gateway:
     keys: Keys
     revocations: Revocations
     tokens: Tokens
+    waits: Waits
     runs: Runs
     streams: Streams
     totals: SessionTotals
@@ -33,11 +35,12 @@ class Gateway:
         """Create the parts on a connection to the bus."""
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
         keys, revocations = Keys(bus), Revocations(client)
-        runs = Runs(client, longest_wait=settings.query_wait_seconds)
+        waits = Waits(settings.query_wait_seconds)
+        runs = Runs(client, waits)
         tokens = Tokens(keys, revocations)
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
         streams = Streams(client, bus, tokens, limits)
-        return cls(settings, bus, keys, revocations, tokens, runs, streams, SessionTotals(bus))
+        return cls(settings, bus, keys, revocations, tokens, waits, runs, streams, SessionTotals(bus))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from contracts.samples import SESSION
-from gateway.prefer import prefers_events, takes_events
+from gateway.prefer import accepts_events, prefers_events
 from starlette.requests import Request
 
 
@@ -38,7 +38,7 @@ def test_several_accept_headers_are_combined():
 
 
 def test_without_accept_json_is_preferred_and_events_are_accepted():
-    assert (takes_events(request()), prefers_events(request())) == (True, False)
+    assert (accepts_events(request()), prefers_events(request())) == (True, False)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])

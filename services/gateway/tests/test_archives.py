@@ -62,7 +62,7 @@ async def test_an_archive_needs_no_body(client: httpx.AsyncClient, services: Fak
 async def test_slow_packing_is_503_with_the_address_of_the_archive(
     client: httpx.AsyncClient, services: FakeServices, harness: Harness
 ):
-    harness.gateway.runs.longest_wait = 0.1
+    harness.gateway.waits.timeout = 0.1
     await services.answer(ArchiveSession, view("packing"))
     await services.answer(GetSession, PACKING)
     response = await client.post(f"{ONE}/archive", json={})

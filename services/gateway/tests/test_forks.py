@@ -46,7 +46,7 @@ async def test_a_failed_fork_is_507_with_the_reason(client: httpx.AsyncClient, s
 async def test_a_slow_fork_is_returned_before_it_is_ready(
     client: httpx.AsyncClient, services: FakeServices, harness: Harness
 ):
-    harness.gateway.runs.longest_wait = 0.1
+    harness.gateway.waits.timeout = 0.1
     await services.answer(ForkSession, COPYING)
     await services.answer(GetSession, COPYING)
     response = await client.post(FORK, json={})

@@ -12,7 +12,7 @@ from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TOOL_CALL
 from contracts.session.run import GetRun, GetRunSummary, RunCancelled, SubmitQuery
-from gateway import runs
+from gateway import waiting
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
@@ -65,17 +65,17 @@ async def pending_query(client: httpx.AsyncClient, session: Session) -> AsyncGen
 
 @pytest.fixture(autouse=True)
 def quick_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "TICK", 0.05)
+    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.05)
 
 
 @pytest.fixture
 def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "POLL", 60)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 60)
 
 
 @pytest.fixture
 def quick_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "POLL", 0.1)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("slow_poll")
@@ -184,7 +184,7 @@ async def test_respond_async_returns_the_run_and_its_address(
 
 @pytest.mark.usefixtures("session")
 async def test_other_preferences_are_ignored(client: httpx.AsyncClient, harness: Harness):
-    harness.gateway.runs.longest_wait = 0.2
+    harness.gateway.waits.timeout = 0.2
     assert (await client.post(QUERY, json=BODY, headers={"prefer": "wait=10"})).status_code == 504
 
 
@@ -233,7 +233,7 @@ async def test_an_unanswered_query_is_503_and_names_its_run(client: httpx.AsyncC
 async def test_a_long_wait_is_504_with_the_address_of_the_run(
     client: httpx.AsyncClient, session: Session, harness: Harness
 ):
-    harness.gateway.runs.longest_wait = 0.2
+    harness.gateway.waits.timeout = 0.2
     response = await client.post(QUERY, json=BODY)
     assert (response.status_code, response.json()["error_code"]) == (504, "ANSWER_NOT_READY")
     assert response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
@@ -243,7 +243,7 @@ async def test_a_long_wait_is_504_with_the_address_of_the_run(
 
 async def test_a_shutdown_ends_pending_waits(client: httpx.AsyncClient, session: Session, harness: Harness):
     async with pending_query(client, session) as pending:
-        harness.gateway.runs.close(0.1)
+        harness.gateway.waits.shut_down(0.1)
     response = pending.result()
     assert (response.status_code, response.json()["error_code"]) == (503, "UNAVAILABLE")
     assert response.json()["run_id"] == str(session.run.id)

@@ -72,7 +72,7 @@ class User(Aggregate[UserEvent]):
     role: Role
     families: dict[UUID, TokenFamily]
 
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+    def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.families = {}
 

@@ -97,12 +97,12 @@ class FileJobs:
             if act:
                 await act()
 
-    async def react(self, react: Any, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
+    async def react(self, react: Any, id: UUID, event: Event) -> None:
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(id, 1, now(), event, envelope, UUID(USER))
         await react(recorded, reaction_to(recorded, self.dependencies, cast(Any, self), service.name))
 
-    async def dead_letter(self, name: str, id: UUID, event: Event) -> None:  # noqa: A002  the field's name
+    async def dead_letter(self, name: str, id: UUID, event: Event) -> None:
         await self.react(service.reactions.by_name[name].on_dead_letter, id, event)
 
     async def archive(self) -> None:
@@ -125,7 +125,7 @@ class FileJobs:
         await self.desk.send(DELETE_SESSION)
         await self.react(remove_traces, PARENT_ID, SessionDeleted(user_id=session.user_id))
 
-    async def session(self, id: UUID = PARENT_ID) -> SessionView:  # noqa: A002  the field's name
+    async def session(self, id: UUID = PARENT_ID) -> SessionView:
         return await self.desk.ask(GetSession(session_id=id))
 
     def stored_files(self) -> list[str]:

@@ -137,7 +137,7 @@ async def request_approvals(desk: Desk) -> list[UUID]:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())
     ids = [UUID(APPROVAL), new_id(), new_id()]
-    for n, id in enumerate(ids):  # noqa: A001  the field's name
+    for n, id in enumerate(ids):
         await desk.send(RequestApproval.example().model_copy(update={"approval_id": id, "tool_use_id": str(n)}))
     return ids
 

@@ -39,7 +39,7 @@ class Jar(Aggregate[JarEvent]):
     code: str
     colours: list[str]
 
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+    def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.label, self.code = "", ""
         self.colours: list[str] = []

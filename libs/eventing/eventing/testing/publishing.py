@@ -20,7 +20,7 @@ async def publish(
     Returns:
         The recorded event, as a consumer reads it.
     """
-    id = at or clock.new_id()  # noqa: A001  the field's name
+    id = at or clock.new_id()
     recorded = Recorded(id, 1, clock.now(), event, envelope or Envelope.begin(), id)
     service = event.subject.split(".")[1]
     all_headers = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,1 +1,1 @@
-"""The addresses, a file for each service behind them."""
+"""The HTTP operations, in one module per subject."""

@@ -1,4 +1,4 @@
-"""What agents ask people: `/api/v1/approvals`."""
+"""Tool calls that need approval: `/api/v1/approvals`."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,13 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented
+from gateway.problems import documented
 from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
-DECIDING = documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, Code.APPROVAL_NOT_FOUND, Code.APPROVAL_OVER)
-NOTHING_SAID = Decision()
+DECISION_PROBLEMS = documented(Code.APPROVAL_NOT_FOUND, Code.APPROVAL_OVER)
+NO_BODY = Decision()
 
 router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=JsonRoute)
 
@@ -25,10 +23,9 @@ router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=J
     operation_id="listApprovals",
     summary="List approvals",
     response_model=ApprovalPage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first, over all sessions of the caller; an admin sees those of all users."""
+    """Returns the approvals of all the caller's sessions, newest first. Administrators see those of all users."""
     page = await caller.ask(ListApprovals(**window.model_dump()))
     return ApprovalPage.over(page, [Approval.of(view) for view in page.items], window, request).response()
 
@@ -36,36 +33,42 @@ async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, requ
 @router.get(
     "/{approval_id}",
     operation_id="getApproval",
-    summary="Show an approval",
+    summary="Get an approval",
     response_model=Approval,
-    responses=documented(*TOKEN, Code.APPROVAL_NOT_FOUND),
+    responses=documented(Code.APPROVAL_NOT_FOUND),
 )
 async def show(approval_id: UUID, caller: Caller) -> Response:
-    """What the agent wants to do, and what was decided."""
+    """Returns the tool call that needs approval, and the decision once there is one."""
     return Approval.of(await caller.ask(GetApproval(approval_id=approval_id))).response()
 
 
 @router.post(
     "/{approval_id}/approve",
     operation_id="approve",
-    summary="Let the agent use the tool",
+    summary="Approve a tool call",
     response_model=Approval,
-    responses=DECIDING,
+    responses=DECISION_PROBLEMS,
 )
-async def approve(approval_id: UUID, caller: Caller, body: Decision = NOTHING_SAID) -> Response:
-    """Of several answers the first one counts; the others are 409."""
+async def approve(approval_id: UUID, caller: Caller, body: Decision = NO_BODY) -> Response:
+    """Allows the agent to use the tool, and returns the approval.
+
+    Only the first decision counts: a later one gets 409 `APPROVAL_OVER`.
+    """
     return await _decide(approval_id, body, "approved", caller)
 
 
 @router.post(
     "/{approval_id}/deny",
     operation_id="deny",
-    summary="Do not let the agent use the tool",
+    summary="Deny a tool call",
     response_model=Approval,
-    responses=DECIDING,
+    responses=DECISION_PROBLEMS,
 )
-async def deny(approval_id: UUID, caller: Caller, body: Decision = NOTHING_SAID) -> Response:
-    """The agent is told, with the message, and goes on without the tool."""
+async def deny(approval_id: UUID, caller: Caller, body: Decision = NO_BODY) -> Response:
+    """Denies the agent the use of the tool, and returns the approval. The agent receives `message` and continues.
+
+    Only the first decision counts: a later one gets 409 `APPROVAL_OVER`.
+    """
     return await _decide(approval_id, body, "denied", caller)
 
 

@@ -9,14 +9,12 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.downloads import Download, given
+from gateway.downloads import Download, download_responses
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.archive import Archive, NewArchive
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
-NOTHING_SAID = NewArchive()
+NO_BODY = NewArchive()
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], route_class=JsonRoute)
 
@@ -27,9 +25,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
     summary="Archive a session",
     response_model=Archive,
     responses=documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
+        Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
         Code.SESSION_NOT_READY,
         Code.SESSION_ARCHIVED,
@@ -37,46 +33,48 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
         Code.STORAGE_FAILED,
     ),
 )
-async def archive(session_id: UUID, caller: Caller, request: Request, body: NewArchive = NOTHING_SAID) -> Response:
-    """Closes the session and packs its files; the answer comes when that is done. The conversation stays readable.
+async def archive(session_id: UUID, caller: Caller, request: Request, body: NewArchive = NO_BODY) -> Response:
+    """Packs the session's files into an archive, and returns the archive when it is complete.
 
-    From now on the files are in the archive alone, and queries are refused with 409 `SESSION_ARCHIVED`, until the
-    session is resumed. When the files cannot be packed, the session is open again as it was, and tells why in
-    `error_code` and `error_detail`.
+    The conversation stays readable. The files are only in the archive, and queries get 409 `SESSION_ARCHIVED`, until
+    the session is resumed. If the files cannot be packed, the session is reopened unchanged, and its `error_code` and
+    `error_detail` say why.
     """
     await caller.ask(body.command(session_id))
-    show = GetSession(session_id=session_id)
-    if not (await settled(await caller.ask(show), caller, request)).ready:
-        place = f"/api/v1/sessions/{session_id}/archive"
-        raise Problem(EdgeCode.UNAVAILABLE, f"The files are still being packed; see {place}.")
+    session = await caller.ask(GetSession(session_id=session_id))
+    if not (await wait_until_ready(session, caller, request)).ready:
+        detail = f"The files are still being packed; GET /api/v1/sessions/{session_id}/archive returns the status."
+        raise Problem(EdgeCode.UNAVAILABLE, detail)
     return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()
 
 
 @router.get(
     "/archive",
     operation_id="getArchive",
-    summary="Show the archive of a session",
+    summary="Get an archive",
     response_model=Archive,
-    responses=documented(*TOKEN, Code.ARCHIVE_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.ARCHIVE_NOT_FOUND),
 )
 async def show(session_id: UUID, caller: Caller) -> Response:
-    """Or how far it is: `packing`, `ready` or `unpacking`."""
+    """Returns the archive of the session. Its `status` is `packing`, `ready` or `unpacking`."""
     return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()
 
 
 @router.get(
     "/archive/download",
     operation_id="downloadArchive",
-    summary="Download the archive of a session",
+    summary="Download an archive",
     response_class=Response,
     responses=headed(
-        given(*CONTENT_TYPES.values())
-        | documented(*TOKEN, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE),
+        download_responses(*CONTENT_TYPES.values())
+        | documented(
+            Code.SESSION_NOT_FOUND, Code.ARCHIVE_NOT_FOUND, Code.SESSION_NOT_READY, EdgeCode.RANGE_NOT_SATISFIABLE
+        ),
         {416: ("Content-Range",)},
     ),
 )
 async def download(session_id: UUID, caller: Caller, request: Request) -> Response:
-    """`Range`, `If-Range` and `If-None-Match` are understood."""
+    """Returns the archive as a file. Supports `Range`, `If-Range` and `If-None-Match`."""
     view = await caller.ask(GetArchive(session_id=session_id))
     name = view.archive_path.rpartition("/")[2]
     query = ReadArchive(session_id=session_id)

@@ -1,4 +1,4 @@
-"""The console: a page that shows sessions in a browser. A client of the API, and nothing more."""
+"""The console: static files of a page that uses the public API in a browser."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -18,9 +18,9 @@ POLICY = {
     "img-src": "'self'",
     "connect-src": "'self'",
     "base-uri": "'none'",
-    "form-action": "'none'",  # a form whose script is missing never sends a password
+    "form-action": "'none'",  # a form never sends a password by itself if its script is missing
     "frame-ancestors": "'none'",
-    "require-trusted-types-for": "'script'",  # the browser itself refuses innerHTML and the like
+    "require-trusted-types-for": "'script'",  # the browser blocks innerHTML and similar sinks
     "trusted-types": "'none'",
 }
 HEADERS = {
@@ -29,21 +29,21 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # may be kept, but is asked for again: names do not change with what they hold
+    "Cache-Control": "no-cache",  # may be cached, but is revalidated: file names do not change with their content
 }
 
 
 def _file(path: Path) -> Response:
     body = path.read_bytes()
-    # By what it holds: all files in a wheel have one date, so an ETag made of it would lie.
+    # Hashed by content: all files in a wheel have the same date, so an ETag derived from it would not change.
     return Response(body, headers=HEADERS | {"ETag": f'"{sha256(body).hexdigest()}"'}, media_type=TYPES[path.suffix])
 
 
 FILES = {path.name: _file(path) for path in PAGE.iterdir() if path.suffix in TYPES}
 
 
-async def show(request: Request) -> Response:
-    """Give a file of the page."""
+async def serve_file(request: Request) -> Response:
+    """Return a file of the console."""
     file = FILES.get(request.path_params["name"] or "index.html")
     if file is None:
         raise HTTPException(404)
@@ -53,11 +53,11 @@ async def show(request: Request) -> Response:
     return file
 
 
-async def lead(request: Request) -> Response:
-    """Lead to the page."""
+async def redirect(request: Request) -> Response:
+    """Redirect to the console."""
     return RedirectResponse("/console/")
 
 
 def add(app: FastAPI) -> None:
-    """Serve the page, and lead to it from the root."""
-    app.router.routes += [Route("/", lead), Route("/console", lead), Route("/console/{name:path}", show)]
+    """Serve the console, and redirect to it from the root."""
+    app.router.routes += [Route("/", redirect), Route("/console", redirect), Route("/console/{name:path}", serve_file)]

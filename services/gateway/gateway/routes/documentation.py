@@ -1,4 +1,4 @@
-"""The documentation pages. Their scripts and styles come from a package, never from a CDN."""
+"""The pages with the API documentation. Their scripts and styles come from a package, not from a CDN."""
 
 import re
 from base64 import b64encode
@@ -21,20 +21,20 @@ _SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 
 
 async def swagger(request: Request) -> HTMLResponse:
-    """Give the page to read and to try operations."""
+    """Return the Swagger UI page, where operations can be tried."""
     page = get_swagger_ui_html(
         openapi_url=OPENAPI,
         title=f"{request.app.title} - Swagger UI",
         swagger_js_url="/docs/swagger-ui-bundle.js",
         swagger_css_url="/docs/swagger-ui.css",
         swagger_favicon_url=ICON,
-        swagger_ui_parameters={"validatorUrl": None},  # it would send the address to swagger.io
+        swagger_ui_parameters={"validatorUrl": None},  # the validator would send the address to swagger.io
     )
-    return _guarded(page)
+    return _with_policy(page)
 
 
 async def redoc(request: Request) -> HTMLResponse:
-    """Give the page to read."""
+    """Return the ReDoc page."""
     page = get_redoc_html(
         openapi_url=OPENAPI,
         title=f"{request.app.title} - ReDoc",
@@ -42,20 +42,20 @@ async def redoc(request: Request) -> HTMLResponse:
         redoc_favicon_url=ICON,
         with_google_fonts=False,
     )
-    return _guarded(page)
+    return _with_policy(page)
 
 
-def _guarded(page: HTMLResponse) -> HTMLResponse:
-    """Let the page run its own scripts and the one within it, known by its hash, and load from this server alone."""
+def _with_policy(page: HTMLResponse) -> HTMLResponse:
+    """Allow a page only its own scripts, an inline one by its hash, and only resources of this server."""
     scripts: list[str] = _SCRIPT.findall(bytes(page.body).decode())
     hashes = (f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     policy = {
         "default-src": "'none'",
         "script-src": " ".join(["'self'", *hashes]),
-        "style-src": "'self' 'unsafe-inline'",  # both pages make their styles as they go
+        "style-src": "'self' 'unsafe-inline'",  # both pages create styles at run time
         "img-src": "'self' data:",
         "connect-src": "'self'",
-        "worker-src": "blob:",  # in which ReDoc searches
+        "worker-src": "blob:",  # ReDoc searches in a worker
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
@@ -65,7 +65,7 @@ def _guarded(page: HTMLResponse) -> HTMLResponse:
 
 
 def add(app: FastAPI) -> None:
-    """Serve the pages and what they load."""
+    """Serve the pages and their assets."""
     app.router.routes += [
         Route("/docs", swagger),
         Route("/redoc", redoc),

@@ -7,14 +7,12 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented, headed
+from gateway.problems import documented, headed
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
-NOTHING_SAID = NewFork()
+NO_BODY = NewFork()
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=JsonRoute)
 
@@ -27,9 +25,6 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
     response_model=Session,
     responses=headed(
         documented(
-            *TOKEN,
-            *BODY,
-            EdgeCode.FORBIDDEN,
             Code.SESSION_NOT_FOUND,
             Code.MESSAGE_NOT_FOUND,
             Code.SESSION_BUSY,
@@ -41,13 +36,14 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
         {201: ("Location",)},
     ),
 )
-async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NOTHING_SAID) -> Response:
-    """A new session with a copy of the conversation and the files; the two go on independently.
+async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork = NO_BODY) -> Response:
+    """Creates a session with a copy of the conversation and of the files, and returns it when the files are copied.
 
-    `from_message_id` leaves out what was said after that message; the files are always those of now. The messages keep
-    their ids and numbers; tool calls, runs and costs stay with the parent. While `ready` is false, the files are still
-    being copied, and queries are refused with 409 `SESSION_NOT_READY`; most often that is over before this answer. When
-    they cannot be copied, the fork is `failed`, and tells why in `error_code` and `error_detail`.
+    The new session and its parent are independent of each other. `from_message_id` leaves out the messages after that
+    one; the files are copied as they are now. Messages keep their ids and sequence numbers; tool calls, runs and costs
+    stay with the parent. If copying takes too long, the session is returned with `ready` false: its queries get 409
+    `SESSION_NOT_READY` until the files are copied. If they cannot be copied, the fork's status is `failed`, and its
+    `error_code` and `error_detail` say why.
     """
-    view = await settled(await caller.ask(body.command(session_id)), caller, request)
-    return Session.of(view).response(201, {"Location": f"/api/v1/sessions/{view.id}"})
+    session = await wait_until_ready(await caller.ask(body.command(session_id)), caller, request)
+    return Session.of(session).response(201, {"Location": f"/api/v1/sessions/{session.id}"})

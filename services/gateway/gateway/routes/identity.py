@@ -1,4 +1,4 @@
-"""Accounts and tokens: `/api/v1/auth`, and the keys that verify access tokens."""
+"""Accounts and tokens: `/api/v1/auth`, and the public keys that verify access tokens."""
 
 from contracts.identity.commands import LogOut
 from contracts.identity.queries import GetUser
@@ -12,15 +12,7 @@ from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
-BODY = (
-    EdgeCode.MALFORMED_JSON,
-    EdgeCode.PAYLOAD_TOO_LARGE,
-    EdgeCode.UNSUPPORTED_MEDIA_TYPE,
-    EdgeCode.VALIDATION_ERROR,
-    EdgeCode.UNAVAILABLE,
-)
-HASHES = Code.TOO_MANY_LOGINS
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.UNAVAILABLE)
+NO_STORE = {"Cache-Control": "no-store"}
 
 auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
@@ -29,17 +21,18 @@ well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 @auth.post(
     "/register",
     operation_id="register",
-    summary="Make an account",
+    summary="Register an account",
     status_code=201,
     response_model=User,
     responses=documented(
-        *BODY, HASHES, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
+        Code.TOO_MANY_LOGINS, Code.EMAIL_TAKEN, Code.USERNAME_TAKEN, Code.PASSWORD_TOO_COMMON, Code.REGISTRATION_CLOSED
     ),
 )
 async def register(body: Registration, client: AnyClient) -> Response:
-    """The e-mail address and the user name must be new; the password at least 8 characters and not a common one.
+    """Creates an account and returns it.
 
-    User names that differ only in case, dots, hyphens and underscores are the same; some are reserved.
+    The e-mail address and the user name must not be in use. The password needs at least 8 characters and must not be a
+    common one. User names that differ only in case, dots, hyphens and underscores count as the same; some are reserved.
     """
     return User.of(await client.ask(body.command())).response(201)
 
@@ -47,51 +40,54 @@ async def register(body: Registration, client: AnyClient) -> Response:
 @auth.post(
     "/login",
     operation_id="login",
-    summary="Trade an e-mail address and a password for tokens",
+    summary="Log in",
     response_model=Tokens,
-    responses=headed(documented(*BODY, HASHES, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
+    responses=headed(documented(Code.TOO_MANY_LOGINS, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
 )
 async def login(body: Credentials, client: AnyClient) -> Response:
-    """An unknown address and a wrong password get the same answer."""
-    return Tokens.of(await client.ask(body.command())).response(headers=NEVER_STORED)
+    """Checks an e-mail address and a password, and returns an access token and a refresh token.
+
+    The response is the same for an unknown address as for a wrong password.
+    """
+    return Tokens.of(await client.ask(body.command())).response(headers=NO_STORE)
 
 
 @auth.post(
     "/refresh",
     operation_id="refreshTokens",
-    summary="Trade a refresh token for new tokens",
+    summary="Refresh tokens",
     response_model=Tokens,
-    responses=headed(documented(*BODY, Code.INVALID_REFRESH_TOKEN), {200: ("Cache-Control",)}),
+    responses=headed(documented(Code.INVALID_REFRESH_TOKEN), {200: ("Cache-Control",)}),
 )
 async def refresh(body: RefreshToken, client: AnyClient) -> Response:
-    """A refresh token can be used once. Within 30 seconds it can be used again, should the first answer have got lost.
+    """Exchanges a refresh token for a new access token and a new refresh token.
 
-    One that comes back later ends all tokens of its login.
+    A refresh token can be used once. For 30 seconds it can be used again, in case the first response was lost; a later
+    use revokes all tokens of its login.
     """
-    return Tokens.of(await client.ask(body.command())).response(headers=NEVER_STORED)
+    return Tokens.of(await client.ask(body.command())).response(headers=NO_STORE)
 
 
 @auth.get(
     "/me",
     operation_id="getMe",
-    summary="Show the account of the access token",
+    summary="Get the current account",
     response_model=User,
-    responses=documented(*TOKEN, Code.USER_NOT_FOUND),
+    responses=documented(Code.USER_NOT_FOUND),
 )
 async def me(user: TokenHolder) -> Response:
-    """The account as it is now, not as it was when the token was made."""
+    """Returns the account of the access token in its current state, not as it was when the token was issued."""
     return User.of(await user.ask(GetUser(user_id=user.actor.user_id))).response()
 
 
 @auth.post(
     "/logout",
     operation_id="logout",
-    summary="End the tokens of this login",
+    summary="Log out",
     status_code=204,
-    responses=documented(*TOKEN),
 )
 async def logout(user: TokenHolder, request: Request) -> Response:
-    """This access token, its refresh token, and all that came of the same login."""
+    """Revokes the access token, its refresh token, and all other tokens of the same login."""
     await user.ask(LogOut(family_id=user.token.family))
     gateway_of(request).revocations.add(user.token.family)
     return Response(status_code=204)
@@ -100,16 +96,16 @@ async def logout(user: TokenHolder, request: Request) -> Response:
 @well_known.get(
     "/jwks.json",
     operation_id="getKeys",
-    summary="Show the public keys of access tokens",
+    summary="Get the public keys",
     response_model=KeySet,
     responses=headed(documented(EdgeCode.UNAVAILABLE), {200: ("Cache-Control",)}),
 )
 async def keys(request: Request) -> Response:
-    """A JWK Set (RFC 7517); a key is here before the first token is signed with it."""
+    """Returns the keys that verify access tokens, as a JWK Set (RFC 7517).
+
+    A key is published before the first token is signed with it.
+    """
     published = gateway_of(request).keys.published
     if published is None:
-        raise Unavailable("the keys of access tokens are not known yet")
+        raise Unavailable("the public keys of access tokens are not loaded yet")
     return KeySet.of(published).response(headers={"Cache-Control": "public, max-age=60"})
-
-
-NEVER_STORED = {"Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""How the gateway is: health for people and probes, metrics for scrapers."""
+"""Monitoring: health for people and probes, metrics for scrapers."""
 
 import asyncio
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from runtime.bus import Unavailable
 from runtime.envelope import Envelope
-from runtime.health import Health
+from runtime.health import Health, NotReady
 
 from gateway.schemas.base import example
 from gateway.state import Gateway, gateway_of
@@ -19,13 +19,13 @@ from gateway.state import Gateway, gateway_of
 SERVICE = "AI-Agent-API-Service"
 VERSION = version("agentapi-gateway")
 PINGS = {service: ping_query(service)() for service in SERVICES}
-"""What is asked of each service to learn how it is."""
+"""The query that asks each service for the state of its own dependencies."""
 
 router = APIRouter(tags=["Monitoring"])
 
 
 class Status(BaseModel):
-    """What runs here."""
+    """The name, version and environment of the service."""
 
     model_config = example({"status": "healthy", "service": SERVICE, "version": "1.0.0", "environment": "production"})
 
@@ -36,7 +36,7 @@ class Status(BaseModel):
 
 
 class Liveness(BaseModel):
-    """The process runs."""
+    """The process is running."""
 
     model_config = example({"status": "alive"})
 
@@ -44,7 +44,7 @@ class Liveness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What each dependency answered: `ok`, or what is wrong."""
+    """The state of each dependency: `ok`, or an error message."""
 
     model_config = example(
         {
@@ -64,55 +64,59 @@ class Readiness(BaseModel):
     checks: dict[str, str]
 
 
-@router.get("/health", operation_id="getHealth", summary="Say what runs here", response_model=Status)
+@router.get("/health", operation_id="getHealth", summary="Get the service status", response_model=Status)
 async def health(request: Request) -> Response:
-    """Says that the gateway runs; whether it can do its work is at `/health/ready`."""
+    """Returns the name, the version and the environment. `/health/ready` checks the dependencies."""
     return JSONResponse(Status(environment=gateway_of(request).settings.environment).model_dump())
 
 
-@router.get("/health/live", operation_id="getLiveness", summary="Say that the process runs", response_model=Liveness)
+@router.get("/health/live", operation_id="getLiveness", summary="Check liveness", response_model=Liveness)
 async def live() -> Response:
-    """Looks at nothing but itself."""
+    """Returns 200 as long as the process serves requests. Checks no dependency."""
     return JSONResponse({"status": "alive"})
 
 
 @router.get(
     "/health/ready",
     operation_id="getReadiness",
-    summary="Check every dependency",
+    summary="Check readiness",
     response_model=Readiness,
-    responses={503: {"model": Readiness, "description": "A dependency is not there."}},
+    responses={503: {"model": Readiness, "description": "A dependency is unavailable"}},
 )
 async def ready(request: Request) -> Response:
-    """Ready when the bus and all services answer, their databases too, and revoked tokens are known."""
-    own, others = await asyncio.gather(_checks(gateway_of(request)).report(), _of_services(gateway_of(request)))
-    report = own | others
-    well = all(result == "ok" for result in report.values())
-    return JSONResponse({"status": "ready" if well else "not ready", "checks": report}, 200 if well else 503)
+    """Checks the bus, every service with its database, and whether the revoked tokens are loaded.
+
+    Returns 503 if a check fails; `checks` names the dependency.
+    """
+    own, of_services = await asyncio.gather(_checks(gateway_of(request)).report(), _of_services(gateway_of(request)))
+    report = own | of_services
+    is_ready = all(result == "ok" for result in report.values())
+    body = {"status": "ready" if is_ready else "not ready", "checks": report}
+    return JSONResponse(body, 200 if is_ready else 503)
 
 
 @router.get(
     "/metrics",
     operation_id="getMetrics",
-    summary="Give all metrics",
+    summary="Get metrics",
     response_class=Response,
     responses={200: {"content": {CONTENT_TYPE_LATEST: {"example": 'sessions_total{status="active"} 12.0\n'}}}},
 )
 async def scrape(request: Request) -> Response:
-    """In Prometheus' text format."""
+    """Returns all metrics in the Prometheus text format."""
     return Response(await gateway_of(request).totals.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _checks(gateway: Gateway) -> Health:
     async def revocations() -> None:
         if not gateway.revocations.known:
-            raise Unavailable("revocations")
+            raise NotReady("the revoked tokens are not loaded yet")
 
     return Health({"bus": gateway.bus.check, "revocations": revocations})
 
 
 async def _of_services(gateway: Gateway) -> dict[str, str]:
-    """Return how each service is, and how it finds what it depends on itself."""
+    """Return the state of each service, and of its own dependencies as it reports them."""
     reports = await asyncio.gather(*(_of_service(name, gateway) for name in PINGS))
     return {name: result for report in reports for name, result in report.items()}
 
@@ -121,7 +125,10 @@ async def _of_service(name: str, gateway: Gateway) -> dict[str, str]:
     found: dict[str, str] = {}
 
     async def ask() -> None:
-        found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
+        try:
+            found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
+        except Unavailable:
+            raise NotReady("the service does not reply") from None
 
     report = await Health({name: ask}).report()
     return report | {f"{name}_{dependency}": result for dependency, result in found.items()}

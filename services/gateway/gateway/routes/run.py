@@ -1,4 +1,4 @@
-"""What goes on in a session: `/api/v1/sessions/{session_id}/runs`, interrupt, pause and resume."""
+"""Runs of a session: `/api/v1/sessions/{session_id}/runs`; interrupting, pausing and resuming the session."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,28 +8,25 @@ from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
-from gateway.problems import EdgeCode, documented
+from gateway.problems import documented
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
-from gateway.session_ready import settled
+from gateway.session_ready import wait_until_ready
 
-READ = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE, Code.SESSION_NOT_FOUND)
-WRITE = (*READ, EdgeCode.FORBIDDEN)
-OPEN = (*WRITE, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
-
-router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"])
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)
 
 
 @router.get(
     "/runs",
     operation_id="listRuns",
-    summary="List the runs of a session",
+    summary="List runs",
     response_model=RunPage,
-    responses=documented(*READ),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first; what an agent said and did in a run is shown with the run."""
+    """Returns the runs of the session, newest first, without their answers and tool calls."""
     page = await caller.ask(ListRuns(session_id=session_id, **window.model_dump()))
     items = [RunListed.of(run, usage=Metrics.of(run.usage)) for run in page.items]
     return RunPage.over(page, items, window, request).response()
@@ -38,14 +35,14 @@ async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller:
 @router.get(
     "/runs/{run_id}",
     operation_id="getRun",
-    summary="Show a run",
+    summary="Get a run",
     response_model=Run,
-    responses=documented(*READ, Code.RUN_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
 )
 async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
-    """What a query came to, or how far it is."""
-    view = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
-    return Run.of(view, usage=Metrics.of(view.usage)).response()
+    """Returns the status of the run and its result, as far as there is one."""
+    run = await caller.ask(GetRun(session_id=session_id, run_id=run_id))
+    return Run.of(run, usage=Metrics.of(run.usage)).response()
 
 
 @router.post(
@@ -53,10 +50,13 @@ async def show(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
     operation_id="cancelRun",
     summary="Cancel a run",
     response_model=Run,
-    responses=documented(*WRITE, Code.RUN_NOT_FOUND, Code.RUN_OVER),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND, Code.RUN_OVER),
 )
 async def cancel(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
-    """Whether it waits or goes. What was said so far stays readable; the next run that waits follows."""
+    """Cancels a queued or an active run, and returns it.
+
+    Messages recorded so far are kept, and the next queued run starts.
+    """
     run = await caller.ask(CancelRun(session_id=session_id, run_id=run_id))
     return Run.of(run, usage=Metrics.of(run.usage)).response()
 
@@ -64,42 +64,50 @@ async def cancel(session_id: UUID, run_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/interrupt",
     operation_id="interruptSession",
-    summary="Cancel the run that is going",
+    summary="Interrupt a session",
     response_model=Session,
-    responses=documented(*WRITE, Code.NOTHING_TO_INTERRUPT),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.NOTHING_TO_INTERRUPT),
 )
 async def interrupt(session_id: UUID, caller: Caller) -> Response:
-    """The next run that waits follows; pause the session first to keep it from that."""
+    """Cancels the active run, and returns the session.
+
+    The next queued run starts; pause the session first to prevent that.
+    """
     return Session.of(await caller.ask(InterruptSession(session_id=session_id))).response()
 
 
 @router.post(
     "/pause",
     operation_id="pauseSession",
-    summary="Let no further run begin",
+    summary="Pause a session",
     response_model=Session,
-    responses=documented(*OPEN),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED),
 )
 async def pause(session_id: UUID, caller: Caller) -> Response:
-    """A run that is going ends as ever. Queries are refused, or wait when they say `on_busy: enqueue`."""
+    """Keeps further runs from starting, and returns the session. An active run ends normally.
+
+    Queries get 409 `SESSION_PAUSED`, or are queued if they set `on_busy` to `enqueue`.
+    """
     return Session.of(await caller.ask(PauseSession(session_id=session_id))).response()
 
 
 @router.post(
     "/resume",
     operation_id="resumeSession",
-    summary="Let runs begin again; open an archived session",
+    summary="Resume or unarchive a session",
     response_model=Session,
-    responses=documented(*OPEN, Code.WORKSPACE_FULL, Code.STORAGE_FAILED),
+    responses=documented(
+        Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED, Code.WORKSPACE_FULL, Code.STORAGE_FAILED
+    ),
 )
 async def resume(session_id: UUID, caller: Caller, request: Request) -> Response:
-    """Those that wait go first, in their order. An archived session is opened again.
+    """Lets runs start again, queued runs first and in their order, and returns the session.
 
-    The answer then comes when its files are unpacked. The session is as it was before it was archived, and its archive
-    is gone. When they cannot be unpacked, it stays archived, tells why in `error_code` and `error_detail`, and can be
-    resumed again.
+    The files of an archived session are unpacked first, and the response is sent when they are. The session is then as
+    it was before it was archived, and its archive is deleted. If the files cannot be unpacked, the session stays
+    archived, its `error_code` and `error_detail` say why, and it can be resumed again.
     """
-    view = await caller.ask(ResumeSession(session_id=session_id))
-    if not view.ready:
-        view = await settled(view, caller, request)
-    return Session.of(view).response()
+    session = await caller.ask(ResumeSession(session_id=session_id))
+    if not session.ready:
+        session = await wait_until_ready(session, caller, request)
+    return Session.of(session).response()

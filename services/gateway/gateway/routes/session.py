@@ -16,26 +16,24 @@ from gateway.schemas.session import NewSession, Session, SessionChange, SessionL
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
-    "description": "`respond-async`: do not wait for the answer.",
+    "description": "`respond-async`: return 202 with the run instead of waiting for the answer.",
     "schema": {"type": "string", "examples": ["respond-async"]},
 }
-OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
+OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 QUERY_RESPONSES = headed(
     {
         200: {"content": {EVENTS: {"schema": {"type": "string"}, "example": RUN_EVENTS}}},
-        202: {"model": Run, "description": "With `Prefer: respond-async`: accepted, `Location` shows the run"},
+        202: {
+            "model": Run,
+            "description": "With `Prefer: respond-async`: the run was started or queued; `Location` is its path",
+        },
     }
     | documented(
-        *TOKEN,
-        *BODY,
-        EdgeCode.FORBIDDEN,
         Code.SESSION_NOT_FOUND,
         Code.SESSION_BUSY,
         Code.SESSION_NOT_READY,
@@ -72,15 +70,16 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
 @router.post(
     "",
     operation_id="createSession",
-    summary="Open a session",
+    summary="Create a session",
     status_code=201,
     response_model=Session,
-    responses=headed(
-        documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}
-    ),
+    responses=headed(documented(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
-    """A session has a workspace and a conversation of its own. Nothing runs before the first query."""
+    """Creates a session with its own workspace and conversation. The agent starts with the first query.
+
+    With `template_id`, the template's options and mode apply where the request sets none.
+    """
     session = Session.of(await caller.ask(body.command()))
     return session.response(201, {"Location": f"/api/v1/sessions/{session.id}"})
 
@@ -90,10 +89,9 @@ async def create(body: NewSession, caller: Caller) -> Response:
     operation_id="listSessions",
     summary="List sessions",
     response_model=SessionPage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first, without their options; an admin sees those of all users."""
+    """Returns the caller's sessions, newest first, without options and metadata. Administrators see all sessions."""
     page = await caller.ask(ListSessions(**window.model_dump()))
     return SessionPage.over(page, [SessionListed.of(view) for view in page.items], window, request).response()
 
@@ -101,26 +99,27 @@ async def index(window: Annotated[SessionWindow, Query()], caller: Caller, reque
 @router.get(
     "/{session_id}",
     operation_id="getSession",
-    summary="Show a session",
+    summary="Get a session",
     response_model=Session,
-    responses=documented(*TOKEN, Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def show(session_id: UUID, caller: Caller) -> Response:
-    """With what it has used so far."""
+    """Returns the session with its options and its usage so far."""
     return Session.of(await caller.ask(GetSession(session_id=session_id))).response()
 
 
 @router.patch(
     "/{session_id}",
     operation_id="changeSession",
-    summary="Change a session",
+    summary="Update a session",
     response_model=Session,
-    responses=documented(*TOKEN, *BODY, EdgeCode.FORBIDDEN, *OPTIONS, Code.SESSION_NOT_FOUND),
+    responses=documented(*OPTION_PROBLEMS, Code.SESSION_NOT_FOUND),
 )
 async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Response:
-    """What is left out stays, of the options too, where null means the default; `metadata` is replaced whole.
+    """Updates the fields that are sent, and returns the session.
 
-    A run that is going keeps its options; the next one takes the new ones.
+    Options left out of `sdk_options` keep their value, and null resets an option to its default; `metadata` is replaced
+    as a whole. An active run keeps its options; the next run uses the new ones.
     """
     return Session.of(await caller.ask(body.command(session_id))).response()
 
@@ -128,12 +127,12 @@ async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Respo
 @router.delete(
     "/{session_id}",
     operation_id="deleteSession",
-    summary="End and remove a session",
+    summary="Delete a session",
     status_code=204,
-    responses=documented(*TOKEN, EdgeCode.FORBIDDEN, Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def delete(session_id: UUID, caller: Caller) -> Response:
-    """A running agent is ended first."""
+    """Stops the agent if it is running, then deletes the session."""
     await caller.ask(DeleteSession(session_id=session_id))
     return Response(status_code=204)
 
@@ -141,30 +140,32 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/{session_id}/query",
     operation_id="querySession",
-    summary="Ask the agent, and wait for its answer",
+    summary="Query the agent",
     openapi_extra={"parameters": [PREFER]},
     response_model=Answer,
     responses=QUERY_RESPONSES,
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
-    """The run belongs to the server: it goes on when the client leaves, and can be read at `runs/{run_id}`.
+    """Starts a run, and returns its answer when the run has ended.
 
-    With `Accept: text/event-stream` the answer is the run as events, a `result` last; with `Prefer: respond-async` it
-    is 202 and the run as it is now. Events that broke off are resumed at `/events`: this asks anew, and so refuses a
-    `Last-Event-ID`.
+    The run continues if the client disconnects, and can be read at `/runs/{run_id}`. With `Prefer: respond-async`, the
+    response is 202 with the run as it is now. With `Accept: text/event-stream`, the response is a stream of the events
+    of the run; the last one is `result`, with the answer. An interrupted stream is resumed at `/events`: here,
+    `Last-Event-ID` gets 409 `NOT_RESUMABLE`, as the query would start another run.
     """
     if request.headers.get("last-event-id"):
-        detail = f"Nothing was asked. To go on behind this event, GET /api/v1/sessions/{session_id}/events with it."
+        path = f"/api/v1/sessions/{session_id}/events"
+        detail = f"No run was started. To resume after this event, send `Last-Event-ID` to GET {path}."
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
     if prefers_events(request):
         gateway, command = gateway_of(request), body.command(session_id)
         return RunEvents(gateway.streams, gateway.runs, caller, command, request.url.path)
     if preferred(request, "respond-async"):
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
-        told = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
-        return Run.of(run, usage=Metrics.of(run.usage)).response(202, told)
+        headers = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
+        return Run.of(run, usage=Metrics.of(run.usage)).response(202, headers)
     run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED
-        raise Problem(code, run.error_detail or "The run was ended.", run_id=str(run.id))
+        raise Problem(code, run.error_detail or "The run was cancelled.", run_id=str(run.id))
     return Answer.to(run).response()

@@ -9,13 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import EdgeCode, documented, headed
+from gateway.problems import documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 
-TOKEN = (EdgeCode.UNAUTHENTICATED, EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
-OPTIONS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND)
-WRITE = (*TOKEN, EdgeCode.FORBIDDEN)
+OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND)
 
 router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"], route_class=JsonRoute)
 
@@ -23,13 +20,16 @@ router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"
 @router.post(
     "",
     operation_id="createTemplate",
-    summary="Make a session template",
+    summary="Create a session template",
     status_code=201,
     response_model=Template,
-    responses=headed(documented(*WRITE, *BODY, *OPTIONS), {201: ("Location",)}),
+    responses=headed(documented(*OPTION_PROBLEMS), {201: ("Location",)}),
 )
 async def create(body: NewTemplate, caller: Caller) -> Response:
-    """Sessions that name it take its options and its mode. A public one is readable by all, writable by its owner."""
+    """Creates a template and returns it. Sessions created with its id start with its options and its mode.
+
+    All users can read a public template; only its owner can change it.
+    """
     template = Template.of(await caller.ask(body.command()))
     return template.response(201, {"Location": f"/api/v1/session-templates/{template.id}"})
 
@@ -39,10 +39,12 @@ async def create(body: NewTemplate, caller: Caller) -> Response:
     operation_id="listTemplates",
     summary="List session templates",
     response_model=TemplatePage,
-    responses=documented(*TOKEN),
 )
 async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, request: Request) -> Response:
-    """Newest first: one's own and the public ones; an admin sees those of all users."""
+    """Returns the caller's templates and the public ones, newest first, without their options.
+
+    Administrators see those of all users.
+    """
     page = await caller.ask(ListTemplates(**window.model_dump()))
     return TemplatePage.over(page, [TemplateListed.of(view) for view in page.items], window, request).response()
 
@@ -50,35 +52,38 @@ async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, requ
 @router.get(
     "/{template_id}",
     operation_id="getTemplate",
-    summary="Show a session template",
+    summary="Get a session template",
     response_model=Template,
-    responses=documented(*TOKEN, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(Code.TEMPLATE_NOT_FOUND),
 )
 async def show(template_id: UUID, caller: Caller) -> Response:
-    """With how many sessions were made from it."""
+    """Returns the template, with the number of sessions created from it."""
     return Template.of(await caller.ask(GetTemplate(template_id=template_id))).response()
 
 
 @router.patch(
     "/{template_id}",
     operation_id="changeTemplate",
-    summary="Change a session template",
+    summary="Update a session template",
     response_model=Template,
-    responses=documented(*WRITE, *BODY, *OPTIONS, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(*OPTION_PROBLEMS, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
 )
 async def change(template_id: UUID, body: TemplateChange, caller: Caller) -> Response:
-    """What is left out stays, of the options too. Sessions that were made from it before do not change."""
+    """Updates the fields that are sent, and returns the template. Options that are left out keep their value.
+
+    Sessions created from the template earlier do not change.
+    """
     return Template.of(await caller.ask(body.command(template_id))).response()
 
 
 @router.delete(
     "/{template_id}",
     operation_id="deleteTemplate",
-    summary="Remove a session template",
+    summary="Delete a session template",
     status_code=204,
-    responses=documented(*WRITE, Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
+    responses=documented(Code.NOT_OWNER, Code.TEMPLATE_NOT_FOUND),
 )
 async def delete(template_id: UUID, caller: Caller) -> Response:
-    """Sessions that were made from it stay as they are."""
+    """Deletes the template. Sessions created from it do not change."""
     await caller.ask(DeleteTemplate(template_id=template_id))
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""The files of a session: `/api/v1/sessions/{session_id}/workspace`. The gateway has none; they pass through it."""
+"""Files of a session: `/api/v1/sessions/{session_id}/workspace`. The gateway passes them through and stores none."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,36 +16,30 @@ from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
+from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
-from gateway.downloads import Download, content, given
+from gateway.downloads import Download, binary_content, download_responses
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 
-TOKEN = (
-    EdgeCode.UNAUTHENTICATED,
-    EdgeCode.VALIDATION_ERROR,
-    EdgeCode.UNAVAILABLE,
-    Code.SESSION_NOT_FOUND,
-    Code.SESSION_NOT_READY,
-    Code.SESSION_ARCHIVED,
-)
-PATH = (Code.INVALID_PATH, Code.NOT_A_FILE)
-FULL = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
-SENT_BYTES: dict[str, Any] = {"requestBody": {"required": True, "content": content("application/octet-stream")}}
+SESSION_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
+PATH_PROBLEMS = (Code.INVALID_PATH, Code.NOT_A_FILE)
+STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
+BINARY_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": binary_content("application/octet-stream")}}
 
-router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"])
+router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=ApiRoute)
 
 
 @router.get(
-    "", operation_id="listFiles", summary="List the files of a session", response_model=WorkspaceFilePage,
-    responses=documented(*TOKEN),
+    "", operation_id="listFiles", summary="List files", response_model=WorkspaceFilePage,
+    responses=documented(*SESSION_PROBLEMS),
 )  # fmt: skip
 async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
-    """All that lies in the workspace, in the order of paths. Symlinks are listed, and not followed."""
+    """Returns the files and folders of the workspace, sorted by path. Symbolic links are listed, but not followed."""
     page = await caller.ask(ListFiles(session_id=session_id, skip=window.skip, limit=window.limit))
-    shown = WorkspaceFilePage.over(page, page.items, window, request)
+    shown = WorkspaceFilePage.over(page, list(map(WorkspaceFile.of, page.items)), window, request)
     return shown.model_copy(update={"truncated": page.truncated}).response()
 
 
@@ -55,13 +49,18 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
     summary="Read a file",
     response_class=Response,
     responses=headed(
-        given("application/octet-stream")
-        | documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE),
+        download_responses("application/octet-stream")
+        | documented(
+            *SESSION_PROBLEMS, *PATH_PROBLEMS, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE
+        ),
         {416: ("Content-Range",)},
     ),
 )
 async def read(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
-    """The bytes as they are, always as an attachment. `Range`, `If-Range` and `If-None-Match` are understood."""
+    """Returns the content of the file, always as an attachment.
+
+    Supports `Range`, `If-Range` and `If-None-Match`.
+    """
     name = path.rpartition("/")[2]
     query = ReadFile(session_id=session_id, path=path)
     return await Download(query, name, caller).response(request.headers)
@@ -72,48 +71,53 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     operation_id="writeFile",
     summary="Write a file",
     response_model=WorkspaceFile,
-    openapi_extra=SENT_BYTES,
+    openapi_extra=BINARY_BODY,
     responses=headed(
-        {201: {"model": WorkspaceFile, "description": "The file is new"}}
-        | documented(*TOKEN, *PATH, *FULL, EdgeCode.FORBIDDEN, EdgeCode.PAYLOAD_TOO_LARGE),
+        {201: {"model": WorkspaceFile, "description": "The file was created"}}
+        | documented(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
         {200: ("Location",), 201: ("Location",)},
     ),
 )
 async def write(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
-    """The body is the file, whatever its media type, up to 5 MiB. Missing folders are made; 201 when it is new."""
+    """Creates the file, or replaces its content, and returns it; the status is 201 if it was created.
+
+    The request body is the content, of any media type and at most 5 MiB. Missing folders are created.
+    """
     upload_id = clock.new_id()
     size = await _upload(session_id, upload_id, caller, request)
     written = await caller.ask(WriteFile(session_id=session_id, path=path, upload_id=upload_id, size=size))
-    place = f"/api/v1/sessions/{session_id}/workspace/{quote(path)}"
-    return WorkspaceFile.of(written.file).response(201 if written.created else 200, {"Location": place})
+    headers = {"Location": f"/api/v1/sessions/{session_id}/workspace/{quote(path)}"}
+    return WorkspaceFile.of(written.file).response(201 if written.created else 200, headers)
 
 
 @router.delete(
     "/{path:path}",
     operation_id="deleteFile",
-    summary="Remove a file or a folder",
+    summary="Delete a file or folder",
     status_code=204,
-    responses=documented(*TOKEN, *PATH, Code.FILE_NOT_FOUND, EdgeCode.FORBIDDEN),
+    responses=documented(*SESSION_PROBLEMS, *PATH_PROBLEMS, Code.FILE_NOT_FOUND),
 )
 async def delete(session_id: UUID, path: str, caller: Caller) -> Response:
-    """A folder goes with all that is in it; of a symlink, only itself."""
+    """Deletes a file, or a folder with everything in it. Of a symbolic link, only the link is deleted."""
     await caller.ask(DeleteFile(session_id=session_id, path=path))
     return Response(status_code=204)
 
 
 async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Request) -> int:
-    held, offset = bytearray(), 0
+    """Send a request's body to the session service in parts, and return its size in bytes."""
+    buffer, offset = bytearray(), 0
     async for chunk in request.stream():
-        held += chunk
-        while len(held) >= MAX_PART_BYTES:
-            offset += await _put(session_id, upload_id, offset, held, caller)
-    if held:
-        offset += await _put(session_id, upload_id, offset, held, caller)
+        buffer += chunk
+        while len(buffer) >= MAX_PART_BYTES:
+            offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
+    if buffer:
+        offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
     return offset
 
 
-async def _put(session_id: UUID, upload_id: UUID, offset: int, held: bytearray, caller: User) -> int:
-    data = bytes(held[:MAX_PART_BYTES])
-    del held[:MAX_PART_BYTES]
+async def _upload_part(session_id: UUID, upload_id: UUID, offset: int, buffer: bytearray, caller: User) -> int:
+    """Send the first part of the buffer, remove it from the buffer, and return its size in bytes."""
+    data = bytes(buffer[:MAX_PART_BYTES])
+    del buffer[:MAX_PART_BYTES]
     await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=offset, data=data))
     return len(data)

@@ -9,7 +9,7 @@ from contracts.session.values import ApprovalStatus, Remember
 from pydantic import Field
 
 from gateway.schemas.base import RequestBody, ResponseModel, example
-from gateway.schemas.lists import KeysetWindow, ListPage, page_example
+from gateway.schemas.lists import KeysetWindow, ListPage
 
 
 class Decision(RequestBody):
@@ -75,5 +75,3 @@ class Approval(ApprovalView, ResponseModel):
 
 class ApprovalPage(ListPage[Approval]):
     """Approvals, newest first."""
-
-    model_config = page_example(_APPROVAL)

@@ -9,7 +9,7 @@ from contracts.session.conversation import MessageView, ToolCallView
 from pydantic import Field
 
 from gateway.schemas.base import ResponseModel, example
-from gateway.schemas.lists import KeysetWindow, ListPage, page_example
+from gateway.schemas.lists import KeysetWindow, ListPage
 
 _MESSAGE: dict[str, Any] = {
     "id": MESSAGE,
@@ -36,10 +36,8 @@ class ConversationWindow(KeysetWindow):
     order: Annotated[Order, Field(description="`asc`: oldest first; `desc`: newest first.", examples=["desc"])] = "asc"
 
 
-class MessagePage(ListPage[MessageView]):
+class MessagePage(ListPage[Message]):
     """A page of messages."""
-
-    model_config = page_example(_MESSAGE)
 
 
 _TOOL_CALL: dict[str, Any] = {
@@ -61,7 +59,5 @@ class ToolCall(ToolCallView, ResponseModel):
     model_config = example(_TOOL_CALL)
 
 
-class ToolCallPage(ListPage[ToolCallView]):
+class ToolCallPage(ListPage[ToolCall]):
     """A page of tool calls."""
-
-    model_config = page_example(_TOOL_CALL)

@@ -1,6 +1,6 @@
 """Models of lists, which are read in pages."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from contracts.samples import SESSION
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 
-from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.base import ResponseModel
 
 MAX_SKIP = 10_000
 """The database reads skipped rows all the same, so that further pages are read by cursors."""
@@ -95,8 +95,20 @@ class Links(BaseModel):
     prev: Annotated[str | None, Field(description="URL of the previous page; null on the first one.")]
 
 
+def _add_example(schema: dict[str, Any], page: "type[ListPage[Any]]") -> None:
+    """Add an example to the schema of a page: the example of its item, and the defaults of its other fields."""
+    fields = page.model_fields
+    [item] = get_args(fields["items"].annotation)
+    [item_example] = item.model_config["json_schema_extra"]["examples"]
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    links = {"next": None, "prev": None}
+    schema["examples"] = [{"items": [item_example], "total": 1, "skip": 0, "limit": 100, "links": links, **defaults}]
+
+
 class ListPage[T](ResponseModel):
     """One page of a list."""
+
+    model_config = ConfigDict(json_schema_extra=_add_example)
 
     items: Annotated[list[T], Field(description="The items of this page.")]
     total: Annotated[int, Field(description="Number of items in the whole list.")]
@@ -115,9 +127,3 @@ class ListPage[T](ResponseModel):
             limit=window.limit,
             links=window.links(request.url.path, page),
         )
-
-
-def page_example(item: dict[str, Any], **more: Any) -> ConfigDict:
-    """Return the configuration of a page with an example that has one item, and the members in `more`."""
-    links = {"next": None, "prev": None}
-    return example({"items": [item], "total": 1, "skip": 0, "limit": 100, "links": links, **more})

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, JsonValue
 from runtime import clock
 
 from gateway.schemas.base import Money, RequestBody, ResponseModel, example
-from gateway.schemas.lists import KeysetWindow, ListPage, page_example
+from gateway.schemas.lists import KeysetWindow, ListPage
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
 
@@ -106,8 +106,6 @@ class RunWindow(KeysetWindow):
 
 class RunPage(ListPage[RunListed]):
     """Runs, newest first."""
-
-    model_config = page_example(_RUN)
 
 
 class TextContent(BaseModel):

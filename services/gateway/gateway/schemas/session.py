@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringCo
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage, page_example
+from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.options import Options, at_most, shallow
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -123,5 +123,3 @@ class SessionListed(SessionSummary, ResponseModel):
 
 class SessionPage(ListPage[SessionListed]):
     """Sessions, newest first."""
-
-    model_config = page_example(_LISTED)

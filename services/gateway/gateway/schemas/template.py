@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage, page_example
+from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.options import TemplateOptions
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -111,5 +111,3 @@ class TemplateListed(TemplateSummary, ResponseModel):
 
 class TemplatePage(ListPage[TemplateListed]):
     """Templates, newest first."""
-
-    model_config = page_example(_LISTED)

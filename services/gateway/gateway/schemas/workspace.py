@@ -7,7 +7,7 @@ from contracts.session.workspace import FileView
 from pydantic import Field
 
 from gateway.schemas.base import ResponseModel, example
-from gateway.schemas.lists import ListPage, page_example
+from gateway.schemas.lists import ListPage
 
 _FILE: dict[str, Any] = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
 
@@ -18,10 +18,8 @@ class WorkspaceFile(FileView, ResponseModel):
     model_config = example(_FILE)
 
 
-class WorkspaceFilePage(ListPage[FileView]):
+class WorkspaceFilePage(ListPage[WorkspaceFile]):
     """A page of the files of a workspace, ordered by path."""
-
-    model_config = page_example(_FILE, truncated=False)
 
     truncated: Annotated[bool, Field(description="Whether the workspace has more files than the list can contain.")] = (
         False

@@ -12,7 +12,7 @@ from runtime import clock
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
-from gateway.runs import OVER, Runs, look, place
+from gateway.runs import Runs, has_ended, read_run, run_path
 from gateway.schemas.run import Answer
 from gateway.streams.events import EventStream, connected, encode, encode_item
 from gateway.streams.fan_out import StreamItem, Streams
@@ -29,7 +29,7 @@ class RunEvents(EventStream):
 
     def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
-        super().__init__(listener, self._events(), location=place(command))
+        super().__init__(listener, self._events(), location=run_path(command))
         self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 
     async def _events(self) -> AsyncGenerator[bytes]:
@@ -54,15 +54,15 @@ class RunEvents(EventStream):
         A `quiet` stream checks whether the run has ended; otherwise its last event has been received.
         """
         for left in reversed(range(1 if quiet else MAX_READS)):
-            run = await look(self.caller, run, told=not quiet)
-            if run.status in OVER:
+            run = await read_run(self.caller, run, ended=not quiet)
+            if has_ended(run):
                 return self._answer(run)
             await asyncio.sleep(RETRY_SECONDS if left else 0)
         if quiet:
             return None
         return self._problem(
             EdgeCode.UNAVAILABLE,
-            f"The run has ended; read its result at {place(self.command)}.",
+            f"The run has ended; read its result at {run_path(self.command)}.",
         )
 
     def _answer(self, run: RunView) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class MessageTranslator:
             case sdk.ThinkingBlock(thinking=thinking):
                 return ThinkingBlock(thinking=clean(thinking))
             case sdk.ToolUseBlock(id=id, name=name, input=input):
-                id = clean(id)  # noqa: A001  the SDK's name
+                id = clean(id)
                 self._started[id] = time.monotonic()
                 return ToolUseBlock(
                     id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
@@ -150,7 +150,7 @@ class MessageTranslator:
                 return None
 
     def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
-        id, now = clean(part.tool_use_id), time.monotonic()  # noqa: A001  the SDK's name
+        id, now = clean(part.tool_use_id), time.monotonic()
         duration = now - self._started.pop(id, now)
         output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
         return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000))

@@ -45,7 +45,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
     metadata: dict[str, Json]
     environment: dict[str, str]
 
-    def __init__(self, id: UUID) -> None:  # noqa: A002  the field's name
+    def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.phase: Phase = "open"
         self.archive_id: UUID | None = None
@@ -93,7 +93,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             self.record(after)
         self._set_environment(variables)
 
-    def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":  # noqa: A002
+    def fork(self, id: UUID, user_id: UUID, name: str, message_ids: list[UUID]) -> "Session":
         """Return a new session that starts with the given messages of this one.
 
         Raises:

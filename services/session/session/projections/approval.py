@@ -20,7 +20,7 @@ APPROVAL_EXPIRY = DueKind("approval_expiry", lambda due: ExpireApproval(session_
 
 async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of an approval."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case ApprovalRequested():
             await db.execute(

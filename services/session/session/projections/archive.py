@@ -26,7 +26,7 @@ REOPEN = """
 
 async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of an archive."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case ArchiveRequested():
             await db.execute(

@@ -11,7 +11,7 @@ from session.projections.session import FAILED
 
 async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a fork."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case SessionForked():
             await _copy_messages(event, recorded, db)

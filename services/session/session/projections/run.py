@@ -37,7 +37,7 @@ CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AN
 
 async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a run."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case RunQueued():
             await db.execute(

@@ -29,7 +29,7 @@ RESUME = """
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a session's life cycle."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case SessionCreated():
             await db.execute(

@@ -11,7 +11,7 @@ from session.counters import TEMPLATE_USES
 
 async def project_template(event: TemplateEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a template."""
-    id, at = recorded.id, recorded.at  # noqa: A001  the column's name
+    id, at = recorded.id, recorded.at
     match event:
         case TemplateCreated():
             await db.execute(

@@ -1,0 +1,51 @@
+"""The route class of the API: it documents the problems that follow from how an operation is declared."""
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
+
+from gateway.problems import EdgeCode, documented
+
+ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
+"""Every operation refuses unknown query parameters, and depends on a service."""
+WITH_BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
+
+
+class Guard(SecurityBase):
+    """A dependency that allows only some clients to call an operation."""
+
+    @abstractmethod
+    def problems(self, methods: Collection[str]) -> Iterator[EdgeCode]:
+        """Return why it can refuse requests with these methods."""
+
+
+class ApiRoute(APIRoute):
+    """An operation of the API. Its declaration names only the problems of its domain.
+
+    Those of authentication, of the caller's role, of the body and of its validation are derived from its dependencies,
+    its methods and its parameters.
+    """
+
+    def __init__(self, *args: Any, **declared: Any) -> None:
+        super().__init__(*args, **declared)
+        responses = _merged(documented(*self._problems()), self.responses)
+        self.responses = dict(sorted(responses.items(), key=lambda response: int(response[0])))
+
+    def _problems(self) -> Iterator[EdgeCode]:
+        yield from ANY_REQUEST
+        if self.body_field:
+            yield from WITH_BODY
+        for dependency in self.dependant.dependencies:
+            if isinstance(dependency.call, Guard):
+                yield from dependency.call.problems(self.methods or ())
+
+
+def _merged(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the entries of both; where both have a dictionary under a key, the entries of both again."""
+    shared: dict[Any, Any] = {
+        key: _merged(one[key], other[key]) for key in one.keys() & other if isinstance(one[key], dict)
+    }
+    return one | other | shared
