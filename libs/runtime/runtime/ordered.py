@@ -40,9 +40,9 @@ class Purged(Lost):
 async def messages(
     js: JetStream, stream: str, after: int, subject: str = ">", *, stored: bool = False
 ) -> AsyncGenerator[list[Msg]]:
-    """Give, in batches, what is in a stream behind the sequence number `after`, and what will be; close it in the end.
+    """Yield the messages of a stream after the sequence number `after` in batches, and then new ones; close it at the end.
 
-    `stored` ends it when all that is there now was given.
+    With `stored`, it ends after the messages that the stream holds now.
 
     Raises:
         Purged: with `stored`, not all that was there was given, though all that is left of it.

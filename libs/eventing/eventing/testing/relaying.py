@@ -62,7 +62,7 @@ def labels(spy: ReactionSpy) -> list[int]:
 async def wait_until_saved(relay: Relay) -> None:
     """Wait until the relay has saved its position after the last message of its stream.
 
-    Its cursor alone does not tell: it lags behind the stream until the acknowledgement of a publish arrives.
+    Its cursor alone is not sufficient: it lags behind the stream until the acknowledgement of a publish arrives.
     """
 
     async def has_saved_end() -> bool:
