@@ -40,13 +40,13 @@ class Purged(Lost):
 async def messages(
     js: JetStream, stream: str, after: int, subject: str = ">", *, stored: bool = False
 ) -> AsyncGenerator[list[Msg]]:
-    """Yield the messages of a stream after the sequence number `after` in batches, and then new ones; close it at the end.
+    """Yield the messages of a stream after the sequence number `after`, in batches, then new ones; to be closed.
 
     With `stored`, it ends after the messages that the stream holds now.
 
     Raises:
-        Purged: with `stored`, not all that was there was given, though all that is left of it.
-        Lost, nats.errors.Error: start it again, behind the last message that was given.
+        Purged: with `stored`, some of the messages are no longer there; those that are left were yielded.
+        Lost, nats.errors.Error: start again after the last message that was yielded.
     """
     config = _consumer_config(after, subject)
     puller = _Puller(client_of(js), stream, str(config.name), wait=not stored)
