@@ -25,7 +25,7 @@ FILES = {
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
     BOX_TABLE: 'services = [_internal_service("shop", told)]',
     "libs/onebox/onebox/__init__.py": "",
-    CATALOGUE: 'EVENTS = {"shop": events_of(CartFact)}',
+    CATALOGUE: 'EVENTS = {"shop": events_of(CartEvent)}',
     f"{SHOP}/reactions/__init__.py": "reactions = Reactions.merge(cart.reactions)",
     f"{SHOP}/reactions/cart.py": "reactions = Reactions()",
     "libs/contracts/pyproject.toml": '[project]\nname = "agentapi-contracts"',
@@ -67,7 +67,7 @@ class CartRefunded(Event):
 
 
 PaymentEvent = CartPaid | CartRefunded
-type CartFact = CartOpened | PaymentEvent
+type CartEvent = CartOpened | PaymentEvent
 """,
     QUERIES: """
 class GetCart(Query[CartView]):
@@ -86,8 +86,8 @@ class Paying:
                 assert_never(event)
 
 
-class Cart(Aggregate[CartFact], Paying):
-    def apply(self, event: CartFact) -> None:
+class Cart(Aggregate[CartEvent], Paying):
+    def apply(self, event: CartEvent) -> None:
         if isinstance(event, PaymentEvent):
             self.apply_payment(event)
             return
@@ -98,7 +98,7 @@ class Cart(Aggregate[CartFact], Paying):
                 assert_never(event)
 """,
     f"{SHOP}/projections.py": """
-async def project(recorded: Recorded[CartFact], db: Connection) -> None:
+async def project(recorded: Recorded[CartEvent], db: Connection) -> None:
     match recorded.event:
         case CartOpened() | CartPaid() | CartRefunded():
             pass

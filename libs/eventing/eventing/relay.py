@@ -1,6 +1,6 @@
 """Publishes stored events to the bus, in the order of the feed and each once: one stream and one relay per service.
 
-The stream itself is the checkpoint: each message carries its cursor, and a relay continues after the last one. Every
+The stream itself records the relay's cursor: each message carries it, and a relay continues after the last one. Every
 publish states the sequence number that it expects to follow, so of two relays one is refused and reads again; the lock
 only spares that work. Work for the service's own replicas is published to a stream of its own first
 (`eventing.work_stream`).

@@ -87,7 +87,7 @@ async def read_run(caller: Anyone, run: RunView, ended: bool) -> RunView:
             "error_code": Code.RUN_CANCELLED,
             "error_detail": "The session was deleted.",
         }
-        return run.model_copy(update=cancelled | {"error_detail": "The session was deleted."})
+        return run.model_copy(update=cancelled)
 
 
 def run_path(command: SubmitQuery) -> str:

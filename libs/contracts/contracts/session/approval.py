@@ -170,7 +170,7 @@ class ApprovalDecided(Event):
 
 
 class DecisionDelivered(Event):
-    """The decision is about to be sent to the agent: from now on, the agent may have acted on it."""
+    """The decision was handed to the worker: from now on, the agent may have acted on it."""
 
     subject = "evt.session.decision_delivered"
     sample = {"approval_id": APPROVAL, "run_id": RUN}

@@ -57,7 +57,7 @@ async def session_events(
 ) -> Response:
     """Sends every event of the session, from now on or from the one after `after`.
 
-    The id of an event is its number on the stream; `text_delta` events have none, and are not stored. When the session
+    The id of an event is an opaque cursor; `text_delta` events have none, and are not stored. When the session
     is deleted, the last event is `session.deleted` with the status `terminated`, whatever `types` selects.
     """
     _check_accepted(request)

@@ -26,6 +26,7 @@ class Listener:
         self.cursor = Cursor(services)
         self.last: End | None = None
         self._gap: Reason | None = None
+        self._lost = set[str]()
         self._moved = False
         self._queue = deque[Item]()
         self._queued_bytes = 0
@@ -76,7 +77,7 @@ class Listener:
         """End the stream with a gap after the queued items, if it follows this service: the bus lost its events."""
         if service not in self.services:
             return
-        self.cursor.seen[service] = 0
+        self._lost.add(service)
         self._gap = "expired"
         self._changed.set()
 
@@ -126,6 +127,8 @@ class Listener:
                 if isinstance(item, Delta) or self.advance(item):
                     yield item
             elif self._gap:
+                # Only after the queued items, whose old numbers would move the cursor beyond the new ones of the stream.
+                self.cursor.seen.update(dict.fromkeys(self._lost, 0))
                 yield Gap(str(self.cursor), self._gap)
                 return
             elif not await self._wait(pause):
