@@ -127,7 +127,7 @@ class Listener:
                 if isinstance(item, Delta) or self.advance(item):
                     yield item
             elif self._gap:
-                # Only after the queued items, whose old numbers would move the cursor beyond the new ones of the stream.
+                # After the queued items, whose old numbers would move the cursor beyond the new ones of the stream.
                 self.cursor.seen.update(dict.fromkeys(self._lost, 0))
                 yield Gap(str(self.cursor), self._gap)
                 return
