@@ -8,7 +8,8 @@ from tests.architecture import house
 from tests.architecture.rule import rule
 
 LINES = 300
-FUNCTION_LINES, PARAMETERS, NESTING = 40, 6, 3
+FUNCTION_LINES, PARAMETERS, NESTING, TEST_NAME = 40, 6, 3, 70
+TEST = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
 SUPPRESSIONS = 5.0
 """In 1,000 lines of source: comments that silence a check."""
 SILENCED = re.compile(r"# ?(noqa|ruff: noqa|pyright:|type: ignore)")
@@ -29,6 +30,13 @@ def functions_are_small(root: Path) -> list[str]:
             if larger:
                 wrong.append(f"{where} has {larger}")
     return wrong
+
+
+@rule
+def names_of_tests_are_short(root: Path) -> list[str]:
+    names = [(path, name) for path in house.python(root, tests=True) for name in TEST.findall(path.read_text())]
+    long = [(path, name) for path, name in names if len(name) > TEST_NAME]
+    return [f"{path.relative_to(root)}: {name} has more than {TEST_NAME} characters" for path, name in long]
 
 
 @rule

@@ -88,6 +88,9 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (added(DEPENDENCIES, "def many(a, b, c, d, *, e, f, g): ..."), "dependencies.py: many has 7 parameters"),
         (added(DEPENDENCIES, DEEP), "dependencies.py: deep has 4 levels of nesting"),
     ],
+    sizes.names_of_tests_are_short: [
+        (added(f"{TESTS}/test_far.py", f"async def test_{'x' * 70}(): ..."), "has more than 70 characters"),
+    ],
     sizes.complexity_is_never_excused: [
         (added(DEPENDENCIES, "def winding(): ...  # noqa: C901"), "dependencies.py excuses its complexity"),
     ],
