@@ -92,7 +92,7 @@ async def test_a_database_user_who_may_not_create_a_schema_is_reported(
 async def test_a_database_that_is_too_old_is_reported(refused: Refused) -> None:
     async with old_postgres() as url:
         line = await asyncio.to_thread(refused, DATABASE_URL=url)
-    assert "this is PostgreSQL 13, and 14 or later is needed. Upgrade it" in line
+    assert "this is PostgreSQL 13, but 14 or later is required. Upgrade it" in line
 
 
 def test_an_unreachable_bus_is_reported(refused: Refused) -> None:

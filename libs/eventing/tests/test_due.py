@@ -117,7 +117,7 @@ async def test_a_cancelled_due_time_sends_no_command(closing: Closing, stopped_c
 
 
 async def test_an_event_that_is_not_stored_sets_no_due_time(closing: Closing) -> None:
-    with pytest.raises(ValueError, match="nobody can see"):
+    with pytest.raises(ValueError, match="an invisible marble"):
         await closing.open_jar(LONG_AGO, colour="invisible")
     assert await closing.count() == 0
 

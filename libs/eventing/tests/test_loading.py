@@ -106,7 +106,7 @@ async def test_unsaved_changes_are_not_cached(store: PostgresStore) -> None:
 
 async def test_changes_whose_save_failed_are_not_cached(store: PostgresStore) -> None:
     await save_events(store, OPENED)
-    with pytest.raises(ValueError, match="nobody can see"):
+    with pytest.raises(ValueError, match="an invisible marble"):
         await save_events(store, marble("invisible"))
     assert await colours(store) == []
 

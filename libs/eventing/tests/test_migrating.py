@@ -85,7 +85,7 @@ async def test_a_database_of_a_newer_release_is_rejected(empty: Database, folder
     write(folder, "0002_marbles.sql", "CREATE TABLE marbles (id int)")
     await migrate(empty, folder)
     (folder / "0002_marbles.sql").unlink()
-    with pytest.raises(MigrationError, match=r"newer than this code.*0002_marbles"):
+    with pytest.raises(MigrationError, match=r"newer than this release.*0002_marbles"):
         await migrate(empty, folder)
 
 

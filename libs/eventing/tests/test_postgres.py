@@ -49,7 +49,7 @@ async def test_a_failing_projection_stores_nothing(postgres_store: PostgresStore
     jar = Jar(JAR)
     jar.record(JarOpened(label="magic"))
     jar.record(MarbleAdded(colour="invisible", size=1))
-    with pytest.raises(ValueError, match="nobody can see"):
+    with pytest.raises(ValueError, match="an invisible marble"):
         await postgres_store.save((jar,), Envelope.begin())
     with pytest.raises(AggregateNotFound):
         await postgres_store.load(Jar, JAR)

@@ -86,7 +86,7 @@ async def test_a_service_whose_projector_missed_events_is_not_ready(
     with ReservedPort() as port:
         async with running(settings.model_copy(update={"ops_port": port.number})):
             result = await eventually(lambda: _stop_reason(port.number))
-    assert result.startswith("the projector marbles stands still: the stream has dropped")
+    assert result.startswith("the projector marbles is stopped: the stream has dropped")
 
 
 async def _stop_reason(port: int) -> str | None:
@@ -114,5 +114,5 @@ async def _fails(projectors: Projectors) -> bool:
 
 def test_a_projector_and_a_reaction_with_one_name_are_rejected() -> None:
     doubled = Projector("fill_order", "jar", [MarbleAdded], add_marble)
-    with pytest.raises(ValueError, match=r"of shelf have one name: \['fill_order'\]"):
+    with pytest.raises(ValueError, match=r"of shelf have the same name: \['fill_order'\]"):
         replace(shelf(), projectors=[doubled])

@@ -223,7 +223,7 @@ async def test_an_unreadable_event_is_dead_lettered_without_its_handler(
 def test_two_reactions_with_one_name_are_rejected() -> None:
     reactions = Reactions()
     reactions.broadcast("tidy")(tidy)
-    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+    with pytest.raises(ValueError, match="two reactions have the name 'tidy'"):
         reactions.shared("tidy")(tidy)
 
 
@@ -231,7 +231,7 @@ def test_two_modules_with_reactions_of_one_name_are_rejected() -> None:
     one, other = Reactions(), Reactions()
     one.shared("tidy")(tidy)
     other.shared("tidy")(tidy)
-    with pytest.raises(ValueError, match="two reactions have the name tidy"):
+    with pytest.raises(ValueError, match="two reactions have the name 'tidy'"):
         Reactions.merge(one, other)
 
 

@@ -273,7 +273,7 @@ async def test_a_replica_recovers_when_its_database_returns_before_the_bus(
             await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
             shut_down(nats_server)
             outage.clear()
-            await eventually(lambda: any("the bus cannot be reached" in entry["event"] for entry in logs))
+            await eventually(lambda: any("the bus is unavailable" in entry["event"] for entry in logs))
             if bus_returns:
                 nats_server.start()
                 await eventually(lambda: _spell(Bus(bus.client, timeout=0.2)))

@@ -85,7 +85,7 @@ async def test_a_start_with_a_lost_bucket_waits_until_it_is_complete(services: F
 
 async def test_a_silent_watch_is_restarted(services: FakeServices, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(key_value, "TICK", 0.05)
+    monkeypatch.setattr(key_value, "POLL_SECONDS", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
         await asyncio.wait_for(watched.watch(), 5)
@@ -113,7 +113,7 @@ async def test_expired_revocations_are_removed(
     services: FakeServices, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(revocations, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(key_value, "TICK", 0.05)
+    monkeypatch.setattr(key_value, "POLL_SECONDS", 0.05)
     async with connected(settings.nats_url, "gateway") as client:
         watched = Revocations(client)
         watched.families["old"] = 0

@@ -102,11 +102,8 @@ MESSAGE_MODEL = "Model that wrote the message; null for messages of the user."
 BY_MODEL = {
     ("Answer", "content"): "The answer, as text.",
     ("Approval", "message"): "The reason of the decision.",
-    ("FileView", "type"): "`file`, `directory`, `symlink`, or `other` for pipes, sockets and devices.",
     ("Message", "content"): "Text of the message in `content`, and for messages of the agent the `blocks`.",
     ("Message", "model"): MESSAGE_MODEL,
-    ("MessageView", "content"): "Text of the message in `content`, and for messages of the agent the `blocks`.",
-    ("MessageView", "model"): MESSAGE_MODEL,
     ("Run", "message"): "The message that the user sent.",
     ("RunListed", "message"): "The message that the user sent.",
     ("WorkspaceFile", "type"): "`file`, `directory`, `symlink`, or `other` for pipes, sockets and devices.",
