@@ -1,4 +1,4 @@
-"""Kill -9, at the worst moments: nothing acknowledged is has_ended, nothing is stuck, nothing is left running."""
+"""Kill -9, at the worst moments: nothing acknowledged is lost, nothing is stuck, nothing is left running."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -215,7 +215,7 @@ async def test_a_service_ends_when_the_bus_closes_its_connection(settings: Servi
     jars = Jars()
     with pytest.raises(ExceptionGroup) as ended:
         await _exceed_the_payload_limit(jars, settings, bus)
-    assert ended.group_contains(Unavailable, match="the bus ended the connection")
+    assert ended.group_contains(Unavailable, match="the bus closed the connection")
 
 
 async def _exceed_the_payload_limit(jars: Jars, settings: ServiceSettings, bus: Bus) -> None:

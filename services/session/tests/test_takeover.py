@@ -17,10 +17,6 @@ WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touc
 # Short times: another worker takes the run over soon, and an agent learns soon that its worker is alive.
 ACK_WAIT, HEARTBEAT = "eventing.reactions.ACK_WAIT", "eventing.reactions.HEARTBEAT"
 LIFE = "session.agent.HEARTBEAT_SECONDS"
-    "eventing.reactions.ACK_WAIT",
-    "eventing.reactions.HEARTBEAT",
-    "session.agent.HEARTBEAT_SECONDS",
-)
 TIMES = {ACK_WAIT: 3.0, HEARTBEAT: 0.5, LIFE: 0.1}
 
 
