@@ -189,7 +189,8 @@ def _unions(package: Path) -> dict[str, set[str]]:
     nodes = [node for path in package.rglob("*.py") for node in parse(path).body]
     pairs = [(_unparsed(node.name), node.value) for node in nodes if isinstance(node, ast.TypeAlias)]
     pairs += [(_unparsed(node.targets[0]), node.value) for node in nodes if isinstance(node, ast.Assign)]
-    return {name: set(_unparsed(value).split(" | ")) for name, value in pairs if isinstance(value, ast.BinOp)}
+    unions = (ast.BinOp, ast.Name)  # a service may record a single kind of event
+    return {name: set(_unparsed(value).split(" | ")) for name, value in pairs if isinstance(value, unions)}
 
 
 def _members(name: str, unions: dict[str, set[str]]) -> set[str]:

@@ -23,7 +23,7 @@ FILES = {
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
-    BOX_TABLE: 'services = [_internal_service("shop", told)]',
+    BOX_TABLE: 'def services(context): return [_shop(context)]\n\ndef _shop(context): _internal_service("shop")',
     "libs/onebox/onebox/__init__.py": "",
     CATALOGUE: 'EVENTS = {"shop": events_of(CartEvent)}',
     f"{SHOP}/reactions/__init__.py": "reactions = Reactions.merge(cart.reactions)",

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from contracts import catalogue
 from onebox.children import Child, Program, stop_all
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
@@ -24,7 +25,7 @@ from onebox.settings import BoxSettings
 from onebox.testing.unrooted import PostgresForTests
 from pydantic import SecretStr
 
-SERVICES = ("gateway", "session", "identity")
+SERVICES = ("gateway", *catalogue.SERVICES)
 REPLICAS = (1, 2)
 SERVERS = ("nats", "postgres")
 TARGETS = tuple(f"{service}-{n}" for service in SERVICES for n in REPLICAS) + SERVERS

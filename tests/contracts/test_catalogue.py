@@ -5,6 +5,7 @@ from contracts.catalogue import EVENTS, SERVICES
 from contracts.messages import Event, ping_query
 
 from tests.contracts.catalog import messages
+from tests.contracts.names import AnyService, services
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -14,4 +15,9 @@ def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
 
 
 def test_each_service_has_its_own_ping() -> None:
-    assert [ping_query(service).subject for service in SERVICES] == ["qry.identity.ping", "qry.session.ping"]
+    assert [ping_query(service).subject for service in SERVICES] == [f"qry.{service}.ping" for service in SERVICES]
+
+
+@pytest.mark.parametrize("service", services(), ids=lambda service: service.name)
+def test_a_service_records_the_events_of_the_catalogue(service: AnyService) -> None:
+    assert set(service.events.values()) == set(EVENTS[service.name])

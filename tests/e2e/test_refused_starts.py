@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from contracts.catalogue import SERVICES
 from onebox.children import allowed_environment
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
@@ -144,7 +145,7 @@ def test_a_port_in_use_is_reported(refused: Refused) -> None:
     assert f"Port {port} is in use by another program. Stop that program, or choose another port" in line
 
 
-@pytest.mark.parametrize("name", ["gateway", "identity", "session"])
+@pytest.mark.parametrize("name", ["gateway", *SERVICES])
 def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
     name: str, tmp_path: Path, database_url: str
 ) -> None:

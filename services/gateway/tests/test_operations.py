@@ -32,7 +32,7 @@ async def test_ready_if_all_dependencies_are_available(anonymous: httpx.AsyncCli
         await services.answer(ping_query(service), {"database": "ok"})
     response = await anonymous.get("/health/ready")
     assert response.status_code == 200
-    names = {"bus", "revocations", "identity", "identity_database", "session", "session_database"}
+    names = {"bus", "revocations", *SERVICES, *(f"{service}_database" for service in SERVICES)}
     assert response.json()["checks"] == dict.fromkeys(names, "ok")
 
 
