@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 handled = Counter("messages_handled_total", "Commands and queries answered", ["subject", "reply"])
+# Dashboards and alerts refer to the names of metrics, so this one keeps its first name.
 relayed = Counter("facts_relayed_total", "Events published to the bus")
 relay_unreadable = Counter("relay_unreadable_total", "Stored events skipped because no release can read them")
 relay_conflicts = Counter("relay_conflicts_total", "Publishes refused because another relay was first")

@@ -22,8 +22,8 @@ class Reader(Protocol):
 class Secrets:
     """A table with one row per owner: its id in the primary key `owner`, its values by name in the column `values`.
 
-    A projection writes it in the transaction that appends the event. Every value passes through `put` and `get`, which
-    is where a table would be encrypted.
+    A projection writes it in the transaction that appends the event; a foreign key deletes a row with its owner. Every
+    value passes through `put` and `get`, which is where a table would be encrypted.
     """
 
     table: str
@@ -43,7 +43,3 @@ class Secrets:
         """Return the values of an owner; an empty dict if none are stored."""
         found = await reader.fetchval(f"SELECT {self.values} FROM {self.table} WHERE {self.owner} = $1", owner)
         return found or {}
-
-    async def delete(self, owner: UUID, connection: Connection) -> None:
-        """Delete the values of an owner; does nothing if none are stored."""
-        await connection.execute(f"DELETE FROM {self.table} WHERE {self.owner} = $1", owner)

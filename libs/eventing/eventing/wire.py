@@ -58,6 +58,7 @@ def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
         "owner": str(recorded.owner),
         "ce-time": recorded.at.isoformat(),
         "ce-datacontenttype": "application/json",
+        # The header keeps its first name: messages of earlier releases are still on the streams.
         "fact-version": str(recorded.event.version),
         "aggregate-version": str(recorded.version),
     }

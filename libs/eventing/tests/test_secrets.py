@@ -29,13 +29,7 @@ async def test_an_owner_without_secrets_has_no_values(stored: Database):
 async def test_new_values_replace_all_old_ones(stored: Database):
     async with stored.transaction() as connection:
         await SECRETS.put(OWNER, {"KEY": "new"}, connection)
-    assert await SECRETS.get(OWNER, stored) == {"KEY": "new"}
-
-
-async def test_deleting_removes_the_values_of_one_owner_only(stored: Database):
-    async with stored.transaction() as connection:
-        await SECRETS.delete(OWNER, connection)
-    assert [await SECRETS.get(owner, stored) for owner in (OWNER, OTHER)] == [{}, {"TOKEN": "other"}]
+    assert [await SECRETS.get(owner, stored) for owner in (OWNER, OTHER)] == [{"KEY": "new"}, {"TOKEN": "other"}]
 
 
 async def test_values_of_a_failed_transaction_are_not_stored(stored: Database):
