@@ -6,6 +6,8 @@ from contracts.identity.events import UserEvent
 from contracts.messages import Event
 from contracts.session import SessionEvent
 from contracts.session.template import TemplateEvent
+from contracts.task_scheduler import TaskEvent
+from contracts.task_scheduler.execution import ExecutionEvent
 
 
 def events_of(*unions: Any) -> tuple[type[Event], ...]:
@@ -16,6 +18,7 @@ def events_of(*unions: Any) -> tuple[type[Event], ...]:
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "identity": events_of(UserEvent),
     "session": events_of(SessionEvent, TemplateEvent),
+    "task_scheduler": events_of(TaskEvent, ExecutionEvent),
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)

@@ -26,6 +26,10 @@ MAX_UPLOAD_BYTES = 5 * 1024 * 1024
 """Size of the largest file that a client may upload in one request."""
 
 
+PUBLIC_NAMES = {"task_scheduler": "task"}
+"""The first part of the public names of a service's events, if it is not the name of the service."""
+
+
 def event_stream(service: str) -> str:
     """Return the name of the stream that holds a service's events."""
     return f"EVT_{service.upper()}"
@@ -39,7 +43,7 @@ def event_filter(service: str) -> str:
 def event_name(subject: str) -> str:
     """Return the public name of an event: `session.created` for `evt.session.created` and all subjects below it."""
     _, service, name, *_ = subject.split(".")
-    return f"{service}.{name}"
+    return f"{PUBLIC_NAMES.get(service, service)}.{name}"
 
 
 def work_stream(service: str) -> str:

@@ -1,0 +1,101 @@
+"""All messages about backfills: executions of a schedule for a period in the past, one after the other."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.messages import Command, Event, Message, Page, Query, Window
+from contracts.samples import BACKFILL, TASK, TIME
+from contracts.task_scheduler.values import BackfillStatus
+
+
+class BackfillView(Message):
+    """A backfill of the ticks from `from_at` (included) to `to_at` (excluded); `done` of `total` have ended."""
+
+    id: UUID
+    task_id: UUID
+    status: BackfillStatus
+    from_at: datetime
+    to_at: datetime
+    total: int
+    done: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class GetBackfill(Query[BackfillView]):
+    """Return one backfill of a task."""
+
+    subject = "qry.task_scheduler.get_backfill"
+    sample = {"task_id": TASK, "backfill_id": BACKFILL}
+
+    task_id: UUID
+    backfill_id: UUID
+
+
+class ListBackfills(Window, Query[Page[BackfillView]]):
+    """Return the backfills of a task, newest first."""
+
+    subject = "qry.task_scheduler.list_backfills"
+    sample = {"task_id": TASK}
+
+    task_id: UUID
+
+
+class StartBackfill(Command[BackfillView]):
+    """Execute a task for the ticks of a period, in order; without `rerun`, only those that were not completed yet."""
+
+    subject = "cmd.task_scheduler.start_backfill"
+    outcome_query = GetBackfill
+    sample = {"task_id": TASK, "backfill_id": BACKFILL, "from_at": TIME, "to_at": TIME}
+
+    task_id: UUID
+    backfill_id: UUID
+    from_at: datetime
+    to_at: datetime
+    rerun: bool = False
+
+
+class CancelBackfill(Command[BackfillView]):
+    """Cancel a backfill and its active execution."""
+
+    subject = "cmd.task_scheduler.cancel_backfill"
+    outcome_query = GetBackfill
+    sample = {"task_id": TASK, "backfill_id": BACKFILL}
+
+    task_id: UUID
+    backfill_id: UUID
+
+
+class BackfillStarted(Event):
+    """A backfill of these ticks was started."""
+
+    subject = "evt.task_scheduler.backfill_started"
+    sample = {"backfill_id": BACKFILL, "from_at": TIME, "to_at": TIME, "ticks": [TIME]}
+
+    backfill_id: UUID
+    from_at: datetime
+    to_at: datetime
+    ticks: list[datetime]
+
+
+class BackfillAdvanced(Event):
+    """The backfill's execution for a tick was started; those of earlier ticks have ended."""
+
+    subject = "evt.task_scheduler.backfill_advanced"
+    sample = {"backfill_id": BACKFILL, "tick": TIME}
+
+    backfill_id: UUID
+    tick: datetime
+
+
+class BackfillEnded(Event):
+    """All executions of the backfill have ended, or it was cancelled."""
+
+    subject = "evt.task_scheduler.backfill_ended"
+    sample = {"backfill_id": BACKFILL, "status": "completed"}
+
+    backfill_id: UUID
+    status: BackfillStatus
+
+
+BackfillEvent = BackfillStarted | BackfillAdvanced | BackfillEnded
