@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+import pytest
 import pytest_asyncio
 from eventing.testing.harness import migrated
 from onebox.testing.databases import Databases
@@ -11,6 +12,6 @@ from .desk import Desk
 
 
 @pytest_asyncio.fixture
-async def desk(databases: Databases) -> AsyncGenerator[Desk]:
+async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     async with migrated(databases, service.name, service.migrations) as database:
-        yield Desk(database)
+        yield Desk(database, monkeypatch)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, USER
@@ -15,6 +16,7 @@ from contracts.task_scheduler.execution import (
     ExecutionView,
     GetExecution,
     ListExecutions,
+    RecordSubmission,
 )
 from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
 from contracts.task_scheduler.values import TaskDefinition, Variables
@@ -23,10 +25,12 @@ from eventing.testing import harness
 from runtime.clock import new_id
 from task_scheduler.app import service
 from task_scheduler.executions import Executions
+from task_scheduler.reactions.execution import UNSUBMITTED
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
+NOON = datetime.fromisoformat("2026-11-26T12:00:00Z")
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,16 @@ class Desk(harness.ServiceHarness):
 
     actor = OWNER
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
+        self._clock = clock
+        self.at(NOON)
         self.dependencies = Dependencies(PlainPrompts(), Executions(database))
         super().__init__(service, database, self.dependencies)
+
+    def at(self, now: datetime) -> None:
+        """Set the clock."""
+        self.now = now
+        self._clock.setattr("runtime.clock.now", lambda: now)
 
     async def create(self, actor: Actor = OWNER, **fields: Any) -> TaskView:
         """Create a task."""
@@ -91,6 +102,15 @@ class Desk(harness.ServiceHarness):
     async def latest(self, execution: ExecutionView) -> ExecutionView:
         """Return an execution as it is now."""
         return await self.ask(GetExecution(task_id=execution.task_id, execution_id=execution.id))
+
+    async def submit(self, execution: ExecutionView) -> None:
+        """Record that the prompt of an execution was submitted."""
+        attempt = execution.attempt
+        await self.send(RecordSubmission(execution_id=execution.id, attempt=attempt, prompt="Hello"))
+
+    async def unsubmitted(self) -> list[UUID]:
+        """Return the runs of the attempts whose prompt is to be submitted."""
+        return [row["work"] for row in await self.database.fetch(UNSUBMITTED)]
 
     async def executions(self, task_id: UUID) -> list[tuple[str, str]]:
         """Return status and trigger of the executions of a task, newest first."""
