@@ -9,7 +9,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from task_scheduler.projections.execution import project_execution
-from task_scheduler.projections.task import project_lifecycle, project_schedule
+from task_scheduler.projections.task import project_lifecycle, project_schedule, project_slot
 
 
 async def project(recorded: Recorded[TaskEvent | ExecutionEvent], db: Connection) -> None:
@@ -20,7 +20,7 @@ async def project(recorded: Recorded[TaskEvent | ExecutionEvent], db: Connection
     elif isinstance(event, ScheduleEvent):
         await project_schedule(event, recorded, db)
     elif isinstance(event, SlotEvent):
-        pass  # whether an execution waits or runs is projected from its own events
+        project_slot(event)
     elif isinstance(event, BackfillEvent | TriggerEvent):
         pass
     else:
