@@ -31,7 +31,7 @@ class ChildKilled(ChildUnavailable):
 
 
 class LimitExceeded(Exception):
-    """The request used more than a child may, or crashed it: repeating it does not help."""
+    """The request used more than a child may, or crashed it: repeating it does not help. The message is a clause."""
 
 
 class ChildProcess:
@@ -93,11 +93,11 @@ class ChildProcess:
         try:
             line = await self._stdout.readline()
         except ValueError:
-            raise LimitExceeded(f"The reply has more than {self._limits.reply_bytes} bytes.") from None
+            raise LimitExceeded(f"its reply has more than {self._limits.reply_bytes:,} bytes") from None
         if line.endswith(b"\n"):
             return json.loads(line)
         status = await self.wait()
         if status in KILLED:
             raise ChildKilled("The child process was killed.")
         limit = EXCEEDED.get(status)
-        raise LimitExceeded(f"It used too much {limit}." if limit else f"It ended the process with status {status}.")
+        raise LimitExceeded(f"it used too much {limit}" if limit else f"it ended the process with status {status}")

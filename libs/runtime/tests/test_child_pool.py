@@ -52,10 +52,10 @@ async def test_concurrent_requests_get_their_own_replies(pool: ChildPool) -> Non
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (["power_tower", 9], "It used too much CPU time."),
-        (["allocate", 300 * MIB], "It used too much memory."),
-        (["end", 1], "It ended the process with status 1."),
-        (["echo", "x" * 4 * MIB], "The reply has more than 4194304 bytes."),
+        (["power_tower", 9], "it used too much CPU time"),
+        (["allocate", 300 * MIB], "it used too much memory"),
+        (["end", 1], "it ended the process with status 1"),
+        (["echo", "x" * 4 * MIB], "its reply has more than 4,194,304 bytes"),
     ],
 )
 async def test_a_request_over_a_limit_fails_and_the_next_ones_do_not(
