@@ -75,7 +75,7 @@ USES = [
     "{{ x | join }}", "{{ x | first }}", "{{ x | pprint }}", "{% if x %}{% endif %}", "{% for y in x %}{% endfor %}",
     "{% for k, v in x | items %}{% endfor %}", "{% for k, v in x.items() %}{% endfor %}", "{{ 'a' if x else 'b' }}",
     "{% set y = x %}{{ y }}", "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(x) }}", "{{ 1 / x }}", "{{ 'a' | center(x) }}",
-    "{{ x or 'a' }}",
+    "{{ x or 'a' }}", "{{ x.missing }}",
 ]  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         self.missing: set[MissingName] = set()
-        undefined = type("MissingValue", (RecordingUndefined,), {"missing": self.missing})
+        undefined = type("MissingValue", (RecordingUndefined,), {"_missing": self.missing})
         super().__init__(undefined=undefined, keep_trailing_newline=True, autoescape=False)
         del self.globals["lipsum"]  # random text
         self.filters["items"] = _items

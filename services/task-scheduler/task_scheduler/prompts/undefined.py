@@ -16,20 +16,18 @@ class MissingName(NamedTuple):
 class RecordingUndefined(Undefined):
     """A missing value that records its use and acts as an empty one, so that one rendering finds all missing names.
 
-    Asking whether it is defined is no use, nor is replacing it with the filter `default`. Subclass it for each
-    rendering, with an empty set `missing`.
+    Asking whether it is defined does not count as use, nor does replacing it with the filter `default`. Subclass it for each
+    rendering, with an empty set `_missing`; the sandbox hides names that begin with an underscore from templates.
     """
 
     __slots__ = ()
-    missing: ClassVar[set[MissingName]]
+    _missing: ClassVar[set[MissingName]]
 
     def _record(self, *_args: Any, **_kwargs: Any) -> Self:
-        if (
-            self._undefined_hint
-        ):  # no missing variable: something that the sandbox forbids, or the first item of nothing
+        if self._undefined_hint:  # not a missing name, but what the sandbox forbids, or the first item of an empty list
             raise self._undefined_exception(self._undefined_hint)
         name = self._undefined_name if isinstance(self._undefined_name, str) else repr(self._undefined_name)
-        self.missing.add(MissingName(name, is_attribute=self._undefined_obj is not utils.missing))
+        self._missing.add(MissingName(name, is_attribute=self._undefined_obj is not utils.missing))
         return self
 
     def __getattr__(self, name: str) -> Any:
