@@ -9,9 +9,15 @@ from onebox.testing.databases import Databases
 from task_scheduler.app import service
 
 from .desk import Desk
+from .outside import Reacting
 
 
 @pytest_asyncio.fixture
 async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database, monkeypatch)
+
+
+@pytest.fixture
+def reacting(desk: Desk) -> Reacting:
+    return Reacting(desk)
