@@ -20,6 +20,7 @@ from contracts.task_scheduler.execution import (
 )
 from contracts.task_scheduler.task import DeleteTask, TaskDeleted
 from runtime.clock import new_id
+from task_scheduler.executions import BY_RUN
 
 from .desk import ADMIN, OWNER, Desk
 from .outside import Reacting
@@ -94,12 +95,9 @@ async def test_the_run_of_an_earlier_attempt_does_not_end_a_later_one(
 
 
 async def test_an_event_of_another_run_costs_one_read_of_an_index(desk: Desk) -> None:
-    statement = (
-        "EXPLAIN (FORMAT JSON) SELECT id, task_id, attempt FROM executions WHERE status = 'running' AND run_id = $1"
-    )
     async with desk.database.transaction() as connection:
         await connection.execute("SET LOCAL enable_seqscan = off")
-        [[plan]] = await connection.fetch(statement, new_id())
+        plan: Any = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {BY_RUN}", new_id())
     assert plan[0]["Plan"]["Node Type"] == "Index Scan"
 
 
