@@ -1,8 +1,10 @@
 """The command handlers of the task-scheduler service on a store in memory, with a clock that the test sets."""
 
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -79,11 +81,17 @@ class MemoryDesk:
     async def _ask(self, query: Query[Any], envelope: Envelope) -> Any:
         raise AssertionError(f"the handler asks {query}")
 
-    async def put(self, command: Command[Any], actor: Actor = OWNER) -> None:
-        """Handle a command."""
+    @asynccontextmanager
+    async def work(self, actor: Actor = OWNER) -> AsyncGenerator[UnitOfWork[Any]]:
+        """Open a unit of work for a command."""
         dependencies, envelope = OnlyPrompts(Placeholders()), Envelope.begin(actor=actor)
         async with UnitOfWork[Any](self.store, envelope, dependencies, Locks(), self._ask) as work:
             work.now = self.now
+            yield work
+
+    async def put(self, command: Command[Any], actor: Actor = OWNER) -> None:
+        """Handle a command."""
+        async with self.work(actor) as work:
             await handles.by_type[type(command)](command, work)
 
     async def create(self, definition: TaskDefinition, actor: Actor = OWNER) -> None:
@@ -130,7 +138,3 @@ class MemoryDesk:
     async def last(self) -> Event:
         """Return the last recorded event."""
         return (await self.store.feed(START, 10_000))[-1].recorded.event
-
-    async def advance(self, **time: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(**time)
