@@ -51,7 +51,6 @@ async def test_creating_records_the_actor_as_owner(desk: MemoryDesk) -> None:
         (definition(generate_report=True), Code.REPORTS_NOT_AVAILABLE),
         (definition(on=["session.created", "no.such"]), Code.INVALID_EVENT_NAME),
         (definition(prompt_template="{{"), Code.TEMPLATE_INVALID),
-        (definition(sdk_options={"permission_mode": "bypassPermissions"}), Code.ADMINS_ONLY),
         (definition(is_scheduled=True), Code.INVALID_SCHEDULE),
         (definition(schedule_cron="61 * * * *"), Code.INVALID_SCHEDULE),
         (definition(schedule_timezone="Mars/Olympus"), Code.INVALID_TIMEZONE),
@@ -65,11 +64,6 @@ async def test_an_invalid_definition_is_refused(desk: MemoryDesk, refused: TaskD
     changes = TaskChanges.model_validate(refused.model_dump(exclude_unset=True))
     with pytest.raises(Refusal, match=code):
         await desk.put(ChangeTask(task_id=TASK_ID, changes=changes))
-    assert await desk.events() == ["created"]
-
-
-async def test_an_admin_may_bypass_permissions(desk: MemoryDesk) -> None:
-    await desk.create(definition(sdk_options={"permission_mode": "bypassPermissions"}), ADMIN)
     assert await desk.events() == ["created"]
 
 
