@@ -1,5 +1,6 @@
 """Jars with a closing time, for tests of due times: a replica that processes them, and a clock under control."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +56,12 @@ class Closing(DueTimes[None]):
     def __init__(self, database: Database, commands: Handlers = handles, kinds: Sequence[DueKind] = (CLOSING,)) -> None:
         store = PostgresStore(database, Jar.events, project_due)
         super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
+
+    async def send_batch(self) -> int:
+        """Process one claim, and return the number of its due times."""
+        rows = await self.claim()
+        await asyncio.gather(*map(self.process, rows))
+        return len(rows)
 
     async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:
         """Open a jar that closes at a time, with a marble in it if `colour` is set, and return its id."""
