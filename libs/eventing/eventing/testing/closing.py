@@ -1,6 +1,5 @@
 """Jars with a closing time, for tests of due times: a replica that processes them, and a clock under control."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from eventing.due_times import DueTimes
 from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
+from eventing.testing.due import process_due
 from eventing.testing.jars import Jar, answers, handles, project
 from eventing.testing.messages import AddMarble, JarOpened, MarbleAdded
 
@@ -59,9 +59,7 @@ class Closing(DueTimes[None]):
 
     async def send_batch(self) -> int:
         """Process one claim, and return the number of its due times."""
-        rows = await self.claim()
-        await asyncio.gather(*map(self.process, rows))
-        return len(rows)
+        return await process_due(self)
 
     async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:
         """Open a jar that closes at a time, with a marble in it if `colour` is set, and return its id."""
