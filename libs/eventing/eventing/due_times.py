@@ -33,7 +33,7 @@ MIN_PAUSE_SECONDS = 0.05
 BATCH_SIZE = 20
 """Due times that a replica claims at the same time."""
 CONCURRENCY = 20
-"""Commands that a replica has in progress at the same time. As many more are claimed and wait."""
+"""Commands that a replica has in progress at the same time; a slow one does not hold up the next ones."""
 MAX_ATTEMPTS = 10
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_FOREVER_RETRY_SECONDS = 20.0, 3600.0, 60.0
 """The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
@@ -75,30 +75,17 @@ class DueTimes[T]:
         await forever("due times", lambda: self.failures.track("due times", self._work(draining)), until=draining)
 
     async def _work(self, draining: asyncio.Event) -> None:
-        claimed = asyncio.Queue[Row](CONCURRENCY)
+        free = asyncio.Semaphore(CONCURRENCY)
         async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._process_all(claimed)) for _ in range(CONCURRENCY)]
-            try:
-                await self._claim_all(claimed, draining)
-            finally:
-                await claimed.join()
-                for worker in workers:
-                    worker.cancel()
-
-    async def _claim_all(self, claimed: asyncio.Queue[Row], draining: asyncio.Event) -> None:
-        while not draining.is_set():
-            rows = await self.claim()
-            for row in rows:
-                await claimed.put(row)  # waits while enough are in progress
-            if len(rows) < BATCH_SIZE:
-                pause = await self._pause()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(draining.wait(), pause)
-
-    async def _process_all(self, claimed: asyncio.Queue[Row]) -> None:
-        while True:
-            await self.process(await claimed.get())
-            claimed.task_done()
+            while not draining.is_set():
+                rows = await self.claim()
+                for row in rows:
+                    await free.acquire()
+                    tasks.create_task(self.process(row)).add_done_callback(lambda _: free.release())
+                if len(rows) < BATCH_SIZE:
+                    pause = await self._pause()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(draining.wait(), pause)
 
     async def _pause(self) -> float:
         next_at: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])
