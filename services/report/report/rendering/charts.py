@@ -159,7 +159,7 @@ def _inline(svg: str, title: str, description: str) -> Markup:
     body = re.sub(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body).replace("url(#", f"url(#{prefix}-")
-    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px; font-family: inherit", body)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px; font-family: Plex Sans, DejaVu Sans, sans-serif", body)
     start = body.index(">") + 1
     view_box = re.search(r'viewBox="[^"]*"', body)
     head = (

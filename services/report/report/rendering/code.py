@@ -33,7 +33,7 @@ def file_code(text: str, path: str, in_colour: bool = True) -> Markup:
 def diff(text: str) -> Markup:
     """Return a unified diff with its lines marked. Signs stay, so that nothing depends on colour alone."""
     lines = [Markup('<span class="{}">{}</span>').format(_diff_class(line), line or " ") for line in text.split("\n")]
-    return Markup('<pre class="code diff"><code>{}</code></pre>').format(Markup("\n").join(lines))
+    return Markup('<pre class="code diff"><code>{}</code></pre>').format(Markup("").join(lines))
 
 
 def value_text(value: JsonValue) -> str:

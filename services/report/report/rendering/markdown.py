@@ -24,13 +24,24 @@ def is_safe_link(url: str) -> bool:
     return _SAFE_LINK.match(url) is not None
 
 
+def parser() -> MarkdownIt:
+    """Return a parser for which HTML and unsafe links are text, and which ignores deep nesting."""
+    options = {"html": False, "linkify": False, "maxNesting": 20, "typographer": False}
+    found = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
+    found.validateLink = is_safe_link
+    return found
+
+
+def image_text(token: Token) -> str:
+    """Return what is shown for an image. Loading it would report to its server who reads the report, and when."""
+    return f"[image: {' · '.join(filter(None, (token.content, str(token.attrs.get('src', '')))))}]"
+
+
 class MessageMarkdown:
     """Renders messages. Headings become paragraphs, so that the outline of a report is only its own."""
 
     def __init__(self, in_colour: bool = True) -> None:
-        options = {"html": False, "linkify": False, "maxNesting": 20, "typographer": False}
-        self._parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
-        self._parser.validateLink = is_safe_link
+        self._parser = parser()
         rules = cast(RendererHTML, self._parser.renderer).rules
         rules |= {
             "heading_open": _heading_open,
@@ -55,9 +66,7 @@ def _heading_close(_tokens: Sequence[Token], _i: int, _options: OptionsDict, _en
 
 
 def _image(tokens: Sequence[Token], i: int, _options: OptionsDict, _env: EnvType) -> str:
-    """Show an image as text: loading it would report to its server who reads the report, and when."""
-    source = str(tokens[i].attrs.get("src", ""))
-    return str(Markup('<span class="image">[image: {}]</span>').format(" · ".join(filter(None, (tokens[i].content, source)))))
+    return str(Markup('<span class="image">{}</span>').format(image_text(tokens[i])))
 
 
 def _link_open(tokens: Sequence[Token], i: int, _options: OptionsDict, _env: EnvType) -> str:

@@ -157,9 +157,9 @@ def _failures(content: ReportContent) -> Iterator[str]:
         for tool in session.tools:
             if tool.errors:
                 yield f"{tool.name}: {tool.errors:,} of {count(tool.calls, 'call')} failed"
-        refused = Counter(entry.tool_name for entry in session.approvals if entry.status in ("denied", "expired"))
-        for name, times in refused.items():
-            yield f"{name}: {count(times, 'approval')} denied or expired"
+        for entry in session.approvals:
+            if entry.status in ("denied", "expired"):
+                yield f"{entry.tool_name}: approval {entry.status}{f' ({entry.message})' if entry.message else ''}"
 
 
 def _reason(entry: RunEntry | ExecutionSection) -> str:
