@@ -1,4 +1,4 @@
-"""The program of the child processes that render. Everything that rendering needs is imported before the first request."""
+"""The program of the child processes that render. It imports everything before the first request."""
 
 import traceback
 from functools import cache

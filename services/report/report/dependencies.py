@@ -15,7 +15,7 @@ from runtime.starting import CannotStart
 
 from report.renderer import Renderer
 from report.rendering.pdf import why_unavailable
-from report.rendering.theme import ThemeError, check_theme
+from report.rendering.theme import ThemeError, load_theme
 from report.settings import Settings
 from report.storage import Storage
 from report.storage.opening import open_storage
@@ -29,8 +29,8 @@ pdf_available = Gauge("report_pdf_available", "Whether reports can be created as
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `pdf_problem` is why PDF cannot be created here, or None. `workers` is how many reports are created at the same time.
-    `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
+    `pdf_problem` is why PDF cannot be created here, or None. `workers` is how many reports are created at
+    the same time. `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
     """
 
     storage: Storage
@@ -53,7 +53,7 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
         CannotStart: the theme is not valid, or the store refuses access.
     """
     try:
-        await asyncio.to_thread(check_theme, settings.report_theme_dir)
+        await asyncio.to_thread(load_theme, settings.report_theme_dir)
     except ThemeError as error:
         raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
     storage = await open_storage(settings)

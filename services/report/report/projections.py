@@ -24,7 +24,8 @@ INSERT = (
 )
 COMPLETE = """
     UPDATE reports SET status = 'completed', progress_percent = 100, progress_step = 'done', title = $2,
-        file_key = $3, file_size_bytes = $4, file_sha256 = $5, pages = $6, notes = $7, generated_at = $8, expires_at = $9
+        file_key = $3, file_size_bytes = $4, file_sha256 = $5, pages = $6, notes = $7, generated_at = $8,
+        expires_at = $9
     WHERE id = $1"""
 
 

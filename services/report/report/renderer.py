@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.refusals import Code
@@ -11,17 +10,11 @@ from eventing.jobs import JobFailed
 from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 from runtime.child_process import ChildKilled
 
+from report.rendering.render import Rendered
+
 PROGRAM = Path(__file__).with_name("child.py")
 MAX_OPEN_FILES = 256
 MAX_REPLY_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A rendered file: its number of pages (PDF only), and what was left out or shortened."""
-
-    pages: int | None
-    notes: list[str]
 
 
 class Renderer:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from difflib import unified_diff
-from typing import Any
+from typing import Any, cast
 
 from contracts.session.conversation import ToolCallView
 
@@ -60,11 +60,11 @@ def _edits(tool: str, given: dict[str, Any]) -> list[tuple[str, str]]:
     edits: Any = given.get("edits") if tool == "MultiEdit" else None
     if not isinstance(edits, list):
         return []
-    return [(_text(edit, "old_string"), _text(edit, "new_string")) for edit in edits if isinstance(edit, dict)]
+    return [(_text(edit, "old_string"), _text(edit, "new_string")) for edit in cast(list[Any], edits)]
 
 
 def _text(given: Any, name: str) -> str:
-    value = given.get(name)
+    value = cast(dict[str, Any], given).get(name) if isinstance(given, dict) else None
     return value if isinstance(value, str) else ""
 
 

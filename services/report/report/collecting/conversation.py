@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from contracts.session.conversation import (
@@ -84,9 +84,7 @@ async def read_conversation(session_id: UUID, ask: Ask, blocking: BlockingPool, 
     return Conversation(messages, calls, diffs)
 
 
-def entries(
-    conversation: Conversation, budget: Budget, *, with_messages: bool, with_calls: bool
-) -> list[MessageEntry]:
+def entries(conversation: Conversation, budget: Budget, *, with_messages: bool, with_calls: bool) -> list[MessageEntry]:
     """Return the messages with the tool calls that they requested. Blocks.
 
     A call whose message is not known is shown with the newest message of its run before it. Without messages, only
@@ -132,8 +130,9 @@ def _calls_by_message(conversation: Conversation) -> dict[UUID, list[ToolCallVie
 
 def _requested(message: MessageView) -> Iterable[str]:
     blocks: Any = message.content.get("blocks")
-    if isinstance(blocks, list):
-        yield from (str(block["tool_call_id"]) for block in blocks if "tool_call_id" in block)
+    for block in cast(list[dict[str, Any]], blocks or []):
+        if "tool_call_id" in block:
+            yield str(block["tool_call_id"])
 
 
 def _before(call: ToolCallView, messages: list[MessageView]) -> UUID | None:

@@ -33,9 +33,10 @@ async def collect(report_id: UUID, request: ReportRequest, ask: Ask, blocking: B
         subject = await _about_task(request.task_id, request, ask, collector, budget)
     else:
         raise ValueError("the request names neither a session nor a task")
+    about = {"id": report_id, "generated_at": clock.now(), "notes": budget.notes}
     choices = {name: getattr(request, name) for name in CHOICES}
     titled = {"title": request.title} if request.title else {}
-    return ReportContent(id=report_id, generated_at=clock.now(), notes=budget.notes, **subject | choices | titled)
+    return ReportContent.model_validate(about | subject | choices | titled)
 
 
 async def _about_session(session_id: UUID, collector: SessionCollector) -> dict[str, Any]:

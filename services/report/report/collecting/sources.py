@@ -1,7 +1,6 @@
 """Asking other services for long lists."""
 
 from typing import Any, Protocol
-from uuid import UUID
 
 from contracts.messages import Message, Page, Query
 

@@ -70,6 +70,4 @@ async def _wanted(execution_id: UUID, task_id: UUID, reaction: Reaction[Dependen
     execution = await reaction.ask(GetExecution(task_id=task_id, execution_id=execution_id))
     if execution.session_id is None:
         return None
-    return ReportRequest(
-        report_type="task", task_id=task_id, execution_id=execution_id, format=task.report_format
-    )
+    return ReportRequest(report_type="task", task_id=task_id, execution_id=execution_id, format=task.report_format)

@@ -6,7 +6,8 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
+
+from runtime import clock
 
 from report.storage.interface import ObjectMissing, StorageDenied
 
@@ -50,7 +51,7 @@ class LocalStorage:
             raise StorageDenied(f"{self._folder}: {os.strerror(errno.EACCES)}")
 
     def _put(self, target: Path, file: Path) -> None:
-        partial = target.with_name(f"{PARTIAL}{uuid4().hex}")
+        partial = target.with_name(f"{PARTIAL}{clock.new_id()}")
         try:
             target.parent.mkdir(mode=0o700, exist_ok=True)
             with file.open("rb") as source, open(partial, "xb", opener=_private) as copy:

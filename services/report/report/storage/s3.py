@@ -1,13 +1,15 @@
 """Objects in a bucket of S3 or of a store with the same interface."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import obstore
-from obstore.exceptions import NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from report.storage.interface import ObjectMissing, StorageDenied
@@ -15,6 +17,8 @@ from report.storage.interface import ObjectMissing, StorageDenied
 REQUEST_TIMEOUT, CONNECT_TIMEOUT = timedelta(seconds=30), timedelta(seconds=5)
 RETRYING = timedelta(seconds=10)
 """How long a request is repeated; jobs are retried later by themselves."""
+
+NO_BUCKET, REFUSED = re.compile(r"<Code>NoSuchBucket</Code>"), re.compile(r"status code: 40[13] ")
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,10 @@ class S3Storage:
 
     def __init__(self, bucket: Bucket) -> None:
         self._name = bucket.name
+        names = ("endpoint", "region", "access_key_id", "secret_access_key", "prefix")
+        chosen: dict[str, Any] = {name: value for name in names if (value := getattr(bucket, name))}
         self._store = S3Store(
             bucket.name,
-            prefix=bucket.prefix or None,
-            endpoint=bucket.endpoint,
-            region=bucket.region or "us-east-1",
-            access_key_id=bucket.access_key_id,
-            secret_access_key=bucket.secret_access_key,
             virtual_hosted_style_request=bucket.endpoint is None,
             client_options={
                 "allow_http": (bucket.endpoint or "").startswith("http://"),
@@ -48,6 +49,7 @@ class S3Storage:
                 "connect_timeout": CONNECT_TIMEOUT,
             },
             retry_config={"max_retries": 3, "retry_timeout": RETRYING},
+            **chosen,
         )
 
     async def check(self) -> None:
@@ -64,13 +66,14 @@ class S3Storage:
         try:
             with self._errors():
                 return bytes(await obstore.get_range_async(self._store, key, start=offset, length=length))
-        except NotFoundError as error:
+        except FileNotFoundError as error:
             raise ObjectMissing(key) from error
 
     async def keys(self, prefix: str) -> list[str]:
         """Return the keys in a folder."""
         with self._errors():
-            found = await obstore.list(self._store, prefix.removesuffix("/")).collect_async()
+            listing: Any = obstore.list(self._store, prefix.removesuffix("/"))  # pyright: ignore[reportUnknownMemberType]
+            found = await listing.collect_async()
         return [item["path"] for item in found]
 
     async def delete(self, key: str) -> None:
@@ -80,12 +83,12 @@ class S3Storage:
 
     @contextmanager
     def _errors(self) -> Generator[None]:
-        # The texts of the library contain URLs and responses of the store, which are not for users.
+        """Convert errors. The library has no type for some of them, such as a bucket that must not be listed."""
         try:
             yield
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise StorageDenied(f"the bucket {self._name} refuses access") from error
-        except NotFoundError as error:
-            if "NoSuchBucket" in str(error):
+        except (BaseError, FileNotFoundError) as error:
+            if NO_BUCKET.search(str(error)):
                 raise StorageDenied(f"the bucket {self._name} does not exist") from error
+            if REFUSED.search(str(error)):
+                raise StorageDenied(f"the bucket {self._name} refuses access with these credentials") from error
             raise

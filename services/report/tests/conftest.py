@@ -1,0 +1,1 @@
+"""Fixtures: the service's handlers and queries on a database of their own."""
