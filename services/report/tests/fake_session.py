@@ -21,6 +21,7 @@ from contracts.session.run import ListRuns, RunSummary
 from contracts.session.session import GetSession, SessionView
 from contracts.session.workspace import FilesPage, FileView, ListFiles
 
+SESSION_ID = UUID(SESSION)
 START = datetime(2026, 11, 26, 9, tzinfo=UTC)
 PREVIEW = {"truncated": True, "size_bytes": 20_000}
 
@@ -38,7 +39,7 @@ def identifier(kind: int, n: int) -> UUID:
 class FakeSession:
     """A session whose parts a test adds; `whole` has the full values of those that lists show the beginning of."""
 
-    def __init__(self, session_id: UUID = UUID(SESSION), name: str = "My Session") -> None:
+    def __init__(self, session_id: UUID = SESSION_ID, name: str = "My Session") -> None:
         self.id, self.name, self.status = session_id, name, "active"
         self.messages, self.calls = list[MessageView](), list[ToolCallView]()
         self.runs, self.approvals, self.files = list[RunSummary](), list[ApprovalView](), list[FileView]()
