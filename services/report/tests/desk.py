@@ -97,9 +97,7 @@ class Desk(harness.ServiceHarness):
 
     actor = OWNER
 
-    def __init__(
-        self, database: Database, dependencies: Dependencies, folder: Path, clock: pytest.MonkeyPatch
-    ) -> None:
+    def __init__(self, database: Database, dependencies: Dependencies, folder: Path, clock: pytest.MonkeyPatch) -> None:
         self._clock, self.folder = clock, folder
         self.at(NOON)
         self.dependencies, self.others = dependencies, Others()

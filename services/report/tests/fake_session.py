@@ -121,9 +121,7 @@ class FakeSession:
         return SessionView.model_validate(about | counts | tokens | times | {"sdk_options": options, "metadata": {}})
 
 
-QUERIES = (
-    *(GetSession, ListMessages, ListToolCalls, ListRuns, ListApprovals, ListFiles, GetMessage, GetToolCall),
-)
+QUERIES = (*(GetSession, ListMessages, ListToolCalls, ListRuns, ListApprovals, ListFiles, GetMessage, GetToolCall),)
 
 
 def _page(items: Sequence[Any], query: Any, order: str) -> Page[Any]:
