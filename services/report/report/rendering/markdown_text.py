@@ -1,6 +1,7 @@
 """Text for the Markdown format, as it renders on a code host: no HTML, no images, no markup that escapes its place."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,7 @@ from mdformat.renderer import MDRenderer, RenderContext, RenderTreeNode
 from report.rendering.markdown import MAX_CODE_LINES, MAX_LINE, image_text, parser
 from report.rendering.text import cut_lines
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!:@$])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
 _LIST_OR_HEADING = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
 
@@ -27,6 +28,17 @@ def fence(text: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def heading_anchors(headings: Sequence[str]) -> list[str]:
+    """Return the anchors that code hosts derive from the headings of a document, in their order."""
+    seen = Counter[str]()
+    anchors: list[str] = []
+    for heading in headings:
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        anchors.append(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return anchors
 
 
 def quote(markdown: str) -> str:

@@ -8,7 +8,7 @@ from contracts.task_scheduler.values import ReportFormat
 
 from report.content import ReportContent
 from report.rendering.loading import load
-from report.rendering.page import page
+from report.rendering.page import markdown_page, page
 from report.rendering.pdf import write_pdf
 from report.rendering.theme import Theme
 
@@ -40,6 +40,10 @@ def _write_html(content: ReportContent, theme: Theme, file: Path) -> None:
     file.write_text(page(content, theme, in_print=False))
 
 
+def _write_markdown(content: ReportContent, theme: Theme, file: Path) -> None:
+    file.write_text(markdown_page(content, theme))
+
+
 def _write_json(content: ReportContent, _theme: Theme, file: Path) -> None:
     file.write_text(content.model_dump_json(indent=2, ensure_ascii=True) + "\n")
 
@@ -47,5 +51,6 @@ def _write_json(content: ReportContent, _theme: Theme, file: Path) -> None:
 _WRITERS: dict[ReportFormat, Callable[[ReportContent, Theme, Path], int | None]] = {
     "pdf": _write_pdf,
     "html": _write_html,
+    "markdown": _write_markdown,
     "json": _write_json,
 }
