@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
-from pygments.lexers import get_lexer_for_filename
+from pygments import lexers
 from pygments.util import ClassNotFound
 
 from report.content import ToolCallEntry
@@ -52,6 +52,6 @@ def _value(value: JsonValue) -> Source:
 
 def _language_of(path: str) -> str:
     try:
-        return get_lexer_for_filename(path).aliases[0]
+        return cast(Any, lexers).get_lexer_for_filename(path).aliases[0]
     except (ClassNotFound, IndexError):
         return ""

@@ -8,11 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from runtime.child_program import serve
+
 from report.rendering.pdf import why_unavailable
 from report.rendering.render import render
 from report.rendering.theme import Theme
 from report.rendering.theme_files import load_theme
-from runtime.child_program import serve
 
 
 def work(request: dict[str, Any]) -> dict[str, Any]:

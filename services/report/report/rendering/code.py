@@ -1,11 +1,10 @@
 """Source code and diffs as HTML, in colour where that is cheap enough."""
 
-from typing import cast
+from typing import Any, cast
 
 from markupsafe import Markup, escape
-from pygments import highlight
+from pygments import highlight, lexers
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 MAX_COLOURED_CHARACTERS = 20_000
@@ -31,7 +30,7 @@ def _coloured(text: str, language: str) -> Markup:
     if len(text) > MAX_COLOURED_CHARACTERS:
         return escape(text)
     try:
-        lexer = get_lexer_by_name(language, stripnl=False)
+        lexer = cast(Any, lexers).get_lexer_by_name(language, stripnl=False)
     except ClassNotFound:
         return escape(text)
     return Markup(highlight(text, lexer, _FORMATTER).removesuffix("\n"))  # noqa: S704  Pygments escapes

@@ -23,7 +23,7 @@ def without_font(texts: Iterable[str]) -> list[str]:
 @cache
 def _own() -> frozenset[int]:
     with TTFont(FONTS / "IBMPlexSans-Regular.woff2", lazy=True) as font:
-        return frozenset(font.getBestCmap())
+        return frozenset(font.getBestCmap() or ())
 
 
 @cache

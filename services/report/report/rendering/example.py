@@ -12,7 +12,14 @@ _RUN: dict[str, Any] = {
     "id": _ID, "query": "Query", "answer": "Answer", "status": "failed", "error_code": "MODEL_ERROR",
     "error_detail": "Detail", "started_at": _AT, "input_tokens": 1, "cost_usd": "0.1",
 }  # fmt: skip
-_CALL: dict[str, Any] = {"id": _ID, "name": "Bash", "status": "error", "input": {"command": "true"}, "output": "x", "at": _AT}
+_CALL: dict[str, Any] = {
+    "id": _ID,
+    "name": "Bash",
+    "status": "error",
+    "input": {"command": "true"},
+    "output": "x",
+    "at": _AT,
+}
 _MESSAGE: dict[str, Any] = {"id": _ID, "role": "assistant", "model": "model", "text": "Text", "at": _AT}
 _SESSION: dict[str, Any] = {
     "id": _ID, "name": "Session", "status": "active", "mode": "interactive", "created_at": _AT, "totals": {},

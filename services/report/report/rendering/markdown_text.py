@@ -9,8 +9,7 @@ from typing import Any, cast
 from markdown_it.token import Token
 from mdformat.renderer import MDRenderer, RenderContext, RenderTreeNode
 
-from report.rendering.markdown import MAX_CODE_LINES, MAX_LINE, image_text, parser
-from report.rendering.text import cut_lines
+from report.rendering.markdown import image_text, parser
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
 _LIST_OR_HEADING = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
@@ -24,7 +23,6 @@ def inline(text: str) -> str:
 
 def fence(text: str, language: str = "") -> str:
     """Return a block of code, with a fence that is longer than any run of backticks in it."""
-    text = cut_lines(text, MAX_LINE, MAX_CODE_LINES)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{text}\n{ticks}"
@@ -49,7 +47,8 @@ def quote(markdown: str) -> str:
 def _plain_markdown(markdown: str) -> str:
     """Return Markdown that means the same on a code host as in the other formats, where HTML in a message is text."""
     tokens = _PARSER.parse(markdown)
-    return MDRenderer().render(_without_images(tokens), _PARSER.options, {})
+    renderer = cast(Any, MDRenderer())
+    return renderer.render(_without_images(tokens), _PARSER.options, {})
 
 
 def _without_images(tokens: Sequence[Token]) -> Sequence[Token]:

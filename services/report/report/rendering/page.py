@@ -51,8 +51,12 @@ def markdown_page(content: ReportContent, theme: Theme) -> str:
 @cache
 def _font_faces() -> Markup:
     faces = (
-        f"@font-face {{ font-family: '{family}'; font-weight: {weight}; font-style: {style}; src: url("
-        f"data:font/woff2;base64,{base64.b64encode((FONTS / f'{file}.woff2').read_bytes()).decode()}) format('woff2') }}"
+        f"@font-face {{ font-family: '{family}'; font-weight: {weight}; font-style: {style};"
+        f" src: url(data:font/woff2;base64,{_base64(FONTS / f'{file}.woff2')}) format('woff2') }}"
         for family, file, weight, style in FACES
     )
     return Markup("\n".join(faces))  # noqa: S704  from the package's own files
+
+
+def _base64(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()

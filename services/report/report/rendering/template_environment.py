@@ -1,18 +1,24 @@
 """The templates of a theme, with everything that they can call."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from report.content import ReportContent, ToolCallEntry
 from report.rendering import figures
-from report.rendering.calls import call_input, call_output, call_summary
+from report.rendering.calls import Source, call_input, call_output, call_summary
 from report.rendering.code import code, diff
-from report.rendering.markdown import MAX_CODE_LINES, MAX_LINE, MessageMarkdown
+from report.rendering.markdown import MessageMarkdown
 from report.rendering.markdown_text import fence, inline, quote
-from report.rendering.text import cut_lines, excerpt, one_line
+from report.rendering.text import excerpt, one_line
 from report.rendering.theme import Theme
 from report.rendering.view import changed_files, failures, outcome, parts
 
-_FILTERS = {
+_FILTERS: dict[str, Any] = {
+    "call_summary": call_summary,
     "count": figures.count,
     "day_time": figures.day_time,
     "duration": figures.duration,
@@ -29,21 +35,35 @@ _FILTERS = {
 
 def html_environment(theme: Theme, in_colour: bool) -> Environment:
     """Return the templates of pages; `in_colour` says whether code is shown in colour."""
-    found = _environment(theme, autoescape=True)
-    found.filters |= {"message": MessageMarkdown(in_colour).html, "diff": lambda text: diff(_bounded(text))}
-    found.globals |= {
-        "call_input": lambda call: code(_bounded(call_input(call).text), call_input(call).language, in_colour),
-        "call_output": lambda call: code(_bounded(call_output(call).text), call_output(call).language, in_colour),
+
+    def block(source_of: Callable[[ToolCallEntry], Source], call: ToolCallEntry) -> Markup:
+        source = source_of(call)
+        return code(source.text, source.language, in_colour)
+
+    filters: dict[str, Any] = {
+        "call_input": partial(block, call_input),
+        "call_output": partial(block, call_output),
+        "diff": diff,
+        "message": MessageMarkdown(in_colour).html,
     }
-    return found
+    return _environment(theme, filters, autoescape=True)
 
 
 def markdown_environment(theme: Theme) -> Environment:
     """Return the templates of the Markdown format, which escape with filters: in Markdown it depends on the place."""
-    found = _environment(theme, autoescape=False)
-    found.filters |= {"fence": fence, "inline": inline, "quote": quote}
-    found.globals |= {"call_input": _fenced_input, "call_output": _fenced_output}
-    return found
+
+    def block(source_of: Callable[[ToolCallEntry], Source], call: ToolCallEntry) -> str:
+        source = source_of(call)
+        return fence(source.text, source.language)
+
+    filters: dict[str, Any] = {
+        "call_input": partial(block, call_input),
+        "call_output": partial(block, call_output),
+        "fence": fence,
+        "inline": inline,
+        "quote": quote,
+    }
+    return _environment(theme, filters, autoescape=False)
 
 
 def variables(content: ReportContent, theme: Theme) -> dict[str, object]:
@@ -58,22 +78,8 @@ def variables(content: ReportContent, theme: Theme) -> dict[str, object]:
     }
 
 
-def _environment(theme: Theme, autoescape: bool) -> Environment:
-    found = Environment(
-        loader=theme.loader, autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    found.filters |= _FILTERS
-    found.globals |= {"call_summary": call_summary}
+def _environment(theme: Theme, filters: dict[str, Any], autoescape: bool) -> Environment:
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    found = Environment(loader=theme.loader, autoescape=autoescape, **options)  # noqa: S701  Markdown has its own rules
+    found.filters.update(_FILTERS | filters)
     return found
-
-
-def _fenced_input(call: ToolCallEntry) -> str:
-    return fence(call_input(call).text, call_input(call).language)
-
-
-def _fenced_output(call: ToolCallEntry) -> str:
-    return fence(call_output(call).text, call_output(call).language)
-
-
-def _bounded(text: str) -> str:
-    return cut_lines(text, MAX_LINE, MAX_CODE_LINES)
