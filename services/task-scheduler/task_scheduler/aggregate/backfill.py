@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.backfill import BackfillAdvanced, BackfillEnded, BackfillEvent, BackfillStarted
@@ -13,57 +13,74 @@ from task_scheduler.aggregate.state import State
 
 @dataclass
 class Backfill:
-    """A backfill that runs, and the ticks whose executions have not ended, in order: the first one is active."""
+    """The backfill in progress: the ticks that are left, and the one whose execution is active."""
 
     id: UUID
     ticks: list[datetime]
+    active: datetime | None = None
+
+    def execution_id(self, tick: datetime) -> UUID:
+        """Return the id of the execution for a tick."""
+        return uuid5(self.id, tick.isoformat())
 
 
 class Backfilling(State):
-    """The backfill of a task: one at a time, and one execution of it at a time, beside the overlap policy."""
+    """The backfill of a task. Its executions run one after the other, beside those that the overlap policy counts."""
 
     backfill: Backfill | None
 
-    def start_backfill(self, backfill_id: UUID, from_at: datetime, to_at: datetime, ticks: list[datetime]) -> datetime:
-        """Start a backfill of these ticks, and return the first one, whose execution is to be started.
+    @property
+    def backfill_execution(self) -> UUID | None:
+        """The active execution of the backfill, if there is one."""
+        backfill = self.backfill
+        return backfill.execution_id(backfill.active) if backfill and backfill.active else None
+
+    def check_no_backfill(self) -> None:
+        """Check that no backfill is in progress.
+
+        Raises:
+            Refusal: BACKFILL_RUNNING.
+        """
+        if self.backfill:
+            raise Refusal(Code.BACKFILL_RUNNING, f"Backfill {self.backfill.id} is running. Wait for it, or cancel it.")
+
+    def start_backfill(self, backfill_id: UUID, from_at: datetime, to_at: datetime, ticks: list[datetime]) -> None:
+        """Start a backfill of these ticks; `advance_backfill` returns the first one.
 
         Raises:
             Refusal: BACKFILL_RUNNING, NOTHING_TO_BACKFILL.
         """
-        if self.backfill:
-            raise Refusal(Code.BACKFILL_RUNNING, f"Backfill {self.backfill.id} is running. Wait for it, or cancel it.")
+        self.check_no_backfill()
         if not ticks:
-            raise Refusal(Code.NOTHING_TO_BACKFILL, "There is no tick in this period that was not completed already.")
+            detail = "There is nothing to execute: the schedule has no tick in this period, or all were completed."
+            raise Refusal(Code.NOTHING_TO_BACKFILL, detail)
         self.record(BackfillStarted(backfill_id=backfill_id, from_at=from_at, to_at=to_at, ticks=ticks))
-        self.record(BackfillAdvanced(backfill_id=backfill_id, tick=ticks[0]))
-        return ticks[0]
 
-    def advance_backfill(self, backfill_id: UUID, tick: datetime) -> datetime | None:
-        """Record that the execution for a tick has ended, however, and return the next tick; None if there is none.
+    def advance_backfill(self) -> tuple[Backfill, datetime] | None:
+        """Continue the backfill after an execution has ended, and return the tick whose execution is to be started.
 
-        Records nothing if that execution is not the active one of the backfill, as after its cancellation.
+        Return None if the backfill has ended.
         """
-        backfill = self.backfill
-        if backfill is None or backfill.id != backfill_id or backfill.ticks[0] != tick:
+        if not self.backfill:
             return None
-        if not backfill.ticks[1:]:
-            self.record(BackfillEnded(backfill_id=backfill_id, status="completed"))
+        if not self.backfill.ticks:
+            self.record(BackfillEnded(backfill_id=self.backfill.id, status="completed"))
             return None
-        following = backfill.ticks[1]
-        self.record(BackfillAdvanced(backfill_id=backfill_id, tick=following))
-        return following
+        tick = self.backfill.ticks[0]
+        self.record(BackfillAdvanced(backfill_id=self.backfill.id, tick=tick))
+        return self.backfill, tick
 
-    def cancel_backfill(self, backfill_id: UUID) -> datetime:
-        """Cancel the backfill, and return the tick whose execution is active and has to be cancelled.
+    def cancel_backfill(self, backfill_id: UUID) -> list[UUID]:
+        """Cancel the backfill, and return its active execution, which has to be cancelled.
 
         Raises:
             Refusal: BACKFILL_OVER.
         """
         if self.backfill is None or self.backfill.id != backfill_id:
             raise Refusal(Code.BACKFILL_OVER, f"Backfill {backfill_id} is over.")
-        active = self.backfill.ticks[0]
+        active = self.backfill_execution
         self.record(BackfillEnded(backfill_id=backfill_id, status="cancelled"))
-        return active
+        return [active] if active else []
 
     def apply_backfill(self, event: BackfillEvent) -> None:
         """Fold one event of a backfill."""
@@ -72,7 +89,8 @@ class Backfilling(State):
                 self.backfill = Backfill(event.backfill_id, event.ticks)
             case BackfillAdvanced():
                 if self.backfill:
-                    self.backfill.ticks = [tick for tick in self.backfill.ticks if tick >= event.tick]
+                    left = [tick for tick in self.backfill.ticks if tick > event.tick]
+                    self.backfill = Backfill(event.backfill_id, left, event.tick)
             case BackfillEnded():
                 self.backfill = None
             case _:
