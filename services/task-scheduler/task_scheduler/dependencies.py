@@ -1,10 +1,17 @@
 """The dependencies of the task-scheduler service's handlers, queries and reactions."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.task_scheduler.values import Variables
+from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from runtime.bus import Client
+
+from task_scheduler.executions import Executions
+from task_scheduler.settings import Settings
 
 
 class Rendered(Protocol):
@@ -30,10 +37,18 @@ class Prompts(Protocol):
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use."""
+    """What the service's handlers, queries and reactions use; `prompts` renders the templates of users."""
 
     prompts: Prompts
+    executions: Executions
 
 
 type Work = UnitOfWork[Dependencies]
 type Context = QueryContext[Dependencies]
+
+
+@asynccontextmanager
+async def dependencies(_settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
+    """Create the dependencies; on exit, end the processes that render prompts."""
+    raise NotImplementedError
+    yield Dependencies(None, Executions(database))
