@@ -16,8 +16,8 @@ from contracts.task_scheduler.task import (
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from task_scheduler.environments import VARIABLES
 from task_scheduler.due import TICK
+from task_scheduler.environments import VARIABLES
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:

@@ -20,8 +20,8 @@ from runtime import clock
 
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import LISTED_TASKS, visible
-from task_scheduler.schedule import Schedule
 from task_scheduler.rendering import prompt_variables
+from task_scheduler.schedule import Schedule
 
 SUMMARY = ", ".join(f'"{name}"' for name in TaskSummary.model_fields)  # `on` is a keyword
 LISTING = Listing(LISTED_TASKS, SUMMARY, TaskSummary.model_validate, counters="task_counts")
