@@ -21,6 +21,7 @@ NAMES = {
 GATEWAY = "services/gateway/gateway"
 IDENTITY = "services/identity/identity"
 SESSION = "services/session/session"
+TASK_SCHEDULER = "services/task-scheduler/task_scheduler"
 
 FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     "members": [
@@ -48,6 +49,10 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{SESSION}/aggregate.py", "from runtime import clock"),
         (f"{IDENTITY}/aggregate.py", "from eventing.database import Database"),
         (f"{IDENTITY}/aggregate.py", "import secrets"),
+    ],
+    "schedules-are-pure": [
+        (f"{TASK_SCHEDULER}/schedule/cron.py", "import time"),
+        (f"{TASK_SCHEDULER}/schedule/__init__.py", "from runtime import clock"),
     ],
     "gateway-rooms": [
         (f"{GATEWAY}/problems.py", "import gateway.state"),

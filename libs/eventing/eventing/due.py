@@ -4,7 +4,7 @@ A projection sets, moves and cancels due times in the transaction that stores th
 `eventing.due_times` sends the commands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ SET = """
     ON CONFLICT (kind, id) DO UPDATE
     SET at = excluded.at, try_at = excluded.at, attempts = 0, envelope = excluded.envelope"""
 CANCEL = "DELETE FROM due WHERE kind = $1 AND id = $2"
+CANCEL_ALL = "DELETE FROM due WHERE kind = ANY($1) AND id = $2"
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,8 @@ class DueKind:
     def command_id(self, due: DueTime) -> UUID:
         """Return the id of the command for a due time: the same in every replica and at every attempt."""
         return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")
+
+
+async def cancel_all(kinds: Iterable[DueKind], id: UUID, db: Connection) -> None:
+    """Cancel the due times of `id` of several kinds in one statement."""
+    await db.execute(CANCEL_ALL, [kind.name for kind in kinds], id)

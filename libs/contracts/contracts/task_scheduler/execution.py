@@ -253,6 +253,7 @@ class ExecutionCheckRequested(Event):
     """It has to be checked whether the run of an attempt has ended; the next check is due at `next_check_at`."""
 
     subject = "evt.task_scheduler.execution_check_requested"
+    published = False
     sample = {"task_id": TASK, "attempt": 1, "session_id": SESSION, "run_id": RUN, "next_check_at": TIME}
 
     task_id: UUID
