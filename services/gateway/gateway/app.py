@@ -15,22 +15,27 @@ from gateway.parameters import refuse_unknown
 from gateway.routes import (
     approval,
     archive,
+    backfill,
     console,
     conversation,
     documentation,
+    execution,
     fork,
     identity,
     operations,
     run,
     session,
     streams,
+    task,
     template,
+    trigger,
     workspace,
 )
 from gateway.state import Gateway
 
 ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
+    *(task.router, execution.router, backfill.router, trigger.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(operations.router, identity.well_known),
 )
