@@ -48,7 +48,7 @@ class SimulatedSessions:
     A command that is delivered twice changes nothing the second time. A run ends within `run_seconds`.
     """
 
-    def __init__(self, run_seconds: float = 0.5, failing: int = FAILING) -> None:
+    def __init__(self, run_seconds: float = 0.5, failing: int | None = FAILING) -> None:
         self.run_seconds, self.failing, self._random = run_seconds, failing, Random(1)  # noqa: S311  for times only
         self.creations = defaultdict[UUID, set[UUID]](set)
         """The ids of the commands that created each session."""
@@ -98,7 +98,10 @@ class SimulatedSessions:
     async def _end_later(self, run_id: UUID, owner: UUID) -> None:
         await asyncio.sleep(self._random.uniform(0, self.run_seconds))
         if not self.runs[run_id].ended_at:
-            await self._end(run_id, owner, "failed" if run_id.int % self.failing == 0 else "completed")
+            await self._end(run_id, owner, self._outcome(run_id))
+
+    def _outcome(self, run_id: UUID) -> RunStatus:
+        return "failed" if self.failing and run_id.int % self.failing == 0 else "completed"
 
     async def _end(self, run_id: UUID, owner: UUID, status: RunStatus) -> None:
         code = Code.MODEL_ERROR if status == "failed" else None
