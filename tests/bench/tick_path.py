@@ -51,9 +51,7 @@ async def measure(stage: Stage) -> list[Line]:
             async with Database.open(database_url, "task_scheduler") as database:
                 paths = await _paths(system, database, model)
     whole = [(path[-1] - path[0]).total_seconds() for path in paths]
-    steps = zip(
-        *([(later - earlier).total_seconds() for earlier, later in pairwise(path)] for path in paths), strict=True
-    )
+    steps = zip(*map(_steps, paths), strict=True)
     return [
         Line(f"{TASKS} ticks, until the model is called, p50", milliseconds(median(whole))),
         Line("  p95", milliseconds(quantiles(whole, n=20)[18])),
@@ -67,10 +65,8 @@ def _steps(path: Path) -> list[float]:
 
 async def _paths(system: System, database: Database, model: "_Model") -> list[Path]:
     tasks = await asyncio.to_thread(_create_tasks, system)
-    due = [await database.fetchval(DUE, task) for task in tasks]
-    return [
-        await _path(number, task, at, database, model) for number, (task, at) in enumerate(zip(tasks, due, strict=True))
-    ]
+    due = {task: await database.fetchval(DUE, task) for task in tasks}
+    return [await _path(number, task, due[task], database, model) for number, task in enumerate(tasks)]
 
 
 def _create_tasks(system: System) -> list[UUID]:
