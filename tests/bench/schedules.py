@@ -49,7 +49,7 @@ class Alone:
     async def on(cls, stage: Stage) -> AsyncGenerator["Alone"]:
         """Open its database and its bus; the service is not started yet."""
         nats_url = stage.quiet_nats.url
-        sessions = stage.start("tests.bench.session_side", {"NATS_URL": nats_url})
+        sessions = stage.start("services.task-scheduler.tests.simulated_sessions", {"NATS_URL": nats_url})
         async with (
             stage.databases.fresh() as url,
             Database.open(url, "task_scheduler") as database,

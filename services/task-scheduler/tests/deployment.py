@@ -44,6 +44,7 @@ class Replicas:
         path = os.pathsep.join(os.get_exec_path())
         self._environment = {"DATABASE_URL": database_url, "NATS_URL": nats_url, "PATH": path}
         self._command = [sys.executable, str(PROGRAM), str(clock_file)]
+        self.log = clock_file.with_name("replicas.log")
         self._running: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Replicas":
@@ -61,7 +62,8 @@ class Replicas:
         self._start()
 
     def _start(self) -> None:
-        self._running.append(subprocess.Popen(self._command, env=self._environment))  # noqa: S603  our own program
+        with self.log.open("ab") as log:
+            self._running.append(subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log))  # noqa: S603
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

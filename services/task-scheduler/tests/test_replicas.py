@@ -16,11 +16,10 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing.unrooted import PostgresForTests
 from runtime import bus, clock
 
-from tests.simulated_sessions import SimulatedSessions
-
 from .deployment import Replicas, Scheduler
 from .history import Executions, History
 from .replica import SharedClock
+from .simulated_sessions import SimulatedSessions
 
 TASKS, ROUNDS = 5, 12
 """Together they make 60 ticks."""

@@ -1,4 +1,7 @@
-"""The session service and identity as the scheduler sees them: sessions without agents."""
+"""The session service and identity as the scheduler sees them: sessions without agents.
+
+As a program, it answers on the bus at NATS_URL until it is stopped, and completes each run at once.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -32,9 +35,11 @@ from eventing.memory import MemoryStore
 from eventing.streams import provision
 from eventing.subscribers import serving
 from eventing.testing.publishing import publish
-from runtime import bus, clock
+from runtime import bus, clock, process
 from runtime.bus import BUS_ERRORS
+from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
+from runtime.process import ProcessSettings
 from runtime.testing import eventually
 
 USAGE = Usage(duration_ms=3, input_tokens=1, output_tokens=1)
@@ -88,14 +93,14 @@ class SimulatedSessions:
         self.submissions[command.run_id].add(work.envelope.message_id)
         if command.run_id not in self.runs:
             self.runs[command.run_id] = _new_run(command)
-            self._ending.create_task(self._end_later(command.run_id, work.actor.user_id))
+            self._ending.create_task(self._end_later(command.run_id, work.actor))
 
     async def _cancel(self, command: CancelRun, work: UnitOfWork[None]) -> None:
         if self._run(command.run_id).ended_at:
             raise Refusal(Code.RUN_OVER, "The run has ended.")
-        await self._end(command.run_id, work.actor.user_id, "cancelled")
+        await self._end(command.run_id, work.actor, "cancelled")
 
-    async def _end_later(self, run_id: UUID, owner: UUID) -> None:
+    async def _end_later(self, run_id: UUID, owner: Actor) -> None:
         await asyncio.sleep(self._random.uniform(0, self.run_seconds))
         if not self.runs[run_id].ended_at:
             await self._end(run_id, owner, self._outcome(run_id))
@@ -103,15 +108,15 @@ class SimulatedSessions:
     def _outcome(self, run_id: UUID) -> RunStatus:
         return "failed" if self.failing and run_id.int % self.failing == 0 else "completed"
 
-    async def _end(self, run_id: UUID, owner: UUID, status: RunStatus) -> None:
+    async def _end(self, run_id: UUID, owner: Actor, status: RunStatus) -> None:
         code = Code.MODEL_ERROR if status == "failed" else None
         update = {"status": status, "ended_at": clock.now(), "error_code": code}
         self.runs[run_id] = run = self.runs[run_id].model_copy(update=update)
         await eventually(lambda: self._published(_end_event(run), run.session_id, owner))
 
-    async def _published(self, event: RunEvent, session_id: UUID, owner: UUID) -> bool:
+    async def _published(self, event: RunEvent, session_id: UUID, owner: Actor) -> bool:
         try:
-            await publish(self._js, event, at=session_id, owner=owner)
+            await publish(self._js, event, at=session_id, owner=owner.user_id, envelope=Envelope.begin(actor=owner))
         except BUS_ERRORS:  # the bus is unavailable
             return False
         return True
@@ -178,3 +183,16 @@ def _session_view(id: UUID, owner: UUID) -> SessionView:
     values |= {"working_directory_path": f"/workspaces/{id}", "parent_session_id": None, "is_fork": False}
     values |= {"created_at": now, "started_at": None, "updated_at": now, "sdk_options": {}, "metadata": {}}
     return SessionView.model_validate(values)
+
+
+class _Settings(ProcessSettings):
+    nats_url: str
+
+
+async def _serve(settings: _Settings, stop: asyncio.Event) -> None:
+    async with SimulatedSessions(run_seconds=0.1, failing=None).serving(settings.nats_url):
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    process.run("simulated_sessions", _Settings, _serve)
