@@ -69,6 +69,11 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{SESSION}/agent/transcript.py", "import session.dependencies"),
         (f"{SESSION}/stray/__init__.py", "x = 1"),
     ],
+    "task_scheduler-rooms": [
+        (f"{TASK_SCHEDULER}/aggregate/task.py", "import task_scheduler.dependencies"),
+        (f"{TASK_SCHEDULER}/projections/task.py", "import task_scheduler.queries.task"),
+        (f"{TASK_SCHEDULER}/stray.py", "x = 1"),
+    ],
     "session-agent-rooms": [(f"{SESSION}/agent/transcript.py", "import session.agent.live")],
 }
 

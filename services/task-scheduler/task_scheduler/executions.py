@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from contracts.messages import Message
 from contracts.session.values import SdkOptions
 from contracts.task_scheduler.values import TaskDefinition, Variables
 from eventing.database import Database
@@ -33,8 +33,7 @@ class ActiveAttempt:
     attempt: int
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(Message):
     """What an attempt has to run: the present definition of the task, and the variables of the execution."""
 
     task_id: UUID
@@ -61,10 +60,7 @@ class Executions:
     async def assignment(self, execution_id: UUID) -> Assignment | None:
         """Return what an execution has to run; None if its task was deleted."""
         row = await self.database.fetchrow(ASSIGNMENT, execution_id)
-        if row is None:
-            return None
-        values: dict[str, Any] = dict(row)
-        return Assignment(**values | {"definition": TaskDefinition.model_validate(values["definition"])})
+        return Assignment.model_validate(dict(row)) if row else None
 
     async def session_options(self, assignment: Assignment) -> SdkOptions:
         """Return the options of the session of an attempt, with the plain values of `env`."""

@@ -11,7 +11,7 @@ from eventing.recording import Recorded
 from task_scheduler.projections.backfill import project_backfill
 from task_scheduler.projections.event import project_event_starts
 from task_scheduler.projections.execution import project_execution
-from task_scheduler.projections.task import project_lifecycle, project_schedule
+from task_scheduler.projections.task import project_lifecycle, project_schedule, project_slot
 from task_scheduler.projections.trigger import project_trigger
 
 
@@ -24,7 +24,7 @@ async def project(recorded: Recorded[TaskEvent | ExecutionEvent], db: Connection
     elif isinstance(event, ScheduleEvent):
         await project_schedule(event, recorded, db)
     elif isinstance(event, SlotEvent):
-        pass  # whether an execution waits or runs is projected from its own events
+        project_slot(event)
     elif isinstance(event, BackfillEvent):
         await project_backfill(event, recorded, db)
     elif isinstance(event, TriggerEvent):

@@ -4,8 +4,12 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from contracts.task_scheduler.task import (
+    ExecutionAdmitted,
+    ExecutionEnqueued,
+    ExecutionReleased,
     LifecycleEvent,
     ScheduleAdvanced,
+    SlotEvent,
     TaskChanged,
     TaskCreated,
     TaskDeleted,
@@ -65,6 +69,15 @@ async def project_schedule(event: ScheduleAdvanced, recorded: Recorded[Any], db:
         case ScheduleAdvanced():
             await db.execute("UPDATE tasks SET next_run_at = $2 WHERE id = $1", recorded.id, event.next_tick)
             await _set_tick(event.next_due_at, recorded, db)
+        case _:
+            assert_never(event)
+
+
+def project_slot(event: SlotEvent) -> None:
+    """Do nothing: whether an execution waits or runs is projected from its own events."""
+    match event:
+        case ExecutionEnqueued() | ExecutionAdmitted() | ExecutionReleased():
+            pass
         case _:
             assert_never(event)
 
