@@ -65,10 +65,11 @@ class Scheduling(State):
         return ticks
 
     def _first_tick(self, definition: TaskDefinition, now: datetime) -> datetime | None:
-        """Return the next tick of a new or changed schedule, or after a pause."""
+        """Return the next tick of a new or changed schedule, or after a pause; None if the task has no schedule."""
+        schedule = parse_schedule(definition)
         if not definition.is_scheduled:
             return None
-        return parse_schedule(definition).next_after(max(now, self.last_tick) if self.last_tick else now)
+        return schedule.next_after(max(now, self.last_tick) if self.last_tick else now)
 
     def _next_due_at(self, definition: TaskDefinition, tick: datetime | None) -> datetime | None:
         return parse_schedule(definition).due_at(self.id, tick, definition.jitter_seconds) if tick else None

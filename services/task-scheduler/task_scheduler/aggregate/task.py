@@ -103,9 +103,10 @@ class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
         self.record(TaskDeleted(user_id=self.user_id))
 
     def _tick_after_change(self, after: TaskDefinition, now: datetime) -> datetime | None:
-        if self.paused:
-            return None
-        return self.next_tick if _ticks(after) == _ticks(self.definition) else self._first_tick(after, now)
+        if _ticks(after) == _ticks(self.definition):
+            return self.next_tick
+        tick = self._first_tick(after, now)
+        return None if self.paused else tick
 
     def _variables(self, definition: TaskDefinition) -> dict[str, str]:
         env = definition.sdk_options.env or {}
