@@ -23,6 +23,7 @@ from .desk import NOON, Desk
 
 
 async def create_trigger(desk: Desk, task_id: UUID) -> NewTrigger:
+    """Create a trigger of a task."""
     return await desk.send(CreateTrigger(task_id=task_id, trigger_id=new_id(), name="Deployments"))
 
 
