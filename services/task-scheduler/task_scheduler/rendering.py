@@ -1,11 +1,11 @@
-"""The prompt of an execution."""
+"""The prompts of executions."""
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from contracts.task_scheduler.values import TaskDefinition, Variables
 
-from task_scheduler.dependencies import Prompts, Rendered
+from task_scheduler.prompts.free_variables import free_variables
+from task_scheduler.prompts.prompts import Prompts, Rendered
 
 
 async def render_prompt(
@@ -15,6 +15,7 @@ async def render_prompt(
 
     Raises:
         Refusal: VARIABLES_MISSING, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
+        ChildUnavailable: too many templates are being rendered; try again later.
     """
     return await prompts.render(definition.prompt_template, prompt_variables(definition, variables, scheduled_for))
 
@@ -26,11 +27,4 @@ def prompt_variables(definition: TaskDefinition, variables: Variables, scheduled
     """
     if scheduled_for is None:
         return variables
-    return free_variables(definition.name, scheduled_for, definition.schedule_timezone) | variables
-
-
-def free_variables(task_name: str, scheduled_for: datetime, timezone: str) -> Variables:
-    """Return the free variables of an execution for a tick."""
-    local = scheduled_for.astimezone(ZoneInfo(timezone))
-    instant = scheduled_for.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"date": f"{local:%F}", "time": f"{local:%H:%M}", "scheduled_for": instant, "task_name": task_name}
+    return {**free_variables(definition.name, scheduled_for, definition.schedule_timezone), **variables}

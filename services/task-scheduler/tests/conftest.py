@@ -10,6 +10,7 @@ from onebox.testing.databases import Databases
 from task_scheduler.app import service
 
 from .desk import Desk
+from .outside import Reacting
 from .webhooks import create_trigger
 
 
@@ -17,6 +18,11 @@ from .webhooks import create_trigger
 async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database, monkeypatch)
+
+
+@pytest.fixture
+def reacting(desk: Desk) -> Reacting:
+    return Reacting(desk)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from contracts.session.values import Usage
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecuteTask,
+    ExecutionSummary,
     ExecutionView,
     GetExecution,
     ListExecutions,
@@ -99,7 +100,7 @@ class Desk(harness.ServiceHarness):
         await self.send(ended)
         return await self.latest(execution)
 
-    async def latest(self, execution: ExecutionView) -> ExecutionView:
+    async def latest(self, execution: ExecutionSummary) -> ExecutionView:
         """Return an execution as it is now."""
         return await self.ask(GetExecution(task_id=execution.task_id, execution_id=execution.id))
 
