@@ -1,16 +1,15 @@
 """Chains of tasks that start each other by events: they are bounded, and contain no loop."""
 
 from datetime import timedelta
-from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
-from contracts.messages import Event
 from contracts.refusals import Code
-from contracts.session.run import RunFailed
+from contracts.session.run import CancelRun, RunFailed
 from contracts.task_scheduler.execution import (
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionMissed,
     ExecutionSummary,
     ExecutionTimedOut,
     ExecutionView,
@@ -19,8 +18,6 @@ from contracts.task_scheduler.execution import (
     TimeOutExecution,
 )
 from contracts.task_scheduler.task import DeleteTask, TaskView
-from eventing.testing.reacting import reaction_to
-from task_scheduler.app import service
 
 from .desk import NOON, Desk
 from .event_source import EventSource
@@ -49,13 +46,7 @@ async def newest(desk: Desk, task: TaskView) -> ExecutionView:
 async def fail(desk: Desk, source: EventSource, execution: ExecutionView) -> None:
     """Let an execution fail, and deliver the event."""
     await desk.end(execution, Code.BUDGET_EXCEEDED)
-    await deliver(source, execution, ExecutionFailed)
-
-
-async def deliver(source: EventSource, execution: ExecutionView, kind: type[Event]) -> None:
-    recorded = await source.desk.dispatcher.store.latest(kind, execution.id)
-    assert recorded
-    await source.deliver(recorded)
+    await source.see_latest(ExecutionFailed, execution.id)
 
 
 async def outcomes(desk: Desk, task: TaskView) -> list[tuple[str, Code | None]]:
@@ -150,7 +141,7 @@ async def test_an_event_of_a_deleted_task_starts_others(desk: Desk, source: Even
     execution = await desk.execute(first.id)
     await desk.end(execution, Code.BUDGET_EXCEEDED)
     await desk.send(DeleteTask(task_id=first.id))
-    await deliver(source, execution, ExecutionFailed)
+    await source.see_latest(ExecutionFailed, execution.id)
     assert await outcomes(desk, second) == [("running", None)]
 
 
@@ -158,18 +149,21 @@ async def test_a_completed_execution_starts_tasks(desk: Desk, source: EventSourc
     task = await create(desk, "task.execution_completed")
     execution = await desk.execute((await create(desk)).id)
     await desk.end(execution)
-    await deliver(source, execution, ExecutionCompleted)
+    await source.see_latest(ExecutionCompleted, execution.id)
     assert await outcomes(desk, task) == [("running", None)]
 
 
-async def test_the_reaction_to_a_timeout_starts_tasks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("task_scheduler.reactions.run.cancel_run", AsyncMock())
-    monkeypatch.setattr("task_scheduler.reactions.run.start_tasks", start_tasks := AsyncMock())
+async def test_an_execution_that_timed_out_starts_tasks_and_cancels_its_run(desk: Desk, source: EventSource) -> None:
+    task = await create(desk, "task.execution_timed_out")
     execution = await desk.execute((await create(desk)).id)
     await desk.send(TimeOutExecution(execution_id=execution.id))
-    recorded = await desk.dispatcher.store.latest(ExecutionTimedOut, execution.id)
-    assert recorded
-    [registration] = [one for one in service.reactions.delivered("shared") if one.event is ExecutionTimedOut]
-    reaction = reaction_to(recorded, desk.dependencies, desk.dispatcher, service.name)
-    await registration.react(recorded, reaction)
-    start_tasks.assert_awaited_once_with(recorded, reaction)
+    await source.see_latest(ExecutionTimedOut, execution.id)
+    assert await outcomes(desk, task) == [("running", None)]
+    assert [cancelled.run_id for cancelled in source.others.received(CancelRun)] == [execution.run_id]
+
+
+async def test_an_execution_that_was_missed_starts_tasks(desk: Desk, source: EventSource) -> None:
+    task = await create(desk, "task.execution_missed")
+    missed = ExecutionMissed.example()
+    await source.publish(missed, id=missed.task_id)
+    assert await outcomes(desk, task) == [("running", None)]

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
+from contracts.identity.queries import GetActor
 from contracts.messages import Actor
-from contracts.refusals import Code, Refusal
+from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
 from contracts.session.run import RunFailed
 from contracts.session.session import SessionCreated, SessionDeleted
@@ -118,7 +119,7 @@ async def test_an_event_that_is_not_named_any_more_starts_nothing(desk: Desk, so
 
 async def test_an_event_older_than_an_hour_reads_nothing(source: EventSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source.desk.dispatcher, "ask", None)
-    await source.publish(FAILED, at=NOON - timedelta(hours=1, seconds=1))
+    await source.publish(SessionCreated.example(), at=NOON - timedelta(hours=1, seconds=1))
 
 
 async def test_an_event_of_the_last_hour_starts_a_task(desk: Desk, source: EventSource) -> None:
@@ -131,7 +132,7 @@ async def test_an_event_of_the_last_hour_starts_a_task(desk: Desk, source: Event
 async def test_an_event_that_starts_nothing_costs_one_read(
     desk: Desk, source: EventSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await create(desk, "session.created")
+    await create(desk, "session.run_failed")
     statements: list[str] = []
 
     async def fetch(_: Database, statement: str, *_args: object) -> list[Any]:
@@ -140,7 +141,7 @@ async def test_an_event_that_starts_nothing_costs_one_read(
 
     for name in ("fetch", "fetchrow", "fetchval"):
         monkeypatch.setattr(Database, name, fetch)
-    await source.publish(FAILED)
+    await source.publish(SessionCreated.example())
     assert ["FROM event_starts" in statement for statement in statements] == [True]
 
 
@@ -216,13 +217,13 @@ async def test_the_overlap_policy_applies_to_events(desk: Desk, source: EventSou
 
 
 async def test_an_event_caused_by_an_admin_starts_tasks_for_their_owner(desk: Desk, source: EventSource) -> None:
-    source.identity[OWNER.user_id] = Actor(user_id=OWNER.user_id, role="viewer")
+    source.others.role = "viewer"
     task = await create(desk, "session.run_failed")
     await source.publish(FAILED, actor=ADMIN)
     [execution] = (await desk.ask(ListExecutions(task_id=task.id))).items
     created = await desk.dispatcher.store.latest(ExecutionCreated, execution.id)
     assert created
-    assert created.envelope.actor == source.identity[OWNER.user_id]
+    assert created.envelope.actor == Actor(user_id=OWNER.user_id, role="viewer")
 
 
 @pytest.mark.parametrize("code", [Code.USER_INACTIVE, Code.USER_NOT_FOUND])
@@ -230,7 +231,7 @@ async def test_events_of_a_disabled_owner_start_nothing_and_are_logged(
     desk: Desk, source: EventSource, code: Code
 ) -> None:
     task = await create(desk, "session.run_failed")
-    source.identity[OWNER.user_id] = Refusal(code, "No.")
+    source.others.refuse(GetActor, code)
     with capture_logs() as logs:
         await source.publish(FAILED)
     assert await desk.executions(task.id) == []
@@ -242,10 +243,10 @@ async def test_an_event_is_redelivered_while_identity_is_unavailable(
 ) -> None:
     monkeypatch.setattr("eventing.retrying.PAUSES", ())
     task = await create(desk, "session.run_failed")
-    source.identity[OWNER.user_id] = NoResponders("identity")
+    source.others.replies[GetActor] = NoResponders("identity")
     with pytest.raises(NoResponders):
         await source.publish(FAILED)
-    source.identity[OWNER.user_id] = OWNER
+    source.others.replies.clear()
     await source.publish(FAILED)
     assert len(await desk.executions(task.id)) == 1
 
