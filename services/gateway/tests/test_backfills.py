@@ -81,6 +81,7 @@ async def test_a_cancelled_backfill_is_returned(client: httpx.AsyncClient, servi
     [
         ("POST", START, StartBackfill, Code.TASK_NOT_FOUND, 404),
         ("POST", START, StartBackfill, Code.NO_SCHEDULE, 422),
+        ("POST", START, StartBackfill, Code.BACKFILL_PERIOD_INVALID, 422),
         ("POST", START, StartBackfill, Code.BACKFILL_TOO_LARGE, 422),
         ("POST", START, StartBackfill, Code.NOTHING_TO_BACKFILL, 422),
         ("POST", START, StartBackfill, Code.BACKFILL_RUNNING, 409),
