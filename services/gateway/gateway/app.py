@@ -35,8 +35,8 @@ from gateway.state import Gateway
 
 ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
-    *(task.router, execution.router, backfill.router, trigger.router),
     *(approval.router, streams.router, workspace.router, archive.router),
+    *(task.router, execution.router, backfill.router, trigger.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."

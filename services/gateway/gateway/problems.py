@@ -43,6 +43,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.ARCHIVE_NOT_FOUND: (404, "Archive not found"),
     Code.BACKFILL_NOT_FOUND: (404, "Backfill not found"),
     Code.BACKFILL_OVER: (409, "Backfill has already ended"),
+    Code.BACKFILL_PERIOD_INVALID: (422, "Period cannot be backfilled"),
     Code.BACKFILL_RUNNING: (409, "Another backfill is running"),
     Code.BACKFILL_TOO_LARGE: (422, "Backfill has too many ticks"),
     Code.BUDGET_EXCEEDED: (409, "Budget exceeded"),

@@ -7,19 +7,19 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
-from contracts.refusals import Code, Refusal
-from contracts.samples import SESSION, USER
+from contracts.refusals import Code
 from contracts.session.values import Usage
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecuteTask,
+    ExecutionSummary,
     ExecutionView,
     GetExecution,
     ListExecutions,
     RecordSubmission,
 )
 from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
-from contracts.task_scheduler.values import TaskDefinition, Variables
+from contracts.task_scheduler.values import TaskDefinition
 from eventing.database import Database
 from eventing.testing import harness
 from runtime.clock import new_id
@@ -27,38 +27,16 @@ from task_scheduler.app import service
 from task_scheduler.executions import Executions
 from task_scheduler.reactions.execution import UNSUBMITTED
 
-OWNER = Actor(user_id=UUID(USER), role="user")
-STRANGER = Actor(user_id=UUID(SESSION), role="user")
-ADMIN = Actor(user_id=UUID(SESSION), role="admin")
-NOON = datetime.fromisoformat("2026-11-26T12:00:00Z")
+from .memory_desk import ADMIN, NOON, OWNER, STRANGER, Placeholders
 
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt."""
-
-    text: str
-
-
-class PlainPrompts:
-    """Renders templates in which each variable is replaced once, without child processes."""
-
-    async def render(self, template: str, variables: Variables) -> Prompt:
-        for name, value in variables.items():
-            template = template.replace("{{" + name + "}}", str(value))
-        if "{{" in template:
-            raise Refusal(Code.VARIABLES_MISSING, template)
-        return Prompt(template)
-
-    async def check(self, _template: str) -> list[str]:
-        return []
+__all__ = ["ADMIN", "NOON", "OWNER", "STRANGER", "Desk"]
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """Dependencies without child processes."""
 
-    prompts: PlainPrompts
+    prompts: Placeholders
     executions: Executions
 
 
@@ -70,7 +48,7 @@ class Desk(harness.ServiceHarness):
     def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
         self._clock = clock
         self.at(NOON)
-        self.dependencies = Dependencies(PlainPrompts(), Executions(database))
+        self.dependencies = Dependencies(Placeholders(), Executions(database))
         super().__init__(service, database, self.dependencies)
 
     def at(self, now: datetime) -> None:
@@ -99,7 +77,7 @@ class Desk(harness.ServiceHarness):
         await self.send(ended)
         return await self.latest(execution)
 
-    async def latest(self, execution: ExecutionView) -> ExecutionView:
+    async def latest(self, execution: ExecutionSummary) -> ExecutionView:
         """Return an execution as it is now."""
         return await self.ask(GetExecution(task_id=execution.task_id, execution_id=execution.id))
 

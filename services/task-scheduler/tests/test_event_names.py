@@ -1,5 +1,8 @@
 """The names of events that a task may start on."""
 
+import re
+from pathlib import Path
+
 import pytest
 from contracts.catalogue import PUBLISHED_EVENTS
 from contracts.refusals import Code
@@ -35,6 +38,12 @@ def test_another_name_is_refused_with_the_possible_ones(name: str) -> None:
 
 def test_a_task_starts_only_on_published_events() -> None:
     assert {*KINDS} <= {*PUBLISHED_EVENTS}
+
+
+def test_the_guide_lists_the_events() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guides/tasks.md").read_text()
+    listed = re.findall(r"`((?:session|task)\.\w+)`", guide.partition("Possible are")[2].partition("The prompt")[0])
+    assert {*listed} == {*EVENT_NAMES}
 
 
 def test_a_wildcard_matches_all_events_of_its_kind() -> None:

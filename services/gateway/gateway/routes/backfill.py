@@ -29,6 +29,7 @@ router = APIRouter(prefix="/api/v1/tasks/{task_id}", tags=["Tasks"], route_class
             Code.TASK_NOT_FOUND,
             Code.NO_SCHEDULE,
             Code.BACKFILL_RUNNING,
+            Code.BACKFILL_PERIOD_INVALID,
             Code.BACKFILL_TOO_LARGE,
             Code.NOTHING_TO_BACKFILL,
         ),

@@ -101,7 +101,7 @@ DESCRIPTIONS = {
     "service": "Name of the service.",
     "session_id": "Id of the session.",
     "size_bytes": "Size in bytes.",
-    "start_deadline_seconds": "Seconds that an execution may wait for its start; then it is `missed`. Null for no limit.",
+    "start_deadline_seconds": "Seconds that an execution may wait for its start; then it is `missed`. Null: no limit.",
     "started_at": "Time of the start of the first run; null before.",
     "status": "Current status.",
     "structured_output": "Output in the form of `output_format`; null if none was requested.",

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
+from contracts.samples import BACKFILL, EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
 from pydantic import Field
@@ -46,7 +46,7 @@ class ExecutionWindow(KeysetWindow):
         Field(description="Return only executions that were started in this way.", examples=["scheduled"]),
     ] = None
     backfill_id: Annotated[
-        UUID | None, Field(description="Return only executions of this backfill.", examples=[EXECUTION])
+        UUID | None, Field(description="Return only executions of this backfill.", examples=[BACKFILL])
     ] = None
 
 

@@ -15,7 +15,7 @@ MAX_SKIP = 10_000
 """The database reads skipped rows all the same, so that further pages are read by cursors."""
 MAX_SHORT_LIST = 20_000
 
-type SearchText = Annotated[str, Field(pattern=r"^[^\x00]*$"), pattern_rule("Must not contain NUL characters")]
+type Words = Annotated[str, Field(pattern=r"^[^\x00]*$"), pattern_rule("Must not contain NUL characters")]
 
 
 def _bounded(skip: int) -> int:

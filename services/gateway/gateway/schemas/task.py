@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBo
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage, SearchText
+from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Identifier, Options, Tools, at_most, shallow
 
 MAX_VARIABLES_BYTES = 64 * 1024
@@ -145,7 +145,7 @@ class TaskWindow(KeysetWindow):
         bool | None, Field(description="Return only tasks with a schedule, or only others.", examples=[True])
     ] = None
     q: Annotated[
-        SearchText | None,
+        Words | None,
         Field(
             min_length=1, max_length=200, description="Return only tasks with this text in the name.", examples=["log"]
         ),

@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage, SearchText
+from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import TemplateOptions
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -73,7 +73,7 @@ class TemplateWindow(KeysetWindow):
         bool | None, Field(description="Return only public, or only private, templates.", examples=[True])
     ] = None
     q: Annotated[
-        SearchText | None,
+        Words | None,
         Field(
             min_length=1,
             max_length=200,

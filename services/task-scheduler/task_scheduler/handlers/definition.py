@@ -11,16 +11,14 @@ from task_scheduler.rendering import render_prompt
 
 
 async def check_definition(definition: TaskDefinition, work: Work) -> None:
-    """Check what the aggregate cannot check of a definition.
+    """Check what the aggregate cannot check of a definition. Options of sessions are checked by the session service.
 
     Raises:
-        Refusal: REPORTS_NOT_AVAILABLE, INVALID_EVENT_NAME, ADMINS_ONLY, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
+        Refusal: REPORTS_NOT_AVAILABLE, INVALID_EVENT_NAME, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
     """
     if definition.generate_report:
         detail = "generate_report: reports are not available yet. Leave it out, or set it to false."
         raise Refusal(Code.REPORTS_NOT_AVAILABLE, detail)
-    if definition.sdk_options.permission_mode == "bypassPermissions" and work.actor.role != "admin":
-        raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: only admins may use bypassPermissions.")
     check_event_names(definition.on)
     await work.dependencies.prompts.check(definition.prompt_template)
 

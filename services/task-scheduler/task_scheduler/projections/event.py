@@ -19,7 +19,7 @@ from task_scheduler.events import matching
 
 SET = """
     INSERT INTO event_starts (user_id, event, task_id, since)
-    SELECT t.user_id, event, t.id, CASE WHEN t.is_active THEN $3 ELSE 'infinity' END
+    SELECT t.user_id, event, t.id, CASE WHEN t.is_active THEN $3::timestamptz ELSE 'infinity' END
     FROM tasks t CROSS JOIN unnest($2::text[]) AS event WHERE t.id = $1"""
 ADD_ATTEMPT = """
     INSERT INTO earlier_attempts (session_id, execution_id)
