@@ -14,8 +14,6 @@ from runtime.forever import forever
 
 __all__ = ["ChildPool", "ChildUnavailable", "LimitExceeded", "Limits"]
 
-MAX_ATTEMPTS = 2
-
 
 @dataclass(eq=False)
 class _Request:
@@ -34,8 +32,8 @@ class ChildPool:
     A child that exceeds a limit or is killed is replaced immediately.
     """
 
-    def __init__(self, wall_seconds: float, max_requests: int) -> None:
-        self._wall_seconds, self._max_requests = wall_seconds, max_requests
+    def __init__(self, wall_seconds: float, max_requests: int, max_attempts: int) -> None:
+        self._wall_seconds, self._max_requests, self._max_attempts = wall_seconds, max_requests, max_attempts
         self._queue: asyncio.Queue[_Request] = asyncio.Queue()
         self._unanswered: set[_Request] = set()
 
@@ -55,7 +53,7 @@ class ChildPool:
             children: how many processes.
             max_requests: how many requests may be unanswered.
         """
-        pool = cls(limits.wall_seconds, max_requests)
+        pool = cls(limits.wall_seconds, max_requests, max_attempts=children + 1)  # all may be killed at the same time
         loop = asyncio.get_running_loop()
         # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
         tasks = [
@@ -119,7 +117,7 @@ class ChildPool:
             reply = await child.ask(request.line)
         except ChildKilled as error:
             request.attempts += 1
-            if request.attempts >= MAX_ATTEMPTS:
+            if request.attempts >= self._max_attempts:
                 request.fail(error)
             else:
                 self._queue.put_nowait(request)

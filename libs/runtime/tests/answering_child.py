@@ -13,7 +13,8 @@ from runtime.child_program import serve
 
 def echo(value: Any) -> Any:
     """Return the value; print, as libraries sometimes do."""
-    sys.stdout.write("printed by a library")
+    sys.stdout.write("printed by a library\n")
+    sys.stdout.flush()
     return value
 
 

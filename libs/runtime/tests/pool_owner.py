@@ -9,7 +9,7 @@ from runtime.child_pool import ChildPool, Limits
 
 
 async def main(request: list[object]) -> None:
-    """Print the id of the only child, and give it a request."""
+    """Print the id of the only child, and send it a request."""
     program = Path(__file__).with_name("answering_child.py")
     async with ChildPool.open(program, Limits(cpu_seconds=5), children=1) as pool:
         pid = await pool.run(["pid", None])

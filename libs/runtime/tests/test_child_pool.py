@@ -32,6 +32,10 @@ def one_child(**limits: Any) -> Any:
     return ChildPool.open(PROGRAM, Limits(**{"wall_seconds": 60, **limits}), children=1, max_requests=3)
 
 
+def children() -> list[int]:
+    return [int(pid) for pid in Path("/proc/thread-self/children").read_text().split()]
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -97,6 +101,17 @@ async def test_a_cancelled_request_frees_its_place() -> None:
         assert await pool.run(["echo", 1]) == 1
 
 
+async def test_a_request_that_is_cancelled_while_it_waits_is_not_executed() -> None:
+    async with one_child() as pool:
+        pid = await pool.run(["pid", None])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pool.run(["use_cpu", 0.1]))
+            await asyncio.sleep(0)
+            async with background(pool.run(["end", 1])):
+                await asyncio.sleep(0)
+        assert await pool.run(["pid", None]) == pid
+
+
 async def test_a_request_whose_child_was_killed_is_repeated(tmp_path: Path) -> None:
     async with one_child(open_files=64) as pool, asyncio.TaskGroup() as tasks:
         pid = await pool.run(["pid", None])
@@ -115,11 +130,15 @@ async def test_a_request_whose_child_is_killed_twice_fails() -> None:
 
 async def test_a_child_that_is_killed_while_idle_is_replaced() -> None:
     async with one_child() as pool:
-        pids = set[int]()
-        for _ in range(4):  # more often than a request is repeated
-            pids.add(pid := await pool.run(["pid", None]))
-            os.kill(pid, signal.SIGKILL)
-        assert await pool.run(["pid", None]) not in pids
+        os.kill(pid := await pool.run(["pid", None]), signal.SIGKILL)
+        assert await eventually(lambda: len(children()) == 1 and pid not in children())
+
+
+async def test_requests_are_answered_after_all_children_were_killed(pool: ChildPool) -> None:
+    await eventually(lambda: len(children()) == 2)
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+    assert await pool.run(["echo", 1]) == 1
 
 
 async def test_a_child_gets_no_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Templates that attack the service: each ends within the limits, and the next one is rendered."""
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -90,10 +91,9 @@ LONG = [
 
 @pytest.mark.parametrize("template", LONG, ids=lambda template: template[:20])
 async def test_a_long_template_or_value_is_rendered_or_refused(prompts: Prompts, template: str) -> None:
-    try:
+    with suppress(Refusal):
         await prompts.render(template, {})
-    except Refusal:
-        await refusal(prompts, template)
+    assert (await prompts.render("{{ x }}", {"x": 1})).text == "1"
 
 
 FORBIDDEN = [

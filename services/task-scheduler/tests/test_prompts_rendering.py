@@ -173,6 +173,12 @@ def test_a_check_refuses_an_invalid_template(template: str) -> None:
     assert refused.value.code == Code.TEMPLATE_INVALID
 
 
+def test_a_check_refuses_blocks_that_are_nested_too_deeply() -> None:
+    with pytest.raises(Refusal) as refused:
+        check("{% for a in [1] %}" * 30 + "{% endfor %}" * 30)
+    assert refused.value.code == Code.TEMPLATE_TOO_EXPENSIVE
+
+
 PIECES = "{{ }} {% %} {# #} - if for in endfor set macro block raw else x . | upper ' ( ) [ ] = , : ~ is 1 self loop"
 
 

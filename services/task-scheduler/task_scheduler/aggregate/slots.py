@@ -65,7 +65,7 @@ class Slots(State):
 
     def admit(self, execution_id: UUID) -> bool:
         """Admit a new execution, or let it wait if none is free. Return whether it is to be started now."""
-        admitted = len(self.active) < self._capacity and not self.waiting
+        admitted = len(self.active) < self._capacity
         if admitted:
             self.record(ExecutionAdmitted(execution_id=execution_id))
         else:

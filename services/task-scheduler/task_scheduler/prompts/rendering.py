@@ -59,7 +59,7 @@ def check(source: str) -> list[str]:
     environment = _Environment()
     with _refusals():
         tree = environment.parse_allowed(source)
-        environment.compile(tree)  # finds unknown filters and tests
+        environment.compile(tree)  # finds blocks that are nested too deeply for Python
         return sorted(find_undeclared_variables(tree))
 
 

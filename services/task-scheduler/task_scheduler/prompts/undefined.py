@@ -16,8 +16,8 @@ class MissingName(NamedTuple):
 class RecordingUndefined(Undefined):
     """A missing value that records its use and acts as an empty one, so that one rendering finds all missing names.
 
-    Asking whether it is defined does not count as use, nor does replacing it with the filter `default`. Subclass it for each
-    rendering, with an empty set `_missing`; the sandbox hides names that begin with an underscore from templates.
+    Asking whether it is defined does not count as use, nor does replacing it with the filter `default`.
+    Subclass it for each rendering, with an empty set `_missing`. The sandbox hides this name from templates.
     """
 
     __slots__ = ()
