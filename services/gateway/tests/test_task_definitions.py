@@ -56,6 +56,7 @@ REFUSED = [
     (Code.INVALID_SCHEDULE, "schedule_cron: six fields."),
     (Code.INVALID_TIMEZONE, "schedule_timezone: unknown."),
     (Code.INVALID_EVENT_NAME, "on: unknown event."),
+    (Code.REPORTS_NOT_AVAILABLE, "generate_report: not available."),
     (Code.TEMPLATE_INVALID, "prompt_template: line 3: unexpected '}'."),
     (Code.VARIABLE_NOT_SET, "sdk_options.env.TOKEN: has no value."),
 ]
@@ -72,11 +73,10 @@ async def test_a_refused_definition_is_422_and_names_the_field(
     assert error["loc"] == ["body", *detail.partition(": ")[0].split(".")]
 
 
-@pytest.mark.parametrize("code", [Code.TEMPLATE_TOO_EXPENSIVE, Code.REPORTS_NOT_AVAILABLE])
-async def test_other_refused_definitions_are_422(client: httpx.AsyncClient, services: FakeServices, code: Code):
-    await services.answer(ChangeTask, Refused(code=code, detail="No."))
-    response = await client.patch(ONE, json={"generate_report": True})
-    assert (response.status_code, response.json()["error_code"]) == (422, code)
+async def test_a_change_to_a_too_expensive_prompt_is_422(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(ChangeTask, Refused(code=Code.TEMPLATE_TOO_EXPENSIVE, detail="No."))
+    response = await client.patch(ONE, json={"prompt_template": "{{ a }}"})
+    assert (response.status_code, response.json()["error_code"]) == (422, "TEMPLATE_TOO_EXPENSIVE")
 
 
 DEEP = json.loads("[" * 80 + "]" * 80)
