@@ -236,11 +236,6 @@ def test_executions_are_released_and_admitted_in_order() -> None:
     task.when(lambda task: (task.release(ONE, "completed"), task.admit_waiting())).then(*then)
 
 
-def test_a_further_execution_does_not_overtake_those_that_wait() -> None:
-    past = admitted(ONE), enqueued(TWO), changed(definition(overlap_policy="allow"))
-    given(definition(overlap_policy="queue_all"), *past).when(lambda task: task.admit(THREE)).then(enqueued(THREE))
-
-
 def test_all_executions_that_wait_are_admitted_if_overlaps_are_allowed() -> None:
     past = admitted(ONE), enqueued(TWO), enqueued(THREE), changed(definition(overlap_policy="allow"))
     then = admitted(TWO), admitted(THREE)

@@ -23,6 +23,12 @@ from .desk import ADMIN, NOON, STRANGER, Desk
 DAILY: dict[str, Any] = {"is_scheduled": True, "schedule_cron": "0 9 * * *", "schedule_timezone": "Europe/Berlin"}
 
 
+async def test_a_task_that_was_stored_without_a_newer_field_has_its_default(desk: Desk) -> None:
+    task = await desk.create(jitter_seconds=5)
+    await desk.database.execute("UPDATE tasks SET definition = (definition::jsonb - 'jitter_seconds')::json")
+    assert (await desk.ask(GetTask(task_id=task.id))).jitter_seconds == 0
+
+
 @pytest.mark.parametrize("kind", [GetTask, ListNextRuns, RenderPrompt, ListExecutions, GetExecution])
 async def test_another_users_task_is_not_found(desk: Desk, kind: type[Query[Any]]) -> None:
     execution = await desk.execute((await desk.create()).id)

@@ -1,4 +1,4 @@
-"""Schedules fire when another implementation says so: `cron_instants.csv` tells how its instants were computed."""
+"""Schedules fire when another implementation says so; `cron_instants.csv` states how its instants were computed."""
 
 from csv import DictReader
 from datetime import datetime

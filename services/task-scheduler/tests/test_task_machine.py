@@ -37,7 +37,8 @@ from .memory_desk import TASK_ID, MemoryDesk, definition, execution_id
 from .task_model import CLOCKWORKS, OVER, Clockwork, TaskModel
 
 SOME = st.integers(min_value=0, max_value=1000)
-POLICIES = st.sampled_from(["skip", "queue_one", "queue_all", "cancel_running", "allow"])
+POLICIES = st.sampled_from(["skip", "queue_one", "queue_all", "queue_all", "cancel_running", "allow", "allow"])
+CLOCKS = st.sampled_from(CLOCKWORKS)
 ATTEMPTS = st.sampled_from([1, 1, 1, 2, 3])
 CODES = {None: None, "retryable": Code.MODEL_ERROR, "final": Code.BUDGET_EXCEEDED}
 
@@ -59,10 +60,11 @@ class Tasks(RuleBasedStateMachine):
         super().__init__()
         self.runner, self.desk, self.number = asyncio.Runner(), MemoryDesk(), 0
         self.desk.store = ReplayingStore(self.desk.store.events)
+        self.loaded: tuple[int, Task, list[Execution]] | None = None
 
     @initialize(
         policy=POLICIES,
-        clockwork=st.sampled_from(CLOCKWORKS),
+        clockwork=CLOCKS,
         pauses=st.booleans(),
         retries=st.integers(0, 2),
         window=st.sampled_from([0, 1200, 86_400]),
@@ -103,9 +105,10 @@ class Tasks(RuleBasedStateMachine):
         if done:
             self.model.tick(self.desk.now, lambda tick: tick_execution_id(TASK_ID, tick))
 
-    @rule()
-    def execute(self) -> None:
-        self.start_on_request(ExecuteTask(task_id=TASK_ID, execution_id=self.new_id()))
+    @rule(times=st.integers(1, 3))
+    def execute(self, times: int) -> None:
+        for _ in range(times):
+            self.start_on_request(ExecuteTask(task_id=TASK_ID, execution_id=self.new_id()))
 
     @rule(some=SOME)
     def retry(self, some: int) -> None:
@@ -181,12 +184,22 @@ class Tasks(RuleBasedStateMachine):
             self.model.policy = policy
             self.model.fill()
 
-    @rule(clockwork=st.sampled_from(CLOCKWORKS))
+    @rule(clockwork=CLOCKS)
     def change_the_schedule(self, clockwork: Clockwork) -> None:
         changed = self.change(schedule_cron=clockwork.cron, schedule_timezone=clockwork.zone)
         if changed and clockwork != self.model.clockwork:
             self.model.clockwork = clockwork
             self.model.continue_after(self.desk.now)
+
+    @rule(clockwork=CLOCKS, pause=st.booleans())
+    def continue_after_the_clock_was_set_back(self, clockwork: Clockwork, pause: bool) -> None:
+        self.deliver_the_next_tick(late=False)
+        self.desk.now -= timedelta(hours=3)
+        if pause:
+            self.pause()
+            self.resume()
+        else:
+            self.change_the_schedule(clockwork)
 
     @rule(some=SOME)
     def change_another_field(self, some: int) -> None:
@@ -211,22 +224,23 @@ class Tasks(RuleBasedStateMachine):
 
     @invariant()
     def each_execution_has_the_status_that_the_model_says(self) -> None:
-        assert {execution.id: execution.status for execution in self.executions()} == self.model.statuses
+        assert {execution.id: execution.status for execution in self.load()[1]} == self.model.statuses
 
     @invariant()
     def each_tick_has_at_most_one_execution(self) -> None:
-        created = [each.created for each in self.executions() if each.created.trigger == "scheduled"]
+        created = [each.created for each in self.load()[1] if each.created.trigger == "scheduled"]
         assert max(Counter(each.scheduled_for for each in created).values(), default=0) <= 1
 
     @invariant()
     def the_schedule_continues_unless_the_task_is_paused(self) -> None:
-        task = self.task()
+        task, _ = self.load()
         assert (task.next_tick, task.last_tick, bool(task.paused)) == self.expected_schedule()
         assert task.next_tick or task.paused or task.deleted
 
     @invariant()
     def the_task_knows_its_executions_and_none_is_stuck(self) -> None:
-        task, executions = self.task(), {each.id: each for each in self.executions()}
+        task, all_executions = self.load()
+        executions = {each.id: each for each in all_executions}
         assert (task.active, task.waiting) == (self.model.active, self.model.waiting)
         assert {*task.active, *task.waiting} == {id for id, each in executions.items() if not each.is_over}
         assert all(executions[id].status == "running" or executions[id].next_attempt_at for id in task.active)
@@ -267,11 +281,12 @@ class Tasks(RuleBasedStateMachine):
         ids = [*self.model.statuses]
         return ids[some % len(ids)] if ids else None
 
-    def executions(self) -> list[Execution]:
-        return self.runner.run(self.desk.executions())
-
-    def task(self) -> Task:
-        return self.runner.run(self.desk.task())
+    def load(self) -> tuple[Task, list[Execution]]:
+        """Return the task and its executions, loaded again if an event was stored since."""
+        stored = len(self.desk.store.entries)
+        if not self.loaded or self.loaded[0] != stored:
+            self.loaded = stored, self.runner.run(self.desk.task()), self.runner.run(self.desk.executions())
+        return self.loaded[1:]
 
     def teardown(self) -> None:
         self.runner.close()

@@ -27,7 +27,7 @@ FAILURES = frozenset({"failed", "timed_out"})
 class Slots(State):
     """The executions of a task that are active or wait, except those of a backfill.
 
-    An execution waits only while another one is active, so whoever releases a slot starts the next ones.
+    An execution waits only while another one is active. So after a release, `admit_waiting` has to be called.
     """
 
     @property
@@ -65,7 +65,7 @@ class Slots(State):
 
     def admit(self, execution_id: UUID) -> bool:
         """Admit a new execution, or let it wait if none is free. Return whether it is to be started now."""
-        admitted = len(self.active) < self._capacity and not self.waiting
+        admitted = len(self.active) < self._capacity
         if admitted:
             self.record(ExecutionAdmitted(execution_id=execution_id))
         else:

@@ -35,7 +35,8 @@ answers = Handlers()
 async def get_task(query: GetTask, context: Context) -> TaskView:
     """Return a task."""
     row = await LISTED_TASKS.fetch(f"{SUMMARY}, definition", query.task_id, context)
-    return TaskView.model_validate(row.pop("definition") | row)
+    definition = TaskDefinition.model_validate(row.pop("definition"))  # with the defaults of newer fields
+    return TaskView.model_validate(dict(definition) | row)
 
 
 @answers
