@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from contracts.messages import Failure
 from contracts.refusals import Code, Refusal
@@ -86,4 +87,8 @@ class Scheduling(State):
 
     def apply_schedule(self, event: ScheduleEvent) -> None:
         """Fold one event of the schedule."""
-        self.last_tick, self.next_tick = event.tick, event.next_tick
+        match event:
+            case ScheduleAdvanced():
+                self.last_tick, self.next_tick = event.tick, event.next_tick
+            case _:
+                assert_never(event)

@@ -27,6 +27,7 @@ from eventing.recording import Recorded
 
 from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
 from task_scheduler.due import EXECUTION_CHECK, EXECUTION_RETRY, EXECUTION_TIMEOUT, OF_EXECUTIONS, START_DEADLINE
+from task_scheduler.projections.event import project_attempt
 
 CANCEL_DETAILS: dict[TaskCancelReason, str] = {
     "requested": "The execution was cancelled.",
@@ -57,6 +58,7 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
         case ExecutionCreated():
             await _create(event, recorded, db)
         case ExecutionStarted():
+            await project_attempt(event, recorded, db)
             await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
             if event.timeout_at:
                 await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
