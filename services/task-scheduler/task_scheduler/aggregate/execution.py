@@ -7,19 +7,21 @@ from uuid import UUID, uuid5
 
 from contracts.messages import Event, Failure
 from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.attempt import (
+    ExecutionCheckRequested,
+    ExecutionRetryScheduled,
+    ExecutionStarted,
+    ExecutionSubmitted,
+)
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecutionCancelled,
-    ExecutionCheckRequested,
     ExecutionCompleted,
     ExecutionCreated,
     ExecutionEvent,
     ExecutionFailed,
     ExecutionMissed,
-    ExecutionRetryScheduled,
     ExecutionSkipped,
-    ExecutionStarted,
-    ExecutionSubmitted,
     ExecutionTimedOut,
 )
 from contracts.task_scheduler.values import TERMINAL_EXECUTION_STATUSES, ExecutionStatus, TaskCancelReason
