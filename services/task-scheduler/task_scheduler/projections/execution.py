@@ -25,6 +25,7 @@ from eventing.due import cancel_all
 from eventing.recording import Recorded
 
 from task_scheduler.due import EXECUTION_CHECK, EXECUTION_RETRY, EXECUTION_TIMEOUT, OF_EXECUTIONS, START_DEADLINE
+from task_scheduler.projections.event import project_attempt
 
 FIRST_CHECK = timedelta(minutes=5)
 """How long after its submission it is checked for the first time whether a run has ended unnoticed."""
@@ -57,6 +58,7 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
         case ExecutionCreated():
             await _create(event, recorded, db)
         case ExecutionStarted():
+            await project_attempt(event, recorded, db)
             await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
             if event.timeout_at:
                 await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
