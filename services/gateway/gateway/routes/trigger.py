@@ -1,34 +1,25 @@
-"""Triggers of a task: `/api/v1/tasks/{task_id}/triggers`, and the URLs that they give to other systems."""
+"""Triggers of a task: `/api/v1/tasks/{task_id}/triggers`, and the requests of other systems to their URLs."""
 
-from base64 import b64encode
 from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.task_scheduler.trigger import FireTrigger, GetTrigger, ListTriggers, RevokeTrigger, RotateTrigger
+from contracts.task_scheduler.trigger import GetTrigger, ListTriggers, RevokeTrigger, RotateTrigger
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from gateway.authentication import AnyClient, Caller
 from gateway.bodies import JsonRoute, too_large
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.lists import Window
-from gateway.schemas.trigger import Fired, NewTrigger, Trigger, TriggerPage, TriggerWithSecret
+from gateway.schemas.trigger import Fired, NewTrigger, Trigger, TriggerPage, TriggerWithSecret, WebhookHeaders
 
 MAX_WEBHOOK_BYTES = 64 * 1024
-MAX_HEADER_LENGTH = 1000
 UNKNOWN_SENDER = frozenset((Code.INVALID_SIGNATURE, Code.TASK_NOT_FOUND, Code.TRIGGER_NOT_FOUND))
 """Refusals that are one and the same to the sender of a webhook: it must not learn which ids exist."""
 NOT_VERIFIED = "The request could not be verified: check the URL, the secret, the signature and the clock."
 ONE_PROBLEMS = (Code.TASK_NOT_FOUND, Code.TRIGGER_NOT_FOUND)
 NO_NAME = NewTrigger()
 
-type WebhookId = Annotated[str, Header(description="Unique id of the message; required.", examples=["msg_1"])]
-type WebhookTimestamp = Annotated[
-    str, Header(description="Unix time at which the request was signed; required.", examples=["1764147600"])
-]
-type WebhookSignature = Annotated[
-    str, Header(description="Signatures as `v1,<base64>`, separated by spaces; required.", examples=["v1,c2lnbg=="])
-]
 WEBHOOK_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -132,25 +123,16 @@ async def fire(
     trigger_id: UUID,
     client: AnyClient,
     request: Request,
-    webhook_id: WebhookId = "",
-    webhook_timestamp: WebhookTimestamp = "",
-    webhook_signature: WebhookSignature = "",
+    signed: Annotated[WebhookHeaders, Header()],
 ) -> Response:
     """Starts an execution, for a sender that signs the request as Standard Webhooks defines; it needs no access token.
 
     The body is a JSON object of at most 64 KiB: its members are variables, and the whole is the variable `payload`. A
     request with a known `webhook-id` starts nothing, and returns the first execution. At most 60 requests a minute.
     """
-    if not all(0 < len(value) <= MAX_HEADER_LENGTH for value in (webhook_id, webhook_timestamp, webhook_signature)):
+    if not signed.complete:
         raise Problem(Code.INVALID_SIGNATURE, NOT_VERIFIED)
-    command = FireTrigger(
-        task_id=task_id,
-        trigger_id=trigger_id,
-        webhook_id=webhook_id,
-        webhook_timestamp=webhook_timestamp,
-        webhook_signature=webhook_signature,
-        body=b64encode(await _read(request)),
-    )
+    command = signed.command(task_id, trigger_id, await _read(request))
     try:
         fired = await client.ask(command)
     except Refusal as refusal:

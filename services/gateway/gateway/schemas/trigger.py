@@ -1,18 +1,21 @@
 """Models of triggers, the signed URLs that start a task."""
 
+from base64 import b64encode
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from contracts.samples import EXECUTION, TASK, TIME, TRIGGER
-from contracts.task_scheduler.trigger import CreateTrigger, TriggerView
+from contracts.task_scheduler.trigger import CreateTrigger, FireTrigger, TriggerView
 from contracts.task_scheduler.trigger import NewTrigger as NewTriggerView
 from contracts.task_scheduler.values import ExecutionStatus
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from runtime import clock
 from starlette.requests import Request
 
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import ListPage
+
+MAX_HEADER_LENGTH = 1000
 
 Url = Annotated[str, Field(description="URL to send signed requests to.")]
 
@@ -71,6 +74,30 @@ class TriggerWithSecret(NewTriggerView, ResponseModel):
 
 class TriggerPage(ListPage[Trigger]):
     """Triggers, newest first."""
+
+
+class WebhookHeaders(BaseModel):
+    """The headers of a signed request, which Standard Webhooks defines.
+
+    They are optional here, since a request without them is answered like one with a wrong signature.
+    """
+
+    webhook_id: Annotated[str, Field(description="Unique id of the message; required.", examples=["msg_1"])] = ""
+    webhook_timestamp: Annotated[
+        str, Field(description="Unix time at which the request was signed; required.", examples=["1764147600"])
+    ] = ""
+    webhook_signature: Annotated[
+        str, Field(description="Signatures as `v1,<base64>`, separated by spaces; required.", examples=["v1,c2lnbg=="])
+    ] = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the request has all headers, each of an acceptable length."""
+        return all(0 < len(value) <= MAX_HEADER_LENGTH for value in vars(self).values())
+
+    def command(self, task_id: UUID, trigger_id: UUID, body: bytes) -> FireTrigger:
+        """Return the command; the service verifies the signature of the body."""
+        return FireTrigger(task_id=task_id, trigger_id=trigger_id, body=b64encode(body), **vars(self))
 
 
 class Fired(ResponseModel):
