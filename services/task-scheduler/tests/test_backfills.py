@@ -268,8 +268,7 @@ async def test_backfills_are_listed_newest_first(desk: Desk, task: TaskView) -> 
 
 async def test_backfills_of_another_user_are_not_found(desk: Desk, task: TaskView) -> None:
     ids: dict[str, UUID] = {"task_id": task.id, "backfill_id": (await start(desk, task)).id}
-    period = {"from_at": FROM, "to_at": TO}
-    for query in (GetBackfill(**ids), ListBackfills(task_id=task.id), ListCompletedTicks(task_id=task.id, **period)):
+    for query in (GetBackfill(**ids), ListBackfills(task_id=task.id), ListCompletedTicks(task_id=task.id, ticks=TICKS)):
         with pytest.raises(Refusal, match=Code.TASK_NOT_FOUND):
             await desk.ask(query, STRANGER)
     for each in (CancelBackfill(**ids), command(task)):

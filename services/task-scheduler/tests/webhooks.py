@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,15 +28,17 @@ async def create_trigger(desk: Desk, task_id: UUID) -> NewTrigger:
     return await desk.send(CreateTrigger(task_id=task_id, trigger_id=new_id(), name="Deployments"))
 
 
-def signed(trigger: NewTrigger, webhook_id: str = "msg_1", secret: str | None = None, **payload: Any) -> FireTrigger:
-    """Return a request that is signed at noon."""
+def signed(
+    trigger: NewTrigger, webhook_id: str = "msg_1", *, secret: str | None = None, at: datetime = NOON, **payload: Any
+) -> FireTrigger:
+    """Return a request, which is signed with the secret of the trigger by default."""
     body = json.dumps(payload or {"version": "1.4"})
     return FireTrigger(
         task_id=trigger.task_id,
         trigger_id=trigger.id,
         webhook_id=webhook_id,
-        webhook_timestamp=f"{NOON.timestamp():.0f}",
-        webhook_signature=Webhook(secret or trigger.secret).sign(webhook_id, NOON, body),
+        webhook_timestamp=str(int(at.timestamp())),
+        webhook_signature=Webhook(secret or trigger.secret).sign(webhook_id, at, body),
         body=base64.b64encode(body.encode()),
     )
 

@@ -3,9 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import BACKFILL, TASK, TIME
-from contracts.task_scheduler.values import BackfillStatus
+from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, BackfillStatus
 
 
 class BackfillView(Message):
@@ -42,14 +44,13 @@ class ListBackfills(KeysetWindow, Query[Page[BackfillView]]):
 
 
 class ListCompletedTicks(Query[list[datetime]]):
-    """Return the ticks of a period for which a task has an execution that was completed."""
+    """Return those of some ticks for which a task has an execution that was completed."""
 
     subject = "qry.task_scheduler.list_completed_ticks"
-    sample = {"task_id": TASK, "from_at": TIME, "to_at": TIME}
+    sample = {"task_id": TASK, "ticks": [TIME]}
 
     task_id: UUID
-    from_at: datetime
-    to_at: datetime
+    ticks: list[datetime] = Field(max_length=MAX_BACKFILL_TICKS)
 
 
 class StartBackfill(Command[BackfillView]):

@@ -29,8 +29,7 @@ async def start_backfill(command: StartBackfill, work: Work) -> None:
     task.check_no_backfill()
     ticks = await asyncio.to_thread(_ticks, command, task.definition, work.now)
     if not command.rerun:
-        period = ListCompletedTicks(task_id=task.id, from_at=command.from_at, to_at=command.to_at)
-        completed = {*await work.ask(period)}
+        completed = {*await work.ask(ListCompletedTicks(task_id=task.id, ticks=ticks))}
         ticks = [tick for tick in ticks if tick not in completed]
     task.start_backfill(command.backfill_id, command.from_at, command.to_at, ticks)
     executions.continue_backfill()

@@ -14,7 +14,7 @@ from task_scheduler.queries.tables import BACKFILLS, visible
 COLUMNS = ", ".join(BackfillView.model_fields)
 COMPLETED_TICKS = """
     SELECT DISTINCT scheduled_for FROM executions
-    WHERE task_id = $1 AND status = 'completed' AND scheduled_for >= $2 AND scheduled_for < $3"""
+    WHERE task_id = $1 AND status = 'completed' AND scheduled_for = ANY($2)"""
 
 
 def _view(row: Row) -> BackfillView:
@@ -42,7 +42,7 @@ async def list_backfills(query: ListBackfills, context: Context) -> Page[Backfil
 
 @answers
 async def list_completed_ticks(query: ListCompletedTicks, context: Context) -> list[datetime]:
-    """Return the ticks of a period that were completed."""
+    """Return those of the ticks that were completed."""
     await visible(query.task_id, context)
-    rows = await context.database.fetch(COMPLETED_TICKS, query.task_id, query.from_at, query.to_at)
+    rows = await context.database.fetch(COMPLETED_TICKS, query.task_id, query.ticks)
     return [row["scheduled_for"] for row in rows]
