@@ -9,6 +9,8 @@ from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
 PASSWORD = "analytical engine"
+HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
+"""A prompt whose agent works until `let_go`."""
 
 
 class User:
@@ -70,3 +72,13 @@ def newcomer(system: System) -> Generator[User]:
         user.register()
         user.log_in()
         yield user
+
+
+def let_go(system: System, session_id: str) -> None:
+    """Let the command of `HELD` come to its end."""
+    (system.data_dir / "workspaces" / session_id / "go").touch()
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status and the error code of a refusal."""
+    return answer.status_code, answer.json()["error_code"]
