@@ -29,6 +29,7 @@ export function executionList(section, path, signal) {
 
 function show(row, execution, announcement) {
   const { status } = execution;
+  const focused = document.activeElement;
   if (row.dataset.status && row.dataset.status !== status) announcement.textContent = `Execution ${status}`;
   row.dataset.status = status;
   mark(find(".chip", row), status);
@@ -41,7 +42,7 @@ function show(row, execution, announcement) {
   find("a", row).hidden = execution.session_id === null;
   find(".cancel", row).hidden = !ACTIVE.includes(status);
   find(".retry", row).hidden = ACTIVE.includes(status) || status === "completed";
-  if (row.contains(document.activeElement) && document.activeElement.hidden) row.focus();
+  if (row.contains(focused) && focused.hidden) row.focus(); // else the keyboard would start at the top of the page
 }
 
 /** Return why an execution did not succeed, or when it is tried again. */
