@@ -50,7 +50,8 @@ class Console:
         self.connection = page.locator("#connection")
         self.message = page.get_by_label("Message to the agent")
         self.tasks_view = page.locator("#tasks-view")
-        self.rows = self.tasks_view.locator("tbody tr")
+        self.tasks = self.tasks_view.locator(".page > .table tbody tr")
+        self.executions = self.tasks_view.locator(".executions tbody tr")
         self.state = self.tasks_view.locator(".title .chip")
         self.next_runs = self.tasks_view.locator(".next-runs").get_by_role("listitem")
 

@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title
 
 
 def statuses(console: Console) -> Locator:
-    return console.rows.locator(".chip")
+    return console.executions.locator(".chip")
 
 
 async def test_the_next_runs_are_shown_in_the_zone_of_the_task_and_locally(console: Console, user: User) -> None:
@@ -43,9 +43,9 @@ async def test_an_execution_is_started_and_watched_until_its_end(console: Consol
     [execution] = task.executions()
     let_go(system, execution["session_id"])
     await expect(statuses(console)).to_have_text("completed")
-    await expect(console.rows.locator(".trigger")).to_have_text("manual")
-    await expect(console.rows.locator(".duration")).to_contain_text(" s")
-    await expect(console.rows.locator(".cost")).to_have_text(re.compile(r"^\$0\.0\d*[1-9]\d*$"))
+    await expect(console.executions.locator(".trigger")).to_have_text("manual")
+    await expect(console.executions.locator(".duration")).to_contain_text(" s")
+    await expect(console.executions.locator(".cost")).to_have_text(re.compile(r"^\$0\.0\d*[1-9]\d*$"))
     await expect(console.page.get_by_role("status").filter(has_text="Execution completed")).to_be_attached()
 
 
@@ -53,7 +53,7 @@ async def test_an_execution_links_to_its_session(console: Console, user: User) -
     task = UserTask.create(user, scripted({"text": "All is well."}))
     task.ended(task.execute()["execution_id"])
     await console.open_tasks(task.id)
-    await console.rows.get_by_role("link", name="Open").click()
+    await console.executions.get_by_role("link", name="Open").click()
     await expect(console.entries.last).to_contain_text("All is well.")
     await console.page.go_back()
     await expect(statuses(console)).to_have_text("completed")
@@ -71,10 +71,10 @@ async def test_the_executions_are_shown_a_page_at_a_time(console: Console, user:
     task = UserTask.create(user, HELD, overlap_policy="queue_all")
     executions = [task.execute()["execution_id"] for _ in range(27)]
     await console.open_tasks(task.id)
-    await expect(console.rows).to_have_count(25)
+    await expect(console.executions).to_have_count(25)
     await expect(statuses(console).first).to_have_text("pending")
     await console.tasks_view.get_by_role("button", name="Load more").click()
-    await expect(console.rows).to_have_count(27)
+    await expect(console.executions).to_have_count(27)
     await expect(statuses(console).last).to_have_text("running")
     task.post(f"executions/{executions[1]}/cancel").raise_for_status()
     await expect(statuses(console).nth(-2)).to_have_text("cancelled")
@@ -136,8 +136,8 @@ async def test_a_running_execution_is_cancelled(console: Console, user: User) ->
     await console.open_tasks(task.id)
     await console.press("Cancel")
     await expect(statuses(console)).to_have_text("cancelled")
-    await expect(console.rows).to_be_focused()
-    await expect(console.rows.get_by_role("button")).to_have_text(["Retry"])
+    await expect(console.executions).to_be_focused()
+    await expect(console.executions.get_by_role("button")).to_have_text(["Retry"])
     assert task.execution(execution["id"])["status"] == "cancelled"
 
 
@@ -145,7 +145,7 @@ async def test_a_failed_execution_is_retried(console: Console, user: User) -> No
     task = UserTask.create(user, scripted(FAILING_ONCE, text=user.name))
     task.ended(task.execute()["execution_id"])
     await console.open_tasks(task.id)
-    await expect(console.rows.locator(".detail")).to_contain_text("MODEL_ERROR")
+    await expect(console.executions.locator(".detail")).to_contain_text("MODEL_ERROR")
     await console.press("Retry")
     await expect(statuses(console)).to_have_text(["completed", "failed"])
 
@@ -271,6 +271,6 @@ async def test_markup_in_the_fields_of_a_task_is_shown_as_text(console: Console,
     await expect(console.tasks_view.locator(".prompt")).to_contain_text(HOSTILE)
     await expect(console.tasks_view.locator("dl")).to_contain_text("<img src=x")
     await console.page.get_by_role("link", name="Tasks").click()
-    await expect(console.rows).to_contain_text(HOSTILE)
+    await expect(console.tasks).to_contain_text(HOSTILE)
     assert await console.page.locator("img, body script").count() == 0
     assert await console.page.title() == "AI-Agent-API"

@@ -20,13 +20,13 @@ async def test_the_list_shows_the_tasks_a_page_at_a_time(console: Console, user:
     for number in range(27):
         UserTask.create(user, name=f"number {number}")
     await console.open_tasks()
-    await expect(console.rows).to_have_count(25)
-    await expect(console.rows.first).to_contain_text("number 26")
+    await expect(console.tasks).to_have_count(25)
+    await expect(console.tasks.first).to_contain_text("number 26")
     UserTask.create(user, name="new")
-    await expect(console.rows.first).to_contain_text("new")
+    await expect(console.tasks.first).to_contain_text("new")
     await console.press("Load more")
-    await expect(console.rows).to_have_count(28)
-    await expect(console.rows.last).to_contain_text("number 0")
+    await expect(console.tasks).to_have_count(28)
+    await expect(console.tasks.last).to_contain_text("number 0")
     await expect(console.page.get_by_role("button", name="Load more")).to_be_hidden()
 
 
@@ -34,27 +34,27 @@ async def test_a_task_is_listed_with_its_schedule_and_last_error(console: Consol
     task = UserTask.create(user, FAILING, name="Nightly", schedule_cron="0 0 1 1 *", schedule_timezone="Asia/Kolkata")
     task.ended(task.execute()["execution_id"])
     await console.open_tasks()
-    await expect(console.rows).to_contain_text("Nightly")
-    await expect(console.rows.locator(".schedule")).to_have_text("0 0 1 1 * Asia/Kolkata")
-    await expect(console.rows.locator(".next")).to_have_attribute("datetime", task.view()["next_run_at"])
-    await expect(console.rows.locator(".chip:visible")).to_have_text(["active", "failed"])
-    await expect(console.rows.locator(".problem")).to_have_text("MODEL_ERROR")
+    await expect(console.tasks).to_contain_text("Nightly")
+    await expect(console.tasks.locator(".schedule")).to_have_text("0 0 1 1 * Asia/Kolkata")
+    await expect(console.tasks.locator(".next")).to_have_attribute("datetime", task.view()["next_run_at"])
+    await expect(console.tasks.locator(".chip:visible")).to_have_text(["active", "failed"])
+    await expect(console.tasks.locator(".problem")).to_have_text("MODEL_ERROR")
 
 
 async def test_a_task_without_a_schedule_is_listed_without_times(console: Console, user: User) -> None:
     UserTask.create(user, name="By hand")
     await console.open_tasks()
-    await expect(console.rows.get_by_role("cell")).to_have_text(["active", "", "", ""])
+    await expect(console.tasks.get_by_role("cell")).to_have_text(["active", "", "", ""])
 
 
 async def test_the_list_follows_changes_of_tasks(console: Console, user: User) -> None:
     task, deleted = UserTask.create(user, name="kept"), UserTask.create(user, name="deleted")
     await console.open_tasks()
-    await expect(console.rows).to_have_count(2)
+    await expect(console.tasks).to_have_count(2)
     task.post("pause").raise_for_status()
-    await expect(console.rows.last.locator(".state")).to_have_text("paused")
+    await expect(console.tasks.last.locator(".state")).to_have_text("paused")
     user.http.delete(deleted.path).raise_for_status()
-    await expect(console.rows).to_have_text([re.compile("kept")])
+    await expect(console.tasks).to_have_text([re.compile("kept")])
 
 
 async def test_the_list_without_tasks_says_so(console: Console, user: User) -> None:
@@ -119,7 +119,7 @@ async def test_an_administrator_sees_the_owners_of_tasks(door: Console, user: Us
     await door.log_in(System.admin_email, System.admin_password)
     await expect(door.page.get_by_role("link", name="Tasks")).to_be_visible()
     await door.open_tasks()
-    await expect(door.rows.first.locator(".owner")).to_have_text(f"user …{str(task.owner_id())[-8:]}")
+    await expect(door.tasks.first.locator(".owner")).to_have_text(f"user …{str(task.owner_id())[-8:]}")
 
 
 async def test_a_small_screen_shows_tasks_uncropped(console: Console, user: User) -> None:

@@ -11,13 +11,20 @@ export function mark(chip, status) {
   chip.dataset.is = status;
 }
 
+/** Hide buttons of a row, by their names. If the focus was on one of them, the row receives it: else the page would. */
+export function hideButtons(row, hidden) {
+  const focused = document.activeElement;
+  for (const [name, isHidden] of Object.entries(hidden)) find(`.${name}`, row).hidden = isHidden;
+  if (row.contains(focused) && focused.hidden) row.focus();
+}
+
 /** Show whether the stream of events is connected. */
 export function showConnection(label, event) {
   label.dataset.is = event === "lost" ? "lost" : "live";
   label.textContent = event === "lost" ? "Reconnecting …" : "live";
 }
 
-/** Show an owner, to administrators only: the end of the id, since ids that were created on the same day begin alike. */
+/** Show the end of an owner's id, since ids of the same day begin alike; only administrators see it. */
 export function showOwner(owner, id, viewer) {
   owner.hidden = viewer.role !== "admin";
   owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;

@@ -1,7 +1,7 @@
 // The executions of a task.
 
 import { ask, get, post } from "./api.js";
-import { find, mark, presses, stamp } from "./elements.js";
+import { find, hideButtons, mark, presses, stamp } from "./elements.js";
 import { merged } from "./live.js";
 import { Table } from "./table.js";
 import { duration, formatted, showTime } from "./times.js";
@@ -23,13 +23,12 @@ export function executionList(section, path, signal) {
     return row;
   };
   const fill = (row, execution) => show(row, execution, find(".announcement", section));
-  const table = new Table(section, `${path}/executions`, { newRow, fill, signal });
+  const table = new Table(section, { path: `${path}/executions`, newRow, fill, signal });
   return { load: () => table.load(), update };
 }
 
 function show(row, execution, announcement) {
   const { status } = execution;
-  const focused = document.activeElement;
   if (row.dataset.status && row.dataset.status !== status) announcement.textContent = `Execution ${status}`;
   row.dataset.status = status;
   mark(find(".chip", row), status);
@@ -40,9 +39,8 @@ function show(row, execution, announcement) {
   find(".cost", row).textContent = `$${execution.usage.cost_usd.toFixed(4)}`;
   find("a", row).href = `#${execution.session_id}`;
   find("a", row).hidden = execution.session_id === null;
-  find(".cancel", row).hidden = !ACTIVE.includes(status);
-  find(".retry", row).hidden = ACTIVE.includes(status) || status === "completed";
-  if (row.contains(focused) && focused.hidden) row.focus(); // else the keyboard would start at the top of the page
+  const active = ACTIVE.includes(status);
+  hideButtons(row, { cancel: !active, retry: active || status === "completed" });
 }
 
 /** Return why an execution did not succeed, or when it is tried again. */

@@ -1,25 +1,23 @@
-// A table with the items of a list, newest first. It is loaded a page at a time, and single items are updated.
+// A table of items, newest first. Rows are updated in place, so that the keyboard focus stays where it is.
 
 import { get } from "./api.js";
-import { find, presses, stamp } from "./elements.js";
+import { find, presses } from "./elements.js";
 
 const LIMIT = 25;
 
 export class Table {
   #section;
-  #path;
-  #signal;
-  #newRow;
-  #fill;
+  #options;
   #rows = new Map(); // by the id of the item
 
-  /** Show the items of the list at `path` in a section; `newRow()` returns a row, and `fill(row, item)` updates it. */
-  constructor(section, path, { newRow, fill, signal }) {
+  /**
+   * Show items in a section. `newRow()` returns a row, and `fill(row, item)` updates it.
+   * With `path`, `load` and the button "Load more" read a list by its pages until `signal` aborts.
+   */
+  constructor(section, options) {
     this.#section = section;
-    this.#path = path;
-    this.#newRow = newRow;
-    this.#fill = fill;
-    this.#signal = signal;
+    this.#options = options;
+    if (!this.#more) return;
     // The position is the id of the last item, not a number, so that new items shift no page.
     const more = () => this.#append(`&after=${this.#body.lastElementChild.dataset.id}`);
     presses(this.#more, find(":scope > [role=alert]", section), more);
@@ -32,10 +30,19 @@ export class Table {
     await this.#append("");
   }
 
+  /** Show these items, and no others. */
+  showAll(items) {
+    const ids = new Set(items.map(({ id }) => id));
+    for (const id of this.#rows.keys()) if (!ids.has(id)) this.remove(id);
+    for (const item of items) this.show(item);
+    this.#showEmpty();
+  }
+
   /** Add an item or show its current state. An item that belongs to a page that is not loaded is ignored. */
   show(item) {
     const next = this.#successor(item);
-    if (this.#rows.has(item.id) || next || this.#more.hidden) this.#place(item, next);
+    const complete = this.#more?.hidden ?? true;
+    if (this.#rows.has(item.id) || next || complete) this.#place(item, next);
   }
 
   /** Remove an item, if it is shown. */
@@ -54,7 +61,8 @@ export class Table {
   }
 
   async #append(position) {
-    const page = await get(`${this.#path}?limit=${LIMIT}${position}`, { signal: this.#signal });
+    const { path, signal } = this.#options;
+    const page = await get(`${path}?limit=${LIMIT}${position}`, { signal });
     for (const item of page.items) this.#place(item, null);
     this.#more.hidden = page.links.next === null;
     this.#showEmpty();
@@ -63,13 +71,13 @@ export class Table {
   #place(item, next) {
     let row = this.#rows.get(item.id);
     if (!row) {
-      row = this.#newRow();
+      row = this.#options.newRow();
       row.dataset.id = item.id;
       row.dataset.at = item.created_at;
       this.#rows.set(item.id, row);
       this.#body.insertBefore(row, next);
     }
-    this.#fill(row, item);
+    this.#options.fill(row, item);
     this.#showEmpty();
   }
 

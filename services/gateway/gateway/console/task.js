@@ -1,15 +1,16 @@
 // One task: its definition, its next runs, its executions, and the actions on them.
 
 import { ask, get, me, patch, post } from "./api.js";
+import { backfillList } from "./backfills.js";
 import { find, presses, stamp, submits } from "./elements.js";
 import { executionList } from "./executions.js";
 import { merged, watch } from "./live.js";
 import { fillForm, taskForm, variables } from "./task-form.js";
 import { showState } from "./tasks.js";
 import { formatted } from "./times.js";
+import { triggerList } from "./triggers.js";
 
 const NEXT_RUNS = 5;
-const CHANGES = /^task\.(changed|paused|resumed|schedule_advanced)$/;
 const NOT_FOUND = "This task does not exist, has been deleted, or belongs to another user.";
 
 /** Show a task in `view` until `signal` aborts. */
@@ -40,6 +41,8 @@ class TaskPage {
   #signal;
   #task = null;
   #executions;
+  #loadBackfills;
+  #loadTriggers;
 
   constructor(id, page, signal) {
     this.#id = id;
@@ -47,22 +50,26 @@ class TaskPage {
     this.#page = page;
     this.#signal = signal;
     this.#executions = executionList(find(".executions", page), this.#path, signal);
+    this.#loadBackfills = backfillList(find(".backfills", page), this.#path, signal);
+    this.#loadTriggers = triggerList(find(".triggers", page), this.#path, signal);
     presses(find(".pause", page), find(".main.alert", page), () => this.#pauseOrResume());
     submits(find(".run form", page), (fields) => this.#run(fields));
     this.#addEditForm(find(".edit", page));
   }
 
+  /** Load the page and follow the events of the task. Throws Problem. */
   async watch() {
-    const refresh = merged(() => this.#refresh());
-    const load = async () => {
-      await this.#refresh();
-      await this.#executions.load();
-    };
+    const parts = [
+      [/^task\.(changed|paused|resumed|schedule_advanced)$/, () => this.#refresh()],
+      [/^task\.backfill_/, this.#loadBackfills],
+      [/^task\.trigger_/, this.#loadTriggers],
+    ].map(([types, load]) => ({ types, load, update: merged(load) }));
+    const load = () => Promise.all([this.#executions, ...parts].map((part) => part.load()));
     const changed = (type, id, { resource_id }) => {
       if (id !== this.#id) return;
-      if (type === "task.deleted") close(this.#page, "The task was deleted.");
-      else if (CHANGES.test(type)) refresh(id);
-      else if (resource_id !== id) this.#executions.update(resource_id);
+      if (type === "task.deleted") return close(this.#page, "The task was deleted.");
+      if (resource_id !== id) return this.#executions.update(resource_id); // an event of an execution
+      parts.find(({ types }) => types.test(type))?.update(id);
     };
     await watch(find(".connection", this.#page), { load, changed }, this.#signal);
   }

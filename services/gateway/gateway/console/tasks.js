@@ -29,7 +29,7 @@ async function create(body) {
 
 function watchTable(page, viewer, signal) {
   const fill = (row, task) => showRow(row, task, viewer);
-  const table = new Table(page, "/tasks", { newRow: () => stamp("task-row"), fill, signal });
+  const table = new Table(page, { path: "/tasks", newRow: () => stamp("task-row"), fill, signal });
   const update = merged(async (id) => table.show(await get(`/tasks/${id}`, { signal })));
   const changed = (type, id) => (type === "task.deleted" ? table.remove(id) : update(id));
   return watch(find(".connection", page), { load: () => table.load(), changed }, signal);
