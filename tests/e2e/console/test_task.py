@@ -187,6 +187,18 @@ async def test_a_changed_schedule_changes_the_next_runs(console: Console, user: 
     assert expected.items() <= task.view().items()
 
 
+async def test_a_saved_form_changes_only_what_was_edited(console: Console, user: User) -> None:
+    task = UserTask.create(user, allowed_tools=[])
+    await console.open_tasks(task.id)
+    await console.unfold("Edit")
+    form = console.page.get_by_role("form", name="Task")
+    await form.get_by_label("Retries").fill("3")
+    user.http.patch(task.path, json={"name": "Renamed"}).raise_for_status()
+    await console.press("Save")
+    await expect(form).to_be_hidden()
+    assert {"name": "Renamed", "max_retries": 3, "allowed_tools": []}.items() <= task.view().items()
+
+
 async def test_a_removed_schedule_leaves_no_next_runs(console: Console, user: User) -> None:
     task = UserTask.create(user, schedule_cron="0 9 * * *")
     await console.open_tasks(task.id)
@@ -248,7 +260,7 @@ async def test_a_deleted_task_can_no_longer_be_started(console: Console, user: U
     await expect(console.page.get_by_role("button", name="Pause")).to_be_hidden()
 
 
-async def test_an_administrator_is_told_that_another_users_task_is_not_live(door: Console, user: User) -> None:
+async def test_another_users_task_is_shown_to_an_administrator_as_not_live(door: Console, user: User) -> None:
     task = UserTask.create(user)
     await door.log_in(System.admin_email, System.admin_password)
     await expect(door.page.get_by_role("link", name="Tasks")).to_be_visible()

@@ -13,8 +13,9 @@ export function taskForm(save) {
   return form;
 }
 
-/** Write the definition of a task into the form. */
-export function fillForm({ elements }, task) {
+/** Write the definition of a task into the form, and return it as `save` receives it if nothing is changed. */
+export function fillForm(form, task) {
+  const { elements } = form;
   for (const name of ["name", "prompt_template", "schedule_timezone", "overlap_policy", "max_retries"]) {
     elements[name].value = task[name];
   }
@@ -24,6 +25,13 @@ export function fillForm({ elements }, task) {
   elements.allowed_tools.value = (task.allowed_tools ?? []).join("\n");
   const given = Object.keys(task.variables).length > 0;
   elements.variables.value = given ? JSON.stringify(task.variables, null, 2) : "";
+  return definition(new FormData(form));
+}
+
+/** Return the fields of a definition that differ from an earlier one. */
+export function changes(body, earlier) {
+  const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(earlier[name]);
+  return Object.fromEntries(Object.entries(body).filter(differs));
 }
 
 /** Return the variables in a field of a form; none if it is empty. Throws Error if they are not a JSON object. */

@@ -5,7 +5,7 @@ import { backfillList } from "./backfills.js";
 import { find, presses, stamp, submits } from "./elements.js";
 import { executionList } from "./executions.js";
 import { merged, watch } from "./live.js";
-import { fillForm, taskForm, variables } from "./task-form.js";
+import { changes, fillForm, taskForm, variables } from "./task-form.js";
 import { showState } from "./tasks.js";
 import { formatted } from "./times.js";
 import { triggerList } from "./triggers.js";
@@ -102,14 +102,15 @@ class TaskPage {
   }
 
   #addEditForm(details) {
+    let shown = null; // only what is changed is sent, so that changes made elsewhere meanwhile are kept
     const form = taskForm(async (body) => {
-      await ask(this.#path, patch(body));
+      await ask(this.#path, patch(changes(body, shown)));
       await this.#refresh();
       details.open = false;
     });
     details.append(form);
     details.addEventListener("toggle", () => {
-      if (details.open) fillForm(form, this.#task);
+      if (details.open) shown = fillForm(form, this.#task);
     });
   }
 }
