@@ -54,8 +54,13 @@ class UserTask:
     def started(self) -> dict[str, Any]:
         """Start an execution, wait until its agent runs a tool, and return it."""
         execution = self.execution(self.execute()["execution_id"])
-        until(lambda: self.user.items(f"/sessions/{execution['session_id']}/tool-calls"), 60)
+        self.wait_for_tool_call(execution)
         return execution
+
+    def wait_for_tool_call(self, execution: dict[str, Any]) -> None:
+        """Wait until the agent of an execution runs a tool; its session is created after the execution."""
+        calls = f"/sessions/{execution['session_id']}/tool-calls"
+        until(lambda: (answer := self.user.http.get(calls)).is_success and answer.json()["items"], 60)
 
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self.user.http.get(f"{self.path}/executions/{execution_id}").raise_for_status().json()

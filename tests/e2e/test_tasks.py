@@ -17,6 +17,12 @@ SLEEPING = scripted(bash("sleep 300"), {"text": "never"})
 FAILING = scripted({"status": 400})
 
 
+def failing_once(answer: str) -> str:
+    """Return a prompt to which the model answers an error the first time. Claude Code retries most others itself."""
+    # The simulator counts failures by the text of the prompt.
+    return scripted({"status": 403, "times": 1, "then": {"text": answer}}, text=secrets.token_hex(8))
+
+
 @pytest.fixture
 def stranger(system: System) -> Generator[User]:
     yield from newcomer(system)
@@ -84,9 +90,7 @@ def test_an_execution_that_exceeds_its_time_is_ended_with_its_run(user: User) ->
 
 
 def test_a_model_error_is_retried_in_a_new_session(user: User) -> None:
-    text = secrets.token_hex(8)  # the simulator counts failures by the text of the prompt
-    flaky = scripted({"status": 400, "times": 1, "then": {"text": "Fine."}}, text=text)
-    task = UserTask.create(user, flaky, max_retries=2)
+    task = UserTask.create(user, failing_once("Fine."), max_retries=2)
     started = task.execute()
     execution = task.ended(started["execution_id"])
     assert (execution["status"], execution["attempt"], execution["error_code"]) == ("completed", 2, None)
@@ -104,9 +108,9 @@ def test_an_execution_without_retries_left_fails_with_the_error_of_its_run(user:
 
 
 def test_a_failed_execution_can_be_retried_by_hand(user: User) -> None:
-    text = secrets.token_hex(8)
-    task = UserTask.create(user, scripted({"status": 400, "times": 1, "then": {"text": "{{topic}}"}}, text=text))
+    task = UserTask.create(user, failing_once("{{topic}}"))
     failed = task.ended(task.execute(topic="logs")["execution_id"])
+    assert failed["status"] == "failed"
     again = task.post(f"executions/{failed['id']}/retry").raise_for_status().json()
     execution = task.ended(again["execution_id"])
     assert (execution["status"], execution["retry_of"]) == ("completed", failed["id"])

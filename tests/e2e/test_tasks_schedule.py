@@ -129,15 +129,12 @@ def test_queue_one_lets_one_execution_wait(held_task: UserTask, system: System) 
 
 @overlap("queue_all")
 def test_queue_all_runs_executions_one_after_the_other(held_task: UserTask, system: System) -> None:
-    waiting = [held_task.execute()["execution_id"] for _ in range(2)]
-    first = held_task.executions()[-1]["id"]
-    order = [first, *waiting]
-    for execution_id in order:
-        until(lambda: held_task.executions(status="running"), 60)
-        assert [each["id"] for each in held_task.executions(status="running")] == [execution_id]
+    order = [held_task.executions()[0]["id"], *(held_task.execute()["execution_id"] for _ in range(2))]
+    for number, execution_id in enumerate(order):
+        until(lambda id=execution_id: held_task.execution(id)["status"] == "running", 60)
+        assert [held_task.execution(id)["status"] for id in order[number + 1 :]] == ["pending"] * (2 - number)
         let_go_when_working(held_task, system, execution_id)
-    ends = [held_task.ended(execution_id) for execution_id in order]
-    assert [end["status"] for end in ends] == ["completed"] * 3
+    assert [held_task.ended(execution_id)["status"] for execution_id in order] == ["completed"] * 3
 
 
 @overlap("cancel_running")
@@ -198,9 +195,9 @@ def backfilled(task: UserTask, period: dict[str, str]) -> dict[str, Any]:
 
 def let_go_when_working(task: UserTask, system: System, execution_id: str) -> None:
     """Wait until the agent of an execution works, and let it come to its end."""
-    session_id = task.execution(execution_id)["session_id"]
-    until(lambda: task.user.items(f"/sessions/{session_id}/tool-calls"), 60)
-    let_go(system, session_id)
+    execution = task.execution(execution_id)
+    task.wait_for_tool_call(execution)
+    let_go(system, execution["session_id"])
 
 
 def instant(text: str) -> datetime:

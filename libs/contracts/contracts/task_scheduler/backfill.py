@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Command, Event, Message, Page, Query, Window
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import BACKFILL, TASK, TIME
 from contracts.task_scheduler.values import BackfillStatus
 
@@ -32,13 +32,24 @@ class GetBackfill(Query[BackfillView]):
     backfill_id: UUID
 
 
-class ListBackfills(Window, Query[Page[BackfillView]]):
+class ListBackfills(KeysetWindow, Query[Page[BackfillView]]):
     """Return the backfills of a task, newest first."""
 
     subject = "qry.task_scheduler.list_backfills"
     sample = {"task_id": TASK}
 
     task_id: UUID
+
+
+class ListCompletedTicks(Query[list[datetime]]):
+    """Return the ticks of a period for which a task has an execution that was completed."""
+
+    subject = "qry.task_scheduler.list_completed_ticks"
+    sample = {"task_id": TASK, "from_at": TIME, "to_at": TIME}
+
+    task_id: UUID
+    from_at: datetime
+    to_at: datetime
 
 
 class StartBackfill(Command[BackfillView]):
