@@ -14,7 +14,7 @@ from tests.e2e.user import HELD, User, let_go
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-FAILING_ONCE = {"status": 400, "times": 1, "then": {"text": "Fine."}}
+FAILING_ONCE = {"status": 403, "times": 1, "then": {"text": "Fine."}}
 SLEEPING = scripted(bash("sleep 300"), {"text": "never"})
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
@@ -41,6 +41,7 @@ async def test_an_execution_is_started_and_watched_until_its_end(console: Consol
     await console.press("Run now")
     await expect(statuses(console)).to_have_text("running")
     [execution] = task.executions()
+    task.wait_for_tool_call(execution)
     let_go(system, execution["session_id"])
     await expect(statuses(console)).to_have_text("completed")
     await expect(console.executions.locator(".trigger")).to_have_text("manual")

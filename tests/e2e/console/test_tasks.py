@@ -1,5 +1,6 @@
 """Tasks are listed and created."""
 
+import asyncio
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from simulator.testing import scripted
 
 from tests.e2e.console.tab import Console
 from tests.e2e.tasks import UserTask
-from tests.e2e.user import User
+from tests.e2e.user import User, set_active
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,6 +40,17 @@ async def test_a_task_is_listed_with_its_schedule_and_last_error(console: Consol
     await expect(console.tasks.locator(".next")).to_have_attribute("datetime", task.view()["next_run_at"])
     await expect(console.tasks.locator(".chip:visible")).to_have_text(["active", "failed"])
     await expect(console.tasks.locator(".problem")).to_have_text("MODEL_ERROR")
+
+
+async def test_a_task_of_a_disabled_owner_is_listed_with_the_reason(
+    console: Console, user: User, system: System
+) -> None:
+    task = UserTask.create(user)
+    await asyncio.to_thread(set_active, system, user, active=False)
+    task.execute()
+    await console.open_tasks()
+    await expect(console.tasks.locator(".last")).to_have_text("failed")
+    await expect(console.tasks.locator(".problem")).to_have_text("OWNER_DISABLED")
 
 
 async def test_a_task_without_a_schedule_is_listed_without_times(console: Console, user: User) -> None:
