@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from contracts.task_scheduler.attempt import ExecutionStarted
 from contracts.task_scheduler.execution import (
     ExecutionCancelled,
     ExecutionCompleted,
@@ -14,7 +15,6 @@ from contracts.task_scheduler.execution import (
     ExecutionFailed,
     ExecutionMissed,
     ExecutionSkipped,
-    ExecutionStarted,
     ExecutionTimedOut,
 )
 from eventing.database import Database

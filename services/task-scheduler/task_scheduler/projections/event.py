@@ -2,7 +2,7 @@
 
 from typing import Any, assert_never
 
-from contracts.task_scheduler.execution import ExecutionStarted
+from contracts.task_scheduler.attempt import ExecutionStarted
 from contracts.task_scheduler.task import (
     LifecycleEvent,
     TaskChanged,
