@@ -1,16 +1,13 @@
 """Tasks that signed requests and events start, and tasks whose owner is disabled."""
 
-import asyncio
 from collections.abc import Generator
-from urllib.parse import quote
 
-import asyncpg
 import pytest
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.tasks import EVERY_MINUTE, TICK_SECONDS, UserTask, fire
-from tests.e2e.user import HELD, User, error, newcomer
+from tests.e2e.user import HELD, User, error, newcomer, set_active
 
 DEPLOYED = scripted({"text": "Deployed {{version}} to {{payload.host.name}}."})
 FAILING = scripted({"status": 400})
@@ -106,18 +103,3 @@ def test_an_execution_of_a_disabled_owner_can_be_cancelled(user: User, system: S
     set_active(system, user, active=False)
     task.post(f"executions/{execution['id']}/cancel").raise_for_status()
     until(lambda: task.run(execution)["status"] == "cancelled", 60)
-
-
-def set_active(system: System, user: User, *, active: bool) -> None:
-    """Disable or enable an account in the database of the system, since no endpoint does it yet."""
-
-    async def update() -> None:
-        socket = quote(str(system.data_dir / "postgres"), safe="/")
-        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
-        try:
-            statement = "UPDATE identity.users SET is_active = $2 WHERE username = $1"
-            assert await connection.execute(statement, user.name, active) == "UPDATE 1"
-        finally:
-            await connection.close()
-
-    asyncio.run(update())

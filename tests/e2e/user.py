@@ -1,9 +1,12 @@
 """A user of the whole system, over HTTP and nothing else."""
 
+import asyncio
 import secrets
 from collections.abc import Generator
 from typing import Any
+from urllib.parse import quote
 
+import asyncpg
 import httpx
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
@@ -82,3 +85,18 @@ def let_go(system: System, session_id: str) -> None:
 def error(answer: httpx.Response) -> tuple[int, str]:
     """Return the status and the error code of a refusal."""
     return answer.status_code, answer.json()["error_code"]
+
+
+def set_active(system: System, user: User, *, active: bool) -> None:
+    """Disable or enable an account in the database of the system, since no endpoint does it yet."""
+
+    async def update() -> None:
+        socket = quote(str(system.data_dir / "postgres"), safe="/")
+        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        try:
+            statement = "UPDATE identity.users SET is_active = $2 WHERE username = $1"
+            assert await connection.execute(statement, user.name, active) == "UPDATE 1"
+        finally:
+            await connection.close()
+
+    asyncio.run(update())
