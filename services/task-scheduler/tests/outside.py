@@ -7,7 +7,8 @@ from uuid import UUID
 from contracts.identity.queries import GetActor
 from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
-from contracts.task_scheduler.execution import ExecutionStarted, ExecutionView
+from contracts.task_scheduler.attempt import ExecutionStarted
+from contracts.task_scheduler.execution import ExecutionView
 from eventing import wire
 from eventing.reactions import Reaction
 from eventing.recording import Recorded

@@ -9,18 +9,20 @@ from contracts.messages import Failure
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, TASK, USER
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import (
+    ExecutionCheckRequested,
+    ExecutionRetryScheduled,
+    ExecutionStarted,
+    ExecutionSubmitted,
+)
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecutionCancelled,
-    ExecutionCheckRequested,
     ExecutionCompleted,
     ExecutionCreated,
     ExecutionFailed,
     ExecutionMissed,
-    ExecutionRetryScheduled,
     ExecutionSkipped,
-    ExecutionStarted,
-    ExecutionSubmitted,
     ExecutionTimedOut,
 )
 from eventing.state import codec_of

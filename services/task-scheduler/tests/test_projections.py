@@ -15,7 +15,8 @@ from contracts.task_scheduler.execution import (
 )
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, GetTask, PauseTask, ResumeTask
 from contracts.task_scheduler.values import TaskChanges
-from task_scheduler.projections.execution import FIRST_CHECK
+from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
+from task_scheduler.app import service
 
 from .desk import NOON, OWNER, Desk
 
@@ -136,15 +137,15 @@ async def test_a_submitted_execution_shows_its_prompt_and_is_checked_later(desk:
     await desk.submit(execution)
     assert (await desk.latest(execution)).prompt == "Hello"
     assert await desk.unsubmitted() == []
-    assert await desk.due() == {"execution_check": NOON + FIRST_CHECK}
+    assert await desk.due() == {"execution_check": NOON + MIN_CHECK_INTERVAL}
 
 
 async def test_a_requested_check_moves_the_next_one(desk: Desk) -> None:
     execution = await desk.execute((await desk.create()).id)
     await desk.submit(execution)
-    desk.at(NOON + FIRST_CHECK)
+    desk.at(NOON + MIN_CHECK_INTERVAL)
     await desk.send(CheckExecution(execution_id=execution.id))
-    assert await desk.due() == {"execution_check": NOON + 3 * FIRST_CHECK}
+    assert await desk.due() == {"execution_check": NOON + 3 * MIN_CHECK_INTERVAL}
 
 
 async def test_a_completed_execution_shows_its_usage_and_is_not_checked(desk: Desk) -> None:
@@ -231,3 +232,7 @@ async def test_a_skipped_tick_is_shown_with_its_reason(desk: Desk) -> None:
     task = await desk.ask(GetTask(task_id=task.id))
     assert (task.last_status, task.last_error_code) == ("skipped", "TASK_BUSY")
     assert await desk.executions(task.id) == [("skipped", "scheduled"), ("running", "manual")]
+
+
+def test_no_due_time_is_ever_given_up() -> None:
+    assert [kind.name for kind in service.due if not kind.retry_forever] == []

@@ -9,11 +9,11 @@ from contracts.refusals import Code, Refusal
 from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunSummary
 from contracts.session.session import SessionDeleted
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import ExecutionCheckRequested
 from contracts.task_scheduler.execution import (
     CancelExecution,
     CheckExecution,
     ExecutionCancelled,
-    ExecutionCheckRequested,
     ExecutionTimedOut,
     ExecutionView,
     TimeOutExecution,

@@ -22,6 +22,7 @@ from contracts.task_scheduler.execution import (
     ListExecutions,
 )
 from contracts.task_scheduler.task import CreateTask, DeleteTask, ListTasks, TaskView
+from contracts.task_scheduler.trigger import CreateTrigger, RevokeTrigger, RotateTrigger
 from contracts.task_scheduler.values import TaskDefinition
 from contracts.wire import event_filter, event_stream
 from eventing.database import Database
@@ -37,6 +38,7 @@ from task_scheduler.settings import Settings
 from services.gateway.tests.fake_services import FakeServices
 
 from .desk import OWNER
+from .webhooks import signed
 
 ZEROS = dict.fromkeys(("total_messages", "total_tool_calls", "api_input_tokens", "api_output_tokens"), 0)
 NO_TEXT: dict[str, Any] = {"message": "", "text": "", "tool_calls": [], "usage": Usage()}
@@ -193,3 +195,40 @@ async def test_published_events_contain_no_values_of_environment_variables(remot
             seen += b"".join(message.data for message in await anext(batches))
     assert b"TOKEN" in seen
     assert b"s3cret" not in seen
+
+
+async def test_a_signed_request_starts_an_execution_without_a_user(remote: Remote) -> None:
+    task = await remote.create()
+    trigger = await remote.ask(CreateTrigger(task_id=task.id, trigger_id=clock.new_id()))
+    command = signed(trigger, at=clock.now(), name="Ada")
+    fired = [await Bus(remote.others.client).ask(command, Envelope.begin()) for _ in range(2)]
+    assert [each.repeated for each in fired] == [False, True]
+    await remote.until(fired[0].execution, prompt="Hello Ada")
+    assert len(remote.received(SubmitQuery)) == 1
+
+
+async def test_published_events_contain_no_secret_of_a_trigger(remote: Remote) -> None:
+    task = await remote.create()
+    trigger = await remote.ask(CreateTrigger(task_id=task.id, trigger_id=clock.new_id()))
+    rotated = await remote.ask(RotateTrigger(task_id=task.id, trigger_id=trigger.id))
+    await remote.ask(RevokeTrigger(task_id=task.id, trigger_id=trigger.id))
+    seen = b""
+    async with aclosing(ordered.messages(remote.others.js, event_stream(service.name), 0)) as batches:
+        while seen.count(str(trigger.id).encode()) < 3:
+            seen += b"".join(message.data for message in await anext(batches))
+    assert b"whsec_" not in seen
+    assert rotated.secret != trigger.secret
+
+
+async def test_an_event_of_a_session_starts_a_task_once(remote: Remote) -> None:
+    task = await remote.create(on=["session.run_failed"], prompt_template="Explain {{session_id}}")
+    session_id, envelope = clock.new_id(), Envelope.begin(actor=OWNER)
+    for _ in range(2):
+        event = RunFailed.example()
+        await publish(remote.others.js, event, at=session_id, envelope=envelope, owner=str(OWNER.user_id))
+
+    async def prompts() -> list[str]:
+        return [query.message for query in remote.received(SubmitQuery)]
+
+    assert await eventually(prompts) == [f"Explain {session_id}"]
+    assert (await remote.ask(ListExecutions(task_id=task.id))).total == 1

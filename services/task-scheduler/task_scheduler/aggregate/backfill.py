@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID, uuid5
 
+from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.backfill import BackfillAdvanced, BackfillEnded, BackfillEvent, BackfillStarted
 
 from task_scheduler.aggregate.state import State
@@ -34,6 +35,27 @@ class Backfilling(State):
         backfill = self.backfill
         return backfill.execution_id(backfill.active) if backfill and backfill.active else None
 
+    def check_no_backfill(self) -> None:
+        """Check that no backfill is in progress.
+
+        Raises:
+            Refusal: BACKFILL_RUNNING.
+        """
+        if self.backfill:
+            raise Refusal(Code.BACKFILL_RUNNING, f"Backfill {self.backfill.id} is running. Wait for it, or cancel it.")
+
+    def start_backfill(self, backfill_id: UUID, from_at: datetime, to_at: datetime, ticks: list[datetime]) -> None:
+        """Start a backfill of these ticks; `advance_backfill` returns the first one.
+
+        Raises:
+            Refusal: BACKFILL_RUNNING, NOTHING_TO_BACKFILL.
+        """
+        self.check_no_backfill()
+        if not ticks:
+            detail = "There is nothing to execute: the schedule has no tick in this period, or all were completed."
+            raise Refusal(Code.NOTHING_TO_BACKFILL, detail)
+        self.record(BackfillStarted(backfill_id=backfill_id, from_at=from_at, to_at=to_at, ticks=ticks))
+
     def advance_backfill(self) -> tuple[Backfill, datetime] | None:
         """Continue the backfill after an execution has ended, and return the tick whose execution is to be started.
 
@@ -47,6 +69,18 @@ class Backfilling(State):
         tick = self.backfill.ticks[0]
         self.record(BackfillAdvanced(backfill_id=self.backfill.id, tick=tick))
         return self.backfill, tick
+
+    def cancel_backfill(self, backfill_id: UUID) -> list[UUID]:
+        """Cancel the backfill, and return its active execution, which has to be cancelled.
+
+        Raises:
+            Refusal: BACKFILL_OVER.
+        """
+        if self.backfill is None or self.backfill.id != backfill_id:
+            raise Refusal(Code.BACKFILL_OVER, f"Backfill {backfill_id} is over.")
+        active = self.backfill_execution
+        self.record(BackfillEnded(backfill_id=backfill_id, status="cancelled"))
+        return [active] if active else []
 
     def apply_backfill(self, event: BackfillEvent) -> None:
         """Fold one event of a backfill."""

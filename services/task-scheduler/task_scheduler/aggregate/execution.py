@@ -5,21 +5,23 @@ from hashlib import sha256
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from contracts.messages import Failure
+from contracts.messages import Event, Failure
 from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.attempt import (
+    ExecutionCheckRequested,
+    ExecutionRetryScheduled,
+    ExecutionStarted,
+    ExecutionSubmitted,
+)
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecutionCancelled,
-    ExecutionCheckRequested,
     ExecutionCompleted,
     ExecutionCreated,
     ExecutionEvent,
     ExecutionFailed,
     ExecutionMissed,
-    ExecutionRetryScheduled,
     ExecutionSkipped,
-    ExecutionStarted,
-    ExecutionSubmitted,
     ExecutionTimedOut,
 )
 from contracts.task_scheduler.values import TERMINAL_EXECUTION_STATUSES, ExecutionStatus, TaskCancelReason
@@ -30,6 +32,15 @@ MIN_RETRY_DELAY, MAX_RETRY_DELAY = timedelta(seconds=10), timedelta(minutes=15)
 """The delay doubles with each attempt; a part of up to a half of it is left out, so that retries are spread."""
 MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL = timedelta(minutes=5), timedelta(hours=1)
 """The interval between checks of a run doubles with each check; the first is due this long after the submission."""
+
+_END_STATUSES: dict[type[Event], ExecutionStatus] = {
+    ExecutionCompleted: "completed",
+    ExecutionFailed: "failed",
+    ExecutionTimedOut: "timed_out",
+    ExecutionCancelled: "cancelled",
+    ExecutionSkipped: "skipped",
+    ExecutionMissed: "missed",
+}
 
 
 def tick_execution_id(task_id: UUID, tick: datetime) -> UUID:
@@ -200,36 +211,19 @@ class Execution(Aggregate[ExecutionEvent]):
                 self.checks += 1
             case ExecutionRetryScheduled():
                 self.status, self.next_attempt_at = "pending", event.at
+            case (
+                ExecutionCompleted()
+                | ExecutionFailed()
+                | ExecutionTimedOut()
+                | ExecutionCancelled()
+                | ExecutionSkipped()
+                | ExecutionMissed()
+            ):
+                self.status, self.next_attempt_at = _END_STATUSES[type(event)], None
             case _:
-                self._apply_end(event)
+                assert_never(event)
 
     def _apply_start(self, event: ExecutionStarted) -> None:
         self.status, self.attempt, self.timeout_at = "running", event.attempt, event.timeout_at
         self.session_id, self.run_id = event.session_id, event.run_id
         self.checks, self.submitted, self.next_attempt_at = 0, False, None
-
-    def _apply_end(
-        self,
-        event: ExecutionCompleted
-        | ExecutionFailed
-        | ExecutionTimedOut
-        | ExecutionCancelled
-        | ExecutionSkipped
-        | ExecutionMissed,
-    ) -> None:
-        self.next_attempt_at = None
-        match event:
-            case ExecutionCompleted():
-                self.status = "completed"
-            case ExecutionFailed():
-                self.status = "failed"
-            case ExecutionTimedOut():
-                self.status = "timed_out"
-            case ExecutionCancelled():
-                self.status = "cancelled"
-            case ExecutionSkipped():
-                self.status = "skipped"
-            case ExecutionMissed():
-                self.status = "missed"
-            case _:
-                assert_never(event)

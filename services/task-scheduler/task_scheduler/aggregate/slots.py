@@ -27,7 +27,7 @@ FAILURES = frozenset({"failed", "timed_out"})
 class Slots(State):
     """The executions of a task that are active or wait, except those of a backfill.
 
-    An execution waits only while another one is active, so whoever releases a slot starts the next ones.
+    An execution waits only while another one is active. So after a release, `admit_waiting` has to be called.
     """
 
     @property

@@ -19,6 +19,7 @@ from contracts.task_scheduler.task import (
     TaskPaused,
     TaskResumed,
 )
+from contracts.task_scheduler.trigger import TriggerSecretsSet
 from contracts.task_scheduler.values import PauseReason, TaskDefinition
 from eventing.aggregate import Aggregate
 
@@ -32,7 +33,7 @@ class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
     """A task: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
 
     missing = Code.TASK_NOT_FOUND
-    secrets = {"environment": TaskEnvironmentSet}
+    secrets = {"environment": TaskEnvironmentSet, "trigger_secrets": TriggerSecretsSet}
 
     definition: TaskDefinition
     environment: dict[str, str]
@@ -47,6 +48,7 @@ class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
         self.next_tick: datetime | None = None
         self.active, self.waiting = [], []
         self.backfill: Backfill | None = None
+        self.triggers, self.trigger_secrets = {}, {}
 
     @property
     def owner(self) -> UUID:

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from task_scheduler.handlers import execution, task
+from task_scheduler.handlers import backfill, execution, task, trigger
 
-handles = Handlers.merge(task.handles, execution.handles)
+handles = Handlers.merge(task.handles, execution.handles, backfill.handles, trigger.handles)

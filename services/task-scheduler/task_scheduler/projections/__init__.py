@@ -8,8 +8,11 @@ from contracts.task_scheduler.trigger import TriggerEvent
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from task_scheduler.projections.backfill import project_backfill
+from task_scheduler.projections.event import project_event_starts
 from task_scheduler.projections.execution import project_execution
 from task_scheduler.projections.task import project_lifecycle, project_schedule, project_slot
+from task_scheduler.projections.trigger import project_trigger
 
 
 async def project(recorded: Recorded[TaskEvent | ExecutionEvent], db: Connection) -> None:
@@ -17,11 +20,14 @@ async def project(recorded: Recorded[TaskEvent | ExecutionEvent], db: Connection
     event = recorded.event
     if isinstance(event, LifecycleEvent):
         await project_lifecycle(event, recorded, db)
+        await project_event_starts(event, recorded, db)
     elif isinstance(event, ScheduleEvent):
         await project_schedule(event, recorded, db)
     elif isinstance(event, SlotEvent):
         project_slot(event)
-    elif isinstance(event, BackfillEvent | TriggerEvent):
-        pass
+    elif isinstance(event, BackfillEvent):
+        await project_backfill(event, recorded, db)
+    elif isinstance(event, TriggerEvent):
+        await project_trigger(event, recorded, db)
     else:
         await project_execution(event, recorded, db)

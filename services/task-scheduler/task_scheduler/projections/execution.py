@@ -1,22 +1,23 @@
 """The read model of executions, and their due times."""
 
-from datetime import timedelta
 from typing import Any, assert_never
 
 from contracts.refusals import Code
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import (
+    ExecutionCheckRequested,
+    ExecutionRetryScheduled,
+    ExecutionStarted,
+    ExecutionSubmitted,
+)
 from contracts.task_scheduler.execution import (
     ExecutionCancelled,
-    ExecutionCheckRequested,
     ExecutionCompleted,
     ExecutionCreated,
     ExecutionEvent,
     ExecutionFailed,
     ExecutionMissed,
-    ExecutionRetryScheduled,
     ExecutionSkipped,
-    ExecutionStarted,
-    ExecutionSubmitted,
     ExecutionTimedOut,
 )
 from contracts.task_scheduler.values import TaskCancelReason
@@ -24,10 +25,10 @@ from eventing.database import Connection
 from eventing.due import cancel_all
 from eventing.recording import Recorded
 
+from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
 from task_scheduler.due import EXECUTION_CHECK, EXECUTION_RETRY, EXECUTION_TIMEOUT, OF_EXECUTIONS, START_DEADLINE
+from task_scheduler.projections.event import project_attempt
 
-FIRST_CHECK = timedelta(minutes=5)
-"""How long after its submission it is checked for the first time whether a run has ended unnoticed."""
 CANCEL_DETAILS: dict[TaskCancelReason, str] = {
     "requested": "The execution was cancelled.",
     "overlap": "The execution was cancelled because another one of the task started.",
@@ -57,13 +58,14 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
         case ExecutionCreated():
             await _create(event, recorded, db)
         case ExecutionStarted():
+            await project_attempt(event, recorded, db)
             await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
             if event.timeout_at:
                 await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
             await cancel_all((START_DEADLINE, EXECUTION_RETRY), id, db)
         case ExecutionSubmitted():
             await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
-            await EXECUTION_CHECK.set(recorded, id, recorded.at + FIRST_CHECK, db)
+            await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
         case ExecutionRetryScheduled():
             failure, usage = (event.error_code, event.error_detail), _values(event.usage)
             await db.execute(END_ATTEMPT, id, "pending", *failure, event.at, None, *usage)

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from task_scheduler.queries import execution, task
+from task_scheduler.queries import backfill, event, execution, task, trigger
 
-answers = Handlers.merge(task.answers, execution.answers)
+answers = Handlers.merge(task.answers, execution.answers, trigger.answers, backfill.answers, event.answers)

@@ -18,6 +18,11 @@ LISTED_TASKS = Table(
 
 # Access to these is decided by the task: queries call `visible` first.
 EXECUTIONS = Table("executions", Code.EXECUTION_NOT_FOUND, readable=None, key="position")
+TRIGGERS = Table("triggers", Code.TRIGGER_NOT_FOUND, readable=None)
+BACKFILLS = Table("backfills", Code.BACKFILL_NOT_FOUND, readable=None)
+
+EVENT_STARTS = Table("event_starts", Code.TASK_NOT_FOUND, readable=None, key="task_id")
+"""Read for the service itself, within one user's tasks."""
 
 
 async def visible(task_id: UUID, context: Context) -> Row:

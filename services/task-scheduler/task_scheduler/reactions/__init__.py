@@ -2,6 +2,6 @@
 
 from eventing.reactions import Reactions
 
-from task_scheduler.reactions import execution, run, task
+from task_scheduler.reactions import event, execution, run, task
 
-reactions = Reactions.merge(execution.reactions, run.reactions, task.reactions)
+reactions = Reactions.merge(event.reactions, execution.reactions, run.reactions, task.reactions)

@@ -8,18 +8,14 @@ from contracts.refusals import Code, Refusal
 from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed
 from contracts.session.session import SessionDeleted
 from contracts.session.values import Usage
-from contracts.task_scheduler.execution import (
-    CancelExecution,
-    EndAttempt,
-    ExecutionCancelled,
-    ExecutionCheckRequested,
-    ExecutionTimedOut,
-)
+from contracts.task_scheduler.attempt import ExecutionCheckRequested
+from contracts.task_scheduler.execution import CancelExecution, EndAttempt, ExecutionCancelled, ExecutionTimedOut
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
 from task_scheduler.dependencies import Dependencies
 from task_scheduler.executions import ActiveAttempt
+from task_scheduler.reactions.event import start_tasks
 
 RUN_GONE = "The run of the execution, or its session, was deleted."
 NO_RUN = frozenset({Code.RUN_NOT_FOUND, Code.SESSION_NOT_FOUND})
@@ -88,8 +84,9 @@ async def cancel_run_of_cancelled(recorded: Recorded[ExecutionCancelled], reacti
 
 @reactions.shared("cancel_late_run")
 async def cancel_run_of_timed_out(recorded: Recorded[ExecutionTimedOut], reaction: Reaction[Dependencies]) -> None:
-    """Cancel the run of an execution that took too long."""
+    """Cancel the run of an execution that took too long, and start the tasks that start on that event."""
     await _cancel_run(recorded.event, reaction)
+    await start_tasks(recorded, reaction)
 
 
 async def cancel_run(session_id: UUID, run_id: UUID, reaction: Reaction[Dependencies]) -> None:

@@ -57,6 +57,8 @@ class Schedule:
 
         The delay is the same for the same task and tick. It spreads the load of tasks with the same schedule.
         """
+        if not jitter_seconds:
+            return tick
         limit = min(timedelta(seconds=jitter_seconds), self.next_after(tick) - tick) // MICROSECOND
         fraction = int.from_bytes(sha256(f"{task_id} {tick.timestamp():.0f}".encode()).digest()[:8])
         return tick + limit * fraction // 2**64 * MICROSECOND
