@@ -15,7 +15,8 @@ from runtime.starting import CannotStart
 
 from report.renderer import Renderer
 from report.rendering.pdf import why_unavailable
-from report.rendering.theme import ThemeError, load_theme
+from report.rendering.theme import ThemeError
+from report.rendering.theme_files import load_theme
 from report.settings import Settings
 from report.storage import Storage
 from report.storage.opening import open_storage

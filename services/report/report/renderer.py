@@ -8,11 +8,15 @@ from contracts.refusals import Code
 from contracts.task_scheduler.values import ReportFormat
 from eventing.jobs import JobFailed
 from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
-from runtime.child_process import ChildKilled
+from runtime.child_process import ChildCrashed, ChildKilled
+from runtime.logging import get_logger
 
 from report.rendering.render import Rendered
 
-PROGRAM = Path(__file__).with_name("child.py")
+log = get_logger()
+
+PROGRAM = Path(__file__).parent / "rendering" / "child.py"
+INTERNAL_ERROR = "The report could not be rendered because of an internal error."
 MAX_OPEN_FILES = 256
 MAX_REPLY_BYTES = 1024 * 1024
 
@@ -55,8 +59,11 @@ class Renderer:
             ChildUnavailable: the child processes were killed; try again later.
         """
         theme = self._theme_dir and str(self._theme_dir)
+        request = {"content": str(content_file), "format": format, "output": str(output_file), "theme": theme}
         try:
-            reply = await self._pool.run([str(content_file), format, str(output_file), theme])
+            reply = await self._pool.run(request)
+        except ChildCrashed as error:
+            raise JobFailed(Code.REPORT_FAILED, INTERNAL_ERROR) from error
         except LimitExceeded as error:
             raise JobFailed(Code.REPORT_TOO_LARGE, f"The report could not be rendered: {error}.") from error
         except ChildKilled:
@@ -64,6 +71,7 @@ class Renderer:
         except ChildUnavailable as error:  # it neither worked nor replied, and will not the next time
             detail = f"The report could not be rendered within {self._seconds:g} s."
             raise JobFailed(Code.REPORT_FAILED, detail) from error
-        if reply is None:
-            raise JobFailed(Code.REPORT_FAILED, "The report could not be rendered because of an internal error.")
-        return Rendered(*reply)
+        if "error" in reply:
+            log.error("content of a report is not valid", reason=reply["error"])
+            raise JobFailed(Code.REPORT_FAILED, INTERNAL_ERROR)
+        return Rendered(reply["pages"], reply["notes"])

@@ -11,8 +11,7 @@ from runtime.child_program import serve
 
 def answer(request: Any) -> Any:
     """Write a file, or misuse the process."""
-    content_file, _, output_file, _ = request
-    title = json.loads(Path(content_file).read_bytes())["title"]
+    title = json.loads(Path(request["content"]).read_bytes())["title"]
     match title:
         case "hang":
             time.sleep(60)
@@ -20,14 +19,14 @@ def answer(request: Any) -> Any:
             while True:
                 pass
         case "eat":
-            return [None, [str(len(b"x" * 2**31))]]
+            return {"notes": [str(len(b"x" * 2**31))]}
         case "crash":
             os.abort()
         case "fail":
-            return None
+            return {"error": "not valid"}
         case _:
-            Path(output_file).write_text(title)
-    return [1, ["a note"]]
+            Path(request["output"]).write_text(title)
+    return {"pages": 1, "notes": ["a note"]}
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ async def test_a_report_is_rendered_to_a_file(renderer: Renderer, tmp_path: Path
     ("title", "code", "detail"),
     [
         ("eat", Code.REPORT_TOO_LARGE, "it used too much memory"),
-        ("crash", Code.REPORT_TOO_LARGE, "it ended the process with status"),
+        ("crash", Code.REPORT_FAILED, "because of an internal error"),
         ("hang", Code.REPORT_FAILED, "within 3 s"),
         ("fail", Code.REPORT_FAILED, "because of an internal error"),
     ],
