@@ -38,7 +38,7 @@ def every_service_has_the_same_rooms(root: Path) -> list[str]:
         name, folder = service.package, service.folder.relative_to(root)
         wanted += [f"{folder}/{name}/{room}" for room in ROOMS]
         wanted += [f"{folder}/tests/test_{subject}" for subject in TESTS]
-        wanted += [f"libs/contracts/contracts/{name}", f"services/gateway/gateway/routes/{name}"]
+        wanted += [f"libs/contracts/contracts/{name}", _routes(root, name)]
     return [f"{room} is missing" for room in wanted if not _is_module(root / room)]
 
 
@@ -235,6 +235,13 @@ def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
         forgotten = [part for part in parts if path != together and not re.search(rf"\b{path.stem}\.{part}\b", text)]
         wrong += [f"{path.relative_to(root)}: `{part}` is not in {together.relative_to(root)}" for part in forgotten]
     return wrong
+
+
+def _routes(root: Path, service: str) -> str:
+    """Return the routes of a service, or of a subject of its contracts."""
+    subjects = [path.stem for path in (root / f"libs/contracts/contracts/{service}").glob("[!_]*.py")]
+    routes = [f"services/gateway/gateway/routes/{name}" for name in (service, *subjects)]
+    return next((each for each in routes if _is_module(root / each)), routes[0])
 
 
 def _is_module(path: Path) -> bool:

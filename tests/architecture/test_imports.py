@@ -21,6 +21,7 @@ NAMES = {
 GATEWAY = "services/gateway/gateway"
 IDENTITY = "services/identity/identity"
 SESSION = "services/session/session"
+TASK_SCHEDULER = "services/task-scheduler/task_scheduler"
 
 FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     "members": [
@@ -49,6 +50,10 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{IDENTITY}/aggregate.py", "from eventing.database import Database"),
         (f"{IDENTITY}/aggregate.py", "import secrets"),
     ],
+    "schedules-are-pure": [
+        (f"{TASK_SCHEDULER}/schedule/cron.py", "import time"),
+        (f"{TASK_SCHEDULER}/schedule/__init__.py", "from runtime import clock"),
+    ],
     "gateway-rooms": [
         (f"{GATEWAY}/problems.py", "import gateway.state"),
         (f"{GATEWAY}/stray.py", "x = 1"),
@@ -63,6 +68,11 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{SESSION}/aggregate.py", "import session.settings"),
         (f"{SESSION}/agent/transcript.py", "import session.dependencies"),
         (f"{SESSION}/stray/__init__.py", "x = 1"),
+    ],
+    "task_scheduler-rooms": [
+        (f"{TASK_SCHEDULER}/aggregate/task.py", "import task_scheduler.dependencies"),
+        (f"{TASK_SCHEDULER}/projections/task.py", "import task_scheduler.queries.task"),
+        (f"{TASK_SCHEDULER}/stray.py", "x = 1"),
     ],
     "session-agent-rooms": [(f"{SESSION}/agent/transcript.py", "import session.agent.live")],
 }

@@ -19,6 +19,8 @@ from onebox.testing.system import System
 from session import settings as session
 from simulator import settings as simulator
 
+from tests.e2e.user import User
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "docs" / "guides" / "settings.md").read_text()
@@ -43,6 +45,20 @@ def test_the_first_session_runs_as_documented(spare_system: System) -> None:
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
     assert '"tool_name":"Write"' in ran.stdout
     assert ran.stdout.endswith("hello, please")
+
+
+def test_the_commands_of_the_guide_to_tasks_work_as_documented(user: User, system: System) -> None:
+    guide = (ROOT / "docs" / "guides" / "tasks.md").read_text()
+    settings = (
+        f"api={system.base_url}/api/v1 json='content-type: application/json'"
+        f" auth='authorization: {user.http.headers['authorization']}'"
+    )
+    script = "\n".join([settings, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)])
+    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "urn:agentapi:problem" not in ran.stdout
+    assert '"prompt":"Summarize the logs of' in ran.stdout
+    assert ran.stdout.count('"execution_id":') >= 2
+    assert "event: task.trigger_fired\n" in ran.stdout
 
 
 def test_every_root_entry_is_described() -> None:

@@ -57,7 +57,7 @@ class Event(BusMessage):
     """Something that happened. It is stored for ever under its `subject` and `version`."""
 
     published: ClassVar[bool] = True
-    """False for events that hold secrets: they are stored and never leave their service."""
+    """False for events that hold secrets, or mean nothing to others: they are stored and never leave their service."""
 
     @classmethod
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:

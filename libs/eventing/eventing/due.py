@@ -4,7 +4,7 @@ A projection sets, moves and cancels due times in the transaction that stores th
 `eventing.due_times` sends the commands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ SET = """
     ON CONFLICT (kind, id) DO UPDATE
     SET at = excluded.at, try_at = excluded.at, attempts = 0, envelope = excluded.envelope"""
 CANCEL = "DELETE FROM due WHERE kind = $1 AND id = $2"
+CANCEL_ALL = "DELETE FROM due WHERE kind = ANY($1) AND id = $2"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,14 @@ class DueTime:
 class DueKind:
     """A kind of due time, stored under its `name`; `command` creates the command to send when one is reached.
 
-    The command may arrive late, and even just after the due time was cancelled: its handler checks the state.
+    The command may arrive late, and even just after the due time was cancelled: its handler checks the state. One that
+    fails is retried with increasing delay, and given up after 3.4 hours; with `retry_forever` it is retried each minute
+    until it succeeds or is refused, for chains in which a command sets the next due time.
     """
 
     name: str
     command: Callable[[DueTime], Command[Any]]
+    retry_forever: bool = False
 
     async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:
         """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
@@ -58,3 +62,8 @@ class DueKind:
     def command_id(self, due: DueTime) -> UUID:
         """Return the id of the command for a due time: the same in every replica and at every attempt."""
         return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")
+
+
+async def cancel_all(kinds: Iterable[DueKind], id: UUID, db: Connection) -> None:
+    """Cancel the due times of `id` of several kinds in one statement."""
+    await db.execute(CANCEL_ALL, [kind.name for kind in kinds], id)

@@ -1,4 +1,4 @@
-"""Sends the commands of due times; each replica claims them in batches.
+"""Sends the commands of due times; each replica claims some and keeps a limited number of commands in progress.
 
 The id of a command derives from its due time, so the event store refuses a repetition: it is carried out once, even if
 two replicas send it, or if one crashes between sending it and deleting the due time.
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from runtime import clock
@@ -28,26 +29,35 @@ log = get_logger()
 MAX_PAUSE_SECONDS = 2.0
 """A due time that another replica sets, or a clock that is adjusted, is noticed after this time at the latest."""
 MIN_PAUSE_SECONDS = 0.05
+"""Due times that are reached within this time are claimed together: a claim costs as much for one as for several."""
 BATCH_SIZE = 20
-"""Due times that a replica claims, and whose commands it sends, at the same time."""
+"""Due times that a replica claims at the same time."""
+CONCURRENCY = 20
+"""Commands that a replica has in progress at the same time; a slow one does not hold up the next ones."""
 MAX_ATTEMPTS = 10
-MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 20.0, 3600.0
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_FOREVER_RETRY_SECONDS = 20.0, 3600.0, 60.0
 """The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
 is also the claim: until it has passed, no other replica takes the due time."""
 
 # No transaction stays open while the commands are sent: the relay would have to wait for it.
+# $3: those of the kinds $2 that are retried forever. Their attempts are unbounded, so the exponent must be bounded.
 CLAIM = """
     WITH claimed AS (
-        SELECT kind, id FROM due WHERE try_at <= $1 AND kind = ANY($2)
-        ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED
+        SELECT kind, id, kind = ANY($3) AS forever FROM due WHERE try_at <= $1 AND kind = ANY($2)
+        ORDER BY try_at LIMIT $4 FOR UPDATE SKIP LOCKED
     )
-    UPDATE due AS d SET attempts = d.attempts + 1, try_at = CASE WHEN d.attempts < $4
-        THEN $1 + least($5 * 2.0 ^ d.attempts, $6) * interval '1 second' ELSE 'infinity' END
+    UPDATE due AS d SET attempts = d.attempts + 1, try_at = CASE WHEN c.forever OR d.attempts < $5
+        THEN $1 + interval '1 second' *
+            least($6::float8 * 2 ^ least(d.attempts, $5), CASE WHEN c.forever THEN $8::float8 ELSE $7 END)
+        ELSE 'infinity' END
     FROM claimed AS c WHERE d.kind = c.kind AND d.id = c.id
     RETURNING d.kind, d.id, d.aggregate, d.at, d.envelope, d.attempts"""
+LIMITS = MAX_ATTEMPTS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_FOREVER_RETRY_SECONDS
 NEXT = "SELECT min(try_at) FROM due WHERE try_at < 'infinity' AND kind = ANY($1)"
 # A due time that was moved in the meantime has another `at`, and stays.
-DELETE = "DELETE FROM due WHERE kind = $1 AND id = $2 AND at = $3"
+DELETE = """
+    DELETE FROM due AS d USING unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS sent (kind, id, at)
+    WHERE d.kind = sent.kind AND d.id = sent.id AND d.at = sent.at"""
 
 
 class DueTimes[T]:
@@ -56,19 +66,26 @@ class DueTimes[T]:
     def __init__(self, kinds: Sequence[DueKind], dispatcher: Dispatcher[T]) -> None:
         self.kinds = {kind.name: kind for kind in kinds}
         self.dispatcher, self.database, self.failures = dispatcher, dispatcher.database, Failures()
+        self._sent, self._deleting = list[tuple[str, UUID, datetime]](), asyncio.Lock()
         if len(self.kinds) < len(kinds):
             raise ValueError(f"two kinds of due time have the same name: {[kind.name for kind in kinds]}")
 
     async def work(self, draining: asyncio.Event) -> None:
-        """Send the commands of due times until `draining` is set; a claimed batch is completed."""
+        """Send the commands of due times until `draining` is set; those that are claimed are completed."""
         await forever("due times", lambda: self.failures.track("due times", self._work(draining)), until=draining)
 
     async def _work(self, draining: asyncio.Event) -> None:
-        while not draining.is_set():
-            if not await self.send_batch():
-                pause = await self._pause()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(draining.wait(), pause)
+        free = asyncio.Semaphore(CONCURRENCY)
+        async with asyncio.TaskGroup() as tasks:
+            while not draining.is_set():
+                rows = await self.claim()
+                for row in rows:
+                    await free.acquire()
+                    tasks.create_task(self.process(row)).add_done_callback(lambda _: free.release())
+                if len(rows) < BATCH_SIZE:
+                    pause = await self._pause()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(draining.wait(), pause)
 
     async def _pause(self) -> float:
         next_at: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])
@@ -77,30 +94,34 @@ class DueTimes[T]:
         left = (next_at - clock.now()).total_seconds()
         return min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, left))
 
-    async def send_batch(self) -> int:
-        """Claim up to `BATCH_SIZE` due times, send their commands, and return how many were claimed."""
-        limits = BATCH_SIZE, MAX_ATTEMPTS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS
-        rows = await self.database.fetch(CLAIM, clock.now(), [*self.kinds], *limits)
-        async with asyncio.TaskGroup() as tasks:
-            for row in rows:
-                tasks.create_task(self._process(row))
-        return len(rows)
+    async def claim(self) -> list[Row]:
+        """Claim up to `BATCH_SIZE` due times that are reached, for `process`."""
+        unending = [kind.name for kind in self.kinds.values() if kind.retry_forever]
+        return await self.database.fetch(CLAIM, clock.now(), [*self.kinds], unending, BATCH_SIZE, *LIMITS)
 
-    async def _process(self, row: Row) -> None:
+    async def process(self, row: Row) -> None:
+        """Send the command of a claimed due time, and delete it unless that failed."""
         kind, due = self.kinds[row["kind"]], DueTime(row["id"], row["aggregate"], row["at"])
-        if row["attempts"] > MAX_ATTEMPTS:  # the row stays for the operator
+        if row["attempts"] > MAX_ATTEMPTS and not kind.retry_forever:  # the row stays for the operator
             log.error("due time given up", kind=kind.name, id=str(due.id), at=str(due.at))
             metrics.due.labels(kind.name, "given up").inc()
             return
         try:
             outcome = await self._send(kind, due, Envelope.from_headers(row["envelope"]))
-            await self.database.execute(DELETE, kind.name, due.id, due.at)
+            await self._delete(kind, due)
         except Exception:  # retried when the claim has expired
             log.exception("due time failed", kind=kind.name, id=str(due.id), attempt=row["attempts"])
             outcome = "failed"
         else:
             metrics.due_lateness.labels(kind.name).observe(max(0.0, (clock.now() - due.at).total_seconds()))
         metrics.due.labels(kind.name, outcome).inc()
+
+    async def _delete(self, kind: DueKind, due: DueTime) -> None:
+        self._sent.append((kind.name, due.id, due.at))
+        async with self._deleting:  # what is sent while another statement deletes is deleted by the next one together
+            if self._sent:
+                sent, self._sent = self._sent, []
+                await self.database.execute(DELETE, *zip(*sent, strict=True))
 
     async def _send(self, kind: DueKind, due: DueTime, cause: Envelope) -> str:
         envelope = replace(cause.follow(), message_id=kind.command_id(due))

@@ -1,8 +1,10 @@
 """Each due time has its effect once, whatever happens to replicas, commands and the database."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from contracts.messages import Command
@@ -13,7 +15,7 @@ from eventing.due import DueKind, DueTime
 from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.retrying import wait_until_available
-from eventing.testing import background, eventually
+from eventing.testing import background, eventually, jars
 from eventing.testing.closing import CLOSING, LONG_AGO, OPENED, Closing, StoppedClock, failing_with
 from eventing.testing.messages import AddMarble
 from onebox.postgres import EmbeddedPostgres
@@ -49,7 +51,7 @@ async def test_a_crash_between_send_and_delete_repeats_nothing(
 ) -> None:
     jar_id = await closing.open_jar(OPENED)
     with monkeypatch.context() as dying:
-        dying.setattr(module, "DELETE", "SELECT dies($1, $2, $3)")
+        dying.setattr(module, "DELETE", "SELECT dies($1)")
         await closing.send_batch()
     assert (await closing.colours(jar_id), await closing.count()) == (["due"], 1)
     stopped_clock.time += timedelta(seconds=module.MIN_RETRY_SECONDS)
@@ -59,8 +61,7 @@ async def test_a_crash_between_send_and_delete_repeats_nothing(
 
 async def test_the_claim_of_a_crashed_replica_expires(closing: Closing, stopped_clock: StoppedClock) -> None:
     jar_id = await closing.open_jar(OPENED)
-    limits = module.BATCH_SIZE, module.MAX_ATTEMPTS, module.MIN_RETRY_SECONDS, module.MAX_RETRY_SECONDS
-    assert await closing.database.fetch(module.CLAIM, OPENED, ["closing"], *limits)
+    assert await closing.claim()
     assert await closing.send_batch() == 0
     stopped_clock.time += timedelta(seconds=module.MIN_RETRY_SECONDS)
     await closing.send_batch()
@@ -145,3 +146,55 @@ async def test_a_draining_replica_finishes_its_batch(closing: Closing, database:
         go.set()
         await work
     assert await closing.count() == 0
+
+
+async def test_a_kind_that_is_retried_forever_is_never_given_up(
+    database: Database, stopped_clock: StoppedClock
+) -> None:
+    failing, _ = failing_with(ValueError("too slippery"))
+    replica = Closing(database, failing, [replace(CLOSING, retry_forever=True)])
+    await replica.open_jar(OPENED)
+    await database.execute("UPDATE due SET attempts = 500000")  # of a year
+    await replica.send_batch()
+    following = await database.fetchval("SELECT try_at FROM due")
+    assert (following - stopped_clock.time).total_seconds() == module.MAX_FOREVER_RETRY_SECONDS
+    stopped_clock.time = following
+    await Closing(database, kinds=[*replica.kinds.values()]).send_batch()
+    assert await replica.is_done()
+
+
+async def test_a_slow_command_does_not_hold_up_those_that_are_due_later(closing: Closing, database: Database) -> None:
+    slow_jar, go, commands = await closing.open_jar(LONG_AGO), asyncio.Event(), Handlers()
+
+    @commands
+    async def add_marble(command: AddMarble, work: UnitOfWork[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        if command.jar_id == slow_jar:
+            await go.wait()
+        await jars.add_marble(command, work)
+
+    others = [await closing.open_jar(LONG_AGO + timedelta(days=1)) for _ in range(2 * module.BATCH_SIZE)]
+    replica = Closing(database, commands)
+    async with background(replica.work(asyncio.Event())):
+        await eventually(lambda: _all_closed(closing, others))
+        assert await closing.colours(slow_jar) == []
+        go.set()
+        await eventually(closing.is_done)
+
+
+async def _all_closed(closing: Closing, jar_ids: list[UUID]) -> bool:
+    return all([await closing.colours(jar_id) for jar_id in jar_ids])
+
+
+async def test_due_times_that_end_together_are_deleted_together(closing: Closing, database: Database) -> None:
+    await asyncio.gather(*(closing.open_jar(LONG_AGO) for _ in range(module.BATCH_SIZE)))
+    statements = list[str]()
+    execute = database.execute
+
+    async def count(query: str, *args: object) -> str:
+        statements.append(query)
+        return await execute(query, *args)
+
+    closing.database.execute = count
+    assert await closing.send_batch() == module.BATCH_SIZE
+    assert await closing.is_done()
+    assert len(statements) < module.BATCH_SIZE

@@ -55,7 +55,7 @@ def services(context: LaunchContext) -> list[Service]:
     """Return all services, in the order in which they start."""
     simulator = [] if context.settings.model else [_simulator(context)]
     model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
-    return [*simulator, _identity(context), _session(context, model), _gateway(context)]
+    return [*simulator, _identity(context), _session(context, model), _task_scheduler(context), _gateway(context)]
 
 
 def _simulator(context: LaunchContext) -> Service:
@@ -89,6 +89,10 @@ def _session(context: LaunchContext, model: str) -> Service:
     if key := context.settings.model_api_key:
         env["MODEL_API_KEY"] = key.get_secret_value()
     return _internal_service("session", context, env)
+
+
+def _task_scheduler(context: LaunchContext) -> Service:
+    return _internal_service("task_scheduler", context, {"DATABASE_URL": context.database_url})
 
 
 def _gateway(context: LaunchContext) -> Service:

@@ -15,16 +15,20 @@ from gateway.parameters import refuse_unknown
 from gateway.routes import (
     approval,
     archive,
+    backfill,
     console,
     conversation,
     documentation,
+    execution,
     fork,
     identity,
     operations,
     run,
     session,
     streams,
+    task,
     template,
+    trigger,
     workspace,
 )
 from gateway.state import Gateway
@@ -32,6 +36,7 @@ from gateway.state import Gateway
 ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
+    *(task.router, execution.router, backfill.router, trigger.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."

@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TOOL_CALL
+from contracts.samples import (
+    APPROVAL,
+    BACKFILL,
+    EXECUTION,
+    MESSAGE,
+    RUN,
+    SESSION,
+    TASK,
+    TEMPLATE,
+    TOOL_CALL,
+    TRIGGER,
+)
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
@@ -15,12 +26,16 @@ from gateway.schemas.problem import Problem
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES = {
     "approval_id": APPROVAL,
+    "backfill_id": BACKFILL,
+    "execution_id": EXECUTION,
     "message_id": MESSAGE,
     "path": "src/notes.txt",
     "run_id": RUN,
     "session_id": SESSION,
+    "task_id": TASK,
     "template_id": TEMPLATE,
     "tool_call_id": TOOL_CALL,
+    "trigger_id": TRIGGER,
 }
 """Examples of path parameters, which are declared by their type alone."""
 HEADERS = {
@@ -29,6 +44,7 @@ HEADERS = {
     "Content-Disposition": "`attachment`, with the file name.",
     "Content-Range": "The range of the bytes that are returned, and the size of the file.",
     "ETag": "The version of the file, for `If-None-Match` and `If-Range`.",
+    "Idempotent-Replayed": "`true`: an earlier request had this effect already.",
     "Last-Modified": "When the file was last changed.",
     "Location": "The path of the created resource, or of the run.",
     "Preference-Applied": "The preference that was applied.",

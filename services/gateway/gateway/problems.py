@@ -41,27 +41,46 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
     Code.APPROVAL_OVER: (409, "Approval is no longer pending"),
     Code.ARCHIVE_NOT_FOUND: (404, "Archive not found"),
+    Code.BACKFILL_NOT_FOUND: (404, "Backfill not found"),
+    Code.BACKFILL_OVER: (409, "Backfill has already ended"),
+    Code.BACKFILL_PERIOD_INVALID: (422, "Period cannot be backfilled"),
+    Code.BACKFILL_RUNNING: (409, "Another backfill is running"),
+    Code.BACKFILL_TOO_LARGE: (422, "Backfill has too many ticks"),
     Code.BUDGET_EXCEEDED: (409, "Budget exceeded"),
+    Code.CATCH_UP_WINDOW_PASSED: (409, "Catch-up window has passed"),
+    Code.CHAIN_LOOP: (409, "Tasks start each other in a loop"),
+    Code.CHAIN_TOO_LONG: (409, "Too many tasks start each other"),
     Code.COMMAND_REPEATED: (409, "Request already processed"),
     Code.CONVERSATION_FULL: (409, "Conversation is full"),
     Code.EMAIL_TAKEN: (409, "E-mail address already in use"),
+    Code.EXECUTION_NOT_FOUND: (404, "Execution not found"),
+    Code.EXECUTION_NOT_OVER: (409, "Execution has not ended"),
+    Code.EXECUTION_OVER: (409, "Execution has already ended"),
     Code.FILE_CHANGED: (409, "File changed during the request"),
     Code.FILE_NOT_FOUND: (404, "File not found"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
+    Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
     Code.INVALID_PATH: (422, "Invalid path"),
     Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
+    Code.INVALID_SCHEDULE: (422, "Invalid schedule"),
+    Code.INVALID_SIGNATURE: (401, "Request could not be verified"),
+    Code.INVALID_TIMEZONE: (422, "Invalid time zone"),
     Code.MAX_TURNS_REACHED: (409, "Turn limit reached"),
     Code.MCP_SERVER_NOT_FOUND: (422, "MCP server not found"),
     Code.MESSAGE_NOT_FOUND: (404, "Message not found"),
     Code.MODEL_ERROR: (502, "Model provider error"),
     Code.MODEL_NOT_ALLOWED: (422, "Model not available"),
+    Code.NOTHING_TO_BACKFILL: (422, "No ticks to backfill"),
     Code.NOTHING_TO_INTERRUPT: (409, "No active run"),
     Code.NOT_A_FILE: (409, "Not a regular file"),
     Code.NOT_OWNER: (403, "Only the owner may change it"),
+    Code.NO_SCHEDULE: (422, "Task has no schedule"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
+    Code.OWNER_DISABLED: (403, "Owner may not run agents"),
     Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),
     Code.QUEUE_FULL: (409, "Query queue is full"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
+    Code.REPORTS_NOT_AVAILABLE: (422, "Reports are not available"),
     Code.RUN_CANCELLED: (409, "Run cancelled"),
     Code.RUN_INTERRUPTED: (500, "Run interrupted by a worker failure"),
     Code.RUN_NOT_FOUND: (404, "Run not found"),
@@ -74,14 +93,25 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.SESSION_NOT_FOUND: (404, "Session not found"),
     Code.SESSION_NOT_READY: (409, "Session is not ready"),
     Code.SESSION_PAUSED: (409, "Session is paused"),
+    Code.START_DEADLINE_EXCEEDED: (409, "Start deadline exceeded"),
     Code.STORAGE_FAILED: (507, "Files could not be stored"),
+    Code.TASK_BUSY: (409, "Another execution is active"),
+    Code.TASK_NOT_FOUND: (404, "Task not found"),
+    Code.TASK_PAUSED: (409, "Task is paused"),
+    Code.TEMPLATE_INVALID: (422, "Invalid prompt template"),
     Code.TEMPLATE_NOT_FOUND: (404, "Template not found"),
-    Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
+    Code.TEMPLATE_TOO_EXPENSIVE: (422, "Prompt template is too expensive"),
     Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
+    Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
+    Code.TOO_MANY_TRIGGERS: (409, "Too many triggers"),
+    Code.TRIGGER_NOT_FOUND: (404, "Trigger not found"),
+    Code.TRIGGER_RATE_LIMITED: (429, "Too many requests to this trigger"),
     Code.USERNAME_TAKEN: (409, "User name already in use"),
     Code.USER_INACTIVE: (403, "Account is disabled"),
     Code.USER_NOT_FOUND: (404, "User not found"),
+    Code.VARIABLES_MISSING: (422, "Variables are missing"),
     Code.VARIABLE_NOT_SET: (422, "Environment variable has no value"),
+    Code.WEBHOOK_BODY_INVALID: (422, "Webhook body is not a JSON object"),
     Code.WORKSPACE_FULL: (409, "Workspace is full"),
     EdgeCode.ANSWER_NOT_READY: (504, "Run still in progress"),
     EdgeCode.FORBIDDEN: (403, "Forbidden"),
@@ -102,13 +132,15 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
 }
 
 RETRY_AFTER = 1
-"""Seconds after which a client may retry a request that failed with 503."""
+"""Seconds after which a client may retry a request that failed with 503, or with 429 unless that says otherwise."""
+RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Problem(Exception):
     """Ends the request with a problem; `extra` holds members beyond the common ones.
 
-    A 503 says when to retry, unless the request may have been carried out `already` and would take effect twice.
+    A 429 and a 503 say when to retry, unless the request may have been carried out `already` and would take effect
+    twice.
     """
 
     def __init__(
@@ -125,7 +157,7 @@ class Problem(Exception):
         self.status, self.title = TABLE[code]
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE and not already:
+        if self.status in RETRYABLE and not already:
             self.headers.setdefault("Retry-After", str(RETRY_AFTER))
             self.extra.setdefault("retry_after", RETRY_AFTER)
 

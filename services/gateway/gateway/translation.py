@@ -19,10 +19,21 @@ log = get_logger()
 
 MAX_ERRORS = 20
 
-_NAMED = frozenset((Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET))
+_NAMED = frozenset(
+    (
+        *(Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
+        *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE),
+        *(Code.REPORTS_NOT_AVAILABLE, Code.TEMPLATE_INVALID),
+    )
+)
 """Refusals of a value that the client sent; their detail begins with the name of the field."""
 
-REPEATABLE = frozenset(("cancelRun", "login", "logout", "pauseSession", "refreshTokens", "resumeSession"))
+REPEATABLE = frozenset(
+    (
+        *("login", "logout", "refreshTokens", "cancelRun", "pauseSession", "resumeSession"),
+        *("pauseTask", "resumeTask", "renderPrompt", "cancelExecution", "cancelBackfill", "fireTrigger"),
+    )
+)
 """The POST operations that are safe to send twice: the second request changes nothing, or nothing that matters."""
 
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {

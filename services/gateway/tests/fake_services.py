@@ -56,6 +56,10 @@ class FakeServices:
 
         await self._subscribe(kind, receive)
 
+    def of(self, *kinds: Message) -> list[Any]:
+        """Return the received messages of these kinds."""
+        return [message for message, _ in self.received if isinstance(message, kinds)]
+
     async def ignore(self, kind: Message) -> None:
         """Receive messages of a kind from now on, but never answer them."""
 

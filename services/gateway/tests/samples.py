@@ -3,12 +3,31 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TEMPLATE, TIME, TOOL_CALL, USER
+from contracts.samples import (
+    APPROVAL,
+    BACKFILL,
+    EXECUTION,
+    MESSAGE,
+    RUN,
+    SESSION,
+    TASK,
+    TEMPLATE,
+    TIME,
+    TOOL_CALL,
+    TRIGGER,
+    USER,
+)
 from contracts.session.approval import ApprovalView
 from contracts.session.conversation import MessageView, ToolCallView
 from contracts.session.run import RunSummary, RunView
 from contracts.session.session import SessionView
 from contracts.session.template import CreateTemplate, TemplateView
+from contracts.task_scheduler.backfill import BackfillView
+from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task import TaskSummary, TaskView
+from contracts.task_scheduler.trigger import NewTrigger, TriggerView
+from contracts.task_scheduler.values import TaskDefinition
+from pydantic import BaseModel
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
 
@@ -114,9 +133,7 @@ def run(**changed: Any) -> RunView:
 
 
 def run_summary(**changed: Any) -> RunSummary:
-    return RunSummary.model_validate(
-        {name: value for name, value in vars(run(**changed)).items() if name in RunSummary.model_fields}
-    )
+    return _summary(RunSummary, run(**changed))
 
 
 def approval(**changed: Any) -> ApprovalView:
@@ -145,3 +162,88 @@ def template(**changed: Any) -> TemplateView:
     values = {name: value for name, value in CreateTemplate.sample.items() if name != "template_id"}
     rest = {"id": TEMPLATE, "user_id": USER, "usage_count": 3, "created_at": TIME, "updated_at": TIME}
     return TemplateView.model_validate(values | rest | changed)
+
+
+def task(**changed: Any) -> TaskView:
+    definition = TaskDefinition(name="Daily", prompt_template="Analyze logs from {{date}}", schedule_cron="@daily")
+    rest = {
+        "id": TASK,
+        "user_id": USER,
+        "is_active": True,
+        "pause_reason": None,
+        "next_run_at": TIME,
+        "last_run_at": None,
+        "last_execution_id": None,
+        "last_status": None,
+        "last_error_code": None,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
+    return TaskView.model_validate(vars(definition) | rest | changed)
+
+
+def task_summary(**changed: Any) -> TaskSummary:
+    return _summary(TaskSummary, task(**changed))
+
+
+def execution(**changed: Any) -> ExecutionView:
+    return ExecutionView.model_validate(
+        {
+            "id": EXECUTION,
+            "task_id": TASK,
+            "user_id": USER,
+            "status": "completed",
+            "trigger": "scheduled",
+            "scheduled_for": TIME,
+            "attempt": 1,
+            "session_id": SESSION,
+            "run_id": RUN,
+            "error_code": None,
+            "error_detail": None,
+            "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": "0.0012"},
+            "retry_of": None,
+            "backfill_id": None,
+            "trigger_id": None,
+            "created_at": TIME,
+            "started_at": TIME,
+            "completed_at": "2026-11-25T09:05:30Z",
+            "next_attempt_at": None,
+            "variables": {"date": "2026-11-25"},
+            "prompt": "Analyze logs from 2026-11-25",
+        }
+        | changed
+    )
+
+
+def execution_summary(**changed: Any) -> ExecutionSummary:
+    return _summary(ExecutionSummary, execution(**changed))
+
+
+def backfill(**changed: Any) -> BackfillView:
+    return BackfillView.model_validate(
+        {
+            "id": BACKFILL,
+            "task_id": TASK,
+            "status": "running",
+            "from_at": "2026-11-01T00:00:00Z",
+            "to_at": "2026-11-08T00:00:00Z",
+            "total": 7,
+            "done": 2,
+            "created_at": TIME,
+            "ended_at": None,
+        }
+        | changed
+    )
+
+
+def trigger(**changed: Any) -> TriggerView:
+    names = {"id": TRIGGER, "task_id": TASK, "name": "Deployments", "created_at": TIME}
+    return TriggerView.model_validate({**names, "rotated_at": None, "last_fired_at": None, **changed})
+
+
+def new_trigger() -> NewTrigger:
+    return NewTrigger(**vars(trigger()), secret="whsec_c2VjcmV0")
+
+
+def _summary[M: BaseModel](kind: type[M], view: BaseModel) -> M:
+    return kind.model_validate({name: value for name, value in vars(view).items() if name in kind.model_fields})

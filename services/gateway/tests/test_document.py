@@ -17,11 +17,15 @@ from contracts.session.workspace import ReadFile
 from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive
+from gateway.schemas.backfill import NewBackfill
 from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
+from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange
+from gateway.schemas.task import NewTask, TaskChange
 from gateway.schemas.template import NewTemplate, TemplateChange
+from gateway.schemas.trigger import NewTrigger
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 from runtime import clock
@@ -114,6 +118,11 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewQuery: (ONE,),
     NewArchive: (ONE,),
     Decision: (ONE, "approved"),
+    NewTask: (),
+    TaskChange: (ONE,),
+    NewExecution: (ONE,),
+    NewBackfill: (ONE,),
+    NewTrigger: (ONE,),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
 
@@ -137,7 +146,7 @@ def sent(path: tuple[str, ...], value: Any) -> dict[str, Any]:
 def false_defaults(body: type[BaseModel], document: dict[str, Any]) -> list[str]:
     """Return the defaults that result in another command if a client sends them."""
     required = {
-        name: body.model_json_schema()["examples"][0][name]
+        field.alias or name: body.model_json_schema()["examples"][0][field.alias or name]
         for name, field in body.model_fields.items()
         if field.is_required()
     }
@@ -157,7 +166,7 @@ def one_id(monkeypatch: pytest.MonkeyPatch) -> None:
 def bodies(document: dict[str, Any]) -> set[str]:
     contents = [operation.get("requestBody", {}).get("content", {}) for _, _, operation in operations(document)]
     schemas = [content["application/json"]["schema"] for content in contents if "application/json" in content]
-    return {schema["$ref"].rpartition("/")[2] for schema in schemas}
+    return {schema["$ref"].rpartition("/")[2] for schema in schemas if "$ref" in schema}  # a webhook's body has none
 
 
 @pytest.mark.usefixtures("one_id")

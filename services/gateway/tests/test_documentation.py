@@ -14,6 +14,7 @@ from services.gateway.tests.harness import Harness
 
 OPENAPI = "/api/v1/openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
+OTHER_CREDENTIALS = ("/login", "/refresh", "/fire")
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_every_operation_of_the_api_documents_its_problems(document: dict[str, A
         if path.startswith("/api/"):
             problems = {int(s): r for s, r in operation["responses"].items() if int(s) >= 400}
             assert 503 in problems, path
-            assert (401 in problems) == ("security" in operation) or path.endswith(("/login", "/refresh")), path
+            assert (401 in problems) == ("security" in operation) or path.endswith(OTHER_CREDENTIALS), path
             assert (422 in problems) >= ("requestBody" in operation or "parameters" in operation), (method, path)
             for response in problems.values():
                 assert list(response["content"]) == ["application/problem+json"]
@@ -90,7 +91,7 @@ def test_every_body_has_a_valid_example(document: dict[str, Any]):
     for _, _, operation in operations(document):
         for content in [operation.get("requestBody", {}), *operation["responses"].values()]:
             schema = content.get("content", {}).get("application/json", {}).get("schema")
-            if schema:
+            if schema and "$ref" in schema:  # the body of a webhook is any object
                 name = schema["$ref"].rpartition("/")[2]
                 validate(document["components"]["schemas"][name]["examples"][0], name, document)
 

@@ -276,8 +276,8 @@ async def test_concurrent_queries_get_their_own_results(
     await services.answer_with(GetRun, lambda query: samples.run(id=query.run_id, text=str(query.run_id)))
     async with asyncio.TaskGroup() as tasks:
         pending = [tasks.create_task(client.post(QUERY, json=BODY)) for _ in range(50)]
-        await eventually(lambda: len(services.received) > 50)
-        for command in [message for message, _ in services.received if isinstance(message, SubmitQuery)]:
+        await eventually(lambda: len(services.of(SubmitQuery)) == 50)
+        for command in services.of(SubmitQuery):
             await services.end_run(UUID(SESSION), command.run_id)
     responses = [task.result().json() for task in pending]
     assert len({response["run_id"] for response in responses}) == 50

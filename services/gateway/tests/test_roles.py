@@ -11,7 +11,8 @@ from gateway.openapi import EXAMPLES
 
 from services.gateway.tests.harness import Harness
 
-OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
+FIRE = "/api/v1/tasks/{task_id}/triggers/{trigger_id}/fire"
+OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", FIRE}
 
 
 IDS = {**EXAMPLES, "path": "a.txt"}

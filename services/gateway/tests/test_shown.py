@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
+from contracts.task_scheduler.task import TaskCreated
 from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from gateway.streams.previews import preview
 
@@ -13,7 +14,7 @@ SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
 
-@pytest.mark.parametrize("event", [MessageRecorded, RunRequested, ToolCallEnded, ToolCallStarted])
+@pytest.mark.parametrize("event", [MessageRecorded, RunRequested, TaskCreated, ToolCallEnded, ToolCallStarted])
 def test_small_events_are_not_truncated(event: Any):
     data = event.example().model_dump(mode="json")
     assert preview(data) == data
@@ -46,6 +47,16 @@ def test_a_large_input_in_a_tool_use_block_is_truncated():
 
 def test_a_long_message_of_the_user_is_truncated():
     assert preview({"message": LONG}) == {"message": LONG[:PREVIEW_CHARACTERS]} | CUT
+
+
+def test_long_prompts_and_variables_of_a_task_are_truncated():
+    definition = preview({"definition": {"prompt_template": LONG, "variables": {"log": LONG}}})["definition"]
+    assert definition["prompt_template"] == LONG[:PREVIEW_CHARACTERS]
+    assert (definition["truncated"], definition["variables"]["truncated"]) == (True, True)
+
+
+def test_a_long_prompt_of_an_execution_is_truncated():
+    assert preview({"prompt": LONG}) == {"prompt": LONG[:PREVIEW_CHARACTERS]} | CUT
 
 
 def test_costs_are_numbers():

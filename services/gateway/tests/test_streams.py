@@ -11,9 +11,11 @@ import pytest
 from contracts.identity.events import UserLoggedIn
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import FAMILY, RUN, SESSION, USER
+from contracts.samples import EXECUTION, FAMILY, RUN, SESSION, TASK, USER
 from contracts.session.run import RunCompleted, RunRequested, RunStarted
 from contracts.session.session import GetSession, SessionCreated
+from contracts.task_scheduler.execution import ExecutionCompleted
+from contracts.task_scheduler.task import TaskPaused
 from gateway.settings import Settings
 from gateway.streams.types import wanted
 from runtime import ordered
@@ -117,6 +119,8 @@ async def test_last_event_id_takes_precedence_over_after(base_url: str, token: s
         {"types": "identity.password_set"},
         {"types": "session"},
         {"types": "message"},
+        {"types": "task.execution_finished"},
+        {"types": "task.environment_set"},
     ],
 )
 async def test_invalid_stream_parameters_are_422(client: httpx.AsyncClient, query: dict[str, str]):
@@ -184,9 +188,9 @@ async def test_the_stream_of_a_user_has_only_their_events(base_url: str, token: 
         login = await follower.next()
         await services.publish(SessionCreated.example())
         created = await follower.next()
-    assert (login.event, login.id) == ("identity.user_logged_in", "identity-1.session-0")
+    assert (login.event, login.id) == ("identity.user_logged_in", "identity-1.session-0.task_scheduler-0")
     assert login.json()["session_id"] is None
-    assert (created.event, created.id) == ("session.created", "identity-1.session-2")
+    assert (created.event, created.id) == ("session.created", "identity-1.session-2.task_scheduler-0")
 
 
 async def test_the_stream_of_a_user_resumes_without_loss_or_repeat(base_url: str, token: str, services: FakeServices):
@@ -196,6 +200,31 @@ async def test_the_stream_of_a_user_resumes_without_loss_or_repeat(base_url: str
         assert await follower.names(2) == ["identity.user_logged_in", "session.run_completed"]
     async with open_stream(base_url, token, MINE, params={"after": "0"}) as follower:
         assert len(await follower.names(4)) == 4
+
+
+async def test_the_stream_of_a_user_sends_task_events_by_their_public_names(
+    base_url: str, token: str, services: FakeServices
+):
+    async with open_stream(base_url, token, MINE, params={"types": "task.*"}) as follower:
+        await services.publish(SessionCreated.example())
+        await services.publish(TaskPaused.example(), at=TASK)
+        paused = await follower.next()
+    assert (paused.event, paused.json()["type"]) == ("task.paused", "task.paused")
+    assert (paused.json()["resource_id"], paused.json()["session_id"]) == (TASK, None)
+
+
+async def test_a_replayed_task_event_has_its_public_name(base_url: str, token: str, services: FakeServices):
+    await services.publish(ExecutionCompleted.example(), at=EXECUTION)
+    await services.publish(TaskPaused.example(), at=TASK)
+    options = {"after": "0", "types": "task.execution_*"}
+    async with open_stream(base_url, token, MINE, params=options) as follower:
+        assert (await follower.next()).event == "task.execution_completed"
+
+
+async def test_a_cursor_from_before_a_service_existed_is_valid(base_url: str, token: str, services: FakeServices):
+    await services.publish(TaskPaused.example(), at=TASK)
+    async with open_stream(base_url, token, MINE, params={"after": "identity-0.session-0"}) as follower:
+        assert await follower.names(1) == ["task.paused"]
 
 
 async def test_a_revoked_token_ends_its_streams(base_url: str, token: str, harness: Harness):

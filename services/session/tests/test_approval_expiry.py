@@ -12,6 +12,7 @@ from contracts.session.conversation import RecordMessage
 from contracts.session.run import CancelRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession, DeleteSession, GetSession
 from eventing.due_times import DueTimes
+from eventing.testing.due import process_due
 from runtime import clock
 from session.app import service
 
@@ -39,19 +40,19 @@ async def status(desk: Desk) -> tuple[str, str]:
 
 
 async def test_an_approval_without_a_worker_expires(desk_with_approval: Desk) -> None:
-    assert await due_times(desk_with_approval).send_batch() == 1
+    assert await process_due(due_times(desk_with_approval)) == 1
     assert await status(desk_with_approval) == ("expired", "processing")
 
 
 async def test_an_expired_approval_has_no_due_time(desk_with_approval: Desk) -> None:
-    await due_times(desk_with_approval).send_batch()
+    await process_due(due_times(desk_with_approval))
     assert await desk_with_approval.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0
 
 
 @pytest.mark.parametrize("ending", [CancelRun.example(), DeleteSession.example()])
 async def test_an_approval_of_an_ended_run_does_not_expire(desk_with_approval: Desk, ending: Command[Any]) -> None:
     await desk_with_approval.send(ending)
-    assert await due_times(desk_with_approval).send_batch() == 0
+    assert await process_due(due_times(desk_with_approval)) == 0
 
 
 async def test_a_decided_approval_does_not_expire(desk: Desk) -> None:
@@ -67,5 +68,5 @@ async def test_an_approval_of_an_earlier_release_expires(desk_with_approval: Des
     database = desk_with_approval.dispatcher.database
     await database.execute("DELETE FROM due")
     await database.execute(BACKFILL.read_text())
-    await due_times(desk_with_approval).send_batch()
+    await process_due(due_times(desk_with_approval))
     assert await status(desk_with_approval) == ("expired", "processing")

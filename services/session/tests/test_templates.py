@@ -7,7 +7,7 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TEMPLATE
-from contracts.session.session import CreateSession, DeleteSession, GetSession, SessionView
+from contracts.session.session import CheckOptions, CreateSession, DeleteSession, GetSession, SessionView
 from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
@@ -188,3 +188,30 @@ async def test_only_admins_may_save_a_template_that_bypasses_permissions(desk: D
     await desk.send(CreateTemplate.example())
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
         await desk.send(ChangeTemplate(template_id=ID, sdk_options=BYPASS))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(BYPASS, Code.ADMINS_ONLY), (SdkOptions(mcp_servers=["files"]), Code.MCP_SERVER_NOT_FOUND)],
+)
+async def test_checking_options_refuses_what_a_session_would(desk: Desk, options: SdkOptions, code: Code) -> None:
+    with pytest.raises(Refusal, match=code):
+        await desk.ask(CheckOptions(sdk_options=options))
+
+
+async def test_checking_valid_options_returns_nothing(desk: Desk) -> None:
+    template_id = await create(desk)
+    assert await desk.ask(CheckOptions(sdk_options=SdkOptions(max_turns=3), template_id=template_id)) is None
+
+
+async def test_options_are_checked_together_with_their_template(desk: Desk) -> None:
+    template_id = await create(desk, ADMIN, is_public=True, sdk_options={"permission_mode": "bypassPermissions"})
+    with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
+        await desk.ask(CheckOptions(sdk_options=SdkOptions(), template_id=template_id))
+    await desk.ask(CheckOptions(sdk_options=SdkOptions(permission_mode="default"), template_id=template_id))
+
+
+async def test_checking_options_refuses_a_template_of_another_user(desk: Desk) -> None:
+    template_id = await create(desk)
+    with pytest.raises(Refusal, match=Code.TEMPLATE_NOT_FOUND):
+        await desk.ask(CheckOptions(sdk_options=SdkOptions(), template_id=template_id), STRANGER)

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
-from contracts.samples import SESSION, USER
+from contracts.samples import SESSION, TEMPLATE, USER
 from contracts.session.values import (
     Mode,
     PartialSdkOptions,
@@ -74,6 +74,19 @@ class FindSessions(Query[list[UUID]]):
     sample = {"session_ids": [SESSION]}
 
     session_ids: list[UUID] = Field(max_length=1000)
+
+
+class CheckOptions(Query[None]):
+    """Check that the actor could create a session with these options, and with the template if there is one.
+
+    Services that create sessions later use it, so that mistakes are refused when the user makes them.
+    """
+
+    subject = "qry.session.check_options"
+    sample = {"sdk_options": {"model": "sonnet"}, "template_id": TEMPLATE}
+
+    sdk_options: PartialSdkOptions
+    template_id: UUID | None = None
 
 
 class CountSessions(Query[dict[str, int]]):

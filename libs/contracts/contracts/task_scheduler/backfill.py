@@ -3,9 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Command, Event, Message, Page, Query, Window
+from pydantic import Field
+
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import BACKFILL, TASK, TIME
-from contracts.task_scheduler.values import BackfillStatus
+from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, BackfillStatus
 
 
 class BackfillView(Message):
@@ -32,13 +34,23 @@ class GetBackfill(Query[BackfillView]):
     backfill_id: UUID
 
 
-class ListBackfills(Window, Query[Page[BackfillView]]):
+class ListBackfills(KeysetWindow, Query[Page[BackfillView]]):
     """Return the backfills of a task, newest first."""
 
     subject = "qry.task_scheduler.list_backfills"
     sample = {"task_id": TASK}
 
     task_id: UUID
+
+
+class ListCompletedTicks(Query[list[datetime]]):
+    """Return those of some ticks for which a task has an execution that was completed."""
+
+    subject = "qry.task_scheduler.list_completed_ticks"
+    sample = {"task_id": TASK, "ticks": [TIME]}
+
+    task_id: UUID
+    ticks: list[datetime] = Field(max_length=MAX_BACKFILL_TICKS)
 
 
 class StartBackfill(Command[BackfillView]):

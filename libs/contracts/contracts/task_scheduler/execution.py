@@ -7,6 +7,7 @@ from contracts.messages import Command, Event, Failure, KeysetWindow, Message, P
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import AttemptEvent
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, TaskCancelReason, Variables
 
 
@@ -204,64 +205,6 @@ class ExecutionCreated(Event):
     start_deadline_at: datetime | None = None
 
 
-class ExecutionStarted(Event):
-    """An attempt was started: its session has to be created, and its prompt submitted."""
-
-    subject = "evt.task_scheduler.execution_started"
-    sample = {"task_id": TASK, "attempt": 1, "session_id": SESSION, "run_id": RUN, "timeout_at": TIME}
-
-    task_id: UUID
-    attempt: int
-    session_id: UUID
-    run_id: UUID
-    timeout_at: datetime | None = None
-
-
-class ExecutionSubmitted(Event):
-    """The prompt of an attempt was submitted to its session."""
-
-    subject = "evt.task_scheduler.execution_submitted"
-    sample = {"task_id": TASK, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
-
-    task_id: UUID
-    attempt: int
-    prompt: str
-
-
-class ExecutionRetryScheduled(Event):
-    """An attempt failed with an error that may be temporary; the next attempt starts at `at`."""
-
-    subject = "evt.task_scheduler.execution_retry_scheduled"
-    sample = {
-        "task_id": TASK,
-        "attempt": 1,
-        "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
-        "usage": {},
-        "at": TIME,
-    }
-
-    task_id: UUID
-    attempt: int
-    error_code: Code
-    error_detail: str
-    usage: Usage
-    at: datetime
-
-
-class ExecutionCheckRequested(Event):
-    """It has to be checked whether the run of an attempt has ended; the next check is due at `next_check_at`."""
-
-    subject = "evt.task_scheduler.execution_check_requested"
-    sample = {"task_id": TASK, "attempt": 1, "session_id": SESSION, "run_id": RUN, "next_check_at": TIME}
-
-    task_id: UUID
-    attempt: int
-    session_id: UUID
-    run_id: UUID
-    next_check_at: datetime
-
-
 class ExecutionCompleted(Event):
     """The last attempt succeeded; `usage` is that of the last attempt."""
 
@@ -343,10 +286,7 @@ class ExecutionMissed(Failure, Event):
 
 type ExecutionEvent = (
     ExecutionCreated
-    | ExecutionStarted
-    | ExecutionSubmitted
-    | ExecutionRetryScheduled
-    | ExecutionCheckRequested
+    | AttemptEvent
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionTimedOut

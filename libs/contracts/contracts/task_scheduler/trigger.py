@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, Field
 
-from contracts.messages import Command, Event, Message, Page, Query, Window
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import TASK, TIME, TRIGGER
 from contracts.task_scheduler.execution import ExecutionView
 
@@ -37,7 +37,7 @@ class GetTrigger(Query[TriggerView]):
     trigger_id: UUID
 
 
-class ListTriggers(Window, Query[Page[TriggerView]]):
+class ListTriggers(KeysetWindow, Query[Page[TriggerView]]):
     """Return the triggers of a task, newest first."""
 
     subject = "qry.task_scheduler.list_triggers"

@@ -94,8 +94,17 @@ class TaskChanges(Message):
     report_format: ReportFormat | None = None
 
     def applied_to(self, definition: TaskDefinition) -> TaskDefinition:
-        """Return the definition with these changes; options that are set replace single options."""
-        update: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        """Return the definition with these changes; options that are set replace single options.
+
+        A cleared field has its default value; one that is required keeps its value.
+        """
+        changed = {name: getattr(self, name) for name in self.model_fields_set}
+        fields = type(definition).model_fields
+        update: dict[str, Any] = {
+            name: fields[name].get_default() if value is None else value
+            for name, value in changed.items()
+            if value is not None or not fields[name].is_required()
+        }
         if self.sdk_options is not None:
             update["sdk_options"] = definition.sdk_options.overridden_by(self.sdk_options)
         return definition.model_copy(update=update)

@@ -15,6 +15,7 @@ from eventing.due_times import DueTimes
 from eventing.handling import Handlers, UnitOfWork
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
+from eventing.testing.due import process_due
 from eventing.testing.jars import Jar, answers, handles, project
 from eventing.testing.messages import AddMarble, JarOpened, MarbleAdded
 
@@ -55,6 +56,10 @@ class Closing(DueTimes[None]):
     def __init__(self, database: Database, commands: Handlers = handles, kinds: Sequence[DueKind] = (CLOSING,)) -> None:
         store = PostgresStore(database, Jar.events, project_due)
         super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
+
+    async def send_batch(self) -> int:
+        """Process one claim, and return the number of its due times."""
+        return await process_due(self)
 
     async def open_jar(self, at: datetime, envelope: Envelope | None = None, colour: str = "") -> UUID:
         """Open a jar that closes at a time, with a marble in it if `colour` is set, and return its id."""

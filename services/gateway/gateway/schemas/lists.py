@@ -9,11 +9,13 @@ from contracts.samples import SESSION
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 
-from gateway.schemas.base import ResponseModel
+from gateway.schemas.base import ResponseModel, pattern_rule
 
 MAX_SKIP = 10_000
 """The database reads skipped rows all the same, so that further pages are read by cursors."""
 MAX_SHORT_LIST = 20_000
+
+type Words = Annotated[str, Field(pattern=r"^[^\x00]*$"), pattern_rule("Must not contain NUL characters")]
 
 
 def _bounded(skip: int) -> int:

@@ -77,12 +77,12 @@ Tools = Annotated[list[Tool], Field(max_length=200), AfterValidator(at_most(8 * 
 OutputFormat = Annotated[
     dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(32 * 1024)), AfterValidator(_schema)
 ]
-Variable = Annotated[
+Identifier = Annotated[
     str,
     Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100),
     pattern_rule("Must be letters, digits and underscores, not beginning with a digit"),
-    AfterValidator(_not_reserved),
 ]
+Variable = Annotated[Identifier, AfterValidator(_not_reserved)]
 Environment = Annotated[
     dict[Variable, Annotated[str, Field(max_length=8 * 1024)]],
     Field(max_length=100),

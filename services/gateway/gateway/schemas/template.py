@@ -10,11 +10,10 @@ from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage
+from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import TemplateOptions
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-type Words = Annotated[str, Field(pattern=r"^[^\x00]*$"), pattern_rule("Must not contain NUL characters")]
 CATEGORY_RULE = pattern_rule(
     "Must be at most 50 upper-case letters, digits and underscores, beginning with a letter, like DEVOPS"
 )

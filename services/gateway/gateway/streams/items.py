@@ -66,8 +66,7 @@ class PublishedEvent:
 
 def event_name_of(message: StreamMessage) -> str:
     """Return the name of the event in a message, like `session.created`."""
-    _, service, name, _, _ = message.subject.split(".")
-    return f"{service}.{name}"
+    return event_name(message.subject)
 
 
 @dataclass(frozen=True, slots=True)

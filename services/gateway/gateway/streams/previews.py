@@ -4,7 +4,8 @@ from typing import Any
 
 from contracts.preview import truncate_text, truncate_value
 
-VALUES = ("tool_input", "tool_output", "structured_output")
+VALUES = ("tool_input", "tool_output", "structured_output", "variables")
+TEXTS = ("message", "prompt", "prompt_template")
 
 
 def preview(data: dict[str, Any]) -> dict[str, Any]:
@@ -14,7 +15,11 @@ def preview(data: dict[str, Any]) -> dict[str, Any]:
         changed["blocks"] = [_block(block) for block in data["blocks"]]
     if "usage" in data:
         changed["usage"] = data["usage"] | {"cost_usd": float(data["usage"]["cost_usd"])}
-    return truncate_text(data, "message") | changed
+    if "definition" in data:
+        changed["definition"] = preview(data["definition"])
+    for name in TEXTS:
+        data = truncate_text(data, name)
+    return data | changed
 
 
 def _block(block: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from eventing.handling import Handlers
 
 from session.aggregate import SessionTemplate
 from session.dependencies import Work
-from session.handlers.options import check_options
+from session.options import check_options
 
 handles = Handlers()
 

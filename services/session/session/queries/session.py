@@ -4,6 +4,7 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.session.session import (
+    CheckOptions,
     CountSessions,
     FindSessions,
     GetSession,
@@ -11,13 +12,15 @@ from contracts.session.session import (
     SessionSummary,
     SessionView,
 )
+from contracts.session.values import SdkOptions
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
 
 from session.counters import SESSIONS_BY_STATUS
 from session.dependencies import Context
-from session.queries.tables import SESSIONS, visible
+from session.options import check_options
+from session.queries.tables import SESSIONS, TEMPLATES, visible
 
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
@@ -60,3 +63,13 @@ async def count_sessions(_query: CountSessions, context: Context) -> dict[str, i
 async def find_sessions(query: FindSessions, context: Context) -> list[UUID]:
     """Return the ids that belong to sessions which the actor may see."""
     return await SESSIONS.existing(query.session_ids, context)
+
+
+@answers
+async def check_session_options(query: CheckOptions, context: Context) -> None:
+    """Check options, and the template that they override, as at the creation of a session."""
+    options = query.sdk_options
+    if query.template_id:
+        template = await TEMPLATES.fetch("sdk_options", query.template_id, context)
+        options = SdkOptions.model_validate(template["sdk_options"]).overridden_by(options)
+    check_options(options, context)

@@ -1,0 +1,71 @@
+"""The events of an execution's attempts, each of which has a session and a run of its own."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.messages import Event
+from contracts.refusals import Code
+from contracts.samples import RUN, SESSION, TASK, TIME
+from contracts.session.values import Usage
+
+
+class ExecutionStarted(Event):
+    """An attempt was started: its session has to be created, and its prompt submitted."""
+
+    subject = "evt.task_scheduler.execution_started"
+    sample = {"task_id": TASK, "attempt": 1, "session_id": SESSION, "run_id": RUN, "timeout_at": TIME}
+
+    task_id: UUID
+    attempt: int
+    session_id: UUID
+    run_id: UUID
+    timeout_at: datetime | None = None
+
+
+class ExecutionSubmitted(Event):
+    """The prompt of an attempt was submitted to its session."""
+
+    subject = "evt.task_scheduler.execution_submitted"
+    sample = {"task_id": TASK, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
+
+    task_id: UUID
+    attempt: int
+    prompt: str
+
+
+class ExecutionRetryScheduled(Event):
+    """An attempt failed with an error that may be temporary; the next attempt starts at `at`."""
+
+    subject = "evt.task_scheduler.execution_retry_scheduled"
+    sample = {
+        "task_id": TASK,
+        "attempt": 1,
+        "error_code": "MODEL_ERROR",
+        "error_detail": "The model answered 529.",
+        "usage": {},
+        "at": TIME,
+    }
+
+    task_id: UUID
+    attempt: int
+    error_code: Code
+    error_detail: str
+    usage: Usage
+    at: datetime
+
+
+class ExecutionCheckRequested(Event):
+    """It has to be checked whether the run of an attempt has ended; the next check is due at `next_check_at`."""
+
+    subject = "evt.task_scheduler.execution_check_requested"
+    published = False
+    sample = {"task_id": TASK, "attempt": 1, "session_id": SESSION, "run_id": RUN, "next_check_at": TIME}
+
+    task_id: UUID
+    attempt: int
+    session_id: UUID
+    run_id: UUID
+    next_check_at: datetime
+
+
+AttemptEvent = ExecutionStarted | ExecutionSubmitted | ExecutionRetryScheduled | ExecutionCheckRequested

@@ -1,0 +1,128 @@
+"""Models of executions of tasks."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from contracts.samples import BACKFILL, EXECUTION, RUN, SESSION, TASK, TIME, USER
+from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
+from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
+from pydantic import Field
+from runtime import clock
+
+from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.lists import KeysetWindow, ListPage
+from gateway.schemas.run import Metrics
+from gateway.schemas.task import Variables
+
+Duration = Annotated[
+    int | None, Field(description="Milliseconds from the first start to the end; null before, and if it never started.")
+]
+
+
+class NewExecution(RequestBody):
+    """The variables of an execution."""
+
+    model_config = example({"variables": {"date": "2025-10-19"}})
+
+    variables: Annotated[Variables, Field(description="Variables; they override those of the task.")] = {}
+
+    def command(self, task_id: UUID) -> ExecuteTask:
+        """Return the command."""
+        return ExecuteTask(task_id=task_id, execution_id=clock.new_id(), variables=self.variables)
+
+
+NO_VARIABLES = NewExecution()
+
+
+class ExecutionWindow(KeysetWindow):
+    """Query parameters of the list of executions."""
+
+    status: Annotated[
+        ExecutionStatus | None, Field(description="Return only executions with this status.", examples=["failed"])
+    ] = None
+    trigger: Annotated[
+        ExecutionTrigger | None,
+        Field(description="Return only executions that were started in this way.", examples=["scheduled"]),
+    ] = None
+    backfill_id: Annotated[
+        UUID | None, Field(description="Return only executions of this backfill.", examples=[BACKFILL])
+    ] = None
+
+
+_LISTED: dict[str, Any] = {
+    "id": EXECUTION,
+    "task_id": TASK,
+    "user_id": USER,
+    "status": "completed",
+    "trigger": "scheduled",
+    "scheduled_for": "2025-10-19T09:00:00Z",
+    "attempt": 1,
+    "session_id": SESSION,
+    "run_id": RUN,
+    "error_code": None,
+    "error_detail": None,
+    "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+    "retry_of": None,
+    "backfill_id": None,
+    "trigger_id": None,
+    "created_at": "2025-10-19T09:00:00Z",
+    "started_at": "2025-10-19T09:00:00Z",
+    "completed_at": "2025-10-19T09:05:30Z",
+    "next_attempt_at": None,
+    "duration_ms": 330_000,
+}
+
+
+class Execution(ExecutionView, ResponseModel):
+    """An execution of a task."""
+
+    model_config = example(_LISTED | {"variables": {"date": "2025-10-19"}, "prompt": "Analyze logs from 2025-10-19"})
+
+    usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+    duration_ms: Duration
+
+    @classmethod
+    def from_view(cls, view: ExecutionView) -> Self:
+        """Return the model of an execution."""
+        return cls.of(view, **_derived(view))
+
+
+class ExecutionListed(ExecutionSummary, ResponseModel):
+    """An execution in a list, without its variables and its prompt."""
+
+    model_config = example(_LISTED)
+
+    usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+    duration_ms: Duration
+
+    @classmethod
+    def from_view(cls, view: ExecutionSummary) -> Self:
+        """Return the model of an execution in a list."""
+        return cls.of(view, **_derived(view))
+
+
+class ExecutionPage(ListPage[ExecutionListed]):
+    """Executions, newest first."""
+
+
+class StartedExecution(ResponseModel):
+    """An execution that was just created."""
+
+    model_config = example({"execution_id": EXECUTION, "session_id": SESSION, "status": "running", "started_at": TIME})
+
+    execution_id: UUID
+    session_id: UUID | None
+    status: ExecutionStatus
+    started_at: datetime | None
+
+    @classmethod
+    def from_view(cls, view: ExecutionView) -> Self:
+        """Return the model of a new execution."""
+        return cls(execution_id=view.id, session_id=view.session_id, status=view.status, started_at=view.started_at)
+
+
+def _derived(view: ExecutionSummary) -> dict[str, Any]:
+    started, ended = view.started_at, view.completed_at
+    duration = (ended - started) // timedelta(milliseconds=1) if started and ended else None
+    return {"usage": Metrics.of(view.usage), "duration_ms": duration}

@@ -1,0 +1,99 @@
+"""The decisions of a Task about its schedule."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import assert_never
+
+from contracts.messages import Failure
+from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.task import ScheduleAdvanced, ScheduleEvent
+from contracts.task_scheduler.values import TaskDefinition
+
+from task_scheduler.aggregate.state import State
+from task_scheduler.schedule import Schedule
+
+MAX_TICKS = 100
+"""Ticks that are processed at once. If more are due, the next due time lies in the past."""
+MIN_CATCH_UP = timedelta(seconds=10)
+"""A tick that is processed with a smaller delay is never missed."""
+ANY_CRON = "@daily"
+MAX_PARSED = 1_000
+
+_parsed = lru_cache(MAX_PARSED)(Schedule)
+"""Schedules that were used recently: many tasks have the same one, and each of its ticks needs it."""
+
+
+@dataclass(frozen=True)
+class DueTick:
+    """A tick whose time has come; `missed` is the reason if that was too long ago."""
+
+    tick: datetime
+    missed: Failure | None
+
+
+def parse_schedule(definition: TaskDefinition) -> Schedule:
+    """Return the schedule of a task; if it has no cron expression, any one in its time zone.
+
+    Raises:
+        Refusal: INVALID_SCHEDULE, INVALID_TIMEZONE; the detail begins with the name of the field.
+    """
+    if definition.is_scheduled and definition.schedule_cron is None:
+        raise Refusal(Code.INVALID_SCHEDULE, "schedule_cron: required if is_scheduled is true.")
+    try:
+        return _parsed(definition.schedule_cron or ANY_CRON, definition.schedule_timezone)
+    except ValueError as error:
+        zone = str(error).startswith("schedule_timezone")
+        raise Refusal(Code.INVALID_TIMEZONE if zone else Code.INVALID_SCHEDULE, f"{error}.") from None
+
+
+class Scheduling(State):
+    """The ticks of a task's schedule.
+
+    The next tick is always later than every tick that was ever processed, so that none is processed twice, whatever
+    happens to the clock and to the schedule.
+    """
+
+    def advance_schedule(self, now: datetime) -> list[DueTick]:
+        """Return the ticks that are due, at most `MAX_TICKS`, and record that they are processed.
+
+        Records nothing if none is due, or the task is paused.
+        """
+        if self.next_tick is None:
+            return []
+        schedule, ticks, tick = parse_schedule(self.definition), list[DueTick](), self.next_tick
+        while len(ticks) < MAX_TICKS and (due_at := self._due_at(schedule, tick)) <= now:
+            ticks.append(DueTick(tick, self._missed(now - due_at)))
+            tick = schedule.next_after(tick)
+        if ticks:
+            due_at = self._due_at(schedule, tick)
+            self.record(ScheduleAdvanced(tick=ticks[-1].tick, next_tick=tick, next_due_at=due_at))
+        return ticks
+
+    def _first_tick(self, definition: TaskDefinition, now: datetime) -> datetime | None:
+        """Return the next tick of a new or changed schedule, or after a pause; None if the task has no schedule."""
+        schedule = parse_schedule(definition)
+        if not definition.is_scheduled:
+            return None
+        return schedule.next_after(max(now, self.last_tick) if self.last_tick else now)
+
+    def _next_due_at(self, definition: TaskDefinition, tick: datetime | None) -> datetime | None:
+        return parse_schedule(definition).due_at(self.id, tick, definition.jitter_seconds) if tick else None
+
+    def _due_at(self, schedule: Schedule, tick: datetime) -> datetime:
+        return schedule.due_at(self.id, tick, self.definition.jitter_seconds)
+
+    def _missed(self, delay: timedelta) -> Failure | None:
+        window = self.definition.catch_up_window_seconds
+        if delay <= max(timedelta(seconds=window), MIN_CATCH_UP):
+            return None
+        late = f"The tick was processed {delay.total_seconds():,.0f} s late; catch_up_window_seconds is {window}."
+        return Failure(error_code=Code.CATCH_UP_WINDOW_PASSED, error_detail=late)
+
+    def apply_schedule(self, event: ScheduleEvent) -> None:
+        """Fold one event of the schedule."""
+        match event:
+            case ScheduleAdvanced():
+                self.last_tick, self.next_tick = event.tick, event.next_tick
+            case _:
+                assert_never(event)

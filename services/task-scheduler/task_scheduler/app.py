@@ -1,0 +1,26 @@
+"""The task-scheduler service as a whole."""
+
+from pathlib import Path
+
+from eventing.service import Service
+
+from task_scheduler.aggregate import Execution, Task
+from task_scheduler.dependencies import Dependencies, dependencies
+from task_scheduler.due import DUE_KINDS
+from task_scheduler.handlers import handles
+from task_scheduler.projections import project
+from task_scheduler.queries import answers
+from task_scheduler.reactions import reactions
+from task_scheduler.settings import Settings
+
+service: Service[Settings, Dependencies] = Service(
+    name="task_scheduler",
+    aggregates=[Task, Execution],
+    commands=handles,
+    queries=answers,
+    project=project,
+    migrations=Path(__file__).parent.parent / "migrations",
+    dependencies=dependencies,
+    reactions=reactions,
+    due=DUE_KINDS,
+)

@@ -1,0 +1,80 @@
+"""The executions in the read model as reactions use them, apart from any user's view."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.messages import Message
+from contracts.session.values import SdkOptions
+from contracts.task_scheduler.values import TaskDefinition, Variables
+from eventing.database import Database
+
+from task_scheduler.environments import VARIABLES
+
+ACTIVE = "SELECT id, task_id, attempt FROM executions WHERE status = 'running' AND "
+BY_RUN, BY_SESSION = ACTIVE + "run_id = $1", ACTIVE + "session_id = $1"
+ASSIGNMENT = """
+    SELECT e.task_id, e.user_id, e.scheduled_for, e.variables, t.definition
+    FROM executions e JOIN tasks t ON t.id = e.task_id WHERE e.id = $1"""
+DELETE_BATCH = """
+    DELETE FROM executions WHERE id IN (
+        SELECT id FROM executions WHERE task_id = $1 AND status NOT IN ('pending', 'running') LIMIT $2)"""
+DELETE_COUNTS = "DELETE FROM execution_counts WHERE task_id = $1"
+BATCH_SIZE = 1000
+"""Executions that one statement deletes."""
+
+
+@dataclass(frozen=True)
+class ActiveAttempt:
+    """The attempt that an execution is running."""
+
+    execution_id: UUID
+    task_id: UUID
+    attempt: int
+
+
+class Assignment(Message):
+    """What an attempt has to run: the present definition of the task, and the variables of the execution."""
+
+    task_id: UUID
+    user_id: UUID
+    scheduled_for: datetime | None
+    variables: Variables
+    definition: TaskDefinition
+
+
+@dataclass(frozen=True)
+class Executions:
+    """Reads and deletes executions."""
+
+    database: Database
+
+    async def of_run(self, run_id: UUID) -> ActiveAttempt | None:
+        """Return the attempt whose run this is, if it is active."""
+        return await self._attempt(BY_RUN, run_id)
+
+    async def of_session(self, session_id: UUID) -> ActiveAttempt | None:
+        """Return the attempt whose session this is, if it is active."""
+        return await self._attempt(BY_SESSION, session_id)
+
+    async def assignment(self, execution_id: UUID) -> Assignment | None:
+        """Return what an execution has to run; None if its task was deleted."""
+        row = await self.database.fetchrow(ASSIGNMENT, execution_id)
+        return Assignment.model_validate(dict(row)) if row else None
+
+    async def session_options(self, assignment: Assignment) -> SdkOptions:
+        """Return the options of the session of an attempt, with the plain values of `env`."""
+        options = assignment.definition.session_options
+        if not options.env:
+            return options
+        return options.model_copy(update={"env": await VARIABLES.get(assignment.task_id, self.database)})
+
+    async def delete_of_task(self, task_id: UUID) -> None:
+        """Delete the executions of a deleted task, in batches, so that no transaction takes long."""
+        while await self.database.execute(DELETE_BATCH, task_id, BATCH_SIZE) != "DELETE 0":
+            pass
+        await self.database.execute(DELETE_COUNTS, task_id)
+
+    async def _attempt(self, statement: str, id: UUID) -> ActiveAttempt | None:
+        row = await self.database.fetchrow(statement, id)
+        return ActiveAttempt(row["id"], row["task_id"], row["attempt"]) if row else None

@@ -1,0 +1,34 @@
+"""Checks of a task's definition, and of the prompt of an execution, before anything is recorded."""
+
+from datetime import datetime
+
+from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.values import TaskDefinition, Variables
+
+from task_scheduler.dependencies import Work
+from task_scheduler.events import check_event_names
+from task_scheduler.rendering import render_prompt
+
+
+async def check_definition(definition: TaskDefinition, work: Work) -> None:
+    """Check what the aggregate cannot check of a definition. Options of sessions are checked by the session service.
+
+    Raises:
+        Refusal: REPORTS_NOT_AVAILABLE, INVALID_EVENT_NAME, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
+    """
+    if definition.generate_report:
+        detail = "generate_report: reports are not available yet. Leave it out, or set it to false."
+        raise Refusal(Code.REPORTS_NOT_AVAILABLE, detail)
+    check_event_names(definition.on)
+    await work.dependencies.prompts.check(definition.prompt_template)
+
+
+async def check_prompt(
+    definition: TaskDefinition, variables: Variables, scheduled_for: datetime | None, work: Work
+) -> None:
+    """Check that the prompt of an execution can be rendered.
+
+    Raises:
+        Refusal: VARIABLES_MISSING, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
+    """
+    await render_prompt(work.dependencies.prompts, definition, variables, scheduled_for)

@@ -1,0 +1,28 @@
+"""Handlers of queries about the start of tasks on events. They are sent by the service itself, for no user."""
+
+from uuid import UUID
+
+from contracts.task_scheduler.event import EventStarts, FindEventStarts
+from eventing.handling import Handlers
+from eventing.reading import Filters
+
+from task_scheduler.dependencies import Context
+from task_scheduler.queries.tables import EVENT_STARTS
+
+MAX_STARTS = 20
+"""Tasks that one event may start."""
+CHAIN = """
+    SELECT array_append(chain, task_id) FROM executions
+    WHERE id = $1 OR session_id = $1 OR id = (SELECT execution_id FROM earlier_attempts WHERE session_id = $1)"""
+
+answers = Handlers()
+
+
+@answers
+async def find_event_starts(query: FindEventStarts, context: Context) -> EventStarts:
+    """Return the tasks that an event starts; without any, this is one read of an index."""
+    filters = Filters(user_id=query.user_id, event=query.event)
+    filters.add("since < {}", query.at)
+    rows, more = await EVENT_STARTS.first("task_id", MAX_STARTS, filters, context)
+    chain: list[UUID] | None = await context.database.fetchval(CHAIN, query.source_id) if rows else None
+    return EventStarts(task_ids=[row["task_id"] for row in rows], more=more, chain=chain or [])

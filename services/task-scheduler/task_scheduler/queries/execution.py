@@ -1,0 +1,47 @@
+"""Handlers of queries about executions."""
+
+from contracts.messages import Page
+from contracts.session.values import Usage
+from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView, GetExecution, ListExecutions
+from eventing.database import Row
+from eventing.handling import Handlers
+from eventing.reading import Filters, Listing
+
+from task_scheduler.dependencies import Context
+from task_scheduler.queries.tables import EXECUTIONS, visible
+
+USAGE = [*Usage.model_fields]
+SUMMARY = ", ".join([name for name in ExecutionSummary.model_fields if name != "usage"] + USAGE)
+
+
+def _with_usage(row: Row) -> Row:
+    return row | {"usage": {name: row.pop(name) for name in USAGE}}
+
+
+def _summary(row: Row) -> ExecutionSummary:
+    return ExecutionSummary.model_validate(_with_usage(row))
+
+
+LISTING = Listing(EXECUTIONS, SUMMARY, _summary, counters="execution_counts")
+OF_BACKFILL = Listing(EXECUTIONS, SUMMARY, _summary)
+
+answers = Handlers()
+
+
+@answers
+async def get_execution(query: GetExecution, context: Context) -> ExecutionView:
+    """Return an execution."""
+    await visible(query.task_id, context)
+    columns = f"{SUMMARY}, variables, prompt"
+    row = await EXECUTIONS.fetch(columns, query.execution_id, context, task_id=query.task_id)
+    return ExecutionView.model_validate(_with_usage(row))
+
+
+@answers
+async def list_executions(query: ListExecutions, context: Context) -> Page[ExecutionSummary]:
+    """Return the executions of a task, newest first."""
+    await visible(query.task_id, context)
+    within = Filters(task_id=query.task_id)
+    filters = Filters(status=query.status, trigger=query.trigger, backfill_id=query.backfill_id)
+    listing = LISTING if query.backfill_id is None else OF_BACKFILL
+    return await listing.page(query, context, filters, within=within)

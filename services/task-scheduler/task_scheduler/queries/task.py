@@ -1,0 +1,68 @@
+"""Handlers of queries about tasks as a whole, and their schedules."""
+
+from datetime import UTC, datetime
+
+from contracts.messages import Page
+from contracts.task_scheduler.task import (
+    GetTask,
+    ListNextRuns,
+    ListTasks,
+    NextRuns,
+    RenderedPrompt,
+    RenderPrompt,
+    TaskSummary,
+    TaskView,
+)
+from contracts.task_scheduler.values import TaskDefinition
+from eventing.handling import Handlers
+from eventing.reading import Filters, Listing
+from runtime import clock
+
+from task_scheduler.dependencies import Context
+from task_scheduler.queries.tables import LISTED_TASKS, visible
+from task_scheduler.rendering import prompt_variables
+from task_scheduler.schedule import Schedule
+
+SUMMARY = ", ".join(f'"{name}"' for name in TaskSummary.model_fields)  # `on` is a keyword
+LISTING = Listing(LISTED_TASKS, SUMMARY, TaskSummary.model_validate, counters="task_counts")
+SEARCH = Listing(LISTED_TASKS, SUMMARY, TaskSummary.model_validate)
+FOREVER = datetime(9900, 1, 1, tzinfo=UTC)
+
+answers = Handlers()
+
+
+@answers
+async def get_task(query: GetTask, context: Context) -> TaskView:
+    """Return a task."""
+    row = await LISTED_TASKS.fetch(f"{SUMMARY}, definition", query.task_id, context)
+    definition = TaskDefinition.model_validate(row.pop("definition"))  # with the defaults of newer fields
+    return TaskView.model_validate(dict(definition) | row)
+
+
+@answers
+async def list_tasks(query: ListTasks, context: Context) -> Page[TaskSummary]:
+    """Return the actor's tasks, for an admin all, newest first."""
+    filters = Filters(is_active=query.is_active, is_scheduled=query.is_scheduled)
+    filters.add("strpos(lower(name), lower({})) > 0", query.q)
+    return await (LISTING if query.q is None else SEARCH).page(query, context, filters)
+
+
+@answers
+async def list_next_runs(query: ListNextRuns, context: Context) -> NextRuns:
+    """Return the next ticks of a task's schedule; none if it is paused or not scheduled."""
+    row = await visible(query.task_id, context)
+    definition = TaskDefinition.model_validate(row["definition"])
+    cron, timezone = definition.schedule_cron, definition.schedule_timezone
+    items = list[datetime]()
+    if row["is_active"] and definition.is_scheduled and cron:
+        items = [*Schedule(cron, timezone).ticks(clock.now(), FOREVER, query.count)]
+    return NextRuns(schedule_cron=cron, schedule_timezone=timezone, items=items)
+
+
+@answers
+async def render_prompt(query: RenderPrompt, context: Context) -> RenderedPrompt:
+    """Return the prompt of a task as an execution for a tick at this moment would have it."""
+    definition = TaskDefinition.model_validate((await visible(query.task_id, context))["definition"])
+    variables = prompt_variables(definition, definition.variables | query.variables, clock.now())
+    rendered = await context.dependencies.prompts.render(definition.prompt_template, variables)
+    return RenderedPrompt(prompt=rendered.text, variables=variables)

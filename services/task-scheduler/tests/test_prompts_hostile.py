@@ -1,0 +1,165 @@
+"""Templates that attack the service: each ends within the limits, and the next one is rendered."""
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from contracts.refusals import Code, Refusal
+from jinja2.filters import FILTERS
+from task_scheduler.prompts.prompts import MAX_TEMPLATE_LENGTH, MAX_VARIABLES_BYTES, Prompts
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def prompts() -> AsyncGenerator[Prompts]:
+    async with Prompts.open() as prompts:
+        yield prompts
+
+
+async def refusal(prompts: Prompts, template: str, variables: dict[str, Any] | None = None) -> Refusal:
+    with pytest.raises(Refusal) as refused:
+        await prompts.render(template, variables or {})
+    assert (await prompts.render("{{ x }}", {"x": 1})).text == "1"
+    return refused.value
+
+
+LOOPS = "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}"
+BRANCHES = "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(50) }}"
+
+
+@pytest.mark.parametrize("template", [LOOPS, BRANCHES, "{{ 9 ** (9 ** 9) }}", "{{ (10 ** 4000) ** (10 ** 5) % 7 }}"])
+async def test_a_template_that_runs_for_ever_is_stopped(prompts: Prompts, template: str) -> None:
+    refused = await refusal(prompts, template)
+    assert refused.code == Code.TEMPLATE_TOO_EXPENSIVE
+    assert refused.detail == "prompt_template: it used too much CPU time"
+
+
+LARGE = [
+    '{{ "a" * 10**9 }}', '{{ "a" | center(10**9) }}', '{{ "{:>1000000000}".format("a") }}', '{{ "%1000000000d" % 1 }}',
+    "{{ (1,) * 10**8 }}", "{{ ''.join(['a' * 100000] * 10000) }}", "{{ 'a' | replace('', 'b' * 10**8) * 9 }}",
+    "{% set ns = namespace(x='a' * 1000) %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    "{{ 'a' | indent(10**9, true) }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", LARGE)
+async def test_a_template_that_needs_much_memory_is_stopped(prompts: Prompts, template: str) -> None:
+    refused = await refusal(prompts, template)
+    assert refused.code == Code.TEMPLATE_TOO_EXPENSIVE
+    assert refused.detail == "prompt_template: it used too much memory"
+
+
+RECURSIVE = [
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{% block a %}{{ self.a() }}{% endblock %}",
+    "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+    "{{ " + "(" * 40_000 + "1" + ")" * 40_000 + " }}", "{{ " + "[" * 90_000, "{{ " + "not " * 20_000 + "1 }}",
+    "{% if 1 %}" * 8_000, "{% for a in [1] %}" * 30 + "{% endfor %}" * 30, "{{ x" + ".a" * 40_000 + " }}",
+    "{{ 1" + " + 1" * 20_000 + " }}", "{{ x" + "()" * 40_000 + " }}", "{{ 1" + "|abs" * 20_000 + " }}", "{{" * 50_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", RECURSIVE, ids=lambda template: template[:20])
+async def test_a_template_that_is_too_deep_is_refused(prompts: Prompts, template: str) -> None:
+    refused = await refusal(prompts, template, {"x": 1})
+    assert refused.code == Code.TEMPLATE_TOO_EXPENSIVE
+    assert refused.detail == "prompt_template: it is nested or calls itself too deeply"
+
+
+@pytest.mark.parametrize("template", ["{{ range(10**9) }}", "{{ range(10**30) }}", "{{ 1e308 | int * 1.0 * 10**400 }}"])
+async def test_a_range_or_number_that_is_too_large_is_refused(prompts: Prompts, template: str) -> None:
+    refused = await refusal(prompts, template)
+    assert (refused.code, "number is too large" in refused.detail) == (Code.TEMPLATE_TOO_EXPENSIVE, True)
+
+
+async def test_a_prompt_that_is_too_long_is_refused(prompts: Prompts) -> None:
+    refused = await refusal(prompts, "{% for a in range(100000) %}{{ 'aaaa' }}{% endfor %}")
+    assert refused.detail == "prompt_template: the prompt has more than 262,144 bytes"
+
+
+LONG = [
+    "{% if 0 %}" + "{% elif 0 %}" * 8_000 + "{% endif %}", "{{ 1" + "~1" * 45_000 + " }}", "{#" * 50_000,
+    "{%" + " " * 99_990, "{{ '" + "\\'" * 49_000, "{{ " + "9" * 99_990 + " }}", "{% raw %}" * 10_000,
+    "{{ ('a ' * 100000) | urlize }}", "{{ ('<!--' * 50000) | striptags | length }}", "{{ ('<' * 10**6) | striptags }}",
+    "{{ ('a' * 10**6) | wordwrap(1) }}", "{{ ('www.' * 10**5) | urlize }}", "{{ ('a@' * 10**5) | urlize | length }}",
+    "{{ ('(' * 10**5 ~ 'www.a.de' ~ ')' * 10**5) | urlize | length }}", "{{ range(99999) | join | wordcount }}",
+    "{{ range(99999) | map('string') | sort | unique | list | length }}", "{{ ('a' * 10**7) | title | length }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", LONG, ids=lambda template: template[:20])
+async def test_a_long_template_or_value_is_rendered_or_refused(prompts: Prompts, template: str) -> None:
+    with suppress(Refusal):
+        await prompts.render(template, {})
+    assert (await prompts.render("{{ x }}", {"x": 1})).text == "1"
+
+
+FORBIDDEN = [
+    "{{ ''.__class__ }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ '' | attr('__class__') }}",
+    "{{ ''['__class__'] }}", "{{ '{0.__class__}'.format(1) }}", "{{ '{a.__class__}'.format_map({'a': 1}) }}",
+    "{{ ('{0.__class__}' | attr('format'))(1) }}", "{{ [1] | map(attribute='__class__') | list }}",
+    "{{ ['a'] | map('attr', '__class__') | list }}", "{{ [{}] | groupby('__class__') | list }}",
+    "{{ [].append(1) }}", "{{ {}.update({1: 2}) }}", "{{ variables.update({1: 2}) }}", "{{ range.__init__ }}",
+    "{{ cycler.__init__.__globals__.os.popen('id') }}", "{{ joiner.__init__ }}", "{{ namespace.__init__ }}",
+    "{{ self._TemplateReference__context }}", "{{ self.__init__.__globals__ }}", "{{ dict.__subclasses__() }}",
+    "{{ (1).__class__ }}", "{{ m._undefined_obj }}",
+    "{% for a in [1] %}{{ loop._iterable.gi_frame }}{% endfor %}", "{{ ('a' for a in b).gi_frame }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", FORBIDDEN)
+async def test_a_forbidden_construct_is_refused(prompts: Prompts, template: str) -> None:
+    refused = await refusal(prompts, template, {"variables": {}})
+    assert refused.code == Code.TEMPLATE_INVALID
+
+
+@pytest.mark.parametrize(
+    "name", ["open", "os", "sys", "import", "__import__", "__builtins__", "lipsum", "eval", "config"]
+)
+async def test_nothing_gives_access_to_the_process(prompts: Prompts, name: str) -> None:
+    refused = await refusal(prompts, f"{{{{ {name}('/etc/passwd') }}}}")
+    assert refused.detail in {
+        f"prompt_template: missing variables: {name}",
+        "prompt_template: line 1: unexpected 'import'",
+    }
+
+
+@pytest.mark.parametrize("name", FILTERS)
+async def test_every_filter_works_although_no_file_can_be_opened(prompts: Prompts, name: str) -> None:
+    for template in (f"{{{{ '<a>\\n' | {name} }}}}", f"{{{{ {{'a': 1}} | {name} }}}}", f"{{{{ 1 | {name} }}}}"):
+        try:
+            await prompts.render(template, {})
+        except Refusal as refused:
+            assert "not available" not in refused.detail  # noqa: PT017  it may be refused for other reasons
+
+
+async def test_what_needs_another_module_of_python_is_refused(prompts: Prompts) -> None:
+    refused = await refusal(prompts, "{{ 'a'.encode('idna') }}")
+    assert refused.detail == "prompt_template: line 1: it needs something that is not available"
+
+
+async def test_a_template_that_is_too_long_is_refused(prompts: Prompts) -> None:
+    assert (await prompts.render("a" * MAX_TEMPLATE_LENGTH, {})).text == "a" * MAX_TEMPLATE_LENGTH
+    refused = await refusal(prompts, "a" * (MAX_TEMPLATE_LENGTH + 1))
+    assert (refused.code, refused.detail) == (
+        Code.TEMPLATE_TOO_EXPENSIVE,
+        "prompt_template: more than 100,000 characters",
+    )
+
+
+async def test_variables_that_are_too_large_are_refused(prompts: Prompts) -> None:
+    refused = await refusal(prompts, "a", {"a": "a" * MAX_VARIABLES_BYTES})
+    assert (refused.code, refused.detail) == (
+        Code.TEMPLATE_TOO_EXPENSIVE,
+        "variables: more than 262,144 bytes of JSON",
+    )
+
+
+async def test_variables_that_are_too_deep_are_refused(prompts: Prompts) -> None:
+    deep: Any = 1
+    for _ in range(10_000):
+        deep = [deep]
+    refused = await refusal(prompts, "a", {"a": deep})
+    assert (refused.code, refused.detail) == (Code.TEMPLATE_TOO_EXPENSIVE, "variables: more than 64 levels of nesting")
