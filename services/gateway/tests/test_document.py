@@ -21,6 +21,7 @@ from gateway.schemas.backfill import NewBackfill
 from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
 from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
+from gateway.schemas.report import NewReport, NewReportLink
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange
 from gateway.schemas.task import NewTask, TaskChange
@@ -123,6 +124,8 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewExecution: (ONE,),
     NewBackfill: (ONE,),
     NewTrigger: (ONE,),
+    NewReport: (),
+    NewReportLink: (ONE,),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
 
