@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from onebox.testing.system import System
 from simulator.testing import scripted
 
+from tests.bench.relayed import relayed
 from tests.bench.report import Aim, Line, milliseconds
 from tests.bench.stage import Stage
 from tests.e2e.user import User, newcomer
@@ -26,8 +27,9 @@ AIM = Aim(15, " ms", most=True)
 async def measure(stage: Stage) -> list[Line]:
     """Open many streams and leave them alone; then follow queries, with those streams open."""
     # A system of its own, whose model is heard by us.
-    model = await stage.section.enter_async_context(_Relayed.started(stage.model))
-    system = stage.section.enter_context(System({"MODEL_BASE_URL": model.url}))
+    model = _Model()
+    url = await stage.section.enter_async_context(relayed(stage.model, from_model=model.hear))
+    system = stage.section.enter_context(System({"MODEL_BASE_URL": url}))
     await asyncio.to_thread(system.start)
     before, after, late = await _measured(system, model)
     ms = median(late) * 1000
@@ -37,7 +39,7 @@ async def measure(stage: Stage) -> list[Line]:
     ]
 
 
-async def _measured(system: System, model: "_Relayed") -> tuple[int, int, list[float]]:
+async def _measured(system: System, model: "_Model") -> tuple[int, int, list[float]]:
     newcomers = newcomer(system)
     user = next(newcomers)
     session_id, gateway = user.create(), system.pids()["gateway"]
@@ -52,7 +54,7 @@ async def _measured(system: System, model: "_Relayed") -> tuple[int, int, list[f
     return before, after, late[WARMING:]
 
 
-async def _late(system: System, user: User, session_id: str, model: "_Relayed") -> float:
+async def _late(system: System, user: User, session_id: str, model: "_Model") -> float:
     model.sent = None
     body = json.dumps({"message": PROMPT}).encode()
     async with _opened(system, user, f"POST /api/v1/sessions/{session_id}/query", body) as reader:
@@ -85,38 +87,16 @@ async def _opened(system: System, user: User, what: str, body: bytes = b"") -> A
         writer.close()
 
 
-class _Relayed:
-    """Stands between the service and the model, and notes when words come from there."""
+class _Model:
+    """Notes when the model sends words, after `sent` was reset."""
 
-    def __init__(self, upstream: str) -> None:
-        self.upstream = urlsplit(upstream)
+    def __init__(self) -> None:
         self.sent: float | None = None
-        self.url = ""
 
-    @classmethod
-    @asynccontextmanager
-    async def started(cls, upstream: str) -> AsyncGenerator["_Relayed"]:
-        relayed = cls(upstream)
-        async with await asyncio.start_server(relayed._serve, "127.0.0.1", 0) as server:
-            relayed.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            yield relayed
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(self.upstream.hostname, self.upstream.port)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pass(reader, up_writer))
-            tasks.create_task(self._pass(up_reader, writer))
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                if WORDS in data and self.sent is None:
-                    self.sent = time.perf_counter()
-                writer.write(data)
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    def hear(self, data: bytes) -> None:
+        """Look for words in what the model sends."""
+        if WORDS in data and self.sent is None:
+            self.sent = time.perf_counter()
 
 
 def _resident(pid: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime import logging
 
-from tests.chaos import invariants
+from tests.chaos import invariants, tasks
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Fault, Faults, plan
 from tests.chaos.users import Crowd
@@ -27,6 +27,7 @@ class Outcome:
     faults: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     answers: Counter[str] = field(default_factory=Counter[str])
     runs: Counter[str] = field(default_factory=Counter[str])
+    executions: Counter[str] = field(default_factory=Counter[str])
     acknowledged: int = 0
     ended_by_themselves: list[str] = field(default_factory=list[str])
     violations: list[str] = field(default_factory=list[str])
@@ -43,6 +44,8 @@ class Outcome:
             *(f"  {answer}: {n}" for answer, n in sorted(self.answers.items())),
             f"runs: {self.runs.total()}, of which {self.acknowledged} were acknowledged",
             *(f"  {status}: {n}" for status, n in sorted(self.runs.items())),
+            f"executions of tasks: {self.executions.total()}",
+            *(f"  {status}: {n}" for status, n in sorted(self.executions.items())),
             f"ended by themselves: {', '.join(self.ended_by_themselves) or 'none'}",
             f"violations: {len(self.violations)}",
             *(f"  {violation}" for violation in self.violations),
@@ -69,9 +72,12 @@ async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
     forks = [fork for user in crowd.users for fork in user.forks]
     deleted = [fork for user in crowd.users for fork in user.deleted]
     url, workspaces = cluster.postgres.url, cluster.folder.workspaces
+    await tasks.pause(cluster.gateways, crowd.users)
     outcome.violations = await invariants.violations(url, cluster.nats.url, workspaces, sessions, forks)
     outcome.violations += await invariants.left(url, workspaces, deleted)
+    outcome.violations += await tasks.violations(url, cluster.nats.url, crowd.users)
     outcome.runs = await invariants.outcomes(url)
+    outcome.executions = await tasks.outcomes(url)
     outcome.acknowledged = sum(len(held.runs) for held in sessions)
 
 

@@ -41,9 +41,9 @@ async def violations(
         for held in sessions:
             found += _words(held, await _runs(database, held.id), workspaces / held.id / "words.txt")
             found += await _memory(database, held)
-        found += await _bus(database, nats_url, session.events)
+        found += await on_the_bus(database, nats_url, session.events)
     async with Database.open(database_url, identity.name) as database:
-        found += await _bus(database, nats_url, identity.events)
+        found += await on_the_bus(database, nats_url, identity.events)
     return found
 
 
@@ -180,7 +180,7 @@ async def _runs(database: Database, session_id: str) -> list[Row]:
     return await database.fetch("SELECT id, status FROM runs WHERE session_id = $1", UUID(session_id))
 
 
-async def _bus(database: Database, nats_url: str, kinds: dict[str, type[Event]]) -> list[str]:
+async def on_the_bus(database: Database, nats_url: str, kinds: dict[str, type[Event]]) -> list[str]:
     """Find what is on the bus otherwise than in the table: missing, twice, or in another order."""
     public = [kind.subject for kind in kinds.values() if kind.published]
     rows = await database.fetch(

@@ -22,6 +22,17 @@ UNSURE = frozenset({500, 502, 503, 504})
 """Answers after which another gateway is asked, if it is only a question."""
 
 
+TASK = {
+    "name": "every minute",
+    "prompt_template": '[[simulate {"turns": [{"text": "Fine."}]}]]',
+    "schedule_cron": "* * * * *",
+    "max_retries": 3,
+    "timeout_seconds": 120,
+    "catch_up_window_seconds": 3600,
+}
+OVERLAP_POLICIES = ("skip", "queue_one", "queue_all", "cancel_running", "allow")
+
+
 @dataclass
 class Held:
     """A session that was acknowledged, the runs that were, and the names it may have."""
@@ -35,8 +46,17 @@ class Held:
     cancelled: set[str] = field(default_factory=set[str])
 
 
+@dataclass
+class HeldTask:
+    """A task that was acknowledged, and those of its executions by hand that were."""
+
+    id: str
+    executions: set[str] = field(default_factory=set[str])
+    cancelled: set[str] = field(default_factory=set[str])
+
+
 class User:
-    """Someone with an account and some sessions, who goes to another gateway when one does not answer."""
+    """Someone with an account, some sessions and a task, who goes to another gateway when one does not answer."""
 
     def __init__(self, gateways: list[str], random: Random, answers: Counter[str]) -> None:
         self.gateways, self.random, self.answers = gateways, random, answers
@@ -44,9 +64,10 @@ class User:
         self.sessions: list[Held] = []
         self.forks: list[str] = []
         self.deleted: list[str] = []
+        self.tasks: list[HeldTask] = []
 
     async def come(self) -> None:
-        """Register, log in, and open sessions, while all is well."""
+        """Register, log in, open sessions, and create a task that a tick starts every minute, while all is well."""
         name = f"user-{secrets.token_hex(6)}"
         login = {"email": f"{name}@example.com", "password": PASSWORD}
         await self._sure("POST", "/auth/register", json={**login, "username": name})
@@ -57,12 +78,15 @@ class User:
             body = {"name": f"{n}", "mode": "interactive", "sdk_options": options}
             made = await self._sure("POST", "/sessions", json=body)
             self.sessions.append(Held(made["id"], names={f"{n}"}))
+        body = TASK | {"overlap_policy": self.random.choice(OVERLAP_POLICIES)}
+        self.tasks.append(HeldTask((await self._sure("POST", "/tasks", json=body))["id"]))
 
     async def go_on(self, until: threading.Event) -> None:
         """Do one thing after the other until it is enough."""
         acts: list[tuple[int, Callable[[Held], Awaitable[None]]]] = [
             (8, self._enqueue), (3, self._wait), (2, self._interrupt), (2, self._cancel),
             (2, self._rename), (1, self._fork), (2, self._archive), (1, self._delete), (6, self._read),
+            (2, self._execute), (1, self._cancel_execution),
         ]  # fmt: skip
         weights, kinds = zip(*acts, strict=True)
         while not until.is_set():
@@ -118,9 +142,23 @@ class User:
             if answer is not None and answer.is_success:
                 self.deleted.append(fork)
 
+    async def _execute(self, _: Held) -> None:
+        [task] = self.tasks
+        answer = await self._send("POST", f"/tasks/{task.id}/execute")
+        if answer is not None and answer.is_success:
+            task.executions.add(answer.json()["execution_id"])
+
+    async def _cancel_execution(self, _: Held) -> None:
+        [task] = self.tasks
+        if task.executions:
+            execution_id = self.random.choice(sorted(task.executions))
+            answer = await self._send("POST", f"/tasks/{task.id}/executions/{execution_id}/cancel")
+            if answer is not None and answer.is_success:
+                task.cancelled.add(execution_id)
+
     async def _read(self, held: Held) -> None:
-        path = self.random.choice(["", "/messages", "/runs", "/tool-calls"])
-        await self._send("GET", f"/sessions/{held.id}{path}")
+        paths = [f"/sessions/{held.id}{each}" for each in ("", "/messages", "/runs", "/tool-calls")]
+        await self._send("GET", self.random.choice([*paths, "/tasks", f"/tasks/{self.tasks[0].id}/executions"]))
 
     async def _send(self, method: str, path: str, **given: Any) -> httpx.Response | None:
         """Send once, a question also to the other gateway; None when nobody answered."""

@@ -5,14 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-from tests.e2e.user import User
-
-UNTIL_GO = bash("until [ -e go ]; do sleep 0.1; done")
-HELD = scripted(UNTIL_GO, {"text": "at last"})
+from tests.e2e.user import HELD, User, error, let_go
 
 
 def begin(user: User, session_id: str, message: str, on_busy: str = "reject") -> str:
@@ -37,10 +33,6 @@ def processes(marker: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def error(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error_code"]
 
 
 def test_an_asynchronous_query_is_found_at_its_location(user: User) -> None:
@@ -174,11 +166,6 @@ def test_the_budget_of_a_session_is_enforced(user: User) -> None:
     assert user.http.get(f"/sessions/{session_id}").json()["total_cost_usd"] > 0.000001
     assert error(user.submit(session_id, "More?")) == (409, "BUDGET_EXCEEDED")
     assert len(user.items(f"/sessions/{session_id}/runs")) == 1
-
-
-def let_go(system: System, session_id: str) -> None:
-    """Let the command of `HELD` come to its end."""
-    (system.data_dir / "workspaces" / session_id / "go").touch()
 
 
 def answering(user: User, session_id: str) -> Callable[[], bool]:

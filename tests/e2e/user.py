@@ -1,14 +1,19 @@
 """A user of the whole system, over HTTP and nothing else."""
 
+import asyncio
 import secrets
 from collections.abc import Generator
 from typing import Any
+from urllib.parse import quote
 
+import asyncpg
 import httpx
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
 PASSWORD = "analytical engine"
+HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
+"""A prompt whose agent works until `let_go`."""
 
 
 class User:
@@ -70,3 +75,28 @@ def newcomer(system: System) -> Generator[User]:
         user.register()
         user.log_in()
         yield user
+
+
+def let_go(system: System, session_id: str) -> None:
+    """Let the command of `HELD` come to its end."""
+    (system.data_dir / "workspaces" / session_id / "go").touch()
+
+
+def error(answer: httpx.Response) -> tuple[int, str]:
+    """Return the status and the error code of a refusal."""
+    return answer.status_code, answer.json()["error_code"]
+
+
+def set_active(system: System, user: User, *, active: bool) -> None:
+    """Disable or enable an account in the database of the system, since no endpoint does it yet."""
+
+    async def update() -> None:
+        socket = quote(str(system.data_dir / "postgres"), safe="/")
+        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        try:
+            statement = "UPDATE identity.users SET is_active = $2 WHERE username = $1"
+            assert await connection.execute(statement, user.name, active) == "UPDATE 1"
+        finally:
+            await connection.close()
+
+    asyncio.run(update())

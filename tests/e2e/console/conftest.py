@@ -5,6 +5,7 @@ from onebox.testing.system import System
 from playwright.async_api import Browser
 
 from tests.e2e.console.tab import Console, chromium
+from tests.e2e.console.wire import Wire
 from tests.e2e.user import User
 
 
@@ -26,5 +27,20 @@ async def door(browser: Browser, system: System) -> AsyncGenerator[Console]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def console(door: Console, user: User) -> Console:
     """The page, with the user logged in."""
+    await door.enter(user)
+    return door
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wire(system: System) -> AsyncGenerator[Wire]:
+    async with Wire.to(system.base_url) as wire:
+        yield wire
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def far(door: Console, wire: Wire, user: User) -> Console:
+    """As `console`, over a wire, and with a clock to turn."""
+    await door.page.clock.install()
+    door.base_url = wire.base_url
     await door.enter(user)
     return door

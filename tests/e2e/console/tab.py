@@ -49,6 +49,11 @@ class Console:
         self.status = page.locator("#status")
         self.connection = page.locator("#connection")
         self.message = page.get_by_label("Message to the agent")
+        self.tasks_view = page.locator("#tasks-view")
+        self.tasks = self.tasks_view.locator(".page > .table tbody tr")
+        self.executions = self.tasks_view.locator(".executions tbody tr")
+        self.state = self.tasks_view.locator(".title .chip")
+        self.next_runs = self.tasks_view.locator(".next-runs").get_by_role("listitem")
 
     async def log_in(self, email: str, password: str = PASSWORD) -> None:
         await self.page.goto(self.base_url)
@@ -71,6 +76,15 @@ class Console:
     async def open(self, session_id: str) -> None:
         await self.page.goto(f"{self.base_url}/console/#{session_id}")
         await expect(self.connection).to_have_text("live")
+
+    async def open_tasks(self, task_id: str | None = None) -> None:
+        """Open the list of tasks, or one task."""
+        await self.page.goto(f"{self.base_url}/console/#tasks{f'/{task_id}' if task_id else ''}")
+        await expect(self.tasks_view.locator(".connection")).to_have_text("live")
+
+    async def unfold(self, summary: str) -> None:
+        """Open a part of the page that is folded."""
+        await self.tasks_view.locator("summary", has_text=summary).click()
 
     async def ask(self, message: str) -> None:
         await self.message.fill(message)

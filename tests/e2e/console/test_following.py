@@ -1,11 +1,8 @@
 """Events are shown once, even if the connection breaks."""
 
 import re
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
-from onebox.testing.system import System
 from playwright.async_api import Route, expect
 from simulator.testing import bash, scripted
 
@@ -14,21 +11,6 @@ from tests.e2e.console.wire import Wire
 from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def wire(system: System) -> AsyncGenerator[Wire]:
-    async with Wire.to(system.base_url) as wire:
-        yield wire
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def far(door: Console, wire: Wire, user: User) -> Console:
-    """As `console`, over a wire, and with a clock to turn."""
-    await door.page.clock.install()
-    door.base_url = wire.base_url
-    await door.enter(user)
-    return door
 
 
 async def test_events_during_loading_are_shown_once(console: Console, user: User) -> None:

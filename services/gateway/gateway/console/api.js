@@ -7,6 +7,7 @@ const STORAGE_DELAY_MS = 500; // until a change of localStorage has reached the 
 
 let tokens = stored();
 let refreshing = null;
+let account = null;
 
 /** An error response; `message` is the detail of the problem. */
 export class Problem extends Error {
@@ -47,11 +48,17 @@ export async function ask(path, options = {}) {
 /** Return the JSON of a GET request. Throws Problem. */
 export const get = async (path, options) => (await ask(path, options)).json();
 
+/** Return the account that is logged in. Throws Problem. */
+export const me = async () => (account ??= await get("/auth/me"));
+
 /** Return the options of a POST request with a JSON body. */
 export function post(body, headers = {}) {
   if (body !== undefined) headers = { "Content-Type": "application/json", ...headers };
   return { method: "POST", headers, body: JSON.stringify(body) };
 }
+
+/** Return the options of a PATCH request with a JSON body. */
+export const patch = (body) => ({ ...post(body), method: "PATCH" });
 
 /** Run `act` in one tab at a time. Browsers have locks only for pages from HTTPS or from localhost. */
 function alone(act) {
@@ -108,6 +115,7 @@ function store(newTokens) {
 function adopt(newTokens) {
   const changed = (newTokens === null) === loggedIn();
   tokens = newTokens;
+  if (changed) account = null;
   if (changed) window.dispatchEvent(new Event("account"));
 }
 

@@ -11,19 +11,48 @@ export function mark(chip, status) {
   chip.dataset.is = status;
 }
 
+/** Hide buttons of a row, by their names. If the focus was on one of them, the row receives it: else the page would. */
+export function hideButtons(row, hidden) {
+  const focused = document.activeElement;
+  for (const [name, isHidden] of Object.entries(hidden)) find(`.${name}`, row).hidden = isHidden;
+  if (row.contains(focused) && focused.hidden) row.focus();
+}
+
+/** Show whether the stream of events is connected. */
+export function showConnection(label, event) {
+  label.dataset.is = event === "lost" ? "lost" : "live";
+  label.textContent = event === "lost" ? "Reconnecting …" : "live";
+}
+
+/** Show the end of an owner's id, since ids of the same day begin alike; only administrators see it. */
+export function showOwner(owner, id, viewer) {
+  owner.hidden = viewer.role !== "admin";
+  owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
+  owner.title = `Owner: ${id}`;
+}
+
 /** Call `act` when a form is submitted, one call at a time, and show errors in the alert of the form. */
 export function submits(form, act) {
-  const alert = find("[role=alert]", form);
-  form.addEventListener("submit", async (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true") return;
-    form.ariaBusy = "true";
-    alert.textContent = "";
-    try {
-      await act(new FormData(form, event.submitter));
-    } catch (problem) {
-      alert.textContent = problem.message;
-    }
-    form.ariaBusy = "false";
+    once(form, find("[role=alert]", form), () => act(new FormData(form, event.submitter)));
   });
+}
+
+/** Call `act` when a button is pressed, one call at a time, and show errors in `alert`. */
+export function presses(button, alert, act) {
+  button.addEventListener("click", () => once(button, alert, act));
+}
+
+/** Call `act` unless `element` is still busy with an earlier call. */
+async function once(element, alert, act) {
+  if (element.ariaBusy === "true") return;
+  element.ariaBusy = "true";
+  alert.textContent = "";
+  try {
+    await act();
+  } catch (problem) {
+    alert.textContent = problem.message;
+  }
+  element.ariaBusy = "false";
 }

@@ -1,40 +1,51 @@
-// The account and the open session: the fragment of the URL is the id of the session.
+// The account and the open page. The fragment of the URL names it: a session (`#<id>`), the tasks (`#tasks`) or a task.
 
-import { get, loggedIn, logIn, logOut } from "./api.js";
+import { loggedIn, logIn, logOut, me } from "./api.js";
 import { find, submits } from "./elements.js";
 import { open } from "./session.js";
 import { choose, reload, showMore, start } from "./sessions.js";
+import { openTask } from "./task.js";
+import { openTasks } from "./tasks.js";
 
-const ID = /^#([0-9a-f-]{36})$/;
+const SESSION = /^#([0-9a-f-]{36})$/;
+const TASKS = /^#tasks(?:\/([0-9a-f-]{36}))?$/;
 let opened = new AbortController();
-let account = null;
 
-/** Show the login form or, if logged in, the sessions. */
+/** Show the login form or, if logged in, the page that the URL names. */
 async function enter() {
   const active = loggedIn();
   find("#login-view").hidden = active;
-  for (const part of ["#main-view", "#log-out"]) find(part).hidden = !active;
-  account = null;
+  for (const part of ["#log-out", "#views"]) find(part).hidden = !active;
   find("#account").textContent = "";
   find("#sessions").replaceChildren();
-  showSession();
+  showPage();
   if (!active) return find("[name=email]").focus();
-  await withAlert(async () => {
-    await list();
-  });
+  await withAlert(list);
 }
 
 async function list() {
-  account ??= await get("/auth/me");
-  find("#account").textContent = account.username;
-  await reload(account);
+  find("#account").textContent = (await me()).username;
+  await reload();
   choose(chosen());
 }
 
-/** Show the session that the URL names. */
-function showSession() {
+/** Show the page that the URL names. */
+function showPage() {
   opened.abort();
   opened = new AbortController();
+  const tasks = loggedIn() ? TASKS.exec(location.hash) : null;
+  find("#main-view").hidden = !loggedIn() || tasks !== null;
+  find("#tasks-view").hidden = tasks === null;
+  find("#tasks-view").replaceChildren();
+  for (const link of find("#views").children) {
+    link.ariaCurrent = (link.hash === "#tasks") === (tasks !== null) ? "page" : null;
+  }
+  showSession();
+  if (tasks?.[1]) openTask(tasks[1], find("#tasks-view"), opened.signal);
+  else if (tasks) openTasks(find("#tasks-view"), opened.signal);
+}
+
+function showSession() {
   const id = loggedIn() ? chosen() : undefined;
   find("#session").hidden = !id;
   find("#no-session").hidden = Boolean(id);
@@ -46,7 +57,7 @@ function showSession() {
   find("#message").focus();
 }
 
-const chosen = () => ID.exec(location.hash)?.[1];
+const chosen = () => SESSION.exec(location.hash)?.[1];
 
 async function withAlert(act) {
   const alert = find("#sessions-error");
@@ -75,7 +86,8 @@ find("#log-out").addEventListener("click", async () => {
 find("#more").addEventListener("click", () => withAlert(showMore));
 window.addEventListener("account", enter);
 window.addEventListener("hashchange", () => {
-  showSession();
-  if (loggedIn() && !choose(chosen())) withAlert(list); // no session is open, or a new one that is not in the list yet
+  showPage();
+  if (find("#main-view").hidden || choose(chosen())) return;
+  withAlert(list); // no session is open, or a new one that is not in the list yet
 });
 enter();

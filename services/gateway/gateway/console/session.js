@@ -1,7 +1,7 @@
 // One session: its history, then its events as they occur.
 
 import { ask, get, post } from "./api.js";
-import { find, mark, submits } from "./elements.js";
+import { find, mark, showConnection, submits } from "./elements.js";
 import { update } from "./sessions.js";
 import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
@@ -56,7 +56,7 @@ async function watch(id, signal) {
       transcript = new Transcript(list, queue, path);
       loaded = false;
     }
-    connection(event);
+    showConnection(find("#connection"), event);
     show(transcript, event, data?.data ?? data);
     if (STATUS.test(event)) await head(path, signal).catch(() => {}); // tried again at the next event
     if (event === "session.deleted") return close("The session was deleted.");
@@ -155,12 +155,6 @@ async function head(path, signal) {
   find("#usage").textContent = `${session.total_messages} messages · $${session.total_cost_usd.toFixed(4)}`;
   find("#cancel").hidden = !["processing", "waiting"].includes(session.status);
   update(session);
-}
-
-function connection(event) {
-  const label = find("#connection");
-  label.dataset.is = event === "lost" ? "lost" : "live";
-  label.textContent = event === "lost" ? "Reconnecting …" : "live";
 }
 
 submits(find("#ask"), async () => {

@@ -1,16 +1,16 @@
 // The list of sessions, and the form that creates one.
 
-import { ask, get, post } from "./api.js";
-import { find, mark, stamp } from "./elements.js";
+import { ask, get, me, post } from "./api.js";
+import { find, mark, showOwner, stamp } from "./elements.js";
 
 const list = find("#sessions");
 const more = find("#more");
 let next = null;
 let viewer = null;
 
-/** Reload the first page of the list; if `account` is an administrator, with the owners of the sessions. */
-export async function reload(account) {
-  viewer = account;
+/** Reload the first page of the list; for an administrator, with the owners of the sessions. */
+export async function reload() {
+  viewer = await me();
   const page = await get("/sessions?limit=25");
   list.replaceChildren();
   append(page);
@@ -51,14 +51,7 @@ function append(page) {
     find("a", entry).href = `#${session.id}`;
     find(".name", entry).textContent = session.name;
     mark(find(".chip", entry), session.status);
-    if (viewer.role === "admin") showOwner(find(".owner", entry), session.user_id);
+    showOwner(find(".owner", entry), session.user_id, viewer);
     list.append(entry);
   }
-}
-
-/** Show an owner by the end of the id, since ids that were created on the same day begin alike. */
-function showOwner(owner, id) {
-  owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
-  owner.title = `Owner: ${id}`;
-  owner.hidden = false;
 }

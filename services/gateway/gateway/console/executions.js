@@ -1,0 +1,56 @@
+// The executions of a task.
+
+import { ask, get, post } from "./api.js";
+import { find, hideButtons, mark, presses, stamp } from "./elements.js";
+import { merged } from "./live.js";
+import { Table } from "./table.js";
+import { duration, formatted, showTime } from "./times.js";
+
+const ACTIVE = ["pending", "running"];
+
+/**
+ * Show the executions of the task at `path` in a section.
+ * Returns {load, update}: `load()` loads the newest ones, `update(id)` loads one, which may be new.
+ */
+export function executionList(section, path, signal) {
+  const update = merged(async (id) => table.show(await get(`${path}/executions/${id}`, { signal })));
+  const alert = find(":scope > [role=alert]", section);
+  const newRow = () => {
+    const row = stamp("execution-row");
+    const act = async (name) => (await ask(`${path}/executions/${row.dataset.id}/${name}`, post())).json();
+    presses(find(".cancel", row), alert, async () => update((await act("cancel")).id));
+    presses(find(".retry", row), alert, async () => update((await act("retry")).execution_id));
+    return row;
+  };
+  const fill = (row, execution) => show(row, execution, find(".announcement", section));
+  const table = new Table(section, { path: `${path}/executions`, newRow, fill, signal });
+  return { load: () => table.load(), update };
+}
+
+function show(row, execution, announcement) {
+  const { status } = execution;
+  if (row.dataset.status && row.dataset.status !== status) announcement.textContent = `Execution ${status}`;
+  row.dataset.status = status;
+  mark(find(".chip", row), status);
+  find(".detail", row).textContent = detail(execution);
+  find(".trigger", row).textContent = trigger(execution);
+  showTime(find("time", row), execution.started_at ?? execution.created_at);
+  find(".duration", row).textContent = duration(execution.duration_ms);
+  find(".cost", row).textContent = `$${execution.usage.cost_usd.toFixed(4)}`;
+  find("a", row).href = `#${execution.session_id}`;
+  find("a", row).hidden = execution.session_id === null;
+  const active = ACTIVE.includes(status);
+  hideButtons(row, { cancel: !active, retry: active || status === "completed" });
+}
+
+/** Return why an execution did not succeed, or when it is tried again. */
+function detail({ attempt, error_code, error_detail, next_attempt_at }) {
+  const problem = error_code ? [`${error_code}: ${error_detail}`] : [];
+  if (next_attempt_at) problem.push(`Next attempt: ${formatted(next_attempt_at)}.`);
+  if (attempt > 1) problem.push(`Attempt ${attempt}.`);
+  return problem.join(" ");
+}
+
+function trigger({ trigger: name, scheduled_for }) {
+  return scheduled_for ? `${name}, for ${formatted(scheduled_for)}` : name;
+}
