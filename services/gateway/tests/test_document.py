@@ -128,6 +128,8 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewReportLink: (ONE,),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
+NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id"}
+"""Optional fields of which a body needs one."""
 
 
 def defaults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -151,7 +153,7 @@ def false_defaults(body: type[BaseModel], document: dict[str, Any]) -> list[str]
     required = {
         field.alias or name: body.model_json_schema()["examples"][0][field.alias or name]
         for name, field in body.model_fields.items()
-        if field.is_required()
+        if field.is_required() or name == NEEDED.get(body)
     }
 
     def command(**more: Any) -> str:

@@ -195,7 +195,7 @@ async def test_a_report_is_requested_after_its_subject_was_read(
     await work.services.answer(GetTask, samples.task())
     await work.services.answer(GetExecution, samples.execution())
     assert (await client.post(REPORTS, json=body | {"format": "html"}, headers=LATER)).status_code == 202
-    kinds = [type(message) for message, _ in work.services.received[-2:]]
+    kinds = [message.__class__ for message, _ in work.services.received[-2:]]
     assert kinds == [subject, RequestReport]
     [command] = work.services.of(RequestReport)
     assert command.request == ReportRequest.model_validate(request_ | {"format": "html"})

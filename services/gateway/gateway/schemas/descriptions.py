@@ -100,7 +100,6 @@ DESCRIPTIONS = {
     "refresh_token": "Refresh token; can be used once.",
     "remember": "Whether the decision also applies to later calls of the tool in the session.",
     "report_format": "Format of the reports.",
-    "report_id": "Id of the report; null if there is none.",
     "report_type": "What the report is about.",
     "retry_of": "Id of the execution that this one repeats; null if it repeats none.",
     "role": "Role of the account.",

@@ -18,7 +18,7 @@ from runtime import clock
 from starlette.requests import Request
 
 from gateway.reports import report_path
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.base import RequestBody, ResponseModel, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.times import Time
 
@@ -45,7 +45,9 @@ class NewReport(RequestBody):
         ReportType,
         Field(description="`session`: about a session. `task`: about one or all executions of a task."),
     ] = "session"
-    session_id: Annotated[UUID | None, Field(description="With `session`: id of the session.")] = None
+    session_id: Annotated[
+        UUID | None, Field(description="With `session`: id of the session.", json_schema_extra=without_default)
+    ] = None
     task_id: Annotated[UUID | None, Field(description="With `task`: id of the task.")] = None
     execution_id: Annotated[UUID | None, Field(description="With `task`: id of the only execution; null for all.")] = (
         None
