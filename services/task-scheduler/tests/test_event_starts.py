@@ -11,6 +11,7 @@ from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
 from contracts.session.run import RunFailed
 from contracts.session.session import SessionCreated, SessionDeleted
+from contracts.task_scheduler.event import FindEventStarts
 from contracts.task_scheduler.execution import ExecutionCreated, ListExecutions
 from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, ResumeTask, TaskView
 from contracts.task_scheduler.values import TaskChanges
@@ -165,6 +166,13 @@ async def test_a_paused_task_does_not_start(desk: Desk, source: EventSource) -> 
     await desk.send(PauseTask(task_id=task.id))
     await source.publish(FAILED, at=NOON + MINUTE)
     assert await desk.executions(task.id) == []
+
+
+async def test_a_paused_task_is_not_found_for_an_event(desk: Desk) -> None:
+    task = await create(desk, "session.run_failed")
+    await desk.send(PauseTask(task_id=task.id))
+    query = FindEventStarts(user_id=OWNER.user_id, event="session.run_failed", at=NOON + MINUTE, source_id=task.id)
+    assert (await desk.ask(query)).task_ids == []
 
 
 async def test_a_task_that_is_changed_while_paused_does_not_start(desk: Desk, source: EventSource) -> None:

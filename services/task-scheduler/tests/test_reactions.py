@@ -10,6 +10,7 @@ from contracts.session.run import CancelRun, SubmitQuery
 from contracts.session.session import CreateSession
 from contracts.task_scheduler.execution import (
     CancelExecution,
+    ExecuteTask,
     ExecutionView,
     ListExecutions,
     StartNextAttempt,
@@ -18,6 +19,7 @@ from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTas
 from contracts.task_scheduler.values import TaskChanges
 from eventing import retrying
 from runtime.bus import NoResponders
+from runtime.clock import new_id
 
 from .desk import ADMIN, NOON, OWNER, Desk
 from .outside import Reacting
@@ -49,9 +51,9 @@ async def test_the_prompt_is_submitted_and_recorded(desk: Desk, reacting: Reacti
     assert await desk.unsubmitted() == []
 
 
-async def test_an_attempt_acts_as_the_owner_with_the_present_role(desk: Desk, reacting: Reacting) -> None:
-    task = await desk.create(ADMIN.model_copy(update={"user_id": OWNER.user_id}))
-    execution = await desk.execute(task.id)
+async def test_an_attempt_acts_as_the_owner_even_if_an_admin_requested_it(desk: Desk, reacting: Reacting) -> None:
+    task = await desk.create()
+    execution = await desk.send(ExecuteTask(task_id=task.id, execution_id=new_id()), ADMIN)
     await reacting.start(execution)
     for kind in (CreateSession, SubmitQuery):
         assert [envelope.actor for envelope in reacting.others.envelopes(kind)] == [OWNER]
