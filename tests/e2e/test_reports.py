@@ -55,6 +55,12 @@ def ended(user: User, report_id: str) -> dict[str, Any]:
     return user.http.get(f"/reports/{report_id}").json()
 
 
+def first_report(user: User, execution_id: str) -> dict[str, Any]:
+    """Wait until an execution has a report, and return it."""
+    until(lambda: user.items("/reports", execution_id=execution_id), 60)
+    return user.items("/reports", execution_id=execution_id)[0]
+
+
 @pytest.mark.parametrize("kind", MAGIC)
 def test_a_report_is_created_and_downloaded_in_every_format(user: User, session_id: str, kind: ReportFormat) -> None:
     report = create(user, session_id, kind, title="Über 5/6")
@@ -172,9 +178,7 @@ def test_a_task_that_generates_reports_makes_one_per_execution(user: User) -> No
     task = UserTask.create(user, generate_report=True, report_format="markdown")
     executions = [task.ended(task.execute()["execution_id"])["id"] for _ in range(2)]
     for execution_id in executions:
-        until(lambda: user.items("/reports", execution_id=execution_id), 60)
-        [report] = user.items("/reports", execution_id=execution_id)
-        report = ended(user, report["id"])
+        report = ended(user, first_report(user, execution_id)["id"])
         assert (report["status"], report["format"], report["task_id"]) == ("completed", "markdown", task.id)
     assert len(user.items("/reports", task_id=task.id)) == len(executions)
 
