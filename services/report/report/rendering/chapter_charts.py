@@ -43,4 +43,6 @@ def _usage(all_sessions: Sequence[SessionSection], palette: Palette) -> Iterator
         yield bars("Calls of each tool", names, [fine, failed] if errors.total() else [fine])
     if models:
         names = [name for name, _ in models.most_common(MAX_ROWS)]
-        yield bars("Messages of each model", names, [Series("messages", [models[name] for name in names], palette.first)])
+        yield bars(
+            "Messages of each model", names, [Series("messages", [models[name] for name in names], palette.first)]
+        )

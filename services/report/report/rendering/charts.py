@@ -4,13 +4,15 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Any, cast
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from report.rendering.figures import short_number
 from report.rendering.text import one_line
@@ -40,7 +42,7 @@ class Palette:
 
     first: str
     second: str = "#9ec5e8"
-    failed: str = "#b42318"
+    failed: str = "#f28b7d"
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,16 @@ def columns(title: str, what: str, series: Sequence[Series]) -> Chart:
     def draw(axes: Any) -> None:
         bottom = [0.0] * width
         for one in grouped:
-            axes.bar(range(1, width + 1), one.values, 0.7, bottom=bottom, color=one.colour, label=one.name)
+            axes.bar(range(1, width + 1), one.values, 0.7, bottom=bottom, color=one.colour, linewidth=0, label=one.name)
             bottom = [low + value for low, value in zip(bottom, one.values, strict=True)]
         _finish(axes, len(grouped) > 1, label)
 
-    return _chart(title, _sums(series), draw, height=2.3)
+    return _chart(title, _sums(series), draw, height=1.9)
 
 
 def line(title: str, what: str, values: Sequence[float], colour: str) -> Chart:
     """Return a chart of a running total over runs or executions in order."""
-    total, points = 0.0, [0.0]
-    for value in values:
-        points.append(total := total + value)
+    points = list(accumulate(values, initial=0.0))
 
     def draw(axes: Any) -> None:
         axes.fill_between(range(len(points)), points, step="pre", color=colour, alpha=0.12, linewidth=0)
@@ -89,7 +89,9 @@ def line(title: str, what: str, values: Sequence[float], colour: str) -> Chart:
         axes.set_ylim(bottom=0)
         _finish(axes, False, f"{what} number", money=True)
 
-    return _chart(title, f"The total rises to ${total:,.4f} over {len(values):,} {what.lower()}s.", draw, height=2.3)
+    return _chart(
+        title, f"The total rises to ${points[-1]:,.4f} over {len(values):,} {what.lower()}s.", draw, height=1.9
+    )
 
 
 def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
@@ -99,7 +101,7 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
     def draw(axes: Any) -> None:
         left = [0.0] * len(short)
         for one in series:
-            axes.barh(range(len(short)), one.values, 0.62, left=left, color=one.colour, label=one.name)
+            axes.barh(range(len(short)), one.values, 0.62, left=left, color=one.colour, linewidth=0, label=one.name)
             left = [low + value for low, value in zip(left, one.values, strict=True)]
         for row, value in enumerate(left):
             axes.annotate(short_number(value), (value, row), (4, 0), textcoords="offset points", va="center")
@@ -112,15 +114,13 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
         if len(series) > 1:
             axes.legend(frameon=False, loc="lower right")
 
-    described = ", ".join(
-        f"{label} {sum(one.values[row] for one in series):,.0f}" for row, label in enumerate(short)
-    )
+    described = ", ".join(f"{label} {sum(one.values[row] for one in series):,.0f}" for row, label in enumerate(short))
     return _chart(title, f"{described}.", draw, height=0.5 + 0.27 * len(short))
 
 
 def _finish(axes: Any, has_legend: bool, label: str, money: bool = False) -> None:
     sign = "$" if money else ""
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: sign + short_number(round(value, 6))))
+    axes.yaxis.set_major_formatter(partial(_tick, sign))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     axes.grid(axis="y")
@@ -128,6 +128,10 @@ def _finish(axes: Any, has_legend: bool, label: str, money: bool = False) -> Non
     axes.set_xlabel(label)
     if has_legend:
         axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+
+
+def _tick(sign: str, value: float, _position: int) -> str:
+    return sign + short_number(round(value, 6))
 
 
 def _grouped(series: Sequence[Series]) -> tuple[list[Series], int]:
@@ -143,7 +147,7 @@ def _sums(series: Sequence[Series]) -> str:
 
 
 def _chart(title: str, description: str, draw: Callable[[Any], None], height: float) -> Chart:
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):  # the same data is the same SVG
+    with cast(Any, mpl).rc_context({**_STYLE, "svg.hashsalt": title}):  # the same data is the same SVG
         figure = Figure(figsize=(6.7, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(cast(Any, figure).add_subplot())
@@ -159,7 +163,7 @@ def _inline(svg: str, title: str, description: str) -> Markup:
     body = re.sub(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body).replace("url(#", f"url(#{prefix}-")
-    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px; font-family: Plex Sans, DejaVu Sans, sans-serif", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: 'Plex Sans', 'DejaVu Sans', sans-serif", body)
     start = body.index(">") + 1
     view_box = re.search(r'viewBox="[^"]*"', body)
     head = (

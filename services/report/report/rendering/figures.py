@@ -3,13 +3,15 @@
 from datetime import datetime
 from decimal import Decimal
 
+NOTHING = "—"
+"""Shown where there is no value."""
 _UNITS = ("KB", "MB", "GB", "TB")
 
 
 def duration(milliseconds: int | None) -> str:
     """Return a duration such as `850 ms`, `4.2 s`, `3 min 20 s` or `2 h 05 min`."""
     if milliseconds is None:
-        return "–"
+        return NOTHING
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000
@@ -43,12 +45,8 @@ def size(value: int | None) -> str:
         return "deleted"
     if value < 1000:
         return f"{value} B"
-    amount, unit = float(value), "B"
-    for unit in _UNITS:
-        amount /= 1000
-        if amount < 999.95:
-            break
-    return f"{amount:.1f} {unit}"
+    exponent = next(n for n, _ in enumerate(_UNITS, start=1) if value < 999.95 * 1000**n or n == len(_UNITS))
+    return f"{value / 1000**exponent:.1f} {_UNITS[exponent - 1]}"
 
 
 def count(value: int, noun: str) -> str:
@@ -58,12 +56,12 @@ def count(value: int, noun: str) -> str:
 
 def day_time(at: datetime | None) -> str:
     """Return date and time to the minute, or a dash."""
-    return f"{at:%Y-%m-%d %H:%M}" if at else "–"
+    return f"{at:%Y-%m-%d %H:%M}" if at else NOTHING
 
 
 def time(at: datetime | None) -> str:
     """Return the time of day to the second, or a dash."""
-    return f"{at:%H:%M:%S}" if at else "–"
+    return f"{at:%H:%M:%S}" if at else NOTHING
 
 
 def words(code: str) -> str:

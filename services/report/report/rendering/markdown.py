@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from markdown_it import MarkdownIt
@@ -42,14 +43,14 @@ class MessageMarkdown:
 
     def __init__(self, in_colour: bool = True) -> None:
         self._parser = parser()
-        rules = cast(RendererHTML, self._parser.renderer).rules
+        rules = cast("dict[str, Any]", cast(RendererHTML, self._parser.renderer).rules)
         rules |= {
             "heading_open": _heading_open,
             "heading_close": _heading_close,
             "image": _image,
             "link_open": _link_open,
-            "fence": lambda tokens, i, *_: _code(tokens[i], in_colour),
-            "code_block": lambda tokens, i, *_: _code(tokens[i], in_colour=False),
+            "fence": partial(_code, in_colour),
+            "code_block": partial(_code, False),
         }
 
     def html(self, text: str) -> Markup:
@@ -73,7 +74,7 @@ def _link_open(tokens: Sequence[Token], i: int, _options: OptionsDict, _env: Env
     return f'<a href="{escape(tokens[i].attrs["href"])}" rel="noopener noreferrer nofollow">'
 
 
-def _code(token: Token, in_colour: bool) -> str:
-    words = token.info.split()
+def _code(in_colour: bool, tokens: Sequence[Token], i: int, _options: OptionsDict, _env: EnvType) -> str:
+    words = tokens[i].info.split()
     language = words[0] if words and _SAFE_LANGUAGE.fullmatch(words[0]) else ""
-    return code(cut_lines(token.content.removesuffix("\n"), MAX_LINE, MAX_CODE_LINES), language, in_colour)
+    return code(cut_lines(tokens[i].content.removesuffix("\n"), MAX_LINE, MAX_CODE_LINES), language, in_colour)

@@ -1,6 +1,7 @@
 """Text for the Markdown format, as it renders on a code host: no HTML, no images, no markup that escapes its place."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,10 +9,9 @@ from typing import Any, cast
 from markdown_it.token import Token
 from mdformat.renderer import MDRenderer, RenderContext, RenderTreeNode
 
-from report.rendering.markdown import MAX_CODE_LINES, MAX_LINE, image_text, parser
-from report.rendering.text import cut_lines
+from report.rendering.markdown import image_text, parser
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!:@$])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!@$])")
 _LIST_OR_HEADING = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
 
@@ -23,10 +23,20 @@ def inline(text: str) -> str:
 
 def fence(text: str, language: str = "") -> str:
     """Return a block of code, with a fence that is longer than any run of backticks in it."""
-    text = cut_lines(text, MAX_LINE, MAX_CODE_LINES)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def heading_anchors(headings: Sequence[str]) -> list[str]:
+    """Return the anchors that code hosts derive from the headings of a document, in their order."""
+    seen = Counter[str]()
+    anchors: list[str] = []
+    for heading in headings:
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        anchors.append(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return anchors
 
 
 def quote(markdown: str) -> str:
@@ -37,7 +47,8 @@ def quote(markdown: str) -> str:
 def _plain_markdown(markdown: str) -> str:
     """Return Markdown that means the same on a code host as in the other formats, where HTML in a message is text."""
     tokens = _PARSER.parse(markdown)
-    return MDRenderer().render(_without_images(tokens), _PARSER.options, {})
+    renderer = cast(Any, MDRenderer())
+    return renderer.render(_without_images(tokens), _PARSER.options, {})
 
 
 def _without_images(tokens: Sequence[Token]) -> Sequence[Token]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from contracts.task_scheduler.values import ReportFormat
 
 from report.content import ReportContent
+from report.rendering.coverage import without_font
 from report.rendering.loading import load
-from report.rendering.page import page
+from report.rendering.page import markdown_page, page
 from report.rendering.pdf import write_pdf
+from report.rendering.reduction import reduced, shortened
 from report.rendering.theme import Theme
 
 
@@ -27,25 +29,44 @@ def render(content_file: Path, format: ReportFormat, output_file: Path, theme: T
     Raises:
         ValueError: the content file has no valid content.
     """
-    content = load(content_file, to_show=format != "json")
-    pages = _WRITERS[format](content, theme, output_file)
-    return Rendered(pages, content.notes)
+    return _WRITERS[format](load(content_file, to_show=format != "json"), theme, output_file)
 
 
-def _write_pdf(content: ReportContent, theme: Theme, file: Path) -> int:
-    return write_pdf(page(content, theme, in_print=True), file)
+def _write_pdf(content: ReportContent, theme: Theme, file: Path) -> Rendered:
+    shown, in_colour = reduced(content)
+    shown = _with_note_on_fonts(shown)
+    return Rendered(write_pdf(page(shown, theme, in_print=True, in_colour=in_colour), file), shown.notes)
 
 
-def _write_html(content: ReportContent, theme: Theme, file: Path) -> None:
-    file.write_text(page(content, theme, in_print=False))
+def _write_html(content: ReportContent, theme: Theme, file: Path) -> Rendered:
+    shown = shortened(content)
+    file.write_text(page(shown, theme, in_print=False))
+    return Rendered(None, shown.notes)
 
 
-def _write_json(content: ReportContent, _theme: Theme, file: Path) -> None:
+def _write_markdown(content: ReportContent, theme: Theme, file: Path) -> Rendered:
+    shown = shortened(content)
+    file.write_text(markdown_page(shown, theme))
+    return Rendered(None, shown.notes)
+
+
+def _write_json(content: ReportContent, _theme: Theme, file: Path) -> Rendered:
     file.write_text(content.model_dump_json(indent=2, ensure_ascii=True) + "\n")
+    return Rendered(None, content.notes)
 
 
-_WRITERS: dict[ReportFormat, Callable[[ReportContent, Theme, Path], int | None]] = {
+def _with_note_on_fonts(content: ReportContent) -> ReportContent:
+    missing = without_font([content.model_dump_json()])
+    if not missing:
+        return content
+    examples = ", ".join(f"U+{ord(char):04X}" for char in missing[:5])
+    note = f"{len(missing):,} characters are shown as boxes, because no installed font has them: {examples}."
+    return content.model_copy(update={"notes": [*content.notes, note]})
+
+
+_WRITERS: dict[ReportFormat, Callable[[ReportContent, Theme, Path], Rendered]] = {
     "pdf": _write_pdf,
     "html": _write_html,
+    "markdown": _write_markdown,
     "json": _write_json,
 }

@@ -7,10 +7,12 @@ _LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
 _NOT_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_INVISIBLE = "\u00ad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u2060-\u2064\u3164\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
-_INVISIBLE_FLOOD = re.compile(f"[{_INVISIBLE}]{{5,}}")
-_COMBINING_FLOOD = re.compile("([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{6})"
-                              "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")  # fmt: skip
+INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u180b-\u180f\u200b-\u200f\u2060-\u2064\u3164\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+)
+_INVISIBLE_FLOOD = re.compile(f"[{INVISIBLE}]{{5,}}")
+_COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_COMBINING_FLOOD = re.compile(f"({_COMBINING}{{6}}){_COMBINING}+")
 
 
 def storable(text: str) -> str:

@@ -84,7 +84,7 @@ def parts(content: ReportContent, sections: Sequence[Section]) -> list[Part]:
         for name in sections
         if name == "executions" or (name == "charts" and content.include_metrics and content.executions)
     ]
-    details = [name for name in sections if name not in ("executions", "charts")]
+    details: list[Section] = [name for name in sections if name not in ("executions", "charts")]
     for number, execution in enumerate(content.executions, start=1):
         if execution.session:
             title = f"Execution {number}: {words(execution.status)}"
@@ -104,9 +104,7 @@ def _chapter_parts(content: ReportContent, chapter: Chapter, sections: Sequence[
         "files": bool(session.files_changed or session.workspace),
         "approvals": bool(session.approvals),
     }
-    return [
-        Part(f"{chapter.id}{name}", TITLES[name], level, name, chapter) for name in sections if is_shown.get(name)
-    ]
+    return [Part(f"{chapter.id}{name}", TITLES[name], level, name, chapter) for name in sections if is_shown.get(name)]
 
 
 def sessions(content: ReportContent) -> list[SessionSection]:
@@ -146,20 +144,23 @@ def failures(content: ReportContent) -> list[str]:
 
 
 def _failures(content: ReportContent) -> Iterator[str]:
-    for number, execution in enumerate(content.executions, start=1):
-        if execution.error_code or execution.status in FAILED:
-            yield f"Execution {number} {words(execution.status)}{_reason(execution)}"
+    yield from _failed_entries("Execution", content.executions)
+    yield from _failed_entries("Run", content.session.runs if content.session else [])
     for session in sessions(content):
-        if content.session:
-            for number, run in enumerate(session.runs, start=1):
-                if run.error_code or run.status in FAILED:
-                    yield f"Run {number} {words(run.status)}{_reason(run)}"
-        for tool in session.tools:
-            if tool.errors:
-                yield f"{tool.name}: {tool.errors:,} of {count(tool.calls, 'call')} failed"
+        yield from (
+            f"{tool.name}: {tool.errors:,} of {count(tool.calls, 'call')} failed"
+            for tool in session.tools
+            if tool.errors
+        )
         for entry in session.approvals:
             if entry.status in ("denied", "expired"):
                 yield f"{entry.tool_name}: approval {entry.status}{f' ({entry.message})' if entry.message else ''}"
+
+
+def _failed_entries(what: str, entries: Sequence[RunEntry] | Sequence[ExecutionSection]) -> Iterator[str]:
+    for number, entry in enumerate(entries, start=1):
+        if entry.error_code or entry.status in FAILED:
+            yield f"{what} {number} {words(entry.status)}{_reason(entry)}"
 
 
 def _reason(entry: RunEntry | ExecutionSection) -> str:
