@@ -82,7 +82,6 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.PDF_NOT_AVAILABLE: (422, "PDF reports are not available"),
     Code.QUEUE_FULL: (409, "Query queue is full"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
-    Code.REPORTS_NOT_AVAILABLE: (422, "Reports are not available"),
     Code.REPORT_FAILED: (500, "Report could not be created"),
     Code.REPORT_NOT_FOUND: (404, "Report not found"),
     Code.REPORT_NOT_READY: (409, "Report is not ready"),
