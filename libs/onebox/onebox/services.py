@@ -55,8 +55,10 @@ def services(context: LaunchContext) -> list[Service]:
     """Return all services, in the order in which they start."""
     simulator = [] if context.settings.model else [_simulator(context)]
     model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
-    session, report = _session(context, model), _report(context)
-    return [*simulator, _identity(context), session, _task_scheduler(context), report, _gateway(context)]
+    return [
+        *(*simulator, _identity(context), _session(context, model), _task_scheduler(context), _report(context)),
+        _gateway(context),
+    ]
 
 
 def _simulator(context: LaunchContext) -> Service:

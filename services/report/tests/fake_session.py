@@ -79,8 +79,8 @@ class FakeSession:
     def approve(self, status: str = "denied", **fields: Any) -> None:
         """Add an approval."""
         n = len(self.approvals) + 1
-        base = {"id": identifier(3, n), "session_id": self.id, "run_id": RUN, "tool_call_id": None, "tool_input": {}}
-        base |= {"tool_name": "Bash", "status": status, "decided_by": USER, "message": "No.", "remember": "once"}
+        base: dict[str, Any] = {"id": identifier(3, n), "session_id": self.id, "run_id": RUN, "tool_call_id": None}
+        base |= {"tool_name": "Bash", "tool_input": {}, "status": status, "decided_by": USER, "message": "No.", "remember": "once"}
         base |= {"delivered": True, "created_at": at(n), "expires_at": at(600), "decided_at": at(n + 1)}
         self.approvals.append(ApprovalView.model_validate(base | fields))
 

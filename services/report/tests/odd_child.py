@@ -1,0 +1,34 @@
+"""A program of child processes that render as the title of the content says."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from runtime.child_program import serve
+
+
+def answer(request: Any) -> Any:
+    """Write a file, or misuse the process."""
+    content_file, _, output_file, _ = request
+    title = json.loads(Path(content_file).read_bytes())["title"]
+    match title:
+        case "hang":
+            time.sleep(60)
+        case "spin":
+            while True:
+                pass
+        case "eat":
+            return [None, [str(len(b"x" * 2**31))]]
+        case "crash":
+            os.abort()
+        case "fail":
+            return None
+        case _:
+            Path(output_file).write_text(title)
+    return [1, ["a note"]]
+
+
+if __name__ == "__main__":
+    serve(answer)
