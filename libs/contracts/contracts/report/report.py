@@ -218,6 +218,7 @@ class ReportFailed(Failure, Event):
 class LinkCreated(Event):
     """A link to the file of a report was created; `token_hash` is the SHA-256 of its token in hexadecimal."""
 
+    published = False
     subject = "evt.report.link_created"
     sample = {"link_id": LINK, "token_hash": "00" * 32, "expires_at": TIME}
 
