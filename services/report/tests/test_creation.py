@@ -116,14 +116,14 @@ async def test_a_report_that_was_given_up_says_so(desk: Desk) -> None:
     assert (latest.status, latest.error_code) == ("failed", Code.REPORT_FAILED)
 
 
-async def test_nothing_is_left_of_a_report_that_is_deleted_while_it_is_rendered(desk: Desk) -> None:
+async def test_nothing_is_left_of_a_report_deleted_while_it_is_rendered(desk: Desk) -> None:
     report = await desk.request()
     desk.dependencies.renderer.meanwhile = lambda: desk.send(DeleteReport(report_id=report.id))
     await desk.create(report.id)
     assert await desk.files(report.id) == []
 
 
-async def test_nothing_is_left_of_a_report_that_is_deleted_while_it_is_stored(
+async def test_nothing_is_left_of_a_report_deleted_while_it_is_stored(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = await desk.request()
@@ -155,7 +155,7 @@ async def test_a_late_worker_removes_only_its_own_file(desk: Desk, monkeypatch: 
     assert await desk.files(report.id) == [f"{report.id}/1.html"]
 
 
-async def test_the_file_of_a_worker_that_was_killed_is_removed_once_another_has_finished(desk: Desk) -> None:
+async def test_the_file_of_a_killed_worker_is_removed_after_the_next_one(desk: Desk) -> None:
     report = await desk.request()
     await desk.store(f"{report.id}/killed.html")
     await desk.create(report.id)
