@@ -30,14 +30,14 @@ pdf_available = Gauge("report_pdf_available", "Whether reports can be created as
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `pdf_problem` is why PDF cannot be created here, or None. `workers` is how many reports are created at
-    the same time. `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
+    `pdf` is whether reports can be created as PDF here. `workers` is how many reports are created at the same time.
+    `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
     """
 
     storage: Storage
     renderer: Renderer
     blocking: BlockingPool
-    pdf_problem: str | None
+    pdf: bool
     workers: int
     retention_days: int
 
@@ -58,12 +58,7 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
     except ThemeError as error:
         raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
     storage = await open_storage(settings)
-    pdf_problem = await asyncio.to_thread(why_unavailable)
-    pdf_available.set(pdf_problem is None)
-    if pdf_problem:
-        log.warning("pdf is not available; html, markdown and json are", reason=pdf_problem)
-    else:
-        log.info("pdf is available")
+    pdf = await _has_pdf()
     rendering = Renderer.open(
         workers=settings.report_workers,
         seconds=settings.report_seconds,
@@ -71,6 +66,14 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
         theme_dir=settings.report_theme_dir,
     )
     async with BlockingPool.open() as blocking, rendering as renderer:
-        yield Dependencies(
-            storage, renderer, blocking, pdf_problem, settings.report_workers, settings.report_retention_days
-        )
+        yield Dependencies(storage, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days)
+
+
+async def _has_pdf() -> bool:
+    reason = await asyncio.to_thread(why_unavailable)
+    pdf_available.set(reason is None)
+    if reason:
+        log.warning("pdf is not available; html, markdown and json are", reason=reason)
+    else:
+        log.info("pdf is available")
+    return reason is None

@@ -21,6 +21,7 @@ from report.dependencies import Work
 from report.links import hash_token
 
 TOKEN_BYTES = 32
+NO_PDF = "This server lacks a library that PDF needs. Choose the format html, markdown or json."
 
 handles = Handlers()
 
@@ -28,8 +29,8 @@ handles = Handlers()
 @handles
 async def request_report(command: RequestReport, work: Work) -> None:
     """Request a report for the actor. The job that creates it checks that its subject exists for the actor."""
-    if command.request.format == "pdf" and (reason := work.dependencies.pdf_problem):
-        raise Refusal(Code.PDF_NOT_AVAILABLE, f"{reason} Choose html, markdown or json.")
+    if command.request.format == "pdf" and not work.dependencies.pdf:
+        raise Refusal(Code.PDF_NOT_AVAILABLE, NO_PDF)
     report = Report(command.report_id)
     report.create(work.actor.user_id, command.request)
     await work.save(report)

@@ -68,7 +68,7 @@ class Dependencies:
     storage: LocalStorage
     blocking: BlockingPool
     renderer: FakeRenderer = field(default_factory=FakeRenderer)
-    pdf_problem: str | None = None
+    pdf: bool = True
     workers: int = 2
     retention_days: int = 90
 

@@ -32,7 +32,7 @@ def main(point: str, marker: Path) -> None:
     if point == "rendering":
         Renderer.render = stall_in_render  # pyright: ignore[reportAttributeAccessIssue]
     else:
-        LocalStorage.put = stall_after_put
+        LocalStorage.put = stall_after_put  # pyright: ignore[reportAttributeAccessIssue]
     run(service.name, Settings, service.run)
 
 

@@ -117,7 +117,7 @@ async def test_a_deleted_task_or_a_disabled_owner_gets_no_report(executed: Desk,
 
 async def test_without_pdf_an_execution_gets_no_pdf_report(executed: Desk) -> None:
     executed.others.replies[GetTask] = task(report_format="pdf")
-    executed.dependencies.pdf_problem = "Pango is missing."
+    executed.dependencies.pdf = False
     assert await end(executed) == []
 
 
