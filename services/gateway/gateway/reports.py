@@ -7,6 +7,7 @@ from contracts.report.report import GetReport, ReportCompleted, ReportDeleted, R
 from runtime.bus import Client, Unavailable
 
 from gateway.auth.callers import Anyone
+from gateway.schemas.report import report_path
 from gateway.waiting import Disconnected, EventWaiters, Waits
 
 END_EVENTS = (ReportCompleted, ReportFailed, ReportDeleted)
@@ -34,11 +35,6 @@ class Reports:
         if not _has_ended(report):
             raise self.waits.timed_out("report", report_path(report.id), report_id=str(report.id))
         return report
-
-
-def report_path(report_id: UUID) -> str:
-    """Return the path of a report."""
-    return f"/api/v1/reports/{report_id}"
 
 
 def _has_ended(report: ReportView) -> bool:

@@ -21,8 +21,7 @@ from gateway.downloads import Download, download_responses
 from gateway.file_names import file_name
 from gateway.prefer import PREFER, preferred
 from gateway.problems import EdgeCode, Problem, documented, headed
-from gateway.reports import report_path
-from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow
+from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow, report_path
 from gateway.state import gateway_of
 
 SUBJECT_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.TASK_NOT_FOUND, Code.EXECUTION_NOT_FOUND)

@@ -17,7 +17,6 @@ from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_val
 from runtime import clock
 from starlette.requests import Request
 
-from gateway.reports import report_path
 from gateway.schemas.base import RequestBody, ResponseModel, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.times import Time
@@ -172,6 +171,11 @@ class NewReportLink(RequestBody):
     def command(self, report_id: UUID) -> CreateLink:
         """Return the command."""
         return CreateLink(report_id=report_id, link_id=clock.new_id(), seconds=self.expires_in_seconds)
+
+
+def report_path(report_id: UUID) -> str:
+    """Return the path of a report."""
+    return f"/api/v1/reports/{report_id}"
 
 
 class ReportLink(ResponseModel):
