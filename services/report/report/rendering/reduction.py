@@ -56,12 +56,12 @@ class _Reduction:
             for execution in content.executions
         ]
         for number, what in (
-            (self.values, "inputs, outputs and diffs of tool calls are shortened"),
-            (self.messages, "messages are shortened"),
-            (self.rows, "rows of tables are left out"),
+            (self.values, "Inputs, outputs and diffs of tool calls that are shortened"),
+            (self.messages, "Messages that are shortened"),
+            (self.rows, "Rows of tables that are left out"),
         ):
             if number:
-                self.notes.append(f"{number:,} {what}.")
+                self.notes.append(f"{what}: {number:,}.")
         update = {"session": session, "executions": executions, "notes": [*content.notes, *self.notes]}
         return content.model_copy(update=update)
 
@@ -169,7 +169,7 @@ def _without_middle(content: ReportContent) -> ReportContent:
         return content
     if content.session:
         session, left_out = _shorter(content.session, too_many)
-        note = f"{left_out:,} messages in the middle of the conversation are left out."
+        note = f"Messages in the middle of the conversation that are left out: {left_out:,}."
         return content.model_copy(update={"session": session, "notes": [*content.notes, note]})
     executions = list(content.executions)
     dropped = 0
@@ -178,7 +178,7 @@ def _without_middle(content: ReportContent) -> ReportContent:
             too_many -= _session_lines(session)
             executions[number] = executions[number].model_copy(update={"session": None})
             dropped += 1
-    note = f"The details of the last {dropped:,} executions are left out."
+    note = f"Executions at the end whose details are left out: {dropped:,}."
     return content.model_copy(update={"executions": executions, "notes": [*content.notes, note]})
 
 
