@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-
 from report.rendering.schema import schema
+
 from services.report.tests.rendering import rendered
 from services.report.tests.sample_content import session_content, task_content
 

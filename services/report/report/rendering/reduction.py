@@ -1,6 +1,6 @@
 """Shortening of contents that are too long to show, with a note about everything that is left out.
 
-HTML and Markdown show long values shortened. A PDF is laid out in memory, about 4 MB a page, so that a long report is
+HTML and Markdown show long values shortened. A PDF is laid out in memory, about 3 MB a page, so that a long report is
 reduced step by step until it is estimated to fit: first its colours, then its tool calls, its messages, their number.
 """
 
@@ -15,8 +15,8 @@ from report.content import ChangedFile, MessageEntry, ReportContent, SessionSect
 from report.rendering.text import cut, cut_lines
 
 MAX_LINE = 2_000
-MAX_PDF_LINES = 12_000
-"""About 240 pages, which need 1 GB and 50 seconds of CPU time."""
+MAX_PDF_LINES = 15_000
+"""About 270 pages, which need 900 MB and 55 seconds of CPU time."""
 MAX_COLOURED_LINES = 4_000
 
 
