@@ -3,7 +3,7 @@
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -48,7 +48,7 @@ PAGES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @contextmanager
-def only_own_fonts(folder: Path) -> Iterator[None]:
+def only_own_fonts(folder: Path) -> Generator[None]:
     """Hide the fonts of the system, so that pictures do not depend on the machine."""
     configuration = folder / "fonts.conf"
     configuration.write_text(f"<fontconfig><cachedir>{folder}</cachedir></fontconfig>")

@@ -5,6 +5,7 @@ reduced step by step until it is estimated to fit: first its colours, then its t
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -13,11 +14,19 @@ from pydantic import JsonValue
 
 from report.content import ChangedFile, MessageEntry, ReportContent, SessionSection, ToolCallEntry
 from report.rendering.text import cut, cut_lines
+from report.rendering.view import sessions
 
 MAX_LINE = 2_000
 MAX_PDF_LINES = 15_000
 """About 270 pages, which need 900 MB and 55 seconds of CPU time."""
 MAX_COLOURED_LINES = 4_000
+MAX_COLOURED_SYMBOLS = 40_000
+"""Punctuation in code, most of which is an element of its own where code is in colour."""
+
+_SYMBOL = re.compile(r"[^\w\s]")
+_MARKUP = re.compile(r"[*_`\[|<]")
+_MARKUP_LINES = 0.25
+"""What a character of Markdown that begins or ends an element costs, in lines."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ def reduced(content: ReportContent) -> tuple[ReportContent, bool]:
         if estimated_lines(found) <= MAX_PDF_LINES:
             break
     found = _without_middle(found)
-    in_colour = estimated_lines(found) <= MAX_COLOURED_LINES
+    in_colour = estimated_lines(found) <= MAX_COLOURED_LINES and _symbols(found) <= MAX_COLOURED_SYMBOLS
     notes = list(found.notes)
     if not in_colour:
         notes.append("Code is shown without colours, because the report is long.")
@@ -136,22 +145,30 @@ def reduced(content: ReportContent) -> tuple[ReportContent, bool]:
 
 
 def estimated_lines(content: ReportContent) -> int:
-    """Return how many lines a PDF has, of which 50 are a page."""
-    sections = [content.session, *(execution.session for execution in content.executions)]
-    return 2 * len(content.executions) + sum(_session_lines(session) for session in sections if session)
+    """Return how many lines a PDF costs, of which 50 are a page."""
+    return 3 * len(content.executions) + sum(_session_lines(session) for session in sessions(content))
 
 
 def _session_lines(session: SessionSection) -> int:
-    tables = 2 * len(session.runs) + len(session.workspace) + len(session.approvals) + len(session.files_changed)
+    tables = 3 * len(session.runs) + 2 * (len(session.workspace) + len(session.approvals) + len(session.files_changed))
     diffs = sum(_lines(file.diff or "") for file in session.files_changed)
     return tables + diffs + sum(_message_lines(message) for message in session.messages)
 
 
 def _message_lines(message: MessageEntry) -> int:
-    calls = (
-        8 + _lines(call.diff or _as_text(call.input)) + _lines(_as_text(call.output)) for call in message.tool_calls
-    )
-    return 3 + _lines(message.text) + sum(calls)
+    calls = (10 + sum(map(_lines, _texts(call))) for call in message.tool_calls)
+    return 3 + _lines(message.text) + int(_MARKUP_LINES * len(_MARKUP.findall(message.text))) + sum(calls)
+
+
+def _symbols(content: ReportContent) -> int:
+    messages = [message for session in sessions(content) for message in session.messages]
+    texts = [text for message in messages for call in message.tool_calls for text in _texts(call)]
+    texts += [message.text for message in messages]
+    return sum(len(_SYMBOL.findall(text)) for text in texts)
+
+
+def _texts(call: ToolCallEntry) -> tuple[str, str]:
+    return call.diff or _as_text(call.input), _as_text(call.output)
 
 
 def _as_text(value: JsonValue) -> str:
