@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pypdfium2
 from contracts.task_scheduler.values import ReportFormat
-from pypdf import PdfReader
 from report.rendering import Rendered, Theme, load_theme, render
 
 DEFAULT_THEME = load_theme(None)
@@ -24,7 +24,8 @@ def rendered(
 
 def pdf_text(file: Path) -> str:
     """Return the text of all pages of a PDF."""
-    return "\n".join(page.extract_text() for page in PdfReader(file).pages)
+    with cast(Any, pypdfium2).PdfDocument(file) as pdf:
+        return "\n".join(pdf[number].get_textpage().get_text_range() for number in range(len(pdf)))
 
 
 def as_html(content: dict[str, Any], folder: Path, theme: Theme = DEFAULT_THEME) -> str:

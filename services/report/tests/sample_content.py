@@ -7,6 +7,8 @@ from uuid import UUID, uuid5
 
 from report.content import ReportContent
 
+from services.report.tests.sample_texts import ANSWER, DIFF, FAILURE_OUTPUT, QUERIES, TEST_CODE
+
 _NAMESPACE = UUID("0197a1f0-0000-7000-8000-000000000011")
 _START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 _MODELS = ("claude-opus-4-5", "claude-haiku-4-5")
@@ -20,68 +22,6 @@ def identifier(name: str) -> str:
 def at(minutes: float) -> str:
     """Return the time that many minutes after the session began."""
     return (_START + timedelta(minutes=minutes)).isoformat()
-
-
-DIFF = """\
---- a/app/limits.py
-+++ b/app/limits.py
-@@ -8,11 +8,13 @@ class RateLimiter:
-     def allow(self, user_id: str, now: float) -> bool:
--        bucket = self.buckets.get(user_id, Bucket(self.rate, now))
--        bucket.tokens += (now - bucket.updated) * self.rate
--        if bucket.tokens < 1:
-+        bucket = self.buckets.setdefault(user_id, Bucket(self.burst, now))
-+        elapsed = max(now - bucket.updated, 0.0)
-+        bucket.tokens = min(bucket.tokens + elapsed * self.rate, self.burst)
-+        bucket.updated = now
-+        if bucket.tokens < 1:
-             return False
-         bucket.tokens -= 1
-         return True"""
-
-TEST_CODE = '''\
-"""Tests of the rate limiter."""
-
-import pytest
-
-from app.limits import RateLimiter
-
-
-@pytest.mark.parametrize("requests", [1, 5, 60])
-def test_requests_within_the_limit_are_allowed(requests: int) -> None:
-    limiter = RateLimiter(rate=1.0, burst=60)  # one per second, 60 at once
-    assert all(limiter.allow("ada", now=0.0) for _ in range(requests))
-
-
-def test_the_clock_may_step_back() -> None:
-    limiter = RateLimiter(rate=1.0, burst=1)
-    limiter.allow("ada", now=100.0)
-    assert not limiter.allow("ada", now=50.0)
-'''
-
-FAILURE_OUTPUT = """\
-..F..                                                                    [100%]
-=================================== FAILURES ===================================
-__________________ test_the_clock_may_step_back ____________________
->       assert not limiter.allow("ada", now=50.0)
-E       assert not True
-tests/test_limits.py:17: AssertionError
-1 failed, 4 passed in 0.11s"""
-
-ANSWER = """\
-The rate limiter let bursts through because an idle bucket gained tokens **without an upper bound**, and because a
-clock that stepped back added a negative amount. Both are fixed:
-
-- `RateLimiter.allow` now caps a bucket at `burst`, and ignores time that runs backwards.
-- `tests/test_limits.py` covers both cases. All 6 tests pass.
-
-| Case | Before | After |
-|---|---:|---:|
-| Requests allowed after 1 h idle | 3,600 | 60 |
-| Requests allowed after a step back by 50 s | 1 | 0 |
-
-I could not deploy to staging: the command needs an approval that was denied. See
-[the token bucket algorithm](https://en.wikipedia.org/wiki/Token_bucket) for background."""
 
 
 def tool_call(name: str, minutes: float, **fields: Any) -> dict[str, Any]:
@@ -118,14 +58,6 @@ def run(minutes: float, query: str, answer: str, **fields: Any) -> dict[str, Any
         "cost_usd": "0.1458",
     }
     return values | fields
-
-
-QUERIES = (
-    "Users report that our API's rate limiter lets bursts of requests through after a quiet period. Find out why, "
-    "fix it, and add tests that would have caught it.",
-    "Also make sure that a clock which steps back does not grant extra requests.",
-    "Deploy the fix to staging.",
-)
 
 
 def session_messages() -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def test_a_session_without_runs_is_a_report_too(tmp_path: Path) -> None:
 )
 def test_a_part_that_was_not_requested_is_absent(choice: str, absent: str, tmp_path: Path) -> None:
     assert absent in as_html(session_content(), tmp_path)
-    assert absent not in as_html(session_content(**{choice: False}), tmp_path)
+    assert absent not in as_html(session_content() | {choice: False}, tmp_path)
 
 
 def test_tool_calls_are_shown_in_full_without_messages(tmp_path: Path) -> None:

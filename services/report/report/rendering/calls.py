@@ -11,7 +11,7 @@ from pygments.util import ClassNotFound
 from report.content import ToolCallEntry
 from report.rendering.text import one_line
 
-_TELLING_NAMES = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
+_SUMMARY_NAMES = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def call_output(call: ToolCallEntry) -> Source:
 
 
 def call_summary(call: ToolCallEntry) -> str:
-    """Return the most telling value of the input of a tool call, on one line."""
+    """Return the most important value of the input of a tool call, on one line."""
     values: dict[str, Any] = call.input if isinstance(call.input, dict) else {}
-    telling = next((values[name] for name in _TELLING_NAMES if isinstance(values.get(name), str)), None)
-    return one_line(telling or _value(call.input).text, 110)
+    summary = next((values[name] for name in _SUMMARY_NAMES if isinstance(values.get(name), str)), None)
+    return one_line(summary or _value(call.input).text, 110)
 
 
 def _value(value: JsonValue) -> Source:

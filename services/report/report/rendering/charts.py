@@ -168,7 +168,7 @@ def _inline(svg: str, title: str, description: str) -> Markup:
     view_box = re.search(r'viewBox="[^"]*"', body)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="chart" role="img" '
-        f'{view_box[0] if view_box else ""} aria-labelledby="{prefix}-title {prefix}-desc">'
-        f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>'
+        f'{view_box[0] if view_box else ""} aria-labelledby="{prefix}-title">'
+        f'<title id="{prefix}-title">{escape(title)}: {escape(description)}</title>'
     )
     return Markup(head + body[start:])  # noqa: S704  matplotlib escapes the labels

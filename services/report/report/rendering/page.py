@@ -1,6 +1,7 @@
 """The page of HTML that is the HTML format, and the source of the PDF; and the Markdown format."""
 
 import base64
+import re
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,11 @@ FACES = (
     ("Plex Mono", "IBMPlexMono-SemiBold", 600, "normal"),
 )
 
+_CHARACTER = r"(?:&[#\w]{1,10};|[^\s<>&])"
+_LONG_WORD = re.compile(rf"(<style>.*?</style>|<[^>]*>)|{_CHARACTER}{{120,}}", re.DOTALL)
+_PIECE = re.compile(rf"{_CHARACTER}{{40}}")
+"""Of a long word in print: without places to break, WeasyPrint needs minutes for a word of 60,000 characters."""
+
 
 def page(content: ReportContent, theme: Theme, *, in_print: bool, in_colour: bool = True) -> str:
     """Return a report as one page of HTML that needs nothing else.
@@ -35,9 +41,14 @@ def page(content: ReportContent, theme: Theme, *, in_print: bool, in_colour: boo
     """
     template = html_environment(theme, in_colour).get_template("report.html.j2")
     drawn = charts(content, Palette(theme.settings.colours.accent)) if content.include_metrics else []
-    return template.render(
+    found = template.render(
         **variables(content, theme), charts=drawn, in_print=in_print, fonts=_font_faces(), logo=theme.logo
     )
+    return _LONG_WORD.sub(_with_breaks, found) if in_print else found
+
+
+def _with_breaks(found: re.Match[str]) -> str:
+    return found[0] if found[1] else _PIECE.sub("\\g<0>\u200b", found[0])
 
 
 def markdown_page(content: ReportContent, theme: Theme) -> str:

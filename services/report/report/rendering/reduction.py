@@ -1,10 +1,11 @@
 """Shortening of contents that are too long to show, with a note about everything that is left out.
 
-HTML and Markdown show long values shortened. A PDF is laid out in memory, about 4 MB a page, so that a long report is
+HTML and Markdown show long values shortened. A PDF is laid out in memory, about 3 MB a page, so that a long report is
 reduced step by step until it is estimated to fit: first its colours, then its tool calls, its messages, their number.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -13,11 +14,19 @@ from pydantic import JsonValue
 
 from report.content import ChangedFile, MessageEntry, ReportContent, SessionSection, ToolCallEntry
 from report.rendering.text import cut, cut_lines
+from report.rendering.view import sessions
 
 MAX_LINE = 2_000
-MAX_PDF_LINES = 12_000
-"""About 240 pages, which need 1 GB and 50 seconds of CPU time."""
+MAX_PDF_LINES = 15_000
+"""About 270 pages, which need 900 MB and 55 seconds of CPU time."""
 MAX_COLOURED_LINES = 4_000
+MAX_COLOURED_SYMBOLS = 40_000
+"""Punctuation in code, most of which is an element of its own where code is in colour."""
+
+_SYMBOL = re.compile(r"[^\w\s]")
+_MARKUP = re.compile(r"[*_`\[|<]")
+_MARKUP_LINES = 0.25
+"""What a character of Markdown that begins or ends an element costs, in lines."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,12 @@ class _Reduction:
             for execution in content.executions
         ]
         for number, what in (
-            (self.values, "inputs, outputs and diffs of tool calls are shortened"),
-            (self.messages, "messages are shortened"),
-            (self.rows, "rows of tables are left out"),
+            (self.values, "Inputs, outputs and diffs of tool calls that are shortened"),
+            (self.messages, "Messages that are shortened"),
+            (self.rows, "Rows of tables that are left out"),
         ):
             if number:
-                self.notes.append(f"{number:,} {what}.")
+                self.notes.append(f"{what}: {number:,}.")
         update = {"session": session, "executions": executions, "notes": [*content.notes, *self.notes]}
         return content.model_copy(update=update)
 
@@ -126,7 +135,7 @@ def reduced(content: ReportContent) -> tuple[ReportContent, bool]:
         if estimated_lines(found) <= MAX_PDF_LINES:
             break
     found = _without_middle(found)
-    in_colour = estimated_lines(found) <= MAX_COLOURED_LINES
+    in_colour = estimated_lines(found) <= MAX_COLOURED_LINES and _symbols(found) <= MAX_COLOURED_SYMBOLS
     notes = list(found.notes)
     if not in_colour:
         notes.append("Code is shown without colours, because the report is long.")
@@ -136,22 +145,30 @@ def reduced(content: ReportContent) -> tuple[ReportContent, bool]:
 
 
 def estimated_lines(content: ReportContent) -> int:
-    """Return how many lines a PDF has, of which 50 are a page."""
-    sections = [content.session, *(execution.session for execution in content.executions)]
-    return 2 * len(content.executions) + sum(_session_lines(session) for session in sections if session)
+    """Return how many lines a PDF costs, of which 50 are a page."""
+    return 3 * len(content.executions) + sum(_session_lines(session) for session in sessions(content))
 
 
 def _session_lines(session: SessionSection) -> int:
-    tables = 2 * len(session.runs) + len(session.workspace) + len(session.approvals) + len(session.files_changed)
+    tables = 3 * len(session.runs) + 2 * (len(session.workspace) + len(session.approvals) + len(session.files_changed))
     diffs = sum(_lines(file.diff or "") for file in session.files_changed)
     return tables + diffs + sum(_message_lines(message) for message in session.messages)
 
 
 def _message_lines(message: MessageEntry) -> int:
-    calls = (
-        8 + _lines(call.diff or _as_text(call.input)) + _lines(_as_text(call.output)) for call in message.tool_calls
-    )
-    return 3 + _lines(message.text) + sum(calls)
+    calls = (10 + sum(map(_lines, _texts(call))) for call in message.tool_calls)
+    return 3 + _lines(message.text) + int(_MARKUP_LINES * len(_MARKUP.findall(message.text))) + sum(calls)
+
+
+def _symbols(content: ReportContent) -> int:
+    messages = [message for session in sessions(content) for message in session.messages]
+    texts = [text for message in messages for call in message.tool_calls for text in _texts(call)]
+    texts += [message.text for message in messages]
+    return sum(len(_SYMBOL.findall(text)) for text in texts)
+
+
+def _texts(call: ToolCallEntry) -> tuple[str, str]:
+    return call.diff or _as_text(call.input), _as_text(call.output)
 
 
 def _as_text(value: JsonValue) -> str:
@@ -169,7 +186,7 @@ def _without_middle(content: ReportContent) -> ReportContent:
         return content
     if content.session:
         session, left_out = _shorter(content.session, too_many)
-        note = f"{left_out:,} messages in the middle of the conversation are left out."
+        note = f"Messages in the middle of the conversation that are left out: {left_out:,}."
         return content.model_copy(update={"session": session, "notes": [*content.notes, note]})
     executions = list(content.executions)
     dropped = 0
@@ -178,7 +195,7 @@ def _without_middle(content: ReportContent) -> ReportContent:
             too_many -= _session_lines(session)
             executions[number] = executions[number].model_copy(update={"session": None})
             dropped += 1
-    note = f"The details of the last {dropped:,} executions are left out."
+    note = f"Executions at the end whose details are left out: {dropped:,}."
     return content.model_copy(update={"executions": executions, "notes": [*content.notes, note]})
 
 

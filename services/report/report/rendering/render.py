@@ -60,7 +60,7 @@ def _with_note_on_fonts(content: ReportContent) -> ReportContent:
     if not missing:
         return content
     examples = ", ".join(f"U+{ord(char):04X}" for char in missing[:5])
-    note = f"{len(missing):,} characters are shown as boxes, because no installed font has them: {examples}."
+    note = f"Characters that no installed font has are shown as boxes: {len(missing):,} different ones, as {examples}."
     return content.model_copy(update={"notes": [*content.notes, note]})
 
 
