@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Route, expect
@@ -43,33 +46,36 @@ async def test_a_report_is_created_and_saved_under_its_title(
     assert content.startswith(start)
 
 
-async def test_the_progress_of_a_report_is_shown(console: Console, session_id: str, user: User) -> None:
-    await console.open(session_id)
-    await console.open_reports()
+@asynccontextmanager
+async def shown_as(console: Console, **changed: Any) -> AsyncGenerator[None]:
+    """Let the page read reports with these changes."""
 
-    async def in_progress(route: Route) -> None:
+    async def change(route: Route) -> None:
         answer = await route.fetch()
-        changed = {"status": "rendering", "progress_percent": 40, "progress_step": "rendering"}
         await route.fulfill(response=answer, json=await answer.json() | changed)
 
-    await console.page.route(re.compile("/api/v1/reports/[^/]+$"), in_progress)
-    await create(console, "JSON")
-    await expect(console.reports.locator(".step")).to_have_text("40 %, rendering")
-    await expect(console.reports.get_by_role("progressbar")).to_have_attribute("value", "40")
-    await expect(console.reports.get_by_role("button", name="Download")).to_be_hidden()
+    await console.page.route(re.compile("/api/v1/reports/[^/]+$"), change)
+    yield
+    await console.page.unroute_all(behavior="ignoreErrors")  # the page may be reading the report again
+
+
+async def test_the_progress_of_a_report_is_shown(console: Console, session_id: str) -> None:
+    await console.open(session_id)
+    await console.open_reports()
+    async with shown_as(console, status="rendering", progress_percent=40, progress_step="rendering"):
+        await create(console, "JSON")
+        await expect(console.reports.locator(".step")).to_have_text("40 %, rendering")
+        await expect(console.reports.get_by_role("progressbar")).to_have_attribute("value", "40")
+        await expect(console.reports.get_by_role("button", name="Download")).to_be_hidden()
 
 
 async def test_a_failed_report_shows_the_reason(console: Console, session_id: str) -> None:
-    async def failed(route: Route) -> None:
-        answer = await route.fetch()
-        failure = {"status": "failed", "error_code": "REPORT_FAILED", "error_detail": "Rendering took too long."}
-        await route.fulfill(response=answer, json=await answer.json() | failure)
-
-    await console.page.route(re.compile("/api/v1/reports/[^/]+$"), failed)
     await console.open(session_id)
     await console.open_reports()
-    await create(console, "JSON")
-    await expect(console.reports.locator(".detail")).to_have_text("REPORT_FAILED: Rendering took too long.")
+    failure = {"status": "failed", "error_code": "REPORT_FAILED", "error_detail": "Rendering took too long."}
+    async with shown_as(console, **failure):
+        await create(console, "JSON")
+        await expect(console.reports.locator(".detail")).to_have_text("REPORT_FAILED: Rendering took too long.")
 
 
 async def test_a_refused_report_shows_the_reason(console: Console, session_id: str, user: User) -> None:
