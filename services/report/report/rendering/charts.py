@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -147,7 +148,9 @@ def _sums(series: Sequence[Series]) -> str:
 
 
 def _chart(title: str, description: str, draw: Callable[[Any], None], height: float) -> Chart:
-    with cast(Any, mpl).rc_context({**_STYLE, "svg.hashsalt": title}):  # the same data is the same SVG
+    style = {**_STYLE, "svg.hashsalt": title}  # the same data is the same SVG
+    with cast(Any, mpl).rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the page has more fonts than matplotlib
         figure = Figure(figsize=(6.7, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(cast(Any, figure).add_subplot())
