@@ -151,7 +151,7 @@ def test_ten_megabytes_of_output_are_cut_with_a_note(tmp_path: Path) -> None:
     session = session_section(messages=[message("assistant", 1, "", call)])
     page, report = rendered(session_content(session), "html", tmp_path)
     assert len(page) < 1_000_000
-    assert "1 inputs, outputs and diffs of tool calls are shortened." in report.notes
+    assert "Inputs, outputs and diffs of tool calls that are shortened: 1." in report.notes
     assert "more lines are left out" in page
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from report.rendering.figures import short_number
@@ -147,8 +149,10 @@ def _sums(series: Sequence[Series]) -> str:
 
 
 def _chart(title: str, description: str, draw: Callable[[Any], None], height: float) -> Chart:
-    with cast(Any, mpl).rc_context({**_STYLE, "svg.hashsalt": title}):  # the same data is the same SVG
-        figure = Figure(figsize=(6.7, height), layout="constrained")
+    style = {**_STYLE, "svg.hashsalt": title}  # the same data is the same SVG
+    with cast(Any, mpl).rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the page has more fonts than matplotlib
+        figure = Figure(figsize=(6.7, height), layout=ConstrainedLayoutEngine(w_pad=0.12))
         FigureCanvasSVG(figure)
         draw(cast(Any, figure).add_subplot())
         target = io.StringIO()

@@ -36,6 +36,7 @@ class Bounds:
     value_characters: int = 32_000
     value_lines: int = 400
     message_characters: int = 64_000
+    message_lines: int = 4_000
     rows: int = 2_000
 
 
@@ -43,8 +44,8 @@ STEPS = (
     Bounds(),
     Bounds(value_characters=8_000, value_lines=60),
     Bounds(value_characters=2_000, value_lines=15),
-    Bounds(value_characters=600, value_lines=5, message_characters=4_000, rows=500),
-    Bounds(value_characters=300, value_lines=3, message_characters=1_200, rows=200),
+    Bounds(value_characters=600, value_lines=5, message_characters=4_000, message_lines=150, rows=500),
+    Bounds(value_characters=300, value_lines=3, message_characters=1_200, message_lines=40, rows=200),
 )
 
 
@@ -90,9 +91,10 @@ class _Reduction:
 
     def _message(self, message: MessageEntry) -> MessageEntry:
         text = cut(message.text, self.bounds.message_characters)
-        self.messages += text is not message.text
+        text = cut_lines(text, self.bounds.message_characters, self.bounds.message_lines)
+        self.messages += text != message.text
         calls = [self._call(call) for call in message.tool_calls]
-        shortened = message.shortened or text is not message.text
+        shortened = message.shortened or text != message.text
         return message.model_copy(update={"text": text, "tool_calls": calls, "shortened": shortened})
 
     def _call(self, call: ToolCallEntry) -> ToolCallEntry:
@@ -202,7 +204,10 @@ def _without_middle(content: ReportContent) -> ReportContent:
 def _shorter(session: SessionSection, too_many: int) -> tuple[SessionSection, int]:
     messages = session.messages
     start = end = len(messages) // 4
-    while end < len(messages) - 1 and too_many > 0:
+    while too_many > 0 and end < len(messages) - 1:
         too_many -= _message_lines(messages[end])
         end += 1
+    while too_many > 0 and start > 0:
+        start -= 1
+        too_many -= _message_lines(messages[start])
     return session.model_copy(update={"messages": [*messages[:start], *messages[end:]]}), end - start
