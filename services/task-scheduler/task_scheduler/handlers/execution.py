@@ -10,6 +10,7 @@ from contracts.task_scheduler.execution import (
     ExecuteTask,
     ExpireExecution,
     RecordSubmission,
+    RecordUsage,
     RetryExecution,
     StartNextAttempt,
     StartOnEvent,
@@ -92,6 +93,13 @@ async def end_attempt(command: EndAttempt, work: Work) -> None:
     execution = await work.load_owned(Execution, command.execution_id)
     execution.end_attempt(command, work.now)
     await save_execution(execution, work)
+
+
+@handles
+async def record_usage(command: RecordUsage, work: Work) -> None:
+    """Record the usage of a run."""
+    async with work.change(Execution, command.execution_id) as execution:
+        execution.record_usage(command.run_id, command.usage)
 
 
 @handles

@@ -66,6 +66,11 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
         )
         await self.reaction.send(failed)
 
+    async def give_up(self) -> None:
+        """End the attempt; its run is cancelled, because the prompt may have been submitted."""
+        await super().give_up()
+        await cancel_run(self.event.session_id, self.event.run_id, self.reaction)
+
     async def discard(self) -> None:
         """Cancel the run of an attempt that ended while it was being started.
 
