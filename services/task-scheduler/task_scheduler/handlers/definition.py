@@ -20,7 +20,7 @@ async def check_definition(definition: TaskDefinition, work: Work) -> None:
         detail = "generate_report: reports are not available yet. Leave it out, or set it to false."
         raise Refusal(Code.REPORTS_NOT_AVAILABLE, detail)
     check_event_names(definition.on)
-    await work.dependencies.prompts.check(definition.prompt_template)
+    await work.dependencies.prompts.check(definition.prompt_template, work.actor.user_id)
 
 
 async def check_prompt(
@@ -31,4 +31,4 @@ async def check_prompt(
     Raises:
         Refusal: VARIABLES_MISSING, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
     """
-    await render_prompt(work.dependencies.prompts, definition, variables, scheduled_for)
+    await render_prompt(work.dependencies.prompts, definition, variables, scheduled_for, work.actor.user_id)

@@ -64,5 +64,6 @@ async def render_prompt(query: RenderPrompt, context: Context) -> RenderedPrompt
     """Return the prompt of a task as an execution for a tick at this moment would have it."""
     definition = TaskDefinition.model_validate((await visible(query.task_id, context))["definition"])
     variables = prompt_variables(definition, definition.variables | query.variables, clock.now())
-    rendered = await context.dependencies.prompts.render(definition.prompt_template, variables)
+    prompts, user_id = context.dependencies.prompts, context.actor.user_id
+    rendered = await prompts.render(definition.prompt_template, variables, user_id)
     return RenderedPrompt(prompt=rendered.text, variables=variables)
