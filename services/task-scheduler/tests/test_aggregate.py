@@ -290,3 +290,8 @@ def test_the_state_of_a_task_does_not_grow_with_its_history() -> None:
         sizes.add(len(codec_of(Task).dump(task)))
     assert len(sizes) == 1
     assert UUID(SESSION) not in task.unfinished
+
+
+def test_the_schedule_of_a_removed_time_zone_is_retried() -> None:
+    with pytest.raises(ValueError, match="Mars"):
+        given(hourly(schedule_timezone="Mars/Olympus")).aggregate.advance_schedule(NOON + HOUR)

@@ -32,6 +32,10 @@ class DueTick:
     missed: Failure | None
 
 
+def _schedule_of(definition: TaskDefinition) -> Schedule:
+    return _parsed(definition.schedule_cron or ANY_CRON, definition.schedule_timezone)
+
+
 def parse_schedule(definition: TaskDefinition) -> Schedule:
     """Return the schedule of a task; if it has no cron expression, any one in its time zone.
 
@@ -41,7 +45,7 @@ def parse_schedule(definition: TaskDefinition) -> Schedule:
     if definition.is_scheduled and definition.schedule_cron is None:
         raise Refusal(Code.INVALID_SCHEDULE, "schedule_cron: required if is_scheduled is true.")
     try:
-        return _parsed(definition.schedule_cron or ANY_CRON, definition.schedule_timezone)
+        return _schedule_of(definition)
     except ValueError as error:
         zone = str(error).startswith("schedule_timezone")
         raise Refusal(Code.INVALID_TIMEZONE if zone else Code.INVALID_SCHEDULE, f"{error}.") from None
@@ -58,10 +62,14 @@ class Scheduling(State):
         """Return the ticks that are due, at most `MAX_TICKS`, and record that they are processed.
 
         Records nothing if none is due, or the task is paused.
+
+        Raises:
+            ValueError: the time zone was removed by a later release. This is no Refusal, which would end the schedule:
+                the command is repeated until the zone is available again, or the task is changed.
         """
         if self.next_tick is None:
             return []
-        schedule, ticks, tick = parse_schedule(self.definition), list[DueTick](), self.next_tick
+        schedule, ticks, tick = _schedule_of(self.definition), list[DueTick](), self.next_tick
         while len(ticks) < MAX_TICKS and (due_at := self._due_at(schedule, tick)) <= now:
             ticks.append(DueTick(tick, self._missed(now - due_at)))
             tick = schedule.next_after(tick)
