@@ -108,6 +108,15 @@ class ListTasks(KeysetWindow, Query[Page[TaskSummary]]):
     q: str | None = None
 
 
+class FindTasks(Query[list[UUID]]):
+    """Return those of the given ids whose tasks exist for the actor."""
+
+    subject = "qry.task_scheduler.find"
+    sample = {"task_ids": [TASK]}
+
+    task_ids: list[UUID] = Field(max_length=1000)
+
+
 class ListNextRuns(Query[NextRuns]):
     """Return the next `count` ticks of a task's schedule, without jitter."""
 

@@ -1,9 +1,11 @@
 """Handlers of queries about tasks as a whole, and their schedules."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from contracts.messages import Page
 from contracts.task_scheduler.task import (
+    FindTasks,
     GetTask,
     ListNextRuns,
     ListTasks,
@@ -19,7 +21,7 @@ from eventing.reading import Filters, Listing
 from runtime import clock
 
 from task_scheduler.dependencies import Context
-from task_scheduler.queries.tables import LISTED_TASKS, visible
+from task_scheduler.queries.tables import LISTED_TASKS, TASKS, visible
 from task_scheduler.rendering import prompt_variables
 from task_scheduler.schedule import Schedule
 
@@ -45,6 +47,12 @@ async def list_tasks(query: ListTasks, context: Context) -> Page[TaskSummary]:
     filters = Filters(is_active=query.is_active, is_scheduled=query.is_scheduled)
     filters.add("strpos(lower(name), lower({})) > 0", query.q)
     return await (LISTING if query.q is None else SEARCH).page(query, context, filters)
+
+
+@answers
+async def find_tasks(query: FindTasks, context: Context) -> list[UUID]:
+    """Return the ids that belong to tasks which the actor may see."""
+    return await TASKS.existing(query.task_ids, context)
 
 
 @answers
