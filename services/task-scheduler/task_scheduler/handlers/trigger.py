@@ -77,12 +77,13 @@ async def _authenticated(command: FireTrigger, work: Work) -> Task:
         raise Refusal(Code.INVALID_SIGNATURE, "The request does not prove that it comes from a holder of the secret.")
     # A session is created only if the owner may still do so: that is checked when the execution runs.
     work.envelope = work.envelope.on_behalf_of(Actor(user_id=task.owner, role="user"))
-    return task
+    return await work.load_owned(Task, task.id)
 
 
 async def _find(task_id: UUID, work: Work) -> Task | None:
+    """Return the task, without a lock: a flood of forged requests must not hold up the commands of its owner."""
     try:
-        task = await work.load(Task, task_id)
+        task = await work.store.load(Task, task_id)
     except AggregateNotFound:
         return None
     return None if task.deleted else task
