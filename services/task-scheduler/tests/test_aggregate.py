@@ -187,7 +187,8 @@ def test_several_ticks_are_processed_by_one_event() -> None:
 
 def test_the_number_of_ticks_that_are_processed_at_once_is_bounded() -> None:
     then = advanced(NOON + MAX_TICKS * HOUR)
-    given(hourly()).when(lambda task: task.advance_schedule(NOON + 1000 * HOUR)).then(then)
+    task = hourly(catch_up_window_seconds=1000 * 3600)
+    given(task).when(lambda task: task.advance_schedule(NOON + 1000 * HOUR)).then(then)
 
 
 @pytest.mark.parametrize(
