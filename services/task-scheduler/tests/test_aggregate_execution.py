@@ -236,7 +236,7 @@ def test_a_check_of_a_run_is_requested() -> None:
     given(started(), submitted()).when(lambda execution: execution.request_check(NOON)).then(then)
 
 
-def test_the_interval_between_checks_is_at_most_an_hour_after_any_number_of_them() -> None:
+def test_checks_are_at_most_an_hour_apart_whatever_their_number() -> None:
     check = ExecutionCheckRequested.model_validate(ExecutionCheckRequested.sample)
     execution = given(started(), submitted(), *[check] * 100).aggregate
     execution.request_check(NOON)

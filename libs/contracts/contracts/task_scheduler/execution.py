@@ -231,12 +231,9 @@ class ExecutionFailed(Failure, Event):
     """The execution failed and is not retried; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_failed"
-    sample = {
-        "task_id": TASK,
-        "attempt": 1,
+    sample = {"task_id": TASK, "attempt": 1, "usage": {}} | {
         "error_code": "MODEL_ERROR",
         "error_detail": "The model answered 529.",
-        "usage": {},
     }
 
     task_id: UUID
@@ -273,11 +270,7 @@ class ExecutionSkipped(Failure, Event):
     """The execution never started: another one was active, or a limit was reached."""
 
     subject = "evt.task_scheduler.execution_skipped"
-    sample = {
-        "task_id": TASK,
-        "error_code": "TASK_BUSY",
-        "error_detail": "Another execution of the task is active.",
-    }
+    sample = {"task_id": TASK, "error_code": "TASK_BUSY", "error_detail": "Another execution of the task is active."}
 
     task_id: UUID
 

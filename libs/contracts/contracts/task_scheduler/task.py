@@ -21,14 +21,11 @@ from contracts.task_scheduler.values import (
     Variables,
 )
 
-_DEFINITION: dict[str, Any] = {
-    "name": "Daily Log Analysis",
-    "description": "Analyze application logs",
-    "prompt_template": "Analyze logs from {{date}}",
-    "allowed_tools": ["Read", "Bash"],
-    "is_scheduled": True,
-    "schedule_cron": "0 9 * * *",
-}
+_DEFINITION: dict[str, Any] = (
+    {"name": "Daily Log Analysis", "description": "Analyze application logs"}
+    | {"prompt_template": "Analyze logs from {{date}}", "allowed_tools": ["Read", "Bash"]}
+    | {"is_scheduled": True, "schedule_cron": "0 9 * * *"}
+)
 
 
 class TaskSummary(Message):

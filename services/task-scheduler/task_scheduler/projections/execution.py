@@ -60,10 +60,21 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
     """Update the read model with one event of an execution."""
     if isinstance(event, AttemptEvent):
         await project_attempt(event, recorded, db)
-    elif isinstance(event, ExecutionCreated):
-        await _create(event, recorded, db)
-    else:
-        await _end(event, recorded, db)
+        return
+    match event:
+        case ExecutionCreated():
+            await _create(event, recorded, db)
+        case (
+            ExecutionCompleted()
+            | ExecutionFailed()
+            | ExecutionTimedOut()
+            | ExecutionCancelled()
+            | ExecutionSkipped()
+            | ExecutionMissed()
+        ):
+            await _end(event, recorded, db)
+        case _:
+            assert_never(event)
 
 
 async def project_attempt(event: AttemptEvent, recorded: Recorded[Any], db: Connection) -> None:
