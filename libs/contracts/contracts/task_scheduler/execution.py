@@ -231,10 +231,7 @@ class ExecutionFailed(Failure, Event):
     """The execution failed and is not retried; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_failed"
-    sample = {"task_id": TASK, "attempt": 1, "usage": {}} | {
-        "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
-    }
+    sample = ExecutionCompleted.sample | {"error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
 
     task_id: UUID
     attempt: int
