@@ -1,4 +1,8 @@
-"""Checks of a task's definition, and of the prompt of an execution, before anything is recorded."""
+"""Checks of a task's definition, and of the prompt of an execution, before anything is recorded.
+
+They may take seconds, so they precede the loading of the task that is changed: it would hold the lock of the task, for
+which the command of a tick waits, and with it the ticks of other tasks.
+"""
 
 from datetime import datetime
 
