@@ -35,14 +35,16 @@ async def measure(stage: Stage) -> list[Line]:
         few, many = [await _owner(stage, database, number) for number in (FEW, MANY)]
         await vacuum(database)
     async with await Connection.open(stage.port) as connection:
-        requests = {**_requests("tasks", many, few), **_requests("executions", many, few)}
+        requests = {name: request for kind in KINDS for name, request in _requests(kind, many, few).items()}
         sides = {name: timed(lambda request=request: connection.ask(request)) for name, request in requests.items()}
         await interleaved(sides, WARMING)
         rounds = await interleaved(sides, ROUNDS)
     medians = {name: rounds.median(name) for name in sides}
-    return [_line(name, seconds, medians[f"{name.partition(',')[0]}, {FIRST}"]) for name, seconds in medians.items()]
+    controls = {kind: medians.pop(f"{kind}, {FIRST}") for kind in KINDS}
+    return [_line(name, seconds, controls[name.partition(",")[0]]) for name, seconds in medians.items()]
 
 
+KINDS = ("tasks", "executions")
 FIRST = f"first page of {FEW}"
 WINDOWS = {
     f"first page of {MANY:,}": "",

@@ -44,7 +44,7 @@ def test_a_request_signed_with_another_secret_is_refused(user: User) -> None:
     assert task.executions() == []
 
 
-def test_a_rotation_keeps_both_secrets_and_a_revocation_none(user: User) -> None:
+def test_both_secrets_are_valid_after_a_rotation_none_after_a_revocation(user: User) -> None:
     task = UserTask.create(user, overlap_policy="allow")
     trigger = task.post("triggers", {}).raise_for_status().json()
     rotated = task.post(f"triggers/{trigger['id']}/rotate").raise_for_status().json()
@@ -97,7 +97,7 @@ def test_a_task_of_a_disabled_owner_fails_and_the_list_says_so(user: User, syste
     assert (item["last_status"], item["last_error_code"]) == ("failed", "OWNER_DISABLED")
 
 
-def test_the_running_execution_of_a_disabled_owner_can_be_cancelled(user: User, system: System) -> None:
+def test_an_execution_of_a_disabled_owner_can_be_cancelled(user: User, system: System) -> None:
     task = UserTask.create(user, HELD)
     execution = task.started()
     set_active(system, user, active=False)

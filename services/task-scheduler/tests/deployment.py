@@ -100,7 +100,7 @@ class Scheduler:
             self.tasks.append((await self.ask(command)).id)
 
     async def pass_minute(self, within: float = 3.0) -> None:
-        """Set the clock forward by a minute, and wait some seconds until the replicas have processed the ticks."""
+        """Set the clock forward by a minute, and wait some seconds at most until its ticks are processed."""
         self.clock.step(MINUTE_SECONDS)
         with suppress(TimeoutError):
             await eventually(self.has_processed_last_tick, within=within)

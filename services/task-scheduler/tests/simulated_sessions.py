@@ -116,7 +116,9 @@ class SimulatedSessions:
 
     async def _published(self, event: RunEvent, session_id: UUID, owner: Actor) -> bool:
         try:
-            await publish(self._js, event, at=session_id, owner=owner.user_id, envelope=Envelope.begin(actor=owner))
+            await publish(
+                self._js, event, at=session_id, owner=str(owner.user_id), envelope=Envelope.begin(actor=owner)
+            )
         except BUS_ERRORS:  # the bus is unavailable
             return False
         return True

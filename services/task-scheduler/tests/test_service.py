@@ -225,7 +225,7 @@ async def test_an_event_of_a_session_starts_a_task_once(remote: Remote) -> None:
     session_id, envelope = clock.new_id(), Envelope.begin(actor=OWNER)
     for _ in range(2):
         event = RunFailed.example()
-        await publish(remote.others.js, event, at=session_id, envelope=envelope, owner=OWNER.user_id)
+        await publish(remote.others.js, event, at=session_id, envelope=envelope, owner=str(OWNER.user_id))
 
     async def prompts() -> list[str]:
         return [query.message for query in remote.received(SubmitQuery)]

@@ -13,21 +13,15 @@ from eventing.recording import Recorded
 
 
 async def publish(
-    js: JetStream,
-    event: Event,
-    *,
-    at: UUID | None = None,
-    owner: UUID | None = None,
-    envelope: Envelope | None = None,
-    **headers: str,
+    js: JetStream, event: Event, *, at: UUID | None = None, envelope: Envelope | None = None, **headers: str
 ) -> Recorded[Any]:
-    """Publish an event as the relay of its service would, as the first one of an aggregate that owns itself by default.
+    """Publish an event as the relay of its service would, as the first one of an aggregate.
 
     Returns:
         The recorded event, as a consumer reads it.
     """
     id = at or clock.new_id()
-    recorded = Recorded(id, 1, clock.now(), event, envelope or Envelope.begin(), owner or id)
+    recorded = Recorded(id, 1, clock.now(), event, envelope or Envelope.begin(), id)
     service = event.subject.split(".")[1]
     all_headers = wire.headers(recorded, service) | {name.replace("_", "-"): value for name, value in headers.items()}
     await js.publish(

@@ -50,7 +50,7 @@ async def start_tasks(recorded: Recorded[Any], reaction: Reaction[Dependencies])
 
 async def _start(command: StartOnEvent, reaction: Reaction[Dependencies]) -> None:
     try:
-        await reaction.send(command, key=str(command.task_id), on_behalf_of=reaction.recorded.owner)
+        await reaction.send(command, on_behalf_of=reaction.recorded.owner)
     except Refusal as refusal:
         if refusal.code not in NOT_STARTED:
             raise
