@@ -1,14 +1,17 @@
 """The read model of executions, and their due times."""
 
 from typing import Any, assert_never
+from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import (
+    AttemptEvent,
     ExecutionCheckRequested,
     ExecutionRetryScheduled,
     ExecutionStarted,
     ExecutionSubmitted,
+    ExecutionUsageRecorded,
 )
 from contracts.task_scheduler.execution import (
     ExecutionCancelled,
@@ -27,7 +30,7 @@ from eventing.recording import Recorded
 
 from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
 from task_scheduler.due import EXECUTION_CHECK, EXECUTION_RETRY, EXECUTION_TIMEOUT, OF_EXECUTIONS, START_DEADLINE
-from task_scheduler.projections.event import project_attempt
+from task_scheduler.projections.event import project_earlier_attempt
 
 CANCEL_DETAILS: dict[TaskCancelReason, str] = {
     "requested": "The execution was cancelled.",
@@ -45,34 +48,22 @@ START = """
         started_at = coalesce(started_at, $5)
     WHERE id = $1"""
 END_ATTEMPT = """
-    UPDATE executions SET status = $2, error_code = $3, error_detail = $4, next_attempt_at = $5, completed_at = $6,
-        duration_ms = duration_ms + $7, input_tokens = input_tokens + $8, output_tokens = output_tokens + $9,
-        cost_usd = cost_usd + $10
+    UPDATE executions SET status = $2, error_code = $3, error_detail = $4, next_attempt_at = $5, completed_at = $6
+    WHERE id = $1"""
+ADD_USAGE = """
+    UPDATE executions SET duration_ms = duration_ms + $2, input_tokens = input_tokens + $3,
+        output_tokens = output_tokens + $4, cost_usd = cost_usd + $5
     WHERE id = $1"""
 
 
 async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of an execution."""
-    id = recorded.id
+    if isinstance(event, AttemptEvent):
+        await project_attempt(event, recorded, db)
+        return
     match event:
         case ExecutionCreated():
             await _create(event, recorded, db)
-        case ExecutionStarted():
-            await project_attempt(event, recorded, db)
-            await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
-            if event.timeout_at:
-                await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
-            await cancel_all((START_DEADLINE, EXECUTION_RETRY), id, db)
-        case ExecutionSubmitted():
-            await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
-            await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
-        case ExecutionRetryScheduled():
-            failure, usage = (event.error_code, event.error_detail), _values(event.usage)
-            await db.execute(END_ATTEMPT, id, "pending", *failure, event.at, None, *usage)
-            await EXECUTION_CHECK.cancel(id, db)
-            await EXECUTION_RETRY.set(recorded, id, event.at, db)
-        case ExecutionCheckRequested():
-            await EXECUTION_CHECK.set(recorded, id, event.next_check_at, db)
         case (
             ExecutionCompleted()
             | ExecutionFailed()
@@ -81,8 +72,33 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
             | ExecutionSkipped()
             | ExecutionMissed()
         ):
-            await db.execute(END_ATTEMPT, id, *_outcome(event), None, recorded.at, *_usage(event))
-            await cancel_all(OF_EXECUTIONS, id, db)
+            await _end(event, recorded, db)
+        case _:
+            assert_never(event)
+
+
+async def project_attempt(event: AttemptEvent, recorded: Recorded[Any], db: Connection) -> None:
+    """Update the read model with one event of an attempt."""
+    id = recorded.id
+    match event:
+        case ExecutionStarted():
+            await project_earlier_attempt(event, recorded, db)
+            await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
+            if event.timeout_at:
+                await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
+            await cancel_all((START_DEADLINE, EXECUTION_RETRY), id, db)
+        case ExecutionSubmitted():
+            await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
+            await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
+        case ExecutionRetryScheduled():
+            await db.execute(END_ATTEMPT, id, "pending", event.error_code, event.error_detail, event.at, None)
+            await _add_usage(event.usage, id, db)
+            await EXECUTION_CHECK.cancel(id, db)
+            await EXECUTION_RETRY.set(recorded, id, event.at, db)
+        case ExecutionCheckRequested():
+            await EXECUTION_CHECK.set(recorded, id, event.next_check_at, db)
+        case ExecutionUsageRecorded():
+            await _add_usage(event.usage, id, db)
         case _:
             assert_never(event)
 
@@ -96,6 +112,13 @@ async def _create(event: ExecutionCreated, recorded: Recorded[Any], db: Connecti
     )  # fmt: skip
     if event.start_deadline_at:
         await START_DEADLINE.set(recorded, recorded.id, event.start_deadline_at, db)
+
+
+async def _end(event: Ended, recorded: Recorded[Any], db: Connection) -> None:
+    await db.execute(END_ATTEMPT, recorded.id, *_outcome(event), None, recorded.at)
+    if isinstance(event, ExecutionCompleted | ExecutionFailed):
+        await _add_usage(event.usage, recorded.id, db)
+    await cancel_all(OF_EXECUTIONS, recorded.id, db)
 
 
 def _outcome(event: Ended) -> tuple[str, Code | None, str | None]:
@@ -116,9 +139,8 @@ def _outcome(event: Ended) -> tuple[str, Code | None, str | None]:
             assert_never(event)
 
 
-def _usage(event: Ended) -> tuple[object, ...]:
-    return _values(event.usage if isinstance(event, ExecutionCompleted | ExecutionFailed) else Usage())
-
-
-def _values(usage: Usage) -> tuple[object, ...]:
-    return usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd
+async def _add_usage(usage: Usage, id: UUID, db: Connection) -> None:
+    if usage != Usage():
+        await db.execute(
+            ADD_USAGE, id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd
+        )  # fmt: skip
