@@ -58,11 +58,7 @@ async def project_execution(event: ExecutionEvent, recorded: Recorded[Any], db: 
         case ExecutionCreated():
             await _create(event, recorded, db)
         case ExecutionStarted():
-            await project_attempt(event, recorded, db)
-            await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
-            if event.timeout_at:
-                await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
-            await cancel_all((START_DEADLINE, EXECUTION_RETRY), id, db)
+            await _start(event, recorded, db)
         case ExecutionSubmitted():
             await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
             await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
@@ -96,6 +92,16 @@ async def _create(event: ExecutionCreated, recorded: Recorded[Any], db: Connecti
     )  # fmt: skip
     if event.start_deadline_at:
         await START_DEADLINE.set(recorded, recorded.id, event.start_deadline_at, db)
+
+
+async def _start(event: ExecutionStarted, recorded: Recorded[Any], db: Connection) -> None:
+    await project_attempt(event, recorded, db)
+    await db.execute(START, recorded.id, event.attempt, event.session_id, event.run_id, recorded.at)
+    if event.timeout_at:
+        await EXECUTION_TIMEOUT.set(recorded, recorded.id, event.timeout_at, db)
+    # A start deadline is not cancelled: when it is reached, it changes nothing.
+    if event.attempt > 1:
+        await EXECUTION_RETRY.cancel(recorded.id, db)
 
 
 def _outcome(event: Ended) -> tuple[str, Code | None, str | None]:
