@@ -1,6 +1,7 @@
 """Reactors: heartbeats, concurrency, outages of the bus, and shutting down."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from eventing import reactions as module
@@ -71,7 +72,7 @@ class ObservedEvent(asyncio.Event):
 
     waited = False
 
-    async def wait(self) -> bool:
+    async def wait(self) -> Literal[True]:
         self.waited = True
         return await super().wait()
 
