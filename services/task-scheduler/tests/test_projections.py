@@ -219,7 +219,7 @@ async def test_an_execution_that_waits_has_a_start_deadline(desk: Desk) -> None:
     assert await desk.due() == {}
 
 
-async def test_the_start_deadline_of_an_execution_that_has_started_changes_nothing(desk: Desk) -> None:
+async def test_a_start_deadline_changes_nothing_after_the_start(desk: Desk) -> None:
     task = await desk.create(overlap_policy="queue_one", start_deadline_seconds=30)
     active, waiting = await desk.execute(task.id), await desk.execute(task.id)
     await desk.end(active)
