@@ -82,11 +82,7 @@ async def project_attempt(event: AttemptEvent, recorded: Recorded[Any], db: Conn
     id = recorded.id
     match event:
         case ExecutionStarted():
-            await project_earlier_attempt(event, recorded, db)
-            await db.execute(START, id, event.attempt, event.session_id, event.run_id, recorded.at)
-            if event.timeout_at:
-                await EXECUTION_TIMEOUT.set(recorded, id, event.timeout_at, db)
-            await cancel_all((START_DEADLINE, EXECUTION_RETRY), id, db)
+            await _start(event, recorded, db)
         case ExecutionSubmitted():
             await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
             await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
@@ -119,6 +115,16 @@ async def _end(event: Ended, recorded: Recorded[Any], db: Connection) -> None:
     if isinstance(event, ExecutionCompleted | ExecutionFailed):
         await _add_usage(event.usage, recorded.id, db)
     await cancel_all(OF_EXECUTIONS, recorded.id, db)
+
+
+async def _start(event: ExecutionStarted, recorded: Recorded[Any], db: Connection) -> None:
+    await project_earlier_attempt(event, recorded, db)
+    await db.execute(START, recorded.id, event.attempt, event.session_id, event.run_id, recorded.at)
+    if event.timeout_at:
+        await EXECUTION_TIMEOUT.set(recorded, recorded.id, event.timeout_at, db)
+    # A start deadline is not cancelled: when it is reached, it changes nothing.
+    if event.attempt > 1:
+        await EXECUTION_RETRY.cancel(recorded.id, db)
 
 
 def _outcome(event: Ended) -> tuple[str, Code | None, str | None]:

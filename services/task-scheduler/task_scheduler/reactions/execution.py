@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID, uuid5
 
-from contracts.identity.queries import GetActor
 from contracts.refusals import Code, Refusal
 from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
@@ -105,7 +104,7 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
         return rendered.text
 
     async def _check_owner(self, user_id: UUID) -> None:
-        if (await self.reaction.ask(GetActor(user_id=user_id))).role == "viewer":
+        if (await self.reaction.actor(user_id)).role == "viewer":
             raise Refusal(Code.OWNER_DISABLED, "The owner of the task may only read.")
 
 
