@@ -8,7 +8,7 @@ from contracts.refusals import Code
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import AttemptEvent
-from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, TaskCancelReason, Variables
+from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, ReportFormat, TaskCancelReason, Variables
 
 
 class ExecutionSummary(Message):
@@ -32,6 +32,8 @@ class ExecutionSummary(Message):
     retry_of: UUID | None
     backfill_id: UUID | None
     trigger_id: UUID | None
+    report_format: ReportFormat | None
+    report_id: UUID | None
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -211,6 +213,7 @@ class ExecutionCreated(Event):
     backfill_id: UUID | None = None
     trigger_id: UUID | None = None
     event: str | None = None
+    report_format: ReportFormat | None = None
     max_retries: int = 0
     timeout_seconds: int | None = None
     start_deadline_at: datetime | None = None

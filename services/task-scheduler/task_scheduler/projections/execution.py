@@ -1,7 +1,6 @@
 """The read model of executions, and their due times."""
 
 from typing import Any, assert_never
-from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.values import Usage
@@ -48,7 +47,9 @@ START = """
         started_at = coalesce(started_at, $5)
     WHERE id = $1"""
 END_ATTEMPT = """
-    UPDATE executions SET status = $2, error_code = $3, error_detail = $4, next_attempt_at = $5, completed_at = $6
+    UPDATE executions SET status = $2, error_code = $3, error_detail = $4, next_attempt_at = $5, completed_at = $6,
+        duration_ms = duration_ms + $7, input_tokens = input_tokens + $8, output_tokens = output_tokens + $9,
+        cost_usd = cost_usd + $10
     WHERE id = $1"""
 ADD_USAGE = """
     UPDATE executions SET duration_ms = duration_ms + $2, input_tokens = input_tokens + $3,
@@ -87,14 +88,14 @@ async def project_attempt(event: AttemptEvent, recorded: Recorded[Any], db: Conn
             await db.execute("UPDATE executions SET submitted = true, prompt = $2 WHERE id = $1", id, event.prompt)
             await EXECUTION_CHECK.set(recorded, id, recorded.at + MIN_CHECK_INTERVAL, db)
         case ExecutionRetryScheduled():
-            await db.execute(END_ATTEMPT, id, "pending", event.error_code, event.error_detail, event.at, None)
-            await _add_usage(event.usage, id, db)
+            failure, usage = (event.error_code, event.error_detail), _values(event.usage)
+            await db.execute(END_ATTEMPT, id, "pending", *failure, event.at, None, *usage)
             await EXECUTION_CHECK.cancel(id, db)
             await EXECUTION_RETRY.set(recorded, id, event.at, db)
         case ExecutionCheckRequested():
             await EXECUTION_CHECK.set(recorded, id, event.next_check_at, db)
         case ExecutionUsageRecorded():
-            await _add_usage(event.usage, id, db)
+            await db.execute(ADD_USAGE, id, *_values(event.usage))
         case _:
             assert_never(event)
 
@@ -102,18 +103,18 @@ async def project_attempt(event: AttemptEvent, recorded: Recorded[Any], db: Conn
 async def _create(event: ExecutionCreated, recorded: Recorded[Any], db: Connection) -> None:
     await db.execute(
         "INSERT INTO executions (id, task_id, user_id, trigger, scheduled_for, variables, chain, retry_of, "
-        "backfill_id, trigger_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "backfill_id, trigger_id, report_format, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         recorded.id, event.task_id, event.user_id, event.trigger, event.scheduled_for, event.variables, event.chain,
-        event.retry_of, event.backfill_id, event.trigger_id, recorded.at,
+        event.retry_of, event.backfill_id, event.trigger_id, event.report_format, recorded.at,
     )  # fmt: skip
     if event.start_deadline_at:
         await START_DEADLINE.set(recorded, recorded.id, event.start_deadline_at, db)
 
 
 async def _end(event: Ended, recorded: Recorded[Any], db: Connection) -> None:
-    await db.execute(END_ATTEMPT, recorded.id, *_outcome(event), None, recorded.at)
-    if isinstance(event, ExecutionCompleted | ExecutionFailed):
-        await _add_usage(event.usage, recorded.id, db)
+    usage = event.usage if isinstance(event, ExecutionCompleted | ExecutionFailed) else Usage()
+    await db.execute(END_ATTEMPT, recorded.id, *_outcome(event), None, recorded.at, *_values(usage))
     await cancel_all(OF_EXECUTIONS, recorded.id, db)
 
 
@@ -145,8 +146,5 @@ def _outcome(event: Ended) -> tuple[str, Code | None, str | None]:
             assert_never(event)
 
 
-async def _add_usage(usage: Usage, id: UUID, db: Connection) -> None:
-    if usage != Usage():
-        await db.execute(
-            ADD_USAGE, id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd
-        )  # fmt: skip
+def _values(usage: Usage) -> tuple[object, ...]:
+    return usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd
