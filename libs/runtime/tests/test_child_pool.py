@@ -40,9 +40,13 @@ def is_running(pid: int) -> bool:
 
 
 def children() -> list[int]:
-    # Not zombies: a closed loop of an earlier test may have left one.
+    """Return the running children of pools. Servers that fixtures of other tests started are children too."""
     pids = [int(pid) for pid in Path("/proc/thread-self/children").read_text().split()]
-    return [pid for pid in pids if is_running(pid)]
+    return [pid for pid in pids if is_running(pid) and PROGRAM.name in command(pid)]
+
+
+def command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 @pytest.mark.parametrize("value", [None, {"a": [1, 2.5, "ü\ud800\0"]}, "x" * 300_000])
