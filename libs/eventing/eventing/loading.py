@@ -5,9 +5,10 @@ from uuid import UUID
 
 from runtime.logging import get_logger
 
-from eventing import metrics, snapshots
+from eventing import data_keys, metrics, snapshots
 from eventing.database import Connection, Database, Row
 from eventing.error_text import describe_error
+from eventing.opening import open_state
 from eventing.recording import Change, EventMapper
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
@@ -80,6 +81,8 @@ class Loader:
         """Delete the cached state and the snapshot of an aggregate, in the transaction that deletes the aggregate."""
         self.cache.evict((type(aggregate), aggregate.id))
         await snapshots.delete(connection, aggregate.id)
+        if aggregate.secrets:
+            await data_keys.erase(aggregate.id, connection)
 
     async def _restore(self, aggregate: AnyAggregate, cached: CachedState | None, first: Row) -> None:
         if cached:
@@ -91,7 +94,8 @@ class Loader:
         while True:
             for row in rows:
                 if row["state"] is not None:
-                    event = self.mapper.to_event(row["topic"], row["state"], aggregate.events)
+                    topic, state = await open_state(aggregate.id, row, self.database)
+                    event = self.mapper.to_event(topic, state, aggregate.events)
                     Change(aggregate.id, row["originator_version"], row["recorded_at"], event).fold(aggregate)
             if aggregate.version >= rows[-1]["newest"]:
                 return
