@@ -63,6 +63,13 @@ async def test_an_aggregate_without_secrets_has_no_data_key(store: PostgresStore
     assert await count_keys(database) == 0
 
 
+async def test_an_aggregate_without_secrets_needs_no_keys(store: PostgresStore, replica: PostgresStore) -> None:
+    store.database.data_keys = DataKeys(None)
+    await create(store)
+    await append(replica, MarbleAdded(colour="red", size=1))
+    assert (await replica.load(Jar, JAR)).colours == ["red"]
+
+
 async def test_later_secrets_use_the_same_data_key(store: PostgresStore, database: Database) -> None:
     await create(store, LockSet(code="first"))
     await append(store, LockSet(code=CODE))

@@ -55,7 +55,7 @@ async def read(desk: Desk, id: UUID) -> tuple[dict[str, str], dict[str, str]]:
 
 async def dump(database: Database) -> str:
     states = [row["state"] for row in await database.fetch("SELECT state FROM events ORDER BY position")]
-    return f"{states} {await database.fetch('SELECT * FROM session_environments')}"
+    return str([*states, *await database.fetch("SELECT * FROM session_environments")])
 
 
 async def test_variables_in_clear_are_read(desk: Desk, earlier: UUID) -> None:
