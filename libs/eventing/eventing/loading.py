@@ -8,8 +8,8 @@ from runtime.logging import get_logger
 from eventing import data_keys, metrics, snapshots
 from eventing.database import Connection, Database, Row
 from eventing.error_text import describe_error
-from eventing.opening import open_state
 from eventing.recording import Change, EventMapper
+from eventing.sealed_states import SealedStates
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
 from eventing.state_cache import CachedState, StateCache
@@ -91,10 +91,11 @@ class Loader:
             await self.snapshots.restore(aggregate, first["originator_version"], first["recorded_at"])
 
     async def _fold(self, aggregate: AnyAggregate, rows: Sequence[Row]) -> None:
+        sealed = SealedStates(aggregate.id, self.database)
         while True:
             for row in rows:
                 if row["state"] is not None:
-                    topic, state = await open_state(aggregate.id, row, self.database)
+                    topic, state = await sealed.unsealed(row)
                     event = self.mapper.to_event(topic, state, aggregate.events)
                     Change(aggregate.id, row["originator_version"], row["recorded_at"], event).fold(aggregate)
             if aggregate.version >= rows[-1]["newest"]:

@@ -9,8 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from eventing.database import Connection, Database
-from eventing.opening import open_state
 from eventing.recording import EventMapper
+from eventing.sealed_states import SealedStates
 from eventing.state import codec_of
 from eventing.store import AnyAggregate
 
@@ -61,7 +61,8 @@ class Snapshots:
         rows = [
             await self.database.fetchrow(SECRET, id, version, event.subject) for event in aggregate.secrets.values()
         ]
-        opened = [await open_state(id, row, self.database) for row in rows if row]
+        sealed = SealedStates(id, self.database)
+        opened = [await sealed.unsealed(row) for row in rows if row]
         events = [self.mapper.to_event(topic, state, aggregate.events) for topic, state in opened]
         codec.restore(aggregate, version, at, state or b"")
         for event in events:

@@ -1,6 +1,7 @@
 """Secret events are stored sealed by the data key of their aggregate."""
 
 import asyncio
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -184,3 +185,13 @@ async def test_secrets_stay_readable_while_keys_are_rotated(
     assert {jar.code for jar in await reading} <= {"first", CODE}
     database.data_keys = DataKeys(lambda: ring("new"))
     assert (count, (await replica.load(Jar, JAR)).code) == (1, CODE)
+
+
+async def test_a_load_reads_the_data_key_once(
+    store: PostgresStore, replica: PostgresStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(store, LockSet(code="first"), LockSet(code=CODE))
+    get = Mock(side_effect=database.data_keys.get)
+    monkeypatch.setattr(database.data_keys, "get", get)
+    await replica.load(Jar, JAR)
+    assert get.call_count == 1
