@@ -54,6 +54,7 @@ quick: environment ## Run only the tests that need no server, browser or agent
 
 golden: environment ## Update the golden files of messages, names and API, for review of their diff
 	@.venv/bin/python -m tests.contracts.goldens
+	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.openapi
 

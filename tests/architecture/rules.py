@@ -62,7 +62,7 @@ def the_box_knows_every_service(root: Path) -> list[str]:
         name = service.package
         wrong += [] if f'"{name}": events_of(' in known else [f"{name} is not in contracts/catalogue.py"]
         wrong += [] if f"agentapi-{service.folder.name}" in needed else [f"onebox does not depend on {name}"]
-        started = f'_internal_service("{name}"' in table and re.search(rf"return \[.*_{name}\(context", table)
+        started = f'_internal_service("{name}"' in table and re.search(rf"return \[[^\]]*_{name}\(context", table)
         wrong += [] if started else [f"onebox/services.py does not start {name}"]
     return wrong
 

@@ -20,6 +20,7 @@ NAMES = {
 
 GATEWAY = "services/gateway/gateway"
 IDENTITY = "services/identity/identity"
+REPORT = "services/report/report"
 SESSION = "services/session/session"
 TASK_SCHEDULER = "services/task-scheduler/task_scheduler"
 
@@ -63,6 +64,11 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{IDENTITY}/handlers.py", "import identity.queries"),
         (f"{IDENTITY}/keys.py", "import identity.aggregate"),
         (f"{IDENTITY}/stray.py", "x = 1"),
+    ],
+    "report-rooms": [
+        (f"{REPORT}/storage/local.py", "import report.dependencies"),
+        (f"{REPORT}/content.py", "import report.collecting"),
+        (f"{REPORT}/stray.py", "x = 1"),
     ],
     "session-rooms": [
         (f"{SESSION}/aggregate.py", "import session.settings"),

@@ -22,7 +22,8 @@ ORDER = (
     *("GET /api/v1/sessions/{session_id}/messages", "GET /api/v1/sessions/{session_id}/tool-calls"),
     *("POST /api/v1/sessions/{session_id}/fork", "POST /api/v1/sessions/{session_id}/archive"),
     *("POST /api/v1/tasks", "GET /api/v1/tasks", "POST /api/v1/tasks/{task_id}/execute"),
-    *("GET /api/v1/tasks/{task_id}/executions", "DELETE /api/v1/sessions/{session_id}", "GET /health", "GET /metrics"),
+    *("GET /api/v1/tasks/{task_id}/executions", "POST /api/v1/reports", "GET /api/v1/reports/{report_id}/download"),
+    *("DELETE /api/v1/sessions/{session_id}", "GET /health", "GET /metrics"),
 )
 """A user's way through it: nobody logs in before they registered."""
 READ = ' [[simulate {"turns": [{"tools": [{"name": "Bash", "input": {"command": "ls", "description": "look"}}]}, {}]}]]'
@@ -88,14 +89,11 @@ class Reader:
     def send(self, example: Example) -> httpx.Response:
         method, path = example.name.split()
         body = json.loads(json.dumps(example.body))
-        if body and "template_id" in body:
-            body["template_id"] = self.known["template_id"]
-        if body and "refresh_token" in body:
-            body["refresh_token"] = self.known["refresh_token"]
+        for name in ("template_id", "refresh_token", "session_id"):
+            if body and name in body:
+                body[name] = self.known[name]
         if path.endswith("/query"):
             body["message"] += READ
-        if body and body.get("generate_report"):
-            body["generate_report"] = False  # reports are not available yet
         if path.endswith("/executions"):
             until(lambda: self.http.get(path.format(**self.known)).json()["items"][0]["completed_at"])
         answer = self.http.request(method, path.format(**self.known), json=body)
@@ -108,6 +106,7 @@ class Reader:
             "/api/v1/sessions": "session_id",
             "/api/v1/session-templates": "template_id",
             "/api/v1/tasks": "task_id",
+            "/api/v1/reports": "report_id",
         }
         if path in names and "id" in given:
             self.known[names[path]] = given["id"]

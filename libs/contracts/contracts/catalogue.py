@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 from contracts.identity.events import UserEvent
 from contracts.messages import Event
+from contracts.report import ReportEvent
 from contracts.session import SessionEvent
 from contracts.session.template import TemplateEvent
 from contracts.task_scheduler import TaskEvent
@@ -17,6 +18,7 @@ def events_of(*unions: Any) -> tuple[type[Event], ...]:
 
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "identity": events_of(UserEvent),
+    "report": events_of(ReportEvent),
     "session": events_of(SessionEvent, TemplateEvent),
     "task_scheduler": events_of(TaskEvent, ExecutionEvent),
 }

@@ -29,6 +29,7 @@ class DataFolder:
         self.keys = self._subfolder("keys")
         self.workspaces = self._subfolder("workspaces")
         self.archives = self._subfolder("archives")
+        self.reports = self._subfolder("reports")
         self.address = self.run / ADDRESS
         self.lock = _locked(self.run / "launcher.pid", self.path)
 

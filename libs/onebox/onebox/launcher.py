@@ -14,6 +14,7 @@ from onebox.children import SERVICE_SETTINGS, Child, stop_all
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
+from onebox.pango import ensure_pango
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
@@ -125,6 +126,7 @@ def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -
     """Run the system with the settings of the environment, and return the exit code."""
     try:
         settings = load(BoxSettings)
+        ensure_pango(settings.data_dir)  # while it may be installed
         drop_root(settings.data_dir, settings.pg_bindir)
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
         for warning in misspelled_settings(known, PREFIXES):

@@ -62,7 +62,10 @@ def services(context: LaunchContext) -> list[Service]:
     """Return all services, in the order in which they start."""
     simulator = [] if context.settings.model else [_simulator(context)]
     model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
-    return [*simulator, _identity(context), _session(context, model), _task_scheduler(context), _gateway(context)]
+    return [
+        *(*simulator, _identity(context), _session(context, model), _task_scheduler(context), _report(context)),
+        _gateway(context),
+    ]
 
 
 def _simulator(context: LaunchContext) -> Service:
@@ -102,6 +105,15 @@ def _session(context: LaunchContext, model: str) -> Service:
 def _task_scheduler(context: LaunchContext) -> Service:
     env = {"DATABASE_URL": context.database_url, "SECRETS_KEY_FILE": str(context.master_keys)}
     return _internal_service("task_scheduler", context, env)
+
+
+def _report(context: LaunchContext) -> Service:
+    env = {"DATABASE_URL": context.database_url, "REPORTS_DIR": str(context.folder.reports)}
+    if secret := context.settings.report_s3_secret_access_key:
+        env["REPORT_S3_SECRET_ACCESS_KEY"] = secret.get_secret_value()
+    if folder := context.settings.report_theme_dir:
+        env["REPORT_THEME_DIR"] = str(folder.absolute())  # services do not run in the current folder
+    return _internal_service("report", context, env)
 
 
 def _gateway(context: LaunchContext) -> Service:

@@ -15,7 +15,7 @@ from pydantic import (
 from runtime.settings import Settings
 
 PUBLIC_MODEL = "https://api.anthropic.com"
-PREFIXES = ("ADMIN_", "APPROVAL_", "ASK_", "MODEL_", "QUERY_", "REGISTRATION_", "RUNS_", "STREAM_", "WARM_")
+PREFIXES = ("ADMIN_", "APPROVAL_", "ASK_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_", "WARM_")
 """A variable with such a prefix that is not a setting is probably misspelled."""
 
 
@@ -31,6 +31,8 @@ class BoxSettings(Settings):
     model_api_key: SecretStr | None = None
     database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
+    report_s3_secret_access_key: SecretStr | None = None
+    report_theme_dir: Path | None = None
     dependency_wait_seconds: PositiveFloat = 8.0
     pg_bindir: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None

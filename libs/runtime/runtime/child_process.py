@@ -34,6 +34,10 @@ class LimitExceeded(Exception):
     """The request used more than a child may, or crashed it: repeating it does not help. The message is a clause."""
 
 
+class ChildCrashed(LimitExceeded):
+    """The request raised an exception in the child, or crashed it. What the child wrote to standard error says why."""
+
+
 class ChildProcess:
     """A child that is ready. After an exception of `ask` it must not be used again."""
 
@@ -99,5 +103,6 @@ class ChildProcess:
         status = await self.wait()
         if status in KILLED:
             raise ChildKilled("The child process was killed.")
-        limit = EXCEEDED.get(status)
-        raise LimitExceeded(f"it used too much {limit}" if limit else f"it ended the process with status {status}")
+        if limit := EXCEEDED.get(status):
+            raise LimitExceeded(f"it used too much {limit}")
+        raise ChildCrashed(f"it ended the process with status {status}")

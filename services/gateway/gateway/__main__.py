@@ -18,7 +18,7 @@ from gateway.state import Gateway
 log = get_logger()
 
 DRAIN_SECONDS = 8.0
-"""How long clients that wait for runs may go on waiting at shutdown; the server ends all requests after 10."""
+"""Seconds that clients may go on waiting for runs and reports at shutdown; the server ends all requests after 10."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -33,6 +33,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "keys": gateway.keys.stay_fresh,
                 "revocations": gateway.revocations.watch,
                 "runs": gateway.runs.waiting.listen,
+                "reports": gateway.reports.waiting.listen,
                 "streams": gateway.streams.run,
             }.items()
         ]

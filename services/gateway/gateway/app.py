@@ -23,6 +23,7 @@ from gateway.routes import (
     fork,
     identity,
     operations,
+    report,
     run,
     session,
     streams,
@@ -36,7 +37,7 @@ from gateway.state import Gateway
 ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
-    *(task.router, execution.router, backfill.router, trigger.router),
+    *(task.router, execution.router, backfill.router, trigger.router, report.router),
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."

@@ -12,6 +12,7 @@ from gateway.auth.callers import Anyone, User
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 
+LINK_PARAMETER = "link"
 READ_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -23,7 +24,7 @@ class _Bearer(Guard):
         self.scheme_name = "bearer"
         self.viewers_write = viewers_write
 
-    async def __call__(self, request: Request) -> User:
+    async def __call__(self, request: Request) -> Anyone:
         user = await user_of(request, _presented(request))
         if user.actor.role == "viewer" and self._refuses_viewers(request.method):
             raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
@@ -58,6 +59,16 @@ async def _anyone(request: Request) -> Anyone:
     return Anyone(gateway_of(request).bus, request.scope["request_id"])
 
 
+class _BearerOrLink(_Bearer):
+    """Accepts, besides access tokens, requests with the token of a link; the service of the resource verifies it."""
+
+    async def __call__(self, request: Request) -> Anyone:
+        if LINK_PARAMETER in request.query_params:
+            return await _anyone(request)
+        return await super().__call__(request)
+
+
 AnyClient = Annotated[Anyone, Depends(_anyone)]
 Caller = Annotated[User, Depends(_Bearer(viewers_write=False))]
+CallerOrLinkHolder = Annotated[Anyone, Depends(_BearerOrLink(viewers_write=False))]
 TokenHolder = Annotated[User, Depends(_Bearer(viewers_write=True))]

@@ -14,7 +14,7 @@ from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from gateway.auth.callers import User
+from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem, headed
 
 FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
@@ -45,7 +45,7 @@ class Download:
 
     query: Query[FilePart]
     name: str
-    caller: User
+    caller: Anyone
 
     async def response(self, request: Headers) -> Response:
         """Return the response to a request with these headers: the file, the part that `Range` selects, or 304.
@@ -79,6 +79,7 @@ class Download:
             "cache-control": "private, no-cache",
             "content-disposition": f"attachment; filename*=UTF-8''{quote(self.name, safe='')}",
             "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
         }
 
     async def _parts(self, offset: int, end: int, etag: str) -> AsyncGenerator[bytes]:

@@ -1,10 +1,18 @@
 """The preferences of a client: the headers `Prefer` (RFC 7240) and `Accept` (RFC 9110, 12.5.1)."""
 
 from contextlib import suppress
+from typing import Any
 
 from starlette.requests import Request
 
 EVENTS, JSON = "text/event-stream", "application/json"
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: return 202 immediately instead of waiting for the result.",
+    "schema": {"type": "string", "examples": ["respond-async"]},
+}
+"""The header in the OpenAPI document."""
 
 
 def preferred(request: Request, preference: str) -> bool:

@@ -28,7 +28,7 @@ class Runs:
 
     def __init__(self, client: Client, waits: Waits) -> None:
         self.waits = waits
-        self.waiting = EventWaiters(client, END_EVENTS, lambda body: _RunEnded.model_validate_json(body).run_id)
+        self.waiting = EventWaiters(client, END_EVENTS, lambda _, body: _RunEnded.model_validate_json(body).run_id)
 
     async def outcome(self, command: SubmitQuery, caller: Anyone, disconnected: Disconnected) -> RunView:
         """Start a run and return it when it has ended.
@@ -42,7 +42,7 @@ class Runs:
             run = await self.start(command, caller)
             run = await self.waits.until(has_ended, run, partial(read_run, caller), disconnected, waiter)
         if not has_ended(run):
-            raise _still_running(command, shutting_down=self.waits.shutting_down)
+            raise self.waits.timed_out("run", run_path(command), run_id=str(command.run_id))
         return run
 
     async def start(self, command: SubmitQuery, caller: Anyone) -> RunView:
@@ -57,7 +57,8 @@ class Runs:
         except Unavailable as error:
             log.warning("service did not reply", error=str(error))
             detail = f"It is not known whether the run was started; if it was, it is at {run_path(command)}."
-            raise _problem(EdgeCode.UNAVAILABLE, detail, command) from None
+            headers, run_id = {"Location": run_path(command)}, str(command.run_id)
+            raise Problem(EdgeCode.UNAVAILABLE, detail, headers=headers, already=True, run_id=run_id) from None
 
 
 def has_ended(run: RunView) -> bool:
@@ -93,15 +94,3 @@ async def read_run(caller: Anyone, run: RunView, ended: bool) -> RunView:
 def run_path(command: SubmitQuery) -> str:
     """Return the path of the run that a command starts."""
     return f"/api/v1/sessions/{command.session_id}/runs/{command.run_id}"
-
-
-def _still_running(command: SubmitQuery, *, shutting_down: bool) -> Problem:
-    detail = f"The run is still in progress; read it at {run_path(command)}."
-    if shutting_down:
-        return _problem(EdgeCode.UNAVAILABLE, f"This server is shutting down. {detail}", command)
-    return _problem(EdgeCode.ANSWER_NOT_READY, f"The wait for the answer timed out. {detail}", command)
-
-
-def _problem(code: EdgeCode, detail: str, command: SubmitQuery) -> Problem:
-    headers = {"Location": run_path(command)}
-    return Problem(code, detail, headers=headers, already=True, run_id=str(command.run_id))

@@ -10,6 +10,7 @@ from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
 from gateway.metrics import SessionTotals
+from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.settings import Settings
 from gateway.streams.fan_out import Limits, Streams
@@ -27,6 +28,7 @@ class Gateway:
     tokens: Tokens
     waits: Waits
     runs: Runs
+    reports: Reports
     streams: Streams
     totals: SessionTotals
 
@@ -36,11 +38,11 @@ class Gateway:
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
         keys, revocations = Keys(bus), Revocations(client)
         waits = Waits(settings.query_wait_seconds)
-        runs = Runs(client, waits)
+        runs, reports = Runs(client, waits), Reports(client, waits)
         tokens = Tokens(keys, revocations)
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
         streams = Streams(client, bus, tokens, limits)
-        return cls(settings, bus, keys, revocations, tokens, waits, runs, streams, SessionTotals(bus))
+        return cls(settings, bus, keys, revocations, tokens, waits, runs, reports, streams, SessionTotals(bus))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

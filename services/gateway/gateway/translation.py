@@ -22,8 +22,7 @@ MAX_ERRORS = 20
 _NAMED = frozenset(
     (
         *(Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
-        *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE),
-        *(Code.REPORTS_NOT_AVAILABLE, Code.TEMPLATE_INVALID),
+        *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.TEMPLATE_INVALID),
     )
 )
 """Refusals of a value that the client sent; their detail begins with the name of the field."""

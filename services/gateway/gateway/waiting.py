@@ -11,6 +11,8 @@ from runtime.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
 from starlette.requests import ClientDisconnect
 
+from gateway.problems import EdgeCode, Problem
+
 POLL_SECONDS = 5.0
 """Interval of reads where an event is expected to wake the wait: the event may be lost."""
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.02, 1.0
@@ -36,6 +38,15 @@ class Waits:
     def shutting_down(self) -> bool:
         """Whether waits have to end now because the process shuts down."""
         return _now() >= self._shutdown_at
+
+    def timed_out(self, resource: str, path: str, **ids: str) -> Problem:
+        """Return the problem of a request whose wait had to end; it says at which `path` the resource is found."""
+        reason = "The wait for the answer timed out."
+        code = EdgeCode.ANSWER_NOT_READY
+        if self.shutting_down:
+            code, reason = EdgeCode.UNAVAILABLE, "This server is shutting down."
+        detail = f"{reason} The {resource} is still in progress; read it at {path}."
+        return Problem(code, detail, headers={"Location": path}, already=True, **ids)
 
     async def until[T](
         self,
@@ -70,9 +81,9 @@ class Waits:
 
 
 class EventWaiters(Waiters[UUID]):
-    """Waiting requests of one kind, woken by events; `key` finds in an event's body what it is about."""
+    """Waiting requests of one kind, woken by events; `key` finds in an event's subject and body what it is about."""
 
-    def __init__(self, client: Client, events: Sequence[type[Event]], key: Callable[[bytes], UUID]) -> None:
+    def __init__(self, client: Client, events: Sequence[type[Event]], key: Callable[[str, bytes], UUID]) -> None:
         super().__init__()
         self.client, self.key = client, key
         self.subjects = [f"{event.subject}.*.*" for event in events]
@@ -80,8 +91,8 @@ class EventWaiters(Waiters[UUID]):
     async def listen(self) -> None:
         """Wake waiters when their events are published, until cancelled."""
 
-        async def wake(_: str, body: bytes) -> None:
-            self.wake(self.key(body))
+        async def wake(subject: str, body: bytes) -> None:
+            self.wake(self.key(subject, body))
 
         async with subscribed(self.client, self.subjects, wake):
             await asyncio.Event().wait()

@@ -36,7 +36,10 @@ async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """Run a gateway with its background tasks, but without an HTTP server."""
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
-        works = (gateway.keys.stay_fresh, gateway.revocations.watch, gateway.runs.waiting.listen, gateway.streams.run)
+        works = (
+            *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run),
+            *(gateway.runs.waiting.listen, gateway.reports.waiting.listen),
+        )
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway
         for task in running:

@@ -3,11 +3,14 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
+from contracts.report.report import ReportLink, ReportView
 from contracts.samples import (
     APPROVAL,
     BACKFILL,
     EXECUTION,
+    LINK,
     MESSAGE,
+    REPORT,
     RUN,
     SESSION,
     TASK,
@@ -243,6 +246,43 @@ def trigger(**changed: Any) -> TriggerView:
 
 def new_trigger() -> NewTrigger:
     return NewTrigger(**vars(trigger()), secret="whsec_c2VjcmV0")
+
+
+def report(**changed: Any) -> ReportView:
+    return ReportView.model_validate(
+        {
+            "id": REPORT,
+            "user_id": USER,
+            "report_type": "session",
+            "session_id": SESSION,
+            "task_id": None,
+            "execution_id": None,
+            "from_at": None,
+            "to_at": None,
+            "format": "pdf",
+            "title": "My Session",
+            "include_messages": True,
+            "include_tool_calls": True,
+            "include_metrics": True,
+            "status": "completed",
+            "progress_percent": 100,
+            "progress_step": "done",
+            "file_path": f"/reports/{REPORT}.pdf",
+            "file_size_bytes": 245760,
+            "pages": 12,
+            "notes": [],
+            "error_code": None,
+            "error_detail": None,
+            "created_at": TIME,
+            "generated_at": TIME,
+            "expires_at": None,
+        }
+        | changed
+    )
+
+
+def report_link() -> ReportLink:
+    return ReportLink.model_validate({"id": LINK, "report_id": REPORT, "token": "bGluaw", "expires_at": TIME})
 
 
 def _summary[M: BaseModel](kind: type[M], view: BaseModel) -> M:

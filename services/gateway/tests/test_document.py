@@ -21,6 +21,7 @@ from gateway.schemas.backfill import NewBackfill
 from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
 from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
+from gateway.schemas.report import NewReport, NewReportLink
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange
 from gateway.schemas.task import NewTask, TaskChange
@@ -123,8 +124,12 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewExecution: (ONE,),
     NewBackfill: (ONE,),
     NewTrigger: (ONE,),
+    NewReport: (),
+    NewReportLink: (ONE,),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
+NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id"}
+"""Optional fields of which a body needs one."""
 
 
 def defaults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -148,7 +153,7 @@ def false_defaults(body: type[BaseModel], document: dict[str, Any]) -> list[str]
     required = {
         field.alias or name: body.model_json_schema()["examples"][0][field.alias or name]
         for name, field in body.model_fields.items()
-        if field.is_required()
+        if field.is_required() or name == NEEDED.get(body)
     }
 
     def command(**more: Any) -> str:

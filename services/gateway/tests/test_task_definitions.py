@@ -56,7 +56,6 @@ REFUSED = [
     (Code.INVALID_SCHEDULE, "schedule_cron: six fields."),
     (Code.INVALID_TIMEZONE, "schedule_timezone: unknown."),
     (Code.INVALID_EVENT_NAME, "on: unknown event."),
-    (Code.REPORTS_NOT_AVAILABLE, "generate_report: not available."),
     (Code.TEMPLATE_INVALID, "prompt_template: line 3: unexpected '}'."),
     (Code.VARIABLE_NOT_SET, "sdk_options.env.TOKEN: has no value."),
 ]

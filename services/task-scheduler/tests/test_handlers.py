@@ -52,7 +52,6 @@ async def test_creating_records_the_actor_as_owner(desk: MemoryDesk) -> None:
 @pytest.mark.parametrize(
     ("refused", "code"),
     [
-        (definition(generate_report=True), Code.REPORTS_NOT_AVAILABLE),
         (definition(on=["session.created", "no.such"]), Code.INVALID_EVENT_NAME),
         (definition(prompt_template="{{"), Code.TEMPLATE_INVALID),
         (definition(is_scheduled=True), Code.INVALID_SCHEDULE),

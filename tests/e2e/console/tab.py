@@ -49,6 +49,8 @@ class Console:
         self.status = page.locator("#status")
         self.connection = page.locator("#connection")
         self.message = page.get_by_label("Message to the agent")
+        self.reports_panel = page.locator("#reports")
+        self.reports = self.reports_panel.locator("tbody tr")
         self.tasks_view = page.locator("#tasks-view")
         self.tasks = self.tasks_view.locator(".page > .table tbody tr")
         self.executions = self.tasks_view.locator(".executions tbody tr")
@@ -76,6 +78,11 @@ class Console:
     async def open(self, session_id: str) -> None:
         await self.page.goto(f"{self.base_url}/console/#{session_id}")
         await expect(self.connection).to_have_text("live")
+
+    async def open_reports(self) -> None:
+        """Open the panel with the reports of the open session."""
+        await self.reports_panel.locator("summary").click()
+        await expect(self.reports_panel.locator(".connection")).to_have_text("live")
 
     async def open_tasks(self, task_id: str | None = None) -> None:
         """Open the list of tasks, or one task."""

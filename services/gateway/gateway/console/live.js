@@ -1,22 +1,23 @@
-// Keeping a page about tasks up to date with the events of the account.
+// Keeping a list or a page up to date with the events of the account.
 
 import { showConnection } from "./elements.js";
 import { follow } from "./stream.js";
 
 /**
- * Call `load`, then `changed(type, taskId, data)` for every event of a task, until `signal` aborts.
+ * Call `load`, then `changed(type, id, data)` for every event of these types, until `signal` aborts. `id` is that of
+ * the task that the event is about, or of its resource if that belongs to no task.
  * After events were missed, `load` is called again. Throws Problem.
  */
-export async function watch(label, { load, changed }, signal) {
+export async function watch(types, label, { load, changed }, signal) {
   let loaded = false;
-  for await (const { event, data } of follow("/events?types=task.*", signal)) {
+  for await (const { event, data } of follow(`/events?types=${types}`, signal)) {
     if (event === "connected" && !loaded) {
       await load(); // events that occur meanwhile wait in the stream
       loaded = true;
     }
     if (event === "gap") loaded = false;
     showConnection(label, event);
-    if (event.startsWith("task.")) changed(event, data.data.task_id ?? data.resource_id, data);
+    if (data?.resource_id) changed(event, data.data.task_id ?? data.resource_id, data);
   }
 }
 

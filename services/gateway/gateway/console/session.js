@@ -2,6 +2,7 @@
 
 import { ask, get, post } from "./api.js";
 import { find, mark, showConnection, submits } from "./elements.js";
+import { openReports } from "./reports.js";
 import { update } from "./sessions.js";
 import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
@@ -26,6 +27,7 @@ export async function open(id, signal) {
   for (const part of HEAD) find(part).textContent = "";
   for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
   find("#ask").hidden = false;
+  openReports(id, signal);
   try {
     await watch(id, signal);
   } catch (problem) {
@@ -39,7 +41,7 @@ export async function open(id, signal) {
 function close(reason) {
   find("#session-error").textContent = reason;
   find("#connection").textContent = "";
-  find("#ask").hidden = true;
+  for (const part of ["#ask", "#reports"]) find(part).hidden = true;
 }
 
 async function watch(id, signal) {

@@ -71,7 +71,7 @@ class TaskPage {
       if (resource_id !== id) return this.#executions.update(resource_id); // an event of an execution
       parts.find(({ types }) => types.test(type))?.update(id);
     };
-    await watch(find(".connection", this.#page), { load, changed }, this.#signal);
+    await watch("task.*", find(".connection", this.#page), { load, changed }, this.#signal);
   }
 
   async #refresh() {

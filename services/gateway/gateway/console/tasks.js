@@ -32,7 +32,7 @@ function watchTable(page, viewer, signal) {
   const table = new Table(page, { path: "/tasks", newRow: () => stamp("task-row"), fill, signal });
   const update = merged(async (id) => table.show(await get(`/tasks/${id}`, { signal })));
   const changed = (type, id) => (type === "task.deleted" ? table.remove(id) : update(id));
-  return watch(find(".connection", page), { load: () => table.load(), changed }, signal);
+  return watch("task.*", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 
 function showRow(row, task, viewer) {

@@ -1,6 +1,6 @@
 """Sessions: `/api/v1/sessions`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from contracts.refusals import Code
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.prefer import EVENTS, preferred, prefers_events
+from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
@@ -17,12 +17,6 @@ from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
-PREFER: dict[str, Any] = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`respond-async`: return 202 with the run instead of waiting for the answer.",
-    "schema": {"type": "string", "examples": ["respond-async"]},
-}
 OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
 
 QUERY_RESPONSES = headed(

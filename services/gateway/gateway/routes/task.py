@@ -25,7 +25,7 @@ from gateway.schemas.task import NewTask, Prompt, Task, TaskChange, TaskListed, 
 RENDER_PROBLEMS = (Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE)
 DEFINITION_PROBLEMS = (
     *(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE),
-    *(Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.INVALID_EVENT_NAME, Code.REPORTS_NOT_AVAILABLE),
+    *(Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.INVALID_EVENT_NAME),
 )
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], route_class=JsonRoute)

@@ -1,35 +1,17 @@
 """Models of backfills."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.samples import BACKFILL, TASK, TIME
 from contracts.task_scheduler.backfill import BackfillView, StartBackfill
-from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import ConfigDict, Field, StrictBool
 from runtime import clock
 
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import ListPage
-from gateway.validation_messages import mismatch
-
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-RULE = f"Must be a time with its UTC offset, like {TIME}, between the years 2000 and 2099"
-
-
-def _time(value: object) -> datetime:
-    try:
-        time = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise mismatch(RULE) from None
-    if time.tzinfo is None or not EARLIEST <= time < LATEST:
-        raise mismatch(RULE)
-    return time.astimezone(UTC)
-
-
-Time = Annotated[datetime, BeforeValidator(_time)]
+from gateway.schemas.times import Time
 
 
 class NewBackfill(RequestBody):

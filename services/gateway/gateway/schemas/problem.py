@@ -28,4 +28,7 @@ class Problem(BaseModel):
         default=None,
         description="With 429 and 503: seconds to wait before a retry. Missing if a retry might take effect twice.",
     )
+    report_id: str | None = Field(
+        default=None, description="With a report that is not ready or has failed: its id, by which it can be read."
+    )
     run_id: str | None = Field(default=None, description="With a failed query: id of its run, which can still be read.")

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.values import TaskDefinition, Variables
 
 from task_scheduler.dependencies import Work
@@ -14,11 +13,8 @@ async def check_definition(definition: TaskDefinition, work: Work) -> None:
     """Check what the aggregate cannot check of a definition. Options of sessions are checked by the session service.
 
     Raises:
-        Refusal: REPORTS_NOT_AVAILABLE, INVALID_EVENT_NAME, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
+        Refusal: INVALID_EVENT_NAME, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
     """
-    if definition.generate_report:
-        detail = "generate_report: reports are not available yet. Leave it out, or set it to false."
-        raise Refusal(Code.REPORTS_NOT_AVAILABLE, detail)
     check_event_names(definition.on)
     await work.dependencies.prompts.check(definition.prompt_template)
 

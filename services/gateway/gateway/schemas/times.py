@@ -1,0 +1,26 @@
+"""Times in requests."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from contracts.samples import TIME
+from pydantic import BeforeValidator
+
+from gateway.validation_messages import mismatch
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+RULE = f"Must be a time with its UTC offset, like {TIME}, between the years 2000 and 2099"
+
+
+def _time(value: object) -> datetime:
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise mismatch(RULE) from None
+    if time.tzinfo is None or not EARLIEST <= time < LATEST:
+        raise mismatch(RULE)
+    return time.astimezone(UTC)
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
+"""A time with its UTC offset, in a range in which computing with it cannot fail."""

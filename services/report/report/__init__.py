@@ -1,0 +1,1 @@
+"""The report service: documents about sessions and tasks, as PDF, HTML, Markdown and JSON."""

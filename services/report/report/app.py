@@ -1,0 +1,26 @@
+"""The report service as a whole."""
+
+from pathlib import Path
+
+from eventing.service import Service
+
+from report.aggregate import Report
+from report.dependencies import Dependencies, dependencies
+from report.due import REPORT_EXPIRY
+from report.handlers import handles
+from report.projections import project
+from report.queries import answers
+from report.reactions import reactions
+from report.settings import Settings
+
+service: Service[Settings, Dependencies] = Service(
+    name="report",
+    aggregates=[Report],
+    commands=handles,
+    queries=answers,
+    project=project,
+    migrations=Path(__file__).parent.parent / "migrations",
+    dependencies=dependencies,
+    reactions=reactions,
+    due=[REPORT_EXPIRY],
+)

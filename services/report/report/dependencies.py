@@ -1,0 +1,79 @@
+"""The dependencies of the report service's handlers, queries and reactions."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eventing.database import Database
+from eventing.handling import QueryContext, UnitOfWork
+from prometheus_client import Gauge
+from runtime.blocking import BlockingPool
+from runtime.bus import Client
+from runtime.logging import get_logger
+from runtime.starting import CannotStart
+
+from report.renderer import Renderer
+from report.rendering.pdf import why_unavailable
+from report.rendering.theme import ThemeError
+from report.rendering.theme_files import load_theme
+from report.settings import Settings
+from report.storage import Storage
+from report.storage.opening import open_storage
+
+log = get_logger()
+
+pdf_available = Gauge("report_pdf_available", "Whether reports can be created as PDF (1) or not (0)")
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the service's handlers, queries and reactions use.
+
+    `pdf` is whether reports can be created as PDF here. `workers` is how many reports are created at the same time.
+    `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
+    """
+
+    storage: Storage
+    renderer: Renderer
+    blocking: BlockingPool
+    pdf: bool
+    workers: int
+    retention_days: int
+
+
+type Work = UnitOfWork[Dependencies]
+type Context = QueryContext[Dependencies]
+
+
+@asynccontextmanager
+async def dependencies(settings: Settings, _database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
+    """Create the dependencies; on exit, end the processes that render.
+
+    Raises:
+        CannotStart: the theme is not valid, or the store refuses access.
+    """
+    try:
+        await asyncio.to_thread(load_theme, settings.report_theme_dir)
+    except ThemeError as error:
+        raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
+    storage = await open_storage(settings)
+    pdf = await _has_pdf()
+    rendering = Renderer.open(
+        workers=settings.report_workers,
+        seconds=settings.report_seconds,
+        memory_bytes=settings.report_memory_bytes,
+        theme_dir=settings.report_theme_dir,
+    )
+    async with BlockingPool.open() as blocking, rendering as renderer:
+        yield Dependencies(storage, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days)
+
+
+async def _has_pdf() -> bool:
+    reason = await asyncio.to_thread(why_unavailable)
+    pdf_available.set(reason is None)
+    if reason:
+        log.warning("pdf is not available; html, markdown and json are", reason=reason)
+    else:
+        log.info("pdf is available")
+    return reason is None

@@ -1,0 +1,34 @@
+"""PDF by WeasyPrint, which needs Pango from the system. Without Pango the other formats work."""
+
+import logging
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+VARIANT = "pdf/ua-1"
+
+
+@cache
+def why_unavailable() -> str | None:
+    """Return why PDF cannot be created here, or None if it can."""
+    try:
+        import_module("weasyprint")
+    except (OSError, ImportError) as error:  # OSError: a shared library is missing
+        return f"WeasyPrint cannot be loaded: {str(error).strip().splitlines()[0]}"
+    return None
+
+
+def write_pdf(html: str, target: Path) -> int:
+    """Write a page of HTML as a tagged PDF (PDF/UA-1), and return its number of pages.
+
+    The page holds its fonts and its logo as `data:` addresses. Everything else that it or its images name is refused.
+    """
+    weasyprint: Any = import_module("weasyprint")
+    urls: Any = import_module("weasyprint.urls")
+    for name in ("weasyprint", "fontTools"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    fetcher = urls.URLFetcher(allowed_protocols=["data"], allow_redirects=False)
+    document = weasyprint.HTML(string=html, url_fetcher=fetcher).render(pdf_variant=VARIANT)
+    document.write_pdf(target, pdf_variant=VARIANT, pdf_tags=True)
+    return len(document.pages)

@@ -1,0 +1,174 @@
+"""What the templates show: the parts of a report in order, and the summary on its first page."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from report.content import (
+    ChangedFile,
+    ExecutionSection,
+    MessageEntry,
+    ReportContent,
+    RunEntry,
+    SessionSection,
+    ToolCallEntry,
+)
+from report.rendering.figures import count, words
+from report.rendering.theme import Section
+
+TITLES: dict[Section, str] = {
+    "timeline": "Timeline",
+    "executions": "Executions",
+    "charts": "Charts",
+    "conversation": "Conversation",
+    "tools": "Tool calls",
+    "files": "Files",
+    "approvals": "Approvals",
+}
+FAILED = {"failed", "timed_out", "missed"}
+STOPPED = {"cancelled", "skipped"}
+MAX_FAILURES = 8
+MAX_CHANGED_ON_FIRST_PAGE = 6
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A session and the prefix of the ids of its parts."""
+
+    id: str
+    session: SessionSection
+
+    @property
+    def calls(self) -> list[tuple[str, ToolCallEntry]]:
+        """All tool calls in order, each with the id of the place where it is shown in full."""
+        calls = (call for message in self.session.messages for call in message.tool_calls)
+        return [(f"{self.id}call-{number}", call) for number, call in enumerate(calls, start=1)]
+
+    @property
+    def turns(self) -> list[tuple[str, MessageEntry, list[tuple[str, ToolCallEntry]]]]:
+        """All messages in order, each with its id and its tool calls."""
+        calls = iter(self.calls)
+        return [
+            (f"{self.id}message-{number}", message, [next(calls) for _ in message.tool_calls])
+            for number, message in enumerate(self.session.messages, start=1)
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a report with a heading of `level` 1 or 2, shown by the template of its name."""
+
+    id: str
+    title: str
+    level: int
+    template: str
+    chapter: Chapter | None = None
+    execution: ExecutionSection | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: `kind` is good, bad, mixed or open; `label` is one word or two."""
+
+    kind: str
+    label: str
+    sentence: str
+
+
+def parts(content: ReportContent, sections: Sequence[Section]) -> list[Part]:
+    """Return the parts of a report in the order of `sections`, without those that would be empty."""
+    if content.session:
+        return _chapter_parts(content, Chapter("", content.session), sections, 1)
+    found = [
+        Part(name, TITLES[name], 1, name)
+        for name in sections
+        if name == "executions" or (name == "charts" and content.include_metrics and content.executions)
+    ]
+    details: list[Section] = [name for name in sections if name not in ("executions", "charts")]
+    for number, execution in enumerate(content.executions, start=1):
+        if execution.session:
+            title = f"Execution {number}: {words(execution.status)}"
+            chapter = Chapter(f"x{number}-", execution.session)
+            found.append(Part(f"x{number}", title, 1, "execution", chapter, execution))
+            found += _chapter_parts(content, chapter, details, 2)
+    return found
+
+
+def _chapter_parts(content: ReportContent, chapter: Chapter, sections: Sequence[Section], level: int) -> list[Part]:
+    session = chapter.session
+    is_shown = {
+        "timeline": bool(session.runs),
+        "charts": content.include_metrics and bool(session.runs or session.tools),
+        "conversation": content.include_messages and bool(session.messages),
+        "tools": content.include_tool_calls and bool(chapter.calls),
+        "files": bool(session.files_changed or session.workspace),
+        "approvals": bool(session.approvals),
+    }
+    return [Part(f"{chapter.id}{name}", TITLES[name], level, name, chapter) for name in sections if is_shown.get(name)]
+
+
+def sessions(content: ReportContent) -> list[SessionSection]:
+    """Return all sessions of a report."""
+    found = [content.session, *(execution.session for execution in content.executions)]
+    return [session for session in found if session]
+
+
+def outcome(content: ReportContent) -> Outcome:
+    """Return how the session or the task ended, judged by its runs or executions."""
+    if content.session:
+        return _outcome([run.status for run in content.session.runs], "run")
+    return _outcome([execution.status for execution in content.executions], "execution")
+
+
+def _outcome(statuses: list[str], noun: str) -> Outcome:
+    counts = Counter(statuses)
+    total, good = len(statuses), counts["completed"]
+    bad = sum(counts[status] for status in FAILED)
+    if not total:
+        return Outcome("open", "Nothing ran", f"There was no {noun}.")
+    sentence = f"{count(total, noun)}: " + ", ".join(f"{n:,} {words(status)}" for status, n in counts.most_common())
+    if good == total:
+        return Outcome("good", "Completed", sentence)
+    if bad == total:
+        return Outcome("bad", "Failed", sentence)
+    if bad:
+        return Outcome("mixed" if good else "bad", "Partly failed" if good else "Failed", sentence)
+    return Outcome("open", "Stopped" if set(statuses) & STOPPED else "In progress", sentence)
+
+
+def failures(content: ReportContent) -> list[str]:
+    """Return what failed, one sentence each, the most important first."""
+    found = list(_failures(content))
+    more = len(found) - MAX_FAILURES
+    return [*found[:MAX_FAILURES], f"and {more:,} more; see the details"] if more > 0 else found
+
+
+def _failures(content: ReportContent) -> Iterator[str]:
+    yield from _failed_entries("Execution", content.executions)
+    yield from _failed_entries("Run", content.session.runs if content.session else [])
+    for session in sessions(content):
+        yield from (
+            f"{tool.name}: {tool.errors:,} of {count(tool.calls, 'call')} failed"
+            for tool in session.tools
+            if tool.errors
+        )
+        for entry in session.approvals:
+            if entry.status in ("denied", "expired"):
+                yield f"{entry.tool_name}: approval {entry.status}{f' ({entry.message})' if entry.message else ''}"
+
+
+def _failed_entries(what: str, entries: Sequence[RunEntry] | Sequence[ExecutionSection]) -> Iterator[str]:
+    for number, entry in enumerate(entries, start=1):
+        if entry.error_code or entry.status in FAILED:
+            yield f"{what} {number} {words(entry.status)}{_reason(entry)}"
+
+
+def _reason(entry: RunEntry | ExecutionSection) -> str:
+    reason = ": ".join(filter(None, (entry.error_code, entry.error_detail)))
+    return f" ({reason})" if reason else ""
+
+
+def changed_files(content: ReportContent) -> list[ChangedFile]:
+    """Return all changed files of a report, those that were written most often first."""
+    files = [file for session in sessions(content) for file in session.files_changed]
+    return sorted(files, key=lambda file: -file.writes)

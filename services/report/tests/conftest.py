@@ -1,0 +1,22 @@
+"""Fixtures: the service's handlers and queries on a database of their own."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from eventing.testing.harness import migrated
+from onebox.testing.databases import Databases
+from report.app import service
+from report.storage.local import LocalStorage
+from runtime.blocking import BlockingPool
+
+from .desk import Dependencies, Desk
+
+
+@pytest_asyncio.fixture
+async def desk(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
+    storage = LocalStorage(tmp_path / "reports")
+    await storage.check()
+    async with migrated(databases, service.name, service.migrations) as database, BlockingPool.open() as blocking:
+        yield Desk(database, Dependencies(storage, blocking), tmp_path, monkeypatch)

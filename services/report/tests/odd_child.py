@@ -1,0 +1,33 @@
+"""A program of child processes that render as the title of the content says."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from runtime.child_program import serve
+
+
+def answer(request: Any) -> Any:
+    """Write a file, or misuse the process."""
+    title = json.loads(Path(request["content"]).read_bytes())["title"]
+    match title:
+        case "hang":
+            time.sleep(60)
+        case "spin":
+            while True:
+                pass
+        case "eat":
+            return {"notes": [str(len(b"x" * 2**31))]}
+        case "crash":
+            os.abort()
+        case "fail":
+            return {"error": "not valid"}
+        case _:
+            Path(request["output"]).write_text(title)
+    return {"pages": 1, "notes": ["a note"]}
+
+
+if __name__ == "__main__":
+    serve(answer)

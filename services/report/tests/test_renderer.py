@@ -1,0 +1,88 @@
+"""Rendering in child processes: what exceeds a limit fails its own report only."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from contracts.refusals import Code
+from eventing.jobs import JobFailed
+from eventing.testing import eventually
+from report.renderer import Renderer
+from report.rendering.render import Rendered
+
+PROGRAM = Path(__file__).with_name("odd_child.py")
+
+
+@pytest.fixture
+async def renderer() -> AsyncGenerator[Renderer]:
+    async with Renderer.open(workers=2, seconds=3.0, memory_bytes=256 * 2**20, program=PROGRAM) as renderer:
+        yield renderer
+
+
+async def render(renderer: Renderer, folder: Path, title: str) -> tuple[Rendered, str]:
+    content, output = folder / f"{title}.json", folder / f"{title}.out"
+    await asyncio.to_thread(content.write_text, json.dumps({"title": title}))
+    rendered = await renderer.render(content, "html", output)
+    return rendered, await asyncio.to_thread(output.read_text)
+
+
+async def test_a_report_is_rendered_to_a_file(renderer: Renderer, tmp_path: Path) -> None:
+    assert await render(renderer, tmp_path, "fine") == (Rendered(1, ["a note"]), "fine")
+
+
+@pytest.mark.parametrize(
+    ("title", "code", "detail"),
+    [
+        ("eat", Code.REPORT_TOO_LARGE, "it used too much memory"),
+        ("crash", Code.REPORT_FAILED, "because of an internal error"),
+        ("hang", Code.REPORT_FAILED, "within 3 s"),
+        ("fail", Code.REPORT_FAILED, "because of an internal error"),
+    ],
+)
+async def test_a_report_that_misuses_its_process_fails(
+    renderer: Renderer, tmp_path: Path, title: str, code: Code, detail: str
+) -> None:
+    with pytest.raises(JobFailed, match=detail) as failed:
+        await render(renderer, tmp_path, title)
+    assert failed.value.code == code
+    assert (await render(renderer, tmp_path, "fine"))[1] == "fine"
+
+
+async def test_a_report_that_never_ends_is_ended(tmp_path: Path) -> None:
+    async with Renderer.open(workers=1, seconds=1.0, memory_bytes=256 * 2**20, program=PROGRAM) as renderer:
+        with pytest.raises(JobFailed):  # by the limit of CPU time or, on a busy machine, by the time limit
+            await render(renderer, tmp_path, "spin")
+        assert (await render(renderer, tmp_path, "fine"))[1] == "fine"
+
+
+async def test_a_hanging_report_does_not_delay_another(renderer: Renderer, tmp_path: Path) -> None:
+    ended = list[str]()
+
+    async def note(title: str) -> None:
+        with suppress(JobFailed):
+            await render(renderer, tmp_path, title)
+        ended.append(title)
+
+    await asyncio.gather(note("hang"), note("fine"))
+    assert ended == ["fine", "hang"]
+
+
+def children() -> list[int]:
+    """Return the child processes of this process that run the program."""
+    found = list[int]()
+    for path in Path("/proc/self/task").glob("*/children"):
+        pids = map(int, path.read_text().split())
+        found += [pid for pid in pids if PROGRAM.name in Path(f"/proc/{pid}/cmdline").read_text()]
+    return found
+
+
+async def test_a_report_whose_process_is_killed_is_rendered_by_another(renderer: Renderer, tmp_path: Path) -> None:
+    await render(renderer, tmp_path, "fine")
+    for pid in await eventually(children):
+        os.kill(pid, signal.SIGKILL)
+    assert (await render(renderer, tmp_path, "again"))[1] == "again"

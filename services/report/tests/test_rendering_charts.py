@@ -1,0 +1,91 @@
+"""Charts: what they say, and that labels of agents stay labels."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from report.rendering import pdf
+from report.rendering.chapter_charts import charts
+from report.rendering.charts import Palette, Series, bars, columns
+from report.rendering.figures import duration, money, short_number, size
+
+from services.report.tests.rendering import as_html
+from services.report.tests.sample_content import model, session_content, session_section, task_content
+
+PALETTE = Palette("#1d4ed8")
+
+
+def test_a_session_has_charts_of_tokens_cost_tools_and_models() -> None:
+    titles = [chart.title for chart in charts(model(session_content()), PALETTE)]
+    assert titles == ["Tokens of each run", "Cost so far", "Calls of each tool", "Messages of each model"]
+
+
+def test_a_task_has_charts_over_its_executions() -> None:
+    assert charts(model(task_content()), PALETTE)[0].title == "Tokens of each execution"
+
+
+def test_nothing_to_draw_is_no_chart() -> None:
+    session = session_section(runs=[], tools=[], models=[])
+    assert charts(model(session_content(session)), PALETTE) == []
+
+
+def test_a_chart_is_an_image_with_a_name_that_says_its_values() -> None:
+    [chart] = [bars("Calls", ["Bash"], [Series("calls", [3], "#000000")])]
+    svg = ET.fromstring(chart.svg)  # noqa: S314  our own
+    assert svg.get("role") == "img"
+    assert svg.findtext("{http://www.w3.org/2000/svg}title") == "Calls: Bash 3."
+
+
+@pytest.mark.parametrize("label", ["<script>x</script>", "$\\frac{", "a\nb", "", "x" * 500, "\"&'", "中文"])
+def test_a_label_is_plain_text(label: str) -> None:
+    chart = bars("Calls", [label], [Series("calls", [1], "#000000")])
+    names = {element.tag.split("}")[1] for element in ET.fromstring(chart.svg).iter()}  # noqa: S314  our own
+    assert names <= {"svg", "title", "defs", "clipPath", "rect", "g", "path", "use", "text"}
+    assert not {"script", "a", "image"} & names
+
+
+def test_many_values_are_added_up_in_groups() -> None:
+    chart = columns("Tokens", "Run", [Series("tokens", [1.0] * 2_000, "#000000")])
+    assert "Runs, 34 in a column" in chart.svg
+    assert chart.description == "tokens: 2,000 in all."
+
+
+def test_ids_of_charts_are_different_on_one_page(tmp_path: Path) -> None:
+    page = as_html(session_content(), tmp_path)
+    ids = [part.split('"')[0] for part in page.split(' id="')[1:]]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (duration(None), "—"),
+        (duration(850), "850 ms"),
+        (duration(4_200), "4.2 s"),
+        (duration(200_000), "3 min 20 s"),
+        (duration(7_500_000), "2 h 05 min"),
+        (money(model(session_content()).totals.cost_usd), "$0.3517"),
+        (short_number(950), "950"),
+        (short_number(12_400), "12.4k"),
+        (short_number(3_000_000), "3M"),
+        (size(612), "612 B"),
+        (size(1_840), "1.8 KB"),
+        (size(999_999), "1.0 MB"),
+        (size(None), "deleted"),
+    ],
+)
+def test_figures_are_short(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+@pytest.mark.parametrize("error", [OSError("cannot load library 'libpango-1.0-0'\nmore"), ImportError("no weasyprint")])
+def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(pdf, "import_module", fail)
+    pdf.why_unavailable.cache_clear()
+    try:
+        assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
+    finally:
+        pdf.why_unavailable.cache_clear()

@@ -1,0 +1,148 @@
+"""The PDF as a reader's program sees it: text, tags, links, outline, page numbers, metadata."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pypdf import PdfReader
+from pypdf.generic import ArrayObject, DictionaryObject, PdfObject
+from report.rendering.pdf import write_pdf
+
+from services.report.tests.rendering import pdf_text, rendered, with_message
+from services.report.tests.sample_content import session_content, session_section
+
+PARTS = ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals"]
+
+
+@pytest.fixture(scope="module")
+def pdf(tmp_path_factory: pytest.TempPathFactory) -> PdfReader:
+    folder = tmp_path_factory.mktemp("pdf")
+    rendered(session_content(), "pdf", folder)
+    return PdfReader(folder / "report.pdf")
+
+
+def structure(node: PdfObject | None) -> list[DictionaryObject]:
+    """Return all elements of the structure tree below a node."""
+    found = node.get_object() if node else None
+    if isinstance(found, ArrayObject):
+        return [element for item in cast(list[PdfObject], found) for element in structure(item)]
+    if isinstance(found, DictionaryObject) and "/S" in found:
+        return [found, *structure(found.get("/K"))]
+    return []
+
+
+def root(pdf: PdfReader) -> DictionaryObject:
+    return cast(DictionaryObject, pdf.trailer["/Root"])
+
+
+def elements(pdf: PdfReader) -> list[DictionaryObject]:
+    return structure(cast(DictionaryObject, root(pdf)["/StructTreeRoot"])["/K"])
+
+
+def test_it_declares_to_be_tagged_and_accessible(pdf: PdfReader) -> None:
+    catalogue = root(pdf)
+    assert cast(DictionaryObject, catalogue["/MarkInfo"])["/Marked"]
+    assert catalogue["/Lang"] == "en"
+    assert cast(DictionaryObject, catalogue["/ViewerPreferences"])["/DisplayDocTitle"]
+    assert b'pdfuaid:part="1"' in cast(Any, catalogue["/Metadata"]).get_object().get_data()
+
+
+def test_headings_tables_lists_and_figures_are_tagged(pdf: PdfReader) -> None:
+    kinds = Counter(str(element["/S"]) for element in elements(pdf))
+    assert kinds["/H1"] == 1
+    assert kinds["/H2"] >= len(PARTS)
+    assert kinds["/Figure"] == 4
+    assert {"/Table", "/TH", "/TD", "/L", "/LI", "/Link"} <= kinds.keys()
+
+
+def test_each_chart_has_an_alternative_text(pdf: PdfReader) -> None:
+    alternatives = [element.get("/Alt") for element in elements(pdf) if str(element["/S"]) == "/Figure"]
+    assert any("Bash 3, Read 1" in str(text) for text in alternatives)
+    assert all(alternatives)
+
+
+def test_the_outline_has_the_parts(pdf: PdfReader) -> None:
+    titles = [cast(Any, entry).title for entry in pdf.outline]
+    assert titles == ["Fix the rate limiter", "Contents", *PARTS]
+
+
+def test_the_table_of_contents_has_links_and_true_page_numbers(pdf: PdfReader) -> None:
+    text = pdf.pages[1].extract_text()
+    numbers = {part: int(cast(re.Match[str], re.search(rf"{part}[ .]*(\d+)", text))[1]) for part in PARTS}
+    outline = {cast(Any, entry).title: pdf.get_destination_page_number(cast(Any, entry)) for entry in pdf.outline}
+    assert numbers == {part: cast(int, outline[part]) + 1 for part in PARTS}
+
+
+def test_every_page_is_numbered_and_says_what_it_is_in(pdf: PdfReader) -> None:
+    total = len(pdf.pages)
+    for number, page in enumerate(pdf.pages, start=1):
+        text = page.extract_text()
+        assert f"Page {number} of {total}" in text
+        assert "Fix the rate limiter" in text
+
+
+def test_metadata_name_the_title_the_owner_and_the_date(pdf: PdfReader) -> None:
+    metadata = pdf.metadata
+    assert metadata
+    assert (metadata.title, metadata.author) == ("Fix the rate limiter", "Ada Lovelace")
+    assert metadata.creation_date_raw == "D:20261125100000Z"
+
+
+def test_its_fonts_are_embedded_and_its_own(pdf: PdfReader) -> None:
+    fonts = [cast(DictionaryObject, page["/Resources"])["/Font"] for page in pdf.pages]
+    names = {str(font.get_object()["/BaseFont"]) for group in fonts for font in cast(Any, group).values()}
+    assert names
+    assert all("Plex" in name for name in names)
+
+
+def test_a_link_of_a_message_can_be_followed(pdf: PdfReader) -> None:
+    annotations = [item.get_object() for page in pdf.pages for item in page.get("/Annots", [])]
+    addresses = {action["/URI"] for annotation in annotations if (action := annotation.get("/A")) and "/URI" in action}
+    assert addresses == {"https://en.wikipedia.org/wiki/Token_bucket"}
+
+
+def test_it_contains_no_script_file_or_form(pdf: PdfReader) -> None:
+    names = set[str]()
+    for number in range(1, cast(int, pdf.trailer["/Size"])):
+        value = pdf.get_object(number)
+        names |= set(value.keys()) if isinstance(value, DictionaryObject) else set()
+    assert not names & {"/JS", "/JavaScript", "/EmbeddedFiles", "/AcroForm", "/OpenAction", "/Launch"}
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<img src="{}">',
+        '<link rel="stylesheet" href="{}">',
+        "<style>@import url({});</style>",
+        "<p style=\"background: url('{}')\">",
+        "<img src=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='{}'/></svg>\">",
+        '<object data="{}"></object>',
+        '<a rel="attachment" href="{}"></a>',
+    ],
+)
+def test_nothing_that_a_page_names_is_read(html: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret words")
+    target = tmp_path / "x.pdf"
+    write_pdf(f'<html lang="en"><title>x</title><p>visible</p>{html.format(secret.as_uri())}</html>', target)
+    assert pdf_text(target).strip() == "visible"
+    assert b"secret words" not in target.read_bytes()
+
+
+def test_characters_without_a_font_are_reported(tmp_path: Path) -> None:
+    rare = "\u0378\u0379"  # not assigned
+    _, report = rendered(session_content(with_message(rare, session_section())), "pdf", tmp_path)
+    [note] = report.notes
+    assert note == "Characters that no installed font has are shown as boxes: 2 different ones, as U+0378, U+0379."
+    assert "U+0378" in pdf_text(tmp_path / "report.pdf")
+
+
+def test_a_report_on_the_same_content_is_the_same_file(tmp_path: Path) -> None:
+    files: list[bytes] = []
+    for _ in range(2):
+        rendered(session_content(), "pdf", tmp_path)
+        files.append((tmp_path / "report.pdf").read_bytes())
+    assert files[0] == files[1]

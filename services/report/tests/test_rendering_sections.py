@@ -1,0 +1,91 @@
+"""What each format says about a session and a task."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.task_scheduler.values import ReportFormat
+
+from services.report.tests.rendering import as_html, rendered
+from services.report.tests.sample_content import session_content, session_section, task_content
+
+SHOWN: list[ReportFormat] = ["pdf", "html", "markdown"]
+SAID = [
+    "Fix the rate limiter",  # the title
+    "quiet period",  # the query
+    "3 runs: 3 completed",  # the outcome
+    "$0.3517",  # the cost
+    "Bash: 2 of 3 calls failed",
+    "Not before the release on Thursday.",  # why an approval was denied
+    "gains tokens without a bound",  # a message
+    "bucket.updated = now",  # a diff
+    "6 passed in 0.09s",  # an output
+    "tests/test_limits.py",  # a file
+]
+
+
+@pytest.fixture(scope="module", params=SHOWN)
+def text(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    found, _ = rendered(session_content(), request.param, tmp_path_factory.mktemp("sections"))
+    return " ".join(found.replace("&#39;", "'").replace("&#34;", '"').replace("\\", "").split())
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_every_format_shows_what_a_reader_needs(text: str, words: str) -> None:
+    assert words in text
+
+
+@pytest.mark.parametrize("title", ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals"])
+def test_every_format_has_each_section(text: str, title: str) -> None:
+    assert text.count(title) >= 2  # in the table of contents, and as a heading
+
+
+def test_a_session_without_runs_is_a_report_too(tmp_path: Path) -> None:
+    page = as_html(session_content(session_section(runs=[], messages=[], tools=[], models=[])), tmp_path)
+    assert "Nothing ran" in page
+
+
+@pytest.mark.parametrize(
+    ("choice", "absent"),
+    [
+        ("include_messages", 'id="conversation"'),
+        ("include_tool_calls", 'class="call-head"><span class="name">Bash'),
+        ("include_metrics", 'id="charts"'),
+    ],
+)
+def test_a_part_that_was_not_requested_is_absent(choice: str, absent: str, tmp_path: Path) -> None:
+    assert absent in as_html(session_content(), tmp_path)
+    assert absent not in as_html(session_content() | {choice: False}, tmp_path)
+
+
+def test_tool_calls_are_shown_in_full_without_messages(tmp_path: Path) -> None:
+    page = as_html(session_content(include_messages=False), tmp_path)
+    assert "6 passed in 0.09s" in page
+    assert "gains tokens without a bound" not in page
+
+
+def test_a_task_report_lists_its_executions(tmp_path: Path) -> None:
+    page = as_html(task_content(), tmp_path)
+    assert "3 executions: 1 completed, 1 failed, 1 skipped" in page
+    assert "MODEL_ERROR: The model is overloaded." in page
+    assert "Execution 1: completed" in page
+
+
+@pytest.mark.parametrize("fields", [{"executions": []}, {"from_at": None, "to_at": None}])
+def test_a_task_report_needs_no_executions_and_no_period(fields: dict[str, Any], tmp_path: Path) -> None:
+    assert "Task report" in as_html(task_content(**fields), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "label"),
+    [
+        (["completed"], "Completed"),
+        (["failed"], "Failed"),
+        (["completed", "failed"], "Partly failed"),
+        (["running"], "In progress"),
+        (["completed", "cancelled"], "Stopped"),
+    ],
+)
+def test_the_outcome_is_judged_by_the_runs(statuses: list[str], label: str, tmp_path: Path) -> None:
+    runs = [session_section()["runs"][0] | {"status": status} for status in statuses]
+    assert f"<strong>{label}</strong>" in as_html(session_content(session_section(runs=runs)), tmp_path)
