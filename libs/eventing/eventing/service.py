@@ -123,8 +123,7 @@ class Service[S: ServiceSettings, T]:
         await database_ready(settings.database_url, self.name, within=wait, stop=stop)
         await wait_for_bus(settings.nats_url, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
-            ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
-            database = await stack.enter_async_context(Database.open(settings.database_url, self.name, ring=ring))
+            database = await stack.enter_async_context(self._database(settings))
             applied = await migrate(database, self.migrations)
             await database.data_keys.check(database)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
@@ -148,16 +147,24 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
-            if ring:
-                endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
-            always: list[Task] = [partial(forever, name, work) for name, work in endless.items()]
+            always = self._endless_tasks(store, relay, leases, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop)
+
+    def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
+        ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
+        return Database.open(settings.database_url, self.name, ring=ring)
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes
         return Relay(store, js, self.name, work=work, max_bytes=max_bytes, replicas=settings.stream_replicas)
+
+    def _endless_tasks(self, store: PostgresStore, relay: Relay, leases: Leases, settings: S) -> list[Task]:
+        """Return the tasks that are repeated until they are cancelled."""
+        endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
+        if isinstance(settings, SecretsSettings):
+            endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
+        return [partial(forever, name, work) for name, work in endless.items()]
 
     def _broadcast_tasks(self, reactor: Reactor[T]) -> list[Task]:
         """Return one task for each broadcast reaction; they run until they are cancelled."""
