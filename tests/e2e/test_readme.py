@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
+from contracts.catalogue import SERVICES
 from gateway import settings as gateway
 from identity import settings as identity
 from onebox.children import SERVICE_SETTINGS, allowed_environment
@@ -16,8 +17,10 @@ from onebox.demo import DemoSettings
 from onebox.keys import new_key_ring
 from onebox.settings import BoxSettings
 from onebox.testing.system import System
+from report import settings as report
 from session import settings as session
 from simulator import settings as simulator
+from task_scheduler import settings as task_scheduler
 
 from tests.e2e.user import User
 
@@ -70,10 +73,11 @@ def test_every_root_entry_is_described() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    kinds = (BoxSettings, DemoSettings, identity.Settings, session.Settings, gateway.Settings, simulator.Settings)
+    programs = (gateway, identity, report, session, simulator, task_scheduler)
+    kinds = (BoxSettings, DemoSettings, *(program.Settings for program in programs))
     known = {name.upper() for kind in kinds for name in kind.model_fields} | set(SERVICE_SETTINGS)
-    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"[A-Z_]+", row)} == known
+    rows = re.findall(r"^\| (`[A-Z0-9_]+`(?:, `[A-Z0-9_]+`)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"[A-Z0-9_]+", row)} == known
 
 
 @pytest.mark.parametrize("command", list(programs()), ids=named)
@@ -100,7 +104,7 @@ def test_each_program_starts_alone_as_documented(
 
 
 def test_the_single_services_are_documented() -> None:
-    assert {named(command) for command in programs()} == {"gateway", "identity", "session", "simulator"}
+    assert {named(command) for command in programs()} == {*SERVICES, "gateway", "simulator"}
 
 
 def test_the_demo_runs_as_the_banner_says_and_by_data_folder(system: System) -> None:

@@ -1,22 +1,31 @@
-"""A transaction that saves round trips: one or two writes are sent as a single statement."""
+"""A transaction that saves round trips: writes that do not depend on each other are sent as a single statement."""
 
 import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
 
 from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
 
-MERGEABLE = ("INSERT ", "UPDATE ", "DELETE ")
-"""Beginnings of a second write that can be merged: PostgreSQL has no nested WITH that writes."""
+MAX_MERGED = 8
+"""Writes that are merged at most, so that there are few different statements to prepare."""
+MAX_STATEMENTS = 1_000
+_TARGET = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) +"?(\w+)')
+"""The table that a write changes. Others, as those that begin with WITH, cannot be merged: PostgreSQL has no nested
+WITH that writes."""
 _PARAMETER = re.compile(r"\$(\d+)")
+
+type _Write = tuple[str, tuple[object, ...]]
 
 
 @asynccontextmanager
 async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]:
-    """Borrow a connection whose writes are sent as one statement if there are at most two, and no reads.
+    """Borrow a connection that defers writes, and sends consecutive ones that are independent as one statement.
+
+    A statement does not see what another part of it writes. So a write is merged with those before it only if its text
+    names none of the tables that they change. A trigger must not write to a table that the same append writes to.
 
     A single statement is a transaction by itself, without BEGIN and COMMIT. Otherwise all of it is an ordinary
     transaction. The end of the block commits, and an exception rolls back. The error of a deferred write may be raised
@@ -32,14 +41,19 @@ class _Deferred:
     def __init__(self, connection: Any, begun: AsyncExitStack) -> None:
         self._connection, self._stack = connection, begun
         self._begun = False
-        self._deferred: list[tuple[str, tuple[object, ...]]] = []
+        self._deferred: list[list[_Write]] = []
+        """Groups of writes, each of which is sent as one statement."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Run or defer a write; the status of a deferred one is empty."""
-        if not self._begun and timeout is None and len(self._deferred) < 2:
-            self._deferred.append((query, args))
-            return ""
-        return await (await self._in_transaction()).execute(query, *args, timeout=timeout)
+        """Defer a write, and return an empty status; run it if it has a timeout or follows a read."""
+        if self._begun or timeout is not None:
+            return await (await self._in_transaction()).execute(query, *args, timeout=timeout)
+        last = self._deferred[-1] if self._deferred else None
+        if last and _is_independent(query, tuple(statement for statement, _ in last)):
+            last.append((query, args))
+        else:
+            self._deferred.append([(query, args)])
+        return ""
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
         return await (await self._in_transaction()).fetch(query, *args)
@@ -52,25 +66,44 @@ class _Deferred:
 
     async def flush(self) -> None:
         """Send the deferred writes, unless a transaction was begun."""
-        match self._deferred:
-            case [(query, args)] if not self._begun:
-                await self._connection.execute(query, *args)
-            case [(first, args), (second, others)] if not self._begun and second.lstrip().startswith(MERGEABLE):
-                await self._connection.execute(_merged(first, second, len(args)), *chain(args, others))
-            case _:
-                await self._in_transaction()
+        if len(self._deferred) == 1 and not self._begun:
+            await self._send(self._deferred[0])
+        else:
+            await self._in_transaction()
 
     async def _in_transaction(self) -> Connection:
         if not self._begun:
             self._begun = True
             await self._stack.enter_async_context(self._connection.transaction())
-            for query, args in self._deferred:
-                await self._connection.execute(query, *args)
+            for group in self._deferred:
+                await self._send(group)
         return cast(Connection, self._connection)
 
+    async def _send(self, group: list[_Write]) -> None:
+        queries, args = zip(*group, strict=True)
+        await self._connection.execute(_merged(queries, tuple(map(len, args))), *chain(*args))
 
-@cache
-def _merged(first: str, second: str, parameters: int) -> str:
-    # The main statement runs before those in its WITH, so of two violations that of the first write is raised.
-    renumbered = _PARAMETER.sub(lambda found: f"${int(found[1]) + parameters}", second)
-    return f"WITH second AS ({renumbered}) {first}"
+
+@lru_cache(MAX_STATEMENTS)
+def _is_independent(query: str, earlier: tuple[str, ...]) -> bool:
+    """Return whether a write can be merged with `earlier` ones, because it neither reads nor writes their tables."""
+    if len(earlier) >= MAX_MERGED or not _TARGET.match(query):
+        return False
+    targets = [_TARGET.match(each) for each in earlier]
+    return all(target and not re.search(rf"\b{target[1]}\b", query) for target in targets)
+
+
+@lru_cache(MAX_STATEMENTS)
+def _merged(queries: tuple[str, ...], parameters: tuple[int, ...]) -> str:
+    # The main statement runs first, then those in its WITH, the last one first. So they run in the given order, and of
+    # two violations that of the first write is raised.
+    first, *others = queries
+    parts, offset = list[str](), parameters[0]
+    for number, (query, count) in enumerate(zip(others, parameters[1:], strict=True)):
+        parts.append(f"part{number} AS ({_renumbered(query, offset)})")
+        offset += count
+    return f"WITH {', '.join(reversed(parts))} {first}" if parts else first
+
+
+def _renumbered(query: str, offset: int) -> str:
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + offset}", query)

@@ -61,11 +61,16 @@ DELETE = """
 
 
 class DueTimes[T]:
-    """Processes the due times of a service in one replica. `failures` is for its health check."""
+    """Processes the due times of a service in one replica. `failures` is for its health check.
+
+    `caught_up` is cleared while more due times are reached than can be claimed, and other work should wait.
+    """
 
     def __init__(self, kinds: Sequence[DueKind], dispatcher: Dispatcher[T]) -> None:
         self.kinds = {kind.name: kind for kind in kinds}
         self.dispatcher, self.database, self.failures = dispatcher, dispatcher.database, Failures()
+        self.caught_up = asyncio.Event()
+        self.caught_up.set()
         self._sent, self._deleting = list[tuple[str, UUID, datetime]](), asyncio.Lock()
         if len(self.kinds) < len(kinds):
             raise ValueError(f"two kinds of due time have the same name: {[kind.name for kind in kinds]}")
@@ -75,10 +80,20 @@ class DueTimes[T]:
         await forever("due times", lambda: self.failures.track("due times", self._work(draining)), until=draining)
 
     async def _work(self, draining: asyncio.Event) -> None:
+        try:
+            await self._process_all(draining)
+        finally:
+            self.caught_up.set()
+
+    async def _process_all(self, draining: asyncio.Event) -> None:
         free = asyncio.Semaphore(CONCURRENCY)
         async with asyncio.TaskGroup() as tasks:
             while not draining.is_set():
                 rows = await self.claim()
+                if len(rows) < BATCH_SIZE:
+                    self.caught_up.set()
+                else:
+                    self.caught_up.clear()
                 for row in rows:
                     await free.acquire()
                     tasks.create_task(self.process(row)).add_done_callback(lambda _: free.release())

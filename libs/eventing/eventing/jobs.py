@@ -99,7 +99,6 @@ class Job[T, E: Event](ABC):
 
     async def _while_wanted(self, act: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self.check_wanted()
             await act()
         except JobNotWanted:
             await self.discard()
@@ -108,9 +107,13 @@ class Job[T, E: Event](ABC):
                 raise
             await self.discard()
 
+    async def _give_up_if_wanted(self) -> None:
+        await self.check_wanted()
+        await self.give_up()
+
     @classmethod
     async def react(cls, recorded: Recorded[E], reaction: Reaction[T]) -> None:
-        """Do the job that an event requests (a reaction)."""
+        """Do the job that an event requests (a reaction). The lease on it was acquired, so it is wanted now."""
         job = cls(recorded, reaction)
         await job._while_wanted(job._work_or_fail)
 
@@ -118,7 +121,7 @@ class Job[T, E: Event](ABC):
     async def react_to_dead_letter(cls, recorded: Recorded[E], reaction: Reaction[T]) -> None:
         """Give up the job that an event requests, before that event is dead-lettered (a reaction)."""
         job = cls(recorded, reaction)
-        await job._while_wanted(job.give_up)
+        await job._while_wanted(job._give_up_if_wanted)
 
 
 def job[J: type[Job[Any, Any]]](reactions: Reactions, name: str, *, concurrency: Concurrency = 16) -> Callable[[J], J]:

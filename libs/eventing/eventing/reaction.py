@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import UUID, uuid5
 
-from contracts.messages import Command, Query
+from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
@@ -72,6 +72,10 @@ class Reaction[T]:
         `Bus.ask` do.
         """
         return await retry_transient(lambda: self.router.ask(query, self.recorded.envelope.follow()))
+
+    async def actor(self, user_id: UUID) -> Actor:
+        """Return a user as an actor, with their role of the last second. Raises as `send` with `on_behalf_of` does."""
+        return await retry_transient(lambda: self.router.actors.current(user_id, self.recorded.envelope))
 
     async def _acting(self, envelope: Envelope, user_id: UUID | None) -> Envelope:
         if user_id is None:

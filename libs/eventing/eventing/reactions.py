@@ -56,6 +56,9 @@ HEARTBEAT = 2.0
 MAX_DELIVERIES = 8
 MAX_DELAY = 60.0
 FETCH_TIMEOUT = 5.0
+MAX_YIELD_SECONDS = 0.2
+"""How long a reaction leaves its next event to the due times while these are behind. It is not stopped altogether, even
+if they never catch up."""
 
 
 type Slots = asyncio.Semaphore
@@ -64,10 +67,18 @@ type Slots = asyncio.Semaphore
 class Reactor[T]:
     """Runs the reactions of one replica, to the service's own events and to those of other services."""
 
-    def __init__(self, service: str, client: Client, dispatcher: Dispatcher[T], leases: Leases | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        client: Client,
+        dispatcher: Dispatcher[T],
+        leases: Leases | None = None,
+        due_times_caught_up: asyncio.Event | None = None,
+    ) -> None:
         self.service, self.client, self.dispatcher = service, client, dispatcher
         self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
         self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
+        self.due_times_caught_up = due_times_caught_up
         self.failures, self.postponements = Failures(), Postponements(service, dispatcher.database)
         self.in_progress: set[tuple[str, int]] = set()
         self.followed: dict[str, int] = {}
@@ -99,6 +110,7 @@ class Reactor[T]:
             while True:
                 await slots.acquire()
                 try:
+                    await self._yield_to_due_times()
                     message = await self._next(registration, events)
                 except BaseException:
                     slots.release()
@@ -109,6 +121,11 @@ class Reactor[T]:
                 tasks.create_task(self._process(registration, message)).add_done_callback(lambda _: slots.release())
         finally:
             await events.unsubscribe()
+
+    async def _yield_to_due_times(self) -> None:
+        if self.due_times_caught_up:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.due_times_caught_up.wait(), MAX_YIELD_SECONDS)
 
     async def _next(self, registration: Registration, events: PullSubscription) -> Msg | None:
         with suppress(NoMessage):

@@ -1,4 +1,4 @@
-"""A transaction that defers writes has the same effect, whether it sends them merge or one by one."""
+"""A transaction that defers writes has the same effect, whether it sends them merged or one by one."""
 
 from typing import Any, cast
 
@@ -42,20 +42,43 @@ async def jars(database: Database) -> list[tuple[str, int]]:
     return [(row["label"], row["marbles"]) for row in await database.fetch(JARS)]
 
 
-@pytest.mark.parametrize("labels", [["one"], ["one", "two"]])
-async def test_one_or_two_writes_are_one_statement(database: Database, sent: list[str], labels: list[str]) -> None:
-    await write(database, *[(ADD, label) for label in labels])
+@pytest.mark.parametrize("others", [0, 1, 4])
+async def test_writes_to_different_tables_are_one_statement(database: Database, sent: list[str], others: int) -> None:
+    tables = [f"others{number}" for number in range(others)]
+    for table in tables:
+        await database.execute(f"CREATE TABLE {table} (label text)")
+    sent.clear()
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        for table in tables:
+            await connection.execute(f"INSERT INTO {table} VALUES ($1)", table)  # noqa: S608  no input
     assert len(sent) == 1
-    assert await jars(database) == [(label, 0) for label in labels]
+    assert await jars(database) == [("one", 0)]
+    assert [await database.fetchval(f"SELECT label FROM {table}") for table in tables] == tables  # noqa: S608
 
 
-async def test_more_writes_are_a_transaction_that_keeps_their_order(database: Database, sent: list[str]) -> None:
+async def test_a_write_sees_earlier_ones_to_its_table(database: Database, sent: list[str]) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         await connection.execute(COUNT, 1, "one")
-        await connection.execute(COUNT, 2, "one")
-    assert len(sent) == 5
-    assert await jars(database) == [("one", 3)]
+    assert len(sent) == 4
+    assert await jars(database) == [("one", 1)]
+
+
+async def test_a_write_that_reads_a_changed_table_sees_its_changes(database: Database) -> None:
+    await database.execute("CREATE TABLE others (label text)")
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        await connection.execute("INSERT INTO others SELECT label FROM jars")
+    assert await database.fetchval("SELECT label FROM others") == "one"
+
+
+async def test_writes_that_depend_on_each_other_keep_their_order(database: Database) -> None:
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        await connection.execute(COUNT, 1, "one")
+        await connection.execute("UPDATE jars SET marbles = marbles * $1 WHERE label = $2", 2, "one")
+    assert await jars(database) == [("one", 2)]
 
 
 async def test_a_read_sees_the_writes_before_it(database: Database) -> None:

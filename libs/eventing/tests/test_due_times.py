@@ -33,6 +33,24 @@ async def test_two_replicas_send_each_command_once(closing: Closing, database: D
     assert [await closing.colours(jar_id) for jar_id in jars] == [["due"]] * len(jars)
 
 
+async def test_due_times_are_behind_until_the_last_ones_are_claimed(closing: Closing) -> None:
+    go, waiting = asyncio.Event(), Handlers()
+
+    @waiting
+    async def add_marble(_: AddMarble, work: UnitOfWork[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        await go.wait()
+
+    replica = Closing(closing.database, waiting)
+    for _ in range(2 * module.CONCURRENCY):
+        await closing.open_jar(LONG_AGO)
+    assert replica.caught_up.is_set()
+    async with background(replica.work(asyncio.Event())):
+        await eventually(lambda: not replica.caught_up.is_set())
+        go.set()
+        await eventually(replica.caught_up.is_set)
+        await eventually(closing.is_done)
+
+
 async def test_a_command_that_two_replicas_send_is_carried_out_once(
     closing: Closing, stopped_clock: StoppedClock
 ) -> None:

@@ -1,6 +1,7 @@
 """Reactors: heartbeats, concurrency, outages of the bus, and shutting down."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 from eventing import reactions as module
@@ -64,6 +65,38 @@ async def test_an_event_redelivered_while_it_is_in_progress_is_processed_once(
 
 async def _has_deliveries(js: JetStream, number: int) -> bool:
     return await delivery_count(js) >= number
+
+
+class ObservedEvent(asyncio.Event):
+    """An event that records whether it is waited for."""
+
+    waited = False
+
+    async def wait(self) -> Literal[True]:
+        self.waited = True
+        return await super().wait()
+
+
+async def test_a_reaction_waits_until_due_times_have_caught_up(
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_YIELD_SECONDS", 3600)
+    reactor, spy, caught_up = replica(client), ReactionSpy(), ObservedEvent()
+    reactor.due_times_caught_up = caught_up
+    await publish(js, OPENED)
+    async with working((reactor, spy)):
+        await eventually(lambda: caught_up.waited)
+        assert spy.seen == []
+        caught_up.set()
+        await eventually(lambda: spy.seen)
+
+
+async def test_a_reaction_proceeds_if_due_times_never_catch_up(client: Client, js: JetStream) -> None:
+    reactor, spy = replica(client), ReactionSpy()
+    reactor.due_times_caught_up = asyncio.Event()
+    await publish(js, OPENED)
+    async with working((reactor, spy)):
+        await eventually(lambda: spy.seen)
 
 
 async def test_a_cancelled_replica_releases_its_event_immediately(

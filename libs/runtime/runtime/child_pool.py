@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,30 @@ __all__ = ["ChildPool", "ChildUnavailable", "LimitExceeded", "Limits"]
 class _Request:
     line: bytes
     reply: asyncio.Future[Any]
+    key: Hashable
     attempts: int = 0
 
     def fail(self, error: Exception) -> None:
         if not self.reply.done():
             self.reply.set_exception(error)
+
+
+class _FairQueue(asyncio.Queue[_Request]):
+    """Waiting requests. Their keys take turns, so a key with many of them delays another one by one request only."""
+
+    def _init(self, maxsize: int) -> None:
+        self._queue = dict[Hashable, deque[_Request]]()
+
+    def _put(self, item: _Request) -> None:
+        self._queue.setdefault(item.key, deque()).append(item)
+
+    def _get(self) -> _Request:
+        key = next(iter(self._queue))
+        waiting = self._queue.pop(key)
+        request = waiting.popleft()
+        if waiting:
+            self._queue[key] = waiting  # at the end, after those of the other keys
+        return request
 
 
 class ChildPool:
@@ -34,7 +54,7 @@ class ChildPool:
 
     def __init__(self, wall_seconds: float, max_requests: int, max_attempts: int) -> None:
         self._wall_seconds, self._max_requests, self._max_attempts = wall_seconds, max_requests, max_attempts
-        self._queue: asyncio.Queue[_Request] = asyncio.Queue()
+        self._queue: _FairQueue = _FairQueue()
         self._unanswered: set[_Request] = set()
 
     @classmethod
@@ -69,16 +89,20 @@ class ChildPool:
                 request.fail(ChildUnavailable("The pool of child processes was closed."))
             await asyncio.wait(tasks)
 
-    async def run(self, request: Any) -> Any:
+    async def run(self, request: Any, *, key: Hashable = None) -> Any:
         """Return a child's reply to a JSON value.
+
+        `key` says whose request it is: the keys take turns, and each has at most half of the unanswered requests.
 
         Raises:
             ChildUnavailable: too many requests are unanswered, no child replied in time, or it was killed repeatedly.
             LimitExceeded: it used too much CPU time or memory, its reply is too large, or it crashed the child.
         """
-        if len(self._unanswered) >= self._max_requests:
+        of_key = sum(other.key == key for other in self._unanswered) if key is not None else 0
+        if len(self._unanswered) >= self._max_requests or of_key >= self._max_requests / 2:
             raise ChildUnavailable("Too many requests are waiting for a child process.")
-        waiting = _Request(json.dumps(request).encode() + b"\n", asyncio.get_running_loop().create_future())
+        reply = asyncio.get_running_loop().create_future()
+        waiting = _Request(json.dumps(request).encode() + b"\n", reply, key)
         self._unanswered.add(waiting)
         self._queue.put_nowait(waiting)
         try:

@@ -96,6 +96,25 @@ async def test_more_requests_than_allowed_are_refused_immediately() -> None:
             await pool.run(["echo", 1])
 
 
+async def test_keys_take_turns() -> None:
+    order = list[str]()
+
+    async def echo(key: str) -> None:
+        await pool.run(["echo", 1], key=key)
+        order.append(key)
+
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), children=1) as pool:
+        await asyncio.gather(*map(echo, "aaaabb"))
+    assert "".join(order) == "ababaa"
+
+
+async def test_a_key_has_at_most_half_of_the_requests() -> None:
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), max_requests=4) as pool:
+        requests = [pool.run(["echo", 1], key=key) for key in "aaabb"]
+        replies = await asyncio.gather(*requests, return_exceptions=True)
+    assert [type(reply) for reply in replies] == [int, int, ChildUnavailable, int, int]
+
+
 async def test_a_cancelled_request_frees_its_place() -> None:
     async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), max_requests=1) as pool:
         async with background(pool.run(["wait", None])):

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 import httpx
 import pytest
 from contracts.session.session import FindSessions
+from contracts.task_scheduler.task import FindTasks
 from gateway.settings import Settings
 from runtime.bus import connected
 from runtime.health import serving
@@ -21,6 +22,7 @@ async def services(nats_url: str) -> AsyncGenerator[FakeServices]:
         await services.publish_keys()
         await services.publish_revocations()
         await services.answer_with(FindSessions, lambda query: query.session_ids)
+        await services.answer_with(FindTasks, lambda query: query.task_ids)
         yield services
 
 

@@ -207,6 +207,8 @@ def execution(**changed: Any) -> ExecutionView:
             "retry_of": None,
             "backfill_id": None,
             "trigger_id": None,
+            "report_format": None,
+            "report_id": None,
             "created_at": TIME,
             "started_at": TIME,
             "completed_at": "2026-11-25T09:05:30Z",

@@ -9,6 +9,8 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.session.run import RunRequested, RunStarted
 from contracts.session.session import FindSessions, GetSession, SessionCreated, SessionDeleted
+from contracts.task_scheduler.attempt import ExecutionSubmitted
+from contracts.task_scheduler.task import FindTasks, TaskCreated, TaskDeleted
 from gateway.settings import Settings
 from runtime.testing import eventually
 
@@ -89,6 +91,16 @@ async def test_events_of_a_deleted_session_are_not_replayed(
         assert await follower.names(len(remaining)) == remaining
         if path == EVENTS:
             assert [event.event for event in await follower.remaining()] == ["session.deleted"]
+
+
+async def test_events_of_a_deleted_task_are_not_replayed(base_url: str, services: FakeServices):
+    await services.answer(FindTasks, [OTHER])
+    await services.publish(TaskCreated.example())
+    await services.publish(ExecutionSubmitted.example())
+    await services.publish(TaskDeleted.example())
+    await services.publish(TaskCreated.example(), at=str(OTHER))
+    async with open_stream(base_url, services.token(), MINE, params={"after": "0"}) as follower:
+        assert await follower.names(2) == ["task.deleted", "task.created"]
 
 
 async def test_nothing_is_replayed_if_the_sessions_cannot_be_checked(base_url: str, services: FakeServices):

@@ -22,9 +22,9 @@ from contracts.task_scheduler.execution import (
     ListExecutions,
 )
 from contracts.task_scheduler.task import GetTask, TaskView
+from contracts.task_scheduler.values import execution_report_id
 from eventing.recording import Recorded
 from report.content import ReportContent
-from report.reactions.task import execution_report_id
 from runtime.envelope import Envelope
 
 from .desk import ADMIN, NOON, OWNER, Desk, refusal
@@ -42,13 +42,13 @@ def execution(n: int = 0, **fields: Any) -> ExecutionView:
     base = {"id": id, "task_id": TASK, "user_id": OWNER.user_id, "status": "completed", "trigger": "scheduled"}
     base |= {"attempt": 1, "session_id": SESSION, "run_id": RUN, "usage": usage, "variables": {}, "prompt": "Go"}
     base |= {"created_at": at, "started_at": at, "completed_at": at}
+    base |= {"report_format": "html", "report_id": execution_report_id(UUID(EXECUTION))}
     return ExecutionView.model_validate(NOTHING | base | fields)
 
 
-def task(**fields: Any) -> TaskView:
-    """Return a task that wants reports."""
-    base = TaskView.model_construct(id=UUID(TASK), name="Nightly", generate_report=True, report_format="html")
-    return base.model_copy(update=fields)
+def task() -> TaskView:
+    """Return a task."""
+    return TaskView.model_construct(id=UUID(TASK), name="Nightly")
 
 
 @pytest.fixture
@@ -96,19 +96,14 @@ async def test_a_repeated_event_does_not_bring_back_a_deleted_report(executed: D
     assert await end(executed) == []
 
 
-async def test_a_task_that_wants_no_reports_gets_none(executed: Desk) -> None:
-    executed.others.replies[GetTask] = task(generate_report=False)
+async def test_an_execution_that_is_to_have_no_report_gets_none(executed: Desk) -> None:
+    executed.others.replies[GetExecution] = execution(report_id=None)
     assert await end(executed) == []
-
-
-async def test_an_execution_without_a_session_gets_no_report(executed: Desk) -> None:
-    executed.others.replies[GetExecution] = execution(session_id=None)
-    assert await end(executed, ENDS[2]()) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(GetTask, Code.TASK_NOT_FOUND), (GetActor, Code.USER_INACTIVE), (GetActor, Code.USER_NOT_FOUND)],
+    [(GetExecution, Code.TASK_NOT_FOUND), (GetActor, Code.USER_INACTIVE), (GetActor, Code.USER_NOT_FOUND)],
 )
 async def test_a_deleted_task_or_a_disabled_owner_gets_no_report(executed: Desk, kind: type[Any], code: Code) -> None:
     executed.others.replies[kind] = refusal(code)
@@ -116,7 +111,7 @@ async def test_a_deleted_task_or_a_disabled_owner_gets_no_report(executed: Desk,
 
 
 async def test_without_pdf_an_execution_gets_no_pdf_report(executed: Desk) -> None:
-    executed.others.replies[GetTask] = task(report_format="pdf")
+    executed.others.replies[GetExecution] = execution(report_format="pdf")
     executed.dependencies.pdf = False
     assert await end(executed) == []
 

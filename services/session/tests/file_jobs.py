@@ -98,9 +98,15 @@ class FileJobs:
                 await act()
 
     async def react(self, react: Any, id: UUID, event: Event) -> None:
-        envelope = Envelope.begin(actor=OWNER)
-        recorded = Recorded(id, 1, now(), event, envelope, UUID(USER))
+        recorded = _recorded(id, event)
         await react(recorded, reaction_to(recorded, self.dependencies, cast(Any, self), service.name))
+
+    async def run_job(self, name: str, id: UUID, event: Event) -> None:
+        """Run a job, if a lease on it would be acquired."""
+        registration, database = service.reactions.by_name[name], self.desk.dispatcher.database
+        assert registration.unfinished
+        if await registration.unfinished.includes(_recorded(id, event), database):
+            await self.react(registration.react, id, event)
 
     async def dead_letter(self, name: str, id: UUID, event: Event) -> None:
         await self.react(service.reactions.by_name[name].on_dead_letter, id, event)
@@ -112,13 +118,13 @@ class FileJobs:
         assert self.stored_files() == [ARCHIVE_FILE]
 
     async def pack(self) -> None:
-        await self.react(service.reactions.by_name["pack_workspace"].react, PARENT_ID, ARCHIVE_REQUESTED)
+        await self.run_job("pack_workspace", PARENT_ID, ARCHIVE_REQUESTED)
 
     async def unpack(self) -> None:
-        await self.react(service.reactions.by_name["unpack_workspace"].react, PARENT_ID, UNARCHIVE_REQUESTED)
+        await self.run_job("unpack_workspace", PARENT_ID, UNARCHIVE_REQUESTED)
 
     async def copy(self) -> None:
-        await self.react(service.reactions.by_name["copy_parent"].react, FORK_ID, SESSION_FORKED)
+        await self.run_job("copy_parent", FORK_ID, SESSION_FORKED)
 
     async def delete(self) -> None:
         session = await self.session()
@@ -130,3 +136,7 @@ class FileJobs:
 
     def stored_files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+def _recorded(id: UUID, event: Event) -> Recorded[Event]:
+    return Recorded(id, 1, now(), event, Envelope.begin(actor=OWNER), UUID(USER))

@@ -35,7 +35,7 @@ async def test_a_redelivery_completes_the_archive_of_a_killed_worker(jobs: FileJ
 
 async def test_a_session_deleted_while_it_is_archived_leaves_no_files(jobs: FileJobs) -> None:
     await jobs.desk.send(ARCHIVE_SESSION)
-    jobs.interventions = [(WantedCheck, None), (WantedCheck, jobs.delete)]
+    jobs.interventions = [(WantedCheck, jobs.delete)]
     await jobs.pack()
     assert jobs.stored_files() == []
 
@@ -63,7 +63,7 @@ async def test_a_late_worker_does_not_remove_unarchived_files(jobs: FileJobs) ->
         await jobs.unpack()
 
     await jobs.desk.send(ARCHIVE_SESSION)
-    jobs.interventions = [(WantedCheck, None), (WantedCheck, other_worker)]
+    jobs.interventions = [(WantedCheck, other_worker)]
     await jobs.pack()
     assert (await jobs.session()).status == "active"
     assert PARENT_FILE in jobs.stored_files()

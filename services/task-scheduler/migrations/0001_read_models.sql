@@ -43,6 +43,7 @@ CREATE TABLE executions (
     retry_of        uuid,
     backfill_id     uuid,
     trigger_id      uuid,
+    report_format   text, -- of the report that is made when the execution has ended; null for none
     -- Of the last attempt.
     attempt         int         NOT NULL DEFAULT 0,
     session_id      uuid,

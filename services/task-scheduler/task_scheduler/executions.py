@@ -13,6 +13,9 @@ from task_scheduler.environments import VARIABLES
 
 ACTIVE = "SELECT id, task_id, attempt FROM executions WHERE status = 'running' AND "
 BY_RUN, BY_SESSION = ACTIVE + "run_id = $1", ACTIVE + "session_id = $1"
+BY_ANY_SESSION = """
+    SELECT id FROM executions WHERE session_id = $1
+    UNION ALL SELECT execution_id FROM earlier_attempts WHERE session_id = $1"""
 ASSIGNMENT = """
     SELECT e.task_id, e.user_id, e.scheduled_for, e.variables, t.definition
     FROM executions e JOIN tasks t ON t.id = e.task_id WHERE e.id = $1"""
@@ -56,6 +59,10 @@ class Executions:
     async def of_session(self, session_id: UUID) -> ActiveAttempt | None:
         """Return the attempt whose session this is, if it is active."""
         return await self._attempt(BY_SESSION, session_id)
+
+    async def with_session(self, session_id: UUID) -> UUID | None:
+        """Return the execution that has, or had, an attempt with this session."""
+        return await self.database.fetchval(BY_ANY_SESSION, session_id)
 
     async def assignment(self, execution_id: UUID) -> Assignment | None:
         """Return what an execution has to run; None if its task was deleted."""

@@ -1,6 +1,7 @@
 """The prompts of executions."""
 
 from datetime import datetime
+from uuid import UUID
 
 from contracts.task_scheduler.values import TaskDefinition, Variables
 
@@ -9,15 +10,16 @@ from task_scheduler.prompts.prompts import Prompts, Rendered
 
 
 async def render_prompt(
-    prompts: Prompts, definition: TaskDefinition, variables: Variables, scheduled_for: datetime | None
+    prompts: Prompts, definition: TaskDefinition, variables: Variables, scheduled_for: datetime | None, user_id: UUID
 ) -> Rendered:
-    """Render the prompt of an execution.
+    """Render the prompt of an execution for a user.
 
     Raises:
         Refusal: VARIABLES_MISSING, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
         ChildUnavailable: too many templates are being rendered; try again later.
     """
-    return await prompts.render(definition.prompt_template, prompt_variables(definition, variables, scheduled_for))
+    rendered = prompt_variables(definition, variables, scheduled_for)
+    return await prompts.render(definition.prompt_template, rendered, user_id)
 
 
 def prompt_variables(definition: TaskDefinition, variables: Variables, scheduled_for: datetime | None) -> Variables:

@@ -54,12 +54,12 @@ class Text:
 class Placeholders:
     """Renders `{{name}}` and nothing else."""
 
-    async def render(self, template: str, variables: Variables) -> Text:
-        if missing := [name for name in await self.check(template) if name not in variables]:
+    async def render(self, template: str, variables: Variables, _user_id: UUID) -> Text:
+        if missing := [name for name in await self.check(template, _user_id) if name not in variables]:
             raise Refusal(Code.VARIABLES_MISSING, f"Missing: {missing}.")
         return Text(re.sub(r"{{(\w+)}}", lambda found: str(variables[found[1]]), template))
 
-    async def check(self, template: str) -> list[str]:
+    async def check(self, template: str, _user_id: UUID) -> list[str]:
         if template.count("{{") != template.count("}}"):
             raise Refusal(Code.TEMPLATE_INVALID, "prompt_template: a brace is missing.")
         return re.findall(r"{{(\w+)}}", template)

@@ -65,8 +65,10 @@ class Reacting:
         self.desk, self.others = desk, OtherServices()
 
     async def start(self, execution: ExecutionView) -> None:
-        """Start the attempt of an execution."""
-        await StartExecution.react(*await self._started(execution))
+        """Start the attempt of an execution, if a lease on that would be acquired."""
+        recorded, reaction = await self._started(execution)
+        if await StartExecution.unfinished.includes(recorded, self.desk.database):
+            await StartExecution.react(recorded, reaction)
 
     async def give_up(self, execution: ExecutionView) -> None:
         """Give up starting the attempt of an execution."""

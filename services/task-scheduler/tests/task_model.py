@@ -67,9 +67,14 @@ class TaskModel:
 
     def tick(self, now: datetime, id_of: Callable[[datetime], UUID]) -> bool:
         """Ticks are processed; return whether one was due."""
-        start = self.last
-        for _ in range(100):
+        start, late = self.last, timedelta()
+        for n in range(101):
             if self.next is None or self.next > now:
+                break
+            if n == 100:
+                if late > self.window:  # no more missed ticks are recorded
+                    oldest = now - self.window - timedelta(seconds=1)
+                    self.next = max(self.next, self.clockwork.after(oldest))
                 break
             id, late = id_of(self.next), now - self.next
             self.last, self.next = self.next, self.clockwork.after(self.next)

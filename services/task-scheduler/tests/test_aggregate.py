@@ -187,7 +187,8 @@ def test_several_ticks_are_processed_by_one_event() -> None:
 
 def test_the_number_of_ticks_that_are_processed_at_once_is_bounded() -> None:
     then = advanced(NOON + MAX_TICKS * HOUR)
-    given(hourly()).when(lambda task: task.advance_schedule(NOON + 1000 * HOUR)).then(then)
+    task = hourly(catch_up_window_seconds=1000 * 3600)
+    given(task).when(lambda task: task.advance_schedule(NOON + 1000 * HOUR)).then(then)
 
 
 @pytest.mark.parametrize(
@@ -290,3 +291,8 @@ def test_the_state_of_a_task_does_not_grow_with_its_history() -> None:
         sizes.add(len(codec_of(Task).dump(task)))
     assert len(sizes) == 1
     assert UUID(SESSION) not in task.unfinished
+
+
+def test_the_schedule_of_a_removed_time_zone_is_retried() -> None:
+    with pytest.raises(ValueError, match="Mars"):
+        given(hourly(schedule_timezone="Mars/Olympus")).aggregate.advance_schedule(NOON + HOUR)

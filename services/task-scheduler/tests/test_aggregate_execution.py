@@ -160,8 +160,9 @@ def test_retries_are_delayed_exponentially_with_jitter_and_a_limit() -> None:
 
 
 @pytest.mark.parametrize("over", [*ENDS, retried()])
-def test_a_late_end_records_nothing(over: Any) -> None:
-    given(started(), over, max_retries=3).when(lambda each: each.end_attempt(end(), NOON)).then()
+def test_a_late_end_without_usage_records_nothing(over: Any) -> None:
+    late = end().model_copy(update={"usage": Usage()})
+    given(started(), over, max_retries=3).when(lambda each: each.end_attempt(late, NOON)).then()
 
 
 def test_the_end_of_an_earlier_attempt_records_nothing() -> None:
@@ -233,6 +234,13 @@ def test_a_check_of_a_run_is_requested() -> None:
         next_check_at=NOON + timedelta(minutes=10),
     )
     given(started(), submitted()).when(lambda execution: execution.request_check(NOON)).then(then)
+
+
+def test_checks_are_at_most_an_hour_apart_whatever_their_number() -> None:
+    check = ExecutionCheckRequested.model_validate(ExecutionCheckRequested.sample)
+    execution = given(started(), submitted(), *[check] * 100).aggregate
+    execution.request_check(NOON)
+    assert getattr(execution.pending[-1], "next_check_at", None) == NOON + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("past", [[], [started()], [started(), submitted(), retried()]])

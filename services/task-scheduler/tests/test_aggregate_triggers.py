@@ -102,6 +102,11 @@ def test_a_paused_task_cannot_be_fired(reason: str) -> None:
     Given(Task(UUID(TASK)), *TRIGGERED, paused).when(fire).refused(Code.TASK_PAUSED)
 
 
+def test_a_trigger_that_was_revoked_since_the_verification_cannot_be_fired() -> None:
+    revoked = TriggerRevoked(trigger_id=ID)
+    Given(Task(UUID(TASK)), *TRIGGERED, revoked).when(fire).refused(Code.TRIGGER_NOT_FOUND)
+
+
 def test_a_trigger_can_be_fired_sixty_times_at_once(task: Task) -> None:
     fire(task, 60)
     detail = refused(Code.TRIGGER_RATE_LIMITED, lambda: fire(task))

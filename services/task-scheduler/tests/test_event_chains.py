@@ -18,6 +18,8 @@ from contracts.task_scheduler.execution import (
     TimeOutExecution,
 )
 from contracts.task_scheduler.task import DeleteTask, TaskView
+from contracts.task_scheduler.values import MAX_CHAIN
+from task_scheduler.queries.event import MAX_STARTS
 
 from .desk import NOON, Desk
 from .event_source import EventSource
@@ -62,6 +64,19 @@ async def test_an_execution_that_fails_starts_another_task(desk: Desk, source: E
     assert created.chain == [first.id]
     ids = {"event": FAILED, "execution_id": str(execution.id), "task_id": str(first.id)}
     assert created.variables.items() >= ids.items()
+
+
+async def test_an_event_starts_fewer_tasks_further_down_a_chain(desk: Desk, source: EventSource) -> None:
+    tasks = [await create(desk, FAILED) for _ in range(7)]
+    await fail(desk, source, await desk.execute(tasks[0].id))
+    assert [await outcomes(desk, task) for task in tasks[1:]] == [[("running", None)]] * 5 + [[]]
+    await fail(desk, source, await newest(desk, tasks[1]))
+    started = [task for task in tasks if len(await outcomes(desk, task)) == 2]
+    assert started == tasks[2:5]
+
+
+def test_each_length_of_a_chain_has_a_limit_of_tasks() -> None:
+    assert len(MAX_STARTS) == MAX_CHAIN + 1
 
 
 async def test_a_session_of_an_execution_carries_its_chain(desk: Desk, source: EventSource) -> None:

@@ -171,11 +171,18 @@ async def test_ticks_within_the_catch_up_window_follow_the_overlap_policy(desk: 
 
 
 async def test_at_most_a_hundred_ticks_are_processed_at_once(desk: MemoryDesk) -> None:
-    await desk.create(hourly())
+    await desk.create(hourly(catch_up_window_seconds=110 * 3600))
     await tick(desk, hours=120)
-    assert await desk.statuses() == ["missed"] * 100
+    assert await desk.statuses() == ["missed"] * 9 + ["running"] + ["skipped"] * 90
     await desk.put(AdvanceSchedule(task_id=TASK_ID))
-    assert await desk.statuses() == ["missed"] * 119 + ["running"]
+    assert await desk.statuses() == ["missed"] * 9 + ["running"] + ["skipped"] * 110
+
+
+async def test_at_most_a_hundred_missed_ticks_are_recorded_after_an_outage(desk: MemoryDesk) -> None:
+    await desk.create(hourly(catch_up_window_seconds=3600))
+    await tick(desk, hours=100_000)
+    await desk.put(AdvanceSchedule(task_id=TASK_ID))
+    assert await desk.statuses() == ["missed"] * 100 + ["running", "skipped"]
 
 
 async def test_a_tick_that_is_not_due_by_the_clock_of_the_handler_is_repeated(desk: MemoryDesk) -> None:

@@ -7,11 +7,14 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
+from contracts.samples import USER
 from runtime.child_pool import ChildUnavailable
+from runtime.clock import new_id
 from runtime.testing import background, eventually
 from task_scheduler.prompts.prompts import Prompts, Rendered
 
@@ -100,6 +103,14 @@ async def test_a_long_rendering_does_not_delay_others(prompts: Prompts) -> None:
 async def test_too_many_renderings_are_refused_for_a_while(prompts: Prompts) -> None:
     results = await asyncio.gather(*(prompts.render("a", {}) for _ in range(101)), return_exceptions=True)
     assert [type(result) for result in results] == [Rendered] * 100 + [ChildUnavailable]
+
+
+async def test_slow_templates_of_a_user_delay_others_by_one_of_them_only(prompts: Prompts) -> None:
+    slow = [_refused(prompts.check(EXPENSIVE, user_id=UUID(USER))) for _ in range(10)]
+    async with background(*slow) as renderings:
+        await asyncio.sleep(0)
+        assert (await prompts.render("a", {}, new_id())).text == "a"
+        assert sum(rendering.done() for rendering in renderings) <= 4
 
 
 async def test_killed_children_are_replaced(prompts: Prompts) -> None:

@@ -10,6 +10,7 @@ from contracts.task_scheduler.execution import CancelExecution, GetExecution, Li
 from contracts.task_scheduler.task import (
     AdvanceSchedule,
     DeleteTask,
+    FindTasks,
     GetTask,
     ListNextRuns,
     ListTasks,
@@ -37,6 +38,12 @@ async def test_another_users_task_is_not_found(desk: Desk, kind: type[Query[Any]
     await desk.ask(query, ADMIN)
     with pytest.raises(Refusal, match=Code.TASK_NOT_FOUND):
         await desk.ask(query, STRANGER)
+
+
+async def test_only_existing_tasks_of_the_actor_are_found(desk: Desk) -> None:
+    own, deleted, theirs = await desk.create(), await desk.create(), await desk.create(STRANGER)
+    await desk.send(DeleteTask(task_id=deleted.id))
+    assert await desk.ask(FindTasks(task_ids=[own.id, deleted.id, theirs.id])) == [own.id]
 
 
 async def test_tasks_are_listed_newest_first_and_only_to_their_owner(desk: Desk) -> None:

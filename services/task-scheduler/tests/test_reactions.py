@@ -199,3 +199,9 @@ async def test_an_attempt_that_cannot_be_started_is_given_up(desk: Desk, reactin
     execution = await started(desk)
     await reacting.give_up(execution)
     assert (await desk.latest(execution)).error_code == Code.RUN_INTERRUPTED
+
+
+async def test_the_run_of_an_attempt_that_is_given_up_is_cancelled(desk: Desk, reacting: Reacting) -> None:
+    execution = await started(desk)
+    await reacting.give_up(execution)
+    assert [command.run_id for command in reacting.others.received(CancelRun)] == [execution.run_id]

@@ -18,6 +18,7 @@ from eventing.postgres import PostgresStore
 from runtime.clock import new_id
 from standardwebhooks import Webhook
 from task_scheduler.app import service
+from task_scheduler.webhook import new_secret
 
 from .desk import ADMIN, NOON, OWNER, Desk
 from .webhooks import create_trigger, fire, refused, signed
@@ -69,6 +70,11 @@ async def test_one_webhook_id_fires_each_trigger_once(desk: Desk, trigger: NewTr
     other = await create_trigger(desk, trigger.task_id)
     executions = {(await fire(desk, signed(each))).execution.id for each in (trigger, other, trigger, other)}
     assert len(executions) == 2
+
+
+async def test_a_forged_request_does_not_wait_for_the_lock_of_the_task(desk: Desk, trigger: NewTrigger) -> None:
+    async with desk.dispatcher.locks.of(trigger.task_id):
+        await refused(desk, signed(trigger, secret=new_secret()), Code.INVALID_SIGNATURE)
 
 
 async def test_concurrent_requests_with_one_webhook_id_start_one_execution(desk: Desk, trigger: NewTrigger) -> None:

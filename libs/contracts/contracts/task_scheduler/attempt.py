@@ -68,4 +68,17 @@ class ExecutionCheckRequested(Event):
     next_check_at: datetime
 
 
-AttemptEvent = ExecutionStarted | ExecutionSubmitted | ExecutionRetryScheduled | ExecutionCheckRequested
+class ExecutionUsageRecorded(Event):
+    """The usage of an attempt became known after its end, because its run was cancelled or interrupted."""
+
+    subject = "evt.task_scheduler.execution_usage_recorded"
+    sample = {"task_id": TASK, "attempt": 1, "usage": {"cost_usd": "0.0012"}}
+
+    task_id: UUID
+    attempt: int
+    usage: Usage
+
+
+AttemptEvent = (
+    ExecutionStarted | ExecutionSubmitted | ExecutionRetryScheduled | ExecutionCheckRequested | ExecutionUsageRecorded
+)

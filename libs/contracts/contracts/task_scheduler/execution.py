@@ -8,7 +8,7 @@ from contracts.refusals import Code
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import AttemptEvent
-from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, TaskCancelReason, Variables
+from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, ReportFormat, TaskCancelReason, Variables
 
 
 class ExecutionSummary(Message):
@@ -32,6 +32,8 @@ class ExecutionSummary(Message):
     retry_of: UUID | None
     backfill_id: UUID | None
     trigger_id: UUID | None
+    report_format: ReportFormat | None
+    report_id: UUID | None
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -139,6 +141,17 @@ class EndAttempt(Command[None]):
     error_detail: str = ""
 
 
+class RecordUsage(Command[None]):
+    """Record the usage of a run of an execution, unless it is known: that of a cancelled run is reported later."""
+
+    subject = "cmd.task_scheduler.record_usage"
+    sample = {"execution_id": EXECUTION, "run_id": RUN, "usage": {"cost_usd": "0.0012"}}
+
+    execution_id: UUID
+    run_id: UUID
+    usage: Usage
+
+
 class StartNextAttempt(Command[None]):
     """Start the next attempt of an execution, after the pause that followed a failure."""
 
@@ -200,6 +213,7 @@ class ExecutionCreated(Event):
     backfill_id: UUID | None = None
     trigger_id: UUID | None = None
     event: str | None = None
+    report_format: ReportFormat | None = None
     max_retries: int = 0
     timeout_seconds: int | None = None
     start_deadline_at: datetime | None = None
@@ -220,13 +234,7 @@ class ExecutionFailed(Failure, Event):
     """The execution failed and is not retried; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_failed"
-    sample = {
-        "task_id": TASK,
-        "attempt": 1,
-        "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
-        "usage": {},
-    }
+    sample = ExecutionCompleted.sample | {"error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
 
     task_id: UUID
     attempt: int
@@ -262,11 +270,7 @@ class ExecutionSkipped(Failure, Event):
     """The execution never started: another one was active, or a limit was reached."""
 
     subject = "evt.task_scheduler.execution_skipped"
-    sample = {
-        "task_id": TASK,
-        "error_code": "TASK_BUSY",
-        "error_detail": "Another execution of the task is active.",
-    }
+    sample = {"task_id": TASK, "error_code": "TASK_BUSY", "error_detail": "Another execution of the task is active."}
 
     task_id: UUID
 

@@ -21,14 +21,11 @@ from contracts.task_scheduler.values import (
     Variables,
 )
 
-_DEFINITION: dict[str, Any] = {
-    "name": "Daily Log Analysis",
-    "description": "Analyze application logs",
-    "prompt_template": "Analyze logs from {{date}}",
-    "allowed_tools": ["Read", "Bash"],
-    "is_scheduled": True,
-    "schedule_cron": "0 9 * * *",
-}
+_DEFINITION: dict[str, Any] = (
+    {"name": "Daily Log Analysis", "description": "Analyze application logs"}
+    | {"prompt_template": "Analyze logs from {{date}}", "allowed_tools": ["Read", "Bash"]}
+    | {"is_scheduled": True, "schedule_cron": "0 9 * * *"}
+)
 
 
 class TaskSummary(Message):
@@ -106,6 +103,15 @@ class ListTasks(KeysetWindow, Query[Page[TaskSummary]]):
     is_active: bool | None = None
     is_scheduled: bool | None = None
     q: str | None = None
+
+
+class FindTasks(Query[list[UUID]]):
+    """Return those of the given ids whose tasks exist for the actor."""
+
+    subject = "qry.task_scheduler.find"
+    sample = {"task_ids": [TASK]}
+
+    task_ids: list[UUID] = Field(max_length=1000)
 
 
 class ListNextRuns(Query[NextRuns]):

@@ -1,7 +1,7 @@
 """Value types of tasks."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import Field, JsonValue, PlainSerializer, PositiveInt
 
@@ -33,6 +33,11 @@ MAX_CHAIN = 5
 """Tasks that may start each other one after the other by events."""
 
 type Variables = dict[str, JsonValue]
+
+
+def execution_report_id(execution_id: UUID) -> UUID:
+    """Return the id of the report of an execution: all services derive it, so that there is only one."""
+    return uuid5(execution_id, "report")
 
 
 class TaskDefinition(Message):

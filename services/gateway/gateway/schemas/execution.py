@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from contracts.samples import BACKFILL, EXECUTION, RUN, SESSION, TASK, TIME, USER
+from contracts.samples import BACKFILL, EXECUTION, REPORT, RUN, SESSION, TASK, TIME, USER
 from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
 from pydantic import Field
@@ -66,6 +66,8 @@ _LISTED: dict[str, Any] = {
     "retry_of": None,
     "backfill_id": None,
     "trigger_id": None,
+    "report_format": "markdown",
+    "report_id": REPORT,
     "created_at": "2025-10-19T09:00:00Z",
     "started_at": "2025-10-19T09:00:00Z",
     "completed_at": "2025-10-19T09:05:30Z",

@@ -9,6 +9,7 @@ from contracts.refusals import Code
 from contracts.session import SessionEvent
 from contracts.session.deltas import TextDelta
 from contracts.session.session import SessionDeleted
+from contracts.task_scheduler.task import TaskDeleted
 from contracts.wire import event_name
 from runtime.stream_reader import StreamMessage
 
@@ -17,6 +18,7 @@ from gateway.streams.previews import preview
 
 TEXT_DELTA = "text_delta"
 DELETED = event_name(SessionDeleted.subject)
+TASK_DELETED = event_name(TaskDeleted.subject)
 SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 
 type Reason = Literal["slow", "expired"]

@@ -1,11 +1,13 @@
 """The stored events that a client has not seen yet, read for many clients concurrently, within limits."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from uuid import UUID
 
+from contracts.messages import Query
 from contracts.session.session import FindSessions
+from contracts.task_scheduler.task import FindTasks
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 from runtime.stream_reader import Bounds, StreamMessage
@@ -13,11 +15,17 @@ from runtime.stream_reader import Bounds, StreamMessage
 from gateway.streams.audience import Audience
 from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
-from gateway.streams.items import DELETED, SESSION_EVENTS, Gap, Heartbeat, PublishedEvent, event_name_of
+from gateway.streams.items import DELETED, SESSION_EVENTS, TASK_DELETED, Gap, Heartbeat, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener
 
-HIDDEN_AFTER_DELETION = SESSION_EVENTS - {DELETED}
-"""Events that are replayed only while their session exists: the content of a deleted session is never sent again."""
+FIND: dict[str, Callable[[list[UUID]], Query[list[UUID]]]] = {
+    "session": lambda ids: FindSessions(session_ids=ids),
+    "task_scheduler": lambda ids: FindTasks(task_ids=ids),
+}
+"""For services whose events are replayed only while their session or task exists, the query for those that do.
+
+The content of what was deleted is never sent again.
+"""
 READERS = 8
 """How many batches are read concurrently, whatever the number of clients that resume."""
 
@@ -79,12 +87,11 @@ class Replay:
 
     async def _visible(self, batch: list[StreamMessage], listener: Listener) -> list[PublishedEvent]:
         events = [PublishedEvent.read(message) for message in batch if listener.selects(event_name_of(message))]
-        session_ids = list({UUID(event.resource) for event in events if event.name in HIDDEN_AFTER_DELETION})
-        if not session_ids:
-            return events
-        envelope = Envelope.begin(actor=listener.token.actor)
-        existing = set(map(str, await self.bus.ask(FindSessions(session_ids=session_ids), envelope)))
-        return [event for event in events if event.name not in HIDDEN_AFTER_DELETION or event.resource in existing]
+        existing = set[UUID]()
+        for service, find in FIND.items():
+            if ids := {id for event in events if event.service == service and (id := _belongs_to(event))}:
+                existing |= {*await self.bus.ask(find([*ids]), Envelope.begin(actor=listener.token.actor))}
+        return [event for event in events if (id := _belongs_to(event)) is None or id in existing]
 
     async def _acquire_reader(self) -> bool:
         try:
@@ -92,6 +99,13 @@ class Replay:
                 return await self.readers.acquire()
         except TimeoutError:
             return False
+
+
+def _belongs_to(event: PublishedEvent) -> UUID | None:
+    """Return the session or the task that has to exist for an event to be replayed; None if none has to."""
+    if event.service == "task_scheduler" and event.name != TASK_DELETED:
+        return UUID(event.data.get("task_id") or event.resource)  # events of executions name their task
+    return UUID(event.resource) if event.name in SESSION_EVENTS and event.name != DELETED else None
 
 
 def _find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:

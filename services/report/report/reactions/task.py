@@ -1,12 +1,12 @@
 """Requests the reports of executions whose task wants them."""
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.report.report import RequestReport
 from contracts.report.values import ReportRequest
 from contracts.task_scheduler.execution import ExecutionCompleted, ExecutionFailed, ExecutionTimedOut, GetExecution
-from contracts.task_scheduler.task import GetTask
+from contracts.task_scheduler.values import execution_report_id
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime.logging import get_logger
@@ -26,11 +26,6 @@ IMPOSSIBLE = frozenset(
 """Refusals that mean that there will be no report. REPORT_NOT_FOUND: it was requested before, and deleted since."""
 
 reactions = Reactions()
-
-
-def execution_report_id(execution_id: UUID) -> UUID:
-    """Return the id of the report of an execution: the same at every delivery, so there is one report."""
-    return uuid5(execution_id, "report")
 
 
 @reactions.shared("report_completed_execution")
@@ -64,10 +59,7 @@ async def _request[E: Ended](recorded: Recorded[E], reaction: Reaction[Dependenc
 
 async def _wanted(execution_id: UUID, task_id: UUID, reaction: Reaction[Dependencies]) -> ReportRequest | None:
     """Return the request for the report of an execution; None if its task wants none, or it never had a session."""
-    task = await reaction.ask(GetTask(task_id=task_id))
-    if not task.generate_report:
-        return None
     execution = await reaction.ask(GetExecution(task_id=task_id, execution_id=execution_id))
-    if execution.session_id is None:
+    if execution.report_id is None or execution.report_format is None:
         return None
-    return ReportRequest(report_type="task", task_id=task_id, execution_id=execution_id, format=task.report_format)
+    return ReportRequest(report_type="task", task_id=task_id, execution_id=execution_id, format=execution.report_format)

@@ -7,11 +7,14 @@ from uuid import UUID, uuid5
 
 from contracts.messages import Event, Failure
 from contracts.refusals import Code, Refusal
+from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import (
+    AttemptEvent,
     ExecutionCheckRequested,
     ExecutionRetryScheduled,
     ExecutionStarted,
     ExecutionSubmitted,
+    ExecutionUsageRecorded,
 )
 from contracts.task_scheduler.execution import (
     EndAttempt,
@@ -32,6 +35,8 @@ MIN_RETRY_DELAY, MAX_RETRY_DELAY = timedelta(seconds=10), timedelta(minutes=15)
 """The delay doubles with each attempt; a part of up to a half of it is left out, so that retries are spread."""
 MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL = timedelta(minutes=5), timedelta(hours=1)
 """The interval between checks of a run doubles with each check; the first is due this long after the submission."""
+MAX_DOUBLINGS = 10
+"""A bound of the exponent: the number of checks has none, and a `timedelta` overflows."""
 
 _END_STATUSES: dict[type[Event], ExecutionStatus] = {
     ExecutionCompleted: "completed",
@@ -64,6 +69,8 @@ class Execution(Aggregate[ExecutionEvent]):
     """Whether the prompt of the last attempt was submitted to its session."""
     checks: int
     """The number of checks of the last attempt."""
+    billed: list[int]
+    """The attempts whose usage was recorded."""
     timeout_at: datetime | None
     next_attempt_at: datetime | None
 
@@ -71,6 +78,7 @@ class Execution(Aggregate[ExecutionEvent]):
         super().__init__(id)
         self.status, self.attempt, self.checks, self.submitted = "pending", 0, 0, False
         self.session_id = self.run_id = None
+        self.billed = []
         self.timeout_at = self.next_attempt_at = None
 
     @property
@@ -102,7 +110,7 @@ class Execution(Aggregate[ExecutionEvent]):
                 task_id=self.task_id,
                 attempt=attempt,
                 session_id=uuid5(self.id, f"session {attempt}"),
-                run_id=uuid5(self.id, f"run {attempt}"),
+                run_id=self._run_id(attempt),
                 timeout_at=timeout_at,
             )
         )
@@ -124,10 +132,12 @@ class Execution(Aggregate[ExecutionEvent]):
             self.record(ExecutionSubmitted(task_id=self.task_id, attempt=attempt, prompt=prompt))
 
     def end_attempt(self, end: EndAttempt, now: datetime) -> None:
-        """End an attempt, and schedule the next one after a retryable error. Records nothing if it has ended."""
+        """End an attempt, and schedule the next one after a retryable error. Records its usage only if it has ended."""
         if not self._is_running(end.attempt):
+            self.record_usage(self._run_id(end.attempt), end.usage)
             return
-        ended = {"task_id": self.task_id, "attempt": self.attempt, "usage": end.usage}
+        usage = Usage() if end.attempt in self.billed else end.usage
+        ended = {"task_id": self.task_id, "attempt": self.attempt, "usage": usage}
         if end.error_code is None:
             self.record(ExecutionCompleted.model_validate(ended))
             return
@@ -136,6 +146,12 @@ class Execution(Aggregate[ExecutionEvent]):
             self.record(ExecutionRetryScheduled.model_validate(failed | {"at": retry_at}))
         else:
             self.record(ExecutionFailed.model_validate(failed))
+
+    def record_usage(self, run_id: UUID, usage: Usage) -> None:
+        """Record the usage of an attempt's run, once. Records nothing for another run, which its user has started."""
+        for attempt in range(1, self.attempt + 1):
+            if self._run_id(attempt) == run_id and attempt not in self.billed and usage != Usage():
+                self.record(ExecutionUsageRecorded(task_id=self.task_id, attempt=attempt, usage=usage))
 
     def time_out(self) -> None:
         """End the execution at its timeout. Records nothing if it has ended."""
@@ -171,7 +187,7 @@ class Execution(Aggregate[ExecutionEvent]):
     def request_check(self, now: datetime) -> None:
         """Request a check of the run. Records nothing if no run is known to have started, or it has ended."""
         if self.status == "running" and self.submitted and self.session_id and self.run_id:
-            interval = min(MIN_CHECK_INTERVAL * 2 ** (self.checks + 1), MAX_CHECK_INTERVAL)
+            interval = min(MIN_CHECK_INTERVAL * 2 ** min(self.checks + 1, MAX_DOUBLINGS), MAX_CHECK_INTERVAL)
             self.record(
                 ExecutionCheckRequested(
                     task_id=self.task_id,
@@ -181,6 +197,9 @@ class Execution(Aggregate[ExecutionEvent]):
                     next_check_at=now + interval,
                 )
             )
+
+    def _run_id(self, attempt: int) -> UUID:
+        return uuid5(self.id, f"run {attempt}")
 
     def _is_running(self, attempt: int) -> bool:
         return self.status == "running" and self.attempt == attempt
@@ -193,16 +212,30 @@ class Execution(Aggregate[ExecutionEvent]):
         """Return when the next attempt starts; None if there is none, or the timeout would come first."""
         if code not in RETRYABLE or self.attempt > self.created.max_retries:
             return None
-        longest = min(MIN_RETRY_DELAY * 2 ** (self.attempt - 1), MAX_RETRY_DELAY)
+        longest = min(MIN_RETRY_DELAY * 2 ** min(self.attempt - 1, MAX_DOUBLINGS), MAX_RETRY_DELAY)
         fraction = sha256(f"{self.id} {self.attempt}".encode()).digest()[0] / 256
         at = now + longest * (0.5 + fraction / 2)
         return None if self.timeout_at and at >= self.timeout_at else at
 
     def apply(self, event: ExecutionEvent) -> None:
         """Fold one event."""
+        if isinstance(event, AttemptEvent):
+            self.apply_attempt(event)
+            return
         match event:
             case ExecutionCreated():
                 self.created = event
+            case ExecutionCompleted() | ExecutionFailed():
+                self._apply_end(event)
+                self._apply_usage(event)
+            case ExecutionTimedOut() | ExecutionCancelled() | ExecutionSkipped() | ExecutionMissed():
+                self._apply_end(event)
+            case _:
+                assert_never(event)
+
+    def apply_attempt(self, event: AttemptEvent) -> None:
+        """Fold one event of an attempt."""
+        match event:
             case ExecutionStarted():
                 self._apply_start(event)
             case ExecutionSubmitted():
@@ -211,17 +244,20 @@ class Execution(Aggregate[ExecutionEvent]):
                 self.checks += 1
             case ExecutionRetryScheduled():
                 self.status, self.next_attempt_at = "pending", event.at
-            case (
-                ExecutionCompleted()
-                | ExecutionFailed()
-                | ExecutionTimedOut()
-                | ExecutionCancelled()
-                | ExecutionSkipped()
-                | ExecutionMissed()
-            ):
-                self.status, self.next_attempt_at = _END_STATUSES[type(event)], None
+                self._apply_usage(event)
+            case ExecutionUsageRecorded():
+                self._apply_usage(event)
             case _:
                 assert_never(event)
+
+    def _apply_end(self, event: Event) -> None:
+        self.status, self.next_attempt_at = _END_STATUSES[type(event)], None
+
+    def _apply_usage(
+        self, event: ExecutionUsageRecorded | ExecutionRetryScheduled | ExecutionCompleted | ExecutionFailed
+    ) -> None:
+        if event.usage != Usage():
+            self.billed = [*self.billed, event.attempt]
 
     def _apply_start(self, event: ExecutionStarted) -> None:
         self.status, self.attempt, self.timeout_at = "running", event.attempt, event.timeout_at

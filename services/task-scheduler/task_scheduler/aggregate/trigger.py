@@ -81,8 +81,9 @@ class Triggering(State):
         """Record that a verified request fired a trigger.
 
         Raises:
-            Refusal: TASK_PAUSED, TRIGGER_RATE_LIMITED.
+            Refusal: TASK_PAUSED, TRIGGER_RATE_LIMITED; TRIGGER_NOT_FOUND if it was revoked since the verification.
         """
+        self._check_trigger(trigger_id)
         if self.paused:
             raise Refusal(Code.TASK_PAUSED, "The task is paused: its triggers start nothing until it is resumed.")
         wait = self._full_at(trigger_id, now) - now - (BURST - 1) * INTERVAL

@@ -1,4 +1,8 @@
-"""Checks of a task's definition, and of the prompt of an execution, before anything is recorded."""
+"""Checks of a task's definition, and of the prompt of an execution, before anything is recorded.
+
+They may take seconds, so they precede the loading of the task that is changed: it would hold the lock of the task, for
+which the command of a tick waits, and with it the ticks of other tasks.
+"""
 
 from datetime import datetime
 
@@ -16,7 +20,7 @@ async def check_definition(definition: TaskDefinition, work: Work) -> None:
         Refusal: INVALID_EVENT_NAME, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
     """
     check_event_names(definition.on)
-    await work.dependencies.prompts.check(definition.prompt_template)
+    await work.dependencies.prompts.check(definition.prompt_template, work.actor.user_id)
 
 
 async def check_prompt(
@@ -27,4 +31,4 @@ async def check_prompt(
     Raises:
         Refusal: VARIABLES_MISSING, TEMPLATE_INVALID, TEMPLATE_TOO_EXPENSIVE.
     """
-    await render_prompt(work.dependencies.prompts, definition, variables, scheduled_for)
+    await render_prompt(work.dependencies.prompts, definition, variables, scheduled_for, work.actor.user_id)

@@ -10,6 +10,7 @@ from contracts.task_scheduler.execution import (
     ExecuteTask,
     ExpireExecution,
     RecordSubmission,
+    RecordUsage,
     RetryExecution,
     StartNextAttempt,
     StartOnEvent,
@@ -28,10 +29,11 @@ handles = Handlers()
 @handles
 async def execute_task(command: ExecuteTask, work: Work) -> None:
     """Start an execution on request; a paused task is executed too."""
+    definition = (await work.read_visible(Task, command.task_id)).definition
+    variables = definition.variables | command.variables
+    await check_prompt(definition, variables, None, work)
     executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
     executions.check_free()
-    variables = executions.task.definition.variables | command.variables
-    await check_prompt(executions.task.definition, variables, None, work)
     await executions.admit(executions.create(command.execution_id, "manual", variables))
     await executions.save()
 
@@ -39,14 +41,15 @@ async def execute_task(command: ExecuteTask, work: Work) -> None:
 @handles
 async def retry_execution(command: RetryExecution, work: Work) -> None:
     """Start an execution like one that has ended, with the present definition of the task."""
-    executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
+    definition = (await work.read_visible(Task, command.task_id)).definition
     earlier = await work.read_visible(Execution, command.retry_of)
     _check_task(earlier, command.task_id)
     if not earlier.is_over:
         raise Refusal(Code.EXECUTION_NOT_OVER, f"Execution {earlier.id} has not ended: it is {earlier.status}.")
-    executions.check_free()
     variables, tick = earlier.created.variables, earlier.created.scheduled_for
-    await check_prompt(executions.task.definition, variables, tick, work)
+    await check_prompt(definition, variables, tick, work)
+    executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
+    executions.check_free()
     origin = Origin(retry_of=earlier.id, scheduled_for=tick, event=earlier.created.event)
     await executions.admit(executions.create(command.execution_id, "manual", variables, **origin))
     await executions.save()
@@ -92,6 +95,13 @@ async def end_attempt(command: EndAttempt, work: Work) -> None:
     execution = await work.load_owned(Execution, command.execution_id)
     execution.end_attempt(command, work.now)
     await save_execution(execution, work)
+
+
+@handles
+async def record_usage(command: RecordUsage, work: Work) -> None:
+    """Record the usage of a run."""
+    async with work.change(Execution, command.execution_id) as execution:
+        execution.record_usage(command.run_id, command.usage)
 
 
 @handles

@@ -31,10 +31,10 @@ async def create_task(command: CreateTask, work: Work) -> None:
 @handles
 async def change_task(command: ChangeTask, work: Work) -> None:
     """Change a task. If its overlap policy allows more executions now, those that wait are started."""
+    task = await work.read_visible(Task, command.task_id)
+    await check_definition(command.changes.applied_to(task.definition), work)
     executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
-    definition = command.changes.applied_to(executions.task.definition)
-    await check_definition(definition, work)
-    executions.task.change(definition, work.now)
+    executions.task.change(command.changes.applied_to(executions.task.definition), work.now)
     await executions.start_waiting()
     await executions.save()
 

@@ -59,6 +59,7 @@ class TaskExecutions:
                 user_id=self.task.user_id,
                 trigger=trigger,
                 variables=variables,
+                report_format=definition.report_format if definition.generate_report else None,
                 max_retries=definition.max_retries,
                 timeout_seconds=definition.timeout_seconds,
                 start_deadline_at=self._work.now + timedelta(seconds=deadline) if deadline else None,

@@ -54,18 +54,18 @@ async def revoke_trigger(command: RevokeTrigger, work: Work) -> None:
 @handles
 async def fire_trigger(command: FireTrigger, work: Work) -> FiredTrigger:
     """Start an execution for an authentic request; for one that is repeated, return the first execution."""
-    executions = TaskExecutions(await _authenticated(command, work), work)
+    task = await _authenticated(command, work)
     # The id derives from that of the request, so that no two executions are ever created for it.
     execution_id = uuid5(command.trigger_id, command.webhook_id)
-    repeated = await executions.exists(execution_id)
+    repeated = await TaskExecutions(task, work).exists(execution_id)
     if not repeated:
-        await _start(execution_id, command, executions, work)
+        await _start(execution_id, command, task, work)
     execution = await work.ask(GetExecution(task_id=command.task_id, execution_id=execution_id))
     return FiredTrigger(execution=execution, repeated=repeated)
 
 
 async def _authenticated(command: FireTrigger, work: Work) -> Task:
-    """Return the task of an authentic request, on behalf of whose owner the command continues.
+    """Return a copy of the task of an authentic request, on behalf of whose owner the command continues.
 
     Raises:
         Refusal: INVALID_SIGNATURE, the same one for a task or a trigger that does not exist, after the same work, so
@@ -81,18 +81,22 @@ async def _authenticated(command: FireTrigger, work: Work) -> Task:
 
 
 async def _find(task_id: UUID, work: Work) -> Task | None:
+    """Return the task, without a lock: a flood of forged requests must not hold up the commands of its owner."""
     try:
-        task = await work.load(Task, task_id)
+        task = await work.store.load(Task, task_id)
     except AggregateNotFound:
         return None
     return None if task.deleted else task
 
 
-async def _start(execution_id: UUID, command: FireTrigger, executions: TaskExecutions, work: Work) -> None:
-    task = executions.task
-    task.fire_trigger(command.trigger_id, command.webhook_id, work.now)
+async def _start(execution_id: UUID, command: FireTrigger, task: Task, work: Work) -> None:
+    task.fire_trigger(
+        command.trigger_id, command.webhook_id, work.now
+    )  # on a copy: it is refused before it is rendered
     variables = task.definition.variables | variables_of(command)
     await check_prompt(task.definition, variables, None, work)
+    executions = TaskExecutions(await work.load_owned(Task, task.id), work)
+    executions.task.fire_trigger(command.trigger_id, command.webhook_id, work.now)
     await executions.admit(executions.create(execution_id, "api", variables, **Origin(trigger_id=command.trigger_id)))
     await executions.save()
 

@@ -45,7 +45,7 @@ async def project_event_starts(event: LifecycleEvent, recorded: Recorded[Any], d
             assert_never(event)
 
 
-async def project_attempt(event: ExecutionStarted, recorded: Recorded[Any], db: Connection) -> None:
+async def project_earlier_attempt(event: ExecutionStarted, recorded: Recorded[Any], db: Connection) -> None:
     """Remember the session of the attempt before this one, before the row of the execution gets another session."""
     if event.attempt > 1:
         await db.execute(ADD_ATTEMPT, recorded.id)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from runtime.child_pool import ChildPool, LimitExceeded, Limits
@@ -36,8 +37,10 @@ class Prompts:
         async with ChildPool.open(Path(__file__).with_name("child.py"), Limits()) as pool:
             yield cls(pool)
 
-    async def render(self, template: str, variables: dict[str, Any]) -> Rendered:
+    async def render(self, template: str, variables: dict[str, Any], user_id: UUID | None = None) -> Rendered:
         """Return the prompt of a template with these JSON values as variables.
+
+        Users take turns: templates of one that take long do not hold up those of others.
 
         Raises:
             Refusal: VARIABLES_MISSING names all variables that were needed and are missing; TEMPLATE_INVALID says what
@@ -48,24 +51,24 @@ class Prompts:
             raise Refusal(Code.TEMPLATE_TOO_EXPENSIVE, f"variables: more than {MAX_DEPTH} levels of nesting")
         if len(json.dumps(variables)) > MAX_VARIABLES_BYTES:
             raise Refusal(Code.TEMPLATE_TOO_EXPENSIVE, f"variables: more than {MAX_VARIABLES_BYTES:,} bytes of JSON")
-        text, used = await self._ask(template, variables)
+        text, used = await self._ask(template, variables, user_id)
         return Rendered(text, used)
 
-    async def check(self, template: str) -> list[str]:
+    async def check(self, template: str, user_id: UUID | None = None) -> list[str]:
         """Return the sorted names of the variables that a template refers to, also those with a default.
 
         Raises:
             Refusal: TEMPLATE_INVALID or TEMPLATE_TOO_EXPENSIVE, as `render` does.
             ChildUnavailable: too many templates are being rendered; try again later.
         """
-        return await self._ask(template, None)
+        return await self._ask(template, None, user_id)
 
-    async def _ask(self, template: str, variables: dict[str, Any] | None) -> Any:
+    async def _ask(self, template: str, variables: dict[str, Any] | None, user_id: UUID | None) -> Any:
         if len(template) > MAX_TEMPLATE_LENGTH:
             detail = f"prompt_template: more than {MAX_TEMPLATE_LENGTH:,} characters"
             raise Refusal(Code.TEMPLATE_TOO_EXPENSIVE, detail)
         try:
-            kind, answer = await self._pool.run([template, variables])
+            kind, answer = await self._pool.run([template, variables], key=user_id)
         except LimitExceeded as error:
             raise Refusal(Code.TEMPLATE_TOO_EXPENSIVE, f"prompt_template: {error}") from None
         if kind == "refusal":

@@ -9,8 +9,11 @@ from eventing.reading import Filters
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import EVENT_STARTS
 
-MAX_STARTS = 20
-"""Tasks that one event may start."""
+MAX_STARTS = 20, 5, 3, 2, 2, 1
+"""Tasks that one event may start, by the number of tasks that led to it.
+
+If each could start 20, a single event could lead to 20 x 19 x 18 x 17 x 16 executions, each of which costs money.
+"""
 CHAIN = """
     SELECT array_append(chain, task_id) FROM executions
     WHERE id = $1 OR session_id = $1 OR id = (SELECT execution_id FROM earlier_attempts WHERE session_id = $1)"""
@@ -23,6 +26,9 @@ async def find_event_starts(query: FindEventStarts, context: Context) -> EventSt
     """Return the tasks that an event starts; without any, this is one read of an index."""
     filters = Filters(user_id=query.user_id, event=query.event)
     filters.add("since < {}", query.at)
-    rows, more = await EVENT_STARTS.first("task_id", MAX_STARTS, filters, context)
-    chain: list[UUID] | None = await context.database.fetchval(CHAIN, query.source_id) if rows else None
-    return EventStarts(task_ids=[row["task_id"] for row in rows], more=more, chain=chain or [])
+    rows, more = await EVENT_STARTS.first("task_id", MAX_STARTS[0], filters, context)
+    chain: list[UUID] = await context.database.fetchval(CHAIN, query.source_id) or [] if rows else []
+    # Tasks that would start themselves again, which is recorded, take no place of others.
+    task_ids = sorted((row["task_id"] for row in rows), key=lambda id: (id in chain, id))
+    limit = MAX_STARTS[len(chain)]
+    return EventStarts(task_ids=task_ids[:limit], more=more or len(task_ids) > limit, chain=chain)

@@ -3,6 +3,7 @@
 from contracts.messages import Page
 from contracts.session.values import Usage
 from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView, GetExecution, ListExecutions
+from contracts.task_scheduler.values import execution_report_id
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing
@@ -11,15 +12,18 @@ from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import EXECUTIONS, visible
 
 USAGE = [*Usage.model_fields]
-SUMMARY = ", ".join([name for name in ExecutionSummary.model_fields if name != "usage"] + USAGE)
+DERIVED = {"usage", "report_id"}
+SUMMARY = ", ".join([name for name in ExecutionSummary.model_fields if name not in DERIVED] + USAGE)
 
 
-def _with_usage(row: Row) -> Row:
-    return row | {"usage": {name: row.pop(name) for name in USAGE}}
+def _derived(row: Row) -> Row:
+    has_report = row["report_format"] and row["session_id"]  # one that never started has nothing to report
+    report_id = execution_report_id(row["id"]) if has_report else None
+    return row | {"usage": {name: row.pop(name) for name in USAGE}, "report_id": report_id}
 
 
 def _summary(row: Row) -> ExecutionSummary:
-    return ExecutionSummary.model_validate(_with_usage(row))
+    return ExecutionSummary.model_validate(_derived(row))
 
 
 LISTING = Listing(EXECUTIONS, SUMMARY, _summary, counters="execution_counts")
@@ -34,7 +38,7 @@ async def get_execution(query: GetExecution, context: Context) -> ExecutionView:
     await visible(query.task_id, context)
     columns = f"{SUMMARY}, variables, prompt"
     row = await EXECUTIONS.fetch(columns, query.execution_id, context, task_id=query.task_id)
-    return ExecutionView.model_validate(_with_usage(row))
+    return ExecutionView.model_validate(_derived(row))
 
 
 @answers

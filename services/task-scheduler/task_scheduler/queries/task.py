@@ -1,9 +1,11 @@
 """Handlers of queries about tasks as a whole, and their schedules."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from contracts.messages import Page
 from contracts.task_scheduler.task import (
+    FindTasks,
     GetTask,
     ListNextRuns,
     ListTasks,
@@ -19,7 +21,7 @@ from eventing.reading import Filters, Listing
 from runtime import clock
 
 from task_scheduler.dependencies import Context
-from task_scheduler.queries.tables import LISTED_TASKS, visible
+from task_scheduler.queries.tables import LISTED_TASKS, TASKS, visible
 from task_scheduler.rendering import prompt_variables
 from task_scheduler.schedule import Schedule
 
@@ -48,6 +50,12 @@ async def list_tasks(query: ListTasks, context: Context) -> Page[TaskSummary]:
 
 
 @answers
+async def find_tasks(query: FindTasks, context: Context) -> list[UUID]:
+    """Return the ids that belong to tasks which the actor may see."""
+    return await TASKS.existing(query.task_ids, context)
+
+
+@answers
 async def list_next_runs(query: ListNextRuns, context: Context) -> NextRuns:
     """Return the next ticks of a task's schedule; none if it is paused or not scheduled."""
     row = await visible(query.task_id, context)
@@ -64,5 +72,6 @@ async def render_prompt(query: RenderPrompt, context: Context) -> RenderedPrompt
     """Return the prompt of a task as an execution for a tick at this moment would have it."""
     definition = TaskDefinition.model_validate((await visible(query.task_id, context))["definition"])
     variables = prompt_variables(definition, definition.variables | query.variables, clock.now())
-    rendered = await context.dependencies.prompts.render(definition.prompt_template, variables)
+    prompts, user_id = context.dependencies.prompts, context.actor.user_id
+    rendered = await prompts.render(definition.prompt_template, variables, user_id)
     return RenderedPrompt(prompt=rendered.text, variables=variables)

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID, uuid5
 
-from contracts.identity.queries import GetActor
 from contracts.refusals import Code, Refusal
 from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
@@ -66,6 +65,11 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
         )
         await self.reaction.send(failed)
 
+    async def give_up(self) -> None:
+        """End the attempt; its run is cancelled, because the prompt may have been submitted."""
+        await super().give_up()
+        await cancel_run(self.event.session_id, self.event.run_id, self.reaction)
+
     async def discard(self) -> None:
         """Cancel the run of an attempt that ended while it was being started.
 
@@ -78,15 +82,16 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
     async def _submit(self, assignment: Assignment) -> str:
         await self._check_owner(assignment.user_id)
         definition, variables = assignment.definition, assignment.variables
-        rendered = await render_prompt(self.dependencies.prompts, definition, variables, assignment.scheduled_for)
+        tick, user_id = assignment.scheduled_for, assignment.user_id
+        rendered = await render_prompt(self.dependencies.prompts, definition, variables, tick, user_id)
         session = CreateSession(
             session_id=self.event.session_id,
-            name=_session_name(definition, assignment.scheduled_for or self.recorded.at),
+            name=_session_name(definition, tick or self.recorded.at),
             mode=definition.mode,
             sdk_options=await self.dependencies.executions.session_options(assignment),
             template_id=definition.template_id,
         )
-        await self.reaction.send(session, key="session", on_behalf_of=assignment.user_id)
+        await self.reaction.send(session, key="session", on_behalf_of=user_id)
         await self.check_wanted()
         query = SubmitQuery(
             session_id=self.event.session_id,
@@ -95,11 +100,11 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
             message=rendered.text,
             on_busy="enqueue",  # the owner may have been faster in the new session
         )
-        await self.reaction.send(query, key="query", on_behalf_of=assignment.user_id)
+        await self.reaction.send(query, key="query", on_behalf_of=user_id)
         return rendered.text
 
     async def _check_owner(self, user_id: UUID) -> None:
-        if (await self.reaction.ask(GetActor(user_id=user_id))).role == "viewer":
+        if (await self.reaction.actor(user_id)).role == "viewer":
             raise Refusal(Code.OWNER_DISABLED, "The owner of the task may only read.")
 
 

@@ -5,11 +5,17 @@ from uuid import UUID
 
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
-from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed
+from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, UsageRecorded
 from contracts.session.session import SessionDeleted
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import ExecutionCheckRequested
-from contracts.task_scheduler.execution import CancelExecution, EndAttempt, ExecutionCancelled, ExecutionTimedOut
+from contracts.task_scheduler.execution import (
+    CancelExecution,
+    EndAttempt,
+    ExecutionCancelled,
+    ExecutionTimedOut,
+    RecordUsage,
+)
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
@@ -26,7 +32,7 @@ OVER = frozenset({Code.EXECUTION_OVER, Code.EXECUTION_NOT_FOUND, Code.TASK_NOT_F
 reactions = Reactions()
 
 # A new reaction receives all events in the stream of the session service: one of a run that is not an execution's
-# costs one read of an index.
+# costs one read of an index, and another one if it has cost something.
 
 
 @reactions.shared("complete_attempt")
@@ -34,6 +40,8 @@ async def complete_attempt(recorded: Recorded[RunCompleted], reaction: Reaction[
     """End the attempt whose run was completed."""
     if attempt := await reaction.dependencies.executions.of_run(recorded.event.run_id):
         await _end(attempt, reaction, recorded.event.usage)
+    else:
+        await _record_usage(recorded, reaction)
 
 
 @reactions.shared("fail_attempt")
@@ -42,6 +50,14 @@ async def fail_attempt(recorded: Recorded[RunFailed], reaction: Reaction[Depende
     event = recorded.event
     if attempt := await reaction.dependencies.executions.of_run(event.run_id):
         await _end(attempt, reaction, event.usage, event.error_code, event.error_detail)
+    else:
+        await _record_usage(recorded, reaction)
+
+
+@reactions.shared("record_usage")
+async def record_usage(recorded: Recorded[UsageRecorded], reaction: Reaction[Dependencies]) -> None:
+    """Record the usage of a run that had ended before its agent reported it."""
+    await _record_usage(recorded, reaction)
 
 
 @reactions.shared("cancel_with_run")
@@ -49,6 +65,7 @@ async def cancel_with_run(recorded: Recorded[RunCancelled], reaction: Reaction[D
     """Cancel the execution whose run was cancelled: its user did that, so it has not failed."""
     if attempt := await reaction.dependencies.executions.of_run(recorded.event.run_id):
         await _cancel(attempt, reaction)
+    await _record_usage(recorded, reaction)
 
 
 @reactions.shared("cancel_with_session")
@@ -72,6 +89,7 @@ async def check_run(recorded: Recorded[ExecutionCheckRequested], reaction: React
         return
     if run.status == "cancelled":
         await _cancel(attempt, reaction)
+        await _send_usage(attempt.execution_id, event.run_id, run.usage, reaction)
     elif run.status in ("completed", "failed"):
         await _end(attempt, reaction, run.usage, run.error_code, run.error_detail or "")
 
@@ -122,6 +140,20 @@ async def _end(
 
 async def _cancel(attempt: ActiveAttempt, reaction: Reaction[Dependencies]) -> None:
     await _unless_over(CancelExecution(task_id=attempt.task_id, execution_id=attempt.execution_id), reaction)
+
+
+async def _record_usage(
+    recorded: Recorded[UsageRecorded] | Recorded[RunCompleted] | Recorded[RunFailed] | Recorded[RunCancelled],
+    reaction: Reaction[Dependencies],
+) -> None:
+    """Record the usage of a run that becomes known after its attempt has ended."""
+    event = recorded.event
+    if event.usage != Usage() and (id := await reaction.dependencies.executions.with_session(recorded.id)):
+        await _send_usage(id, event.run_id, event.usage, reaction)
+
+
+async def _send_usage(execution_id: UUID, run_id: UUID, usage: Usage, reaction: Reaction[Dependencies]) -> None:
+    await _unless_over(RecordUsage(execution_id=execution_id, run_id=run_id, usage=usage), reaction)
 
 
 async def _unless_over(command: Command[Any], reaction: Reaction[Dependencies]) -> None:
