@@ -15,6 +15,7 @@ from contracts.task_scheduler.task import CreateTask, ListTasks, PauseTask
 from contracts.task_scheduler.values import TaskDefinition
 from contracts.wire import event_stream
 from eventing.database import Database
+from eventing.testing.key_rings import ring_json
 from onebox.children import Child
 from onebox.readiness import ReadyCheck
 from runtime import bus, clock
@@ -64,6 +65,7 @@ class Alone:
         """Start the service, which may not be ready yet, and stop it in the end."""
         port = self.stage.free_port()
         settings = {"DATABASE_URL": self.database.url, "NATS_URL": self.nats_url, "OPS_PORT": str(port)}
+        settings["SECRETS_KEYS"] = ring_json("bench")
         child = self.stage.start("task_scheduler", settings)
         try:
             yield ReadyCheck(child, "127.0.0.1", port)

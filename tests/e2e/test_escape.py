@@ -1,5 +1,6 @@
 """A hostile agent, with Bash, on a real system: what it must not get, it does not get."""
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,9 +38,9 @@ def test_no_readable_file_holds_a_secret(user: User, agent: str, system: System)
 
 
 def test_an_agent_cannot_reach_the_data_folder(user: User, agent: str, system: System) -> None:
-    seen = user.bash(agent, f"cat {system.data_dir}/keys/ring.json; ls {system.data_dir} || echo unreachable")
+    seen = user.bash(agent, f"cat {system.data_dir}/keys/*.json; ls {system.data_dir} || echo unreachable")
     assert seen.endswith("unreachable")
-    assert "OKP" not in seen
+    assert '"keys"' not in seen
 
 
 def test_an_agent_cannot_see_another_workspace(user: User, agent: str, stranger: User, system: System) -> None:
@@ -70,17 +71,21 @@ def test_an_agent_cannot_leave_its_namespaces_or_write_outside(user: User, agent
     assert "escaped" not in seen
 
 
-def test_file_tools_are_confined_like_bash(user: User, agent: str, system: System) -> None:
-    ring = system.data_dir / "keys" / "ring.json"
+@pytest.mark.parametrize("file", ["ring.json", "secrets.json"])
+def test_file_tools_are_confined_like_bash(user: User, agent: str, system: System, file: str) -> None:
+    ring = system.data_dir / "keys" / file
+    assert ring.stat().st_mode & 0o777 == 0o600
     answer = user.ask(agent, f"Read the file {ring}").json()
     assert [call["status"] for call in answer["tool_calls"]] == ["error"]
-    assert "OKP" not in answer["content"]["text"]
+    assert '"keys"' not in answer["content"]["text"]
 
 
 def secrets_of(system: System) -> list[str]:
     """Return what must never be visible inside: passwords, and the addresses of the bus and the database."""
     nats = (system.data_dir / "nats" / "password").read_text().strip()
-    return [nats, system.admin_password, "DATABASE_URL", "NATS_URL", str(system.data_dir)]
+    ring = json.loads((system.data_dir / "keys" / "secrets.json").read_text())
+    addresses = ["DATABASE_URL", "NATS_URL", "SECRETS_KEY", str(system.data_dir)]
+    return [nats, system.admin_password, ring["keys"][0]["key"], *addresses]
 
 
 def listening() -> list[int]:

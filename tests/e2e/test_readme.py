@@ -14,7 +14,7 @@ from gateway import settings as gateway
 from identity import settings as identity
 from onebox.children import SERVICE_SETTINGS, allowed_environment
 from onebox.demo import DemoSettings
-from onebox.keys import new_key_ring
+from onebox.keys import new_key_ring, new_master_keys
 from onebox.settings import BoxSettings
 from onebox.testing.system import System
 from report import settings as report
@@ -86,6 +86,7 @@ def test_each_program_starts_alone_as_documented(
 ) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "ring.json").write_text(new_key_ring())
+    (tmp_path / "keys" / "secrets.json").write_text(new_master_keys())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))

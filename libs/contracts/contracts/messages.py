@@ -58,6 +58,24 @@ class Event(BusMessage):
 
     published: ClassVar[bool] = True
     """False for events that hold secrets, or mean nothing to others: they are stored and never leave their service."""
+    secret: ClassVar[bool] = False
+    """Whether it holds secrets. Then it is stored encrypted and never published, and all its fields have defaults.
+
+    The defaults are what is read after the encryption key was erased with the aggregate.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep secret events from being published.
+
+        Raises:
+            TypeError: a field of a secret event has no default.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.secret:
+            cls.published = False
+            if required := [name for name, field in cls.model_fields.items() if field.is_required()]:
+                raise TypeError(f"{cls.__name__} is secret, so {required} need defaults")
 
     @classmethod
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,25 @@
-"""`python -m eventing reread <service>`: fixes a relay after a failover or a restore (docs/runbooks/relay.md)."""
+"""Commands for operators.
+
+`python -m eventing reread <service>` fixes a relay after a failover or a restore (docs/runbooks/relay.md).
+`python -m eventing rotate-keys <service>` wraps all data keys by the newest master key (docs/runbooks/keys.md).
+"""
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from runtime import bus, logging
 from runtime.jetstream import jetstream
 from runtime.settings import InvalidSettings, Settings, load
 
 from eventing.database import Database
+from eventing.key_ring import InvalidKeyRing, SecretsSettings
 from eventing.reread import NoCommonEvent, RelayRunning, reread
+from eventing.sealing import SecretUnreadable
 
-USAGE = "usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>"
+USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
+       DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>"""
 
 
 class Stores(Settings):
@@ -28,18 +37,39 @@ async def _reread(stores: Stores, service: str) -> str:
         return str(await reread(database, jetstream(client), service))
 
 
+class KeySettings(SecretsSettings):
+    """The address of the service's database, and its ring of master keys."""
+
+    database_url: str
+
+
+async def _rotate_keys(settings: KeySettings, service: str) -> str:
+    ring = settings.key_ring()
+    async with Database.open(settings.database_url, service, ring=ring) as database:
+        count = await database.data_keys.rotate(database)
+        left = await database.data_keys.count_by_master_key(database)
+    counts = ", ".join(f"{key_id}: {n}" for key_id, n in left.items())
+    return f"{count} data keys wrapped again; data keys by master key: {counts or 'none'}"
+
+
 def main(arguments: list[str]) -> str | None:
     """Run the command; return an error message, or None after success."""
     match arguments:
         case ["reread", service]:
-            logging.set_up("eventing", "WARNING")
-            try:
-                sys.stdout.write(f"{asyncio.run(_reread(load(Stores), service))}\n")
-            except (RelayRunning, NoCommonEvent, InvalidSettings) as error:
-                return str(error)
-            return None
+            return _run(lambda: _reread(load(Stores), service))
+        case ["rotate-keys", service]:
+            return _run(lambda: _rotate_keys(load(KeySettings), service))
         case _:
             return USAGE
+
+
+def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
+    logging.set_up("eventing", "WARNING")
+    try:
+        sys.stdout.write(f"{asyncio.run(command())}\n")
+    except (RelayRunning, NoCommonEvent, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
+        return str(error)
+    return None
 
 
 if __name__ == "__main__":

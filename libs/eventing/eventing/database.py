@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import asyncpg
 from pydantic_core import to_json
+
+from eventing.data_keys import DataKeys
+from eventing.key_ring import KeyRing
 
 type Row = dict[str, Any]
 
@@ -63,15 +66,20 @@ class _Session(asyncpg.Connection):
 
 
 class Database:
-    """A pool of connections whose search path is one service's schema."""
+    """A pool of connections whose search path is one service's schema, and the keys of the secrets in it."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", url: str, schema: str) -> None:
-        self.pool, self.url, self.schema = pool, url, schema
+    def __init__(self, pool: "asyncpg.Pool[Any]", url: str, schema: str, data_keys: DataKeys) -> None:
+        self.pool, self.url, self.schema, self.data_keys = pool, url, schema, data_keys
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, schema: str, *, size: int = 10) -> AsyncGenerator["Database"]:
-        """Open a pool of at most `size` connections, which connects when first used and replaces broken connections."""
+    async def open(
+        cls, url: str, schema: str, *, size: int = 10, ring: Callable[[], KeyRing] | None = None
+    ) -> AsyncGenerator["Database"]:
+        """Open a pool of at most `size` connections, which connects when first used and replaces broken connections.
+
+        Secrets can be stored and read only with a `ring` of master keys.
+        """
         pool = asyncpg.create_pool(
             url,
             min_size=0,
@@ -83,7 +91,7 @@ class Database:
             server_settings={"search_path": schema, "application_name": schema, **SESSION},
         )
         async with pool:
-            yield cls(pool, url, schema)
+            yield cls(pool, url, schema, DataKeys(ring))
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:

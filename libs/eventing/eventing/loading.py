@@ -5,10 +5,11 @@ from uuid import UUID
 
 from runtime.logging import get_logger
 
-from eventing import metrics, snapshots
+from eventing import data_keys, metrics, snapshots
 from eventing.database import Connection, Database, Row
 from eventing.error_text import describe_error
 from eventing.recording import Change, EventMapper
+from eventing.sealed_states import SealedStates
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
 from eventing.state_cache import CachedState, StateCache
@@ -80,6 +81,8 @@ class Loader:
         """Delete the cached state and the snapshot of an aggregate, in the transaction that deletes the aggregate."""
         self.cache.evict((type(aggregate), aggregate.id))
         await snapshots.delete(connection, aggregate.id)
+        if aggregate.secrets:
+            await data_keys.erase(aggregate.id, connection)
 
     async def _restore(self, aggregate: AnyAggregate, cached: CachedState | None, first: Row) -> None:
         if cached:
@@ -88,10 +91,12 @@ class Loader:
             await self.snapshots.restore(aggregate, first["originator_version"], first["recorded_at"])
 
     async def _fold(self, aggregate: AnyAggregate, rows: Sequence[Row]) -> None:
+        sealed = SealedStates(aggregate.id, self.database)
         while True:
             for row in rows:
                 if row["state"] is not None:
-                    event = self.mapper.to_event(row["topic"], row["state"], aggregate.events)
+                    topic, state = await sealed.unsealed(row)
+                    event = self.mapper.to_event(topic, state, aggregate.events)
                     Change(aggregate.id, row["originator_version"], row["recorded_at"], event).fold(aggregate)
             if aggregate.version >= rows[-1]["newest"]:
                 return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,17 @@ from runtime.envelope import Envelope
 from eventing.database import Connection, Database, Row
 from eventing.deferred import deferred_transaction
 from eventing.loading import Loader
-from eventing.recording import Change, EventMapper, EventTooNew, EventUnreadable, Recorded
+from eventing.recording import (
+    SEALED,
+    Change,
+    EventMapper,
+    EventTooNew,
+    EventUnreadable,
+    Recorded,
+    StoredEvent,
+    event_place,
+)
+from eventing.sealing import SecretUnreadable, new_key, seal
 from eventing.store import (
     AnyAggregate,
     Conflict,
@@ -68,9 +79,11 @@ class PostgresStore:
         recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
         if not recorded:
             return
+        recorded, new_keys = await self._with_data_keys(recorded)
         try:
             async with deferred_transaction(self.database) as connection:
                 await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
+                await self.database.data_keys.insert(new_keys, connection)
                 for entry in recorded:
                     await self.project(entry, connection)
                 for aggregate in aggregates:
@@ -123,8 +136,21 @@ class PostgresStore:
         row = await self.database.fetchrow(EVENT, id, version)
         return self._entry(row).recorded if row else None
 
+    async def _with_data_keys(
+        self, recorded: Sequence[Recorded[Any]]
+    ) -> tuple[Sequence[Recorded[Any]], dict[UUID, bytes]]:
+        """Return the entries, the secret ones with the data keys of their aggregates, and the keys that are new."""
+        ids = {entry.id for entry in recorded if entry.event.secret}
+        if not ids:
+            return recorded, {}
+        created = {entry.id for entry in recorded if entry.version == 1}
+        stored = await self.database.data_keys.get(ids - created, self.database) if ids - created else {}
+        new = {id: new_key() for id in ids - stored.keys()}
+        keys = stored | new
+        return [replace(entry, data_key=keys.get(entry.id)) if entry.event.secret else entry for entry in recorded], new
+
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
-        rows = [self.mapper.to_stored_event(Change(r.id, r.version, r.at, r.event)) for r in recorded]
+        rows = [self._stored(entry) for entry in recorded]
         return (
             [UUID(str(row.originator_id)) for row in rows],
             [row.originator_version for row in rows],
@@ -133,9 +159,20 @@ class PostgresStore:
             [r.owner for r in recorded],
         )
 
+    def _stored(self, entry: Recorded[Any]) -> StoredEvent:
+        row = self.mapper.to_stored_event(Change(entry.id, entry.version, entry.at, entry.event))
+        if not entry.event.secret:
+            return row
+        if entry.data_key is None:
+            raise SecretUnreadable(f"the data key of {entry.id} was erased")
+        state = seal(entry.data_key, row.state, event_place(entry.id, entry.version, row.topic))
+        return replace(row, topic=row.topic + SEALED, state=state)
+
     def _entry(self, row: Row) -> FeedEntry:
         event = self.mapper.to_event(row["topic"], row["state"], self.events)
         envelope = Envelope.from_headers(row["envelope"])
+        if event.secret:  # an earlier release may have stored it in clear
+            event = type(event)()
         key = row["originator_id"], row["originator_version"], row["recorded_at"]
         return FeedEntry((int(row["tx"]), row["position"]), Recorded(*key, event, envelope, row["owner"]))
 
@@ -150,6 +187,8 @@ class PostgresStore:
         match violation.constraint_name:
             case "events_command":
                 return DuplicateCommand(violation.detail)
+            case "data_keys_pkey":  # created meanwhile, when secrets of an earlier release were sealed
+                return Conflict(violation.detail)
             case "events_version":
                 # The second delivery of a command that creates an aggregate violates this index first.
                 return DuplicateCommand(violation.detail) if await self._has(envelope) else Conflict(violation.detail)

@@ -27,7 +27,9 @@ from eventing.database_start import database_ready
 from eventing.dispatch import Dispatcher
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
+from eventing.earlier_secrets import EarlierSecrets
 from eventing.handling import Handlers
+from eventing.key_ring import SecretsSettings
 from eventing.leases import Leases
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore, Projection
@@ -35,6 +37,7 @@ from eventing.projector import Projector
 from eventing.projectors import Projectors
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
+from eventing.secrets import Secrets
 from eventing.store import AnyAggregate
 from eventing.streams import (
     MAX_STREAM_BYTES,
@@ -66,13 +69,17 @@ class ServiceSettings(ProcessSettings):
     stream_replicas: int = Field(default=1, ge=1, le=5)
 
 
+class SecretServiceSettings(ServiceSettings, SecretsSettings):
+    """The settings of a service that stores secrets."""
+
+
 @dataclass(frozen=True)
 class Service[S: ServiceSettings, T]:
     """The definition of a service.
 
     `project` writes the read models of its own events, in the transaction that stores them. `projectors` write those of
     other services' events. `dependencies` opens what handlers and reactions need. `started` is called before the
-    service accepts messages.
+    service accepts messages. `secrets` are the tables of secret values.
     """
 
     name: str
@@ -85,6 +92,7 @@ class Service[S: ServiceSettings, T]:
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
     due: Sequence[DueKind] = ()
+    secrets: Sequence[Secrets] = ()
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
@@ -115,8 +123,9 @@ class Service[S: ServiceSettings, T]:
         await database_ready(settings.database_url, self.name, within=wait, stop=stop)
         await wait_for_bus(settings.nats_url, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(Database.open(settings.database_url, self.name))
+            database = await stack.enter_async_context(self._database(settings))
             applied = await migrate(database, self.migrations)
+            await database.data_keys.check(database)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
@@ -138,14 +147,24 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
-            always: list[Task] = [partial(forever, name, work) for name, work in endless.items()]
+            always = self._endless_tasks(store, relay, leases, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop)
+
+    def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
+        ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
+        return Database.open(settings.database_url, self.name, ring=ring)
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes
         return Relay(store, js, self.name, work=work, max_bytes=max_bytes, replicas=settings.stream_replicas)
+
+    def _endless_tasks(self, store: PostgresStore, relay: Relay, leases: Leases, settings: S) -> list[Task]:
+        """Return the tasks that are repeated until they are cancelled."""
+        endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
+        if isinstance(settings, SecretsSettings):
+            endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
+        return [partial(forever, name, work) for name, work in endless.items()]
 
     def _broadcast_tasks(self, reactor: Reactor[T]) -> list[Task]:
         """Return one task for each broadcast reaction; they run until they are cancelled."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from eventing.database import Connection, Database
 from eventing.recording import EventMapper
+from eventing.sealed_states import SealedStates
 from eventing.state import codec_of
 from eventing.store import AnyAggregate
 
@@ -19,7 +20,7 @@ MAX_REQUESTED = 1_000
 
 READ = "SELECT state FROM snapshots WHERE originator_id = $1 AND version = $2 AND fingerprint = $3"
 SECRET = """
-    SELECT topic, state FROM events
+    SELECT originator_version, topic, state FROM events
     WHERE originator_id = $1 AND originator_version <= $2 AND split_part(topic, ';', 1) = $3
     ORDER BY originator_version DESC LIMIT 1"""
 WRITE = """
@@ -60,7 +61,9 @@ class Snapshots:
         rows = [
             await self.database.fetchrow(SECRET, id, version, event.subject) for event in aggregate.secrets.values()
         ]
-        events = [self.mapper.to_event(row["topic"], row["state"], aggregate.events) for row in rows if row]
+        sealed = SealedStates(id, self.database)
+        opened = [await sealed.unsealed(row) for row in rows if row]
+        events = [self.mapper.to_event(topic, state, aggregate.events) for topic, state in opened]
         codec.restore(aggregate, version, at, state or b"")
         for event in events:
             aggregate.apply(event)

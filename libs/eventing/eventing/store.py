@@ -59,7 +59,10 @@ class Unreadable:
 
 
 class EventStore(Protocol):
-    """Stores the events of one service. A method that raises, as while the storage is unavailable, changes nothing."""
+    """Stores the events of one service. A method that raises, as while the storage is unavailable, changes nothing.
+
+    Secret events are stored sealed. Only `load` reads their secrets; other methods return them with empty values.
+    """
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """Return an aggregate from its events, in order to handle the command with the id `command_id`, if given.

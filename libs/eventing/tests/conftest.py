@@ -17,6 +17,7 @@ from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
 from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
+from eventing.testing.key_rings import default_ring
 from eventing.testing.label_model import LabelModel
 from eventing.testing.relayed_store import RelayedStore
 from onebox.nats import EmbeddedNats
@@ -83,7 +84,7 @@ def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
 @pytest_asyncio.fixture
 async def store_apart(own_server: EmbeddedPostgres) -> AsyncGenerator[PostgresStore]:
     """Provide a PostgreSQL store on the test's own server."""
-    async with Database.open(own_server.url, "jar") as database:
+    async with Database.open(own_server.url, "jar", ring=default_ring) as database:
         await migrate(database, MIGRATIONS)
         yield PostgresStore(database, Jar.events, project)
 

@@ -57,6 +57,10 @@ async def until_published(js: JetStream, *expected: JarEvent) -> None:
     await eventually_equals(lambda: published_events(js), [*expected])
 
 
+IN_CLEAR = """topic = 'evt.jar.lock_set;1', state = '{"code": ["sesame"]}'"""
+"""An unreadable secret event, as a release that did not seal it stored it."""
+
+
 async def corrupt(database: Database, version: int, change: str) -> None:
     await database.execute(f"UPDATE events SET {change} WHERE originator_version = $1", version)  # noqa: S608
 
@@ -94,7 +98,7 @@ async def test_an_unreadable_event_is_skipped_and_counted(
 ) -> None:
     await append(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
     await corrupt(database, 2, "state = convert_to(repeat('[', 201), 'UTF8')")
-    await corrupt(database, 3, """state = '{"code": ["sesame"]}'""")
+    await corrupt(database, 3, IN_CLEAR)
     counted = REGISTRY.get_sample_value("relay_unreadable_total") or 0
     await publish_all(relay)
     assert await published_events(js) == [JarOpened(label="one"), ADDED]
@@ -106,7 +110,7 @@ async def test_the_dead_letter_of_an_unreadable_event_has_no_payload(
 ) -> None:
     await append(postgres_store, LockSet.example())
     [fed] = await postgres_store.feed(START, 1)
-    await corrupt(database, 1, """state = '{"code": ["sesame"]}'""")
+    await corrupt(database, 1, IN_CLEAR)
     await publish_all(relay)
     letter = await js.get_last_msg(DEAD_LETTERS, "dead.jar.relay")
     position = {"cursor": "{}:{}".format(*fed.cursor), "id": str(JAR), "version": 1, "topic": "evt.jar.lock_set;1"}

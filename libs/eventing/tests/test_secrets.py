@@ -1,44 +1,92 @@
-"""Secrets are stored in the transaction of the event that sets them, or not at all."""
+"""Tables of secrets hold sealed values, written in the transaction of the event that sets them, or not at all."""
+
+from typing import Any
 
 import pytest
-from eventing.database import Database
+from eventing.data_keys import DataKeys
+from eventing.database import Connection, Database
+from eventing.postgres import PostgresStore
+from eventing.recording import Recorded
+from eventing.sealing import SecretUnreadable
 from eventing.secrets import Secrets
+from eventing.testing.jars import Jar, project
+from eventing.testing.key_rings import ring
+from eventing.testing.messages import JarOpened, LockSet
 from runtime.clock import new_id
+from runtime.envelope import Envelope
 
 SECRETS = Secrets("jar_secrets", owner="jar_id", values="headers")
 OWNER, OTHER = new_id(), new_id()
 
 
+async def project_secrets(recorded: Recorded[Any], connection: Connection) -> None:
+    await project(recorded, connection)
+    if isinstance(recorded.event, LockSet):
+        await SECRETS.put(recorded, {"TOKEN": recorded.event.code}, connection)
+        if recorded.event.code == "fails":
+            raise ZeroDivisionError
+
+
 @pytest.fixture
-async def stored(database: Database) -> Database:
+async def store(database: Database) -> PostgresStore:
     await database.execute("CREATE TABLE jar_secrets (jar_id uuid PRIMARY KEY, headers jsonb NOT NULL)")
-    async with database.transaction() as connection:
-        await SECRETS.put(OWNER, {"TOKEN": "s3cr3t"}, connection)
-        await SECRETS.put(OTHER, {"TOKEN": "other"}, connection)
-    return database
+    store = PostgresStore(database, Jar.events, project_secrets)
+    for id, code in ((OWNER, "s3cr3t"), (OTHER, "other")):
+        jar = Jar(id)
+        jar.record(JarOpened(label=str(id)))
+        jar.record(LockSet(code=code))
+        await store.save((jar,), Envelope.begin())
+    return store
 
 
-async def test_secrets_are_read_by_owner(stored: Database):
-    assert await SECRETS.get(OWNER, stored) == {"TOKEN": "s3cr3t"}
+async def lock(store: PostgresStore, code: str) -> None:
+    jar = await store.load(Jar, OWNER)
+    jar.record(LockSet(code=code))
+    await store.save((jar,), Envelope.begin())
 
 
-async def test_an_owner_without_secrets_has_no_values(stored: Database):
-    assert await SECRETS.get(new_id(), stored) == {}
+async def test_secrets_are_read_by_owner(store: PostgresStore):
+    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "s3cr3t"}
 
 
-async def test_new_values_replace_all_old_ones(stored: Database):
-    async with stored.transaction() as connection:
-        await SECRETS.put(OWNER, {"KEY": "new"}, connection)
-    assert [await SECRETS.get(owner, stored) for owner in (OWNER, OTHER)] == [{"KEY": "new"}, {"TOKEN": "other"}]
+async def test_an_owner_without_secrets_has_no_values(store: PostgresStore):
+    assert await SECRETS.get(new_id(), store.database) == {}
 
 
-async def test_values_of_a_failed_transaction_are_not_stored(stored: Database):
+async def test_new_values_replace_all_old_ones(store: PostgresStore):
+    await lock(store, "new")
+    assert [await SECRETS.get(owner, store.database) for owner in (OWNER, OTHER)] == [
+        {"TOKEN": "new"},
+        {"TOKEN": "other"},
+    ]
+
+
+async def test_values_of_a_failed_transaction_are_not_stored(store: PostgresStore):
     with pytest.raises(ZeroDivisionError):
-        await put_and_fail(stored)
-    assert await SECRETS.get(OWNER, stored) == {"TOKEN": "s3cr3t"}
+        await lock(store, "fails")
+    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "s3cr3t"}
 
 
-async def put_and_fail(database: Database) -> None:
-    async with database.transaction() as connection:
-        await SECRETS.put(OWNER, {"KEY": "new"}, connection)
-        raise ZeroDivisionError
+async def test_values_are_stored_encrypted(store: PostgresStore):
+    rows = await store.database.fetch("SELECT * FROM jar_secrets")
+    assert "s3cr3t" not in str(rows)
+
+
+async def test_values_that_were_moved_to_another_owner_cannot_be_read(store: PostgresStore):
+    await store.database.execute(
+        "UPDATE jar_secrets SET headers = (SELECT headers FROM jar_secrets WHERE jar_id = $1)", OWNER
+    )
+    with pytest.raises(SecretUnreadable, match=f"jar_secrets of {OTHER}"):
+        await SECRETS.get(OTHER, store.database)
+
+
+async def test_values_without_a_data_key_cannot_be_read(store: PostgresStore):
+    await store.database.execute("DELETE FROM data_keys")
+    with pytest.raises(SecretUnreadable, match="the data key is missing"):
+        await SECRETS.get(OWNER, store.database)
+
+
+async def test_values_cannot_be_read_with_another_ring(store: PostgresStore):
+    store.database.data_keys = DataKeys(lambda: ring("another"))
+    with pytest.raises(SecretUnreadable, match="the ring has no master key 'test'"):
+        await SECRETS.get(OWNER, store.database)

@@ -1,8 +1,9 @@
-"""The key ring for signing access tokens."""
+"""New key rings: for signing access tokens, and for encrypting secrets."""
 
 import base64
 import hashlib
 import json
+import os
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
@@ -15,3 +16,10 @@ def new_key_ring() -> str:
     thumbprint = base64.urlsafe_b64encode(hashlib.sha256(public.encode()).digest()).rstrip(b"=")
     named = {name: key[name] for name in ("kty", "crv", "x", "d")} | {"kid": thumbprint.decode()}
     return json.dumps({"keys": [named]})
+
+
+def new_master_keys() -> str:
+    """Return a new ring with one master key of 256 random bits, as `SECRETS_KEY_FILE` holds it."""
+    key = os.urandom(32)
+    name = hashlib.sha256(key).hexdigest()[:16]
+    return json.dumps({"keys": [{"id": name, "key": base64.b64encode(key).decode()}]})

@@ -9,7 +9,7 @@ from contracts.catalogue import SERVICES
 
 from onebox.children import Program
 from onebox.folder import DataFolder
-from onebox.keys import new_key_ring
+from onebox.keys import new_key_ring, new_master_keys
 from onebox.settings import BoxSettings
 
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
@@ -30,6 +30,13 @@ class LaunchContext:
     def first_admin(self) -> Path:
         """The file to which identity writes the password of the first administrator if it generated one."""
         return self.folder.path / "first-admin.json"
+
+    @property
+    def master_keys(self) -> Path:
+        """The file with the master keys that encrypt secrets, which is created if it does not exist."""
+        file = self.folder.keys / "secrets.json"
+        self.folder.secret(file, new_master_keys)
+        return file
 
     @property
     def common_env(self) -> dict[str, str]:
@@ -85,6 +92,7 @@ def _identity(context: LaunchContext) -> Service:
 def _session(context: LaunchContext, model: str) -> Service:
     env = {
         "DATABASE_URL": context.database_url,
+        "SECRETS_KEY_FILE": str(context.master_keys),
         "WORKSPACES_DIR": str(context.folder.workspaces),
         "ARCHIVES_DIR": str(context.folder.archives),
         "MODEL_BASE_URL": model,
@@ -95,7 +103,8 @@ def _session(context: LaunchContext, model: str) -> Service:
 
 
 def _task_scheduler(context: LaunchContext) -> Service:
-    return _internal_service("task_scheduler", context, {"DATABASE_URL": context.database_url})
+    env = {"DATABASE_URL": context.database_url, "SECRETS_KEY_FILE": str(context.master_keys)}
+    return _internal_service("task_scheduler", context, env)
 
 
 def _report(context: LaunchContext) -> Service:

@@ -6,6 +6,7 @@ from eventing.service import Service
 
 from session.aggregate import Session, SessionTemplate
 from session.dependencies import Dependencies, dependencies
+from session.environments import VARIABLES
 from session.handlers import handles
 from session.projections import project
 from session.projections.approval import APPROVAL_EXPIRY
@@ -23,4 +24,5 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     reactions=reactions,
     due=[APPROVAL_EXPIRY],
+    secrets=[VARIABLES],
 )

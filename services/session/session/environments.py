@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from contracts.session.values import SdkOptions
-from eventing.secrets import Reader, Secrets
+from eventing.database import Database
+from eventing.secrets import Secrets
 
 VARIABLES = Secrets("session_environments", owner="session_id", values="variables")
 
@@ -11,7 +12,7 @@ VARIABLES = Secrets("session_environments", owner="session_id", values="variable
 class Environments:
     """Reads the stored variables."""
 
-    def __init__(self, database: Reader) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def revealed(self, session_id: UUID, options: SdkOptions) -> SdkOptions:

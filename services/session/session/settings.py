@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from eventing.service import ServiceSettings
+from eventing.service import SecretServiceSettings
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 
 
-class Settings(ServiceSettings):
+class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
     `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. All

@@ -15,6 +15,7 @@ from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing.harness import migrated
+from eventing.testing.key_rings import ring_json
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected
@@ -177,7 +178,7 @@ async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
 
 @pytest.fixture
 async def deployment(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
-    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url}
+    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url, "secrets_keys": ring_json("test")}
     settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
     async with connected(nats_url, "test") as connection:
         yield Deployment(settings, connection)

@@ -1,7 +1,7 @@
 """The settings of the task-scheduler service."""
 
-from eventing.service import ServiceSettings
+from eventing.service import SecretServiceSettings
 
 
-class Settings(ServiceSettings):
+class Settings(SecretServiceSettings):
     """Settings, read from the environment."""

@@ -13,6 +13,7 @@ from contracts.messages import Actor, Command, Query
 from contracts.task_scheduler.task import CreateTask, ListTasks, PauseTask
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.testing import eventually
+from eventing.testing.key_rings import ring_json
 from runtime import clock
 from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
@@ -41,7 +42,8 @@ class Replicas:
 
     def __init__(self, database_url: str, nats_url: str, clock_file: Path) -> None:
         path = os.pathsep.join(os.get_exec_path())
-        self._environment = {"DATABASE_URL": database_url, "NATS_URL": nats_url, "PATH": path}
+        servers = {"DATABASE_URL": database_url, "NATS_URL": nats_url}
+        self._environment = servers | {"SECRETS_KEYS": ring_json("test"), "PATH": path}
         self._command = [sys.executable, str(PROGRAM), str(clock_file)]
         self.log = clock_file.with_name("replicas.log")
         self._running: list[subprocess.Popen[bytes]] = []

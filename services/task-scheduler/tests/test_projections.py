@@ -17,6 +17,7 @@ from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTas
 from contracts.task_scheduler.values import TaskChanges
 from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
 from task_scheduler.app import service
+from task_scheduler.environments import VARIABLES
 
 from .desk import NOON, OWNER, Desk
 
@@ -42,7 +43,7 @@ async def test_changing_a_task_replaces_its_definition(desk: Desk) -> None:
 async def test_values_of_environment_variables_are_stored_apart_from_the_view(desk: Desk) -> None:
     task = await desk.create(sdk_options={"env": {"TOKEN": "secret"}})
     assert task.sdk_options.env == {"TOKEN": "***"}
-    assert await desk.database.fetchval("SELECT variables FROM task_environments") == {"TOKEN": "secret"}
+    assert await VARIABLES.get(task.id, desk.database) == {"TOKEN": "secret"}
 
 
 async def test_a_scheduled_task_has_a_next_run_and_a_due_time(desk: Desk) -> None:

@@ -28,6 +28,7 @@ from contracts.wire import event_filter, event_stream
 from eventing.database import Database
 from eventing.streams import provision
 from eventing.testing import eventually
+from eventing.testing.key_rings import ring_json
 from eventing.testing.publishing import publish
 from runtime import clock, ordered
 from runtime.bus import Bus, Unavailable, connected
@@ -110,7 +111,9 @@ class Remote:
 @pytest.fixture
 async def remote(database_url: str, nats_url: str) -> AsyncGenerator[Remote]:
     stop = asyncio.Event()
-    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url})
+    settings = Settings.model_validate(
+        {"database_url": database_url, "nats_url": nats_url, "secrets_keys": ring_json("test")}
+    )
     async with connected(nats_url, "test") as client, asyncio.TaskGroup() as running:
         remote = Remote(FakeServices(client))
         await remote.answer_all()

@@ -189,10 +189,10 @@ class EnvironmentSet(Event):
     """The environment variables of the session's agent were replaced. Their values are secrets."""
 
     subject = "evt.session.environment_set"
-    published = False
+    secret = True
     sample = {"variables": {"TOKEN": "secret"}}
 
-    variables: dict[str, str] = Field(repr=False)
+    variables: dict[str, str] = Field(default={}, repr=False)
 
 
 class SessionPaused(Event):

@@ -222,10 +222,10 @@ class TaskEnvironmentSet(Event):
     """The environment variables of the task's agents were replaced. Their values are secrets."""
 
     subject = "evt.task_scheduler.environment_set"
-    published = False
+    secret = True
     sample = {"variables": {"TOKEN": "secret"}}
 
-    variables: dict[str, str] = Field(repr=False)
+    variables: dict[str, str] = Field(default={}, repr=False)
 
 
 class TaskPaused(Event):

@@ -159,10 +159,10 @@ class TriggerSecretsSet(Event):
     """The secrets of all triggers of the task were replaced, by the id of the trigger."""
 
     subject = "evt.task_scheduler.trigger_secrets_set"
-    published = False
+    secret = True
     sample = {"secrets": {TRIGGER: {"secret": "whsec_c2VjcmV0"}}}
 
-    secrets: dict[UUID, TriggerSecret] = Field(repr=False)
+    secrets: dict[UUID, TriggerSecret] = Field(default={}, repr=False)
 
 
 TriggerEvent = TriggerCreated | TriggerRotated | TriggerFired | TriggerRevoked | TriggerSecretsSet

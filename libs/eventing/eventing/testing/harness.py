@@ -13,6 +13,7 @@ from eventing.dispatch import Dispatcher
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
 from eventing.service import Service
+from eventing.testing.key_rings import default_ring
 
 
 class ServiceHarness:
@@ -58,5 +59,5 @@ async def migrated(databases: Databases, name: str, migrations: Path) -> AsyncGe
             await migrate(database, migrations)
 
     template = await databases.template(name, fill)
-    async with databases.fresh(template) as url, Database.open(url, name) as database:
+    async with databases.fresh(template) as url, Database.open(url, name, ring=default_ring) as database:
         yield database

@@ -75,10 +75,10 @@ class LockSet(Event):
     """The jar was locked with a secret code."""
 
     subject = "evt.jar.lock_set"
-    published = False
+    secret = True
     sample = {"code": "1234"}
 
-    code: str
+    code: str = ""
 
 
 class JarBroken(Event):

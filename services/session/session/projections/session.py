@@ -45,7 +45,7 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
                 id, event.name, event.sdk_options.model_dump(mode="json"), event.metadata, at,
             )  # fmt: skip
         case EnvironmentSet():
-            await VARIABLES.put(id, event.variables, db)
+            await VARIABLES.put(recorded, event.variables, db)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
         case SessionResumed():

@@ -43,7 +43,7 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             )  # fmt: skip
             await _set_tick(event.next_due_at, recorded, db)
         case TaskEnvironmentSet():
-            await VARIABLES.put(id, event.variables, db)
+            await VARIABLES.put(recorded, event.variables, db)
         case TaskPaused():
             await db.execute(
                 "UPDATE tasks SET pause_reason = $2, next_run_at = NULL, updated_at = $3 WHERE id = $1",
