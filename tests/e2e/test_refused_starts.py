@@ -157,6 +157,7 @@ def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
         "PORT": str(free_port()),
         "KEY_RING_FILE": str(tmp_path / "ring.json"),
         "WORKSPACES_DIR": str(tmp_path),
+        "REPORTS_DIR": str(tmp_path),
         "SECRETS_KEYS": ring_json("test"),
         "MODEL_BASE_URL": "http://127.0.0.1:1",
     }
