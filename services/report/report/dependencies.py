@@ -32,9 +32,9 @@ pdf_available = Gauge("report_pdf_available", "Whether reports can be created as
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `scratch` is a folder for temporary files. `pdf` is whether reports can be created as PDF here. `workers` is how many
-    reports are created at the same time. `retention_days` is 0 if reports are kept for ever. `blocking` runs what would
-    block the event loop.
+    `scratch` is a folder for temporary files. `pdf` is whether reports can be created as PDF here. `workers` is how
+    many reports are created at the same time. `retention_days` is 0 if reports are kept for ever. `blocking` runs what
+    would block the event loop.
     """
 
     storage: Storage

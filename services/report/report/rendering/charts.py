@@ -80,6 +80,8 @@ def columns(title: str, what: str, series: Sequence[Series]) -> Chart:
             bottom = [low + value for low, value in zip(bottom, one.values, strict=True)]
         axes.set_xlim(0.25, max(width, MIN_COLUMNS) + 0.75)
         _finish(axes, len(grouped) > 1, label)
+        if width < MIN_COLUMNS:
+            axes.set_xticks(range(1, width + 1))
 
     return _chart(title, _sums(series), draw, height=1.9)
 
