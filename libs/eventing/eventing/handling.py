@@ -68,7 +68,7 @@ class UnitOfWork[T]:
             AggregateNotFound: no event is stored for it.
             DuplicateCommand: this command was recorded before.
         """
-        await self._lock(id)
+        await self.lock(id)
         return await self.store.load(kind, id, self.envelope.message_id)
 
     async def load_visible[A: AnyAggregate](self, kind: type[A], id: UUID) -> A:
@@ -123,7 +123,8 @@ class UnitOfWork[T]:
             raise not_found(kind.missing, id)
         return aggregate
 
-    async def _lock(self, id: UUID) -> None:
+    async def lock(self, id: UUID) -> None:
+        """Lock an id, such as that of an aggregate or a user, within this process until the unit of work ends."""
         if id in self._ids:
             return
         # Two units of work that each hold the lock of the other would wait forever. Both continue without it after a

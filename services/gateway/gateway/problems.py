@@ -108,6 +108,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TEMPLATE_TOO_EXPENSIVE: (422, "Prompt template is too expensive"),
     Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
     Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
+    Code.TOO_MANY_REPORTS: (429, "Too many reports in progress"),
     Code.TOO_MANY_TRIGGERS: (409, "Too many triggers"),
     Code.TRIGGER_NOT_FOUND: (404, "Trigger not found"),
     Code.TRIGGER_RATE_LIMITED: (429, "Too many requests to this trigger"),

@@ -70,14 +70,15 @@ class Report(Aggregate[ReportEvent]):
         self._check_in_progress()
         self.record(ReportCompleted(title=title, file=file, expires_at=expires_at))
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: Failure, expires_at: datetime | None) -> None:
         """Record that no file could be created.
 
         Raises:
             Refusal: the report is over.
         """
         self._check_in_progress()
-        self.record(ReportFailed(error_code=failure.error_code, error_detail=failure.error_detail))
+        code, detail = failure.error_code, failure.error_detail
+        self.record(ReportFailed(error_code=code, error_detail=detail, expires_at=expires_at))
 
     def create_link(self, link_id: UUID, token_hash: str, now: datetime, seconds: int) -> datetime:
         """Create a link to the file, and return when it expires.

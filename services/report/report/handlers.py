@@ -3,6 +3,7 @@
 import secrets
 from datetime import datetime, timedelta
 
+from contracts.messages import Failure
 from contracts.refusals import Code, Refusal
 from contracts.report.report import (
     CompleteReport,
@@ -10,10 +11,12 @@ from contracts.report.report import (
     DeleteReport,
     ExpireReport,
     FailReport,
+    ListReports,
     RecordProgress,
     ReportLink,
     RequestReport,
 )
+from contracts.report.values import ReportStatus
 from eventing.handling import Handlers
 
 from report.aggregate import Report
@@ -21,6 +24,9 @@ from report.dependencies import Work
 from report.links import hash_token
 
 TOKEN_BYTES = 32
+MAX_IN_PROGRESS = 10
+"""Of one user. More would let others wait for minutes."""
+IN_PROGRESS: tuple[ReportStatus, ...] = ("pending", "rendering")
 NO_PDF = "This server lacks a library that PDF needs. Choose the format html, markdown or json."
 
 handles = Handlers()
@@ -29,10 +35,15 @@ handles = Handlers()
 @handles
 async def request_report(command: RequestReport, work: Work) -> None:
     """Request a report for the actor. The job that creates it checks that its subject exists for the actor."""
-    if command.request.format == "pdf" and not work.dependencies.pdf:
-        raise Refusal(Code.PDF_NOT_AVAILABLE, NO_PDF)
     report = Report(command.report_id)
     report.create(work.actor.user_id, command.request)
+    has_pdf = command.request.format != "pdf" or work.dependencies.pdf
+    if command.automatic and not has_pdf:
+        report.fail(Failure(error_code=Code.PDF_NOT_AVAILABLE, error_detail=NO_PDF), _expires_at(work))
+    elif not has_pdf:
+        raise Refusal(Code.PDF_NOT_AVAILABLE, NO_PDF)
+    elif not command.automatic:
+        await _check_number(work)
     await work.save(report)
 
 
@@ -54,7 +65,7 @@ async def complete_report(command: CompleteReport, work: Work) -> None:
 async def fail_report(command: FailReport, work: Work) -> None:
     """Record that a report could not be created."""
     async with work.change(Report, command.report_id) as report:
-        report.fail(command)
+        report.fail(command, _expires_at(work))
 
 
 @handles
@@ -78,6 +89,21 @@ async def create_link(command: CreateLink, work: Work) -> ReportLink:
     async with work.change(Report, command.report_id) as report:
         expires_at = report.create_link(command.link_id, hash_token(token), work.now, command.seconds)
     return ReportLink(id=command.link_id, report_id=command.report_id, token=token, expires_at=expires_at)
+
+
+async def _check_number(work: Work) -> None:
+    """Check that the actor has few reports in progress, because reports are created in the order of their requests.
+
+    Raises:
+        Refusal: TOO_MANY_REPORTS. Administrators, who see the reports of all users, are not limited.
+    """
+    await work.lock(work.actor.user_id)  # concurrent requests would all count the same
+    if work.actor.role == "admin":
+        return
+    pages = [await work.ask(ListReports(status=status, limit=1)) for status in IN_PROGRESS]
+    if sum(page.total for page in pages) >= MAX_IN_PROGRESS:
+        detail = f"{MAX_IN_PROGRESS} of your reports are in progress. Wait until one of them is ready."
+        raise Refusal(Code.TOO_MANY_REPORTS, detail)
 
 
 def _expires_at(work: Work) -> datetime | None:

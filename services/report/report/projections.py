@@ -28,6 +28,8 @@ COMPLETE = """
         expires_at = $9
     WHERE id = $1"""
 
+FAIL = "UPDATE reports SET status = 'failed', error_code = $2, error_detail = $3, expires_at = $4 WHERE id = $1"
+
 
 async def project(recorded: Recorded[ReportEvent], db: Connection) -> None:
     """Update the read model with one event."""
@@ -45,10 +47,8 @@ async def project(recorded: Recorded[ReportEvent], db: Connection) -> None:
         case ReportCompleted():
             await _complete(event, recorded, db)
         case ReportFailed():
-            await db.execute(
-                "UPDATE reports SET status = 'failed', error_code = $2, error_detail = $3 WHERE id = $1",
-                id, event.error_code, event.error_detail,
-            )  # fmt: skip
+            await db.execute(FAIL, id, event.error_code, event.error_detail, event.expires_at)
+            await _set_expiry(event, recorded, db)
         case LinkCreated():
             await _create_link(event, recorded, db)
         case ReportDeleted():
@@ -64,6 +64,10 @@ async def _complete(event: ReportCompleted, recorded: Recorded[Any], db: Connect
         COMPLETE, recorded.id, event.title, file.key, file.size_bytes, file.sha256, file.pages, file.notes,
         recorded.at, event.expires_at,
     )  # fmt: skip
+    await _set_expiry(event, recorded, db)
+
+
+async def _set_expiry(event: ReportCompleted | ReportFailed, recorded: Recorded[Any], db: Connection) -> None:
     if event.expires_at:
         await REPORT_EXPIRY.set(recorded, recorded.id, event.expires_at, db)
 

@@ -12,8 +12,8 @@ class Settings(ServiceSettings):
     """Settings, read from the environment.
 
     Files are stored in `report_s3_bucket` if it is set, otherwise in `reports_dir`, which all replicas share. A
-    completed report is deleted after `report_retention_days`; 0 keeps it for ever. A report is rendered in one of
-    `report_workers` processes, by default one a core, which may use `report_seconds` and `report_memory_bytes`.
+    completed or failed report is deleted after `report_retention_days`; 0 keeps it for ever. A report is rendered in
+    one of `report_workers` processes, by default one a core, which may use `report_seconds` and `report_memory_bytes`.
     """
 
     reports_dir: Path | None = None

@@ -46,10 +46,10 @@ def test_the_file_of_a_late_worker_is_refused(report: Report) -> None:
 
 @pytest.mark.parametrize("act", ["progress", "fail", "complete"])
 def test_a_failed_report_accepts_nothing_from_a_late_worker(report: Report, act: str) -> None:
-    report.fail(FAILURE)
+    report.fail(FAILURE, None)
     acts = {
         "progress": lambda: report.progress(99, "storing"),
-        "fail": lambda: report.fail(FAILURE),
+        "fail": lambda: report.fail(FAILURE, None),
         "complete": lambda: report.complete("One", FILE, None),
     }
     with pytest.raises(Refusal, match="it is failed"):

@@ -1,6 +1,7 @@
 """The job that creates the file of a report: attempts, failures, and what late workers leave behind."""
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -174,9 +175,13 @@ async def test_files_of_a_failed_report_are_removed(desk: Desk) -> None:
     assert await desk.files(report.id) == []
 
 
-async def test_temporary_files_are_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    scratch = desk.folder / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+async def test_temporary_files_are_removed(desk: Desk) -> None:
+    seen = list[Path]()
+
+    async def look() -> None:
+        seen.extend(desk.dependencies.scratch.glob("*/content.json"))
+
+    desk.dependencies.renderer.meanwhile = look
     await desk.create((await desk.request()).id)
-    assert list(scratch.iterdir()) == []
+    assert len(seen) == 1
+    assert list(desk.dependencies.scratch.iterdir()) == []

@@ -1,5 +1,6 @@
 """The command handlers of reports."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from contracts.report.report import (
     RecordProgress,
     ReportDeleted,
 )
+from report.handlers import MAX_IN_PROGRESS
 from runtime.clock import new_id
 
 from .desk import ADMIN, NOON, OWNER, STRANGER, Desk
@@ -72,6 +74,30 @@ async def test_a_failed_report_says_why(desk: Desk) -> None:
     latest = await desk.latest(report.id)
     assert (latest.status, latest.error_code, latest.error_detail) == ("failed", "REPORT_FAILED", "It took too long.")
     assert await desk.in_progress() == []
+
+
+async def test_a_failed_report_expires_after_the_retention_time(desk: Desk) -> None:
+    report = await desk.request()
+    await desk.give_up(report.id)
+    assert (await desk.latest(report.id)).expires_at == NOON + timedelta(days=90)
+    assert [row["id"] for row in await desk.database.fetch("SELECT id FROM due")] == [report.id]
+
+
+async def test_concurrent_requests_cannot_exceed_the_number_in_progress(desk: Desk) -> None:
+    requests = [desk.request() for _ in range(MAX_IN_PROGRESS + 5)]
+    outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert [refusal.code for refusal in refused] == [Code.TOO_MANY_REPORTS] * 5
+    assert (await desk.request(STRANGER)).status == "pending"
+
+
+async def test_a_finished_report_makes_space_for_another(desk: Desk) -> None:
+    reports = [await desk.request() for _ in range(MAX_IN_PROGRESS)]
+    await desk.give_up(reports[0].id)
+    await desk.request()
+    with pytest.raises(Refusal, match=Code.TOO_MANY_REPORTS):
+        await desk.request()
+    assert (await desk.request(ADMIN)).status == "pending"
 
 
 async def test_the_token_of_a_link_is_stored_nowhere(desk: Desk) -> None:

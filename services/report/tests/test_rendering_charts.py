@@ -36,6 +36,13 @@ def test_a_chart_is_an_image_with_a_name_that_says_its_values() -> None:
     assert svg.findtext("{http://www.w3.org/2000/svg}title") == "Calls: Bash 3."
 
 
+def test_a_chart_of_one_run_counts_whole_runs() -> None:
+    chart = columns("Tokens", "Run", [Series("tokens", [50], "#000000")])
+    texts = [element.text for element in ET.fromstring(chart.svg).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+    assert texts[0] == "1"
+    assert not any("." in (text or "") for text in texts[: texts.index("Run number")])
+
+
 @pytest.mark.parametrize("label", ["<script>x</script>", "$\\frac{", "a\nb", "", "x" * 500, "\"&'", "中文"])
 def test_a_label_is_plain_text(label: str) -> None:
     chart = bars("Calls", [label], [Series("calls", [1], "#000000")])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from contracts.task_scheduler.values import ReportFormat
@@ -89,3 +90,28 @@ def test_a_task_report_needs_no_executions_and_no_period(fields: dict[str, Any],
 def test_the_outcome_is_judged_by_the_runs(statuses: list[str], label: str, tmp_path: Path) -> None:
     runs = [session_section()["runs"][0] | {"status": status} for status in statuses]
     assert f"<strong>{label}</strong>" in as_html(session_content(session_section(runs=runs)), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["html", "markdown"])
+def test_the_text_of_an_output_is_not_shown_as_json(kind: ReportFormat, tmp_path: Path) -> None:
+    call = {"id": UUID(int=1).hex, "name": "Bash", "status": "success", "input": {"command": "ls"}}
+    call |= {"output": {"content": "one\ntwo"}, "at": "2026-01-01T00:00:00Z"}
+    session = session_section()
+    session["messages"] = [session["messages"][0] | {"tool_calls": [call]}]
+    assert "one\ntwo" in rendered(session_content(session), kind, tmp_path)[0]
+
+
+def test_the_first_page_shows_the_last_answer_though_a_later_run_failed(tmp_path: Path) -> None:
+    session = session_section()
+    session["runs"] = [session["runs"][0] | {"answer": "It is 42."}, session["runs"][0] | {"answer": ""}]
+    first_page = as_html(session_content(session), tmp_path).partition("</header>")[0]
+    assert "It is 42." in first_page
+
+
+def test_the_first_page_of_a_task_shows_what_was_asked_and_answered(tmp_path: Path) -> None:
+    content = task_content()
+    runs = [{**each, "query": "How much?", "answer": "Much."} for each in session_section()["runs"][:1]]
+    content["executions"][-1]["session"] = session_section(runs=runs)
+    first_page = as_html(content, tmp_path).partition("</header>")[0]
+    assert "How much?" in first_page
+    assert "Much." in first_page

@@ -69,7 +69,9 @@ class Remote:
 
     async def request(self, **fields: Any) -> ReportView:
         request = {"session_id": SESSION, "format": "json"} | fields
-        return await self.ask(RequestReport.model_validate({"report_id": clock.new_id(), "request": request}))
+        # Automatic ones, as those of executions, because the number of others is limited.
+        command = {"report_id": clock.new_id(), "request": request, "automatic": True}
+        return await self.ask(RequestReport.model_validate(command))
 
     async def ended(self, report: ReportView) -> ReportView:
         """Wait until a report is over, and return it."""

@@ -25,6 +25,7 @@ from contracts.task_scheduler.task import GetTask, TaskView
 from contracts.task_scheduler.values import execution_report_id
 from eventing.recording import Recorded
 from report.content import ReportContent
+from report.handlers import MAX_IN_PROGRESS
 from runtime.envelope import Envelope
 
 from .desk import ADMIN, NOON, OWNER, Desk, refusal
@@ -110,10 +111,18 @@ async def test_a_deleted_task_or_a_disabled_owner_gets_no_report(executed: Desk,
     assert await end(executed) == []
 
 
-async def test_without_pdf_an_execution_gets_no_pdf_report(executed: Desk) -> None:
+async def test_without_pdf_the_report_of_an_execution_says_why_it_failed(executed: Desk) -> None:
     executed.others.replies[GetExecution] = execution(report_format="pdf")
     executed.dependencies.pdf = False
-    assert await end(executed) == []
+    [report] = await end(executed)
+    assert (report.status, report.error_code) == ("failed", Code.PDF_NOT_AVAILABLE)
+    assert await executed.in_progress() == []
+
+
+async def test_many_reports_in_progress_do_not_prevent_that_of_an_execution(executed: Desk) -> None:
+    for _ in range(MAX_IN_PROGRESS):
+        await executed.request()
+    assert len(await end(executed)) == MAX_IN_PROGRESS + 1
 
 
 async def content(desk: Desk, **fields: Any) -> ReportContent:

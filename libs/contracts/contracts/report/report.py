@@ -98,7 +98,11 @@ class GetLinkedReport(Query[ReportView]):
 
 
 class RequestReport(Command[ReportView]):
-    """Request a report; it is created in the background."""
+    """Request a report; it is created in the background.
+
+    One that nobody waits for (`automatic`) is recorded as failed where another would be refused, so that its owner
+    sees why there is none.
+    """
 
     subject = "cmd.report.request"
     outcome_query = GetReport
@@ -106,6 +110,7 @@ class RequestReport(Command[ReportView]):
 
     report_id: UUID
     request: ReportRequest
+    automatic: bool = False
 
 
 class RecordProgress(Command[None]):
@@ -212,7 +217,9 @@ class ReportFailed(Failure, Event):
     """A report could not be created."""
 
     subject = "evt.report.failed"
-    sample = {"error_code": "REPORT_FAILED", "error_detail": "Rendering took too long."}
+    sample = {"error_code": "REPORT_FAILED", "error_detail": "Rendering took too long.", "expires_at": TIME}
+
+    expires_at: datetime | None = None
 
 
 class LinkCreated(Event):

@@ -51,6 +51,7 @@ router = APIRouter(prefix="/api/v1/reports", tags=["Reports"], route_class=JsonR
             Code.REPORT_NOT_FOUND,
             Code.REPORT_TOO_LARGE,
             Code.STORAGE_FAILED,
+            Code.TOO_MANY_REPORTS,
             EdgeCode.ANSWER_NOT_READY,
         ),
         {

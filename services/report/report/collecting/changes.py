@@ -79,4 +79,4 @@ def _diff(path: str, old: str, new: str) -> str:
 
 def _lines(text: str) -> list[str]:
     """Return the lines of a text. Only line feeds end a line, as in a diff."""
-    return [f"{line}\n" for line in text[:MAX_VALUE_BYTES].split("\n")] if text else []
+    return [f"{line}\n" for line in text[:MAX_VALUE_BYTES].removesuffix("\n").split("\n")] if text else []

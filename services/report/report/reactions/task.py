@@ -20,7 +20,7 @@ type Ended = ExecutionCompleted | ExecutionFailed | ExecutionTimedOut
 IMPOSSIBLE = frozenset(
     {
         *(Code.TASK_NOT_FOUND, Code.EXECUTION_NOT_FOUND, Code.USER_NOT_FOUND, Code.USER_INACTIVE),
-        *(Code.PDF_NOT_AVAILABLE, Code.REPORT_NOT_FOUND),
+        Code.REPORT_NOT_FOUND,
     }
 )
 """Refusals that mean that there will be no report. REPORT_NOT_FOUND: it was requested before, and deleted since."""
@@ -49,7 +49,7 @@ async def report_timed_out(recorded: Recorded[ExecutionTimedOut], reaction: Reac
 async def _request[E: Ended](recorded: Recorded[E], reaction: Reaction[Dependencies]) -> None:
     try:
         if request := await _wanted(recorded.id, recorded.event.task_id, reaction):
-            command = RequestReport(report_id=execution_report_id(recorded.id), request=request)
+            command = RequestReport(report_id=execution_report_id(recorded.id), request=request, automatic=True)
             await reaction.send(command, key="report", on_behalf_of=recorded.owner)
     except Refusal as refusal:
         if refusal.code not in IMPOSSIBLE:

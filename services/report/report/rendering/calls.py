@@ -35,8 +35,12 @@ def call_input(call: ToolCallEntry) -> Source:
 
 
 def call_output(call: ToolCallEntry) -> Source:
-    """Return the output of a tool call."""
-    return _value(call.output)
+    """Return the output of a tool call: its text alone if it is nothing else."""
+    match call.output:
+        case {"content": str(text), **rest} if not rest:
+            return Source(text)
+        case _:
+            return _value(call.output)
 
 
 def call_summary(call: ToolCallEntry) -> str:

@@ -21,6 +21,8 @@ from report.rendering.text import one_line
 
 MAX_BARS = 60
 """More values are added up in groups."""
+MIN_COLUMNS = 6
+"""Fewer columns leave space on the right, because one as wide as the page reads like an area."""
 MAX_LABEL = 28
 
 _STYLE = {
@@ -76,7 +78,10 @@ def columns(title: str, what: str, series: Sequence[Series]) -> Chart:
         for one in grouped:
             axes.bar(range(1, width + 1), one.values, 0.7, bottom=bottom, color=one.colour, linewidth=0, label=one.name)
             bottom = [low + value for low, value in zip(bottom, one.values, strict=True)]
+        axes.set_xlim(0.25, max(width, MIN_COLUMNS) + 0.75)
         _finish(axes, len(grouped) > 1, label)
+        if width < MIN_COLUMNS:
+            axes.set_xticks(range(1, width + 1))
 
     return _chart(title, _sums(series), draw, height=1.9)
 
@@ -117,7 +122,7 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
             axes.legend(frameon=False, loc="lower right")
 
     described = ", ".join(f"{label} {sum(one.values[row] for one in series):,.0f}" for row, label in enumerate(short))
-    return _chart(title, f"{described}.", draw, height=0.5 + 0.27 * len(short))
+    return _chart(title, f"{described}.", draw, height=0.15 + 0.27 * max(len(short), 2))
 
 
 def _finish(axes: Any, has_legend: bool, label: str, money: bool = False) -> None:

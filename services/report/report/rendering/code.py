@@ -22,7 +22,7 @@ def code(text: str, language: str = "", in_colour: bool = True) -> Markup:
 
 def diff(text: str) -> Markup:
     """Return a unified diff with its lines marked. Signs stay, so that nothing depends on colour alone."""
-    lines = [_diff_line(line) for line in text.split("\n")]
+    lines = [_diff_line(line) for line in text.removesuffix("\n").split("\n")]
     return Markup('<pre class="code diff"><code>{}</code></pre>').format(Markup("").join(lines))
 
 

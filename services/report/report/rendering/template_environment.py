@@ -15,7 +15,7 @@ from report.rendering.markdown import MessageMarkdown
 from report.rendering.markdown_text import fence, inline, quote
 from report.rendering.text import excerpt, one_line
 from report.rendering.theme import Theme
-from report.rendering.view import changed_files, failures, outcome, parts
+from report.rendering.view import answer, changed_files, failures, outcome, parts, question
 
 _FILTERS: dict[str, Any] = {
     "call_summary": call_summary,
@@ -74,6 +74,8 @@ def variables(content: ReportContent, theme: Theme) -> dict[str, object]:
         "parts": parts(content, theme.settings.sections),
         "outcome": outcome(content),
         "failures": failures(content),
+        "question": question(content),
+        "answer": answer(content),
         "changed_files": changed_files(content),
     }
 

@@ -168,6 +168,17 @@ def _reason(entry: RunEntry | ExecutionSection) -> str:
     return f" ({reason})" if reason else ""
 
 
+def question(content: ReportContent) -> str:
+    """Return what was asked first: in the session, or in the newest execution that has a session."""
+    return next((session.runs[0].query for session in reversed(sessions(content)) if session.runs), "")
+
+
+def answer(content: ReportContent) -> str:
+    """Return the last answer: later runs may have failed without one."""
+    answers = (run.answer for session in reversed(sessions(content)) for run in reversed(session.runs))
+    return next(filter(None, answers), "")
+
+
 def changed_files(content: ReportContent) -> list[ChangedFile]:
     """Return all changed files of a report, those that were written most often first."""
     files = [file for session in sessions(content) for file in session.files_changed]
