@@ -14,6 +14,7 @@ LISTED_TASKS = Table(
     "e.error_code AS last_error_code FROM executions e WHERE e.task_id = tasks.id ORDER BY e.position DESC LIMIT 1) "
     "AS last ON true",
     Code.TASK_NOT_FOUND,
+    rows="tasks",
 )
 
 # Access to these is decided by the task: queries call `visible` first.
