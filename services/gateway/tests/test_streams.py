@@ -188,9 +188,9 @@ async def test_the_stream_of_a_user_has_only_their_events(base_url: str, token: 
         login = await follower.next()
         await services.publish(SessionCreated.example())
         created = await follower.next()
-    assert (login.event, login.id) == ("identity.user_logged_in", "identity-1.session-0.task_scheduler-0")
+    assert (login.event, login.id) == ("identity.user_logged_in", "identity-1.report-0.session-0.task_scheduler-0")
     assert login.json()["session_id"] is None
-    assert (created.event, created.id) == ("session.created", "identity-1.session-2.task_scheduler-0")
+    assert (created.event, created.id) == ("session.created", "identity-1.report-0.session-2.task_scheduler-0")
 
 
 async def test_the_stream_of_a_user_resumes_without_loss_or_repeat(base_url: str, token: str, services: FakeServices):
@@ -276,7 +276,7 @@ async def test_streams_continue_when_the_consumer_is_recreated(
         ("task.created, text_delta", "text_delta", True),
         ("*", "text_delta", True),
         ("session.created", "session.created_too", False),
-        ("report.finished", "report.finished", True),
+        ("webhook.delivered", "webhook.delivered", True),
     ],
 )
 def test_types_may_contain_wildcards(types: str | None, name: str, matches: bool):
