@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
@@ -18,7 +17,6 @@ from report.renderer import Renderer
 from report.rendering.pdf import why_unavailable
 from report.rendering.theme import ThemeError
 from report.rendering.theme_files import load_theme
-from report.scratch import scratch_folder
 from report.settings import Settings
 from report.storage import Storage
 from report.storage.opening import open_storage
@@ -32,13 +30,11 @@ pdf_available = Gauge("report_pdf_available", "Whether reports can be created as
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `scratch` is a folder for temporary files. `pdf` is whether reports can be created as PDF here. `workers` is how
-    many reports are created at the same time. `retention_days` is 0 if reports are kept for ever. `blocking` runs what
-    would block the event loop.
+    `pdf` is whether reports can be created as PDF here. `workers` is how many reports are created at the same time.
+    `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
     """
 
     storage: Storage
-    scratch: Path
     renderer: Renderer
     blocking: BlockingPool
     pdf: bool
@@ -69,11 +65,8 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
         memory_bytes=settings.report_memory_bytes,
         theme_dir=settings.report_theme_dir,
     )
-    with scratch_folder() as scratch:
-        async with BlockingPool.open() as blocking, rendering as renderer:
-            yield Dependencies(
-                storage, scratch, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days
-            )
+    async with BlockingPool.open() as blocking, rendering as renderer:
+        yield Dependencies(storage, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days)
 
 
 async def _has_pdf() -> bool:

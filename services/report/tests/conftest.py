@@ -18,6 +18,5 @@ from .desk import Dependencies, Desk
 async def desk(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     storage = LocalStorage(tmp_path / "reports")
     await storage.check()
-    (scratch := tmp_path / "scratch").mkdir()
     async with migrated(databases, service.name, service.migrations) as database, BlockingPool.open() as blocking:
-        yield Desk(database, Dependencies(storage, scratch, blocking), tmp_path, monkeypatch)
+        yield Desk(database, Dependencies(storage, blocking), tmp_path, monkeypatch)

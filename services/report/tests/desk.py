@@ -66,7 +66,6 @@ class Dependencies:
     """Dependencies without child processes."""
 
     storage: LocalStorage
-    scratch: Path
     blocking: BlockingPool
     renderer: FakeRenderer = field(default_factory=FakeRenderer)
     pdf: bool = True

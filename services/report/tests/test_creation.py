@@ -175,13 +175,15 @@ async def test_files_of_a_failed_report_are_removed(desk: Desk) -> None:
     assert await desk.files(report.id) == []
 
 
-async def test_temporary_files_are_removed(desk: Desk) -> None:
+async def test_temporary_files_are_removed(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     seen = list[Path]()
 
     async def look() -> None:
-        seen.extend(desk.dependencies.scratch.glob("*/content.json"))
+        seen.extend(scratch.glob("*/content.json"))
 
     desk.dependencies.renderer.meanwhile = look
     await desk.create((await desk.request()).id)
     assert len(seen) == 1
-    assert list(desk.dependencies.scratch.iterdir()) == []
+    assert list(scratch.iterdir()) == []

@@ -50,7 +50,7 @@ class CreateReport(Job[Dependencies, ReportRequested]):
         """Create the file, and complete the report."""
         await self._record(10, "collecting")
         content = await self._collect()
-        with tempfile.TemporaryDirectory(dir=self.dependencies.scratch) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             file = await self._render(content, Path(folder))
         await self.reaction.send(CompleteReport(report_id=self.recorded.id, title=content.title, file=file))
 
