@@ -36,3 +36,18 @@ export function merged(act) {
     active = false;
   };
 }
+
+/**
+ * Return a function that shows the current state of an item in a table, one call at a time. `read(id)` returns the
+ * item, or null if it does not belong there. An item that is not found is removed: a deletion is read like any change,
+ * because a response from before the deletion would otherwise show the item again.
+ */
+export function refreshed(table, read) {
+  return merged(async (id) => {
+    const item = await read(id).catch((problem) => {
+      if (problem.status !== 404) throw problem;
+      table.remove(id);
+    });
+    if (item) table.show(item);
+  });
+}

@@ -2,7 +2,7 @@
 
 import { ask, get, post } from "./api.js";
 import { find, hideButtons, mark, presses, stamp, submits } from "./elements.js";
-import { merged, watch } from "./live.js";
+import { refreshed, watch } from "./live.js";
 import { Table } from "./table.js";
 import { showTime } from "./times.js";
 
@@ -29,12 +29,12 @@ export function openReports(id, signal) {
 async function followReports(id, signal) {
   find("tbody", panel).replaceChildren();
   const table = new Table(panel, { newRow, fill: show });
-  const update = merged(async (reportId) => {
+  const update = refreshed(table, async (reportId) => {
     const report = await get(`/reports/${reportId}`, { signal });
-    if (report.session_id === id) table.show(report);
+    return report.session_id === id ? report : null;
   });
   const load = async () => table.showAll((await get(`/reports?session_id=${id}&limit=${SHOWN}`, { signal })).items);
-  const changed = (type, reportId) => (type === "report.deleted" ? table.remove(reportId) : update(reportId));
+  const changed = (_, reportId) => update(reportId);
   try {
     await watch("report.*", find(".connection", panel), { load, changed }, signal);
   } catch (problem) {

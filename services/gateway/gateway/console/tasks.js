@@ -2,7 +2,7 @@
 
 import { ask, get, me, post } from "./api.js";
 import { find, mark, showOwner, stamp } from "./elements.js";
-import { merged, watch } from "./live.js";
+import { refreshed, watch } from "./live.js";
 import { Table } from "./table.js";
 import { taskForm } from "./task-form.js";
 import { showTime } from "./times.js";
@@ -30,8 +30,8 @@ async function create(body) {
 function watchTable(page, viewer, signal) {
   const fill = (row, task) => showRow(row, task, viewer);
   const table = new Table(page, { path: "/tasks", newRow: () => stamp("task-row"), fill, signal });
-  const update = merged(async (id) => table.show(await get(`/tasks/${id}`, { signal })));
-  const changed = (type, id) => (type === "task.deleted" ? table.remove(id) : update(id));
+  const update = refreshed(table, (id) => get(`/tasks/${id}`, { signal }));
+  const changed = (_, id) => update(id);
   return watch("task.*", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 
