@@ -26,7 +26,7 @@ MAX_UPLOAD_BYTES = 5 * 1024 * 1024
 """Size of the largest file that a client may upload in one request."""
 
 
-PUBLIC_NAMES = {"task_scheduler": "task"}
+PUBLIC_NAMES = {"mcp_registry": "mcp_server", "task_scheduler": "task"}
 """The first part of the public names of a service's events, if it is not the name of the service."""
 
 
