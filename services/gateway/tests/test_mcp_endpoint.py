@@ -19,12 +19,12 @@ from services.gateway.tests.mcp_client import mcp_client
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 EVENTS_TOO = {"accept": "application/json, text/event-stream"}
-GET_SESSION = {"name": "get_session", "arguments": {"session_id": SESSION}}
-QUERY = {"name": "query_session", "arguments": {"session_id": SESSION, "message": "Hello"}}
+ONE_SESSION = {"session_id": SESSION}
+HELLO = {"session_id": SESSION, "message": "Hello"}
 
 
-def call(params: dict[str, Any]) -> dict[str, Any]:
-    return PING | {"method": "tools/call", "params": params}
+def call(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return PING | {"method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
 async def test_no_token_is_401_and_says_how_to_authenticate(anonymous: httpx.AsyncClient):
@@ -94,7 +94,7 @@ async def test_a_client_gets_the_media_type_that_it_accepts(
     client: httpx.AsyncClient, services: FakeServices, accept: str, media_type: str
 ):
     await services.answer(GetSession, samples.session())
-    response = await client.post("/mcp", json=call(GET_SESSION), headers={"accept": accept})
+    response = await client.post("/mcp", json=call("get_session", ONE_SESSION), headers={"accept": accept})
     assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (200, media_type)
     assert SESSION in response.text
 
@@ -109,7 +109,7 @@ async def test_calls_of_tools_are_counted_by_outcome(client: httpx.AsyncClient, 
 
     before = counted("OK")
     await services.answer(GetSession, samples.session())
-    await client.post("/mcp", json=call(GET_SESSION), headers=EVENTS_TOO)
+    await client.post("/mcp", json=call("get_session", ONE_SESSION), headers=EVENTS_TOO)
     assert counted("OK") == before + 1
 
 
@@ -120,10 +120,10 @@ async def test_two_clients_are_served_at_the_same_time(base_url: str, services: 
     async with (
         mcp_client(base_url, token) as one,
         mcp_client(base_url, token) as two,
-        background(one.call_tool(**QUERY)),
+        background(one.call_tool("query_session", HELLO)),
     ):
         await eventually(lambda: services.of(SubmitQuery))
-        assert not (await two.call_tool(**GET_SESSION)).is_error
+        assert not (await two.call_tool("get_session", ONE_SESSION)).is_error
 
 
 @pytest.mark.parametrize("accept", ["application/json", EVENTS_TOO["accept"]])
@@ -135,7 +135,7 @@ async def test_the_wait_of_a_client_that_disconnects_ends(
     headers = {"authorization": f"Bearer {services.token()}", "accept": accept}
     async with (
         httpx.AsyncClient(base_url=base_url, headers=headers) as client,
-        background(client.post("/mcp", json=call(QUERY), timeout=60)),
+        background(client.post("/mcp", json=call("query_session", HELLO), timeout=60)),
     ):
         await eventually(lambda: len(harness.gateway.runs.waiting))
     await eventually(lambda: not len(harness.gateway.runs.waiting))

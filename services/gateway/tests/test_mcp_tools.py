@@ -70,7 +70,10 @@ def mode(request: pytest.FixtureRequest) -> ConnectMode:
 
 @pytest.fixture
 def connect(base_url: str, services: FakeServices, mode: ConnectMode) -> Connect:
-    return lambda role="user", **headers: mcp_client(base_url, services.token(role=role), mode, **headers)
+    def connect(role: str = "user", **headers: str) -> AbstractAsyncContextManager[Client]:
+        return mcp_client(base_url, services.token(role=role), mode, **headers)
+
+    return connect
 
 
 async def test_tools_are_listed_with_schemas_and_annotations(connect: Connect):
@@ -100,18 +103,18 @@ async def test_a_query_waits_for_the_answer_and_reports_progress(connect: Connec
     await services.answer(SubmitQuery, samples.run(status="running"))
     await services.answer(GetRunSummary, samples.run_summary(status="running"))
     await services.answer(GetRun, samples.run())
-    progress = list[float]()
+    reports = list[float]()
 
-    async def end_at_the_second_report(seconds: float, _total: float | None, _message: str | None) -> None:
-        progress.append(seconds)
-        if len(progress) == 2:
+    async def end_at_the_second_report(progress: float, total: float | None, message: str | None) -> None:
+        reports.append(progress)
+        if len(reports) == 2:
             [command] = services.of(SubmitQuery)
             await services.end_run(command.session_id, command.run_id)
 
     async with connect() as client:
         result = await client.call_tool("query_session", QUERY, progress_callback=end_at_the_second_report)
     assert result.structured_content["text"] == "All is well."
-    assert progress == sorted(progress)
+    assert reports == sorted(reports)
 
 
 async def test_the_wait_for_an_answer_is_bounded(
