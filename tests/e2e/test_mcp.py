@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from gateway.mcp_server.call import DEPTH_HEADER
@@ -11,12 +12,12 @@ from identity.keys import KeyRing
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
+from onebox.testing.mcp import code_of, mcp_client, text_of
 from onebox.testing.system import System
 from runtime import clock
 from runtime.testing import background, eventually
 from simulator.testing import bash, scripted
 
-from services.gateway.tests.mcp_client import code_of, mcp_client, text_of
 from tests.e2e.tasks import FINE, UserTask
 from tests.e2e.user import HELD, User, newcomer
 

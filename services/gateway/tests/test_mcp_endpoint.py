@@ -9,13 +9,13 @@ from contracts.session.run import GetRunSummary, SubmitQuery
 from contracts.session.session import GetSession
 from gateway.edge import MAX_BODY_BYTES
 from gateway.mcp_server.call import DEPTH_HEADER
+from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
-from services.gateway.tests.mcp_client import mcp_client
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 EVENTS_TOO = {"accept": "application/json, text/event-stream"}

@@ -12,10 +12,11 @@ from contracts.session.session import GetSession, ListSessions
 from gateway.mcp_server.resources import MAX_LISTED, MAX_MESSAGES
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, TextResourceContents
+from onebox.testing.mcp import mcp_client
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
-from services.gateway.tests.mcp_client import mcp_client, serve_report
+from services.gateway.tests.report_files import serve_report
 
 
 async def contents(base_url: str, services: FakeServices, uri: str) -> list[TextResourceContents]:

@@ -23,12 +23,13 @@ from gateway.mcp_server.server import TOOLS
 from mcp import Client
 from mcp.client.client import ConnectMode
 from mcp.shared.exceptions import MCPError
+from onebox.testing.mcp import code_of, mcp_client, text_of
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
-from services.gateway.tests.mcp_client import code_of, mcp_client, serve_report, text_of
+from services.gateway.tests.report_files import serve_report
 
 type Connect = Callable[..., AbstractAsyncContextManager[Client]]
 

@@ -30,8 +30,7 @@ async def create(desk: Desk, depth: int) -> None:
 
 
 async def query(desk: Desk, depth: int) -> None:
-    ids = {"session_id": ID, "run_id": new_id(), "message_id": new_id()}
-    await desk.send(SubmitQuery(**ids, message="?", depth=depth))
+    await desk.send(SubmitQuery(session_id=ID, run_id=new_id(), message_id=new_id(), message="?", depth=depth))
 
 
 async def depth(desk: Desk, session_id: UUID = ID) -> int:

@@ -1,20 +1,14 @@
-"""The official client of the MCP server under test."""
+"""The official client of the system as an MCP server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from contracts.files import FilePart
-from contracts.report.report import GetReport, ReadReport
 from mcp import Client
 from mcp.client.client import ConnectMode
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_types import CallToolResult, TextContent
-from runtime import clock
-
-from services.gateway.tests import samples
-from services.gateway.tests.fake_services import FakeServices
 
 
 @asynccontextmanager
@@ -39,14 +33,3 @@ def code_of(result: CallToolResult) -> Any:
     assert result.is_error
     assert result.meta is not None
     return result.meta["problem"]["error_code"]
-
-
-async def serve_report(services: FakeServices, file: bytes) -> None:
-    """Let the report service have a report in the format `markdown` with this file."""
-
-    def part(query: ReadReport) -> FilePart:
-        data = file[query.offset : query.offset + query.length]
-        return FilePart(size_bytes=len(file), modified_at=clock.now(), etag="one", data=data)
-
-    await services.answer(GetReport, samples.report(format="markdown", file_size_bytes=len(file)))
-    await services.answer_with(ReadReport, part)
