@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from mcp import Client
 from mcp.client.client import ConnectMode
@@ -23,13 +22,9 @@ async def mcp_client(base_url: str, token: str, mode: ConnectMode = "auto", **he
 
 def text_of(result: CallToolResult) -> str:
     """Return the text of a result."""
-    [content] = result.content
-    assert isinstance(content, TextContent)
-    return content.text
+    return "".join(content.text for content in result.content if isinstance(content, TextContent))
 
 
-def code_of(result: CallToolResult) -> Any:
-    """Return the code of the problem that the call of a tool failed with."""
-    assert result.is_error
-    assert result.meta is not None
-    return result.meta["problem"]["error_code"]
+def code_of(result: CallToolResult) -> str | None:
+    """Return the code of the problem that the call of a tool failed with; None if it succeeded."""
+    return result.meta["problem"]["error_code"] if result.is_error and result.meta else None
