@@ -1,11 +1,11 @@
-"""The events of an execution's attempts, each of which has a session and a run of its own."""
+"""The events of an execution's attempts, each of which has a session and a run of its own, and their usage."""
 
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Event
+from contracts.messages import Command, Event
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION, TASK, TIME
+from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME
 from contracts.session.values import Usage
 
 
@@ -67,6 +67,17 @@ class ExecutionCheckRequested(Event):
     session_id: UUID
     run_id: UUID
     next_check_at: datetime
+
+
+class RecordUsage(Command[None]):
+    """Record the usage of a run of an execution, unless it is known: that of a cancelled run is reported later."""
+
+    subject = "cmd.task_scheduler.record_usage"
+    sample = {"execution_id": EXECUTION, "run_id": RUN, "usage": {"cost_usd": "0.0012"}}
+
+    execution_id: UUID
+    run_id: UUID
+    usage: Usage
 
 
 class ExecutionUsageRecorded(Event):

@@ -145,17 +145,6 @@ class EndAttempt(Command[None]):
     error_detail: str = ""
 
 
-class RecordUsage(Command[None]):
-    """Record the usage of a run of an execution, unless it is known: that of a cancelled run is reported later."""
-
-    subject = "cmd.task_scheduler.record_usage"
-    sample = {"execution_id": EXECUTION, "run_id": RUN, "usage": {"cost_usd": "0.0012"}}
-
-    execution_id: UUID
-    run_id: UUID
-    usage: Usage
-
-
 class StartNextAttempt(Command[None]):
     """Start the next attempt of an execution, after the pause that followed a failure."""
 

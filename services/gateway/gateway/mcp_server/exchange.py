@@ -20,7 +20,7 @@ class Exchange(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response. When the client disconnects, what it waits for continues without it."""
-        # A manager per message: when it ends, nothing of the message runs any more, whoever has closed the connection.
+        # A manager per message: when it ends, nothing of the message runs any more, also if the client is gone.
         manager = StreamableHTTPSessionManager(
             create_server(self.call, self.version),
             json_response=not accepts_events(self.call.request),

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal, not_found
+from contracts.task_scheduler.attempt import RecordUsage
 from contracts.task_scheduler.execution import (
     CancelExecution,
     CheckExecution,
@@ -10,7 +11,6 @@ from contracts.task_scheduler.execution import (
     ExecuteTask,
     ExpireExecution,
     RecordSubmission,
-    RecordUsage,
     RetryExecution,
     StartNextAttempt,
     StartOnEvent,
