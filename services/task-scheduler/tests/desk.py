@@ -9,6 +9,7 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import RecordSubmission
 from contracts.task_scheduler.execution import (
     EndAttempt,
     ExecuteTask,
@@ -16,7 +17,6 @@ from contracts.task_scheduler.execution import (
     ExecutionView,
     GetExecution,
     ListExecutions,
-    RecordSubmission,
 )
 from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
 from contracts.task_scheduler.values import TaskDefinition

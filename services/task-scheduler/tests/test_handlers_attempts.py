@@ -8,14 +8,13 @@ import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
 from contracts.samples import BACKFILL
-from contracts.task_scheduler.attempt import ExecutionCheckRequested
+from contracts.task_scheduler.attempt import ExecutionCheckRequested, RecordSubmission
 from contracts.task_scheduler.backfill import BackfillStarted
 from contracts.task_scheduler.execution import (
     CancelExecution,
     CheckExecution,
     EndAttempt,
     ExpireExecution,
-    RecordSubmission,
     StartNextAttempt,
     TimeOutExecution,
 )

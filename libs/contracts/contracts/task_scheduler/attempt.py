@@ -1,4 +1,4 @@
-"""The events of an execution's attempts, each of which has a session and a run of its own, and their usage."""
+"""The events of an execution's attempts, each of which has a session and a run of its own, and what reports on them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +21,17 @@ class ExecutionStarted(Event):
     run_id: UUID
     timeout_at: datetime | None = None
     depth: int = 0
+
+
+class RecordSubmission(Command[None]):
+    """Record that an attempt's prompt was submitted to its session."""
+
+    subject = "cmd.task_scheduler.record_submission"
+    sample = {"execution_id": EXECUTION, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
+
+    execution_id: UUID
+    attempt: int
+    prompt: str
 
 
 class ExecutionSubmitted(Event):

@@ -121,17 +121,6 @@ class StartOnEvent(Command[None]):
     chain: list[UUID]
 
 
-class RecordSubmission(Command[None]):
-    """Record that an attempt's prompt was submitted to its session."""
-
-    subject = "cmd.task_scheduler.record_submission"
-    sample = {"execution_id": EXECUTION, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
-
-    execution_id: UUID
-    attempt: int
-    prompt: str
-
-
 class EndAttempt(Command[None]):
     """End an attempt, successfully or with an error; a retryable error leads to another attempt if one is left."""
 
