@@ -22,6 +22,7 @@ from gateway.routes import (
     execution,
     fork,
     identity,
+    mcp,
     operations,
     report,
     run,
@@ -38,7 +39,7 @@ ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),
-    *(operations.router, identity.well_known),
+    *(operations.router, identity.well_known, mcp.router),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -26,8 +26,8 @@ class _Bearer(Guard):
 
     async def __call__(self, request: Request) -> Anyone:
         user = await user_of(request, _presented(request))
-        if user.actor.role == "viewer" and self._refuses_viewers(request.method):
-            raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
+        if self._refuses_viewers(request.method):
+            check_may_write(user)
         return user
 
     def problems(self, methods: Collection[str]) -> Iterator[EdgeCode]:
@@ -38,6 +38,16 @@ class _Bearer(Guard):
 
     def _refuses_viewers(self, method: str) -> bool:
         return method not in READ_METHODS and not self.viewers_write
+
+
+def check_may_write(user: User) -> None:
+    """Check that a client may change anything.
+
+    Raises:
+        Problem: it may only read.
+    """
+    if user.actor.role == "viewer":
+        raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
 
 
 async def user_of(connection: HTTPConnection, presented: str) -> User:

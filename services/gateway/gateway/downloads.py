@@ -67,6 +67,16 @@ class Download:
         first_part = await anext(parts, b"")  # before the headers are sent, so that a failure is still a problem
         return StreamingResponse(_chained(first_part, parts), 206 if selected else 200, headers, file.content_type)
 
+    async def beginning(self, max_bytes: int) -> bytes:
+        """Return the first bytes of the file, at most `max_bytes`.
+
+        Raises:
+            Refusal: the file does not exist, or it changed while it was read.
+        """
+        file = await self._read(0, 0, None)
+        end = min(file.size_bytes, max_bytes)
+        return b"".join([part async for part in self._parts(0, end, file.etag)])
+
     async def _read(self, offset: int, length: int, etag: str | None) -> FilePart:
         window = ByteRange(offset=offset, length=length, etag=etag)
         return await self.caller.ask(self.query.model_copy(update=dict(window)))

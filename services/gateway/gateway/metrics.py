@@ -26,6 +26,12 @@ _duration = Histogram(
     ["method", "path", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
 )
+_tool_calls = Counter("mcp_tool_calls", "Total calls of tools by MCP clients", ["tool", "outcome"])
+
+
+def count_tool_call(tool: str, outcome: str) -> None:
+    """Count a call of a tool of the MCP server; the outcome is `OK`, or the code of a problem."""
+    _tool_calls.labels(tool, outcome).inc()
 
 
 def count(method: str, path: str, status: int, seconds: float) -> None:

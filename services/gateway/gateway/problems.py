@@ -22,6 +22,7 @@ class EdgeCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     MALFORMED_JSON = "MALFORMED_JSON"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NESTING_TOO_DEEP = "NESTING_TOO_DEEP"
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     NOT_RESUMABLE = "NOT_RESUMABLE"
@@ -124,6 +125,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.INTERNAL_ERROR: (500, "Internal server error"),
     EdgeCode.MALFORMED_JSON: (400, "Malformed JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
+    EdgeCode.NESTING_TOO_DEEP: (409, "Too many agents use each other"),
     EdgeCode.NOT_ACCEPTABLE: (406, "Not acceptable"),
     EdgeCode.NOT_FOUND: (404, "Not found"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),

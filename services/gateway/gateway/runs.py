@@ -30,17 +30,25 @@ class Runs:
         self.waits = waits
         self.waiting = EventWaiters(client, END_EVENTS, lambda _, body: _RunEnded.model_validate_json(body).run_id)
 
-    async def outcome(self, command: SubmitQuery, caller: Anyone, disconnected: Disconnected) -> RunView:
-        """Start a run and return it when it has ended.
+    async def until_ended(self, command: SubmitQuery, caller: Anyone, disconnected: Disconnected) -> RunView:
+        """Start a run and return it when it has ended, or as it is when the wait has to end.
 
         Raises:
-            Problem: the wait had to end before the run did; the problem names the run.
+            Problem: it is not known whether the run was started.
             ClientDisconnect: the client disconnected. The run continues.
             Refusal: the run was not started.
         """
         with self.waiting.waiting(command.run_id) as waiter:
             run = await self.start(command, caller)
-            run = await self.waits.until(has_ended, run, partial(read_run, caller), disconnected, waiter)
+            return await self.waits.until(has_ended, run, partial(read_run, caller), disconnected, waiter)
+
+    async def outcome(self, command: SubmitQuery, caller: Anyone, disconnected: Disconnected) -> RunView:
+        """Start a run and return it when it has ended. Raises as `until_ended` does.
+
+        Raises:
+            Problem: the wait had to end before the run did; the problem names the run.
+        """
+        run = await self.until_ended(command, caller, disconnected)
         if not has_ended(run):
             raise self.waits.timed_out("run", run_path(command), run_id=str(command.run_id))
         return run
@@ -64,6 +72,17 @@ class Runs:
 def has_ended(run: RunView) -> bool:
     """Return whether a run will not change any more."""
     return run.status in TERMINAL_STATUSES
+
+
+def check_completed(run: RunView) -> None:
+    """Check that a run that has ended was successful.
+
+    Raises:
+        Problem: it failed, or was cancelled.
+    """
+    if run.status != "completed":
+        code = run.error_code or Code.RUN_CANCELLED
+        raise Problem(code, run.error_detail or "The run was cancelled.", run_id=str(run.id))
 
 
 async def read_run(caller: Anyone, run: RunView, ended: bool) -> RunView:

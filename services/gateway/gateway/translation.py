@@ -67,7 +67,7 @@ async def response(request: Request, error: Exception) -> Response:
     """Return the response of the problem that an exception is (an exception handler of Starlette)."""
     problem = _invalid_request(request, error) if isinstance(error, RequestValidationError) else of(error)
     if isinstance(error, OutcomeUnknown) and _creates_something(request):
-        problem = _in_doubt(request)
+        problem = _unknown_outcome(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
         problem.detail = f"This path does not support {request.method}; allowed: {problem.headers['Allow']}."
@@ -84,9 +84,13 @@ def _creates_something(request: Request) -> bool:
     return request.method == "POST" and operation not in REPEATABLE
 
 
-def _in_doubt(request: Request) -> Problem:
+def _unknown_outcome(request: Request) -> Problem:
     collection = "/".join(request.url.path.split("/")[:4])
-    check = "try to log in" if collection == "/api/v1/auth" else f"check GET {collection}"
+    return in_doubt("try to log in" if collection == "/api/v1/auth" else f"check GET {collection}")
+
+
+def in_doubt(check: str) -> Problem:
+    """Return the problem of a request that may have been carried out; `check` says how the client finds out."""
     detail = f"No reply arrived in time, so the request may have been carried out. Before you send it again, {check}."
     return Problem(EdgeCode.UNAVAILABLE, detail, already=True)
 
@@ -94,7 +98,8 @@ def _in_doubt(request: Request) -> Problem:
 def _allowed(request: Request) -> str:
     # The framework names the methods of one route, and other routes may have the same path.
     path: str = getattr(request.scope.get("route"), "path_format", "")
-    documented = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
+    methods = request.app.openapi()["paths"].get(path) or getattr(request.scope.get("route"), "methods", ["GET"])
+    documented = {method.upper() for method in methods}
     return ", ".join(sorted(documented | ({"HEAD"} if "GET" in documented else set[str]())))
 
 

@@ -9,6 +9,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
 from contracts.task_scheduler.execution import (
     CancelExecution,
+    ExecuteTask,
     RetryExecution,
     StartOnEvent,
 )
@@ -152,6 +153,14 @@ async def test_a_retry_repeats_the_variables_and_the_tick(desk: MemoryDesk) -> N
     created = (await desk.execution(TWO)).created
     assert (created.trigger, created.retry_of, created.scheduled_for) == ("manual", earlier, desk.now)
     assert (created.variables, created.timeout_seconds) == ({"colour": "red"}, 60)
+
+
+async def test_a_retry_keeps_the_depth(desk: MemoryDesk) -> None:
+    await desk.create(definition())
+    await desk.put(ExecuteTask(task_id=TASK_ID, execution_id=ONE, depth=2))
+    await desk.end(ONE)
+    await desk.put(retry("two", ONE))
+    assert (await desk.execution(TWO)).created.depth == 2
 
 
 async def test_only_an_execution_that_has_ended_is_retried(desk: MemoryDesk) -> None:

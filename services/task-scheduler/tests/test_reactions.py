@@ -54,6 +54,12 @@ async def test_an_attempt_acts_as_the_owner_even_if_an_admin_requested_it(desk: 
         assert [envelope.actor for envelope in reacting.others.envelopes(kind)] == [OWNER]
 
 
+async def test_the_session_of_an_execution_that_an_agent_starts_has_its_depth(desk: Desk, reacting: Reacting) -> None:
+    task = await desk.create()
+    await reacting.start(await desk.send(ExecuteTask(task_id=task.id, execution_id=new_id(), depth=2)))
+    assert [session.depth for session in reacting.others.received(CreateSession)] == [2]
+
+
 async def test_environment_variables_are_sent_with_their_values(desk: Desk, reacting: Reacting) -> None:
     await reacting.start(await started(desk, sdk_options={"env": {"TOKEN": "secret"}}))
     [session] = reacting.others.received(CreateSession)

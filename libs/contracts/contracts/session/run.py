@@ -91,7 +91,7 @@ class SubmitQuery(Command[RunView]):
     """Start a run: send a message to the agent of a session.
 
     `on_busy` decides what happens while another run is active or the session is paused: `reject` refuses the command,
-    `enqueue` queues the run, `interrupt` ends the active run and starts this one.
+    `enqueue` queues the run, `interrupt` ends the active run and starts this one. `depth` is set if an agent sends it.
     """
 
     subject = "cmd.session.submit_query"
@@ -108,6 +108,7 @@ class SubmitQuery(Command[RunView]):
     message_id: UUID
     message: str
     on_busy: OnBusy = "reject"
+    depth: int = 0
 
 
 class CancelRun(Command[RunView]):

@@ -42,10 +42,14 @@ class SessionSummary(Message):
 
 
 class SessionView(SessionSummary):
-    """A session as its owner sees it."""
+    """A session as its owner sees it.
+
+    `depth` is the number of agents that use each other up to this session: 0 for one that no agent has used.
+    """
 
     sdk_options: SdkOptions
     metadata: dict[str, JsonValue]
+    depth: int = 0
 
 
 class GetSession(Query[SessionView]):
@@ -99,7 +103,8 @@ class CountSessions(Query[dict[str, int]]):
 class CreateSession(Command[SessionView]):
     """Create a session for the actor.
 
-    Fields that are not set in `sdk_options`, and a `mode` of None, are taken from the template.
+    Fields that are not set in `sdk_options`, and a `mode` of None, are taken from the template. `depth` is set if an
+    agent creates the session.
     """
 
     subject = "cmd.session.create"
@@ -116,6 +121,7 @@ class CreateSession(Command[SessionView]):
     mode: Mode | None = None
     sdk_options: PartialSdkOptions
     template_id: UUID | None = None
+    depth: int = 0
 
 
 class ChangeSession(Command[SessionView]):
@@ -195,6 +201,15 @@ class EnvironmentSet(Event):
     variables: dict[str, str] = Field(default={}, repr=False)
 
 
+class DepthIncreased(Event):
+    """An agent uses the session, and `depth` agents use each other up to it; more than the depth was before."""
+
+    subject = "evt.session.depth_increased"
+    sample = {"depth": 1}
+
+    depth: int
+
+
 class SessionPaused(Event):
     """The session was paused: no run is requested until it is resumed, and an active run continues to its end."""
 
@@ -218,4 +233,6 @@ class SessionDeleted(Event):
     user_id: UUID
 
 
-LifecycleEvent = SessionCreated | SessionChanged | EnvironmentSet | SessionPaused | SessionResumed | SessionDeleted
+LifecycleEvent = (
+    SessionCreated | SessionChanged | EnvironmentSet | DepthIncreased | SessionPaused | SessionResumed | SessionDeleted
+)

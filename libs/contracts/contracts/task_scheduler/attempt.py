@@ -64,6 +64,7 @@ class ExecutionStarted(Event):
     session_id: UUID
     run_id: UUID
     timeout_at: datetime | None = None
+    depth: int = 0
 
 
 class ExecutionSubmitted(Event):

@@ -70,7 +70,10 @@ class ListExecutions(KeysetWindow, Query[Page[ExecutionSummary]]):
 
 
 class ExecuteTask(Command[ExecutionView]):
-    """Start an execution now. Refused with TASK_BUSY if the overlap policy would skip it."""
+    """Start an execution now. Refused with TASK_BUSY if the overlap policy would skip it.
+
+    `depth` is set if an agent sends it; the sessions of the execution get this depth.
+    """
 
     subject = "cmd.task_scheduler.execute"
     outcome_query = GetExecution
@@ -79,6 +82,7 @@ class ExecuteTask(Command[ExecutionView]):
     task_id: UUID
     execution_id: UUID
     variables: Variables = {}
+    depth: int = 0
 
 
 class RetryExecution(Command[ExecutionView]):
@@ -173,6 +177,7 @@ class ExecutionCreated(Event):
     max_retries: int = 0
     timeout_seconds: int | None = None
     start_deadline_at: datetime | None = None
+    depth: int = 0
 
 
 class ExecutionCompleted(Event):

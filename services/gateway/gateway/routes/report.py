@@ -10,7 +10,6 @@ from contracts.report.report import (
     GetReport,
     ReadLinkedReport,
     ReadReport,
-    ReportView,
 )
 from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from fastapi import APIRouter, Query, Request, Response
@@ -20,7 +19,8 @@ from gateway.bodies import JsonRoute
 from gateway.downloads import Download, download_responses
 from gateway.file_names import file_name
 from gateway.prefer import PREFER, preferred
-from gateway.problems import EdgeCode, Problem, documented, headed
+from gateway.problems import EdgeCode, documented, headed
+from gateway.reports import check_created
 from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow, report_path
 from gateway.state import gateway_of
 
@@ -76,8 +76,7 @@ async def create(body: NewReport, caller: Caller, request: Request) -> Response:
         headers["Preference-Applied"] = "respond-async"
         return Report.of(await caller.ask(command)).response(202, headers)
     view = await gateway_of(request).reports.outcome(command, caller, request.is_disconnected)
-    if view.status == "failed":
-        raise _failed(view)
+    check_created(view)
     return Report.of(view).response(201, headers)
 
 
@@ -172,8 +171,3 @@ async def create_link(report_id: UUID, caller: Caller, request: Request, body: N
     The URL is not shown again. Deleting the report revokes its links.
     """
     return ReportLink.at(request, await caller.ask(body.command(report_id))).response(201)
-
-
-def _failed(view: ReportView) -> Problem:
-    code, detail = view.error_code or Code.REPORT_FAILED, view.error_detail or "The report could not be created."
-    return Problem(code, detail, headers={"Location": report_path(view.id)}, report_id=str(view.id))

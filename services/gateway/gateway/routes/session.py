@@ -11,6 +11,7 @@ from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented, headed
+from gateway.runs import check_completed
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
 from gateway.state import gateway_of
@@ -159,7 +160,5 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         headers = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
         return Run.of(run, usage=Metrics.of(run.usage)).response(202, headers)
     run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
-    if run.status != "completed":
-        code = run.error_code or Code.RUN_CANCELLED
-        raise Problem(code, run.error_detail or "The run was cancelled.", run_id=str(run.id))
+    check_completed(run)
     return Answer.to(run).response()

@@ -68,6 +68,10 @@ class ResponseModel(BaseModel):
         """Return the model of a view, some fields replaced; not validated, since the bus has validated the view."""
         return cls.model_construct(None, **vars(view) | changed)
 
+    def encoded(self) -> bytes:
+        """Return the JSON of the model."""
+        return self.__pydantic_serializer__.to_json(self)
+
     def response(self, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """Return the HTTP response with this body."""
-        return Response(self.__pydantic_serializer__.to_json(self), status, headers, "application/json")
+        return Response(self.encoded(), status, headers, "application/json")

@@ -23,6 +23,7 @@ DESCRIPTIONS = {
     "decided_by": "Id of the user who decided; null while pending and after expiry.",
     "default_mode": "Mode of sessions that do not name one.",
     "delivered": "Whether the agent has received the decision.",
+    "depth": "How many agents use each other, over MCP, up to this session; 0 if no agent uses it.",
     "description": "What the template is for.",
     "disallowed_tools": "Tools that the agent must not use.",
     "done": "Number of executions that have ended.",

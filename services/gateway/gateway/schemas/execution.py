@@ -27,9 +27,9 @@ class NewExecution(RequestBody):
 
     variables: Annotated[Variables, Field(description="Variables; they override those of the task.")] = {}
 
-    def command(self, task_id: UUID) -> ExecuteTask:
+    def command(self, task_id: UUID, depth: int = 0) -> ExecuteTask:
         """Return the command."""
-        return ExecuteTask(task_id=task_id, execution_id=clock.new_id(), variables=self.variables)
+        return ExecuteTask(task_id=task_id, execution_id=clock.new_id(), variables=self.variables, depth=depth)
 
 
 NO_VARIABLES = NewExecution()

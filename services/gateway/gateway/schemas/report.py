@@ -92,7 +92,7 @@ class NewReport(RequestBody):
 
     def command(self) -> RequestReport:
         """Return the command."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        fields = {name: getattr(self, name) for name in ReportRequest.model_fields}
         return RequestReport(report_id=clock.new_id(), request=ReportRequest.model_validate(fields))
 
 

@@ -30,7 +30,7 @@ class NewQuery(RequestBody):
         ),
     ] = "reject"
 
-    def command(self, session_id: UUID) -> SubmitQuery:
+    def command(self, session_id: UUID, depth: int = 0) -> SubmitQuery:
         """Return the command."""
         return SubmitQuery(
             session_id=session_id,
@@ -38,6 +38,7 @@ class NewQuery(RequestBody):
             message_id=clock.new_id(),
             message=self.message,
             on_busy=self.on_busy,
+            depth=depth,
         )
 
 

@@ -39,7 +39,7 @@ class NewSession(RequestBody):
     ] = Options()
     template_id: Annotated[UUID | None, Field(description="Template that supplies options and mode.")] = None
 
-    def command(self) -> CreateSession:
+    def command(self, depth: int = 0) -> CreateSession:
         """Return the command; only fields that the client sent override a template."""
         return CreateSession(
             session_id=clock.new_id(),
@@ -47,6 +47,7 @@ class NewSession(RequestBody):
             mode=self.mode if "mode" in self.model_fields_set else None,
             sdk_options=self.sdk_options,
             template_id=self.template_id,
+            depth=depth,
         )
 
 
@@ -85,6 +86,7 @@ _SESSION: dict[str, Any] = {
     "status": "created",
     "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
     "metadata": {"ticket": "OPS-42"},
+    "depth": 0,
     "working_directory_path": f"/workspaces/{SESSION}",
     "parent_session_id": None,
     "is_fork": False,
@@ -102,7 +104,7 @@ _SESSION: dict[str, Any] = {
 }
 
 
-_LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata"}}
+_LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata", "depth"}}
 
 
 class Session(SessionView, ResponseModel):

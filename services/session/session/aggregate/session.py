@@ -12,6 +12,7 @@ from contracts.session.conversation import ConversationEvent
 from contracts.session.fork import ForkEvent, SessionForked
 from contracts.session.run import RunEvent
 from contracts.session.session import (
+    DepthIncreased,
     EnvironmentSet,
     LifecycleEvent,
     SessionChanged,
@@ -44,6 +45,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
     """The options with the values of `env` masked; the values are in `environment`."""
     metadata: dict[str, Json]
     environment: dict[str, str]
+    depth: int
+    """The number of agents that use each other up to this session. It never falls: so circles of agents end."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -52,6 +55,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self.messages = 0
         self.metadata = {}
         self.environment = {}
+        self.depth = 0
         self.run: Run | None = None
         self.queue = Queue()
         self.unbilled: dict[UUID, int] = {}
@@ -103,8 +107,14 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         copied_ids = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
+        fork.increase_depth(self.depth)
         fork.record(SessionForked(parent_session_id=self.id, message_ids=copied_ids))
         return fork
+
+    def increase_depth(self, depth: int) -> None:
+        """Record that the session is used at this depth. Records nothing if it was used at that depth before."""
+        if depth > self.depth:
+            self.record(DepthIncreased(depth=depth))
 
     def pause(self) -> None:
         """Prevent further runs from starting. Records nothing if the session is already paused.
@@ -176,6 +186,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
                 self._set_fields(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():
                 self.environment = event.variables
+            case DepthIncreased():
+                self.depth = event.depth
             case SessionPaused():
                 self.queue.paused = True
             case SessionResumed():

@@ -20,6 +20,7 @@ handles = Handlers()
 async def submit_query(command: SubmitQuery, work: Work) -> None:
     """Start a run, or enqueue it."""
     async with work.change(Session, command.session_id) as session:
+        session.increase_depth(command.depth)
         session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
 
 

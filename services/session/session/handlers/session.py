@@ -20,6 +20,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
     check_options(options, work)
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, mode, options, command.template_id)
+    session.increase_depth(command.depth)
     await work.save(session)
 
 

@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from contracts.session.session import (
+    DepthIncreased,
     EnvironmentSet,
     LifecycleEvent,
     SessionChanged,
@@ -32,13 +33,7 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
     id, at = recorded.id, recorded.at
     match event:
         case SessionCreated():
-            await db.execute(
-                "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
-                "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
-                id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), at,
-            )  # fmt: skip
-            if event.template_id:
-                await TEMPLATE_USES.add(event.template_id, db)
+            await _create(event, recorded, db)
         case SessionChanged():
             await db.execute(
                 "UPDATE sessions SET name = $2, sdk_options = $3, metadata = $4, updated_at = $5 WHERE id = $1",
@@ -46,6 +41,8 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             )  # fmt: skip
         case EnvironmentSet():
             await VARIABLES.put(recorded, event.variables, db)
+        case DepthIncreased():
+            await db.execute("UPDATE sessions SET depth = $2, updated_at = $3 WHERE id = $1", id, event.depth, at)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
         case SessionResumed():
@@ -54,3 +51,13 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:
             assert_never(event)
+
+
+async def _create(event: SessionCreated, recorded: Recorded[Any], db: Connection) -> None:
+    await db.execute(
+        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
+        recorded.id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), recorded.at,
+    )  # fmt: skip
+    if event.template_id:
+        await TEMPLATE_USES.add(event.template_id, db)

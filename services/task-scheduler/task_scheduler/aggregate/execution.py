@@ -112,6 +112,7 @@ class Execution(Aggregate[ExecutionEvent]):
                 session_id=uuid5(self.id, f"session {attempt}"),
                 run_id=self._run_id(attempt),
                 timeout_at=timeout_at,
+                depth=self.created.depth,
             )
         )
 

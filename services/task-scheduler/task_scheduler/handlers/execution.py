@@ -30,7 +30,7 @@ async def execute_task(command: ExecuteTask, work: Work) -> None:
     await check_prompt(definition, variables, None, work)
     executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
     executions.check_free()
-    await executions.admit(executions.create(command.execution_id, "manual", variables))
+    await executions.admit(executions.create(command.execution_id, "manual", variables, depth=command.depth))
     await executions.save()
 
 
@@ -46,7 +46,8 @@ async def retry_execution(command: RetryExecution, work: Work) -> None:
     await check_prompt(definition, variables, tick, work)
     executions = TaskExecutions(await work.load_owned(Task, command.task_id), work)
     executions.check_free()
-    origin = Origin(retry_of=earlier.id, scheduled_for=tick, event=earlier.created.event)
+    created = earlier.created
+    origin = Origin(retry_of=earlier.id, scheduled_for=tick, event=created.event, depth=created.depth)
     await executions.admit(executions.create(command.execution_id, "manual", variables, **origin))
     await executions.save()
 

@@ -23,6 +23,7 @@ class Origin(TypedDict, total=False):
     retry_of: UUID | None
     backfill_id: UUID | None
     trigger_id: UUID | None
+    depth: int
 
 
 class TaskExecutions:

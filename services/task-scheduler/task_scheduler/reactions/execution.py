@@ -89,6 +89,7 @@ class StartExecution(Job[Dependencies, ExecutionStarted]):
             mode=definition.mode,
             sdk_options=await self.dependencies.executions.session_options(assignment),
             template_id=definition.template_id,
+            depth=self.event.depth,
         )
         await self.reaction.send(session, key="session", on_behalf_of=user_id)
         await self.check_wanted()

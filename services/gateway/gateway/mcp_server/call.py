@@ -1,0 +1,49 @@
+"""A request of an MCP client."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from gateway.auth.callers import User
+from gateway.problems import EdgeCode, Problem
+from gateway.state import Gateway, gateway_of
+
+MAX_DEPTH = 3
+"""How many agents may use each other in a row."""
+DEPTH_HEADER = "X-Agent-Depth"
+"""Sent by the service for its agents, never by them: the depth that sessions which the agent uses get."""
+
+type Progress = Callable[[float, float | None, str | None], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request of an MCP client, with its authenticated user, and its depth if the client is an agent."""
+
+    caller: User
+    request: Request
+    depth: int
+    report_progress: Progress
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def gateway(self) -> Gateway:
+        """The parts of this process."""
+        return gateway_of(self.request)
+
+    async def disconnected(self) -> bool:
+        """Return whether the client is gone. Called once a second during waits, it reports progress to the client."""
+        await self.report_progress(round(time.monotonic() - self.started, 1), None, "In progress")
+        return await self.request.is_disconnected()
+
+    def check_depth(self) -> None:
+        """Check that the client may use another agent.
+
+        Raises:
+            Problem: the client is an agent, and too many agents use each other already.
+        """
+        if self.depth > MAX_DEPTH:
+            detail = f"At most {MAX_DEPTH} agents may use each other in a row. Do the work without another agent."
+            raise Problem(EdgeCode.NESTING_TOO_DEEP, detail)

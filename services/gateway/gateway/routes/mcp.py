@@ -1,0 +1,29 @@
+"""The API as an MCP server: `/mcp`. MCP describes its tools itself, so they are not in the OpenAPI document."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Request, Response
+
+from gateway.authentication import TokenHolder
+from gateway.bodies import JsonRoute
+from gateway.mcp_server.call import DEPTH_HEADER, Call
+from gateway.mcp_server.exchange import Exchange
+from gateway.mcp_server.server import PATH
+from gateway.routes.operations import VERSION
+
+router = APIRouter(route_class=JsonRoute, include_in_schema=False)
+
+
+@router.post(PATH, operation_id="mcp")
+async def serve(
+    _message: Annotated[Any, Body()],
+    caller: TokenHolder,
+    request: Request,
+    depth: Annotated[int, Header(alias=DEPTH_HEADER, ge=0)] = 0,
+) -> Response:
+    """Answers a message of an MCP client. Each tool decides what viewers may do."""
+    return Exchange(Call(caller, request, depth, _no_progress), await request.body(), VERSION)
+
+
+async def _no_progress(_progress: float, _total: float | None, _message: str | None) -> None:
+    """Do nothing: only calls of tools report progress."""
