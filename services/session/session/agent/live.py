@@ -21,6 +21,7 @@ from claude_agent_sdk import (
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
+from runtime.redaction import redactor
 from sandbox import Sandbox
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
@@ -30,7 +31,6 @@ from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
-from session.agent.redaction import redactor
 from session.agent.transcript import ConversationNotWritten, Transcripts
 
 log = get_logger()
