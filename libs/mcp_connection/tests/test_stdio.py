@@ -11,7 +11,7 @@ from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
 from runtime.addresses import AddressRules
 from runtime.testing import eventually
-from sandbox import Sandbox
+from sandbox import Sandbox, SandboxedProcess
 from structlog.testing import capture_logs
 
 from libs.mcp_connection.tests.attacking import execute, stdio_server
@@ -129,6 +129,14 @@ async def test_a_server_that_ignores_the_end_of_its_input_is_killed(connector: C
         await execute(upstream, "subprocess.Popen(['sleep', '7654'], start_new_session=True)")
         assert running("sleep\0007654\0")
     assert not running("sleep\0007654\0")
+
+
+async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[SandboxedProcess] = []
+    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(SandboxedProcess, "send_heartbeat", lambda process: sent.append(process))
+    async with Connector(sandbox, AddressRules()) as connector, connector.connect(stdio_server()):
+        await eventually(lambda: len(sent) > 1)
 
 
 async def test_cancelling_the_connection_kills_the_server(connector: Connector) -> None:
