@@ -1,6 +1,7 @@
 """Opens connections to servers."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -26,6 +27,12 @@ from mcp_connection.transports import TransportFactory
 from mcp_connection.upstream import Upstream
 from mcp_connection.variables import check_variables
 
+# These libraries would log what a server sends, URLs with secrets, and a traceback for each message that is not valid.
+for name in ("mcp", "client", "httpx2", "httpcore2"):
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+PROTOCOL = "auto"
+"""The newest version that both sides know."""
 CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-connection"))
 
 
@@ -67,16 +74,17 @@ class Connector:
         transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
         requests = Requests(callbacks)
         client = Client(
-            bounded(transport),
+            bounded(transport, connection.fail),
+            mode=PROTOCOL,
             cache=None,
             client_info=CLIENT,
             elicitation_callback=requests.elicit if callbacks.elicit else None,
             logging_callback=requests.log,
             message_handler=requests.notify,
         )
-        task = self._tasks.create_task(connection.run(client))
+        task = self._tasks.create_task(connection.run(client, callbacks.on_tools_changed))
         try:
-            yield Upstream(await self._connected(connection), self.limits, lambda: connection.failure)
+            yield Upstream(await self._connected(connection), self.limits, connection)
         finally:
             connection.fail(CLOSED)
             await self._ended(connection, task)

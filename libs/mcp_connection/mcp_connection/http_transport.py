@@ -37,6 +37,8 @@ class McpTransport(GuardedTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request."""
+        if request.method == "GET":  # Events may be rare. What is asked meanwhile has a limit of its own.
+            request.extensions = {**request.extensions, "timeout": {**request.extensions["timeout"], "read": None}}
         try:
             response = await super().handle_async_request(request)
         except (httpx2.TransportError, AddressNotAllowed, HostNotFound) as error:

@@ -26,6 +26,10 @@ REASONS: Mapping[type[BaseException], tuple[Code, str]] = {
     httpx2.UnsupportedProtocol: INVALID_URL,
     httpx2.TimeoutException: NOT_IN_TIME,
     TimeoutError: NOT_IN_TIME,
+    httpx2.RemoteProtocolError: (
+        Code.MCP_SERVER_UNAVAILABLE,
+        "The server closed the connection, or does not speak HTTP.",
+    ),
     httpx2.TransportError: NOT_CONFORMING,
     ValidationError: NOT_CONFORMING,
     MCPError: (Code.MCP_SERVER_INVALID, "The server did not agree to begin a session."),
