@@ -1,6 +1,7 @@
 """STDIO servers: how they are started, what they see, and how their output is bounded."""
 
 import asyncio
+import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, ConnectionLimits, Connector, Upstream
 from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
+from mcp_connection.testing import stdio_command
 from mcp_connection.testing.executing import execute, stdio_server
 from runtime.addresses import Address, AddressRules
 from runtime.testing import eventually
@@ -95,6 +97,14 @@ async def test_a_request_through_the_proxy_reaches_an_allowed_host(sandbox: Sand
         async with connector.connect(stdio_server(network_hosts=[name])) as upstream:
             code = f"import urllib.request; result = urllib.request.urlopen('http://{name}').read().decode()"
             assert await execute(upstream, code) == "hello"
+
+
+async def test_a_server_of_the_official_package_works_in_a_sandbox(sandbox: Sandbox) -> None:
+    command, *args = stdio_command()
+    limits, readable = ConnectionLimits(connect_seconds=60), (Path(sys.prefix), Path(__file__).parents[2])
+    connector = Connector(sandbox, AddressRules(), limits, readable=readable)
+    async with connector, connector.connect(stdio_server(command=command, args=args)) as upstream:
+        assert "add" in {tool.name for tool in await upstream.list_tools()}
 
 
 async def test_an_unknown_command_is_reported(connector: Connector) -> None:
