@@ -26,7 +26,7 @@ from mcp_connection.transports import FailureReport
 log = get_logger()
 
 MAX_PROCESSES = 512
-# Node.js uses a proxy only if it is told to.
+# Node.js ignores the variables of proxies by default.
 NETWORK_VARIABLES = {"NODE_USE_ENV_PROXY": "1", "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
 NO_SANDBOX = "STDIO servers need bubblewrap, which is not available where the service runs."
 

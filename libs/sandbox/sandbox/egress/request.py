@@ -25,7 +25,7 @@ class ProxyRequest:
 
     @property
     def is_tunnel(self) -> bool:
-        """Whether the client asks for a tunnel (CONNECT), which it is told when the connection is open."""
+        """Whether the client asks for a tunnel (CONNECT); a response confirms that it is open."""
         return not self.head
 
 
