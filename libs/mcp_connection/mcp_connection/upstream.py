@@ -1,7 +1,7 @@
 """A connected server."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    PARSE_ERROR,
     CallToolResult,
     GetPromptResult,
     Prompt,
@@ -27,6 +28,12 @@ from mcp_connection.inbound import CLOSED_BY_SERVER
 from mcp_connection.limits import ConnectionLimits
 from mcp_connection.listing import list_all, to_tools
 from mcp_connection.results import cut_result
+
+ENDS: Mapping[int, ConnectionFailed] = {
+    CONNECTION_CLOSED: CLOSED_BY_SERVER,
+    PARSE_ERROR: ConnectionFailed(Code.MCP_SERVER_INVALID, "The server sent something that is not a message."),
+}
+"""Errors by which the library says that a request will not be answered."""
 
 
 class Upstream:
@@ -113,8 +120,8 @@ class Upstream:
             detail = f"The server's answer to {method} does not conform to the protocol."
             raise ConnectionFailed(Code.MCP_SERVER_INVALID, detail) from error
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED:
-                self._connection.fail(CLOSED_BY_SERVER)
+            if error.code in ENDS:
+                self._connection.fail(ENDS[error.code])
             if self.failure:
                 raise self.failure from error
             raise
