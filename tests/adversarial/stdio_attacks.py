@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_connection import Connector
-from mcp_connection.testing.programs import execute, stdio_server
+from mcp_connection.testing.executing import execute, stdio_server
 from onebox.account import switch_to
 from runtime.addresses import Address, AddressRules
 from sandbox import Sandbox

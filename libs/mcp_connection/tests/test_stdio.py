@@ -10,7 +10,7 @@ from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, ConnectionLimits, Connector, Upstream
 from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
-from mcp_connection.testing.programs import execute, stdio_server
+from mcp_connection.testing.executing import execute, stdio_server
 from runtime.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import Sandbox, SandboxedProcess
@@ -202,6 +202,14 @@ async def test_a_burst_of_messages_is_read_at_a_bounded_rate(monkeypatch: pytest
     reader.feed_eof()
     assert len([line async for line in lines.read_lines(reader, 100)]) == lines.BURST_LINES + 500
     assert max(waited) == pytest.approx(500 / lines.LINES_PER_SECOND, rel=0.1)
+
+
+async def test_a_line_without_an_end_is_refused_while_it_is_read() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"x" * 3000)
+    reader.feed_eof()
+    with pytest.raises(ConnectionFailed, match="more than 1 KiB"):
+        assert [line async for line in lines.read_lines(reader, 1024)] == []
 
 
 def running(words: str) -> bool:
