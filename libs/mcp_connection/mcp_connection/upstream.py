@@ -1,6 +1,5 @@
 """A connected server."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +22,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from mcp_connection.connection import Connection
+from mcp_connection.deadlines import Deadlines
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.inbound import CLOSED_BY_SERVER
 from mcp_connection.limits import ConnectionLimits
@@ -43,10 +43,11 @@ class Upstream:
     MCPError if the server answers with an error. A call that is cancelled is cancelled at the server.
     """
 
-    def __init__(self, client: Client, limits: ConnectionLimits, connection: Connection) -> None:
+    def __init__(self, client: Client, limits: ConnectionLimits, connection: Connection, deadlines: Deadlines) -> None:
         self._client = client
         self._limits = limits
         self._connection = connection
+        self._deadlines = deadlines
         info = client.server_info
         self.name = info.name if info else ""
         self.version = info.version if info else ""
@@ -111,7 +112,7 @@ class Upstream:
         if self.failure:
             raise self.failure
         try:
-            async with asyncio.timeout(seconds):
+            async with self._deadlines.limit(seconds):
                 yield
         except TimeoutError as error:
             detail = f"The server did not answer {method} within {seconds:g} seconds."

@@ -2,17 +2,31 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition, Tool
 from contracts.refusals import Code
-from mcp_connection import ConnectionFailed, fingerprint
+from mcp.client import ClientRequestContext
+from mcp_connection import Callbacks, ConnectionFailed, Elicitation, fingerprint
+from mcp_connection.callbacks import accepted, declined
+from mcp_connection.deadlines import Deadlines
 from mcp_connection.inbound import MAX_ITEMS, count_items
 from mcp_connection.messages import MAX_VALUES, check_message
+from mcp_connection.requests import MAX_LOG_CHARACTERS, MAX_QUESTIONS, Requests
 from mcp_connection.results import cut_result
 from mcp_connection.throttle import Throttle
 from mcp_connection.variables import check_variables
-from mcp_types import CallToolResult, ImageContent, TextContent
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    ImageContent,
+    LoggingMessageNotificationParams,
+    TextContent,
+)
 from runtime.clock import new_id
 
 TOOL = Tool(name="list", description="Lists.", input_schema={"type": "object", "a": 1, "b": 2})
@@ -119,3 +133,39 @@ async def test_a_throttle_passes_a_burst_and_delays_what_exceeds_it() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await throttle.spend(10)
+
+
+def questions(elicit: Callable[[Elicitation], Awaitable[ElicitResult]]) -> Callable[[], Awaitable[object]]:
+    requests = Requests(Callbacks(elicit=elicit), Deadlines())
+    question = ElicitRequestFormParams(message="Which?", requested_schema={"type": "object", "properties": {}})
+    return lambda: requests.elicit(cast(ClientRequestContext, None), question)
+
+
+async def test_a_question_while_another_one_waits_is_declined() -> None:
+    async def ask_again(_: Elicitation) -> ElicitResult:
+        return cast(ElicitResult, await ask())
+
+    ask = questions(ask_again)
+    assert await ask() == declined()
+
+
+async def test_a_server_that_asks_without_end_is_declined() -> None:
+    async def accept(_: Elicitation) -> ElicitResult:
+        return accepted({})
+
+    ask = questions(accept)
+    answers = [await ask() for _ in range(MAX_QUESTIONS + 1)]
+    assert answers == [accepted({})] * MAX_QUESTIONS + [declined()]
+
+
+async def test_questions_with_a_url_are_declined() -> None:
+    requests = Requests(Callbacks(elicit=cast(Any, None)), Deadlines())
+    question = ElicitRequestURLParams(message="Open", url="https://x.test", elicitation_id="1")
+    assert await requests.elicit(cast(ClientRequestContext, None), question) == declined()
+
+
+async def test_log_messages_are_cut() -> None:
+    texts: list[str] = []
+    requests = Requests(Callbacks(on_log=lambda level, text: texts.append(text)), Deadlines())
+    await requests.log(LoggingMessageNotificationParams(level="info", data={"a": "x" * 10_000}))
+    assert [len(text) for text in texts] == [MAX_LOG_CHARACTERS]
