@@ -48,6 +48,7 @@ class Connection:
             self.fail(CLOSED)
             if not self._client.done():
                 self._client.set_exception(self.failure or CLOSED)
+                self._client.exception()  # Nobody may wait any more.
 
     async def connected(self) -> Client:
         """Wait until the server and the client have agreed on a protocol version. Raise ConnectionFailed."""

@@ -17,6 +17,7 @@ from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
 from mcp_connection.connection import CLOSED, Connection
+from mcp_connection.deadlines import Deadlines
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.http import http_transport, sse_transport
 from mcp_connection.inbound import bounded
@@ -72,7 +73,8 @@ class Connector:
         check_variables(server)
         connection = Connection()
         transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
-        requests = Requests(callbacks)
+        deadlines = Deadlines()
+        requests = Requests(callbacks, deadlines)
         client = Client(
             bounded(transport, connection.fail),
             mode=PROTOCOL,
@@ -84,7 +86,7 @@ class Connector:
         )
         task = self._tasks.create_task(connection.run(client, callbacks.on_tools_changed))
         try:
-            yield Upstream(await self._connected(connection), self.limits, connection)
+            yield Upstream(await self._connected(connection), self.limits, connection, deadlines)
         finally:
             connection.fail(CLOSED)
             await self._ended(connection, task)

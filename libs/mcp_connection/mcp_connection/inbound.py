@@ -46,7 +46,11 @@ class BoundedStream:
         message = await self._messages.receive()
         await self._throttle.spend(1)
         if isinstance(message, SessionMessage) and count_items(_values(message)) > MAX_ITEMS:
-            raise ConnectionFailed(Code.MCP_SERVER_INVALID, f"The server sent lists of more than {MAX_ITEMS} items.")
+            failure = ConnectionFailed(
+                Code.MCP_SERVER_INVALID, f"The server sent lists of more than {MAX_ITEMS} items."
+            )
+            self._report(failure)
+            raise failure
         return message
 
     async def aclose(self) -> None:

@@ -29,17 +29,19 @@ def connection(url: str = "http://localhost", server_type: ServerType = "HTTP", 
 
 
 @asynccontextmanager
-async def connecting(transport: str, callbacks: Callbacks = NO_CALLBACKS, **headers: str) -> AsyncGenerator[Upstream]:
+async def connecting(
+    transport: str, callbacks: Callbacks = NO_CALLBACKS, limits: ConnectionLimits = LIMITS, **headers: str
+) -> AsyncGenerator[Upstream]:
     """Start a server in this process, and connect to it."""
     app = application()
     if transport == "memory":
-        connector = InMemoryConnector({"example": app}, LIMITS)
+        connector = InMemoryConnector({"example": app}, limits)
         async with connector, connector.connect(connection(), callbacks=callbacks) as upstream:
             yield upstream
         return
     sse = transport == "sse"
     served = app.sse_app(transport_security=ANY_HOST) if sse else http_app(app, json=transport == "json")
-    async with serving(served) as origin, Connector(None, LOOPBACK, LIMITS) as connector:
+    async with serving(served) as origin, Connector(None, LOOPBACK, limits) as connector:
         server = connection(f"{origin}/sse" if sse else f"{origin}/mcp", "SSE" if sse else "HTTP", **headers)
         async with connector.connect(server, callbacks=callbacks) as upstream:
             yield upstream
@@ -151,6 +153,16 @@ async def test_the_user_declines(transport: str) -> None:
 
     async with connecting(transport, Callbacks(elicit=decline)) as upstream:
         assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "decline: "
+
+
+@two_way_transports
+async def test_the_time_for_an_answer_does_not_count(transport: str) -> None:
+    async def answer(question: Elicitation) -> ElicitResult:
+        await asyncio.sleep(2)
+        return accepted({"color": "red"})
+
+    async with connecting(transport, Callbacks(elicit=answer), limits=ConnectionLimits(call_seconds=1)) as upstream:
+        assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "accept: red"
 
 
 @two_way_transports
