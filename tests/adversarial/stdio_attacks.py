@@ -1,8 +1,8 @@
 """A service with STDIO servers, as a program.
 
 `attack FOLDER` lets a hostile server attack the machine, and prints what each attack achieved, as JSON; with a third
-argument, it switches to that account first. `wait SECONDS` starts a server with a detached `sleep SECONDS`, prints a
-line, and waits to be killed.
+argument, it switches to that account first. `wait SECONDS FOLDER` starts a server with a detached `sleep SECONDS`,
+prints a line, and waits to be killed; its temporary files are in the folder.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -136,8 +137,10 @@ async def main(action: str, argument: str) -> None:
 
 
 if __name__ == "__main__":
-    action, argument, *account = sys.argv[1:]
-    if account:
-        switch_to(pwd.getpwnam(account[0]), Path(argument))
+    action, argument, *last = sys.argv[1:]
+    if action == "wait":
+        tempfile.tempdir = last[0]
+    elif last:
+        switch_to(pwd.getpwnam(last[0]), Path(argument))
     os.environ["DATABASE_URL"] = SECRET  # noqa: TID251  as in a service
     asyncio.run(main(action, argument))

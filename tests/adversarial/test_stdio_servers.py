@@ -60,9 +60,11 @@ def test_a_fork_bomb_is_bounded_and_leaves_other_servers_working(results: dict[s
     assert (children < 512, error, results["other server"]) == (True, "BlockingIOError", "works")
 
 
-def test_a_killed_service_leaves_no_process_of_a_server_behind() -> None:
+def test_a_killed_service_leaves_no_process_of_a_server_behind(open_folder: Path) -> None:
     seconds = str(10_000_000 + os.getpid())
-    service = subprocess.Popen([*PROGRAM, "wait", seconds], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    service = subprocess.Popen(
+        [*PROGRAM, "wait", seconds, str(open_folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert service.stdout
         assert service.stdout.readline() == "started\n"
