@@ -1,7 +1,15 @@
 """The settings of the mcp-registry service."""
 
+from typing import Annotated
+
 from eventing.service import SecretServiceSettings
-from pydantic import PositiveFloat
+from pydantic import AfterValidator, PositiveFloat
+from runtime.addresses import AddressRules
+
+
+def _addresses(text: str) -> str:
+    AddressRules.parse(text)
+    return text
 
 
 class Settings(SecretServiceSettings):
@@ -13,8 +21,13 @@ class Settings(SecretServiceSettings):
     """
 
     mcp_allowed_commands: str = ""
-    mcp_allowed_addresses: str = ""
+    mcp_allowed_addresses: Annotated[str, AfterValidator(_addresses)] = ""
     mcp_check_seconds: PositiveFloat = 900.0
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """The addresses that HTTP and SSE servers may have."""
+        return AddressRules.parse(self.mcp_allowed_addresses)
 
     @property
     def allowed_commands(self) -> frozenset[str]:
