@@ -173,7 +173,7 @@ def test_the_pause_doubles_with_each_failure_up_to_an_hour(failures: int, second
     assert timedelta(seconds=seconds * 0.9) <= pause <= timedelta(seconds=seconds)
 
 
-def test_servers_are_checked_at_different_times_that_do_not_depend_on_chance() -> None:
+def test_the_times_of_checks_differ_between_servers_but_not_by_chance() -> None:
     times = {TIMES.next_after(0, UUID(int=number)) for number in range(100)}
     assert len(times) > 50
     assert times == {TIMES.next_after(0, UUID(int=number)) for number in range(100)}
