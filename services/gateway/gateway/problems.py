@@ -31,6 +31,7 @@ class EdgeCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNKNOWN_HOST = "UNKNOWN_HOST"
+    UNKNOWN_MCP_SERVER = "UNKNOWN_MCP_SERVER"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     VALIDATION_ERROR = "VALIDATION_ERROR"
 
@@ -47,9 +48,11 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.BACKFILL_RUNNING: (409, "Another backfill is running"),
     Code.BACKFILL_TOO_LARGE: (422, "Backfill has too many ticks"),
     Code.BUDGET_EXCEEDED: (409, "Budget exceeded"),
+    Code.CATALOG_ENTRY_NOT_FOUND: (404, "Catalog entry not found"),
     Code.CATCH_UP_WINDOW_PASSED: (409, "Catch-up window has passed"),
     Code.CHAIN_LOOP: (409, "Tasks start each other in a loop"),
     Code.CHAIN_TOO_LONG: (409, "Too many tasks start each other"),
+    Code.COMMAND_NOT_ALLOWED: (403, "Command not allowed"),
     Code.COMMAND_REPEATED: (409, "Request already processed"),
     Code.CONVERSATION_FULL: (409, "Conversation is full"),
     Code.EMAIL_TAKEN: (409, "E-mail address already in use"),
@@ -60,6 +63,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.FILE_NOT_FOUND: (404, "File not found"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
     Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
+    Code.INVALID_FILE: (422, "File cannot be read"),
     Code.INVALID_PATH: (422, "Invalid path"),
     Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
     Code.INVALID_SCHEDULE: (422, "Invalid schedule"),
@@ -67,13 +71,14 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.INVALID_TIMEZONE: (422, "Invalid time zone"),
     Code.LINK_NOT_VALID: (404, "Link is not valid"),
     Code.MAX_TURNS_REACHED: (409, "Turn limit reached"),
-    Code.MCP_SERVER_NOT_FOUND: (422, "MCP server not found"),
+    Code.MCP_SERVER_NOT_FOUND: (404, "MCP server not found"),
     Code.MESSAGE_NOT_FOUND: (404, "Message not found"),
     Code.MODEL_ERROR: (502, "Model provider error"),
     Code.MODEL_NOT_ALLOWED: (422, "Model not available"),
     Code.NOTHING_TO_BACKFILL: (422, "No ticks to backfill"),
     Code.NOTHING_TO_INTERRUPT: (409, "No active run"),
     Code.NOT_A_FILE: (409, "Not a regular file"),
+    Code.NOT_INSTALLABLE: (422, "Catalog entry cannot be installed"),
     Code.NOT_OWNER: (403, "Only the owner may change it"),
     Code.NO_SCHEDULE: (422, "Task has no schedule"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
@@ -93,6 +98,8 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.RUN_TAKEN: (409, "Run is held by another worker"),
     Code.RUN_TIMEOUT: (504, "Run timed out"),
     Code.RUN_TOO_LARGE: (502, "Run output is too large"),
+    Code.SERVER_DISABLED: (409, "MCP server is disabled"),
+    Code.SERVER_NAME_TAKEN: (409, "Server name already in use"),
     Code.SESSION_ARCHIVED: (409, "Session is archived"),
     Code.SESSION_BUSY: (409, "Session is busy"),
     Code.SESSION_NOT_FOUND: (404, "Session not found"),
@@ -109,6 +116,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
     Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
     Code.TOO_MANY_REPORTS: (429, "Too many reports in progress"),
+    Code.TOO_MANY_SERVERS: (409, "Too many MCP servers"),
     Code.TOO_MANY_TRIGGERS: (409, "Too many triggers"),
     Code.TRIGGER_NOT_FOUND: (404, "Trigger not found"),
     Code.TRIGGER_RATE_LIMITED: (429, "Too many requests to this trigger"),
@@ -133,6 +141,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.UNAUTHENTICATED: (401, "Not authenticated"),
     EdgeCode.UNAVAILABLE: (503, "Service temporarily unavailable"),
     EdgeCode.UNKNOWN_HOST: (421, "Unknown host name"),
+    EdgeCode.UNKNOWN_MCP_SERVER: (422, "MCP server not found"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
     EdgeCode.VALIDATION_ERROR: (422, "Invalid request"),
 }

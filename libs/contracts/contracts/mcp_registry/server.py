@@ -1,9 +1,10 @@
 """All messages about MCP servers."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from contracts.mcp_registry.values import (
     ResolvedServer,
@@ -65,6 +66,7 @@ class ServerView(ServerSummary):
 class ServerExport(ServerDefinition, ServerSecrets):
     """A server in an export; its secrets are empty unless its owner asked for them."""
 
+    id: UUID
     is_enabled: bool
 
 
@@ -136,20 +138,6 @@ class CreateServer(Command[ServerView]):
     is_enabled: bool = True
 
 
-class UpdateServer(Command[ServerView]):
-    """Replace the definition of a server, and those of its secrets that are not None.
-
-    A value `***` keeps the stored value of that name, so that a definition which was read can be sent back.
-    """
-
-    subject = "cmd.mcp_registry.update"
-    outcome_query = GetServer
-    sample = {"server_id": MCP_SERVER, "changes": {"description": "Cluster management"}}
-
-    server_id: UUID
-    changes: "ServerChanges"
-
-
 class ServerChanges(Message):
     """The fields of a server that change: those that are set. The type of a server cannot change."""
 
@@ -164,6 +152,28 @@ class ServerChanges(Message):
     is_global: bool | None = None
     env: dict[str, str] | None = Field(default=None, repr=False)
     headers: dict[str, str] | None = Field(default=None, repr=False)
+
+
+def _only_set_fields(changes: ServerChanges) -> dict[str, Any]:
+    return changes.model_dump(mode="json", exclude_unset=True)
+
+
+PartialServer = Annotated[ServerChanges, PlainSerializer(_only_set_fields)]
+"""Changes of which only those that are set are serialized, so that the receiver knows which ones they are."""
+
+
+class UpdateServer(Command[ServerView]):
+    """Change the definition and the secrets of a server.
+
+    A value `***` keeps the stored value of that name, so that a definition which was read can be sent back.
+    """
+
+    subject = "cmd.mcp_registry.update"
+    outcome_query = GetServer
+    sample = {"server_id": MCP_SERVER, "changes": {"description": "Cluster management"}}
+
+    server_id: UUID
+    changes: PartialServer
 
 
 class SetServerEnabled(Command[ServerView]):
