@@ -238,9 +238,10 @@ def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
 
 
 def _routes(root: Path, service: str) -> str:
-    """Return the routes of a service, or of a subject of its contracts."""
+    """Return the routes of a service, or of a subject, maybe with the first word of the service: `mcp_server`."""
     subjects = [path.stem for path in (root / f"libs/contracts/contracts/{service}").glob("[!_]*.py")]
-    routes = [f"services/gateway/gateway/routes/{name}" for name in (service, *subjects)]
+    prefixed = [f"{service.partition('_')[0]}_{subject}" for subject in subjects]
+    routes = [f"services/gateway/gateway/routes/{name}" for name in (service, *subjects, *prefixed)]
     return next((each for each in routes if _is_module(root / each)), routes[0])
 
 

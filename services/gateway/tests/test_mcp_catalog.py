@@ -9,7 +9,7 @@ from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MCP_SERVER
 
-from services.gateway.tests import samples
+from services.gateway.tests import server_samples
 from services.gateway.tests.fake_services import FakeServices
 
 SERVERS = "/api/v1/mcp-servers"
@@ -34,7 +34,7 @@ async def test_the_catalog_is_searched(client: httpx.AsyncClient, services: Fake
 
 
 async def test_a_server_of_the_catalog_is_installed(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(InstallServer, samples.mcp_server())
+    await services.answer(InstallServer, server_samples.mcp_server())
     response = await client.post(f"{SERVERS}/install", json=BODY)
     command: InstallServer = services.received[-1][0]
     assert (response.status_code, response.headers["location"]) == (201, f"{SERVERS}/{MCP_SERVER}")

@@ -77,9 +77,7 @@ class Installation(RequestBody):
     name: Annotated[Name | None, Field(description="Name of the server here; null for its title.")] = None
     env: Environment = {}
     headers: Headers = {}
-    args: Annotated[
-        list[str] | None, Field(description="Replaces the arguments that the catalog gives to the program.")
-    ] = None
+    args: Annotated[list[str] | None, Field(description="Replaces the arguments of the program in the catalog.")] = None
     variables: Annotated[
         dict[str, str],
         Field(repr=False, description="Values of arguments, and of `{name}` in URLs, headers and arguments."),

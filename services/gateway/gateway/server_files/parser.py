@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from contracts.refusals import Code
 from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 
 from gateway.problems import EdgeCode, Problem
@@ -50,4 +49,4 @@ class FileParser:
 
 def invalid_file(reason: str) -> Problem:
     """Return the problem of a file that cannot be read; the reason is a clause."""
-    return Problem(Code.INVALID_FILE, f"The file cannot be read: {reason}.")
+    return Problem(EdgeCode.INVALID_FILE, f"The file cannot be read: {reason}.")

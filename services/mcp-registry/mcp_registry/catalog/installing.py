@@ -36,7 +36,7 @@ def installed(server: ServerJson, command: InstallServer) -> tuple[ServerDefinit
 
 @dataclass
 class _Values:
-    """The values that a command gives, and the names of those that are missing."""
+    """The values in a command, and the names of those that are missing."""
 
     command: InstallServer
     missing: list[str] = field(default_factory=list[str])

@@ -39,7 +39,7 @@ class Input(Value):
 
     @property
     def key(self) -> str:
-        """The name by which an installation gives the value of an argument."""
+        """The name under which a client sends the value of an argument."""
         return self.value_hint or self.name.lstrip("-")
 
 
