@@ -20,6 +20,7 @@ class EdgeCode(StrEnum):
     ANSWER_NOT_READY = "ANSWER_NOT_READY"
     FORBIDDEN = "FORBIDDEN"
     INTERNAL_ERROR = "INTERNAL_ERROR"
+    INVALID_FILE = "INVALID_FILE"
     MALFORMED_JSON = "MALFORMED_JSON"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     NESTING_TOO_DEEP = "NESTING_TOO_DEEP"
@@ -38,6 +39,7 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
+    Code.ADDRESS_NOT_ALLOWED: (422, "Address not allowed"),
     Code.ADMINS_ONLY: (403, "Administrators only"),
     Code.AGENT_FAILED: (502, "Agent failed"),
     Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
@@ -65,7 +67,6 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.FILE_NOT_FOUND: (404, "File not found"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
     Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
-    Code.INVALID_FILE: (422, "File cannot be read"),
     Code.INVALID_PATH: (422, "Invalid path"),
     Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
     Code.INVALID_SCHEDULE: (422, "Invalid schedule"),
@@ -136,6 +137,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.ANSWER_NOT_READY: (504, "Still in progress"),
     EdgeCode.FORBIDDEN: (403, "Forbidden"),
     EdgeCode.INTERNAL_ERROR: (500, "Internal server error"),
+    EdgeCode.INVALID_FILE: (422, "File cannot be read"),
     EdgeCode.MALFORMED_JSON: (400, "Malformed JSON"),
     EdgeCode.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     EdgeCode.NESTING_TOO_DEEP: (409, "Too many agents use each other"),

@@ -11,7 +11,7 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import MCP_SERVER
 
-from services.gateway.tests import samples
+from services.gateway.tests import server_samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -23,16 +23,16 @@ TWO: dict[str, Any] = {"mcpServers": {"github": GITHUB, "weather": {"url": "http
 
 
 def _created(command: CreateServer) -> Any:
-    return samples.mcp_server(id=command.server_id, **dict(command.definition))
+    return server_samples.mcp_server(id=command.server_id, **dict(command.definition))
 
 
 @pytest.fixture
 async def registry(services: FakeServices) -> FakeServices:
     """The user owns one server, `kubernetes`."""
-    await services.answer(ExportServers, [samples.exported_server()])
+    await services.answer(ExportServers, [server_samples.exported_server()])
     await services.answer_with(CreateServer, _created)
-    await services.answer(UpdateServer, samples.mcp_server())
-    await services.answer(SetServerEnabled, samples.mcp_server(is_enabled=False))
+    await services.answer(UpdateServer, server_samples.mcp_server())
+    await services.answer(SetServerEnabled, server_samples.mcp_server(is_enabled=False))
     return services
 
 
@@ -86,7 +86,7 @@ async def test_a_server_of_another_type_is_not_replaced(client: httpx.AsyncClien
 async def test_a_server_is_registered_under_a_free_name(
     client: httpx.AsyncClient, registry: FakeServices, name: str, free: str
 ):
-    await registry.answer(ExportServers, [samples.exported_server(name=name)])
+    await registry.answer(ExportServers, [server_samples.exported_server(name=name)])
     result = await imported(client, {"servers": {name: GITHUB}}, on_conflict="rename")
     assert [server["name"] for server in result["servers"]] == [free]
 
@@ -172,7 +172,7 @@ async def test_servers_are_exported_without_secrets(
 
 
 async def test_secrets_are_exported_on_request(client: httpx.AsyncClient, registry: FakeServices):
-    await registry.answer(ExportServers, [samples.exported_server(env={"A": "b"})])
+    await registry.answer(ExportServers, [server_samples.exported_server(env={"A": "b"})])
     query = {"format": "json", "style": "mcpServers", "include_secrets": "true"}
     exported = (await client.get(EXPORT, params=query)).json()
     assert exported["mcpServers"]["kubernetes"]["env"] == {"A": "b"}

@@ -23,7 +23,7 @@ from contracts.refusals import Code
 from contracts.samples import MCP_SERVER, TIME
 from gateway import waiting
 
-from services.gateway.tests import samples
+from services.gateway.tests import server_samples
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SERVERS = "/api/v1/mcp-servers"
@@ -35,7 +35,7 @@ LATER = {"prefer": "respond-async"}
 
 
 async def test_a_program_is_registered(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(CreateServer, samples.mcp_server())
+    await services.answer(CreateServer, server_samples.mcp_server())
     body = PROGRAM | {"args": ["--read-only"], "env": {"TOKEN": "t"}, "network_hosts": ["*.example.com"]}
     response = await client.post(SERVERS, json=body | {"workspace": "read", "is_enabled": False})
     command: CreateServer = services.received[-1][0]
@@ -47,7 +47,7 @@ async def test_a_program_is_registered(client: httpx.AsyncClient, services: Fake
 
 @pytest.mark.parametrize("server_type", ["HTTP", "SSE"])
 async def test_a_remote_server_is_registered(client: httpx.AsyncClient, services: FakeServices, server_type: str):
-    await services.answer(CreateServer, samples.mcp_server())
+    await services.answer(CreateServer, server_samples.mcp_server())
     body = REMOTE | {"server_type": server_type, "headers": {"Authorization": "Bearer ${TOKEN}"}}
     assert (await client.post(SERVERS, json=body)).status_code == 201
     command: CreateServer = services.received[-1][0]
@@ -87,7 +87,7 @@ async def test_a_viewer_must_not_register_a_server(harness: Any):
 
 
 async def test_servers_are_listed_with_their_filters(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(ListServers, Page(items=[samples.mcp_server_summary()], total=7, more=True))
+    await services.answer(ListServers, Page(items=[server_samples.mcp_server_summary()], total=7, more=True))
     query = {"q": "kube", "server_type": "STDIO", "health": "healthy", "limit": 1, "after": str(OTHER)}
     page = (await client.get(SERVERS, params=query | {"is_enabled": "true", "is_global": "false"})).json()
     assert services.received[-1][0] == ListServers.model_validate(query | {"is_enabled": True, "is_global": False})
@@ -95,20 +95,20 @@ async def test_servers_are_listed_with_their_filters(client: httpx.AsyncClient, 
 
 
 async def test_a_server_is_returned_with_its_tools(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(GetServer, samples.mcp_server())
+    await services.answer(GetServer, server_samples.mcp_server())
     assert (await client.get(ONE)).json()["tools"][0]["name"] == "list_pods"
 
 
 async def test_a_change_contains_only_the_fields_that_were_sent(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(UpdateServer, samples.mcp_server())
+    await services.answer(UpdateServer, server_samples.mcp_server())
     body = {"command": "other", "allowed_tools": None, "env": {"A": "***"}}
     assert (await client.patch(ONE, json=body)).status_code == 200
     assert services.received[-1][0].changes.model_dump(exclude_unset=True) == body
 
 
 async def test_a_change_may_enable_the_server(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(UpdateServer, samples.mcp_server())
-    await services.answer(SetServerEnabled, samples.mcp_server(is_enabled=False))
+    await services.answer(UpdateServer, server_samples.mcp_server())
+    await services.answer(SetServerEnabled, server_samples.mcp_server(is_enabled=False))
     response = await client.patch(ONE, json={"name": "new", "is_enabled": False})
     assert [type(message) for message, _ in services.received[-2:]] == [UpdateServer, SetServerEnabled]
     assert response.json()["is_enabled"] is False
@@ -123,13 +123,13 @@ async def test_an_invalid_change_of_a_server_is_422(client: httpx.AsyncClient, w
 async def test_a_server_is_enabled_or_disabled(
     client: httpx.AsyncClient, services: FakeServices, action: str, is_enabled: bool
 ):
-    await services.answer(SetServerEnabled, samples.mcp_server(is_enabled=is_enabled))
+    await services.answer(SetServerEnabled, server_samples.mcp_server(is_enabled=is_enabled))
     assert (await client.post(f"{ONE}/{action}")).json()["is_enabled"] is is_enabled
     assert services.received[-1][0] == SetServerEnabled(server_id=ID, is_enabled=is_enabled)
 
 
 async def test_the_tools_of_a_server_are_accepted(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(AcceptTools, samples.mcp_server())
+    await services.answer(AcceptTools, server_samples.mcp_server())
     assert (await client.post(f"{ONE}/accept")).status_code == 200
     assert services.received[-1][0] == AcceptTools(server_id=ID)
 
@@ -163,7 +163,7 @@ class Registry:
 
     def __init__(self, services: FakeServices) -> None:
         self.services, self.requested = services, asyncio.Event()
-        self.server: Any = samples.mcp_server()
+        self.server: Any = server_samples.mcp_server()
 
     async def open(self) -> None:
         await self.services.answer_with(CheckServer, self._request)
@@ -202,7 +202,7 @@ async def pending_check(client: httpx.AsyncClient, registry: Registry) -> AsyncG
 @pytest.mark.usefixtures("slow_poll")
 async def test_a_check_returns_the_server_when_it_was_checked(client: httpx.AsyncClient, registry: Registry):
     async with pending_check(client, registry) as pending:
-        registry.server = samples.mcp_server(checked_at=TIME, health="healthy", latency_ms=41.5)
+        registry.server = server_samples.mcp_server(checked_at=TIME, health="healthy", latency_ms=41.5)
         await registry.publish(ServerChecked)
     body = pending.result().json()
     assert (pending.result().status_code, body["health"], body["latency_ms"]) == (200, "healthy", 41.5)
@@ -213,7 +213,7 @@ async def test_a_check_ends_even_if_its_event_is_lost(
 ):
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.05)
     async with pending_check(client, registry) as pending:
-        registry.server = samples.mcp_server(checked_at=TIME)
+        registry.server = server_samples.mcp_server(checked_at=TIME)
     assert pending.result().status_code == 200
 
 
@@ -239,6 +239,6 @@ async def test_a_check_need_not_be_waited_for(client: httpx.AsyncClient, registr
 
 
 async def test_a_disabled_server_cannot_be_checked(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(GetServer, samples.mcp_server(is_enabled=False))
+    await services.answer(GetServer, server_samples.mcp_server(is_enabled=False))
     await services.answer(CheckServer, Refused(code=Code.SERVER_DISABLED, detail="It is disabled."))
     assert (await client.post(f"{ONE}/check")).json()["error_code"] == "SERVER_DISABLED"

@@ -1,5 +1,6 @@
 """The dependencies of the mcp-registry service's handlers, queries and reactions."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from runtime.bus import Bus, Client
 from runtime.logging import get_logger
 from sandbox import Sandbox
 
+from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.settings import Settings
@@ -26,6 +28,7 @@ class Dependencies:
     connections: Connections
     connector: Connector
     check_seconds: float
+    catalog: Catalog
 
 
 type Work = UnitOfWork[Dependencies]
@@ -38,7 +41,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     sandbox, reason = await Sandbox.find()
     if reason:
         log.warning("stdio servers cannot be checked", reason=reason)
+    catalog = await asyncio.to_thread(Catalog.load, settings.mcp_catalog_file)
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
     async with Connector(sandbox, settings.address_rules) as connector:
-        yield Dependencies(connections, connector, settings.mcp_check_seconds)
+        yield Dependencies(connections, connector, settings.mcp_check_seconds, catalog)

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from eventing.service import SecretServiceSettings
-from pydantic import AfterValidator, PositiveFloat
+from pydantic import AfterValidator, FilePath, PositiveFloat
 from runtime.addresses import AddressRules
 
 
@@ -17,12 +17,13 @@ class Settings(SecretServiceSettings):
 
     Users who are not administrators may start only the programs in `mcp_allowed_commands`. HTTP and SSE servers may be
     at a loopback, private or other special address only if that is in `mcp_allowed_addresses`. A healthy server is
-    checked every `mcp_check_seconds`.
+    checked every `mcp_check_seconds`. `mcp_catalog_file` is a snapshot of the public registry.
     """
 
     mcp_allowed_commands: str = ""
     mcp_allowed_addresses: Annotated[str, AfterValidator(_addresses)] = ""
     mcp_check_seconds: PositiveFloat = 900.0
+    mcp_catalog_file: FilePath | None = None
 
     @property
     def address_rules(self) -> AddressRules:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from eventing.testing import harness
 from eventing.testing.reacting import reaction_to
 from mcp_connection import ConnectionFailed, Connector
 from mcp_registry.app import service
+from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.dependencies import Dependencies
@@ -30,6 +32,7 @@ from runtime.envelope import Envelope
 from .samples import ADMIN, NOON, OWNER, STRANGER, program, remote, tool
 
 CHECK_SECONDS = 900.0
+CATALOG = Path(__file__).with_name("catalog.json")
 
 
 @dataclass
@@ -88,7 +91,9 @@ class Desk(harness.ServiceHarness):
         self.at(NOON)
         commands = AllowedCommands(frozenset({"files-mcp"}))
         self.connections = Connections(database, commands, cast(Actors, self.actors))
-        self.dependencies = Dependencies(self.connections, cast(Connector, self.connector), CHECK_SECONDS)
+        self.dependencies = Dependencies(
+            self.connections, cast(Connector, self.connector), CHECK_SECONDS, Catalog.load(CATALOG)
+        )
         super().__init__(service, database, self.dependencies)
 
     def at(self, now: datetime) -> None:

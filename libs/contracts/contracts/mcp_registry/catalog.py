@@ -60,7 +60,7 @@ class InstallServer(Command[ServerView]):
     """Register a server of the catalog, as `CreateServer` does; by default the latest version.
 
     The first option that can be installed is used, URLs first, or the first one of a type. `args` replace the arguments
-    that the catalog gives to the program; `variables` fill the `{name}` in its URLs, headers and arguments.
+    of the program in the catalog; `variables` fill the `{name}` in its URLs, headers and arguments.
     """
 
     subject = "cmd.mcp_registry.install"

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import yaml
 from contracts.mcp_registry.server import ExportServers
-from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
 from gateway.downloads import binary_content
-from gateway.problems import documented, headed
+from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.mcp_file import MEDIA_TYPES, ExportOptions, FileFormat, ImportResult, OnConflict
 from gateway.server_files.formats import read, written
 from gateway.server_files.importer import Importer, owned_by_name
@@ -28,7 +27,7 @@ router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_cla
     summary="Import MCP servers",
     response_model=ImportResult,
     openapi_extra=BODY,
-    responses=documented(Code.INVALID_FILE, *PROBLEMS),
+    responses=documented(EdgeCode.INVALID_FILE, *PROBLEMS),
 )
 async def import_servers(
     request: Request,

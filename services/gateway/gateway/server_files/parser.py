@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from contracts.refusals import Code
 from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 
 from gateway.problems import EdgeCode, Problem
 
-LIMITS = Limits(cpu_seconds=2.0, reply_bytes=16 * 1024 * 1024)
+LIMITS = Limits(cpu_seconds=2.0, wall_seconds=30.0, reply_bytes=16 * 1024 * 1024)
 MAX_WAITING = 20
 
 
@@ -33,7 +32,7 @@ class FileParser:
         """Return the content of a file: objects, lists, text, true, false and null. Numbers are text.
 
         Raises:
-            Problem: the file is not valid (INVALID_FILE), or too many files are being parsed.
+            Problem: the file is not valid (INVALID_FILE), or could not be parsed in time.
         """
         try:
             kind, content = await self._pool.run(data.decode("utf-8-sig"), key=user_id)
@@ -42,7 +41,7 @@ class FileParser:
         except LimitExceeded as error:
             raise invalid_file(str(error)) from None
         except ChildUnavailable:
-            raise Problem(EdgeCode.UNAVAILABLE, "Too many files are being read. Try again in a moment.") from None
+            raise Problem(EdgeCode.UNAVAILABLE, "The file could not be read in time. Try again in a moment.") from None
         if kind == "error":
             raise invalid_file(content)
         return content
@@ -50,4 +49,4 @@ class FileParser:
 
 def invalid_file(reason: str) -> Problem:
     """Return the problem of a file that cannot be read; the reason is a clause."""
-    return Problem(Code.INVALID_FILE, f"The file cannot be read: {reason}.")
+    return Problem(EdgeCode.INVALID_FILE, f"The file cannot be read: {reason}.")

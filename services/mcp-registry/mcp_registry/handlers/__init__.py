@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from mcp_registry.handlers import check, server
+from mcp_registry.handlers import catalog, check, server
 
-handles = Handlers.merge(server.handles, check.handles)
+handles = Handlers.merge(server.handles, check.handles, catalog.handles)
