@@ -1,0 +1,1 @@
+"""OAuth for MCP servers, as the MCP specification says: the adapter to authorization servers."""
