@@ -76,9 +76,10 @@ class OfferAuthorization(Command[None]):
     pending: PendingAuthorization = Field(repr=False)
 
 
-class ReturnAuthorization(Command[None]):
+class ReturnAuthorization(Command[bool]):
     """Record the response with which an authorization server sends the user back. The message names no actor.
 
+    The result is whether the user consented.
     Refused with AUTHORIZATION_FAILED if `state` is not that of an authorization in progress, or was used before.
     """
 

@@ -15,6 +15,7 @@ from mcp.client.auth.utils import (
 )
 from mcp.shared.auth import DEFAULT_GRANT_TYPES, OAuthMetadata, ProtectedResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
+
 from mcp_registry.oauth.errors import AuthorizationRefused
 from mcp_registry.oauth.requests import Requests, check_available, check_url, parsed
 

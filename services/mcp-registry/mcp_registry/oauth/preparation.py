@@ -9,10 +9,11 @@ import httpx2
 from contracts.mcp_registry.oauth import AuthMethod, OAuthClient, PendingAuthorization
 from contracts.refusals import Code
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+from pydantic import AnyUrl
+
 from mcp_registry.oauth.discovery import Discovered, discover
 from mcp_registry.oauth.errors import AuthorizationRefused
 from mcp_registry.oauth.requests import Requests, check_available, parsed
-from pydantic import AnyUrl
 
 CLIENT_NAME = "AI-Agent-API"
 SECRET_METHODS: tuple[AuthMethod, ...] = ("client_secret_post", "client_secret_basic")

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx2
 from contracts.refusals import Code
-from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
 from pydantic import BaseModel, ValidationError
+
+from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
 
 REQUEST_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024

@@ -10,9 +10,10 @@ import httpx2
 from contracts.mcp_registry.oauth import PendingAuthorization, Registration, Tokens
 from contracts.refusals import Code
 from mcp.shared.auth import OAuthToken
+from pydantic import BaseModel
+
 from mcp_registry.oauth.errors import AuthorizationRefused
 from mcp_registry.oauth.requests import Requests, check_available, parsed
-from pydantic import BaseModel
 
 MAX_LIFETIME = timedelta(days=3650)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
