@@ -1,11 +1,11 @@
 """The decisions of an McpServer about refreshing its tokens."""
 
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from contracts.mcp_registry.authorization import AuthorizationEnded, OAuthSecretsSet
-from contracts.mcp_registry.oauth import OAuthSecrets, Tokens
+from contracts.mcp_registry.oauth import OAuthClient, OAuthSecrets, PendingAuthorization, Tokens
 from contracts.mcp_registry.refresh import RefreshEvent, RefreshPostponed, RefreshRequested, TokensRefreshed
 from contracts.refusals import Code, Refusal
 
@@ -71,7 +71,7 @@ class Refreshing(State):
         self._set_oauth(tokens=None)
         self.record(AuthorizationEnded(reason="expired", detail=detail))
 
-    def _set_oauth(self, **changes: Any) -> None:
+    def _set_oauth(self, **changes: OAuthClient | PendingAuthorization | Tokens | None) -> None:
         """Change some of the secrets of the authorization. Records nothing if nothing changes."""
         oauth = self.oauth.model_copy(update=changes)
         if oauth != self.oauth:

@@ -34,8 +34,9 @@ SECRET_FIELDS = ("env", "headers")
 
 
 class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
-    """An MCP server: its life cycle, and the folds of all its events. The base classes decide about checks
-    and about the authorization.
+    """An MCP server: its life cycle, and the folds of all its events.
+
+    The base classes decide about its authorization, the refresh of its tokens, and its checks.
     """
 
     missing = Code.MCP_SERVER_NOT_FOUND

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from mcp_registry.handlers import check, server
+from mcp_registry.handlers import authorization, check, refresh, revocation, server
 
-handles = Handlers.merge(server.handles, check.handles)
+handles = Handlers.merge(
+    *(server.handles, check.handles, authorization.handles, refresh.handles, revocation.handles),
+)

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from mcp_registry.queries import server
+from mcp_registry.queries import authorization, server
 
-answers = Handlers.merge(server.answers)
+answers = Handlers.merge(server.answers, authorization.answers)
