@@ -6,6 +6,7 @@ from enum import StrEnum
 class Code(StrEnum):
     """The reason why a command or query was refused, or why a run failed: terms of the domain, never of HTTP."""
 
+    ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
     ADMINS_ONLY = "ADMINS_ONLY"
     AGENT_FAILED = "AGENT_FAILED"
     APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"

@@ -1,55 +1,21 @@
 """The dependencies of the mcp-registry service's handlers, queries and reactions."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
-from contracts.mcp_registry.values import ServerConnection, Tool
-from contracts.refusals import Code
+import httpx2
 from eventing.actors import Actors
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from mcp_connection import Connector
 from runtime.bus import Bus, Client
 
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
+from mcp_registry.oauth import OAuth
+from mcp_registry.oauth.requests import Requests
 from mcp_registry.settings import Settings
-
-
-class ConnectionFailed(Exception):
-    """A server could not be reached or used; `detail` is for users, without secrets."""
-
-    def __init__(self, code: Code, detail: str) -> None:
-        super().__init__(detail)
-        self.code, self.detail = code, detail
-
-
-class Upstream(Protocol):
-    """A connected server."""
-
-    name: str | None
-    version: str | None
-
-    async def list_tools(self) -> list[Tool]:
-        """Return the tools. Raises ConnectionFailed."""
-        ...
-
-
-class Connector(Protocol):
-    """Connects to servers."""
-
-    def connect(self, server: ServerConnection) -> AbstractAsyncContextManager[Upstream]:
-        """Connect to a server for the time of a context. Raises ConnectionFailed."""
-        ...
-
-
-class NoConnector:
-    """Connects to nothing."""
-
-    def connect(self, server: ServerConnection) -> AbstractAsyncContextManager[Upstream]:
-        """Refuse."""
-        raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, f"{server.definition.name} cannot be reached.")
 
 
 @dataclass(frozen=True)
@@ -59,6 +25,7 @@ class Dependencies:
     connections: Connections
     connector: Connector
     check_seconds: float
+    oauth: OAuth
 
 
 type Work = UnitOfWork[Dependencies]
@@ -70,4 +37,6 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     """Create the dependencies; on exit, end all connections."""
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
-    yield Dependencies(connections, NoConnector(), settings.mcp_check_seconds)
+    async with Connector(None, settings.address_rules) as connector, httpx2.AsyncClient(trust_env=False) as http:
+        oauth = OAuth(Requests(http), settings.redirect_uri)
+        yield Dependencies(connections, connector, settings.mcp_check_seconds, oauth)

@@ -1,7 +1,26 @@
 """The settings of the mcp-registry service."""
 
+from typing import Annotated
+
 from eventing.service import SecretServiceSettings
-from pydantic import PositiveFloat
+from pydantic import AfterValidator, HttpUrl, PositiveFloat
+from runtime.addresses import AddressRules
+
+
+def _addresses(text: str) -> str:
+    AddressRules.parse(text)
+    return text
+
+
+def _public_url(url: HttpUrl) -> HttpUrl:
+    if url.scheme != "https" and url.host not in ("localhost", "127.0.0.1", "[::1]"):
+        raise ValueError("must begin with https://, unless it leads to localhost")
+    if url.query or url.fragment or url.username or url.password:
+        raise ValueError("must have no user, query or fragment")
+    return url
+
+
+CALLBACK_PATH = "/api/v1/mcp-servers/oauth/callback"
 
 
 class Settings(SecretServiceSettings):
@@ -9,12 +28,24 @@ class Settings(SecretServiceSettings):
 
     Users who are not administrators may start only the programs in `mcp_allowed_commands`. HTTP and SSE servers may be
     at a loopback, private or other special address only if that is in `mcp_allowed_addresses`. A healthy server is
-    checked every `mcp_check_seconds`.
+    checked every `mcp_check_seconds`. Authorization servers send users back to `public_url`, the address of the API for
+    browsers; without it, servers cannot be authorized.
     """
 
     mcp_allowed_commands: str = ""
-    mcp_allowed_addresses: str = ""
+    mcp_allowed_addresses: Annotated[str, AfterValidator(_addresses)] = ""
     mcp_check_seconds: PositiveFloat = 900.0
+    public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """The addresses that HTTP and SSE servers may have."""
+        return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def redirect_uri(self) -> str | None:
+        """The URL to which authorization servers send users back."""
+        return f"{str(self.public_url).rstrip('/')}{CALLBACK_PATH}" if self.public_url else None
 
     @property
     def allowed_commands(self) -> frozenset[str]:

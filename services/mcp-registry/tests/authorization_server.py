@@ -20,11 +20,11 @@ from mcp.server.auth.routes import create_auth_routes
 from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions, RevocationOptions
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+from onebox.ports import ReservedPort
 from pydantic import AnyHttpUrl
+from runtime.health import serving
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
-
-from .http_server import free_port, served
 
 SCOPE = "mcp"
 
@@ -124,13 +124,13 @@ class Protected:
 async def protected_server() -> AsyncGenerator[Protected]:
     """Run an authorization server and an MCP server that accepts only its tokens."""
     provider = Provider()
-    issuer_port, port = free_port(), free_port()
-    issuer, url = f"http://127.0.0.1:{issuer_port}", f"http://127.0.0.1:{port}/mcp"
-    async with (
-        served(authorization_app(provider, issuer), issuer_port),
-        served(_resource_app(provider, issuer, url), port),
-    ):
-        yield Protected(url, issuer, provider)
+    with ReservedPort() as issuer_port, ReservedPort() as port:
+        issuer, url = f"http://127.0.0.1:{issuer_port.number}", f"http://127.0.0.1:{port.number}/mcp"
+        async with (
+            serving(authorization_app(provider, issuer), "127.0.0.1", issuer_port.number),
+            serving(_resource_app(provider, issuer, url), "127.0.0.1", port.number),
+        ):
+            yield Protected(url, issuer, provider)
 
 
 def authorization_app(provider: Provider, issuer: str) -> ASGIApp:

@@ -21,7 +21,7 @@ METADATA: dict[str, Any] = {
     "code_challenge_methods_supported": ["S256"],
 }
 RESOURCE: dict[str, Any] = {"resource": SERVER_URL, "authorization_servers": [ISSUER]}
-REGISTRATION = {
+REGISTRATION: dict[str, Any] = {
     "client_id": "client",
     "issuer": ISSUER,
     "token_endpoint": f"{ISSUER}/token",

@@ -95,7 +95,7 @@ async def test_a_huge_response_is_refused() -> None:
 
 
 async def test_a_compressed_response_is_refused() -> None:
-    bomb = {"content": gzip.compress(b" " * 1_000_000), "headers": {"Content-Encoding": "gzip"}}
+    bomb: dict[str, Any] = {"content": gzip.compress(b" " * 1_000_000), "headers": {"Content-Encoding": "gzip"}}
     with pytest.raises(AuthorizationRefused):
         await exchange(PENDING, NOW, ScriptedServer().answer(f"{ISSUER}/token", **bomb).sender())
 

@@ -79,7 +79,7 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
         Raises:
             Refusal: INVALID_SERVER, VARIABLE_NOT_SET.
         """
-        definition = updated_definition(self.definition, changes)
+        definition = changes.applied_to(self.definition)
         credentials = self._changed_secrets(definition, changes)
         check_definition(definition)
         check_secrets(definition, credentials)
@@ -87,7 +87,8 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
         if _target(definition) != _target(self.definition):
             self.end_authorization("server_changed", OTHER_TARGET)
         if definition != self.definition:
-            self.record(ServerUpdated(definition=definition))
+            other = _target(definition) != _target(self.definition)
+            self.record(ServerUpdated(definition=definition, is_other_target=other))
         self._set_secrets(credentials)
         if len(self.pending) > before:
             self.request_check_if_enabled(check_id)
@@ -145,7 +146,7 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
             case ServerCreated():
                 self.user_id, self.definition, self.is_enabled = event.user_id, event.definition, event.is_enabled
             case ServerUpdated():
-                if _target(event.definition) != _target(self.definition):  # its tools are those of another server
+                if event.is_other_target:
                     self.listed, self.accepted, self.unaccepted_lists = {}, None, 0
                 self.definition = event.definition
             case ServerSecretsSet():
@@ -159,13 +160,6 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
                 self.oauth, self.attempt, self.refreshing = OAuthSecrets(), None, None
             case _:
                 assert_never(event)
-
-
-def updated_definition(definition: ServerDefinition, changes: ServerChanges) -> ServerDefinition:
-    """Return a definition with the fields of `changes` that are set. An explicit null clears `allowed_tools`."""
-    sent = {name: getattr(changes, name) for name in changes.model_fields_set - {*SECRET_FIELDS}}
-    fields = {name: value for name, value in sent.items() if value is not None or name == "allowed_tools"}
-    return definition.model_copy(update=fields)
 
 
 def _target(definition: ServerDefinition) -> tuple[str | None, str | None, list[str]]:

@@ -4,11 +4,11 @@ from uuid import UUID
 
 from contracts.mcp_registry.check import AcceptTools, CheckServer, RecordCheck
 from eventing.handling import Handlers
+from mcp_connection import fingerprint
 
 from mcp_registry.aggregate import McpServer
 from mcp_registry.aggregate.check import CheckTimes, ToolList
 from mcp_registry.dependencies import Work
-from mcp_registry.fingerprints import fingerprint
 from mcp_registry.handlers.server import changing
 
 handles = Handlers()

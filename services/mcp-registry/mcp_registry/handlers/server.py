@@ -11,7 +11,6 @@ from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers
 
 from mcp_registry.aggregate import McpServer, Revocation
-from mcp_registry.aggregate.server import updated_definition
 from mcp_registry.dependencies import Work
 
 GLOBAL_IS_FOR_ADMINS = "Only administrators can create, change and delete global MCP servers."
@@ -35,7 +34,7 @@ async def create_server(command: CreateServer, work: Work) -> None:
 async def update_server(command: UpdateServer, work: Work) -> None:
     """Change a server."""
     async with changing(command.server_id, work) as server:
-        _check_may_define(updated_definition(server.definition, command.changes), work)
+        _check_may_define(command.changes.applied_to(server.definition), work)
         server.update(command.changes, _check_id(work))
 
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from mcp_registry.oauth.requests import Requests
 
-CALLBACK_PATH = "/api/v1/mcp-servers/oauth/callback"
-
 
 @dataclass(frozen=True)
 class OAuth:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import httpx2
@@ -18,6 +19,7 @@ from mcp_registry.oauth.requests import Requests, check_available, parsed
 CLIENT_NAME = "AI-Agent-API"
 SECRET_METHODS: tuple[AuthMethod, ...] = ("client_secret_post", "client_secret_basic")
 """The preferred one first: for the other, servers differ in how they decode the secret."""
+AUTH_METHODS: tuple[AuthMethod, ...] = (*SECRET_METHODS, "none")
 VERIFIER_BYTES = 64
 
 
@@ -66,7 +68,15 @@ def _configured(client: OAuthClient, found: Discovered) -> tuple[OAuthClient, Au
 def _method(found: Discovered) -> AuthMethod:
     # RFC 8414: a server that does not say which methods it supports supports client_secret_basic.
     supported = found.metadata.token_endpoint_auth_methods_supported or ["client_secret_basic"]
-    return next((method for method in SECRET_METHODS if method in supported), "none")
+    return _first_known(supported) or "none"
+
+
+def _first_known(methods: Collection[str]) -> AuthMethod | None:
+    known: AuthMethod
+    for known in AUTH_METHODS:
+        if known in methods:
+            return known
+    return None
 
 
 async def _registered(wanted: Preparation, found: Discovered, requests: Requests) -> tuple[OAuthClient, AuthMethod]:
@@ -92,7 +102,7 @@ def _usable(client: OAuthClientInformationFull | None) -> tuple[OAuthClient, Aut
         raise AuthorizationRefused(Code.AUTHORIZATION_FAILED, detail)
     # A server may choose another method than the requested one. RFC 7591: the default is client_secret_basic.
     method = client.token_endpoint_auth_method or ("client_secret_basic" if client.client_secret else "none")
-    known = next((known for known in (*SECRET_METHODS, "none") if known == method), None)
+    known = _first_known([method])
     if known is None or (known != "none" and not client.client_secret):
         detail = "The authorization server registered this client with a method that is not supported."
         raise AuthorizationRefused(Code.AUTHORIZATION_NOT_SUPPORTED, detail)

@@ -22,16 +22,10 @@ from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS
 CREATE = """
     INSERT INTO servers (id, user_id, definition, name_key, is_enabled, version, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)"""
-# The tools of another program or URL are those of another server.
 UPDATE = """
-    UPDATE servers SET definition = $2, name_key = $3, version = $4, updated_at = $5, health = 'unknown',
-        tools = CASE WHEN same THEN tools ELSE '[]' END, listed = CASE WHEN same THEN listed ELSE '{}' END,
-        accepted = CASE WHEN same THEN accepted END
-    FROM (
-        SELECT id AS old, definition @> jsonb_build_object('url', $2 -> 'url', 'command', $2 -> 'command', 'args',
-            $2 -> 'args') AS same
-        FROM servers WHERE id = $1
-    ) AS before WHERE id = before.old"""
+    UPDATE servers SET definition = $2, name_key = $3, version = $4, updated_at = $5, health = 'unknown'
+    WHERE id = $1"""
+FORGET_TOOLS = "UPDATE servers SET tools = '[]', listed = '{}', accepted = NULL, server_version = NULL WHERE id = $1"
 SET_SECRETS = """
     UPDATE servers SET env_names = $2, header_names = $3, version = $4, updated_at = $5, health = 'unknown'
     WHERE id = $1"""
@@ -49,6 +43,8 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
         case ServerUpdated():
             definition, key = event.definition.model_dump(mode="json"), name_key(event.definition.name)
             await db.execute(UPDATE, id, definition, key, recorded.version, at)
+            if event.is_other_target:
+                await db.execute(FORGET_TOOLS, id)
         case ServerSecretsSet():
             await db.execute(SET_SECRETS, id, [*event.env], [*event.headers], recorded.version, at)
             await ENVIRONMENTS.put(recorded, event.env, db)

@@ -23,5 +23,5 @@ async def get_authorization(query: GetAuthorization, context: Context) -> Author
     if row["id"] is None:
         raise Refusal(Code.AUTHORIZATION_FAILED, "Another authorization of this server was started, or it was ended.")
     pending = (await get_oauth(query.server_id, context.database)).pending if row["status"] == "offered" else None
-    fields = {name: row[name] for name in row.keys() if name != "user_id"}
+    fields = {name: row[name] for name in AuthorizationView.model_fields if name != "authorization_url"}
     return AuthorizationView(**fields, authorization_url=pending.authorization_url if pending else None)

@@ -4,6 +4,4 @@ from eventing.reactions import Reactions
 
 from mcp_registry.reactions import authorization, check, refresh, revocation
 
-reactions = Reactions.merge(
-    check.reactions, authorization.reactions, refresh.reactions, revocation.reactions
-)
+reactions = Reactions.merge(check.reactions, authorization.reactions, refresh.reactions, revocation.reactions)

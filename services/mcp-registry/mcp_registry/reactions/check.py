@@ -9,8 +9,9 @@ from contracts.mcp_registry.values import CheckResult, Tool
 from contracts.refusals import Code, Refusal
 from eventing.jobs import Job, JobFailed, job
 from eventing.reactions import Reactions, UnfinishedWork
+from mcp_connection import ConnectionFailed
 
-from mcp_registry.dependencies import ConnectionFailed, Dependencies
+from mcp_registry.dependencies import Dependencies
 
 IN_PROGRESS = "SELECT id AS aggregate, checking AS work FROM servers WHERE checking IS NOT NULL"
 CONCURRENCY = 32
@@ -59,5 +60,5 @@ class CheckServerJob(Job[Dependencies, CheckRequested]):
         await self.reaction.send(command)
 
 
-def _cut(text: str | None) -> str | None:
-    return text and text[:MAX_TEXT]
+def _cut(text: str) -> str | None:
+    return text[:MAX_TEXT] or None

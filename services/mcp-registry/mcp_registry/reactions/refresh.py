@@ -42,15 +42,11 @@ class RefreshTokens(Job[Dependencies, RefreshRequested]):
         except AuthorizationRefused as refused:
             raise JobFailed(refused.code, refused.detail) from refused
         refresh_id = self.event.refresh_id
-        await self.reaction.send(
-            RecordRefresh(server_id=self.recorded.id, refresh_id=refresh_id, tokens=self.tokens)
-        )
+        await self.reaction.send(RecordRefresh(server_id=self.recorded.id, refresh_id=refresh_id, tokens=self.tokens))
 
     async def fail(self, failure: JobFailed) -> None:
         """Record that the server has to be authorized again."""
-        command = LoseAuthorization(
-            server_id=self.recorded.id, refresh_id=self.event.refresh_id, detail=failure.detail
-        )
+        command = LoseAuthorization(server_id=self.recorded.id, refresh_id=self.event.refresh_id, detail=failure.detail)
         await self.reaction.send(command)
 
     async def give_up(self) -> None:

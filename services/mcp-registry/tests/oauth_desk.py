@@ -1,0 +1,152 @@
+"""The commands, queries and jobs of authorizations, on a database of their own and a scripted authorization server."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from contracts.mcp_registry.authorization import (
+    AuthorizationRequested,
+    AuthorizationReturned,
+    AuthorizationView,
+    GetAuthorization,
+    ReturnAuthorization,
+    StartAuthorization,
+)
+from contracts.mcp_registry.oauth import OAuthSecrets
+from contracts.mcp_registry.refresh import RefreshRequested, RequestRefresh
+from contracts.mcp_registry.revocation import RevocationRequested
+from contracts.mcp_registry.server import CreateServer, GetServer, ServerView
+from contracts.mcp_registry.values import ServerDefinition
+from contracts.messages import Actor, Event
+from contracts.refusals import Refusal
+from eventing import wire
+from eventing.actors import Actors
+from eventing.database import Database
+from eventing.jobs import Job
+from eventing.testing import harness
+from eventing.testing.reacting import reaction_to
+from httpx2 import URL
+from mcp_connection import Connector
+from mcp_registry.app import service
+from mcp_registry.commands import AllowedCommands
+from mcp_registry.connections import Connections
+from mcp_registry.dependencies import Dependencies
+from mcp_registry.oauth import OAuth
+from mcp_registry.reactions.authorization import ExchangeCode, PrepareAuthorization
+from mcp_registry.reactions.refresh import RefreshTokens
+from mcp_registry.reactions.revocation import RevokeTokens
+from mcp_registry.secret_tables import get_oauth
+from runtime.clock import new_id
+from runtime.envelope import Envelope
+
+from .scripted_server import ISSUER, REDIRECT_URI, SERVER_URL, ScriptedServer
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+OWNER, STRANGER, ADMIN = (Actor(user_id=UUID(int=n), role=role) for n, role in ((1, "user"), (2, "user"), (3, "admin")))
+ISSUED = {"access_token": "access-1", "token_type": "Bearer", "refresh_token": "refresh-1", "expires_in": 3600}
+
+
+class OAuthDesk(harness.ServiceHarness):
+    """The handlers, queries and jobs, used by `OWNER` unless another actor is named."""
+
+    actor = OWNER
+
+    def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
+        self._clock, self.server = clock, ScriptedServer.with_metadata()
+        self.at(NOON)
+        self.issue(ISSUED)
+        connections = Connections(database, AllowedCommands(frozenset()), cast(Actors, None))
+        oauth = OAuth(self.server.sender(), REDIRECT_URI)
+        self.dependencies = Dependencies(connections, cast(Connector, None), 900.0, oauth)
+        super().__init__(service, database, self.dependencies)
+
+    def at(self, now: datetime) -> None:
+        """Set the clock."""
+        self._clock.setattr("runtime.clock.now", lambda: now)
+
+    def issue(self, tokens: dict[str, Any], status: int = 200) -> None:
+        """Set the answer of the token endpoint."""
+        self.server.answer(f"{ISSUER}/token", status, json=tokens)
+
+    def requested(self, path: str) -> list[str]:
+        """Return the bodies of the requests to an endpoint of the authorization server."""
+        return [each.content.decode() for each in self.server.requests if str(each.url) == f"{ISSUER}{path}"]
+
+    async def create(self, actor: Actor = OWNER, **changes: Any) -> UUID:
+        """Create a server."""
+        definition = ServerDefinition(name="tickets", server_type="HTTP", url=SERVER_URL)
+        command = CreateServer(server_id=new_id(), definition=definition.model_copy(update=changes))
+        return (await self.send(command, actor)).id
+
+    async def start(self, server_id: UUID, actor: Actor = OWNER, **fields: Any) -> AuthorizationView:
+        """Start an authorization, and carry out the job that prepares it."""
+        command = StartAuthorization(server_id=server_id, authorization_id=new_id(), **fields)
+        started = await self.send(command, actor)
+        await self.do(PrepareAuthorization, AuthorizationRequested, server_id)
+        return await self.ask(GetAuthorization(server_id=server_id, authorization_id=started.id), actor)
+
+    async def come_back(self, attempt: AuthorizationView, **fields: Any) -> bool:
+        """Send the response of the authorization server, without an actor; by default the user consents."""
+        state = URL(attempt.authorization_url or "").params["state"]
+        command = ReturnAuthorization.model_validate({"state": state, "code": "code-1"} | fields)
+        return await self.dispatcher.send(command, Envelope.begin())
+
+    async def authorize(self, server_id: UUID) -> ServerView:
+        """Authorize a server, and return it."""
+        await self.come_back(await self.start(server_id))
+        await self.exchange(server_id)
+        return await self.view(server_id)
+
+    async def exchange(self, server_id: UUID) -> None:
+        """Carry out the job that exchanges the code."""
+        await self.do(ExchangeCode, AuthorizationReturned, server_id)
+
+    async def refresh(self, server_id: UUID) -> ServerView:
+        """Reach the due time of the tokens, carry out the job that refreshes them, and return the server."""
+        await self.send(RequestRefresh(server_id=server_id))
+        await self.do(RefreshTokens, RefreshRequested, server_id)
+        return await self.view(server_id)
+
+    async def revoke(self) -> None:
+        """Carry out the job that revokes tokens."""
+        for row in await self.database.fetch("SELECT id FROM revocations"):
+            await self.do(RevokeTokens, RevocationRequested, row["id"])
+
+    async def do(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
+        """Carry out the job that the latest event of its kind requested."""
+        await kind.react(*await self._job(event, id))
+
+    async def give_up(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
+        """Give up the job that the latest event of its kind requested."""
+        await kind.react_to_dead_letter(*await self._job(event, id))
+
+    async def view(self, server_id: UUID, actor: Actor = ADMIN) -> ServerView:
+        """Return a server as it is now."""
+        return await self.ask(GetServer(server_id=server_id), actor)
+
+    async def attempt(self, attempt: AuthorizationView) -> AuthorizationView:
+        """Return an attempt as it is now."""
+        return await self.ask(GetAuthorization(server_id=attempt.server_id, authorization_id=attempt.id))
+
+    async def secrets(self, server_id: UUID) -> OAuthSecrets:
+        """Return the stored secrets of the authorization."""
+        return await get_oauth(server_id, self.database)
+
+    async def due(self, kind: str) -> list[timedelta]:
+        """Return the due times of a kind, as the time from `NOON` on."""
+        rows = await self.database.fetch("SELECT at FROM due WHERE kind = $1 ORDER BY at", kind)
+        return [row["at"] - NOON for row in rows]
+
+    async def _job(self, event: type[Event], id: UUID) -> Any:
+        stored = await self.dispatcher.store.latest(event, id)
+        assert stored
+        recorded = wire.as_published(stored)
+        return recorded, reaction_to(recorded, cast(Any, self.dependencies), self.dispatcher, service.name)
+
+
+async def refusal(sent: Any) -> Refusal:
+    """Return the refusal that awaiting something raises."""
+    with pytest.raises(Refusal) as caught:
+        await sent
+    return caught.value
