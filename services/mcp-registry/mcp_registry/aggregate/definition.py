@@ -17,7 +17,7 @@ MAX_ARGUMENT_BYTES, MAX_SECRET_BYTES, MAX_TOTAL_BYTES = 4096, 32 * 1024, 256 * 1
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Without user and password, which would be stored in clear.
-_URL = re.compile(r"https?://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!-~]*)?", re.IGNORECASE)
+_URL = re.compile(r"(?ai:https?)://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!\"$-~]*)?")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
