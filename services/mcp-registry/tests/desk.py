@@ -23,13 +23,16 @@ from mcp_registry.app import service
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.dependencies import Dependencies
+from mcp_registry.oauth import OAuth
 from mcp_registry.reactions.check import CheckServerJob
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
 from .samples import ADMIN, NOON, OWNER, STRANGER, program, remote, tool
+from .scripted_server import REDIRECT_URI, ScriptedServer
 
 CHECK_SECONDS = 900.0
+TABLES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mcp_registry'"
 
 
 @dataclass
@@ -88,7 +91,9 @@ class Desk(harness.ServiceHarness):
         self.at(NOON)
         commands = AllowedCommands(frozenset({"files-mcp"}))
         self.connections = Connections(database, commands, cast(Actors, self.actors))
-        self.dependencies = Dependencies(self.connections, cast(Connector, self.connector), CHECK_SECONDS)
+        self.authorization_server = ScriptedServer.with_metadata()
+        oauth = OAuth(self.authorization_server.sender(), REDIRECT_URI)
+        self.dependencies = Dependencies(self.connections, cast(Connector, self.connector), CHECK_SECONDS, oauth)
         super().__init__(service, database, self.dependencies)
 
     def at(self, now: datetime) -> None:
@@ -149,6 +154,14 @@ class Desk(harness.ServiceHarness):
     async def due(self) -> list[datetime]:
         """Return the times of the next checks."""
         return [row["at"] for row in await self.database.fetch("SELECT at FROM due WHERE kind = 'check' ORDER BY at")]
+
+    async def found(self, *texts: str) -> list[str]:
+        """Return those of the texts that any table holds, as they are or as bytes."""
+        tables = [row["name"] for row in await self.database.fetch(TABLES)]
+        assert {"events", "servers"} <= {*tables}
+        rows = [await self.database.fetch(f"SELECT t::text AS content FROM {name} AS t") for name in tables]  # noqa: S608
+        content = "\n".join(row["content"] for table in rows for row in table)
+        return [text for text in texts if text in content or text.encode().hex() in content]
 
     async def in_progress(self) -> list[UUID]:
         """Return the checks in progress."""

@@ -1,6 +1,6 @@
 """The commands, queries and jobs of authorizations, on a database of their own and a scripted authorization server."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,23 +16,15 @@ from contracts.mcp_registry.authorization import (
 from contracts.mcp_registry.oauth import OAuthSecrets
 from contracts.mcp_registry.refresh import RefreshRequested, RequestRefresh
 from contracts.mcp_registry.revocation import RevocationRequested
-from contracts.mcp_registry.server import CreateServer, GetServer, ServerView
-from contracts.mcp_registry.values import ServerDefinition
+from contracts.mcp_registry.server import ServerView
 from contracts.messages import Actor, Event
 from contracts.refusals import Refusal
 from eventing import wire
-from eventing.actors import Actors
 from eventing.database import Database
 from eventing.jobs import Job
-from eventing.testing import harness
 from eventing.testing.reacting import reaction_to
 from httpx2 import URL
-from mcp_connection import Connector
 from mcp_registry.app import service
-from mcp_registry.commands import AllowedCommands
-from mcp_registry.connections import Connections
-from mcp_registry.dependencies import Dependencies
-from mcp_registry.oauth import OAuth
 from mcp_registry.reactions.authorization import ExchangeCode, PrepareAuthorization
 from mcp_registry.reactions.refresh import RefreshTokens
 from mcp_registry.reactions.revocation import RevokeTokens
@@ -40,30 +32,20 @@ from mcp_registry.secret_tables import get_oauth
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
-from .scripted_server import ISSUER, REDIRECT_URI, SERVER_URL, ScriptedServer
+from .desk import Desk
+from .samples import NOON, OWNER
+from .scripted_server import ISSUER
 
-NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
-OWNER, STRANGER, ADMIN = (Actor(user_id=UUID(int=n), role=role) for n, role in ((1, "user"), (2, "user"), (3, "admin")))
 ISSUED = {"access_token": "access-1", "token_type": "Bearer", "refresh_token": "refresh-1", "expires_in": 3600}
 
 
-class OAuthDesk(harness.ServiceHarness):
+class OAuthDesk(Desk):
     """The handlers, queries and jobs, used by `OWNER` unless another actor is named."""
 
-    actor = OWNER
-
     def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
-        self._clock, self.server = clock, ScriptedServer.with_metadata()
-        self.at(NOON)
+        super().__init__(database, clock)
+        self.server = self.authorization_server
         self.issue(ISSUED)
-        connections = Connections(database, AllowedCommands(frozenset()), cast(Actors, None))
-        oauth = OAuth(self.server.sender(), REDIRECT_URI)
-        self.dependencies = Dependencies(connections, cast(Connector, None), 900.0, oauth)
-        super().__init__(service, database, self.dependencies)
-
-    def at(self, now: datetime) -> None:
-        """Set the clock."""
-        self._clock.setattr("runtime.clock.now", lambda: now)
 
     def issue(self, tokens: dict[str, Any], status: int = 200) -> None:
         """Set the answer of the token endpoint."""
@@ -73,11 +55,9 @@ class OAuthDesk(harness.ServiceHarness):
         """Return the bodies of the requests to an endpoint of the authorization server."""
         return [each.content.decode() for each in self.server.requests if str(each.url) == f"{ISSUER}{path}"]
 
-    async def create(self, actor: Actor = OWNER, **changes: Any) -> UUID:
-        """Create a server."""
-        definition = ServerDefinition(name="tickets", server_type="HTTP", url=SERVER_URL)
-        command = CreateServer(server_id=new_id(), definition=definition.model_copy(update=changes))
-        return (await self.send(command, actor)).id
+    async def create_one(self, actor: Actor = OWNER) -> UUID:
+        """Create a server, and return its id."""
+        return (await self.create(actor=actor)).id
 
     async def start(self, server_id: UUID, actor: Actor = OWNER, **fields: Any) -> AuthorizationView:
         """Start an authorization, and carry out the job that prepares it."""
@@ -96,7 +76,7 @@ class OAuthDesk(harness.ServiceHarness):
         """Authorize a server, and return it."""
         await self.come_back(await self.start(server_id))
         await self.exchange(server_id)
-        return await self.view(server_id)
+        return await self.latest(server_id)
 
     async def exchange(self, server_id: UUID) -> None:
         """Carry out the job that exchanges the code."""
@@ -106,7 +86,7 @@ class OAuthDesk(harness.ServiceHarness):
         """Reach the due time of the tokens, carry out the job that refreshes them, and return the server."""
         await self.send(RequestRefresh(server_id=server_id))
         await self.do(RefreshTokens, RefreshRequested, server_id)
-        return await self.view(server_id)
+        return await self.latest(server_id)
 
     async def revoke(self) -> None:
         """Carry out the job that revokes tokens."""
@@ -115,15 +95,11 @@ class OAuthDesk(harness.ServiceHarness):
 
     async def do(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
         """Carry out the job that the latest event of its kind requested."""
-        await kind.react(*await self._job(event, id))
+        await kind.react(*await self.requested_job(event, id))
 
-    async def give_up(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
+    async def give_up_job(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
         """Give up the job that the latest event of its kind requested."""
-        await kind.react_to_dead_letter(*await self._job(event, id))
-
-    async def view(self, server_id: UUID, actor: Actor = ADMIN) -> ServerView:
-        """Return a server as it is now."""
-        return await self.ask(GetServer(server_id=server_id), actor)
+        await kind.react_to_dead_letter(*await self.requested_job(event, id))
 
     async def attempt(self, attempt: AuthorizationView) -> AuthorizationView:
         """Return an attempt as it is now."""
@@ -133,12 +109,13 @@ class OAuthDesk(harness.ServiceHarness):
         """Return the stored secrets of the authorization."""
         return await get_oauth(server_id, self.database)
 
-    async def due(self, kind: str) -> list[timedelta]:
+    async def due_in(self, kind: str) -> list[timedelta]:
         """Return the due times of a kind, as the time from `NOON` on."""
         rows = await self.database.fetch("SELECT at FROM due WHERE kind = $1 ORDER BY at", kind)
         return [row["at"] - NOON for row in rows]
 
-    async def _job(self, event: type[Event], id: UUID) -> Any:
+    async def requested_job(self, event: type[Event], id: UUID) -> Any:
+        """Return the arguments of a job that the latest event of its kind requested."""
         stored = await self.dispatcher.store.latest(event, id)
         assert stored
         recorded = wire.as_published(stored)
