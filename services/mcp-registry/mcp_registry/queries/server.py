@@ -74,4 +74,4 @@ async def _export(row: Row, context: Context, *, include_secrets: bool) -> Serve
     if include_secrets:
         env = await ENVIRONMENTS.get(row["id"], context.database)
         secrets = ServerSecrets(env=env, headers=await HEADERS.get(row["id"], context.database))
-    return ServerExport(**dict(definition), **dict(secrets), is_enabled=row["is_enabled"])
+    return ServerExport(**dict(definition), **dict(secrets), id=row["id"], is_enabled=row["is_enabled"])
