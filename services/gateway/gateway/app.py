@@ -22,6 +22,7 @@ from gateway.routes import (
     execution,
     fork,
     identity,
+    mcp_authorization,
     mcp_file,
     mcp_server,
     operations,
@@ -40,6 +41,7 @@ ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),
+    *(mcp_authorization.router, mcp_authorization.callback),
     *(mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
     *(operations.router, identity.well_known),
 )
