@@ -106,6 +106,10 @@ class Code(StrEnum):
     WORKSPACE_FULL = "WORKSPACE_FULL"
 
 
+ABBREVIATIONS = frozenset({"MCP"})
+"""Words that are capitals in texts, too."""
+
+
 class Refusal(Exception):
     """The domain refuses a message: this is expected, final for this input, and nothing was recorded."""
 
@@ -121,4 +125,5 @@ def not_found(code: Code, id: object, where: str = "") -> Refusal:
 
 def resource_name(code: Code) -> str:
     """Return the resource in a code <RESOURCE>_NOT_FOUND, in words."""
-    return code.removesuffix("_NOT_FOUND").replace("_", " ").lower()
+    words = code.removesuffix("_NOT_FOUND").split("_")
+    return " ".join(word if word in ABBREVIATIONS else word.lower() for word in words)

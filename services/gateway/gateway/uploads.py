@@ -33,10 +33,13 @@ async def uploaded_file(request: Request) -> bytes:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestValidationError([_error("form", error.message.rstrip("."))]) from None
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise RequestValidationError([_error("missing", "")])
-    return await file.read()
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise RequestValidationError([_error("missing", "")])
+        return await file.read()
+    finally:
+        await form.close()
 
 
 def _error(kind: str, text: str) -> dict[str, Any]:

@@ -130,7 +130,7 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewMcpServer: (),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
-NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id", NewMcpServer: "program"}
+NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id"}
 """Optional fields of which a body needs one."""
 
 

@@ -58,48 +58,27 @@ async def test_a_remote_server_is_registered(client: httpx.AsyncClient, services
 @pytest.mark.parametrize(
     "wrong",
     [
-        PROGRAM | {"command": None},
-        PROGRAM | {"url": "https://example.com"},
-        PROGRAM | {"headers": {"A": "b"}},
         PROGRAM | {"name": " "},
-        PROGRAM | {"name": "x" * 65},
-        PROGRAM | {"name": "a\nb"},
-        PROGRAM | {"name": MCP_SERVER},
-        PROGRAM | {"args": ["x"] * 101},
-        PROGRAM | {"args": ["x" * 4097]},
-        PROGRAM | {"env": {"A-B": "c"}},
-        PROGRAM | {"env": {"A": "x" * 32_769}},
+        PROGRAM | {"name": 1},
+        PROGRAM | {"server_type": "WS"},
+        PROGRAM | {"args": "x"},
         PROGRAM | {"env": {"A": 1}},
-        PROGRAM | {"network_hosts": ["https://example.com"]},
         PROGRAM | {"workspace": "all"},
         PROGRAM | {"is_global": "yes"},
-        PROGRAM | {"server_type": "WS"},
+        PROGRAM | {"is_enabled": None},
         PROGRAM | {"health": "healthy"},
-        REMOTE | {"url": None},
-        REMOTE | {"command": "npx"},
-        REMOTE | {"args": ["x"]},
-        REMOTE | {"env": {"A": "b"}},
-        REMOTE | {"workspace": "read"},
-        REMOTE | {"network_hosts": ["*"]},
-        REMOTE | {"url": "ftp://example.com"},
-        REMOTE | {"url": "https:///x"},
-        REMOTE | {"url": "https://user:pass@example.com"},
-        REMOTE | {"url": "https://${HOST}/mcp"},
-        REMOTE | {"url": "https://example.com:99999"},
-        REMOTE | {"headers": {"A b": "c"}},
-        REMOTE | {"headers": {"A": "b\r\nC: d"}},
-        REMOTE | {"headers": {"Host": "other"}},
-        REMOTE | {"headers": {"A": "1", "a": "2"}},
+        {"name": "x"},
     ],
 )
-async def test_an_invalid_server_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
+async def test_a_malformed_server_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     response = await client.post(SERVERS, json=wrong)
     assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
 
 
-async def test_an_error_names_the_missing_field(client: httpx.AsyncClient):
-    response = await client.post(SERVERS, json=PROGRAM | {"command": None})
-    assert "A server of the type STDIO needs `command`" in response.json()["detail"]
+async def test_an_invalid_server_is_422_and_names_the_field(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(CreateServer, Refused(code=Code.INVALID_SERVER, detail="url: is for HTTP servers only."))
+    problem = (await client.post(SERVERS, json=PROGRAM | {"url": "https://example.com"})).json()
+    assert (problem["error_code"], problem["errors"][0]["loc"]) == ("INVALID_SERVER", ["body", "url"])
 
 
 async def test_a_viewer_must_not_register_a_server(harness: Any):
@@ -135,7 +114,7 @@ async def test_a_change_may_enable_the_server(client: httpx.AsyncClient, service
     assert response.json()["is_enabled"] is False
 
 
-@pytest.mark.parametrize("wrong", [{"name": None}, {"server_type": "HTTP"}, {"url": "x"}, {"env": None}, {"args": "x"}])
+@pytest.mark.parametrize("wrong", [{"name": None}, {"server_type": "HTTP"}, {"url": 1}, {"env": None}, {"args": "x"}])
 async def test_an_invalid_change_of_a_server_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.patch(ONE, json=wrong)).status_code == 422
 
@@ -165,7 +144,7 @@ async def test_a_server_is_deleted(client: httpx.AsyncClient, services: FakeServ
     ("method", "path", "kind", "code", "status"),
     [
         ("GET", ONE, GetServer, Code.MCP_SERVER_NOT_FOUND, 404),
-        ("DELETE", ONE, DeleteServer, Code.NOT_OWNER, 403),
+        ("DELETE", ONE, DeleteServer, Code.ADMINS_ONLY, 403),
         ("POST", SERVERS, CreateServer, Code.SERVER_NAME_TAKEN, 409),
         ("POST", SERVERS, CreateServer, Code.COMMAND_NOT_ALLOWED, 403),
         ("POST", SERVERS, CreateServer, Code.TOO_MANY_SERVERS, 409),
@@ -195,8 +174,9 @@ class Registry:
             f"{event.subject}.{OTHER}.{MCP_SERVER}", event.example().model_dump_json().encode()
         )
 
-    def _request(self, _: CheckServer) -> None:
+    def _request(self, command: CheckServer) -> UUID:
         self.requested.set()
+        return command.check_id
 
 
 @pytest.fixture

@@ -4,18 +4,22 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx2
 from eventing.actors import Actors
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from mcp_connection import Connector
 from runtime.bus import Bus, Client
+from runtime.guarded_http import guarded_client
+from runtime.logging import get_logger
+from sandbox import Sandbox
 
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.oauth import OAuth
-from mcp_registry.oauth.requests import Requests
+from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.settings import Settings
+
+log = get_logger()
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,14 @@ type Context = QueryContext[Dependencies]
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end all connections."""
+    sandbox, reason = await Sandbox.find()
+    if reason:
+        log.warning("stdio servers cannot be checked", reason=reason)
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
-    async with Connector(None, settings.address_rules) as connector, httpx2.AsyncClient(trust_env=False) as http:
-        oauth = OAuth(Requests(http), settings.redirect_uri)
+    async with (
+        Connector(sandbox, settings.address_rules) as connector,
+        guarded_client(settings.address_rules, MAX_RESPONSE_BYTES) as http,
+    ):
+        oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)
         yield Dependencies(connections, connector, settings.mcp_check_seconds, oauth)

@@ -2,14 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 import httpx2
 from contracts.mcp_registry.oauth import PendingAuthorization, Tokens
 from mcp_registry.oauth.preparation import Preparation
 from mcp_registry.oauth.requests import Requests
+from runtime.addresses import Address, AddressRules
 
 SERVER_URL, ISSUER = "https://mcp.example.com/mcp", "https://auth.example.com"
+PRIVATE = "private.example.com"
 REDIRECT_URI = "https://agents.example.com/api/v1/mcp-servers/oauth/callback"
 PREPARATION = Preparation(SERVER_URL, REDIRECT_URI, "state")
 METADATA: dict[str, Any] = {
@@ -59,10 +62,15 @@ class ScriptedServer:
 
     def sender(self) -> Requests:
         """Return the sender of requests to this server."""
-        return Requests(httpx2.AsyncClient(transport=httpx2.MockTransport(self._handle)))
+        rules = AddressRules(resolver=_resolve)
+        return Requests(httpx2.AsyncClient(transport=httpx2.MockTransport(self._handle)), rules)
 
     async def _handle(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
         if self.hangs:
             await asyncio.Event().wait()
         return self.answers.get(str(request.url.copy_with(query=None)), httpx2.Response(404))
+
+
+async def _resolve(host: str, _port: int) -> list[Address]:
+    return [ip_address("10.0.0.1" if host == PRIVATE else "8.8.8.8")]

@@ -66,7 +66,7 @@ INVALID_ENV = [
     {"A": "a\0b"},
     {"A": "x" * (32 * 1024 + 1)},
     {f"A{n}": "1" for n in range(101)},
-    {f"A{n}": "x" * 32 * 1024 for n in range(8)},
+    {f"A{n}": "x" * 32 * 1024 for n in range(2)},
 ]
 INVALID_HEADERS = [
     {"": "1"},

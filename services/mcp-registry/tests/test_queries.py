@@ -25,7 +25,7 @@ async def names(desk: Desk, actor: Actor = OWNER, **filters: Any) -> list[str]:
 async def test_another_users_server_is_not_found(desk: Desk) -> None:
     server = await desk.create()
     assert await desk.ask(GetServer(server_id=server.id), ADMIN)
-    with pytest.raises(Refusal, match=Code.MCP_SERVER_NOT_FOUND):
+    with pytest.raises(Refusal, match=f"{Code.MCP_SERVER_NOT_FOUND}: There is no MCP server {server.id}."):
         await desk.ask(GetServer(server_id=server.id), STRANGER)
 
 

@@ -23,15 +23,11 @@ from gateway.schemas.mcp_server import (
 )
 from gateway.state import gateway_of
 
-REGISTRATION_PROBLEMS = (
-    *(Code.ADMINS_ONLY, Code.COMMAND_NOT_ALLOWED, Code.SERVER_NAME_TAKEN, Code.TOO_MANY_SERVERS),
-    Code.VARIABLE_NOT_SET,
+DEFINITION_PROBLEMS = (
+    *(Code.ADMINS_ONLY, Code.COMMAND_NOT_ALLOWED, Code.INVALID_SERVER),
+    *(Code.SERVER_NAME_TAKEN, Code.VARIABLE_NOT_SET),
 )
-CHANGE_PROBLEMS = (
-    *(Code.ADMINS_ONLY, Code.COMMAND_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.NOT_OWNER, Code.SERVER_NAME_TAKEN),
-    Code.VARIABLE_NOT_SET,
-)
-OWNERS_ONLY = documented(Code.MCP_SERVER_NOT_FOUND, Code.NOT_OWNER)
+CHANGE_PROBLEMS = (Code.ADMINS_ONLY, Code.MCP_SERVER_NOT_FOUND)
 
 router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_class=JsonRoute)
 
@@ -42,7 +38,7 @@ router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_cla
     summary="Register an MCP server",
     status_code=201,
     response_model=McpServer,
-    responses=headed(documented(*REGISTRATION_PROBLEMS), {201: ("Location",)}),
+    responses=headed(documented(*DEFINITION_PROBLEMS, Code.TOO_MANY_SERVERS), {201: ("Location",)}),
 )
 async def create(body: NewMcpServer, caller: Caller) -> Response:
     """Registers the server and returns it. It is checked in the background; its `health` is `unknown` until then.
@@ -77,7 +73,7 @@ async def show(server_id: UUID, caller: Caller) -> Response:
     operation_id="changeMcpServer",
     summary="Update an MCP server",
     response_model=McpServer,
-    responses=documented(*CHANGE_PROBLEMS),
+    responses=documented(*DEFINITION_PROBLEMS, Code.MCP_SERVER_NOT_FOUND),
 )
 async def change(server_id: UUID, body: McpServerChange, caller: Caller) -> Response:
     """Updates the fields that are sent, and returns the server. Sessions use it from their next run on.
@@ -95,7 +91,7 @@ async def change(server_id: UUID, body: McpServerChange, caller: Caller) -> Resp
     operation_id="deleteMcpServer",
     summary="Delete an MCP server",
     status_code=204,
-    responses=OWNERS_ONLY,
+    responses=documented(*CHANGE_PROBLEMS),
 )
 async def delete(server_id: UUID, caller: Caller) -> Response:
     """Deletes the server with its secrets. Runs in progress keep their connection until they end."""
@@ -108,7 +104,7 @@ async def delete(server_id: UUID, caller: Caller) -> Response:
     operation_id="enableMcpServer",
     summary="Enable an MCP server",
     response_model=McpServer,
-    responses=documented(Code.COMMAND_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.NOT_OWNER),
+    responses=documented(*CHANGE_PROBLEMS),
 )
 async def enable(server_id: UUID, caller: Caller) -> Response:
     """Lets sessions use the server again, and returns it. It is checked in the background."""
@@ -120,7 +116,7 @@ async def enable(server_id: UUID, caller: Caller) -> Response:
     operation_id="disableMcpServer",
     summary="Disable an MCP server",
     response_model=McpServer,
-    responses=OWNERS_ONLY,
+    responses=documented(*CHANGE_PROBLEMS),
 )
 async def disable(server_id: UUID, caller: Caller) -> Response:
     """Keeps sessions from using the server from their next run on, and returns it. It is no longer checked."""
@@ -140,7 +136,7 @@ async def disable(server_id: UUID, caller: Caller) -> Response:
                 "description": "With `Prefer: respond-async`: the check was requested; `Location` is the server's path",
             }
         }
-        | documented(Code.MCP_SERVER_NOT_FOUND, Code.NOT_OWNER, Code.SERVER_DISABLED, EdgeCode.ANSWER_NOT_READY),
+        | documented(Code.MCP_SERVER_NOT_FOUND, Code.SERVER_DISABLED, EdgeCode.ANSWER_NOT_READY),
         {202: ("Location", "Preference-Applied"), 503: ("Location",), 504: ("Location",)},
     ),
 )
@@ -162,7 +158,7 @@ async def check(server_id: UUID, caller: Caller, request: Request) -> Response:
     operation_id="acceptMcpServerTools",
     summary="Accept the tools of an MCP server",
     response_model=McpServer,
-    responses=OWNERS_ONLY,
+    responses=documented(*CHANGE_PROBLEMS),
 )
 async def accept(server_id: UUID, caller: Caller) -> Response:
     """Accepts the tools as they are now, and returns the server.

@@ -1,9 +1,7 @@
 """Models of MCP servers."""
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.mcp_registry.server import (
@@ -16,7 +14,6 @@ from contracts.mcp_registry.server import (
     UpdateServer,
 )
 from contracts.mcp_registry.values import (
-    MAX_TOOLS,
     ServerDefinition,
     ServerHealth,
     ServerSecrets,
@@ -24,107 +21,40 @@ from contracts.mcp_registry.values import (
     WorkspaceAccess,
 )
 from contracts.samples import MCP_SERVER, TIME, USER
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints
 from runtime import clock
 
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
-from gateway.schemas.options import Identifier
-
-MAX_NAME = 64
-FORBIDDEN_HEADERS = frozenset(
-    ("connection", "content-length", "content-type", "host", "keep-alive", "te", "trailer", "transfer-encoding")
-)
-"""Headers that the connection itself sets."""
-OF_PROGRAMS = ("command", "args", "env", "network_hosts", "workspace")
-OF_URLS = ("url", "headers")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
-
-
-def _valid_name(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("must consist of printable characters")
-    try:
-        UUID(name)
-    except ValueError:
-        return name
-    raise ValueError("must not be a UUID, which could be the id of another server")
-
-
-def _http_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port or an IPv6 address is malformed
-        valid = False
-    else:
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not contain credentials; send them in `headers`")
-    if not valid or re.search(r"[\x00-\x20\x7f{}]", url):
-        raise ValueError("must be an http or https URL; variables in it are not expanded")
-    return url
-
-
-def _header_fields(headers: dict[str, str]) -> dict[str, str]:
-    names = [name.lower() for name in headers]
-    if forbidden := FORBIDDEN_HEADERS.intersection(names):
-        raise ValueError(f"the header {min(forbidden)} cannot be set")
-    if len(set(names)) < len(names):
-        raise ValueError("names of headers must differ in more than upper and lower case")
-    for name, value in headers.items():
-        if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
-            raise ValueError(f"the value of {name} must be ASCII text on one line, without spaces around it")
-    return headers
-
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME),
-    AfterValidator(_valid_name),
-    Field(description="Name of the server, unique among the owner's, whatever its case."),
+    StringConstraints(strip_whitespace=True, min_length=1),
+    Field(description="Name, at most 64 characters; unique among the servers of its owner, whatever its case."),
 ]
-Description = Annotated[str, Field(max_length=2_000, description="What the server is for.")]
-Program = Annotated[str, Field(min_length=1, max_length=4_096)]
+Description = Annotated[str, Field(description="What the server is for.")]
 PROGRAM: Any = Field(alias="command", description="With `STDIO`: program to start.")
 """The field has another name than in JSON, as `command` is a method of bodies."""
-Arguments = Annotated[
-    list[Annotated[str, Field(max_length=4_096)]],
-    Field(max_length=100, description="With `STDIO`: arguments of the program."),
-]
-Url = Annotated[str, Field(max_length=2_048), AfterValidator(_http_url)]
-URL = "With `HTTP` and `SSE`: URL."
-Host = Annotated[
-    str,
-    Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?(:[0-9]{1,5})?)$", max_length=300),
-    pattern_rule("Must be `host`, `host:port`, `*.domain` or `*`"),
-]
+Arguments = Annotated[list[str], Field(description="With `STDIO`: arguments of the program, at most 100.")]
+URL: Any = Field(description="With `HTTP` and `SSE`: URL.")
 NetworkHosts = Annotated[
-    list[Host], Field(max_length=100, description="With `STDIO`: hosts that the program may connect to; `*` for all.")
+    list[str],
+    Field(description="With `STDIO`: hosts that the program may connect to: `host`, `host:port`, `*.domain` or `*`."),
 ]
 Workspace = Annotated[
     WorkspaceAccess,
     Field(description="With `STDIO`: access of the program to the workspace of the session that uses it."),
 ]
-AllowedTools = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=200)]] | None,
-    Field(max_length=MAX_TOOLS, description="Names of the tools that sessions may use; null for all."),
-]
+AllowedTools = Annotated[list[str] | None, Field(description="Names of the tools that sessions may use; null for all.")]
 IsGlobal = Annotated[
     StrictBool, Field(description="Whether all users may use the server; only administrators may set it.")
 ]
 IsEnabled = Annotated[StrictBool, Field(description="Whether sessions may use the server.")]
-Secret = Annotated[str, Field(max_length=32 * 1024)]
 Environment = Annotated[
-    dict[Identifier, Secret],
-    Field(max_length=100, repr=False, description="With `STDIO`: environment variables of the program; secret."),
-]
-HeaderName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=200), pattern_rule("Must be the name of a header")
+    dict[str, str], Field(repr=False, description="With `STDIO`: environment variables of the program; secret.")
 ]
 Headers = Annotated[
-    dict[HeaderName, Secret],
-    Field(max_length=100, repr=False, description="With `HTTP` and `SSE`: headers of requests to the URL; secret."),
-    AfterValidator(_header_fields),
+    dict[str, str], Field(repr=False, description="With `HTTP` and `SSE`: headers of requests to the URL; secret.")
 ]
 
 _BODY: dict[str, Any] = {
@@ -140,7 +70,7 @@ _BODY: dict[str, Any] = {
 
 
 class NewMcpServer(RequestBody):
-    """An MCP server to register."""
+    """An MCP server to register. The registry decides whether its fields are acceptable together."""
 
     model_config = example(_BODY)
 
@@ -149,9 +79,9 @@ class NewMcpServer(RequestBody):
     server_type: Annotated[
         ServerType, Field(description="`STDIO`: a program, started in a sandbox. `HTTP`, `SSE`: a remote server.")
     ]
-    program: Annotated[Program | None, PROGRAM] = None
+    program: Annotated[str | None, PROGRAM] = None
     args: Arguments = []
-    url: Annotated[Url | None, Field(description=URL)] = None
+    url: Annotated[str | None, URL] = None
     network_hosts: NetworkHosts = []
     workspace: Workspace = "none"
     allowed_tools: AllowedTools = None
@@ -159,16 +89,6 @@ class NewMcpServer(RequestBody):
     is_enabled: IsEnabled = True
     env: Environment = {}
     headers: Headers = {}
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> Self:
-        values = self.values()
-        needed, others = ("command", OF_URLS) if self.server_type == "STDIO" else ("url", OF_PROGRAMS)
-        if values[needed] is None:
-            raise ValueError(f"a server of the type {self.server_type} needs `{needed}`")
-        if foreign := [name for name in others if values[name] not in (None, [], {}, "none")]:
-            raise ValueError(f"a server of the type {self.server_type} has no `{foreign[0]}`")
-        return self
 
     def values(self, *, sent: bool = False) -> dict[str, Any]:
         """Return the fields by their names in JSON: all, or those that were sent."""
@@ -196,9 +116,9 @@ class McpServerChange(RequestBody):
 
     name: Name = UNCHANGED
     description: Description = UNCHANGED
-    program: Annotated[Program, PROGRAM] = UNCHANGED
+    program: Annotated[str, PROGRAM] = UNCHANGED
     args: Arguments = UNCHANGED
-    url: Annotated[Url, Field(description=URL)] = UNCHANGED
+    url: Annotated[str, URL] = UNCHANGED
     network_hosts: NetworkHosts = UNCHANGED
     workspace: Workspace = UNCHANGED
     allowed_tools: AllowedTools = UNCHANGED

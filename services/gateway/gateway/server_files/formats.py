@@ -12,14 +12,16 @@ from typing import Any, Literal, cast
 from contracts.mcp_registry.server import ServerExport
 from pydantic import ValidationError
 
-from gateway.schemas.mcp_server import OF_PROGRAMS, OF_URLS, NewMcpServer
+from gateway.schemas.mcp_server import NewMcpServer
 from gateway.server_files.parser import invalid_file
-from gateway.validation_messages import message
+from gateway.validation_messages import message, with_known_fields
 
 type Style = Literal["native", "mcpServers", "vscode"]
 type Fields = dict[str, Any]
 
 MAX_ENTRIES = 200
+OF_PROGRAMS = ("command", "args", "env", "network_hosts", "workspace")
+OF_URLS = ("url", "headers")
 TYPES = {
     "stdio": "STDIO",
     "http": "HTTP",
@@ -85,7 +87,7 @@ def _entry(name: str, fields: Any, is_native: bool) -> Entry:
         values = _object(fields) if is_native else _of_other_application(name, _object(fields))
         return Entry(name, NewMcpServer.model_validate(_with_texts(values)))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        [first, *_] = with_known_fields(error.errors(include_input=False, include_url=False), NewMcpServer)
         where = ".".join(str(part) for part in first["loc"] if part != "[key]")
         return Entry(name, error=f"{where}: {message(first)}" if where else message(first))
     except ValueError as error:

@@ -10,8 +10,11 @@ from contracts.refusals import Code, Refusal
 from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode
 from gateway.schemas.mcp_file import FailedServer, ImportedServer, ImportResult, OnConflict
-from gateway.schemas.mcp_server import MAX_NAME, NewMcpServer
+from gateway.schemas.mcp_server import NewMcpServer
 from gateway.server_files.formats import Entry
+
+MAX_NAME = 64
+"""Characters of a name."""
 
 
 @dataclass

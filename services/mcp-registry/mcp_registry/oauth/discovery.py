@@ -59,6 +59,7 @@ async def discover(url: str, requests: Requests) -> Discovered:
     issuer = str(protected.authorization_servers[0]) if protected else origin
     metadata = await _server_metadata(issuer, is_announced=protected is not None, requests=requests)
     _check(metadata, issuer)
+    await requests.check_address(str(metadata.authorization_endpoint))
     scope = get_client_metadata_scopes(extract_scope_from_www_auth(challenge), protected, metadata, DEFAULT_GRANT_TYPES)
     resource = str(protected.resource) if protected else resource_url_from_server_url(url)
     return Discovered(str(metadata.issuer), resource, scope, metadata)

@@ -1,6 +1,8 @@
 """Requests to authorization servers: bounded in time and size, and without redirects."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
 
@@ -8,55 +10,63 @@ import httpx2
 from contracts.refusals import Code
 from pydantic import BaseModel, ValidationError
 
+from runtime.addresses import AddressNotAllowed, AddressRules, HostNotFound
+from runtime.guarded_http import ResponseNotAllowed
+
 from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
 
 REQUEST_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_URL_CHARACTERS = 2000
+HTTPS_PORT = 443
 SERVER_ERROR, TRY_LATER = 500, frozenset({408, 425, 429})
 
 
 class Requests:
     """Sends the requests of OAuth with an HTTP client that connects to allowed addresses only."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, client: httpx2.AsyncClient, rules: AddressRules) -> None:
+        self._client, self._rules = client, rules
 
     async def send(self, method: str, url: str, *, with_body: bool = True, **content: Any) -> httpx2.Response:
         """Send a request, and return the response with its whole body, or without it if `with_body` is false.
 
         Raises:
-            AuthorizationRefused: the URL is not allowed, or the response is too large.
+            AuthorizationRefused: the URL or its address is not allowed, or the response is too large.
             AuthorizationServerUnavailable: there is no response in time.
         """
         check_url(url)
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"} | content.pop("headers", {})
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                return await self._send(self._client.build_request(method, url, headers=headers, **content), with_body)
-        except (TimeoutError, httpx2.TransportError) as error:
-            raise AuthorizationServerUnavailable(f"{host(url)} does not answer") from error
-
-    async def _send(self, request: httpx2.Request, with_body: bool) -> httpx2.Response:
-        response = await self._client.send(request, stream=True, follow_redirects=False)
-        try:
-            body = await _body(response) if with_body else b""
-        finally:
-            await response.aclose()
+        request = self._client.build_request(method, url, **content)
+        request.headers.setdefault("Accept", "application/json")
+        async with _described(url), asyncio.timeout(REQUEST_SECONDS):
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                body = await response.aread() if with_body else b""
+            finally:
+                await response.aclose()
         return httpx2.Response(response.status_code, headers=response.headers, content=body, request=request)
 
+    async def check_address(self, url: str) -> None:
+        """Check that the address of a URL, which a user will open, is allowed. Raises as `send` does."""
+        parsed = httpx2.URL(url)
+        async with _described(url), asyncio.timeout(REQUEST_SECONDS):
+            await self._rules.addresses(parsed.host, parsed.port or HTTPS_PORT)
 
-async def _body(response: httpx2.Response) -> bytes:
-    where, body = host(str(response.request.url)), bytearray()
-    # A small compressed response could become a large one before its size is known.
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise AuthorizationRefused(Code.AUTHORIZATION_FAILED, f"The response of {where} is compressed.")
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_RESPONSE_BYTES:
-            detail = f"The response of {where} is larger than {MAX_RESPONSE_BYTES} bytes."
-            raise AuthorizationRefused(Code.AUTHORIZATION_FAILED, detail)
-    return bytes(body)
+
+@asynccontextmanager
+async def _described(url: str) -> AsyncGenerator[None]:
+    """Convert the errors of a request."""
+    try:
+        yield
+    except AddressNotAllowed as error:
+        raise AuthorizationRefused(Code.ADDRESS_NOT_ALLOWED, str(error)) from error
+    except ResponseNotAllowed as error:
+        detail = f"The response of {host(url)} is not valid: it is too large or compressed."
+        raise AuthorizationRefused(Code.AUTHORIZATION_FAILED, detail) from error
+    except HostNotFound as error:
+        raise AuthorizationServerUnavailable(f"{host(url)} was not found") from error
+    except (TimeoutError, httpx2.TransportError) as error:
+        raise AuthorizationServerUnavailable(f"{host(url)} does not answer") from error
 
 
 def check_url(url: str) -> None:

@@ -21,15 +21,16 @@ from claude_agent_sdk import (
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
+from runtime.redaction import redactor
+from sandbox import Sandbox
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
+from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
-from session.agent.redaction import redactor
-from session.agent.sandbox import Sandbox
 from session.agent.transcript import ConversationNotWritten, Transcripts
 
 log = get_logger()
@@ -41,7 +42,6 @@ NOT_STARTED = "The agent could not be started."
 BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
 MAX_REASON_CHARS = 500
 MAX_STDERR_LINE_CHARS = 10_000
-PROJECTS_FOLDER = "projects"
 CRASHED = "The agent crashed before its turn was over."
 
 
@@ -71,8 +71,11 @@ class Agent:
         self._failure: AgentFailed | None = None
         self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, context.limits))
         try:
-            self._process = context.sandbox.prepare(
-                spec.workspace, variables(self._token, spec.options, context.limits), spec.options.env or {}
+            self._process = prepare_agent(
+                context.sandbox,
+                spec.workspace,
+                variables(self._token, spec.options, context.limits),
+                spec.options.env,
             )
         except OSError as error:
             log.warning("sandbox preparation failed", error=repr(error))
@@ -137,9 +140,8 @@ class Agent:
                 default_model=next(iter(limits.models), None),
             )
             sdk_options = replace(sdk_options, can_use_tool=self._decide_permission, stderr=self._record_stderr)
-            self._frames = Frames(
-                sdk_options, self._transcript, self._process.config / PROJECTS_FOLDER, limits, self._fail
-            )
+            folder = projects_folder(self._process.home)
+            self._frames = Frames(sdk_options, self._transcript, folder, limits, self._fail)
             self._client = ClaudeSDKClient(sdk_options, self._frames)
             try:
                 await self._connect(self._client)
@@ -147,11 +149,11 @@ class Agent:
             except (ClaudeSDKError, OSError) as error:
                 self._warn("agent did not start", error)
                 raise AgentFailed(STOPPED if self._stop_requested else self._start_failure_detail()) from error
-            await asyncio.to_thread(self._process.remove_conversation)
+            await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _write_conversation(self) -> None:
         """Write the conversation to the folder from which the launcher copies it into the sandbox."""
-        folder = self._process.conversation / project_key_for_directory(self._process.workspace)
+        folder = projects_folder(self._process.initial_home) / project_key_for_directory(self._process.cwd)
         try:
             await self._transcript.write_to(folder)
         except ConversationNotWritten as error:
