@@ -13,7 +13,7 @@ from runtime.guarded_http import GuardedTransport
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.limits import ConnectionLimits
 from mcp_connection.messages import check_message, check_size
-from mcp_connection.pace import Pace
+from mcp_connection.throttle import Throttle
 from mcp_connection.translation import of_response, translated
 from mcp_connection.transports import FailureReport
 
@@ -95,11 +95,11 @@ class CheckedEvents(CheckedBody):
     """A body that is a stream of events, each as a whole. It may be endless, but not fast."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pace = Pace(BYTES_PER_SECOND, self._max_bytes)
+        throttle = Throttle(BYTES_PER_SECOND, self._max_bytes)
         try:
             async for event in self._events():
                 check_message(event, self._max_bytes)
-                await pace.take(len(event))
+                await throttle.spend(len(event))
                 yield event
         except ConnectionFailed as failure:
             self._report(failure)

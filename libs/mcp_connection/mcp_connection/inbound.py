@@ -13,7 +13,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCResponse
 
 from mcp_connection.failures import ConnectionFailed
-from mcp_connection.pace import Pace
+from mcp_connection.throttle import Throttle
 
 MESSAGES_PER_SECOND = 200
 MESSAGES_BURST = 2000
@@ -35,12 +35,12 @@ class BoundedStream:
 
     def __init__(self, messages: ReadStream[SessionMessage | Exception]) -> None:
         self._messages = messages
-        self._pace = Pace(MESSAGES_PER_SECOND, MESSAGES_BURST)
+        self._throttle = Throttle(MESSAGES_PER_SECOND, MESSAGES_BURST)
 
     async def receive(self) -> SessionMessage | Exception:
         """Return the next message, or the reason why it could not be parsed."""
         message = await self._messages.receive()
-        await self._pace.take(1)
+        await self._throttle.spend(1)
         if isinstance(message, SessionMessage) and count_items(_values(message)) > MAX_ITEMS:
             raise ConnectionFailed(Code.MCP_SERVER_INVALID, f"The server sent lists of more than {MAX_ITEMS} items.")
         return message

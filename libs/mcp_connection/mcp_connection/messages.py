@@ -5,9 +5,6 @@ would do nothing else.
 """
 
 from contracts.refusals import Code
-from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
-from pydantic import ValidationError
 
 from mcp_connection.failures import ConnectionFailed
 
@@ -28,16 +25,6 @@ def check_size(data: bytes | bytearray, max_bytes: int) -> None:
     if len(data) > max_bytes:
         detail = f"The server sent a message of more than {max_bytes // 1024} KiB."
         raise ConnectionFailed(Code.MCP_SERVER_INVALID, detail)
-
-
-def parse_message(data: bytes, max_bytes: int) -> SessionMessage:
-    """Return a message of a server. Raise ConnectionFailed if it is none, or exceeds a bound."""
-    check_message(data, max_bytes)
-    try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(data, by_name=False))
-    except ValidationError as error:
-        detail = "The server sent something that is not a message of the protocol."
-        raise ConnectionFailed(Code.MCP_SERVER_INVALID, detail) from error
 
 
 def _count(data: bytes) -> int:
