@@ -9,8 +9,10 @@ import pytest_asyncio
 from contracts.mcp_registry.oauth import OAuthClient, PendingAuthorization, Tokens
 from mcp_registry.oauth.errors import AuthorizationRefused
 from mcp_registry.oauth.preparation import Preparation, prepare
-from mcp_registry.oauth.requests import Requests
+from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.oauth.tokens import exchange, refresh, revoke
+from runtime.addresses import AddressRules
+from runtime.guarded_http import guarded_client
 
 from .authorization_server import Protected, consent, protected_server
 
@@ -28,8 +30,9 @@ async def protected() -> AsyncGenerator[Protected]:
 
 @pytest_asyncio.fixture
 async def requests() -> AsyncGenerator[Requests]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        yield Requests(client)
+    rules = AddressRules.parse("127.0.0.0/8")
+    async with guarded_client(rules, MAX_RESPONSE_BYTES) as client:
+        yield Requests(client, rules)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The adapter to authorization servers, against hostile and broken ones."""
 
 import gzip
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,14 @@ from contracts.refusals import Code
 from mcp_registry.oauth import requests as requests_module
 from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
 from mcp_registry.oauth.preparation import prepare
+from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.oauth.tokens import exchange, refresh, revoke
+from runtime.addresses import AddressRules
+from runtime.guarded_http import guarded_client
+from runtime.health import serving
+from starlette.responses import Response, StreamingResponse
 
-from .scripted_server import ISSUER, PENDING, PREPARATION, RESOURCE, SERVER_URL, TOKENS, ScriptedServer
+from .scripted_server import ISSUER, PENDING, PREPARATION, PRIVATE, RESOURCE, SERVER_URL, TOKENS, ScriptedServer
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 WELL_KNOWN = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -88,16 +94,40 @@ async def test_a_server_that_hangs_is_unavailable(monkeypatch: pytest.MonkeyPatc
         await refresh(TOKENS, NOW, ScriptedServer(hangs=True).sender())
 
 
-async def test_a_huge_response_is_refused() -> None:
-    server = ScriptedServer().answer(f"{ISSUER}/token", content=b" " * 70_000)
-    with pytest.raises(AuthorizationRefused, match="larger than 65536 bytes"):
-        await exchange(PENDING, NOW, server.sender())
+@pytest.mark.usefixtures("servers")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(b" " * 70_000),
+        Response(gzip.compress(b" " * 1_000_000), headers={"Content-Encoding": "gzip"}),
+        StreamingResponse(itertools.repeat(b" " * 1000)),
+    ],
+    ids=["large", "compressed", "endless"],
+)
+async def test_a_huge_response_is_refused(answer: Response) -> None:
+    rules = AddressRules.parse("127.0.0.1")
+    async with (
+        serving(answer, "127.0.0.1", 0) as server,
+        guarded_client(rules, MAX_RESPONSE_BYTES) as client,
+    ):
+        endpoint = "http://{}:{}/token".format(*server.address)
+        with pytest.raises(AuthorizationRefused, match="too large or compressed"):
+            await exchange(PENDING.model_copy(update={"token_endpoint": endpoint}), NOW, Requests(client, rules))
 
 
-async def test_a_compressed_response_is_refused() -> None:
-    bomb: dict[str, Any] = {"content": gzip.compress(b" " * 1_000_000), "headers": {"Content-Encoding": "gzip"}}
-    with pytest.raises(AuthorizationRefused):
-        await exchange(PENDING, NOW, ScriptedServer().answer(f"{ISSUER}/token", **bomb).sender())
+@pytest.mark.usefixtures("servers")
+async def test_a_private_address_is_refused() -> None:
+    rules = AddressRules()
+    async with guarded_client(rules, MAX_RESPONSE_BYTES) as client:
+        private = TOKENS.model_copy(update={"token_endpoint": "https://10.0.0.1/token"})
+        with pytest.raises(AuthorizationRefused) as caught:
+            await refresh(private, NOW, Requests(client, rules))
+    assert caught.value.code is Code.ADDRESS_NOT_ALLOWED
+
+
+async def test_no_user_is_sent_to_a_private_address() -> None:
+    server = ScriptedServer.with_metadata(authorization_endpoint=f"https://{PRIVATE}/authorize")
+    assert (await refused(server)).code is Code.ADDRESS_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -9,7 +9,6 @@ from typing import Any
 import httpx2
 from contracts.refusals import Code
 from pydantic import BaseModel, ValidationError
-
 from runtime.addresses import AddressNotAllowed, AddressRules, HostNotFound
 from runtime.guarded_http import ResponseNotAllowed
 
