@@ -109,7 +109,7 @@ async def test_other_parameters_of_the_response_are_ignored(harness: Harness, se
     assert response.status_code == 200
 
 
-async def test_a_user_who_does_not_consent_is_told_so(harness: Harness, services: FakeServices) -> None:
+async def test_a_user_who_does_not_consent_is_not_authorized(harness: Harness, services: FakeServices) -> None:
     await services.answer(ReturnAuthorization, False)
     response = await harness.client(None).get(CALLBACK, params={"state": "s", "error": "access_denied"})
     assert (response.status_code, "Not authorized" in response.text) == (400, True)

@@ -42,6 +42,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     access: dict[str, AccessToken] = field(default_factory=dict[str, AccessToken])
     refresh: dict[str, RefreshToken] = field(default_factory=dict[str, RefreshToken])
     used: set[str] = field(default_factory=set[str])
+    reused: int = 0
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         return self.clients.get(client_id)
@@ -76,6 +77,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
 
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
         if refresh_token in self.used:
+            self.reused += 1
             self.access.clear()
             self.refresh.clear()
         return self.refresh.get(refresh_token)

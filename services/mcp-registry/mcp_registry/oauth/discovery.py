@@ -97,7 +97,7 @@ def _check(metadata: OAuthMetadata, issuer: str) -> None:
     if not issuers_match(str(metadata.issuer), issuer):
         detail = "The metadata of the authorization server are those of another issuer."
         raise AuthorizationRefused(Code.AUTHORIZATION_FAILED, detail)
-    # Without it, whoever intercepts the code can exchange it; a server that does not say so must not be used.
+    # Without it, a stolen code can be exchanged. A server that does not announce it must not be used.
     if "S256" not in (metadata.code_challenge_methods_supported or []):
         detail = "The authorization server does not support PKCE with S256."
         raise AuthorizationRefused(Code.AUTHORIZATION_NOT_SUPPORTED, detail)
