@@ -27,6 +27,7 @@ class BoxSettings(Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str | None = None
     data_dir: Path = Path(".data")
     admin_email: EmailStr | None = None
     admin_password: SecretStr | None = None

@@ -40,5 +40,5 @@ def set_up(service: str, level: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # At INFO, `uvicorn.error` logs the URL of each WebSocket, whose query string may contain an access token.
-    for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx", "mcp"):
+    for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx", "httpx2", "mcp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -23,6 +23,7 @@ from gateway.routes import (
     fork,
     identity,
     mcp,
+    mcp_authorization,
     mcp_catalog,
     mcp_file,
     mcp_server,
@@ -42,6 +43,7 @@ ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),
+    *(mcp_authorization.router, mcp_authorization.callback),
     *(mcp_catalog.router, mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
     *(operations.router, identity.well_known, mcp.router),
 )

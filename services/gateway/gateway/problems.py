@@ -45,6 +45,8 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
     Code.APPROVAL_OVER: (409, "Approval is no longer pending"),
     Code.ARCHIVE_NOT_FOUND: (404, "Archive not found"),
+    Code.AUTHORIZATION_FAILED: (502, "MCP server could not be authorized"),
+    Code.AUTHORIZATION_NOT_SUPPORTED: (422, "MCP server cannot be authorized"),
     Code.AUTHORIZATION_REQUIRED: (409, "MCP server requires authorization"),
     Code.BACKFILL_NOT_FOUND: (404, "Backfill not found"),
     Code.BACKFILL_OVER: (409, "Backfill has already ended"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from contracts.refusals import Code, Refusal
 from eventing.service import Service
 
-from mcp_registry.aggregate import McpServer
+from mcp_registry.aggregate import McpServer, Revocation
 from mcp_registry.dependencies import Dependencies, dependencies
 from mcp_registry.due import DUE_KINDS
 from mcp_registry.handlers import handles
@@ -17,7 +17,7 @@ from mcp_registry.settings import Settings
 
 service: Service[Settings, Dependencies] = Service(
     name="mcp_registry",
-    aggregates=[McpServer],
+    aggregates=[McpServer, Revocation],
     commands=handles,
     queries=answers,
     project=project,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from contracts.mcp_registry.oauth import OAuthSecrets, Tokens
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection, ServerDefinition, ServerProblem
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal, not_found
@@ -13,9 +14,12 @@ from runtime.envelope import Envelope
 
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.names import name_key
-from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS
+from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS, get_oauth, get_revoked
 
-COLUMNS = "id, user_id, definition, name, name_key, env_names, header_names, is_enabled, health, version, accepted"
+COLUMNS = (
+    "id, user_id, definition, name, name_key, env_names, header_names, is_enabled, is_authorized, health, version, "
+    "accepted"
+)
 BY_ID = f"SELECT {COLUMNS} FROM servers WHERE id = $1"  # noqa: S608  names of columns
 # An own server comes before global ones of the same name, and of these the oldest first.
 BY_REFERENCES = (
@@ -52,6 +56,18 @@ class Connections:
         if row is None:
             raise not_found(Code.MCP_SERVER_NOT_FOUND, server_id)
         return await self._connection(row, envelope)
+
+    async def url(self, server_id: UUID) -> str | None:
+        """Return the URL of a server; None if it was deleted or has none."""
+        return await self.database.fetchval("SELECT definition ->> 'url' FROM servers WHERE id = $1", server_id)
+
+    async def oauth(self, server_id: UUID) -> OAuthSecrets:
+        """Return the secrets of a server's authorization."""
+        return await get_oauth(server_id, self.database)
+
+    async def revoked_tokens(self, revocation_id: UUID) -> Tokens | None:
+        """Return the tokens of a revocation; None if it has ended."""
+        return await get_revoked(revocation_id, self.database)
 
     async def find(self, references: Sequence[str], actor: Actor) -> list[Row | None]:
         """Return the rows of the own or global servers that names or ids mean for a user; None if there is none.
@@ -104,6 +120,8 @@ class Connections:
                 env=await ENVIRONMENTS.get(row["id"], self.database) if row["env_names"] else {},
                 headers=await HEADERS.get(row["id"], self.database) if row["header_names"] else {},
             )
+            if row["is_authorized"]:
+                connection = with_tokens(connection, (await self.oauth(row["id"])).tokens)
             if await self.database.fetchval(VERSION, row["id"]) == row["version"]:
                 return connection
             row = await self.database.fetchrow(BY_ID, row["id"])
@@ -118,6 +136,15 @@ class Connections:
         except Refusal:  # the owner was disabled or deleted
             role = None
         self.commands.check(definition, role)
+
+
+def with_tokens(connection: ServerConnection, tokens: Tokens | None) -> ServerConnection:
+    """Return a connection that uses an access token instead of an `Authorization` header that the owner set."""
+    if tokens is None:
+        return connection
+    headers = {name: value for name, value in connection.headers.items() if name.lower() != "authorization"}
+    headers["Authorization"] = f"Bearer {tokens.access_token}"
+    return connection.model_copy(update={"headers": headers, "expires_at": tokens.expires_at})
 
 
 def _problem(reference: str, problem: ServerProblem, detail: str) -> ResolvedServer:

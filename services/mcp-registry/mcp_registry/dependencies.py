@@ -10,12 +10,15 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from mcp_connection import Connector
 from runtime.bus import Bus, Client
+from runtime.guarded_http import guarded_client
 from runtime.logging import get_logger
 from sandbox import Sandbox
 
 from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
+from mcp_registry.oauth import OAuth
+from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.settings import Settings
 
 log = get_logger()
@@ -29,6 +32,7 @@ class Dependencies:
     connector: Connector
     check_seconds: float
     catalog: Catalog
+    oauth: OAuth
 
 
 type Work = UnitOfWork[Dependencies]
@@ -44,5 +48,9 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     catalog = await asyncio.to_thread(Catalog.load, settings.mcp_catalog_file)
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
-    async with Connector(sandbox, settings.address_rules) as connector:
-        yield Dependencies(connections, connector, settings.mcp_check_seconds, catalog)
+    async with (
+        Connector(sandbox, settings.address_rules) as connector,
+        guarded_client(settings.address_rules, MAX_RESPONSE_BYTES) as http,
+    ):
+        oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)
+        yield Dependencies(connections, connector, settings.mcp_check_seconds, catalog, oauth)

@@ -2,8 +2,14 @@
 
 from uuid import uuid5
 
+from contracts.mcp_registry.authorization import ExpireAuthorization
 from contracts.mcp_registry.check import CheckServer
+from contracts.mcp_registry.refresh import RequestRefresh
 from eventing.due import DueKind, DueTime
+
+
+def _expire(due: DueTime) -> ExpireAuthorization:
+    return ExpireAuthorization(server_id=due.aggregate, authorization_id=due.id)
 
 
 def _check(due: DueTime) -> CheckServer:
@@ -13,4 +19,8 @@ def _check(due: DueTime) -> CheckServer:
 # It is not given up: a check sets the next due time, so without its command a server would never be checked again.
 CHECK = DueKind("check", _check, retry_forever=True)
 
-DUE_KINDS = (CHECK,)
+# Likewise, a refresh sets the next one.
+TOKEN_REFRESH = DueKind("token_refresh", lambda due: RequestRefresh(server_id=due.id), retry_forever=True)
+AUTHORIZATION_EXPIRY = DueKind("authorization_expiry", _expire)
+
+DUE_KINDS = (CHECK, TOKEN_REFRESH, AUTHORIZATION_EXPIRY)

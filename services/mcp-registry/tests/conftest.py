@@ -9,9 +9,16 @@ from mcp_registry.app import service
 from onebox.testing.databases import Databases
 
 from .desk import Desk
+from .oauth_desk import OAuthDesk
 
 
 @pytest_asyncio.fixture
 async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database, monkeypatch)
+
+
+@pytest_asyncio.fixture
+async def oauth(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[OAuthDesk]:
+    async with migrated(databases, service.name, service.migrations) as database:
+        yield OAuthDesk(database, monkeypatch)

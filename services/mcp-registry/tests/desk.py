@@ -25,14 +25,17 @@ from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.dependencies import Dependencies
+from mcp_registry.oauth import OAuth
 from mcp_registry.reactions.check import CheckServerJob
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
 from .samples import ADMIN, NOON, OWNER, STRANGER, program, remote, tool
+from .scripted_server import REDIRECT_URI, ScriptedServer
 
 CHECK_SECONDS = 900.0
 CATALOG = Path(__file__).with_name("catalog.json")
+TABLES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mcp_registry'"
 
 
 @dataclass
@@ -91,8 +94,10 @@ class Desk(harness.ServiceHarness):
         self.at(NOON)
         commands = AllowedCommands(frozenset({"files-mcp"}))
         self.connections = Connections(database, commands, cast(Actors, self.actors))
+        self.authorization_server = ScriptedServer.with_metadata()
+        oauth = OAuth(self.authorization_server.sender(), REDIRECT_URI)
         self.dependencies = Dependencies(
-            self.connections, cast(Connector, self.connector), CHECK_SECONDS, Catalog.load(CATALOG)
+            self.connections, cast(Connector, self.connector), CHECK_SECONDS, Catalog.load(CATALOG), oauth
         )
         super().__init__(service, database, self.dependencies)
 
@@ -154,6 +159,14 @@ class Desk(harness.ServiceHarness):
     async def due(self) -> list[datetime]:
         """Return the times of the next checks."""
         return [row["at"] for row in await self.database.fetch("SELECT at FROM due WHERE kind = 'check' ORDER BY at")]
+
+    async def found(self, *texts: str) -> list[str]:
+        """Return those of the texts that any table holds, as they are or as bytes."""
+        tables = [row["name"] for row in await self.database.fetch(TABLES)]
+        assert {"events", "servers"} <= {*tables}
+        rows = [await self.database.fetch(f"SELECT t::text AS content FROM {name} AS t") for name in tables]  # noqa: S608
+        content = "\n".join(row["content"] for table in rows for row in table)
+        return [text for text in texts if text in content or text.encode().hex() in content]
 
     async def in_progress(self) -> list[UUID]:
         """Return the checks in progress."""

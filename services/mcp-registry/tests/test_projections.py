@@ -11,7 +11,6 @@ from .desk import Desk, unavailable
 from .samples import NOON, OWNER, URL, program, remote, tool
 
 TABLES = ("servers", "server_environments", "server_headers", "due")
-NAMES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mcp_registry'"
 
 
 async def test_creating_a_server_returns_its_view(desk: Desk) -> None:
@@ -130,9 +129,4 @@ async def test_no_table_holds_a_secret_in_clear(desk: Desk) -> None:
     server = await desk.create_program(TOKEN="sesame")
     await desk.check(server.id)
     await desk.update(server.id, env={"TOKEN": "tahini"})
-    names = await desk.database.fetch(NAMES)
-    tables = [row["name"] for row in names]
-    assert {"events", *TABLES} <= {*tables}
-    for name in tables:
-        for row in await desk.database.fetch(f"SELECT t::text AS content FROM {name} AS t"):  # noqa: S608
-            assert not any(form in row["content"] for form in ("sesame", "tahini", b"sesame".hex(), b"tahini".hex()))
+    assert await desk.found("sesame", "tahini") == []

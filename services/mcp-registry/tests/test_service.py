@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
 import pytest
 from contracts.identity.queries import GetActor
+from contracts.mcp_registry.authorization import GetAuthorization, ReturnAuthorization, StartAuthorization
 from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import (
     CreateServer,
@@ -27,7 +29,7 @@ from eventing.database import Database
 from eventing.testing import eventually
 from eventing.testing.key_rings import ring_json
 from mcp_connection import Connector
-from mcp_registry.aggregate import check
+from mcp_registry.aggregate import check, refresh
 from mcp_registry.app import service
 from mcp_registry.dependencies import Dependencies, dependencies
 from mcp_registry.settings import Settings
@@ -38,6 +40,7 @@ from runtime.envelope import Envelope
 
 from services.gateway.tests.fake_services import FakeServices
 
+from .authorization_server import consent, protected_server
 from .desk import FakeConnector, unavailable
 from .samples import OWNER, program, remote, tool
 
@@ -68,6 +71,22 @@ class Remote:
             return latest if latest.health == health else None
 
         return await eventually(has_health, within=30)
+
+    async def authorize(self, server_id: UUID) -> None:
+        """Authorize a server as a user who consents, and wait until it has tokens."""
+        command = StartAuthorization(server_id=server_id, authorization_id=clock.new_id())
+        query = GetAuthorization(server_id=server_id, authorization_id=(await self.ask(command)).id)
+
+        async def url() -> str | None:
+            return (await self.ask(query)).authorization_url
+
+        back = await consent(await eventually(url, within=30))
+        await Bus(self.others.client).ask(ReturnAuthorization.model_validate(back), Envelope.begin())
+
+        async def is_authorized() -> bool:
+            return (await self.ask(GetServer(server_id=server_id))).is_authorized
+
+        await eventually(is_authorized, within=30)
 
     async def published(self, last: str) -> tuple[list[str], list[bytes]]:
         """Return the names and the bodies of all published events up to the first with a name."""
@@ -107,6 +126,8 @@ async def start(client: Remote, database_url: str, nats_url: str) -> AsyncGenera
             "nats_url": nats_url,
             "secrets_keys": ring_json("test"),
             "mcp_allowed_commands": "files-mcp",
+            "mcp_allowed_addresses": "127.0.0.1",
+            "public_url": "http://localhost:8000",
         }
     )
     async with asyncio.TaskGroup() as running:
@@ -132,6 +153,20 @@ async def test_two_replicas_check_a_server_once(client: Remote, start: Start) ->
     for server in servers:
         await client.until(server.id, "healthy")
     assert sorted(each.id for each in client.connector.connected) == sorted(each.id for each in servers)
+
+
+async def test_two_replicas_refresh_tokens_once(client: Remote, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "MIN_PAUSE", timedelta())
+    await start()
+    await start()
+    async with protected_server() as protected:
+        protected.provider.lifetime = 1
+        server = await client.create(remote(url=protected.url))
+        await client.authorize(server.id)
+        await eventually(lambda: len(protected.provider.used) >= 3, within=30)
+        # A refresh token that is used twice would have revoked all tokens.
+        assert protected.provider.reused == 0
+        assert (await client.ask(GetServer(server_id=server.id))).is_authorized
 
 
 async def test_a_server_that_fails_is_checked_again_until_it_is_healthy(

@@ -1,5 +1,6 @@
-"""The aggregate of the mcp-registry service, one module per subject."""
+"""The aggregates of the mcp-registry service, one module per subject."""
 
+from mcp_registry.aggregate.revocation import Revocation
 from mcp_registry.aggregate.server import McpServer
 
-__all__ = ["McpServer"]
+__all__ = ["McpServer", "Revocation"]

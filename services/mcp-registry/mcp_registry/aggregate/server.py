@@ -4,7 +4,10 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.mcp_registry import ServerEvent
+from contracts.mcp_registry.authorization import AuthorizationEvent, OAuthSecretsSet
 from contracts.mcp_registry.check import CheckEvent
+from contracts.mcp_registry.oauth import OAuthSecrets
+from contracts.mcp_registry.refresh import RefreshEvent
 from contracts.mcp_registry.server import (
     LifecycleEvent,
     ServerChanges,
@@ -21,23 +24,30 @@ from contracts.refusals import Code, Refusal
 from contracts.secrets import unmasked
 from eventing.aggregate import Aggregate
 
+from mcp_registry.aggregate.authorization import Authorizing
 from mcp_registry.aggregate.check import Checking
 from mcp_registry.aggregate.definition import check_definition, check_secrets
+
+OTHER_TARGET = "The server has another URL now, which must not get the tokens. Authorize it again."
 
 SECRET_FIELDS = ("env", "headers")
 
 
-class McpServer(Aggregate[ServerEvent], Checking):
-    """An MCP server: its life cycle, and the folds of all its events. The base class decides about checks."""
+class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
+    """An MCP server: its life cycle, and the folds of all its events.
+
+    The base classes decide about its authorization, the refresh of its tokens, and its checks.
+    """
 
     missing = Code.MCP_SERVER_NOT_FOUND
-    secrets = {"credentials": ServerSecretsSet}
+    secrets = {"credentials": ServerSecretsSet, "oauth": OAuthSecretsSet}
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.credentials, self.is_enabled = ServerSecrets(), False
         self.checking, self.failures = None, 0
         self.listed, self.accepted, self.unaccepted_lists = {}, None, 0
+        self.oauth, self.attempt, self.refreshing = OAuthSecrets(), None, None
 
     @property
     def owner(self) -> UUID:
@@ -74,6 +84,8 @@ class McpServer(Aggregate[ServerEvent], Checking):
         check_definition(definition)
         check_secrets(definition, credentials)
         before = len(self.pending)
+        if _target(definition) != _target(self.definition):
+            self.end_authorization("server_changed", OTHER_TARGET)
         if definition != self.definition:
             other = _target(definition) != _target(self.definition)
             self.record(ServerUpdated(definition=definition, is_other_target=other))
@@ -121,6 +133,10 @@ class McpServer(Aggregate[ServerEvent], Checking):
         """Fold one event by its subject; the most frequent subject is tested first."""
         if isinstance(event, CheckEvent):
             self.apply_check(event)
+        elif isinstance(event, AuthorizationEvent):
+            self.apply_authorization(event)
+        elif isinstance(event, RefreshEvent):
+            self.apply_refresh(event)
         else:
             self.apply_lifecycle(event)
 
@@ -141,6 +157,7 @@ class McpServer(Aggregate[ServerEvent], Checking):
                 self.is_enabled, self.checking = False, None
             case ServerDeleted():
                 self.deleted, self.is_enabled, self.checking = True, False, None
+                self.oauth, self.attempt, self.refreshing = OAuthSecrets(), None, None
             case _:
                 assert_never(event)
 

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from mcp_registry.handlers import catalog, check, server
+from mcp_registry.handlers import authorization, catalog, check, refresh, revocation, server
 
-handles = Handlers.merge(server.handles, check.handles, catalog.handles)
+handles = Handlers.merge(
+    *(server.handles, check.handles, catalog.handles, authorization.handles, refresh.handles, revocation.handles),
+)

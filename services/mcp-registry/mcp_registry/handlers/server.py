@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from contracts.mcp_registry.oauth import Tokens
 from contracts.mcp_registry.server import CreateServer, DeleteServer, SetServerEnabled, UpdateServer
 from contracts.mcp_registry.values import MAX_SERVERS, ServerDefinition
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers
 
-from mcp_registry.aggregate import McpServer
+from mcp_registry.aggregate import McpServer, Revocation
 from mcp_registry.dependencies import Work
 
 GLOBAL_IS_FOR_ADMINS = "Only administrators can create, change and delete global MCP servers."
@@ -61,10 +62,34 @@ async def changing(server_id: UUID, work: Work) -> AsyncGenerator[McpServer]:
     Raises:
         Refusal: MCP_SERVER_NOT_FOUND; ADMINS_ONLY: it is global, and the actor, even if its owner, is no admin.
     """
+    async with loaded(server_id, work) as server:
+        _check_global(server.definition, work)
+        yield server
+
+
+@asynccontextmanager
+async def loaded(server_id: UUID, work: Work) -> AsyncGenerator[McpServer]:
+    """Load a server that exists for the actor, and save it at the end of the block unless that raises.
+
+    Tokens that the server has no more at the end are revoked.
+
+    Raises:
+        Refusal: MCP_SERVER_NOT_FOUND.
+    """
     server = await work.load_visible(McpServer, server_id)
-    _check_global(server.definition, work)
+    before = server.oauth.tokens
     yield server
-    await work.save(server)
+    await work.save(server, *_revocations(server, before, work))
+
+
+def _revocations(server: McpServer, before: Tokens | None, work: Work) -> list[Revocation]:
+    after = server.oauth.tokens
+    # To revoke tokens of the client that has others now could revoke these, too.
+    if before is None or (after and after.client_id == before.client_id):
+        return []
+    revocation = Revocation(uuid5(work.envelope.message_id, "revocation"))
+    revocation.request(server.user_id, before)
+    return [revocation]
 
 
 def _check_may_define(definition: ServerDefinition, work: Work) -> None:

@@ -12,9 +12,10 @@ from contracts.mcp_registry.server import (
     ServerUpdated,
 )
 from eventing.database import Connection
+from eventing.due import cancel_all
 from eventing.recording import Recorded
 
-from mcp_registry.due import CHECK
+from mcp_registry.due import CHECK, TOKEN_REFRESH
 from mcp_registry.names import name_key
 from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS
 
@@ -56,6 +57,6 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             await CHECK.cancel(id, db)
         case ServerDeleted():
             await db.execute("DELETE FROM servers WHERE id = $1", id)
-            await CHECK.cancel(id, db)
+            await cancel_all((CHECK, TOKEN_REFRESH), id, db)
         case _:
             assert_never(event)

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from mcp_registry.queries import catalog, server
+from mcp_registry.queries import authorization, catalog, server
 
-answers = Handlers.merge(server.answers, catalog.answers)
+answers = Handlers.merge(server.answers, authorization.answers, catalog.answers)

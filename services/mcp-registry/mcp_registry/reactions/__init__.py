@@ -2,6 +2,6 @@
 
 from eventing.reactions import Reactions
 
-from mcp_registry.reactions import check
+from mcp_registry.reactions import authorization, check, refresh, revocation
 
-reactions = Reactions.merge(check.reactions)
+reactions = Reactions.merge(check.reactions, authorization.reactions, refresh.reactions, revocation.reactions)

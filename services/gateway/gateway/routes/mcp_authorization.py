@@ -1,0 +1,103 @@
+"""Authorization of MCP servers with OAuth: `/api/v1/mcp-servers/{server_id}/authorize`, and the way back."""
+
+from functools import partial
+from uuid import UUID
+
+from contracts.mcp_registry.authorization import AuthorizationView, GetAuthorization, RevokeAuthorization
+from contracts.refusals import Code, Refusal
+from fastapi import APIRouter, Request, Response
+from runtime.bus import Unavailable
+from starlette.responses import HTMLResponse
+
+from gateway.auth.callers import Anyone
+from gateway.authentication import AnyClient, Caller
+from gateway.bodies import JsonRoute
+from gateway.problems import EdgeCode, Problem, documented
+from gateway.schemas.mcp_authorization import McpAuthorization, NewMcpAuthorization, returned
+from gateway.schemas.mcp_server import server_path
+from gateway.state import gateway_of
+
+CHANGE_PROBLEMS = (Code.ADMINS_ONLY, Code.MCP_SERVER_NOT_FOUND)
+NO_CLIENT = NewMcpAuthorization()
+
+# Constant pages: nothing that an authorization server or an attacker sends is shown.
+PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1><p>{text}</p></html>'
+RETURNED = PAGE.format(
+    title="Authorization received",
+    text="The MCP server is being connected. You can close this window.",
+)
+NOT_AUTHORIZED = PAGE.format(
+    title="Not authorized",
+    text="The authorization was refused, is not valid, was used already, or has expired. Start it again.",
+)
+PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
+router = APIRouter(prefix="/api/v1/mcp-servers/{server_id}", tags=["MCP servers"], route_class=JsonRoute)
+callback = APIRouter()
+"""Without the prefix of the API, whose operations refuse unknown parameters: OAuth requires to ignore them."""
+
+
+@router.post(
+    "/authorize",
+    operation_id="authorizeMcpServer",
+    summary="Authorize an MCP server",
+    response_model=McpAuthorization,
+    responses=documented(
+        *CHANGE_PROBLEMS,
+        Code.ADDRESS_NOT_ALLOWED,
+        Code.AUTHORIZATION_FAILED,
+        Code.AUTHORIZATION_NOT_SUPPORTED,
+        EdgeCode.ANSWER_NOT_READY,
+    ),
+)
+async def authorize(
+    server_id: UUID, caller: Caller, request: Request, body: NewMcpAuthorization = NO_CLIENT
+) -> Response:
+    """Finds the authorization server of an MCP server, and returns the URL at which a user consents.
+
+    Afterwards the server `is_authorized`, and is checked. The event `mcp_server.authorized` or
+    `mcp_server.authorization_failed` is sent. Starting again replaces an authorization in progress.
+    """
+    waits, started = gateway_of(request).waits, await caller.ask(body.command(server_id))
+    attempt = await waits.until(_is_prepared, started, partial(_read, caller), request.is_disconnected)
+    if not _is_prepared(attempt):
+        raise waits.timed_out("authorization", server_path(server_id), server_id=str(server_id))
+    if attempt.authorization_url is None:
+        code, detail = attempt.error_code or Code.AUTHORIZATION_FAILED, attempt.error_detail or "It was ended."
+        raise Problem(code, detail)
+    return McpAuthorization(authorization_url=attempt.authorization_url, expires_at=attempt.expires_at).response()
+
+
+@router.delete(
+    "/authorization",
+    operation_id="revokeMcpServerAuthorization",
+    summary="Revoke the authorization of an MCP server",
+    status_code=204,
+    responses=documented(*CHANGE_PROBLEMS),
+)
+async def revoke(server_id: UUID, caller: Caller) -> Response:
+    """Forgets the tokens of the server at once, and has its authorization server revoke them in the background."""
+    await caller.ask(RevokeAuthorization(server_id=server_id))
+    return Response(status_code=204)
+
+
+@callback.get("/api/v1/mcp-servers/oauth/callback", include_in_schema=False)
+async def come_back(client: AnyClient, request: Request) -> Response:
+    """Receives a user from an authorization server; no login, because `state` proves who sent the user there."""
+    command = returned(request.query_params)
+    try:
+        consented = command is not None and await client.ask(command)
+    except Refusal:
+        consented = False
+    return HTMLResponse(RETURNED if consented else NOT_AUTHORIZED, 200 if consented else 400, PAGE_HEADERS)
+
+
+def _is_prepared(attempt: AuthorizationView) -> bool:
+    return attempt.status != "pending"
+
+
+async def _read(caller: Anyone, attempt: AuthorizationView, _: bool) -> AuthorizationView:
+    try:
+        return await caller.ask(GetAuthorization(server_id=attempt.server_id, authorization_id=attempt.id))
+    except Unavailable:  # another replica takes over
+        return attempt
