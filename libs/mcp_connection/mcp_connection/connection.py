@@ -32,6 +32,9 @@ class Connection:
         """End the connection because of a failure; the first one counts."""
         self.failure = self.failure or failure
         self._stopped.set()
+        if not self._client.done():
+            self._client.set_exception(self.failure)
+            self._client.exception()  # Nobody may wait any more.
 
     async def run(self, client: Client, on_tools_changed: Callable[[], None] | None) -> None:
         """Connect, and stay connected until `fail` is called or the transport fails."""
@@ -46,9 +49,6 @@ class Connection:
             self.fail(translated(errors))
         finally:
             self.fail(CLOSED)
-            if not self._client.done():
-                self._client.set_exception(self.failure or CLOSED)
-                self._client.exception()  # Nobody may wait any more.
 
     async def connected(self) -> Client:
         """Wait until the server and the client have agreed on a protocol version. Raise ConnectionFailed."""

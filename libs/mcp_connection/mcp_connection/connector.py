@@ -33,7 +33,7 @@ for name in ("mcp", "client", "httpx2", "httpcore2"):
     logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 PROTOCOL = "auto"
-"""The newest version that both sides know."""
+"""The newest version that both sides know. Newer versions of the protocol have no SSE."""
 CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-connection"))
 
 
@@ -77,7 +77,7 @@ class Connector:
         requests = Requests(callbacks, deadlines)
         client = Client(
             bounded(transport, connection.fail),
-            mode=PROTOCOL,
+            mode="legacy" if server.definition.server_type == "SSE" else PROTOCOL,
             cache=None,
             client_info=CLIENT,
             elicitation_callback=requests.elicit if callbacks.elicit else None,

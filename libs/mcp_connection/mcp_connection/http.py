@@ -49,7 +49,7 @@ def sse_transport(rules: AddressRules, limits: ConnectionLimits) -> TransportFac
     async def connect(
         server: ServerConnection, workspace: Path | None, report: FailureReport
     ) -> AsyncGenerator[TransportStreams]:
-        # The library only logs the failure of a request: whoever waits for the answer would wait for ever.
+        # The library only logs the failure of a request: a caller would wait for the answer for ever.
         transport = McpTransport(rules, limits, report, fails_with_request=True)
 
         def client(

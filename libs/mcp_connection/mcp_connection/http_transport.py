@@ -74,7 +74,7 @@ def _is_event_stream(response: httpx2.Response) -> bool:
 
 
 def _wait_for_events(request: httpx2.Request) -> None:
-    """Let reads take any time: events may be rare, and a user may be asked. Whoever waits has a limit of their own."""
+    """Let reads take any time: events may be rare, and a user may be asked. Callers have limits of their own."""
     request.extensions["timeout"]["read"] = None
 
 

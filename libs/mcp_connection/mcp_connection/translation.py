@@ -49,7 +49,7 @@ def translated(errors: BaseException) -> ConnectionFailed:
 
 
 def of_response(response: httpx2.Response) -> ConnectionFailed:
-    """Return why a response is none that a server should give: a redirect or an error."""
+    """Return why a response, which is a redirect or an error, ends a connection."""
     status = response.status_code
     challenge = response.headers.get("www-authenticate", "")[:4096]
     if status == HTTPStatus.UNAUTHORIZED:

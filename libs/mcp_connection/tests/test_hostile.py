@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import pytest
-from contracts.mcp_registry.values import ServerConnection, ServerDefinition, Tool
+from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerType, Tool
 from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, ConnectionLimits, Connector
 from mcp_connection.testing.hostile import hostile
@@ -23,8 +23,8 @@ async def origin() -> AsyncGenerator[str]:
         yield origin
 
 
-async def list_tools(url: str, rules: str = "127.0.0.1") -> list[Tool]:
-    definition = ServerDefinition(name="hostile", server_type="HTTP", url=url)
+async def list_tools(url: str, rules: str = "127.0.0.1", server_type: ServerType = "HTTP") -> list[Tool]:
+    definition = ServerDefinition(name="hostile", server_type=server_type, url=url)
     server = ServerConnection(id=UUID(int=1), version=1, definition=definition)
     connector = Connector(None, AddressRules.parse(rules), LIMITS)
     async with connector, connector.connect(server) as upstream:
@@ -70,6 +70,22 @@ async def list_tools(url: str, rules: str = "127.0.0.1") -> list[Tool]:
 async def test_a_hostile_server_fails_within_bounds(origin: str, mode: str, code: Code, detail: str) -> None:
     with pytest.raises(ConnectionFailed, match=detail) as raised:
         await list_tools(f"{origin}/{mode}")
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "detail"),
+    [
+        ("sse/forbidden", UNAVAILABLE, "status 403"),
+        ("sse/unauthorized", UNAUTHORIZED, "401"),
+        ("sse/redirect", UNAVAILABLE, "redirects"),
+        ("sse/hang", TIMEOUT, "within 3 seconds"),
+        ("no-events", UNAVAILABLE, "status 405"),
+    ],
+)
+async def test_rejected_messages_end_a_connection_over_sse(origin: str, path: str, code: Code, detail: str) -> None:
+    with pytest.raises(ConnectionFailed, match=detail) as raised:
+        await list_tools(f"{origin}/{path}", server_type="SSE")
     assert raised.value.code == code
 
 

@@ -31,7 +31,7 @@ class ResponseNotAllowed(httpx2.TransportError):
 def guarded_client(
     rules: AddressRules, max_response_bytes: int, *, headers: Mapping[str, str] | None = None, timeout: float = 30
 ) -> httpx2.AsyncClient:
-    """Return a client, to be used as a context manager. It does not follow redirects unless told so for a request.
+    """Return a client, to be used as a context manager. It follows redirects only if a request asks for it.
 
     Requests raise AddressNotAllowed and HostNotFound, and the errors of httpx2. `timeout` is in seconds, for each read
     and write.
@@ -80,7 +80,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         return response
 
     def bounded(self, response: httpx2.Response) -> httpx2.AsyncByteStream:
-        """Return the bounded body of a response. Raise ResponseNotAllowed if it can be told from the headers."""
+        """Return the bounded body of a response. Raise ResponseNotAllowed if the headers say that it is not."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ResponseNotAllowed("The response is compressed, which the request forbids.")
         length = response.headers.get("content-length", "0")

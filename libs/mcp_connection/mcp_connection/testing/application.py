@@ -1,6 +1,7 @@
 """An MCP server with everything that clients may meet."""
 
 import os
+import subprocess
 from asyncio import sleep
 from typing import Annotated, Any
 
@@ -92,7 +93,8 @@ def _add_environment_tools(app: MCPServer) -> None:
     @app.tool()
     def variable(name: str) -> str:
         """Return an environment variable."""
-        return os.environ.get(name, "")  # noqa: TID251  what the server got is what a test looks at
+        completed = subprocess.run(["/usr/bin/printenv", name], stdout=subprocess.PIPE, check=False)  # noqa: S603
+        return completed.stdout.decode().rstrip("\n")
 
     @app.tool()
     def header(name: str, ctx: Context[Any]) -> str:

@@ -1,6 +1,7 @@
 """A server that misbehaves as the path of its URL says: `python -m mcp_connection.testing.hostile`.
 
 It begins sessions as a good server does, and misbehaves when its tools are listed, or from the first request on.
+The same after `sse/` is the way for a connection over SSE.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from mcp_connection.testing.hostile_answers import ANSWERS, FIRST_ANSWERS, accepted, result, status
+from mcp_connection.testing.hostile_answers import ANSWERS, FIRST_ANSWERS, accepted, endpoint, result, status
 
 INITIALIZED = {
     "protocolVersion": "2025-06-18",
@@ -36,6 +37,8 @@ async def serve(reader: StreamReader, writer: StreamWriter) -> None:
 def answer(method: str, mode: str, message: dict[str, Any]) -> AsyncIterator[bytes]:
     """Return the parts of the response to a request."""
     asked = message.get("method", "")
+    if method == "get" and mode.startswith("sse/"):
+        return endpoint(mode.removeprefix("sse"))
     if method != "post" or asked == "server/discover":
         return status(405)
     if mode in FIRST_ANSWERS:

@@ -92,6 +92,13 @@ def endless_events(event: bytes) -> Answer:
     return answer
 
 
+async def endpoint(path: str) -> AsyncIterator[bytes]:
+    """Begin a connection over SSE, and name the path for messages."""
+    yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    yield f"event: endpoint\ndata: {path}\n\n".encode()
+    await asyncio.sleep(3600)
+
+
 async def broken_off(message: dict[str, Any]) -> AsyncIterator[bytes]:
     """Close the connection in the middle of an answer."""
     yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
