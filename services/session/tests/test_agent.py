@@ -12,7 +12,7 @@ from contracts.session.values import ApprovalOutcome, TextBlock, ToolUseBlock
 from runtime import nesting
 from session.agent import Delta, Limits
 from session.agent.agent_events import TRUNCATED
-from session.agent.redaction import redactor
+from session.redaction import redactor
 from session.agent.sandbox import Sandbox
 from simulator.testing import bash, bash_prompt, calling, scripted
 from structlog.testing import capture_logs

@@ -24,8 +24,8 @@ class ApprovalView(Message):
     tool_call_id: UUID | None
     tool_name: str
     tool_input: dict[str, Any]
-    kind: ApprovalKind
-    form: dict[str, Any] | None
+    kind: ApprovalKind = "tool"
+    form: dict[str, Any] | None = None
     status: ApprovalStatus
     decided_by: UUID | None
     message: str | None

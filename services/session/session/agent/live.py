@@ -28,7 +28,7 @@ from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
-from session.agent.redaction import redactor
+from session.redaction import redactor
 from session.agent.sandbox import Sandbox
 from session.agent.transcript import ConversationNotWritten, Transcripts
 
