@@ -1,0 +1,19 @@
+"""Connections to MCP servers, which are treated as hostile: every message, answer and wait is bounded."""
+
+from mcp_connection.callbacks import NO_CALLBACKS, Callbacks, Elicitation
+from mcp_connection.connector import Connector
+from mcp_connection.failures import ConnectionFailed
+from mcp_connection.fingerprints import fingerprint
+from mcp_connection.limits import ConnectionLimits
+from mcp_connection.upstream import Upstream
+
+__all__ = [
+    "NO_CALLBACKS",
+    "Callbacks",
+    "ConnectionFailed",
+    "ConnectionLimits",
+    "Connector",
+    "Elicitation",
+    "Upstream",
+    "fingerprint",
+]

@@ -1,0 +1,85 @@
+"""Opens connections to servers."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+from contracts.mcp_registry.values import ServerConnection, ServerType
+from contracts.refusals import Code
+from mcp.client import Client
+from mcp_types import Implementation
+from runtime.addresses import AddressRules
+
+from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
+from mcp_connection.connection import CLOSED, Connection
+from mcp_connection.failures import ConnectionFailed
+from mcp_connection.http import http_transport, sse_transport
+from mcp_connection.limits import DEFAULT_LIMITS, ConnectionLimits
+from mcp_connection.requests import Requests
+from mcp_connection.stdio import Sandbox, stdio_transport
+from mcp_connection.transports import TransportFactory
+from mcp_connection.upstream import Upstream
+from mcp_connection.variables import check_variables
+
+CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-connection"))
+
+
+class Connector:
+    """Connects to servers, each in a task of its own. One per process, an asynchronous context manager."""
+
+    def __init__(self, sandbox: Sandbox | None, rules: AddressRules, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self._transports: Mapping[ServerType, TransportFactory] = {
+            "STDIO": stdio_transport(sandbox, limits),
+            "HTTP": http_transport(rules, limits),
+            "SSE": sse_transport(rules, limits),
+        }
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._exits.enter_async_context(asyncio.TaskGroup())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    @asynccontextmanager
+    async def connect(
+        self, server: ServerConnection, *, workspace: Path | None = None, callbacks: Callbacks = NO_CALLBACKS
+    ) -> AsyncGenerator[Upstream]:
+        """Connect to a server for the duration of the context. Raise ConnectionFailed if that is not possible."""
+        check_variables(server)
+        connection = Connection()
+        transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
+        requests = Requests(callbacks)
+        client = Client(
+            transport,
+            cache=None,
+            client_info=CLIENT,
+            elicitation_callback=requests.elicit if callbacks.elicit else None,
+            logging_callback=requests.log,
+            message_handler=requests.notify,
+        )
+        task = self._tasks.create_task(connection.run(client))
+        try:
+            yield Upstream(await self._connected(connection), self.limits, lambda: connection.failure)
+        finally:
+            connection.fail(CLOSED)
+            await self._ended(task)
+
+    async def _connected(self, connection: Connection) -> Client:
+        try:
+            async with asyncio.timeout(self.limits.connect_seconds):
+                return await connection.connected()
+        except TimeoutError as error:
+            detail = f"The server did not answer within {self.limits.connect_seconds:g} seconds."
+            raise ConnectionFailed(Code.MCP_SERVER_TIMEOUT, detail) from error
+
+    async def _ended(self, task: asyncio.Task[None]) -> None:
+        """Wait until the connection is closed, at most for the time that a farewell may take."""
+        await asyncio.wait({task}, timeout=self.limits.close_seconds)
+        task.cancel()
+        await asyncio.wait({task})

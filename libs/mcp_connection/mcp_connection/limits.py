@@ -1,0 +1,23 @@
+"""The bounds of a connection."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """The bounds of a connection to a server, in seconds and bytes."""
+
+    connect_seconds: float = 10
+    """To start or reach the server and to agree on a protocol version."""
+    list_seconds: float = 10
+    """For one listing, over all its pages."""
+    call_seconds: float = 300
+    close_seconds: float = 3
+    """To say goodbye; afterwards the connection is dropped."""
+    message_bytes: int = 8 * 1024 * 1024
+    """Of one message of the server."""
+    result_bytes: int = 1024 * 1024
+    """Of the result of a call; what exceeds it is cut off."""
+
+
+DEFAULT_LIMITS = ConnectionLimits()

@@ -1,0 +1,47 @@
+"""Tests of connections to servers in memory: what is the same for all transports."""
+
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import pytest
+from contracts.mcp_registry.values import ServerConnection, ServerDefinition
+from mcp.server.mcpserver import MCPServer
+from mcp_connection import Upstream
+from mcp_connection.testing import InMemoryConnector
+
+
+def connection(name: str = "test") -> ServerConnection:
+    return ServerConnection(
+        id=UUID(int=1), version=1, definition=ServerDefinition(name=name, server_type="HTTP", url="http://localhost")
+    )
+
+
+def server() -> MCPServer:
+    app = MCPServer("calculator", version="1.2.3")
+
+    @app.tool()
+    def add(a: int, b: int) -> int:
+        """Return the sum."""
+        return a + b
+
+    return app
+
+
+@pytest.fixture
+async def upstream() -> AsyncGenerator[Upstream]:
+    async with InMemoryConnector({"test": server()}) as connector, connector.connect(connection()) as upstream:
+        yield upstream
+
+
+async def test_the_name_and_version_of_a_server_are_known(upstream: Upstream) -> None:
+    assert (upstream.name, upstream.version) == ("calculator", "1.2.3")
+
+
+async def test_all_tools_are_listed(upstream: Upstream) -> None:
+    [tool] = await upstream.list_tools()
+    assert (tool.name, tool.description) == ("add", "Return the sum.")
+
+
+async def test_a_tool_is_called(upstream: Upstream) -> None:
+    result = await upstream.call_tool("add", {"a": 1, "b": 2})
+    assert result.structured_content == {"result": 3}
