@@ -11,6 +11,7 @@ from uuid import UUID
 
 from claude_agent_sdk import ClaudeAgentOptions
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
+from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 
@@ -30,15 +31,16 @@ type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """The session, workspace and options of an agent, and the run and attempt that it works for.
+    """The session, workspace, options and MCP servers of an agent, and the run and attempt that it works for.
 
     `budget_usd` is what the agent may spend if it starts now; a warm agent counts what it has spent itself. Agents are
-    compared by session, workspace and options alone, so that a warm agent can serve the next run.
+    compared by session, workspace, options and servers alone, so that a warm agent can serve the next run.
     """
 
     session_id: UUID
     workspace: Path
     options: SdkOptions
+    servers: tuple[ResolvedServer, ...] = ()
     run_id: UUID | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)

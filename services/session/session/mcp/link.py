@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
-from contracts.mcp_registry.values import ServerConnection
+from contracts.mcp_registry.values import ServerConnection, Tool
 from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, Upstream, fingerprint
 from mcp_types import CallToolResult
@@ -33,6 +33,11 @@ class Link:
         self._listed = set[tuple[str, str]]()
         self._exits, self._lock, self._closed = AsyncExitStack(), asyncio.Lock(), False
 
+    @property
+    def name(self) -> str:
+        """The name of the server as the agent knows it."""
+        return self.prefix.removeprefix("mcp__").removesuffix("__")
+
     async def open(self) -> None:
         """Connect to the server and list its tools.
 
@@ -41,7 +46,7 @@ class Link:
         """
         started = time.monotonic()
         async with self._lock:
-            listed = await self._open()
+            listed = await self._reopen()
         self.offer = offer(self.server, self.prefix, listed)
         self.latency_ms = round((time.monotonic() - started) * 1000, 1)
 
@@ -62,17 +67,28 @@ class Link:
     async def connected(self) -> Upstream:
         """Return the open connection, opening it again if it was lost. Raises as `open` does."""
         async with self._lock:
-            if self._upstream is None or self._upstream.failure:
-                await self._exits.aclose()
-                try:
-                    async with asyncio.timeout(RECONNECT_SECONDS):
-                        await self._open()
-                except TimeoutError:
-                    raise LOST from None
-            return self._upstream or _raise(LOST)
+            if self._upstream and not self._upstream.failure:
+                return self._upstream
+            try:
+                async with asyncio.timeout(RECONNECT_SECONDS):
+                    await self._reopen()
+            except TimeoutError:
+                raise LOST from None
+            return cast(Upstream, self._upstream)
 
     async def close(self) -> None:
         """Close the connection for good."""
         self._closed = True
         async with self._lock:
             await self._exits.aclose()
+
+    async def _reopen(self) -> list[Tool]:
+        await self._exits.aclose()
+        if self._closed:
+            raise LOST
+        async with AsyncExitStack() as exits:
+            upstream = await exits.enter_async_context(self._connect())
+            listed = await upstream.list_tools()
+            self._upstream, self._exits = upstream, exits.pop_all()
+        self._listed = {(tool.name, fingerprint(tool)) for tool in listed}
+        return listed
