@@ -31,6 +31,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         ("libs/onebox/onebox/services.py", "import gateway.app"),
         ("libs/simulator/simulator/app.py", "import onebox"),
         ("libs/runtime/runtime/process.py", "import eventing.store"),
+        ("libs/sandbox/sandbox/process.py", "import eventing.store"),
         ("libs/contracts/contracts/messages.py", "import runtime.clock"),
     ],
     "gateway-stores-nothing": [(f"{GATEWAY}/app.py", "from eventing.store import EventStore")],

@@ -8,9 +8,10 @@ from typing import Any, Self
 from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
+from sandbox import Sandbox
+from session.agent.agent_process import find_sandbox, prepare_agent
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Limits, options, variables
-from session.agent.sandbox import Sandbox
 
 from tests.bench.stage import Stage
 
@@ -23,7 +24,7 @@ class BareAgent:
     def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
-        self._process = sandbox.prepare(spec.workspace, variables(self._token, spec.options, Limits()))
+        self._process = prepare_agent(sandbox, spec.workspace, variables(self._token, spec.options, Limits()))
         wanted = options(spec, self._process, resuming=False, confined=sandbox.bwrap is not None)
         self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
         self._started = False
@@ -32,7 +33,7 @@ class BareAgent:
     @asynccontextmanager
     async def some(cls, stage: Stage, number: int) -> AsyncGenerator[list[Self]]:
         """Make so many, which are all ended in the end."""
-        sandbox, _ = await Sandbox.find()
+        sandbox, _ = await find_sandbox()
         async with ModelProxy(stage.model, None) as proxy:
             agents = [cls(stage, sandbox, proxy) for _ in range(number)]
             try:

@@ -16,9 +16,9 @@ from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
 from session.agent import Agents, Limits
+from session.agent.agent_process import find_sandbox
 from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
-from session.agent.sandbox import Sandbox
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.environments import Environments
 from session.settings import Settings
@@ -73,7 +73,7 @@ type Context = QueryContext[Dependencies]
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end all agents."""
-    sandbox, reason = await Sandbox.find()
+    sandbox, reason = await find_sandbox()
     confined.set(reason is None)
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)

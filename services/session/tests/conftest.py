@@ -19,9 +19,10 @@ from eventing.testing.key_rings import ring_json
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected
+from sandbox import Sandbox
 from session.agent import Agents, Limits
+from session.agent.agent_process import find_sandbox
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
-from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 from session.app import service
 from session.settings import Settings
@@ -72,7 +73,7 @@ async def model_url() -> AsyncGenerator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sandbox(servers: None) -> Sandbox:
-    sandbox, reason = await Sandbox.find()
+    sandbox, reason = await find_sandbox()
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")
     return sandbox

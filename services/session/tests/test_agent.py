@@ -10,10 +10,10 @@ import pytest_asyncio
 from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome, TextBlock, ToolUseBlock
 from runtime import nesting
+from sandbox import Sandbox
 from session.agent import Delta, Limits
 from session.agent.agent_events import TRUNCATED
 from session.redaction import redactor
-from session.agent.sandbox import Sandbox
 from simulator.testing import bash, bash_prompt, calling, scripted
 from structlog.testing import capture_logs
 

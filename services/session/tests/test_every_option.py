@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import session.agent.sandbox
+import session.agent.agent_process
 from contracts.session.values import SdkOptions
-from session.agent.sandbox import Sandbox
+from sandbox import Sandbox
 
 from services.session.tests.replica import NewReplica, Replica
 
@@ -68,7 +68,7 @@ async def words(module_replica: NewReplica, sandbox: Sandbox, tmp_path_factory: 
     program.write_text(FAKE_CLI)
     program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session.agent.sandbox, "AGENT", program)
+        patch.setattr(session.agent.agent_process, "AGENT", program)
         async with module_replica() as replica:
             options = {name: value for name, (value, _) in ARGUMENTS.items()}
             return Words(await start(replica, **options), await start(replica))

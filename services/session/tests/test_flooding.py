@@ -11,11 +11,11 @@ from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime.clock import new_id
+from sandbox.bwrap_args import PYTHON
 from session.agent import Ask, AssistantMessage, Limits, ToolReturned
 from session.agent import frame_queue as module
 from session.agent.frame_queue import FrameQueue
 from session.agent.options import deny_all
-from session.agent.sandbox.bwrap_args import PYTHON
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of

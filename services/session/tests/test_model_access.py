@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from runtime.testing import eventually
+from sandbox.bwrap_args import PYTHON
 from session.agent import Limits
 from session.agent.model_proxy import usage
 from session.agent.model_proxy.usage import DEFAULT_PRICE, PRICES, Tokens, price
-from session.agent.sandbox.bwrap_args import PYTHON
 from simulator import wire
 from simulator.app import create_app
 from simulator.script import Turn

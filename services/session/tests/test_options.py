@@ -12,10 +12,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from contracts.refusals import Code
 from contracts.session.values import KNOWN_TOOLS
+from sandbox import Sandbox
 from session.agent import AssistantMessage, Delta, Finished
 from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
+from session.agent.agent_process import prepare_agent
 from session.agent.options import TOOLS
-from session.agent.sandbox import Sandbox
 from simulator.app import create_app
 from simulator.testing import bash, bash_prompt, calling, scripted, tools_prompt
 
@@ -128,9 +129,9 @@ async def test_a_run_within_max_turns_succeeds(replica: Replica) -> None:
 
 
 async def test_without_a_sandbox_no_user_variables_are_set(tmp_path: Path) -> None:
-    cell = Sandbox(None).prepare(tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
-    assert "BUN_OPTIONS" not in json.loads((cell.runtime_dir / "environment").read_text())
-    cell.remove()
+    process = prepare_agent(Sandbox(None), tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
+    assert "BUN_OPTIONS" not in json.loads((process.runtime_dir / "launch").read_text())
+    process.remove()
 
 
 async def test_an_invalid_output_format_is_named_in_the_error(replica: Replica) -> None:

@@ -13,8 +13,7 @@ import pytest_asyncio
 from contracts.refusals import Code
 from runtime.clock import new_id
 from runtime.testing import eventually
-from session.agent.sandbox import Sandbox
-from session.agent.sandbox.bwrap_args import SCRATCH_BYTES, SHM_BYTES
+from sandbox.bwrap_args import SCRATCH_BYTES, SHM_BYTES
 from session.workspace import Uploads, Workspace
 from simulator.testing import bash, bash_prompt, calling, scripted
 
@@ -196,7 +195,3 @@ async def test_command_lines_reveal_neither_rules_nor_the_workspace_path(replica
         (workspace / "go").touch()
     assert turn.result().end.error_code is None
     assert [line for line in lines if SECRET in line or str(workspace) in line] == []
-
-
-async def test_an_unavailable_sandbox_reports_the_reason() -> None:
-    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"

@@ -16,13 +16,13 @@ from services.session.tests.processes import agents_of
 WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touch gone"), {"text": "too late"})
 # Short times: another worker takes the run over soon, and an agent learns soon that its worker is alive.
 ACK_WAIT, HEARTBEAT = "eventing.reactions.ACK_WAIT", "eventing.reactions.HEARTBEAT"
-LIFE = "session.agent.HEARTBEAT_SECONDS"
+LIFE = "sandbox.heartbeats.HEARTBEAT_SECONDS"
 TIMES = {ACK_WAIT: 3.0, HEARTBEAT: 0.5, LIFE: 0.1}
 
 
 def sandboxes(pid: int) -> list[Path]:
     """Return the folders of the sandboxes of a service process."""
-    return [*Path(tempfile.gettempdir()).glob(f"agentapi-session-{pid}-*/agent-*")]
+    return [*Path(tempfile.gettempdir()).glob(f"agentapi-session-{pid}-*/sandbox-*")]
 
 
 async def test_a_worker_resumed_after_a_takeover_writes_nothing(

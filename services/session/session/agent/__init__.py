@@ -1,7 +1,6 @@
 """The agents of this replica: they run turns, stay warm between turns, and are ended when idle or no longer needed."""
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -11,13 +10,13 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from runtime.logging import get_logger
+from sandbox import Heartbeats, Sandbox
 
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent, AgentContext
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
-from session.agent.sandbox import Sandbox
 from session.agent.transcript import Transcripts
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, decline_all
@@ -39,7 +38,6 @@ log = get_logger()
 
 SHUTDOWN_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
-HEARTBEAT_SECONDS = 2.0
 MAX_CANCELLED_RUNS = 1000
 
 
@@ -62,7 +60,8 @@ class Agents:
         self._live: dict[UUID, Agent] = {}
         # Runs that were cancelled, possibly before their turn began here.
         self._cancelled_runs: deque[UUID] = deque(maxlen=MAX_CANCELLED_RUNS)
-        self._shutting_down, self._stopped = asyncio.Event(), threading.Event()
+        self._shutting_down = asyncio.Event()
+        self._heartbeats = Heartbeats(lambda: list(self._live.values()))
         # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
         self._start_slots = asyncio.Semaphore(self._context.limits.max_concurrent_starts)
 
@@ -70,16 +69,14 @@ class Agents:
         """Start the sweep of idle agents and the heartbeats."""
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self._sweep())
-        # In a thread: a busy event loop must not stop the heartbeats, because its agents are still owned. A stopped
-        # process (SIGSTOP) must.
-        threading.Thread(target=self._send_heartbeats, name="agents", daemon=True).start()
+        self._heartbeats.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
         self._shutting_down.set()
         await self.aclose()
-        self._stopped.set()
+        self._heartbeats.stop()
         # The caller's exception is not passed on, because a task group would wrap it.
         await self._tasks.__aexit__(None, None, None)
 
@@ -211,11 +208,6 @@ class Agents:
                 await asyncio.wait_for(self._shutting_down.wait(), min(SWEEP_SECONDS, limit))
             due = time.monotonic() - limit
             await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
-
-    def _send_heartbeats(self) -> None:
-        while not self._stopped.wait(HEARTBEAT_SECONDS):
-            for agent in list(self._live.values()):
-                agent.send_heartbeat()
 
     def _idle(self) -> list[Agent]:
         return [agent for agent in self._live.values() if not agent.busy]

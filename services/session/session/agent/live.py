@@ -21,15 +21,16 @@ from claude_agent_sdk import (
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
+from sandbox import Sandbox
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
+from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import NOT_STARTED, Diagnostics
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
-from session.agent.sandbox import Sandbox
 from session.agent.transcript import ConversationNotWritten, Transcripts
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, decline_all
@@ -41,7 +42,6 @@ log = get_logger()
 GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPT_TIMEOUT = 1.0
-PROJECTS_FOLDER = "projects"
 CRASHED = "The agent crashed before its turn was over."
 
 
@@ -72,8 +72,11 @@ class Agent:
         self._failure: AgentFailed | None = None
         self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, context.limits))
         try:
-            self._process = context.sandbox.prepare(
-                spec.workspace, variables(self._token, spec.options, context.limits), spec.options.env or {}
+            self._process = prepare_agent(
+                context.sandbox,
+                spec.workspace,
+                variables(self._token, spec.options, context.limits),
+                spec.options.env,
             )
         except OSError as error:
             log.warning("sandbox preparation failed", error=repr(error))
@@ -144,9 +147,8 @@ class Agent:
                 can_use_tool=self._decide_permission,
                 stderr=self._diagnostics.record,
             )
-            self._frames = Frames(
-                sdk_options, self._transcript, self._process.config / PROJECTS_FOLDER, limits, self._fail
-            )
+            folder = projects_folder(self._process.home)
+            self._frames = Frames(sdk_options, self._transcript, folder, limits, self._fail)
             self._client = ClaudeSDKClient(sdk_options, self._frames)
             try:
                 await self._connect(self._client)
@@ -154,11 +156,11 @@ class Agent:
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
                 raise AgentFailed(STOPPED if self._stop_requested else self._diagnostics.start_failure()) from error
-            await asyncio.to_thread(self._process.remove_conversation)
+            await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _write_conversation(self) -> None:
         """Write the conversation to the folder from which the launcher copies it into the sandbox."""
-        folder = self._process.conversation / project_key_for_directory(self._process.workspace)
+        folder = projects_folder(self._process.initial_home) / project_key_for_directory(self._process.cwd)
         try:
             await self._transcript.write_to(folder)
         except ConversationNotWritten as error:

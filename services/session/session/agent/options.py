@@ -14,9 +14,9 @@ from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
+from sandbox import SandboxedProcess
 
 from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
-from session.agent.sandbox import SandboxedProcess
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [

@@ -1,4 +1,4 @@
-"""The files, sockets and processes of one agent on this machine."""
+"""The files, sockets and processes of one sandboxed program on this machine."""
 
 import asyncio
 import json
@@ -16,22 +16,20 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
-CONFIG = Path("/home/.claude")
-"""The agent's configuration folder inside the sandbox: in memory, and removed with its processes."""
-
 
 class SandboxedProcess:
-    """The process tree of one agent: its entrypoint, its runtime folder, and a handle on the first process.
+    """The process tree of one program: its entrypoint, its runtime folder, and a handle on the first process.
 
-    `workspace` and `config` are paths as the agent sees them. The launcher copies `conversation` into the sandbox,
-    where the agent resumes it.
+    `home` and `cwd` are paths as the program sees them; without a sandbox, the home directory is beside the runtime
+    folder. The launcher copies the content of `initial_home` to the home directory.
     """
 
-    def __init__(self, workspace: Path, config: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="agent-"))
-        self.workspace, self.config = workspace, config or self.folder / "config"
+    def __init__(self, home: Path | None, workspace: Path | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self.home = home or self.folder / "home"
+        self.cwd = workspace or self.home
         self.runtime_dir = self.folder / "run"
-        self.conversation = self.runtime_dir / "conversation"
+        self.initial_home = self.runtime_dir / "home"
         self.entrypoint, self.info = self.folder / "entrypoint", self.folder / "info"
         self.runtime_dir.mkdir()
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -46,38 +44,53 @@ class SandboxedProcess:
 
     @property
     def control_socket(self) -> Path:
-        """The socket over which the launcher sends the listener of the model proxy."""
+        """The socket over which the launcher reports the start of the program, and sends its listener."""
         return self.runtime_dir / "control"
 
+    async def wait_started(self) -> socket.socket | None:
+        """Wait until the launcher is about to execute the program; return its listener, if it has one."""
+        loop, started = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._control, started.set)
+        try:
+            await started.wait()
+        finally:
+            loop.remove_reader(self._control)
+        return self._receive()
+
     def accept(self) -> socket.socket:
-        """Return the listener that the launcher has sent, and keep a handle on the agent's first process.
+        """Return the listener that the launcher has sent, without waiting for it.
 
         Raises:
             OSError: the launcher has not sent it.
         """
+        if listener := self._receive():
+            return listener
+        raise OSError("The program has no listener.")
+
+    def _receive(self) -> socket.socket | None:
         process, listeners, *_ = socket.recv_fds(self._control, 32, 1)
         # The launcher's process id is one of the sandbox's pid namespace, so bubblewrap reports the outer id. Killing
         # the first process of the namespace ends all of them.
         pid = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
         if sys.platform == "linux":  # on other systems there is no sandbox, and the SDK ends the agent, more slowly
             self._pidfd = os.pidfd_open(pid)
-        return socket.socket(fileno=listeners[0])
+        return socket.socket(fileno=listeners[0]) if listeners else None
 
     def send_heartbeat(self) -> None:
-        """Send a heartbeat. After the first one, the agent ends itself if there is none for 6 s."""
-        with suppress(OSError):  # the agent is not listening yet, or has ended
+        """Send a heartbeat. After the first one, the program is killed if there is none for 6 s."""
+        with suppress(OSError):  # the launcher is not listening yet, or the program has ended
             if self._heartbeat_connection is None:
                 self._heartbeat_connection, _ = self._heartbeat.accept()
             self._heartbeat_connection.send(b".", socket.MSG_DONTWAIT)
 
     def kill(self) -> None:
-        """Kill the agent with all its processes. Does nothing if it has ended."""
+        """Kill the program with all its processes. Does nothing if it has ended."""
         if self._pidfd is not None and sys.platform == "linux":
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def wait_ended(self) -> None:
-        """Wait until the agent and all its processes have ended."""
+        """Wait until the program and all its processes have ended."""
         if self._pidfd is None:
             return
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -88,20 +101,20 @@ class SandboxedProcess:
             loop.remove_reader(self._pidfd)
 
     def alive(self) -> bool:
-        """Return whether the agent is running."""
+        """Return whether the program is running."""
         if self._pidfd is None:
             return False
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return not poll.poll(0)
 
-    def remove_conversation(self) -> None:
-        """Remove the conversation once the launcher has copied it. Blocks."""
+    def remove_initial_home(self) -> None:
+        """Remove the initial content of the home directory once the launcher has copied it. Blocks."""
         with suppress(OSError):
-            erase(self.conversation)
+            erase(self.initial_home)
 
     def remove(self) -> None:
-        """Release all resources. The agent must have ended. Blocks."""
+        """Release all resources. The program must have ended. Blocks."""
         for listener in (self._control, self._heartbeat, self._heartbeat_connection):
             if listener:
                 listener.close()
@@ -111,4 +124,4 @@ class SandboxedProcess:
         try:
             erase(self.folder)
         except OSError as error:
-            log.warning("runtime folder of an agent not fully removed", error=repr(error))
+            log.warning("runtime folder of a sandbox not fully removed", error=repr(error))

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from session.agent.sandbox.seccomp import DENIED, FAMILIES, MACHINES, MODES, OPENAT2, SOCKETS, program
+from sandbox.seccomp import DENIED, FAMILIES, MACHINES, MODES, OPENAT2, SOCKETS, seccomp_filter
 
 ALLOWED, KILLED = "allowed", "killed"
 HEADERS = {
@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("machine", MACHINES)
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> str | int:
     """Run the filter like the kernel, and return `ALLOWED`, `KILLED` or the error number."""
-    steps = list(struct.iter_unpack("=HBBI", program(machine)))
+    steps = list(struct.iter_unpack("=HBBI", seccomp_filter(machine)))
     reported = MACHINES[machine][1] if architecture is None else architecture
     data = struct.pack("=IIQ6Q", number, reported, 0, *arguments, *[0] * (6 - len(arguments)))
     at = loaded = 0

@@ -1,4 +1,4 @@
-"""The seccomp filter of agents, as a program that bubblewrap installs in the kernel.
+"""The seccomp filter of sandboxes, as a program that bubblewrap installs in the kernel.
 
 It denies what Docker's default profile denies a container without capabilities, and in addition: keyrings, which no
 namespace separates; access to other processes; socket families except the usual four; and setuid and setgid bits.
@@ -13,7 +13,7 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
-    # Access to other processes. BPF cannot distinguish the agent's own children, so debuggers do not work either.
+    # Access to other processes. BPF cannot distinguish a program's own children, so debuggers do not work either.
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -109,7 +109,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 type Instruction = tuple[int, int, int, int]
 
 
-def program(machine: str) -> bytes:
+def seccomp_filter(machine: str) -> bytes:
     """Return the filter for `machine` as an array of `struct sock_filter`.
 
     Raises:

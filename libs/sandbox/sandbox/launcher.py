@@ -1,4 +1,4 @@
-"""The launcher of an agent: opens the model proxy's port in the sandbox, sends out the listener, and execs Claude."""
+"""The launcher of a program: opens a port in its sandbox, sends the listener to the service, and execs the program."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 
-MAX_PROCESSES = 2048
 MAX_OPEN_FILES = 4096
 LAUNCHER_PID = 2
 """The process id of the launcher in the sandbox; bubblewrap has 1."""
@@ -17,7 +16,7 @@ HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 def watch(heartbeat: str) -> None:
     """Kill all processes of the sandbox when heartbeats are missing for 6 s.
 
-    Another replica may have continued the session by then. The service sends a byte every 2 s, the first one some time
+    Another replica may have taken over the work by then. The service sends a byte every 2 s, the first one some time
     after the start.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
@@ -36,7 +35,7 @@ def watch(heartbeat: str) -> None:
 
 
 def start_watch(heartbeat: str) -> None:
-    """Watch the heartbeats in a process that is not a child of the agent and shares no descriptors with it."""
+    """Watch the heartbeats in a process that is not a child of the program and shares no descriptors with it."""
     if os.fork():
         os.wait()
         return
@@ -48,7 +47,7 @@ def start_watch(heartbeat: str) -> None:
 
 
 def copy(source: str, target: str) -> None:
-    """Copy a folder, which no other process writes to, to where the agent expects it."""
+    """Copy a folder, which no other process writes to, to where the program expects it."""
     os.makedirs(target, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib takes long to import
     with os.scandir(source) as found:
         for entry in found:
@@ -61,7 +60,7 @@ def copy(source: str, target: str) -> None:
 
 
 def prefer_for_oom_kill() -> None:
-    """Let the kernel kill the agent before the services if memory runs out: an agent can be restarted."""
+    """Let the kernel kill the program before the services if memory runs out: it can be restarted."""
     try:
         with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123  pathlib takes long to import
             score.write("1000")
@@ -69,26 +68,41 @@ def prefer_for_oom_kill() -> None:
         pass
 
 
-control_socket, *agent = sys.argv[1:]
-with open(f"{os.path.dirname(control_socket)}/environment") as file:  # noqa: PTH120, PTH123  pathlib takes long to import
-    environment: dict[str, str] = {**json.load(file), **os.environ}  # noqa: TID251  the variables of the agent itself
-if "IS_SANDBOX" in environment and os.getpid() == LAUNCHER_PID:
-    start_watch(f"{os.path.dirname(control_socket)}/heartbeat")  # noqa: PTH120
-if os.path.isdir(conversation := f"{os.path.dirname(control_socket)}/conversation"):  # noqa: PTH112, PTH120
-    copy(conversation, f"{environment['CLAUDE_CONFIG_DIR']}/projects")
-# The kernel counts descriptors in flight between processes per account, against the limit of the sending process. The
-# limit is maximal until the listener is sent, so that no agent can prevent the start of another; then it is lowered.
+def open_listener() -> socket.socket:
+    """Open a listener, and allow to send it, whatever other programs of this account do.
+
+    The kernel counts descriptors in flight between processes per account, against the limit of the sending process. The
+    limit is maximal until the listener is sent, so that no program can prevent the start of another.
+    """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    return socket.create_server(("127.0.0.1", 0), backlog=128)
+
+
+control_socket, *command = sys.argv[1:]
+runtime_dir = os.path.dirname(control_socket)  # noqa: PTH120  pathlib takes long to import
+with open(f"{runtime_dir}/launch") as file:  # noqa: PTH123
+    launch = json.load(file)
+environment: dict[str, str] = {**launch["variables"], **os.environ}  # noqa: TID251  the variables of the program itself
+is_sandbox = "IS_SANDBOX" in environment
+if is_sandbox and os.getpid() == LAUNCHER_PID:
+    start_watch(f"{runtime_dir}/heartbeat")
+if os.path.isdir(f"{runtime_dir}/home"):  # noqa: PTH112
+    copy(f"{runtime_dir}/home", environment["HOME"])
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-model = socket.create_server(("127.0.0.1", 0), backlog=128)
+listeners = [open_listener()] if launch["listener_variables"] else []
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(control_socket)
-    socket.send_fds(service, [str(os.getpid()).encode()], [model.fileno()])
+    socket.send_fds(service, [str(os.getpid()).encode()], [listener.fileno() for listener in listeners])
 prefer_for_oom_kill()
-environment["ANTHROPIC_BASE_URL"] = f"http://127.0.0.1:{model.getsockname()[1]}"
-model.close()
+for listener in listeners:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    environment.update(dict.fromkeys(launch["listener_variables"], url))
+    listener.close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(MAX_OPEN_FILES, hard_limit), min(MAX_OPEN_FILES, hard_limit)))
-if "IS_SANDBOX" in environment:
+if is_sandbox:
     # Counted in the sandbox's user namespace; outside one it would count all processes of the account.
-    resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
-os.execve(agent[0], agent, environment)  # noqa: S606  no shell is the point
+    resource.setrlimit(resource.RLIMIT_NPROC, (launch["max_processes"], launch["max_processes"]))
+try:
+    os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
+except OSError as error:
+    sys.exit(f"{command[0]}: {error.strerror}")

@@ -1,24 +1,24 @@
-"""The arguments of bubblewrap, which define what an agent sees."""
+"""The arguments of bubblewrap, which define what a program sees."""
 
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
-WORKSPACE = "/workspace"
+WORKSPACE, HOME = "/workspace", "/home"
 SCRATCH_BYTES = 2**30
 SHM_BYTES = 2**26
 
 BASE_ARGS = (
-    "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname agent --cap-drop ALL "
+    "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname sandbox --cap-drop ALL "
     "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
     f"--dev /dev --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev "
-    f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs /home"
+    f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs {HOME}"
 ).split()
 
 
 # bubblewrap 0.11 covers /proc/sys only if it is writable, and checks that as an account without rights on it. The
-# kernel checks the host's user id alone, so an agent started by the host's root could change the kernel's settings.
+# kernel checks the host's user id alone, so a program started by the host's root could change the kernel's settings.
 READ_ONLY_PATHS = [
     f"/proc/{name}"
     for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
@@ -28,26 +28,16 @@ MASKED_PATHS = [
 ]
 
 
-def bwrap_args(workspace: Path, readable: list[Path]) -> list[str]:
+def bwrap_args(readable: list[Path], workspace: Path | None, *, writable: bool) -> list[str]:
     """Return the arguments for a sandbox with read-only access to the paths in `readable`.
 
-    Writable are `workspace`, and the in-memory file systems /tmp, /home and /dev/shm, which end with the sandbox.
-    bubblewrap mounts everything with nosuid.
+    Writable are the `workspace` if `writable` says so, and the in-memory file systems /tmp, /home and /dev/shm, which
+    end with the sandbox. bubblewrap mounts everything with nosuid.
     """
     words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*readable, *_python()] for word in _bind(path))]
-    return [
-        *words,
-        "--bind",
-        str(workspace),
-        WORKSPACE,
-        "--chdir",
-        WORKSPACE,
-        "--setenv",
-        "IS_SANDBOX",
-        "1",
-        "--remount-ro",
-        "/",
-    ]
+    if workspace:
+        words += ["--bind" if writable else "--ro-bind", str(workspace), WORKSPACE]
+    return [*words, "--chdir", WORKSPACE if workspace else HOME, "--setenv", "IS_SANDBOX", "1", "--remount-ro", "/"]
 
 
 def _kernel() -> list[str]:

@@ -1,0 +1,34 @@
+"""A program to run in a sandbox."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_PROCESSES = 2048
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program, and what it may use.
+
+    Attributes:
+        command: the program and its first arguments; those of the entrypoint follow. A name without a slash is looked
+            up in `PATH`.
+        variables: the environment variables that it sees, besides a few defaults.
+        home_variables: variables that name a folder in its home directory, by the folder's relative path.
+        listener_variables: variables that are set to the URL of a listener that the service serves. If there are none,
+            nothing listens in the sandbox.
+        workspace: the folder that it works in; without one, it works in its home directory.
+        writable: whether it may write to its workspace.
+        readable: further paths of the machine that it may read.
+        max_processes: how many processes and threads it may have.
+    """
+
+    command: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    home_variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    listener_variables: tuple[str, ...] = ()
+    workspace: Path | None = None
+    writable: bool = True
+    readable: tuple[Path, ...] = ()
+    max_processes: int = MAX_PROCESSES

@@ -1,0 +1,108 @@
+"""What a program in a sandbox sees, and how it ends."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from runtime.testing import eventually
+from sandbox import Heartbeats, Program, Sandbox
+
+from libs.sandbox.tests.running import output_of, shell, started
+
+
+async def test_an_unavailable_sandbox_reports_the_reason() -> None:
+    assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"
+
+
+async def test_a_program_sees_only_its_own_variables_and_a_few_defaults(sandbox: Sandbox) -> None:
+    program = Program(command=("env",), variables={"TOKEN": "x"}, home_variables={"CONFIG": ".config"})
+    names = {line.partition("=")[0] for line in (await output_of(sandbox, program)).splitlines()}
+    assert names == {"PATH", "LANG", "HOME", "PWD", "IS_SANDBOX", "TOKEN", "CONFIG", "LC_CTYPE"}
+
+
+async def test_a_program_without_a_workspace_works_in_its_home(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, "pwd; touch made && ls; ls /workspace 2>&1") == (
+        "/home\nmade\nls: cannot access '/workspace': No such file or directory"
+    )
+
+
+async def test_a_program_reads_and_writes_its_workspace(sandbox: Sandbox, open_folder: Path) -> None:
+    assert await output_of(sandbox, "pwd; touch made", workspace=open_folder) == "/workspace"
+    assert (open_folder / "made").exists()
+
+
+async def test_a_read_only_workspace_cannot_be_written_to(sandbox: Sandbox, open_folder: Path) -> None:
+    (open_folder / "text").write_text("seen")
+    output = await output_of(sandbox, "cat text; touch made", workspace=open_folder, writable=False)
+    assert (output.startswith("seen"), "Read-only file system" in output) == (True, True)
+
+
+async def test_a_program_reads_further_paths_that_it_is_given(sandbox: Sandbox, open_folder: Path) -> None:
+    (open_folder / "text").write_text("seen")
+    command = f"cat {open_folder}/text"
+    assert await output_of(sandbox, command, readable=(open_folder,)) == "seen"
+    assert "No such file" in await output_of(sandbox, command)
+
+
+async def test_an_unknown_command_is_named(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, Program(command=("no-such-program",))) == (
+        "no-such-program: No such file or directory"
+    )
+
+
+async def test_the_number_of_processes_is_limited(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, Program(command=("bash", "-c", "ulimit -u"), max_processes=20)) == "20"
+
+
+async def test_a_program_without_a_listener_sends_none(sandbox: Sandbox) -> None:
+    async with started(sandbox, shell("sleep 60")) as (sandboxed, _):
+        assert await sandboxed.wait_started() is None
+        assert sandboxed.alive()
+
+
+async def test_the_listener_is_served_outside_of_the_sandbox(sandbox: Sandbox) -> None:
+    script = "exec 3<>/dev/tcp/${ADDRESS#http://127.0.0.1:}".replace("/dev/tcp/", "/dev/tcp/127.0.0.1/")
+    program = Program(command=("bash", "-c", f"{script}; cat <&3"), listener_variables=("ADDRESS",))
+    async with started(sandbox, program) as (sandboxed, process):
+        listener = await sandboxed.wait_started()
+        assert listener
+        with listener:
+            connection, _ = await asyncio.to_thread(listener.accept)
+        connection.sendall(b"from outside")
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        assert (await process.communicate())[0] == b"from outside"
+
+
+async def test_killing_the_first_process_ends_detached_children_too(sandbox: Sandbox) -> None:
+    async with started(sandbox, shell("setsid sleep 61 & exec sleep 62")) as (sandboxed, process):
+        await sandboxed.wait_started()
+        sandboxed.kill()
+        await sandboxed.wait_ended()
+        assert await process.communicate() == (b"", None)  # at the end of the output: every holder of it has ended
+
+
+async def test_a_program_is_killed_when_heartbeats_stop(sandbox: Sandbox) -> None:
+    async with started(sandbox, shell("exec sleep 60")) as (sandboxed, process):
+        await sandboxed.wait_started()
+        sent: list[None] = []
+
+        class Sender:
+            def send_heartbeat(self) -> None:
+                sandboxed.send_heartbeat()
+                sent.append(None)
+
+        heartbeats = Heartbeats(lambda: [Sender()])
+        heartbeats.start()
+        await eventually(lambda: len(sent) > 1)
+        heartbeats.stop()
+        assert await process.wait() != 0
+
+
+async def test_initial_files_are_copied_to_the_home(sandbox: Sandbox) -> None:
+    sandboxed = sandbox.prepare(shell("cat $HOME/folder/text"))
+    (sandboxed.initial_home / "folder").mkdir(parents=True)
+    (sandboxed.initial_home / "folder" / "text").write_text("copied")
+    process = await asyncio.create_subprocess_exec(sandboxed.entrypoint, stdout=asyncio.subprocess.PIPE)
+    assert (await process.communicate())[0] == b"copied"
+    await asyncio.to_thread(sandboxed.remove)
