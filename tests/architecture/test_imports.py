@@ -20,6 +20,7 @@ NAMES = {
 
 GATEWAY = "services/gateway/gateway"
 IDENTITY = "services/identity/identity"
+MCP_REGISTRY = "services/mcp-registry/mcp_registry"
 REPORT = "services/report/report"
 SESSION = "services/session/session"
 TASK_SCHEDULER = "services/task-scheduler/task_scheduler"
@@ -65,6 +66,11 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
         (f"{IDENTITY}/handlers.py", "import identity.queries"),
         (f"{IDENTITY}/keys.py", "import identity.aggregate"),
         (f"{IDENTITY}/stray.py", "x = 1"),
+    ],
+    "mcp_registry-rooms": [
+        (f"{MCP_REGISTRY}/aggregate/server.py", "import mcp_registry.connections"),
+        (f"{MCP_REGISTRY}/queries/server.py", "import mcp_registry.handlers.server"),
+        (f"{MCP_REGISTRY}/stray.py", "x = 1"),
     ],
     "report-rooms": [
         (f"{REPORT}/storage/local.py", "import report.dependencies"),

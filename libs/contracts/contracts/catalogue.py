@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 from contracts.identity.events import UserEvent
+from contracts.mcp_registry import ServerEvent
 from contracts.messages import Event
 from contracts.report import ReportEvent
 from contracts.session import SessionEvent
@@ -18,6 +19,7 @@ def events_of(*unions: Any) -> tuple[type[Event], ...]:
 
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "identity": events_of(UserEvent),
+    "mcp_registry": events_of(ServerEvent),
     "report": events_of(ReportEvent),
     "session": events_of(SessionEvent, TemplateEvent),
     "task_scheduler": events_of(TaskEvent, ExecutionEvent),

@@ -63,8 +63,8 @@ def services(context: LaunchContext) -> list[Service]:
     simulator = [] if context.settings.model else [_simulator(context)]
     model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
     return [
-        *(*simulator, _identity(context), _session(context, model), _task_scheduler(context), _report(context)),
-        _gateway(context),
+        *(*simulator, _identity(context), _mcp_registry(context), _session(context, model), _task_scheduler(context)),
+        *(_report(context), _gateway(context)),
     ]
 
 
@@ -87,6 +87,11 @@ def _identity(context: LaunchContext) -> Service:
     if settings.admin_password:
         env["ADMIN_PASSWORD"] = settings.admin_password.get_secret_value()
     return _internal_service("identity", context, env)
+
+
+def _mcp_registry(context: LaunchContext) -> Service:
+    env = {"DATABASE_URL": context.database_url, "SECRETS_KEY_FILE": str(context.master_keys)}
+    return _internal_service("mcp_registry", context, env)
 
 
 def _session(context: LaunchContext, model: str) -> Service:

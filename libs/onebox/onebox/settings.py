@@ -15,7 +15,10 @@ from pydantic import (
 from runtime.settings import Settings
 
 PUBLIC_MODEL = "https://api.anthropic.com"
-PREFIXES = ("ADMIN_", "APPROVAL_", "ASK_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_", "WARM_")
+PREFIXES = (
+    *("ADMIN_", "APPROVAL_", "ASK_", "MCP_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_"),
+    "WARM_",
+)
 """A variable with such a prefix that is not a setting is probably misspelled."""
 
 

@@ -13,8 +13,11 @@ from contracts.samples import CHECK, MCP_SERVER, TIME
 _TOOL = {"name": "list_pods", "description": "Lists the pods.", "input_schema": {"type": "object"}}
 
 
-class CheckServer(Command[None]):
-    """Request a check of a server: connecting, listing its tools, measuring the time. Does nothing during a check."""
+class CheckServer(Command[UUID]):
+    """Request a check of a server: connecting, listing its tools, measuring the time. Returns its id.
+
+    During a check it requests nothing, and returns the id of that one.
+    """
 
     subject = "cmd.mcp_registry.check"
     sample = {"server_id": MCP_SERVER, "check_id": CHECK}

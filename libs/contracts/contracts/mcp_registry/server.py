@@ -1,9 +1,10 @@
 """All messages about MCP servers."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from contracts.mcp_registry.values import (
     ResolvedServer,
@@ -47,6 +48,7 @@ class ServerSummary(Message):
     health: ServerHealth
     error_code: Code | None
     error_detail: str | None
+    """Why the last check failed, or what it could not do."""
     latency_ms: float | None
     server_version: str | None
     tool_count: int
@@ -123,6 +125,40 @@ class CheckReferences(Query[None]):
     references: list[str] = Field(max_length=100)
 
 
+class ServerChanges(Message):
+    """The fields of a server to change: those that are set. One that is set to None is cleared. The type is final."""
+
+    name: str | None = None
+    description: str | None = None
+    command: str | None = None
+    args: list[str] | None = None
+    url: str | None = None
+    network_hosts: list[str] | None = None
+    workspace: WorkspaceAccess | None = None
+    allowed_tools: list[str] | None = None
+    is_global: bool | None = None
+    env: dict[str, str] | None = Field(default=None, repr=False)
+    headers: dict[str, str] | None = Field(default=None, repr=False)
+
+    def applied_to(self, definition: ServerDefinition) -> ServerDefinition:
+        """Return the definition with these changes. A cleared field has its default value; a name stays."""
+        fields = ServerDefinition.model_fields
+        update: dict[str, Any] = {
+            name: fields[name].get_default() if getattr(self, name) is None else getattr(self, name)
+            for name in self.model_fields_set & fields.keys()
+            if getattr(self, name) is not None or not fields[name].is_required()
+        }
+        return definition.model_copy(update=update)
+
+
+def _only_set_fields(changes: ServerChanges) -> dict[str, Any]:
+    return changes.model_dump(mode="json", exclude_unset=True)
+
+
+PartialServer = Annotated[ServerChanges, PlainSerializer(_only_set_fields)]
+"""Changes of which only those that are set are serialized, so that the receiver knows which ones they are."""
+
+
 class CreateServer(Command[ServerView]):
     """Register an MCP server; it is checked in the background."""
 
@@ -137,9 +173,10 @@ class CreateServer(Command[ServerView]):
 
 
 class UpdateServer(Command[ServerView]):
-    """Replace the definition of a server, and those of its secrets that are not None.
+    """Change the fields of a server that are set, among them its secrets.
 
-    A value `***` keeps the stored value of that name, so that a definition which was read can be sent back.
+    A value `***` keeps the stored value of that name, so that a definition which was read can be sent back. If the
+    program or the URL changes, all secrets have to be sent again, so that they do not reach another server unnoticed.
     """
 
     subject = "cmd.mcp_registry.update"
@@ -147,23 +184,7 @@ class UpdateServer(Command[ServerView]):
     sample = {"server_id": MCP_SERVER, "changes": {"description": "Cluster management"}}
 
     server_id: UUID
-    changes: "ServerChanges"
-
-
-class ServerChanges(Message):
-    """The fields of a server that change: those that are set. The type of a server cannot change."""
-
-    name: str | None = None
-    description: str | None = None
-    command: str | None = None
-    args: list[str] | None = None
-    url: str | None = None
-    network_hosts: list[str] | None = None
-    workspace: WorkspaceAccess | None = None
-    allowed_tools: list[str] | None = None
-    is_global: bool | None = None
-    env: dict[str, str] | None = Field(default=None, repr=False)
-    headers: dict[str, str] | None = Field(default=None, repr=False)
+    changes: PartialServer
 
 
 class SetServerEnabled(Command[ServerView]):
@@ -198,12 +219,13 @@ class ServerCreated(Event):
 
 
 class ServerUpdated(Event):
-    """The definition of a server was changed."""
+    """The definition of a server was changed. With another target it is another server, whose tools are not known."""
 
     subject = "evt.mcp_registry.updated"
-    sample = {"definition": _DEFINITION}
+    sample = {"definition": _DEFINITION, "is_other_target": False}
 
     definition: ServerDefinition
+    is_other_target: bool
 
 
 class ServerSecretsSet(ServerSecrets, Event):

@@ -91,7 +91,7 @@ class ServerConnection(ServerSecrets):
 
     id: UUID
     version: int
-    """Of the aggregate: a different version may have a different definition or secrets."""
+    """Grows when the definition, the secrets or the accepted tools change, but not with checks."""
     definition: ServerDefinition
     accepted_tools: dict[str, Fingerprint] | None = None
     expires_at: AwareDatetime | None = None

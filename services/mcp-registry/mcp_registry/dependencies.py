@@ -1,0 +1,37 @@
+"""The dependencies of the mcp-registry service's handlers, queries and reactions."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eventing.actors import Actors
+from eventing.database import Database
+from eventing.handling import QueryContext, UnitOfWork
+from mcp_connection import Connector
+from runtime.bus import Bus, Client
+
+from mcp_registry.commands import AllowedCommands
+from mcp_registry.connections import Connections
+from mcp_registry.settings import Settings
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the service's handlers, queries and reactions use; a healthy server is checked every `check_seconds`."""
+
+    connections: Connections
+    connector: Connector
+    check_seconds: float
+
+
+type Work = UnitOfWork[Dependencies]
+type Context = QueryContext[Dependencies]
+
+
+@asynccontextmanager
+async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
+    """Create the dependencies; on exit, end all connections."""
+    commands = AllowedCommands(settings.allowed_commands)
+    connections = Connections(database, commands, Actors(Bus(client).ask))
+    async with Connector(None, settings.address_rules) as connector:
+        yield Dependencies(connections, connector, settings.mcp_check_seconds)
