@@ -1,15 +1,9 @@
 """The settings of the mcp-registry service."""
 
-from typing import Annotated
-
 from eventing.service import SecretServiceSettings
-from pydantic import AfterValidator, PositiveFloat
+from pydantic import PositiveFloat
 from runtime.addresses import AddressRules
-
-
-def _addresses(text: str) -> str:
-    AddressRules.parse(text)
-    return text
+from runtime.settings import AddressList
 
 
 class Settings(SecretServiceSettings):
@@ -21,7 +15,7 @@ class Settings(SecretServiceSettings):
     """
 
     mcp_allowed_commands: str = ""
-    mcp_allowed_addresses: Annotated[str, AfterValidator(_addresses)] = ""
+    mcp_allowed_addresses: AddressList = ""
     mcp_check_seconds: PositiveFloat = 900.0
 
     @property

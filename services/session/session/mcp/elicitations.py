@@ -32,7 +32,9 @@ async def answer(question: Elicitation, server: str, redact: Callable[[str], str
     if too_deep(form) or len(json.dumps(form)) > MAX_FORM_CHARS:
         return declined()
     try:
-        outcome = await elicit(server, redact(question.message)[:MAX_MESSAGE_CHARS], json.loads(redact(json.dumps(form))))
+        outcome = await elicit(
+            server, redact(question.message)[:MAX_MESSAGE_CHARS], json.loads(redact(json.dumps(form)))
+        )
     except Refusal:  # the turn is over, and the agent is being ended
         return declined("cancel")
     except Exception:  # the answer must not contain the exception's text

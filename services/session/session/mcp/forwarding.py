@@ -43,9 +43,9 @@ def forwarding_server(link: Link, permits: Permits, redact: Callable[[str], str]
         try:
             return masked(_plain(await link.call(params.name, arguments)), redact)
         except (ConnectionFailed, MCPError) as error:
-            return _failed(redact(_detail(error)))
-        except Exception:  # the SDK would pass the exception's text to the agent
-            log.exception("MCP call failed")
+            return _failed(redact(failure_detail(error)))
+        except Exception as error:  # noqa: BLE001  its text must not reach the agent, and may contain secrets
+            log.warning("MCP call failed", error=redact(repr(error)))
             return _failed(INTERNAL)
 
     return Server(link.name, on_list_tools=list_tools, on_call_tool=call_tool)
@@ -53,9 +53,9 @@ def forwarding_server(link: Link, permits: Permits, redact: Callable[[str], str]
 
 def _plain(result: CallToolResult) -> CallToolResult:
     """Return the result as content alone, which also stands for the structured content of a result without text."""
-    content = result.content
+    content = list(result.content)
     if not content and result.structured_content is not None:
-        content = [TextContent(type="text", text=json.dumps(result.structured_content))]
+        content.append(TextContent(type="text", text=json.dumps(result.structured_content)))
     return CallToolResult(content=content, is_error=result.is_error)
 
 
@@ -63,7 +63,8 @@ def _failed(detail: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=detail)], is_error=True)
 
 
-def _detail(error: ConnectionFailed | MCPError) -> str:
+def failure_detail(error: ConnectionFailed | MCPError) -> str:
+    """Return what users and the model are told about an error, which may contain secrets of the server."""
     if isinstance(error, ConnectionFailed):
         return error.detail
     return f"The server answered with an error: {error.message}"[:MAX_ERROR_CHARS]

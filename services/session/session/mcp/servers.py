@@ -1,21 +1,21 @@
 """The MCP servers of one agent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from claude_agent_sdk import McpSdkServerConfig
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.session.mcp import MAX_WITHHELD_NAMES, McpServerUse
+from mcp.shared.exceptions import MCPError
 from mcp_connection import Callbacks, ConnectionFailed
 from runtime.logging import get_logger
 
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all
-from session.mcp.forwarding import forwarding_server
+from session.mcp.forwarding import failure_detail, forwarding_server
 from session.mcp.link import Link
 from session.mcp.masking import secret_values
 from session.mcp.naming import prefixes
@@ -47,10 +47,10 @@ class AgentServers:
         self._changed = False
         # Once each, although a session may name a server by its name and by its id.
         servers = {each.connection.id: each.connection for each in resolved if each.connection}
-        names = prefixes(server.definition.name for server in servers.values())
+        named = zip(servers.values(), prefixes(each.definition.name for each in servers.values()), strict=True)
         self.secrets = [value for server in servers.values() for value in secret_values(server)]
         self._redact = redactor(self.secrets)
-        self._links = {id: self._link(*each) for id, each in zip(servers, zip(servers.values(), names), strict=True)}
+        self._links = {server.id: self._link(server, prefix) for server, prefix in named}
 
     @property
     def outdated(self) -> bool:
@@ -97,9 +97,9 @@ class AgentServers:
         try:
             await link.open()
             del self._failures[link.server.id]
-        except ConnectionFailed as failed:
-            self._failures[link.server.id] = self._redact(failed.detail)
-        except Exception as error:  # the other servers must not suffer
+        except (ConnectionFailed, MCPError) as error:
+            self._failures[link.server.id] = self._redact(failure_detail(error))
+        except Exception as error:  # noqa: BLE001  the other servers continue, and a traceback could contain secrets
             log.warning("MCP connection failed", server_id=str(link.server.id), error=self._redact(repr(error)))
             self._failures[link.server.id] = NOT_CONNECTED
 
