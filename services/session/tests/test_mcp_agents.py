@@ -21,7 +21,9 @@ async def replica(new_replica: NewReplica) -> AsyncGenerator[Replica]:
 
 
 async def test_an_agent_calls_a_tool_of_an_mcp_server(replica: Replica) -> None:
-    spec = replace(replica.spec(allowed_tools=["mcp__lab__echo"], permission_mode="default"), servers=(resolved("lab"),))
+    spec = replace(
+        replica.spec(allowed_tools=["mcp__lab__echo"], permission_mode="default"), servers=(resolved("lab"),)
+    )
     events = await replica.run(spec, tools_prompt(ECHO))
     print(events)
     assert events.outputs == ["hello there"]

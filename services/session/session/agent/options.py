@@ -21,6 +21,7 @@ from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
+    *("ListMcpResourcesTool", "ReadMcpResourceTool"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
 APPROVALS_UNAVAILABLE = "Approvals are not available."

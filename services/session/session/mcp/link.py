@@ -9,7 +9,7 @@ from typing import Any, cast
 from contracts.mcp_registry.values import ServerConnection, Tool
 from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, Upstream, fingerprint
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, ReadResourceResult, Resource
 
 from session.mcp.tools import Offer, offer
 
@@ -28,7 +28,7 @@ class Link:
         self, server: ServerConnection, prefix: str, connect: Callable[[], AbstractAsyncContextManager[Upstream]]
     ) -> None:
         self.server, self.prefix, self._connect = server, prefix, connect
-        self.offer, self.latency_ms = Offer(), 0.0
+        self.offer, self.latency_ms, self.has_resources = Offer(), 0.0, False
         self._upstream: Upstream | None = None
         self._listed = set[tuple[str, str]]()
         self._exits, self._lock, self._closed = AsyncExitStack(), asyncio.Lock(), False
@@ -64,6 +64,14 @@ class Link:
             raise ConnectionFailed(Code.MCP_SERVER_INVALID, TOOL_CHANGED)
         return await upstream.call_tool(offered.tool.name, arguments)
 
+    async def resources(self) -> list[Resource]:
+        """Return the resources of the server. Raises as `call` does."""
+        return await (await self.connected()).list_resources()
+
+    async def read(self, uri: str) -> ReadResourceResult:
+        """Return the content of a resource. Raises as `call` does."""
+        return await (await self.connected()).read_resource(uri)
+
     async def connected(self) -> Upstream:
         """Return the open connection, opening it again if it was lost. Raises as `open` does."""
         async with self._lock:
@@ -90,5 +98,6 @@ class Link:
             upstream = await exits.enter_async_context(self._connect())
             listed = await upstream.list_tools()
             self._upstream, self._exits = upstream, exits.pop_all()
+        self.has_resources = upstream.capabilities.resources is not None
         self._listed = {(tool.name, fingerprint(tool)) for tool in listed}
         return listed

@@ -17,7 +17,7 @@ class Permits:
 
     def __init__(self, options: SdkOptions) -> None:
         self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
-        self._bypassed = options.permission_mode == "bypassPermissions"
+        self._mode = options.permission_mode
         self._approved = Counter[tuple[str, str]]()
 
     def begin_turn(self) -> None:
@@ -28,18 +28,29 @@ class Permits:
         """Permit one call of a tool with this input."""
         self._approved[_call(tool_name, tool_input)] += 1
 
-    def use(self, prefix: str, name: str, tool_input: dict[str, Any]) -> bool:
-        """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one."""
-        rules = {prefix.removesuffix("__"), f"{prefix}*", f"{prefix}{name}"}
+    def read(self, prefix: str) -> bool:
+        """Return whether resources of the server with this prefix may be read, for which nobody is asked."""
+        return not {"ReadMcpResourceTool", *_server_rules(prefix)} & self._denied
+
+    def use(self, prefix: str, name: str, tool_input: dict[str, Any], *, read_only: bool) -> bool:
+        """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one.
+
+        In plan mode, tools that are not `read_only` need an approval even if a rule allows them.
+        """
+        rules = {*_server_rules(prefix), f"{prefix}{name}"}
         if rules & self._denied:
             return False
-        if self._bypassed or rules & self._allowed:
+        if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
             return True
         call = _call(f"{prefix}{name}", tool_input)
         if not self._approved[call]:
             return False
         self._approved[call] -= 1
         return True
+
+
+def _server_rules(prefix: str) -> tuple[str, str]:
+    return prefix.removesuffix("__"), f"{prefix}*"
 
 
 def _call(tool_name: str, tool_input: dict[str, Any]) -> tuple[str, str]:

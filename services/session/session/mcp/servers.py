@@ -15,7 +15,7 @@ from runtime.logging import get_logger
 
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all
-from session.mcp.forwarding import failure_detail, forwarding_server
+from session.mcp.forwarding import Forwarder, failure_detail
 from session.mcp.link import Link
 from session.mcp.masking import secret_values
 from session.mcp.naming import prefixes
@@ -104,7 +104,7 @@ class AgentServers:
             self._failures[link.server.id] = NOT_CONNECTED
 
     def _config(self, link: Link) -> McpSdkServerConfig:
-        return {"type": "sdk", "name": link.name, "instance": forwarding_server(link, self._permits, self._redact)}
+        return {"type": "sdk", "name": link.name, "instance": Forwarder(link, self._permits, self._redact).server()}
 
     def _use(self, resolved: ResolvedServer) -> McpServerUse:
         server = resolved.connection

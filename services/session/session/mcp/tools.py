@@ -40,6 +40,10 @@ class Offer:
     tools: dict[str, OfferedTool] = field(default_factory=dict[str, OfferedTool])
     withheld: list[str] = field(default_factory=list[str])
 
+    def is_read_only(self, name: str) -> bool:
+        """Return whether a tool says that it changes nothing, which its owner has accepted."""
+        return name in self.tools and self.tools[name].tool.annotations.get("readOnlyHint") is True
+
 
 def offer(server: ServerConnection, prefix: str, listed: Iterable[Tool]) -> Offer:
     """Return which of the listed tools the agent gets: those that may be used, and that the owner has accepted.
