@@ -12,6 +12,7 @@ from contracts.refusals import Code
 from mcp.client import Client
 from mcp_types import Implementation
 from runtime.addresses import AddressRules
+from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
 from mcp_connection.connection import CLOSED, Connection
@@ -19,7 +20,7 @@ from mcp_connection.failures import ConnectionFailed
 from mcp_connection.http import http_transport, sse_transport
 from mcp_connection.limits import DEFAULT_LIMITS, ConnectionLimits
 from mcp_connection.requests import Requests
-from mcp_connection.stdio import Sandbox, stdio_transport
+from mcp_connection.stdio import StdioTransport
 from mcp_connection.transports import TransportFactory
 from mcp_connection.upstream import Upstream
 from mcp_connection.variables import check_variables
@@ -30,16 +31,25 @@ CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-conne
 class Connector:
     """Connects to servers, each in a task of its own. One per process, an asynchronous context manager."""
 
-    def __init__(self, sandbox: Sandbox | None, rules: AddressRules, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox | None,
+        rules: AddressRules,
+        limits: ConnectionLimits = DEFAULT_LIMITS,
+        *,
+        readable: tuple[Path, ...] = (),
+    ) -> None:
         self.limits = limits
+        self._stdio = StdioTransport(sandbox, rules, limits, readable)
         self._transports: Mapping[ServerType, TransportFactory] = {
-            "STDIO": stdio_transport(sandbox, limits),
+            "STDIO": self._stdio,
             "HTTP": http_transport(rules, limits),
             "SSE": sse_transport(rules, limits),
         }
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._exits.enter_context(self._stdio)
         self._tasks = await self._exits.enter_async_context(asyncio.TaskGroup())
         return self
 

@@ -137,6 +137,8 @@ class AddressRules:
         if is_ambiguous(name):
             raise AddressNotAllowed(f"The host {host} is not a name, and not an address in the usual notation.")
         found = await self.resolver(name, port)
+        if not found:
+            raise HostNotFound(f"The host {host} was not found.")
         if not self.permit_host(name) and not all(self.permit(address) for address in found):
             raise AddressNotAllowed(f"The host {host} has a private or otherwise special address.")
         return found

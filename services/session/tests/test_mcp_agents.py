@@ -1,15 +1,14 @@
 """Agents with MCP servers: the real CLI, and servers in memory."""
 
-from dataclasses import replace
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest_asyncio
 from mcp_connection.testing import InMemoryConnector
-from session.agent import ServersConnected
 from simulator.testing import tools_prompt
 
 from services.session.tests.mcp_servers import echo_server, resolved
-from services.session.tests.replica import NewReplica, Replica, TurnEvents
+from services.session.tests.replica import NewReplica, Replica
 
 ECHO = ("mcp__lab__echo", {"text": "hello there"})
 

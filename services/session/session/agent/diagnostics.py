@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from runtime.logging import get_logger
-
-from session.redaction import redactor
+from runtime.redaction import redactor
 
 log = get_logger()
 

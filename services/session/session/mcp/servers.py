@@ -12,6 +12,7 @@ from contracts.session.mcp import MAX_WITHHELD_NAMES, McpServerUse
 from mcp.shared.exceptions import MCPError
 from mcp_connection import Callbacks, ConnectionFailed
 from runtime.logging import get_logger
+from runtime.redaction import redactor
 
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all
@@ -20,7 +21,6 @@ from session.mcp.link import Link
 from session.mcp.masking import secret_values
 from session.mcp.naming import prefixes
 from session.mcp.permits import Permits
-from session.redaction import redactor
 
 log = get_logger()
 

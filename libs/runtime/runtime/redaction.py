@@ -1,4 +1,4 @@
-"""Redaction of the values of an agent's variables, which may be secrets, in its diagnostics."""
+"""Redaction of values that may be secrets, such as those of environment variables, in diagnostics."""
 
 import json
 import re

@@ -1,0 +1,125 @@
+"""STDIO: each server is a program in a sandbox of its own, which exchanges one message per line."""
+
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import anyio
+from contracts.mcp_registry.values import ServerConnection
+from contracts.refusals import Code
+from mcp.client._transport import TransportStreams  # the library has no public name for it
+from mcp.shared.message import SessionMessage
+from runtime.addresses import AddressRules
+from runtime.logging import get_logger
+from sandbox import Heartbeats, Program, Sandbox, SandboxedProcess
+from sandbox.egress import PROXY_VARIABLES, AllowedHosts, EgressProxy
+
+from mcp_connection.failures import ConnectionFailed
+from mcp_connection.limits import ConnectionLimits
+from mcp_connection.stdio.diagnostics import Diagnostics
+from mcp_connection.stdio.messages import end_of, receive, send
+from mcp_connection.stdio.process import Running, run
+from mcp_connection.transports import FailureReport
+
+log = get_logger()
+
+MAX_PROCESSES = 512
+# Node.js uses a proxy only if it is told to.
+NETWORK_VARIABLES = {"NODE_USE_ENV_PROXY": "1", "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
+NO_SANDBOX = "STDIO servers need bubblewrap, which is not available where the service runs."
+
+
+class StdioTransport:
+    """Runs STDIO servers; a context manager that sends them heartbeats. Without a sandbox it runs none.
+
+    Servers may read the paths in `readable`, besides /usr and the Python of the service.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox | None, rules: AddressRules, limits: ConnectionLimits, readable: tuple[Path, ...] = ()
+    ) -> None:
+        self._sandbox, self._egress, self._limits, self._readable = sandbox, EgressProxy(rules), limits, readable
+        self._processes = set[SandboxedProcess]()
+        self._heartbeats = Heartbeats(lambda: list(self._processes))
+
+    def __enter__(self) -> Self:
+        """Start to send heartbeats."""
+        self._heartbeats.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop to send heartbeats."""
+        self._heartbeats.stop()
+
+    @asynccontextmanager
+    async def __call__(
+        self, server: ServerConnection, workspace: Path | None, report: FailureReport
+    ) -> AsyncGenerator[TransportStreams]:
+        """Run a server while the context is open, and yield the streams of its messages.
+
+        Raises:
+            ConnectionFailed: the program could not be started.
+        """
+        if self._sandbox is None or self._sandbox.bwrap is None:
+            raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, NO_SANDBOX)
+        hosts, diagnostics = _allowed_hosts(server), Diagnostics(server)
+        received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
+        async with self._run(self._sandbox, server, workspace) as running, anyio.create_task_group() as tasks:
+            tasks.start_soon(diagnostics.read, running.stderr)
+            try:
+                async with self._network(await _listener(running, diagnostics), hosts):
+                    tasks.start_soon(receive, running, received, diagnostics, self._limits.message_bytes, report)
+                    tasks.start_soon(send, running, sent)
+                    yield incoming, outgoing
+            finally:
+                tasks.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _run(self, sandbox: Sandbox, server: ServerConnection, workspace: Path | None) -> AsyncGenerator[Running]:
+        async with AsyncExitStack() as exits:
+            try:
+                running = await exits.enter_async_context(run(sandbox, self._program(server, workspace)))
+            except OSError as error:
+                log.warning("mcp server could not be started", server_id=str(server.id), error=repr(error))
+                raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The program could not be started.") from error
+            self._processes.add(running.sandboxed)
+            exits.callback(self._processes.discard, running.sandboxed)
+            yield running
+
+    def _program(self, server: ServerConnection, workspace: Path | None) -> Program:
+        definition = server.definition
+        has_network = bool(definition.network_hosts)
+        return Program(
+            command=(definition.command or "", *definition.args),
+            variables={**(NETWORK_VARIABLES if has_network else {}), **server.env},
+            listener_variables=PROXY_VARIABLES if has_network else (),
+            workspace=None if definition.workspace == "none" else workspace,
+            writable=definition.workspace == "write",
+            readable=self._readable,
+            max_processes=MAX_PROCESSES,
+        )
+
+    @asynccontextmanager
+    async def _network(self, listener: socket.socket | None, hosts: AllowedHosts) -> AsyncGenerator[None]:
+        if listener is None:
+            yield
+            return
+        async with self._egress.serve(listener, hosts):
+            yield
+
+
+def _allowed_hosts(server: ServerConnection) -> AllowedHosts:
+    try:
+        return AllowedHosts(server.definition.network_hosts)
+    except ValueError as error:
+        raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, f"network_hosts: {error}") from error
+
+
+async def _listener(running: Running, diagnostics: Diagnostics) -> socket.socket | None:
+    try:
+        return await running.wait_started()
+    except ProcessLookupError:
+        raise await end_of(running, diagnostics) from None

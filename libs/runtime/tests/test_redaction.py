@@ -1,0 +1,16 @@
+import pytest
+from runtime.redaction import redactor
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "redacted"),
+    [
+        (["s3cr3t", "s3cr3t-longer"], "is s3cr3t-longer s3cr3t", "is *** ***"),
+        (["*", "\n"], "2 * 3\n", "2 *** 3\n"),
+        (['say "so"'], r'{"it": "say \"so\""}', '{"it": "***"}'),
+        (["one\ntwo"], "line two", "line ***"),
+        ([""], "nothing", "nothing"),
+    ],
+)
+def test_secret_values_are_redacted(values: list[str], text: str, redacted: str) -> None:
+    assert redactor(values)(text) == redacted
