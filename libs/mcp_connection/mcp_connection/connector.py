@@ -18,6 +18,7 @@ from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
 from mcp_connection.connection import CLOSED, Connection
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.http import http_transport, sse_transport
+from mcp_connection.inbound import bounded
 from mcp_connection.limits import DEFAULT_LIMITS, ConnectionLimits
 from mcp_connection.requests import Requests
 from mcp_connection.stdio import StdioTransport
@@ -66,7 +67,7 @@ class Connector:
         transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
         requests = Requests(callbacks)
         client = Client(
-            transport,
+            bounded(transport),
             cache=None,
             client_info=CLIENT,
             elicitation_callback=requests.elicit if callbacks.elicit else None,

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contracts.refusals import Code
 
 from mcp_connection.failures import ConnectionFailed
-from mcp_connection.stdio.throttle import Throttle
+from mcp_connection.throttle import Throttle
 
 CHUNK_BYTES = 2**16
 LINES_PER_SECOND, BURST_LINES = 500, 1000

@@ -9,6 +9,7 @@ from contracts.refusals import Code
 from mcp.shared.message import SessionMessage
 
 from mcp_connection.failures import ConnectionFailed
+from mcp_connection.messages import check_message
 from mcp_connection.stdio.diagnostics import Diagnostics
 from mcp_connection.stdio.lines import read_lines
 from mcp_connection.stdio.process import Running
@@ -30,6 +31,7 @@ async def receive(
     async with received:
         try:
             async for line in read_lines(running.stdout, max_bytes):
+                check_message(line, max_bytes)
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError:

@@ -1,10 +1,10 @@
-"""A limit on the rate at which a program is read."""
+"""A limit on how fast a server can make its client work."""
 
 import asyncio
 
 
 class Throttle:
-    """Delays a reader to a rate. What is not read yet stays in the pipe, and blocks the program that writes it."""
+    """Delays a reader to a rate. What is not read yet stays in the pipe or the socket, and blocks its sender."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self._per_second, self._burst = per_second, burst
