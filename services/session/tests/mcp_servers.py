@@ -1,43 +1,77 @@
-"""MCP servers for tests, as the registry describes them."""
+"""MCP servers for tests, and how the registry describes them."""
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from contracts.mcp_registry.values import ResolvedServer, ServerConnection, ServerDefinition, Tool
-from mcp.server.mcpserver import MCPServer
-from mcp_connection import fingerprint
+from contracts.mcp_registry.values import ResolvedServer, ServerConnection
+from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
+from mcp_types import ToolAnnotations
+from pydantic import BaseModel
 
 SECRET = "a-secret-of-the-server"
 
 
 def resolved(name: str, reference: str | None = None, **fields: Any) -> ResolvedServer:
-    """Return a server of this name, which accepts all its tools unless `accepted_tools` is given."""
-    definition = {"name": name, "server_type": "HTTP", "url": "http://mcp.example.org"} | fields.pop("definition", {})
-    connection = ServerConnection(
-        id=uuid5(NAMESPACE_OID, name),
-        version=1,
-        definition=ServerDefinition.model_validate(definition),
-        **{"headers": {"Authorization": f"Bearer {SECRET}"}, **fields},
-    )
-    return ResolvedServer(reference=reference or name, connection=connection)
+    """Return a server as the registry resolves it; its tools were not checked yet, unless `accepted_tools` is given."""
+    values: dict[str, Any] = {
+        "id": uuid5(NAMESPACE_OID, name),
+        "version": 1,
+        "definition": {"name": name, "server_type": "HTTP", "url": "https://mcp.example.org"},
+        "headers": {"Authorization": f"Bearer {SECRET}"},
+    }
+    return ResolvedServer(reference=reference or name, connection=ServerConnection.model_validate(values | fields))
 
 
-def accepted(tools: Iterable[Tool]) -> dict[str, str]:
-    """Return the fingerprints of tools, as an owner accepts them."""
-    return {tool.name: fingerprint(tool) for tool in tools}
+def limited(name: str, *tools: str) -> ResolvedServer:
+    """Return a server of which sessions get only these tools."""
+    definition = {"name": name, "server_type": "HTTP", "url": "https://mcp.example.org", "allowed_tools": tools}
+    return resolved(name, definition=definition)
 
 
-def echo_server(description: str = "Returns the text.") -> MCPServer:
-    """Return a server with tools that behave in different ways."""
-    server = MCPServer("lab")
+class Colour(BaseModel):
+    """What the tool `paint` asks the user."""
 
-    async def echo(text: str) -> str:
+    colour: str
+
+
+async def ask_colour() -> Elicit[Colour]:
+    """Ask the user for a colour."""
+    return Elicit("Which colour?", Colour)
+
+
+class Lab(MCPServer):
+    """A server whose tools note how they were called."""
+
+    def __init__(self, echo_description: str = "Returns the text.") -> None:
+        super().__init__("lab")
+        self.calls: list[str] = []
+        self.add_tool(self.echo, name="echo", description=echo_description)
+        self.add_tool(self.look, name="look", annotations=ToolAnnotations(read_only_hint=True))
+        for tool in (self.fail, self.leak, self.paint):
+            self.add_tool(tool, name=tool.__name__)
+        self.resource("note://one", name="one")(self.note)
+
+    async def echo(self, text: str) -> str:
+        """Return the text."""
+        self.calls.append(text)
         return text
 
-    async def fail() -> str:
-        raise ValueError(f"no luck with {SECRET}")
+    async def look(self) -> str:
+        """Return something, and change nothing."""
+        return "nothing here"
 
-    server.add_tool(echo, description=description)
-    server.add_tool(fail, description="Fails.")
-    return server
+    async def fail(self) -> str:
+        """Fail."""
+        raise ValueError("no luck")
+
+    async def leak(self) -> str:
+        """Return the secret that the server was given."""
+        return f"The token is {SECRET}."
+
+    async def paint(self, answer: Annotated[ElicitationResult[Colour], Resolve(ask_colour)]) -> str:
+        """Ask the user for a colour."""
+        return f"accept {answer.data.colour}" if answer.action == "accept" else answer.action
+
+    def note(self) -> str:
+        """Return the content of a resource."""
+        return f"A note with {SECRET}."
