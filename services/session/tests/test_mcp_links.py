@@ -39,7 +39,7 @@ class Server:
 
     @asynccontextmanager
     async def connect(
-        self, _server: ServerConnection, *, workspace: Path | None, callbacks: Callbacks
+        self, server: ServerConnection, *, workspace: Path | None, callbacks: Callbacks
     ) -> AsyncGenerator[Upstream]:
         self.callbacks = callbacks
         if self.slow:

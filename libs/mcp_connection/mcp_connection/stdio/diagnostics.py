@@ -6,7 +6,7 @@ from contracts.mcp_registry.values import ServerConnection
 from runtime.logging import get_logger
 from runtime.redaction import redactor
 
-from mcp_connection.stdio.throttle import Throttle
+from mcp_connection.throttle import Throttle
 
 log = get_logger()
 

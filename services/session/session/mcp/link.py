@@ -88,10 +88,14 @@ class Link:
         """Close the connection for good."""
         self._closed = True
         async with self._lock:
-            await self._exits.aclose()
+            await self._end()
+
+    async def _end(self) -> None:
+        self._upstream = None
+        await self._exits.aclose()
 
     async def _reopen(self) -> list[Tool]:
-        await self._exits.aclose()
+        await self._end()
         if self._closed:
             raise LOST
         async with AsyncExitStack() as exits:

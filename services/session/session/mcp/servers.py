@@ -83,11 +83,10 @@ class AgentServers:
 
     def _link(self, server: ServerConnection, prefix: str) -> Link:
         callbacks = Callbacks(
-            elicit=lambda question: answer(question, link.name, self._redact, self.elicit),
+            elicit=lambda question: answer(question, prefix.removesuffix("__"), self._redact, self.elicit),
             on_tools_changed=self._note_change,
         )
-        link = Link(server, prefix, partial(self._connections.connect, server, self._workspace, callbacks))
-        return link
+        return Link(server, prefix, partial(self._connections.connect, server, self._workspace, callbacks))
 
     def _note_change(self) -> None:
         self._changed = True
