@@ -12,6 +12,7 @@ import pytest
 from contracts.catalogue import SERVICES
 from gateway import settings as gateway
 from identity import settings as identity
+from mcp_registry import settings as mcp_registry
 from onebox.children import SERVICE_SETTINGS, allowed_environment
 from onebox.demo import DemoSettings
 from onebox.keys import new_key_ring, new_master_keys
@@ -73,7 +74,7 @@ def test_every_root_entry_is_described() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    programs = (gateway, identity, report, session, simulator, task_scheduler)
+    programs = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler)
     kinds = (BoxSettings, DemoSettings, *(program.Settings for program in programs))
     known = {name.upper() for kind in kinds for name in kind.model_fields} | set(SERVICE_SETTINGS)
     rows = re.findall(r"^\| (`[A-Z0-9_]+`(?:, `[A-Z0-9_]+`)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)

@@ -25,7 +25,7 @@ from tests.e2e.user import User
 TABLES = """
     SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"""
-SERVICES = ("session", "task_scheduler")
+SERVICES = ("session", "task_scheduler", "mcp_registry")
 
 
 def database_url(system: System) -> str:

@@ -19,6 +19,7 @@ class Code(StrEnum):
     BACKFILL_RUNNING = "BACKFILL_RUNNING"
     BACKFILL_TOO_LARGE = "BACKFILL_TOO_LARGE"
     BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    CATALOG_ENTRY_NOT_FOUND = "CATALOG_ENTRY_NOT_FOUND"
     CATCH_UP_WINDOW_PASSED = "CATCH_UP_WINDOW_PASSED"
     CHAIN_LOOP = "CHAIN_LOOP"
     CHAIN_TOO_LONG = "CHAIN_TOO_LONG"
@@ -34,6 +35,7 @@ class Code(StrEnum):
     FORM_INVALID = "FORM_INVALID"
     INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
     INVALID_EVENT_NAME = "INVALID_EVENT_NAME"
+    INVALID_FILE = "INVALID_FILE"
     INVALID_PATH = "INVALID_PATH"
     INVALID_REFRESH_TOKEN = "INVALID_REFRESH_TOKEN"
     INVALID_SCHEDULE = "INVALID_SCHEDULE"
@@ -52,6 +54,7 @@ class Code(StrEnum):
     NOTHING_TO_BACKFILL = "NOTHING_TO_BACKFILL"
     NOTHING_TO_INTERRUPT = "NOTHING_TO_INTERRUPT"
     NOT_A_FILE = "NOT_A_FILE"
+    NOT_INSTALLABLE = "NOT_INSTALLABLE"
     NOT_OWNER = "NOT_OWNER"
     NO_SCHEDULE = "NO_SCHEDULE"
     OUTPUT_NOT_VALID = "OUTPUT_NOT_VALID"
@@ -102,6 +105,10 @@ class Code(StrEnum):
     WORKSPACE_FULL = "WORKSPACE_FULL"
 
 
+ABBREVIATIONS = frozenset({"MCP"})
+"""Words that are capitals in texts, too."""
+
+
 class Refusal(Exception):
     """The domain refuses a message: this is expected, final for this input, and nothing was recorded."""
 
@@ -117,4 +124,5 @@ def not_found(code: Code, id: object, where: str = "") -> Refusal:
 
 def resource_name(code: Code) -> str:
     """Return the resource in a code <RESOURCE>_NOT_FOUND, in words."""
-    return code.removesuffix("_NOT_FOUND").replace("_", " ").lower()
+    words = code.removesuffix("_NOT_FOUND").split("_")
+    return " ".join(word if word in ABBREVIATIONS else word.lower() for word in words)

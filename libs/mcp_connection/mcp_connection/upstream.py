@@ -60,11 +60,14 @@ class Upstream:
         return self._failure()
 
     async def list_tools(self) -> list[Tool]:
-        """Return all tools of the server; a server without the capability has none."""
+        """Return all tools of the server; a server without the capability has none. Raise ConnectionFailed only."""
         if self.capabilities.tools is None:
             return []
-        async with self._bounded(self._limits.list_seconds, "tools/list"):
-            return to_tools(await list_all(lambda at: self._client.list_tools(cursor=at), lambda page: page.tools))
+        try:
+            async with self._bounded(self._limits.list_seconds, "tools/list"):
+                return to_tools(await list_all(lambda at: self._client.list_tools(cursor=at), lambda page: page.tools))
+        except MCPError as error:
+            raise ConnectionFailed(Code.MCP_SERVER_INVALID, "The server answered tools/list with an error.") from error
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], progress: ProgressFnT | None = None

@@ -1,12 +1,14 @@
 """Tests of connections to servers in memory: what is the same for all transports."""
 
 from collections.abc import AsyncGenerator
+from typing import NoReturn
 from uuid import UUID
 
 import pytest
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition
+from contracts.refusals import Code
 from mcp.server.mcpserver import MCPServer
-from mcp_connection import Upstream
+from mcp_connection import ConnectionFailed, Upstream
 from mcp_connection.testing import InMemoryConnector
 
 
@@ -45,3 +47,16 @@ async def test_all_tools_are_listed(upstream: Upstream) -> None:
 async def test_a_tool_is_called(upstream: Upstream) -> None:
     result = await upstream.call_tool("add", {"a": 1, "b": 2})
     assert result.structured_content == {"result": 3}
+
+
+class WithoutList(MCPServer):
+    async def list_tools(self) -> NoReturn:
+        raise RuntimeError("no list today")
+
+
+async def test_an_error_instead_of_the_tools_violates_the_protocol() -> None:
+    connector = InMemoryConnector({"test": WithoutList("calculator")})
+    async with connector, connector.connect(connection()) as upstream:
+        with pytest.raises(ConnectionFailed, match="answered tools/list with an error") as failed:
+            await upstream.list_tools()
+    assert failed.value.code == Code.MCP_SERVER_INVALID

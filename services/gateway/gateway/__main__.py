@@ -12,21 +12,26 @@ from runtime.starting import check_port
 
 from gateway.app import create_app
 from gateway.hosts import Hosts
+from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.state import Gateway
 
 log = get_logger()
 
 DRAIN_SECONDS = 8.0
-"""Seconds that clients may go on waiting for runs and reports at shutdown; the server ends all requests after 10."""
+"""Seconds that clients may go on waiting for what they started, at shutdown; the server ends all requests after 10."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set; then accept no new requests, and let open ones finish."""
     check_port(settings.host, settings.port, "PORT")
     await wait_for_bus(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
-    async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
-        gateway = Gateway.on(client, settings)
+    async with (
+        connected(settings.nats_url, "gateway") as client,
+        FileParser.open() as files,
+        asyncio.TaskGroup() as tasks,
+    ):
+        gateway = Gateway.on(client, settings, files)
         background = [
             tasks.create_task(forever(name, work))
             for name, work in {
@@ -34,6 +39,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "revocations": gateway.revocations.watch,
                 "runs": gateway.runs.waiting.listen,
                 "reports": gateway.reports.waiting.listen,
+                "checks": gateway.checks.waiting.listen,
                 "streams": gateway.streams.run,
             }.items()
         ]

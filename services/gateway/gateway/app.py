@@ -22,6 +22,8 @@ from gateway.routes import (
     execution,
     fork,
     identity,
+    mcp_file,
+    mcp_server,
     operations,
     report,
     run,
@@ -38,6 +40,7 @@ ROUTERS = (
     *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),
+    *(mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
     *(operations.router, identity.well_known),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."

@@ -20,7 +20,7 @@ from gateway.problems import EdgeCode, Problem
 log = get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
-_UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL)
+_UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+|POST /api/v1/mcp-servers/import", re.DOTALL)
 CLIENT_CLOSED_REQUEST = 499
 """The status in metrics and logs of a request whose client closed the connection, as in nginx."""
 NO_CLOSE_CODE = 1005

@@ -31,6 +31,7 @@ class EdgeCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
     UNKNOWN_HOST = "UNKNOWN_HOST"
+    UNKNOWN_MCP_SERVER = "UNKNOWN_MCP_SERVER"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     VALIDATION_ERROR = "VALIDATION_ERROR"
 
@@ -48,6 +49,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.BACKFILL_RUNNING: (409, "Another backfill is running"),
     Code.BACKFILL_TOO_LARGE: (422, "Backfill has too many ticks"),
     Code.BUDGET_EXCEEDED: (409, "Budget exceeded"),
+    Code.CATALOG_ENTRY_NOT_FOUND: (404, "Catalog entry not found"),
     Code.CATCH_UP_WINDOW_PASSED: (409, "Catch-up window has passed"),
     Code.CHAIN_LOOP: (409, "Tasks start each other in a loop"),
     Code.CHAIN_TOO_LONG: (409, "Too many tasks start each other"),
@@ -63,6 +65,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.FORM_INVALID: (422, "Input does not fit the form"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
     Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
+    Code.INVALID_FILE: (422, "File cannot be read"),
     Code.INVALID_PATH: (422, "Invalid path"),
     Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
     Code.INVALID_SCHEDULE: (422, "Invalid schedule"),
@@ -72,7 +75,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.LINK_NOT_VALID: (404, "Link is not valid"),
     Code.MAX_TURNS_REACHED: (409, "Turn limit reached"),
     Code.MCP_SERVER_INVALID: (502, "MCP server violates the protocol"),
-    Code.MCP_SERVER_NOT_FOUND: (422, "MCP server not found"),
+    Code.MCP_SERVER_NOT_FOUND: (404, "MCP server not found"),
     Code.MCP_SERVER_TIMEOUT: (504, "MCP server timed out"),
     Code.MCP_SERVER_UNAVAILABLE: (502, "MCP server unavailable"),
     Code.MESSAGE_NOT_FOUND: (404, "Message not found"),
@@ -81,6 +84,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.NOTHING_TO_BACKFILL: (422, "No ticks to backfill"),
     Code.NOTHING_TO_INTERRUPT: (409, "No active run"),
     Code.NOT_A_FILE: (409, "Not a regular file"),
+    Code.NOT_INSTALLABLE: (422, "Catalog entry cannot be installed"),
     Code.NOT_OWNER: (403, "Only the owner may change it"),
     Code.NO_SCHEDULE: (422, "Task has no schedule"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
@@ -143,6 +147,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.UNAUTHENTICATED: (401, "Not authenticated"),
     EdgeCode.UNAVAILABLE: (503, "Service temporarily unavailable"),
     EdgeCode.UNKNOWN_HOST: (421, "Unknown host name"),
+    EdgeCode.UNKNOWN_MCP_SERVER: (422, "MCP server not found"),
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: (415, "Unsupported media type"),
     EdgeCode.VALIDATION_ERROR: (422, "Invalid request"),
 }

@@ -9,9 +9,11 @@ from starlette.requests import HTTPConnection
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
+from gateway.checks import Checks
 from gateway.metrics import SessionTotals
 from gateway.reports import Reports
 from gateway.runs import Runs
+from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.streams.fan_out import Limits, Streams
 from gateway.waiting import Waits
@@ -29,20 +31,23 @@ class Gateway:
     waits: Waits
     runs: Runs
     reports: Reports
+    checks: Checks
+    files: FileParser
     streams: Streams
     totals: SessionTotals
 
     @classmethod
-    def on(cls, client: Client, settings: Settings) -> Self:
+    def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
         """Create the parts on a connection to the bus."""
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
         keys, revocations = Keys(bus), Revocations(client)
         waits = Waits(settings.query_wait_seconds)
-        runs, reports = Runs(client, waits), Reports(client, waits)
+        runs, reports, checks = Runs(client, waits), Reports(client, waits), Checks(client, waits)
         tokens = Tokens(keys, revocations)
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
         streams = Streams(client, bus, tokens, limits)
-        return cls(settings, bus, keys, revocations, tokens, waits, runs, reports, streams, SessionTotals(bus))
+        totals = SessionTotals(bus)
+        return cls(settings, bus, keys, revocations, tokens, waits, runs, reports, checks, files, streams, totals)
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

@@ -21,7 +21,7 @@ MAX_ERRORS = 20
 
 _NAMED = frozenset(
     (
-        *(Code.MCP_SERVER_NOT_FOUND, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
+        *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
         *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.TEMPLATE_INVALID),
     )
 )
@@ -30,6 +30,7 @@ _NAMED = frozenset(
 REPEATABLE = frozenset(
     (
         *("login", "logout", "refreshTokens", "cancelRun", "pauseSession", "resumeSession"),
+        *("enableMcpServer", "disableMcpServer", "checkMcpServer", "acceptMcpServerTools"),
         *("pauseTask", "resumeTask", "renderPrompt", "cancelExecution", "cancelBackfill", "fireTrigger"),
     )
 )

@@ -96,6 +96,6 @@ def _fields_at(annotation: Any, path: Sequence[str | int]) -> list[str]:
     if model is None:
         return []
     if not path:
-        return list(model.model_fields)
+        return [field.alias or name for name, field in model.model_fields.items()]
     field = model.model_fields.get(str(path[0]))
     return _fields_at(field.annotation, path[1:]) if field else []

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 from gateway.app import create_app
 from gateway.hosts import Hosts
+from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.state import Gateway
 from runtime.bus import connected
@@ -34,11 +35,15 @@ class Harness:
 @asynccontextmanager
 async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     """Run a gateway with its background tasks, but without an HTTP server."""
-    async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
-        gateway = Gateway.on(client, settings)
+    async with (
+        connected(settings.nats_url, "gateway") as client,
+        FileParser.open() as files,
+        asyncio.TaskGroup() as tasks,
+    ):
+        gateway = Gateway.on(client, settings, files)
         works = (
             *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run),
-            *(gateway.runs.waiting.listen, gateway.reports.waiting.listen),
+            *(gateway.runs.waiting.listen, gateway.reports.waiting.listen, gateway.checks.waiting.listen),
         )
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway

@@ -3,12 +3,14 @@
 from typing import Any
 
 from contracts.identity.queries import TokensView, UserView
+from contracts.mcp_registry.server import CreateServer, ServerExport, ServerSummary, ServerView
 from contracts.report.report import ReportLink, ReportView
 from contracts.samples import (
     APPROVAL,
     BACKFILL,
     EXECUTION,
     LINK,
+    MCP_SERVER,
     MESSAGE,
     REPORT,
     RUN,
@@ -285,6 +287,38 @@ def report(**changed: Any) -> ReportView:
 
 def report_link() -> ReportLink:
     return ReportLink.model_validate({"id": LINK, "report_id": REPORT, "token": "bGluaw", "expires_at": TIME})
+
+
+def mcp_server(**changed: Any) -> ServerView:
+    rest: dict[str, Any] = {
+        "id": MCP_SERVER,
+        "user_id": USER,
+        "env": {"KUBECONFIG": "***"},
+        "headers": {},
+        "is_enabled": True,
+        "is_authorized": False,
+        "health": "unknown",
+        "error_code": None,
+        "error_detail": None,
+        "latency_ms": None,
+        "server_version": None,
+        "tool_count": 1,
+        "checked_at": None,
+        "created_at": TIME,
+        "updated_at": TIME,
+        "tools": [{"name": "list_pods", "description": "Lists the pods."}],
+        "difference": {},
+    }
+    return ServerView.model_validate(vars(CreateServer.example().definition) | rest | changed)
+
+
+def mcp_server_summary(**changed: Any) -> ServerSummary:
+    return _summary(ServerSummary, mcp_server(**changed))
+
+
+def exported_server(**changed: Any) -> ServerExport:
+    definition = vars(CreateServer.example().definition)
+    return ServerExport.model_validate(definition | {"id": MCP_SERVER, "is_enabled": True} | changed)
 
 
 def _summary[M: BaseModel](kind: type[M], view: BaseModel) -> M:

@@ -21,6 +21,7 @@ from gateway.schemas.backfill import NewBackfill
 from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
 from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
+from gateway.schemas.mcp_server import NewMcpServer
 from gateway.schemas.report import NewReport, NewReportLink
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange
@@ -126,6 +127,7 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewTrigger: (ONE,),
     NewReport: (),
     NewReportLink: (ONE,),
+    NewMcpServer: (),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
 NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id"}

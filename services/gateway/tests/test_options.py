@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from contracts.mcp_registry.server import CheckReferences
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
@@ -24,6 +25,7 @@ def deep(levels: int) -> Any:
 
 async def test_every_option_reaches_the_service(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
+    await services.answer(CheckReferences, None)
     options = {
         "model": "m",
         "effort": "xhigh",
@@ -86,6 +88,7 @@ WRONG: list[tuple[str, Any]] = [
     ("env", {f"A{n}": "" for n in range(101)}),
     ("env", {f"A{n}": "x" * 8000 for n in range(9)}),
     ("mcp_servers", [""]),
+    ("mcp_servers", ["x" * 65]),
     ("mcp_servers", "files"),
     ("allowed_tools", ["Raed"]),
     ("allowed_tools", ["Bash(x),Nonsense(y)"]),
@@ -152,7 +155,6 @@ async def test_environment_variables_in_a_template_are_422(client: httpx.AsyncCl
     [
         (Code.MODEL_NOT_ALLOWED, "model"),
         (Code.MODEL_NOT_ALLOWED, "fallback_model"),
-        (Code.MCP_SERVER_NOT_FOUND, "mcp_servers"),
         (Code.VARIABLE_NOT_SET, "env"),
     ],
 )

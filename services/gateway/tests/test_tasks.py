@@ -58,7 +58,6 @@ async def test_options_are_checked_before_a_task_is_created(client: httpx.AsyncC
     [
         (Code.ADMINS_ONLY, 403),
         (Code.MODEL_NOT_ALLOWED, 422),
-        (Code.MCP_SERVER_NOT_FOUND, 422),
         (Code.TEMPLATE_NOT_FOUND, 404),
     ],
 )

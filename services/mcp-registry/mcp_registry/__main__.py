@@ -1,8 +1,10 @@
 """The entry point `python -m mcp_registry`."""
 
 from runtime.process import run
+from runtime.scratch import scratch_folder
 
 from mcp_registry.app import service
 from mcp_registry.settings import Settings
 
-run(service.name, Settings, service.run)
+with scratch_folder(service.name):
+    run(service.name, Settings, service.run)

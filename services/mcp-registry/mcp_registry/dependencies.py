@@ -9,10 +9,14 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from mcp_connection import Connector
 from runtime.bus import Bus, Client
+from runtime.logging import get_logger
+from sandbox import Sandbox
 
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.connections import Connections
 from mcp_registry.settings import Settings
+
+log = get_logger()
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,10 @@ type Context = QueryContext[Dependencies]
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end all connections."""
+    sandbox, reason = await Sandbox.find()
+    if reason:
+        log.warning("stdio servers cannot be checked", reason=reason)
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
-    async with Connector(None, settings.address_rules) as connector:
+    async with Connector(sandbox, settings.address_rules) as connector:
         yield Dependencies(connections, connector, settings.mcp_check_seconds)

@@ -67,6 +67,7 @@ class ServerView(ServerSummary):
 class ServerExport(ServerDefinition, ServerSecrets):
     """A server in an export; its secrets are empty unless its owner asked for them."""
 
+    id: UUID
     is_enabled: bool
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from runtime.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound
 
 from sandbox.egress.allowed_hosts import AllowedHosts
-from sandbox.egress.relay import Connection, relay
+from sandbox.egress.relaying import Connection, relay
 from sandbox.egress.request import InvalidRequest, ProxyRequest, parse
 
 __all__ = ["PROXY_VARIABLES", "AllowedHosts", "EgressProxy"]

@@ -13,11 +13,12 @@ from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
+from gateway.server_references import check_servers
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
-OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND, Code.VARIABLE_NOT_SET)
+OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, EdgeCode.UNKNOWN_MCP_SERVER, Code.VARIABLE_NOT_SET)
 
 QUERY_RESPONSES = headed(
     {
@@ -74,6 +75,7 @@ async def create(body: NewSession, caller: Caller) -> Response:
 
     With `template_id`, the template's options and mode apply where the request sets none.
     """
+    await check_servers(body.sdk_options, caller)
     session = Session.of(await caller.ask(body.command()))
     return session.response(201, {"Location": f"/api/v1/sessions/{session.id}"})
 
@@ -115,6 +117,7 @@ async def change(session_id: UUID, body: SessionChange, caller: Caller) -> Respo
     Options left out of `sdk_options` keep their value, and null resets an option to its default; `metadata` is replaced
     as a whole. An active run keeps its options; the next run uses the new ones.
     """
+    await check_servers(body.sdk_options, caller)
     return Session.of(await caller.ask(body.command(session_id))).response()
 
 

@@ -21,6 +21,7 @@ from gateway.problems import documented, headed
 from gateway.routes.session import OPTION_PROBLEMS
 from gateway.schemas.execution import NO_VARIABLES, NewExecution
 from gateway.schemas.task import NewTask, Prompt, Task, TaskChange, TaskListed, TaskPage, TaskWindow, UpcomingRuns
+from gateway.server_references import check_servers
 
 RENDER_PROBLEMS = (Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE)
 DEFINITION_PROBLEMS = (
@@ -46,6 +47,7 @@ async def create(body: NewTask, caller: Caller) -> Response:
     task with the role of that moment.
     """
     await caller.ask(body.check())
+    await check_servers(body.sdk_options, caller)
     task = Task.of(await caller.ask(body.command()))
     return task.response(201, {"Location": f"/api/v1/tasks/{task.id}"})
 
@@ -89,6 +91,7 @@ async def change(task_id: UUID, body: TaskChange, caller: Caller) -> Response:
     """
     if check := body.check():
         await caller.ask(check)
+    await check_servers(body.sdk_options, caller)
     return Task.of(await caller.ask(body.command(task_id))).response()
 
 

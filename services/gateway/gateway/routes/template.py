@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
-from gateway.problems import documented, headed
+from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
+from gateway.server_references import check_servers
 
-OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.MCP_SERVER_NOT_FOUND)
+OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, EdgeCode.UNKNOWN_MCP_SERVER)
 
 router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"], route_class=JsonRoute)
 
@@ -30,6 +31,7 @@ async def create(body: NewTemplate, caller: Caller) -> Response:
 
     All users can read a public template; only its owner can change it.
     """
+    await check_servers(body.sdk_options, caller)
     template = Template.of(await caller.ask(body.command()))
     return template.response(201, {"Location": f"/api/v1/session-templates/{template.id}"})
 
@@ -73,6 +75,7 @@ async def change(template_id: UUID, body: TemplateChange, caller: Caller) -> Res
 
     Sessions created from the template earlier do not change.
     """
+    await check_servers(body.sdk_options, caller)
     return Template.of(await caller.ask(body.command(template_id))).response()
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 DESCRIPTIONS = {
     "access_token": "Access token, a JWT; send it as `Authorization: Bearer <token>`.",
+    "added": "Tools that the server did not have when its tools were accepted.",
     "allowed_tools": "Tools to run without approval, like `Read`, `Bash(git log:*)` or `mcp__files__read`.",
+    "annotations": "Hints of the server about the tool; not verified.",
     "api_input_tokens": "Input tokens used so far.",
     "api_output_tokens": "Output tokens used so far.",
     "archive_id": "Id of the archive.",
@@ -14,6 +16,8 @@ DESCRIPTIONS = {
     "backfill_id": "Id of the backfill; null if there is none.",
     "catch_up_window_seconds": "How late a tick may be processed, in seconds; a later one is `missed`.",
     "category": "Category, for filters.",
+    "changed": "Tools whose description or schema differs from what was accepted.",
+    "checked_at": "Time of the last check; null before the first one.",
     "checks": "The result of each check: `ok`, or what is wrong.",
     "completed_at": "Time of the end; null before.",
     "compression": "Compression of the archive.",
@@ -24,6 +28,7 @@ DESCRIPTIONS = {
     "default_mode": "Mode of sessions that do not name one.",
     "delivered": "Whether the agent has received the decision.",
     "description": "What the template is for.",
+    "difference": "How the tools differ from those that were accepted; empty unless `health` is `changed`.",
     "disallowed_tools": "Tools that the agent must not use.",
     "done": "Number of executions that have ended.",
     "duration_ms": "Duration in milliseconds.",
@@ -45,12 +50,16 @@ DESCRIPTIONS = {
     "full_name": "Full name; null if not given.",
     "generate_report": "Whether each execution gets a report when it has ended.",
     "generated_at": "Time at which the file was created; null before.",
+    "health": "Result of the last check. `unknown`: not checked yet. `changed`: the tools differ from "
+    "those that were accepted. `authorization_required`: the server asks for an authorization.",
     "id": "Unique id.",
     "include_messages": "Whether the report contains the conversation.",
     "include_metrics": "Whether the report contains tokens, costs and charts.",
     "include_tool_calls": "Whether the report contains the tool calls.",
+    "input_schema": "JSON Schema of the input.",
     "input_tokens": "Input tokens used.",
     "is_active": "Whether the account may log in.",
+    "is_authorized": "Whether the server holds tokens of an authorization.",
     "is_fork": "Whether the session is a fork.",
     "is_public": "Whether all users may read and use the template.",
     "is_scheduled": "Whether the schedule starts the task.",
@@ -61,12 +70,13 @@ DESCRIPTIONS = {
     "last_fired_at": "Time of the last verified request; null if there is none.",
     "last_run_at": "Time of the last execution; null if there is none.",
     "last_status": "Status of the last execution; null if there is none.",
+    "latency_ms": "Milliseconds from the connection to the list of tools; null if the check failed.",
     "left_out": "Number of files that cannot be archived: pipes and sockets.",
     "links": "Links to the neighbouring pages.",
     "max_budget_usd": "Budget of the session in US dollars; null for none.",
     "max_retries": "Maximum number of further attempts after failures that may be temporary.",
     "max_turns": "Maximum number of turns of a run; null for none.",
-    "mcp_servers": "Names of the MCP servers that the agent may use.",
+    "mcp_servers": "Names or ids of the MCP servers that the agent may use.",
     "message_id": "Id of the message with the answer; null if there is none.",
     "message_type": "Who wrote the message: `user` or `assistant`.",
     "metadata": "Data of the client, returned unchanged.",
@@ -80,6 +90,7 @@ DESCRIPTIONS = {
     "notes": "What was left out or shortened in the report.",
     "on": "Names of events of the owner's resources that start the task, like `session.run_failed` or `session.*`.",
     "output_format": 'Form of the output: `{"type": "json_schema", "schema": {...}}`.',
+    "output_schema": "JSON Schema of the output; null if there is none.",
     "output_tokens": "Output tokens used.",
     "overlap_policy": "What happens to an execution if another one is active. `skip`: it is skipped. `queue_one`, "
     "`queue_all`: it waits, alone or with others. `cancel_running`: the active ones are cancelled. "
@@ -99,6 +110,7 @@ DESCRIPTIONS = {
     "refresh_expires_in": "Lifetime of the refresh token in seconds.",
     "refresh_token": "Refresh token; can be used once.",
     "remember": "Whether the decision also applies to later calls of the tool in the session.",
+    "removed": "Tools that the server no longer has.",
     "report_format": "Format of the report of each execution; null for none.",
     "report_id": "Id of the report that exists when the execution has ended; null for none.",
     "report_type": "What the report is about.",
@@ -111,6 +123,7 @@ DESCRIPTIONS = {
     "scheduled_for": "The tick of the schedule that the execution is for; null if it is for none.",
     "sdk_options": "Options of the agent.",
     "sequence_number": "Position of the message in the conversation.",
+    "server_version": "Version that the server reports; null if unknown.",
     "service": "Name of the service.",
     "session_id": "Id of the session.",
     "size_bytes": "Size in bytes.",
@@ -127,9 +140,11 @@ DESCRIPTIONS = {
     "token_type": "Always `bearer`.",
     "tool_call_id": "Id of the tool call; null if it has not been recorded yet.",
     "tool_calls": "Tool calls of the run, at most 400.",
+    "tool_count": "Number of tools.",
     "tool_input": "Input of the tool.",
     "tool_name": "Name of the tool.",
     "tool_output": "Output of the tool; null until it ends.",
+    "tools": "The tools of the server, as it describes them.",
     "total": "Number of executions.",
     "total_cost_usd": "Cost so far, in US dollars.",
     "total_messages": "Number of messages.",
@@ -154,6 +169,18 @@ EXECUTION_RUN = "Id of the run of the last attempt; null before the first one."
 EXECUTION_START = "Time of the start of the first attempt; null before."
 EXECUTION_USAGE = "Resources that all attempts used."
 MESSAGE_MODEL = "Model that wrote the message; null for messages of the user."
+SERVER_ARGS = "With `STDIO`: arguments of the program."
+SERVER_COMMAND = "With `STDIO`: program to start."
+SERVER_DESCRIPTION = "What the server is for."
+SERVER_ENABLED = "Whether sessions may use the server."
+SERVER_ENV = "With `STDIO`: environment variables of the program, masked."
+SERVER_GLOBAL = "Whether all users may use the server."
+SERVER_HEADERS = "With `HTTP` and `SSE`: headers of requests to the URL, masked."
+SERVER_HOSTS = "With `STDIO`: hosts that the program may connect to."
+SERVER_TOOLS = "Names of the tools that sessions may use; null for all."
+SERVER_TYPE = "`STDIO`: a program, started in a sandbox. `HTTP`, `SSE`: a remote server."
+SERVER_URL = "With `HTTP` and `SSE`: URL."
+SERVER_WORKSPACE = "With `STDIO`: access of the program to the workspace of the session that uses it."
 TASK_ACTIVE = "Whether the task is active; a paused one is started by nothing but a user."
 TASK_DESCRIPTION = "What the task is for."
 
@@ -170,6 +197,30 @@ BY_MODEL = {
     ("ExecutionListed", "session_id"): EXECUTION_SESSION,
     ("ExecutionListed", "started_at"): EXECUTION_START,
     ("ExecutionListed", "usage"): EXECUTION_USAGE,
+    ("McpServer", "allowed_tools"): SERVER_TOOLS,
+    ("McpServer", "args"): SERVER_ARGS,
+    ("McpServer", "command"): SERVER_COMMAND,
+    ("McpServer", "description"): SERVER_DESCRIPTION,
+    ("McpServer", "env"): SERVER_ENV,
+    ("McpServer", "headers"): SERVER_HEADERS,
+    ("McpServer", "is_enabled"): SERVER_ENABLED,
+    ("McpServer", "is_global"): SERVER_GLOBAL,
+    ("McpServer", "network_hosts"): SERVER_HOSTS,
+    ("McpServer", "server_type"): SERVER_TYPE,
+    ("McpServer", "url"): SERVER_URL,
+    ("McpServer", "workspace"): SERVER_WORKSPACE,
+    ("McpServerListed", "allowed_tools"): SERVER_TOOLS,
+    ("McpServerListed", "args"): SERVER_ARGS,
+    ("McpServerListed", "command"): SERVER_COMMAND,
+    ("McpServerListed", "description"): SERVER_DESCRIPTION,
+    ("McpServerListed", "env"): SERVER_ENV,
+    ("McpServerListed", "headers"): SERVER_HEADERS,
+    ("McpServerListed", "is_enabled"): SERVER_ENABLED,
+    ("McpServerListed", "is_global"): SERVER_GLOBAL,
+    ("McpServerListed", "network_hosts"): SERVER_HOSTS,
+    ("McpServerListed", "server_type"): SERVER_TYPE,
+    ("McpServerListed", "url"): SERVER_URL,
+    ("McpServerListed", "workspace"): SERVER_WORKSPACE,
     ("Message", "content"): "Text of the message in `content`, and for messages of the agent the `blocks`.",
     ("Message", "model"): MESSAGE_MODEL,
     ("Prompt", "prompt"): "The prompt.",
@@ -190,6 +241,7 @@ BY_MODEL = {
     ("Task", "timeout_seconds"): "Seconds from the first start to the end, with retries; null for no limit.",
     ("TaskListed", "description"): TASK_DESCRIPTION,
     ("TaskListed", "is_active"): TASK_ACTIVE,
+    ("Tool", "description"): "What the tool does, in the words of the server.",
     ("UpcomingRuns", "items"): "The times, in UTC.",
     ("WorkspaceFile", "type"): "`file`, `directory`, `symlink`, or `other` for pipes, sockets and devices.",
 }

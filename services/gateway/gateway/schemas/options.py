@@ -94,7 +94,7 @@ Model = Annotated[
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/\[\]-]*$", max_length=200),
     pattern_rule("Must be letters, digits and the characters . _ : @ / [ ] -, beginning with a letter or a digit"),
 ]
-Server = Annotated[str, Field(min_length=1, max_length=200)]
+Server = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

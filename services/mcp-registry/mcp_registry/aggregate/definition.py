@@ -13,11 +13,13 @@ MAX_NAME, MAX_DESCRIPTION, MAX_URL, MAX_TOOL_NAME = 64, 2000, 2048, 256
 """In characters."""
 MAX_ITEMS = 100
 """Arguments, hosts, variables and headers of a server, each."""
-MAX_ARGUMENT_BYTES, MAX_SECRET_BYTES, MAX_TOTAL_BYTES = 4096, 32 * 1024, 256 * 1024
+MAX_ARGUMENT_BYTES, MAX_SECRET_BYTES = 4096, 32 * 1024
+MAX_TOTAL_BYTES = 64 * 1024
+"""As JSON, with the secrets. A page of servers, and all servers of an owner, fit into one message of the bus."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Without user and password, which would be stored in clear.
-_URL = re.compile(r"https?://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!-~]*)?", re.IGNORECASE)
+_URL = re.compile(r"(?ai:https?)://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!\"$-~]*)?")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
@@ -67,7 +69,7 @@ def check_secrets(definition: ServerDefinition, secrets: ServerSecrets) -> None:
         _check(_HEADER.fullmatch(name) is not None, "headers", f"{name!r} is not the name of a header")
         _check(name.lower() not in _RESERVED_HEADERS, "headers", f"{name} cannot be set")
         _check(_HEADER_VALUE.fullmatch(value) is not None, "headers", f"{name} has a value that no header can have")
-    size = len(definition.model_dump_json()) + len(secrets.model_dump_json())
+    size = sum(len(part.model_dump_json().encode()) for part in (definition, secrets))
     _check(size <= MAX_TOTAL_BYTES, "the server", f"has more than {MAX_TOTAL_BYTES // 1024} KiB")
 
 

@@ -16,7 +16,7 @@ handles = Handlers()
 
 @handles
 async def check_server(command: CheckServer, work: Work) -> UUID:
-    """Request a check. Whoever may use a server may have it checked."""
+    """Request a check. Everybody who may use a server may have it checked."""
     server = await work.load_visible(McpServer, command.server_id)
     check_id = server.request_check(command.check_id)
     await work.save(server)

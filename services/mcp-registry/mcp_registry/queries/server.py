@@ -14,7 +14,7 @@ from contracts.mcp_registry.server import (
 )
 from contracts.mcp_registry.values import MAX_SERVERS, ResolvedServer, ServerDefinition, ServerSecrets
 from contracts.messages import Page
-from contracts.refusals import Code, not_found
+from contracts.refusals import Code, Refusal
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
@@ -66,7 +66,8 @@ async def check_references(query: CheckReferences, context: Context) -> None:
     rows = await context.dependencies.connections.find(query.references, context.actor)
     for reference, row in zip(query.references, rows, strict=True):
         if row is None:
-            raise not_found(Code.MCP_SERVER_NOT_FOUND, repr(reference))
+            detail = f"sdk_options.mcp_servers: MCP server {reference!r} does not exist."
+            raise Refusal(Code.MCP_SERVER_NOT_FOUND, detail)
 
 
 async def _export(row: Row, context: Context, *, include_secrets: bool) -> ServerExport:
@@ -74,4 +75,4 @@ async def _export(row: Row, context: Context, *, include_secrets: bool) -> Serve
     if include_secrets:
         env = await ENVIRONMENTS.get(row["id"], context.database)
         secrets = ServerSecrets(env=env, headers=await HEADERS.get(row["id"], context.database))
-    return ServerExport(**dict(definition), **dict(secrets), is_enabled=row["is_enabled"])
+    return ServerExport(**dict(definition), **dict(secrets), id=row["id"], is_enabled=row["is_enabled"])

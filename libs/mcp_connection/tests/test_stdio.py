@@ -1,0 +1,193 @@
+"""STDIO servers: how they are started, what they see, and how their output is bounded."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts.refusals import Code
+from mcp_connection import ConnectionFailed, ConnectionLimits, Connector, Upstream
+from mcp_connection.stdio import lines
+from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
+from runtime.addresses import AddressRules
+from runtime.testing import eventually
+from sandbox import Sandbox, SandboxedProcess
+from structlog.testing import capture_logs
+
+from libs.mcp_connection.tests.attacking import execute, stdio_server
+
+FAST = ConnectionLimits(connect_seconds=5, close_seconds=3, message_bytes=2**20)
+
+
+async def failure_of(connector: Connector, **server: Any) -> ConnectionFailed:
+    with pytest.raises(ConnectionFailed) as failure:
+        async with connector.connect(stdio_server(**server)):
+            pass
+    return failure.value
+
+
+async def ended(upstream: Upstream) -> ConnectionFailed:
+    """Wait until the connection has failed, and return why."""
+    await eventually(lambda: upstream.failure is not None)
+    assert upstream.failure
+    return upstream.failure
+
+
+async def test_a_server_sees_only_its_own_variables_and_a_few_defaults(connector: Connector) -> None:
+    async with connector.connect(stdio_server(env={"TOKEN": "x"})) as upstream:
+        seen = await execute(upstream, "result = sorted(os.environ)")
+    assert seen == ["HOME", "IS_SANDBOX", "LANG", "LC_CTYPE", "PATH", "PWD", "TOKEN"]
+
+
+async def test_a_server_with_network_hosts_gets_the_address_of_the_proxy(connector: Connector) -> None:
+    async with connector.connect(stdio_server(network_hosts=["example.org"])) as upstream:
+        seen = await execute(upstream, "result = [os.environ['HTTPS_PROXY'], os.environ['NODE_USE_ENV_PROXY']]")
+    assert (seen[0].startswith("http://127.0.0.1:"), seen[1]) == (True, "1")
+
+
+@pytest.mark.parametrize(
+    ("access", "expected"), [("none", "FileNotFoundError"), ("read", "OSError: [Errno 30]"), ("write", None)]
+)
+async def test_the_declared_access_to_the_workspace_applies(
+    connector: Connector, open_folder: Path, access: str, expected: str | None
+) -> None:
+    async with connector.connect(stdio_server(workspace=access), workspace=open_folder) as upstream:
+        result = await execute(upstream, "open('/workspace/made', 'w').close()")
+    assert (str(result).startswith(str(expected)), (open_folder / "made").exists()) == (True, access == "write")
+
+
+async def test_a_declared_workspace_is_absent_outside_of_sessions(connector: Connector) -> None:
+    async with connector.connect(stdio_server(workspace="write")) as upstream:
+        assert await execute(upstream, "result = os.getcwd()") == "/home"
+
+
+async def test_a_server_reads_the_paths_that_the_operator_provides(sandbox: Sandbox, open_folder: Path) -> None:
+    (open_folder / "module").write_text("provided")
+    connector = Connector(sandbox, AddressRules(), readable=(open_folder,))
+    async with connector, connector.connect(stdio_server()) as upstream:
+        assert await execute(upstream, f"result = open('{open_folder}/module').read()") == "provided"
+
+
+@pytest.mark.parametrize("sandbox", [None, Sandbox(None)], ids=["none", "not confining"])
+async def test_without_bubblewrap_no_server_is_started(sandbox: Sandbox | None) -> None:
+    async with Connector(sandbox, AddressRules()) as connector:
+        failure = await failure_of(connector)
+    assert (failure.code, "bubblewrap" in failure.detail) == (Code.MCP_SERVER_UNAVAILABLE, True)
+
+
+async def test_an_unknown_command_is_reported(connector: Connector) -> None:
+    failure = await failure_of(connector, command="no-such-program")
+    assert failure.code is Code.MCP_SERVER_UNAVAILABLE
+    assert failure.detail == "The program ended with status 1: no-such-program: No such file or directory"
+
+
+async def test_the_last_line_of_a_program_that_ends_is_reported_without_secrets(connector: Connector) -> None:
+    env = {"TOKEN": "s3cr3t", "BEFORE": "sys.exit('bad token ' + os.environ['TOKEN'])"}
+    assert (await failure_of(connector, env=env)).detail == "The program ended with status 1: bad token ***"
+
+
+async def test_a_program_that_writes_no_messages_times_out(sandbox: Sandbox) -> None:
+    async with Connector(sandbox, AddressRules(), ConnectionLimits(connect_seconds=1)) as connector:
+        failure = await failure_of(connector, command="sleep", args=["60"])
+    assert failure.code is Code.MCP_SERVER_TIMEOUT
+
+
+async def test_lines_that_are_no_messages_are_skipped_and_logged(connector: Connector) -> None:
+    greeting = "print('Welcome s3cr3t'); print('{}'); print(); sys.stdout.flush()"
+    with capture_logs() as logs:
+        async with connector.connect(stdio_server(env={"BEFORE": greeting, "TOKEN": "s3cr3t"})) as upstream:
+            assert await execute(upstream, "result = 1") == 1
+    assert [entry["line"] for entry in logs if "not a message" in entry["event"]] == ["Welcome ***", "{}"]
+
+
+async def test_a_message_over_the_bound_ends_the_connection(sandbox: Sandbox) -> None:
+    async with Connector(sandbox, AddressRules(), FAST) as connector, connector.connect(stdio_server()) as upstream:
+        with pytest.raises(ConnectionFailed, match="more than 1048576 bytes"):
+            await execute(upstream, "result = 'x' * 100_000_000")
+        assert (await ended(upstream)).code is Code.MCP_SERVER_INVALID
+
+
+async def test_the_end_of_a_server_fails_the_running_call(connector: Connector) -> None:
+    async with connector.connect(stdio_server()) as upstream:
+        with pytest.raises(ConnectionFailed, match="ended with status 3"):
+            await execute(upstream, "os._exit(3)")
+
+
+async def test_stderr_is_logged_without_secrets_and_up_to_a_bound(connector: Connector) -> None:
+    flood = "sys.stderr.write('is s3cr3t\\n' * 100_000 + 'last\\n')"
+    with capture_logs() as logs:
+        async with connector.connect(stdio_server(env={"BEFORE": flood, "TOKEN": "s3cr3t"})) as upstream:
+            await execute(upstream, "result = 1")
+    logged = [entry["line"] for entry in logs if entry["event"] == "mcp server wrote to stderr"]
+    assert (set(logged), 0 < sum(map(len, logged)) <= MAX_LOGGED_BYTES) == ({"is ***"}, True)
+    assert [entry["event"] for entry in logs].count("mcp server wrote more to stderr, which is not logged") == 1
+
+
+async def test_a_server_that_ignores_the_end_of_its_input_is_killed(connector: Connector) -> None:
+    env = {"BEFORE": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "AFTER": "time.sleep(600)"}
+    async with connector.connect(stdio_server(env=env)) as upstream:
+        await execute(upstream, "subprocess.Popen(['sleep', '7654'], start_new_session=True)")
+        assert running("sleep\0007654\0")
+    assert not running("sleep\0007654\0")
+
+
+async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[SandboxedProcess] = []
+    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(SandboxedProcess, "send_heartbeat", lambda process: sent.append(process))
+    async with Connector(sandbox, AddressRules()) as connector, connector.connect(stdio_server()):
+        await eventually(lambda: len(sent) > 1)
+
+
+async def test_cancelling_the_connection_kills_the_server(connector: Connector) -> None:
+    async def connect() -> None:
+        async with connector.connect(stdio_server()) as upstream:
+            await execute(upstream, "subprocess.Popen(['sleep', '7655'])")
+            connected.set()
+            await asyncio.Event().wait()
+
+    connected = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(connect())
+        await connected.wait()
+        task.cancel()
+    assert not running("sleep\0007655\0")
+
+
+async def test_a_server_that_does_not_read_its_input_does_not_block_the_close(sandbox: Sandbox) -> None:
+    limits = ConnectionLimits(call_seconds=1, close_seconds=3)
+    async with Connector(sandbox, AddressRules(), limits) as connector, connector.connect(stdio_server()) as upstream:
+        with pytest.raises(ConnectionFailed) as failure:
+            await execute(upstream, "time.sleep(600)")
+        with pytest.raises(ConnectionFailed):
+            await execute(upstream, "#" * 1_000_000)
+    assert failure.value.code is Code.MCP_SERVER_TIMEOUT
+
+
+async def test_a_burst_of_messages_is_read_at_a_bounded_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def record(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("mcp_connection.stdio.throttle.asyncio.sleep", record)
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"{}\n" * (lines.BURST_LINES + 500))
+    reader.feed_eof()
+    assert len([line async for line in lines.read_lines(reader, 100)]) == lines.BURST_LINES + 500
+    assert max(waited) == pytest.approx(500 / lines.LINES_PER_SECOND, rel=0.1)
+
+
+def running(words: str) -> bool:
+    """Return whether a process with these words in its command line is running on this machine."""
+    return any(words in line for line in _command_lines())
+
+
+def _command_lines() -> list[str]:
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_text(errors="replace"))
+        except OSError:  # the process has ended meanwhile
+            continue
+    return found
