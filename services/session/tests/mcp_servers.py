@@ -1,12 +1,19 @@
 """MCP servers for tests, and how the registry describes them."""
 
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
 
+import uvicorn
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel
+from sandbox.bwrap_args import PYTHON
+from starlette.applications import Starlette
 
 SECRET = "a-secret-of-the-server"
 
@@ -20,6 +27,34 @@ def resolved(name: str, reference: str | None = None, **fields: Any) -> Resolved
         "headers": {"Authorization": f"Bearer {SECRET}"},
     }
     return ResolvedServer(reference=reference or name, connection=ServerConnection.model_validate(values | fields))
+
+
+# Runs in a sandbox, with the standard library alone.
+PROGRAM = """
+import json, os, sys, time
+
+def answer(method, params):
+    if method == "initialize":
+        info = {"name": "lab", "version": "1"}
+        return {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": info}
+    if method == "tools/list":
+        return {"tools": [{"name": "evaluate", "inputSchema": {"type": "object"}}]}
+    if method == "tools/call":
+        return {"content": [{"type": "text", "text": str(eval(params["arguments"]["code"]))}]}
+    return {}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if "id" in request and "method" in request:
+        result = answer(request["method"], request.get("params", {}))
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+"""
+
+
+def program() -> ResolvedServer:
+    """Return a STDIO server whose tool evaluates Python."""
+    definition = {"name": "lab", "server_type": "STDIO", "command": str(PYTHON), "args": ["-I", "-c", PROGRAM]}
+    return resolved("lab", definition=definition, headers={}, env={"TOKEN": SECRET})
 
 
 def limited(name: str, *tools: str) -> ResolvedServer:
@@ -75,3 +110,16 @@ class Lab(MCPServer):
     def note(self) -> str:
         """Return the content of a resource."""
         return f"A note with {SECRET}."
+
+
+@asynccontextmanager
+async def serving(app: Starlette) -> AsyncGenerator[str]:
+    """Serve an application on the loopback interface, and yield its origin."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=[listener]))
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = server.force_exit = True
