@@ -1,5 +1,7 @@
 """The records of a Session about the MCP servers of its runs."""
 
+from typing import assert_never
+
 from contracts.session.mcp import McpEvent, McpServersConnected, RecordMcpServers
 
 from session.aggregate.state import State
@@ -18,4 +20,9 @@ class UsingMcpServers(State):
         self.record(McpServersConnected(run_id=run.id, servers=command.servers))
 
     def apply_mcp(self, event: McpEvent) -> None:
-        """Fold one event about MCP servers; it changes nothing that is decided later."""
+        """Fold one event about MCP servers."""
+        match event:
+            case McpServersConnected():
+                pass
+            case _:
+                assert_never(event)
