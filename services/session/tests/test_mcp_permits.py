@@ -1,4 +1,4 @@
-"""Which calls of MCP tools may reach a server, whoever made them."""
+"""Which calls of MCP tools may reach a server, even if a program in the sandbox forged them."""
 
 from typing import Any
 

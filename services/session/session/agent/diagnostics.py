@@ -26,7 +26,7 @@ class Diagnostics:
         self._lines.append(line[:MAX_LINE_CHARS])
 
     def start_failure(self) -> str:
-        """Return why the agent did not start, as users are told."""
+        """Return why the agent did not start, for users."""
         for line in self._lines:
             if BAD_SCHEMA in line:
                 reason = self.redact(line.partition(BAD_SCHEMA)[2])[:MAX_REASON_CHARS]

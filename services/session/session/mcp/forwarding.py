@@ -102,7 +102,7 @@ def _failed(detail: str) -> CallToolResult:
 
 
 def failure_detail(error: ConnectionFailed | MCPError) -> str:
-    """Return what users and the model are told about an error, which may contain secrets of the server."""
+    """Return the description of an error for users and the model, which may contain secrets of the server."""
     if isinstance(error, ConnectionFailed):
         return error.detail
     return f"The server answered with an error: {error.message}"[:MAX_ERROR_CHARS]
