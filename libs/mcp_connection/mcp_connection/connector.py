@@ -1,6 +1,7 @@
 """Opens connections to servers."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
 from mcp_connection.connection import CLOSED, Connection
+from mcp_connection.deadlines import Deadlines
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.http import http_transport, sse_transport
 from mcp_connection.inbound import bounded
@@ -26,6 +28,12 @@ from mcp_connection.transports import TransportFactory
 from mcp_connection.upstream import Upstream
 from mcp_connection.variables import check_variables
 
+# These libraries would log what a server sends, URLs with secrets, and a traceback for each message that is not valid.
+for name in ("mcp", "client", "httpx2", "httpcore2"):
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+PROTOCOL = "auto"
+"""The newest version that both sides know."""
 CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-connection"))
 
 
@@ -65,21 +73,23 @@ class Connector:
         check_variables(server)
         connection = Connection()
         transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
-        requests = Requests(callbacks)
+        deadlines = Deadlines()
+        requests = Requests(callbacks, deadlines)
         client = Client(
-            bounded(transport),
+            bounded(transport, connection.fail),
+            mode=PROTOCOL,
             cache=None,
             client_info=CLIENT,
             elicitation_callback=requests.elicit if callbacks.elicit else None,
             logging_callback=requests.log,
             message_handler=requests.notify,
         )
-        task = self._tasks.create_task(connection.run(client))
+        task = self._tasks.create_task(connection.run(client, callbacks.on_tools_changed))
         try:
-            yield Upstream(await self._connected(connection), self.limits, lambda: connection.failure)
+            yield Upstream(await self._connected(connection), self.limits, connection, deadlines)
         finally:
             connection.fail(CLOSED)
-            await self._ended(task)
+            await self._ended(connection, task)
 
     async def _connected(self, connection: Connection) -> Client:
         try:
@@ -89,8 +99,9 @@ class Connector:
             detail = f"The server did not answer within {self.limits.connect_seconds:g} seconds."
             raise ConnectionFailed(Code.MCP_SERVER_TIMEOUT, detail) from error
 
-    async def _ended(self, task: asyncio.Task[None]) -> None:
-        """Wait until the connection is closed, at most for the time that a farewell may take."""
-        await asyncio.wait({task}, timeout=self.limits.close_seconds)
+    async def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Wait until the connection is closed; if it was established, at most for the time that a farewell may take."""
+        if connection.is_established:
+            await asyncio.wait({task}, timeout=self.limits.close_seconds)
         task.cancel()
         await asyncio.wait({task})

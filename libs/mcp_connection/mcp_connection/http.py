@@ -33,8 +33,8 @@ def http_transport(rules: AddressRules, limits: ConnectionLimits) -> TransportFa
         ):
             try:
                 yield streams
-            except MCPError:
-                # The library answers a request that has failed with an error that does not say why.
+            except (MCPError, ExceptionGroup):
+                # The library answers a request that was rejected with an error that does not say why.
                 if transport.failure:
                     report(transport.failure)
                 raise

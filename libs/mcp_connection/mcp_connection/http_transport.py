@@ -37,12 +37,16 @@ class McpTransport(GuardedTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request."""
+        if request.method == "GET":
+            _wait_for_events(request)
         try:
             response = await super().handle_async_request(request)
         except (httpx2.TransportError, AddressNotAllowed, HostNotFound) as error:
             if request.method == "POST":
                 self._report(translated(error))
             raise
+        if _is_event_stream(response):
+            _wait_for_events(request)
         if request.method == "POST":
             self._judge(request, response)
         return response
@@ -50,7 +54,7 @@ class McpTransport(GuardedTransport):
     def bounded(self, response: httpx2.Response) -> httpx2.AsyncByteStream:
         """Return the body, whose messages are checked before the library parses them."""
         bounded = super().bounded(response)
-        if response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        if _is_event_stream(response):
             events = cast(httpx2.AsyncByteStream, response.stream)
             return CheckedEvents(events, self._max_bytes, self._report)
         return CheckedMessage(bounded, self._max_bytes, self._report)
@@ -63,6 +67,15 @@ class McpTransport(GuardedTransport):
             self._report(ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The server ended the session."))
         elif self._fails_with_request or self.failure.code == Code.AUTHORIZATION_REQUIRED:
             self._report(self.failure)
+
+
+def _is_event_stream(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def _wait_for_events(request: httpx2.Request) -> None:
+    """Let reads take any time: events may be rare, and a user may be asked. Whoever waits has a limit of their own."""
+    request.extensions["timeout"]["read"] = None
 
 
 class CheckedBody(httpx2.AsyncByteStream):

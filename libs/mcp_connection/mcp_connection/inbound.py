@@ -14,6 +14,9 @@ from mcp_types import JSONRPCError, JSONRPCResponse
 
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.throttle import Throttle
+from mcp_connection.transports import FailureReport
+
+CLOSED_BY_SERVER = ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The server closed the connection.")
 
 MESSAGES_PER_SECOND = 200
 MESSAGES_BURST = 2000
@@ -24,17 +27,18 @@ FREE_FORM = frozenset({"structuredContent", "inputSchema", "outputSchema", "argu
 
 
 @asynccontextmanager
-async def bounded(transport: Transport) -> AsyncGenerator[TransportStreams]:
+async def bounded(transport: Transport, report: FailureReport) -> AsyncGenerator[TransportStreams]:
     """Connect a transport. A message that exceeds a bound ends the connection with ConnectionFailed."""
     async with transport as (messages, write):
-        yield BoundedStream(messages), write
+        yield BoundedStream(messages, report), write
 
 
 class BoundedStream:
     """The messages of another stream."""
 
-    def __init__(self, messages: ReadStream[SessionMessage | Exception]) -> None:
+    def __init__(self, messages: ReadStream[SessionMessage | Exception], report: FailureReport) -> None:
         self._messages = messages
+        self._report = report
         self._throttle = Throttle(MESSAGES_PER_SECOND, MESSAGES_BURST)
 
     async def receive(self) -> SessionMessage | Exception:
@@ -42,7 +46,11 @@ class BoundedStream:
         message = await self._messages.receive()
         await self._throttle.spend(1)
         if isinstance(message, SessionMessage) and count_items(_values(message)) > MAX_ITEMS:
-            raise ConnectionFailed(Code.MCP_SERVER_INVALID, f"The server sent lists of more than {MAX_ITEMS} items.")
+            failure = ConnectionFailed(
+                Code.MCP_SERVER_INVALID, f"The server sent lists of more than {MAX_ITEMS} items."
+            )
+            self._report(failure)
+            raise failure
         return message
 
     async def aclose(self) -> None:
@@ -56,6 +64,7 @@ class BoundedStream:
         try:
             return await self.receive()
         except anyio.EndOfStream as error:
+            self._report(CLOSED_BY_SERVER)
             raise StopAsyncIteration from error
 
     async def __aenter__(self) -> Self:

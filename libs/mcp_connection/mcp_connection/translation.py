@@ -26,8 +26,16 @@ REASONS: Mapping[type[BaseException], tuple[Code, str]] = {
     httpx2.UnsupportedProtocol: INVALID_URL,
     httpx2.TimeoutException: NOT_IN_TIME,
     TimeoutError: NOT_IN_TIME,
+    httpx2.RemoteProtocolError: (
+        Code.MCP_SERVER_UNAVAILABLE,
+        "The server closed the connection, or does not speak HTTP.",
+    ),
     httpx2.TransportError: NOT_CONFORMING,
     ValidationError: NOT_CONFORMING,
+    RuntimeError: (
+        Code.MCP_SERVER_INVALID,
+        "The server did not begin a session in a supported version of the protocol.",
+    ),
     MCPError: (Code.MCP_SERVER_INVALID, "The server did not agree to begin a session."),
 }
 """Codes and details; the first three errors have details of their own."""

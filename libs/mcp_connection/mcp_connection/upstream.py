@@ -1,7 +1,6 @@
 """A connected server."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +11,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    PARSE_ERROR,
     CallToolResult,
     GetPromptResult,
     Prompt,
@@ -21,10 +21,19 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 
+from mcp_connection.connection import Connection
+from mcp_connection.deadlines import Deadlines
 from mcp_connection.failures import ConnectionFailed
+from mcp_connection.inbound import CLOSED_BY_SERVER
 from mcp_connection.limits import ConnectionLimits
 from mcp_connection.listing import list_all, to_tools
 from mcp_connection.results import cut_result
+
+ENDS: Mapping[int, ConnectionFailed] = {
+    CONNECTION_CLOSED: CLOSED_BY_SERVER,
+    PARSE_ERROR: ConnectionFailed(Code.MCP_SERVER_INVALID, "The server sent something that is not a message."),
+}
+"""Errors by which the library says that a request will not be answered."""
 
 
 class Upstream:
@@ -34,12 +43,11 @@ class Upstream:
     MCPError if the server answers with an error. A call that is cancelled is cancelled at the server.
     """
 
-    def __init__(
-        self, client: Client, limits: ConnectionLimits, failure: Callable[[], ConnectionFailed | None]
-    ) -> None:
+    def __init__(self, client: Client, limits: ConnectionLimits, connection: Connection, deadlines: Deadlines) -> None:
         self._client = client
         self._limits = limits
-        self._failure = failure
+        self._connection = connection
+        self._deadlines = deadlines
         info = client.server_info
         self.name = info.name if info else ""
         self.version = info.version if info else ""
@@ -57,7 +65,7 @@ class Upstream:
     @property
     def failure(self) -> ConnectionFailed | None:
         """Return why the connection has ended, or None while it is open. Every later call raises this."""
-        return self._failure()
+        return self._connection.failure
 
     async def list_tools(self) -> list[Tool]:
         """Return all tools of the server; a server without the capability has none. Raise ConnectionFailed only."""
@@ -104,8 +112,10 @@ class Upstream:
     @asynccontextmanager
     async def _bounded(self, seconds: float, method: str) -> AsyncGenerator[None]:
         """Limit the time of a request, and translate its failures."""
+        if self.failure:
+            raise self.failure
         try:
-            async with asyncio.timeout(seconds):
+            async with self._deadlines.limit(seconds):
                 yield
         except TimeoutError as error:
             detail = f"The server did not answer {method} within {seconds:g} seconds."
@@ -114,8 +124,8 @@ class Upstream:
             detail = f"The server's answer to {method} does not conform to the protocol."
             raise ConnectionFailed(Code.MCP_SERVER_INVALID, detail) from error
         except MCPError as error:
+            if error.code in ENDS:
+                self._connection.fail(ENDS[error.code])
             if self.failure:
                 raise self.failure from error
-            if error.code == CONNECTION_CLOSED:
-                raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The server closed the connection.") from error
             raise

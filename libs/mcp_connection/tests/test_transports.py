@@ -1,0 +1,241 @@
+"""Tests of connections to real servers, alike over all transports that need no sandbox."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerType
+from contracts.refusals import Code
+from mcp.shared.exceptions import MCPError
+from mcp_connection import NO_CALLBACKS, Callbacks, ConnectionFailed, ConnectionLimits, Connector, Elicitation, Upstream
+from mcp_connection import connector as connector_module
+from mcp_connection.callbacks import accepted, declined
+from mcp_connection.testing import InMemoryConnector, started
+from mcp_connection.testing.application import application
+from mcp_connection.testing.server import ANY_HOST, http_app, serving
+from mcp_types import CallToolResult, ElicitResult, TextContent, TextResourceContents
+from runtime.addresses import AddressRules
+from runtime.testing import eventually
+
+LOOPBACK = AddressRules.parse("127.0.0.1")
+LIMITS = ConnectionLimits(call_seconds=5, result_bytes=4096)
+
+
+def connection(url: str = "http://localhost", server_type: ServerType = "HTTP", **headers: str) -> ServerConnection:
+    definition = ServerDefinition(name="example", server_type=server_type, url=url)
+    return ServerConnection(id=UUID(int=1), version=1, definition=definition, headers=headers)
+
+
+@asynccontextmanager
+async def connecting(
+    transport: str, callbacks: Callbacks = NO_CALLBACKS, limits: ConnectionLimits = LIMITS, **headers: str
+) -> AsyncGenerator[Upstream]:
+    """Start a server in this process, and connect to it."""
+    app = application()
+    if transport == "memory":
+        connector = InMemoryConnector({"example": app}, limits)
+        async with connector, connector.connect(connection(), callbacks=callbacks) as upstream:
+            yield upstream
+        return
+    sse = transport == "sse"
+    served = app.sse_app(transport_security=ANY_HOST) if sse else http_app(app, json=transport == "json")
+    async with serving(served) as origin, Connector(None, LOOPBACK, limits) as connector:
+        server = connection(f"{origin}/sse" if sse else f"{origin}/mcp", "SSE" if sse else "HTTP", **headers)
+        async with connector.connect(server, callbacks=callbacks) as upstream:
+            yield upstream
+
+
+def text(result: CallToolResult) -> str:
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+every_transport = pytest.mark.parametrize("transport", ["memory", "http", "json", "sse"])
+
+
+@pytest.fixture(autouse=True, params=["auto", "legacy"])
+def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connect with the newest version of the protocol, and with the one that most servers speak."""
+    monkeypatch.setattr(connector_module, "PROTOCOL", request.param)
+
+
+two_way_transports = pytest.mark.parametrize("transport", ["memory", "http", "sse"])
+
+
+@every_transport
+async def test_the_name_and_version_of_a_server_are_known(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        assert (upstream.name, upstream.version) == ("example", "1.0.0")
+
+
+@every_transport
+async def test_all_tools_are_listed(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        tools = {tool.name: tool for tool in await upstream.list_tools()}
+    assert tools["add"].description == "Return the sum of two numbers."
+    assert tools["add"].input_schema["required"] == ["a", "b"]
+
+
+@every_transport
+async def test_a_tool_is_called(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        result = await upstream.call_tool("add", {"a": 1, "b": 2})
+    assert (text(result), result.structured_content) == ("3", {"result": 3})
+
+
+@every_transport
+async def test_a_tool_that_fails_returns_an_error(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        result = await upstream.call_tool("fail", {"reason": "no disk"})
+    assert result.is_error
+    assert "no disk" in text(result)
+
+
+@every_transport
+async def test_resources_are_listed_and_read(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        [resource] = await upstream.list_resources()
+        [contents] = (await upstream.read_resource(str(resource.uri))).contents
+    assert isinstance(contents, TextResourceContents)
+    assert contents.text == "Hello"
+
+
+@every_transport
+async def test_prompts_are_listed_and_filled_in(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        [prompt] = await upstream.list_prompts()
+        [message] = (await upstream.get_prompt(prompt.name, {"name": "Ada"})).messages
+    assert isinstance(message.content, TextContent)
+    assert message.content.text == "Greet Ada."
+
+
+@every_transport
+async def test_a_resource_that_does_not_exist_is_an_error_of_the_server(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        with pytest.raises(MCPError):
+            await upstream.read_resource("example://nothing")
+        assert upstream.failure is None
+
+
+@two_way_transports
+async def test_progress_is_reported(transport: str) -> None:
+    reports: list[tuple[float, float | None, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        reports.append((progress, total, message))
+
+    async with connecting(transport) as upstream:
+        await upstream.call_tool("count", {"steps": 2}, note)
+        await eventually(lambda: len(reports) == 2)
+    assert sorted(reports) == [(1, 2, "step 1"), (2, 2, "step 2")]
+
+
+@two_way_transports
+async def test_the_user_is_asked_and_answers(transport: str) -> None:
+    questions: list[Elicitation] = []
+
+    async def answer(question: Elicitation) -> ElicitResult:
+        questions.append(question)
+        return accepted({"color": "red"})
+
+    async with connecting(transport, Callbacks(elicit=answer)) as upstream:
+        assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "accept: red"
+    assert (questions[0].message, list(questions[0].schema["properties"])) == ("Which?", ["color"])
+
+
+@two_way_transports
+async def test_the_user_declines(transport: str) -> None:
+    async def decline(question: Elicitation) -> ElicitResult:
+        return declined()
+
+    async with connecting(transport, Callbacks(elicit=decline)) as upstream:
+        assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "decline: "
+
+
+@two_way_transports
+async def test_the_time_for_an_answer_does_not_count(transport: str) -> None:
+    async def answer(question: Elicitation) -> ElicitResult:
+        await asyncio.sleep(2)
+        return accepted({"color": "red"})
+
+    async with connecting(transport, Callbacks(elicit=answer), limits=ConnectionLimits(call_seconds=1)) as upstream:
+        assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "accept: red"
+
+
+@two_way_transports
+async def test_elicitation_is_not_offered_if_nobody_can_be_asked(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        with pytest.raises(MCPError, match="did not declare"):
+            await upstream.call_tool("ask", {"question": "Which?"})
+
+
+@two_way_transports
+async def test_changed_tools_are_announced_and_listed(transport: str) -> None:
+    changes: list[None] = []
+    async with connecting(transport, Callbacks(on_tools_changed=lambda: changes.append(None))) as upstream:
+        await upstream.list_tools()
+        await upstream.call_tool("rename", {"description": "Now different."})
+        await eventually(lambda: len(changes) > 0)
+        tools = {tool.name: tool.description for tool in await upstream.list_tools()}
+    assert tools["echo"] == "Now different."
+
+
+@every_transport
+async def test_calls_run_concurrently(transport: str) -> None:
+    async with connecting(transport) as upstream, asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(upstream.call_tool("wait", {"seconds": 60}))
+        assert text(await upstream.call_tool("echo", {"text": "quick"})) == "quick"
+        waiting.cancel()
+
+
+@every_transport
+async def test_a_connection_survives_a_cancelled_call(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await upstream.call_tool("wait", {"seconds": 60})
+        assert text(await upstream.call_tool("echo", {"text": "alive"})) == "alive"
+
+
+@every_transport
+async def test_long_results_are_cut_with_a_note(transport: str) -> None:
+    async with connecting(transport) as upstream:
+        result = await upstream.call_tool("large", {"characters": 100_000})
+    assert len(text(result)) < 5000
+    assert text(result).endswith("[The result was cut off: it exceeds 4 KiB.]")
+
+
+@pytest.mark.parametrize("transport", ["http", "json", "sse"])
+async def test_headers_are_sent(transport: str) -> None:
+    async with connecting(transport, Authorization="Bearer x") as upstream:
+        assert text(await upstream.call_tool("header", {"name": "authorization"})) == "Bearer x"
+
+
+async def test_calls_after_the_end_of_a_connection_fail() -> None:
+    async with connecting("memory") as upstream:
+        pass
+    with pytest.raises(ConnectionFailed, match="closed"):
+        await upstream.call_tool("echo", {"text": "x"})
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_a_server_that_crashes_ends_the_call(transport: str) -> None:
+    async with started("--transport", transport) as program, Connector(None, LOOPBACK, LIMITS) as connector:
+        server_type = "SSE" if transport == "sse" else "HTTP"
+        async with connector.connect(connection(program.url, server_type)) as upstream:
+            with pytest.raises(ConnectionFailed) as raised:
+                await upstream.call_tool("crash", {})
+            assert raised.value.code == Code.MCP_SERVER_UNAVAILABLE
+            await eventually(lambda: upstream.failure is not None)
+
+
+async def test_a_call_that_takes_too_long_fails() -> None:
+    limits = ConnectionLimits(call_seconds=0.1)
+    connector = InMemoryConnector({"example": application()}, limits)
+    async with connector, connector.connect(connection()) as upstream:
+        with pytest.raises(ConnectionFailed, match=r"within 0\.1 seconds") as raised:
+            await upstream.call_tool("wait", {"seconds": 60})
+    assert raised.value.code == Code.MCP_SERVER_TIMEOUT
