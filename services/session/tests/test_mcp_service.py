@@ -86,7 +86,7 @@ async def run(client: ServiceClient, *tools: Call) -> tuple[RunView, list[str]]:
 async def run_in(client: ServiceClient, session_id: UUID, *tools: Call) -> tuple[RunView, list[str]]:
     ended = await client.run(session_id, scripted(*map(calling, tools), DONE))
     calls = (await client.ask(ListToolCalls(session_id=session_id, run_id=ended.id))).items
-    return ended, [(call.tool_output or {}).get("content", "") for call in reversed(calls)]
+    return ended, [(call.tool_output or {}).get("content", "") for call in calls]
 
 
 async def pending(client: ServiceClient, session_id: UUID) -> ApprovalView:

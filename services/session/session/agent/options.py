@@ -24,6 +24,7 @@ TOOLS = [
     *("ListMcpResourcesTool", "ReadMcpResourceTool"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
+MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
@@ -137,9 +138,9 @@ def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, 
         # Work outside the turns, or notes outside transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        **dict.fromkeys(
-            ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
-        ),
+        # The service limits calls of MCP tools itself, because their clock stops while a question is answered.
+        "MCP_TOOL_TIMEOUT": _milliseconds(MCP_CALL_SECONDS),
+        **dict.fromkeys(("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS"), _milliseconds(limits.tool_seconds)),
     }
 
 
