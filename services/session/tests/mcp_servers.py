@@ -10,7 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 import uvicorn
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
-from mcp_types import ToolAnnotations
+from mcp.types import ToolAnnotations
 from pydantic import BaseModel
 from sandbox.bwrap_args import PYTHON
 from starlette.applications import Starlette

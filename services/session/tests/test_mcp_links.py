@@ -12,8 +12,8 @@ from contracts.refusals import Code
 from contracts.session.mcp import McpServerUse
 from contracts.session.values import SdkOptions
 from eventing.testing import eventually
+from mcp.types import CallToolResult, ServerCapabilities, TextContent
 from mcp_connection import Callbacks, ConnectionFailed, Upstream, fingerprint
-from mcp_types import CallToolResult, ServerCapabilities, TextContent
 from session.mcp import link, servers
 from session.mcp.connections import Connections
 from session.mcp.link import Link

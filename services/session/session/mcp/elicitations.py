@@ -6,9 +6,9 @@ from typing import Any
 
 from contracts.refusals import Refusal
 from contracts.session.values import ApprovalOutcome
+from mcp.types import ElicitResult
 from mcp_connection import Elicitation
 from mcp_connection.callbacks import accepted, declined
-from mcp_types import ElicitResult
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_connection import ConnectionFailed
-from mcp_types import (
+from mcp.types import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     CallToolRequestParams,
@@ -20,6 +19,7 @@ from mcp_types import (
     ReadResourceResult,
     TextContent,
 )
+from mcp_connection import ConnectionFailed
 from runtime.logging import get_logger
 
 from session.mcp.link import Link

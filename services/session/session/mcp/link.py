@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from contracts.mcp_registry.values import ServerConnection, Tool
 from contracts.refusals import Code
+from mcp.types import CallToolResult, ReadResourceResult, Resource
 from mcp_connection import ConnectionFailed, Upstream, fingerprint
-from mcp_types import CallToolResult, ReadResourceResult, Resource
 
 from session.mcp.tools import Offer, offer
 

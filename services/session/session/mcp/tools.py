@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-import mcp_types
 from contracts.mcp_registry.values import Fingerprint, ServerConnection, Tool
+from mcp import types
 from mcp_connection import fingerprint
 
 from session.mcp.masking import masked
@@ -18,18 +18,18 @@ class OfferedTool:
     tool: Tool
     fingerprint: Fingerprint
 
-    def under(self, name: str, redact: Callable[[str], str]) -> mcp_types.Tool:
+    def under(self, name: str, redact: Callable[[str], str]) -> types.Tool:
         """Return the description of the tool for the agent.
 
         It has no output schema: the agent would refuse results that were cut to a bound.
         """
         tool = masked(self.tool, redact)
-        return mcp_types.Tool(
+        return types.Tool(
             name=name,
             title=tool.title,
             description=tool.description,
             input_schema=tool.input_schema,
-            annotations=mcp_types.ToolAnnotations.model_validate(tool.annotations),
+            annotations=types.ToolAnnotations.model_validate(tool.annotations),
         )
 
 
