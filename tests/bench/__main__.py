@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, long, query, relay, reports, sessions, streams, tasks
+from tests.bench import append, cpu, create, hops, lists, long, mcp, query, relay, reports, sessions, streams, tasks
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -28,6 +28,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     ),
     "list": ("A list of 50 sessions", lists.measure),
     "tasks": ("Tasks and their schedules", tasks.measure),
+    "mcp": ("Calls of MCP tools over Streamable HTTP", mcp.measure),
     "reports": ("Reports as PDF", reports.measure),
 }
 

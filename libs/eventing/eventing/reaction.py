@@ -65,13 +65,18 @@ class Reaction[T]:
 
         return await retry_transient(carry_out)
 
-    async def ask[R](self, query: Query[R]) -> R:
+    async def ask[R](self, query: Query[R], *, on_behalf_of: UUID | None = None) -> R:
         """Return the answer to a query from the service that its subject names.
 
-        While that service is unavailable, it is retried for about half a minute. Raises as `Dispatcher.ask` and
-        `Bus.ask` do.
+        While that service is unavailable, it is retried for about half a minute. `on_behalf_of` is as in `send`.
+        Raises as `Dispatcher.ask` and `Bus.ask` do.
         """
-        return await retry_transient(lambda: self.router.ask(query, self.recorded.envelope.follow()))
+        envelope = self.recorded.envelope.follow()
+
+        async def carry_out() -> R:
+            return await self.router.ask(query, await self._acting(envelope, on_behalf_of))
+
+        return await retry_transient(carry_out)
 
     async def actor(self, user_id: UUID) -> Actor:
         """Return a user as an actor, with their role of the last second. Raises as `send` with `on_behalf_of` does."""

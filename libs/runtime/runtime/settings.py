@@ -5,9 +5,19 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime.addresses import AddressRules
+
+
+def _addresses(text: str) -> str:
+    AddressRules.parse(text)
+    return text
+
+
+type AddressList = Annotated[str, AfterValidator(_addresses)]
+"""Networks, addresses and host names, separated by commas, as `AddressRules.parse` reads them."""
 type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 

@@ -67,6 +67,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.EXECUTION_OVER: (409, "Execution has already ended"),
     Code.FILE_CHANGED: (409, "File changed during the request"),
     Code.FILE_NOT_FOUND: (404, "File not found"),
+    Code.FORM_INVALID: (422, "Input does not fit the form"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
     Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
     Code.INVALID_PATH: (422, "Invalid path"),

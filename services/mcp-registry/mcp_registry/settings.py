@@ -5,11 +5,7 @@ from typing import Annotated
 from eventing.service import SecretServiceSettings
 from pydantic import AfterValidator, FilePath, HttpUrl, PositiveFloat
 from runtime.addresses import AddressRules
-
-
-def _addresses(text: str) -> str:
-    AddressRules.parse(text)
-    return text
+from runtime.settings import AddressList
 
 
 def _public_url(url: HttpUrl) -> HttpUrl:
@@ -33,7 +29,7 @@ class Settings(SecretServiceSettings):
     """
 
     mcp_allowed_commands: str = ""
-    mcp_allowed_addresses: Annotated[str, AfterValidator(_addresses)] = ""
+    mcp_allowed_addresses: AddressList = ""
     mcp_check_seconds: PositiveFloat = 900.0
     mcp_catalog_file: FilePath | None = None
     public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None

@@ -9,6 +9,7 @@ from uuid import UUID
 from contracts.session.values import Compression
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
@@ -21,6 +22,7 @@ from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.environments import Environments
+from session.mcp.connections import Connections
 from session.settings import Settings
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
@@ -85,12 +87,15 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         tool_seconds=settings.tool_seconds,
         models=settings.offered_models,
     )
+    connection_limits = ConnectionLimits(call_seconds=settings.tool_seconds)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         BlockingPool.open() as blocking,
         BlockingPool.open() as writing,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
-        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), limits) as agents,
+        Connector(sandbox, settings.address_rules, connection_limits) as connector,
+        Connections(connector) as connections,
+        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), connections, limits) as agents,
     ):
         workspaces = settings.workspaces_dir
         yield Dependencies(

@@ -10,7 +10,7 @@ def check_options(options: SdkOptions, context: Work | Context) -> None:
     """Check that the actor may run an agent with these options.
 
     Raises:
-        Refusal: ADMINS_ONLY, MODEL_NOT_ALLOWED, MCP_SERVER_NOT_FOUND.
+        Refusal: ADMINS_ONLY, MODEL_NOT_ALLOWED.
     """
     if options.permission_mode == "bypassPermissions" and context.actor.role != "admin":
         raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: only admins may use bypassPermissions.")
@@ -20,6 +20,3 @@ def check_options(options: SdkOptions, context: Work | Context) -> None:
             raise Refusal(
                 Code.MODEL_NOT_ALLOWED, f"sdk_options.{field}: {model} is not available; use one of {offered}."
             )
-    if options.mcp_servers:
-        name = options.mcp_servers[0]
-        raise Refusal(Code.MCP_SERVER_NOT_FOUND, f"sdk_options.mcp_servers: MCP server {name!r} does not exist.")

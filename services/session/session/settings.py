@@ -4,13 +4,16 @@ from pathlib import Path
 
 from eventing.service import SecretServiceSettings
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
+from runtime.addresses import AddressRules
+from runtime.settings import AddressList
 
 
 class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. All
-    replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. MCP
+    servers at addresses that are not public are refused, except those in `mcp_allowed_addresses`: networks and host
+    names. All replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
     """
 
     workspaces_dir: Path
@@ -21,10 +24,16 @@ class Settings(SecretServiceSettings):
     model_retries: int = Field(default=2, ge=0, le=10)
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
+    mcp_allowed_addresses: AddressList = ""
     approval_seconds: PositiveFloat = 600.0
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """The addresses that MCP servers may have."""
+        return AddressRules.parse(self.mcp_allowed_addresses)
 
     @property
     def offered_models(self) -> tuple[str, ...]:

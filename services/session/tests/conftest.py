@@ -16,6 +16,8 @@ from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing.harness import migrated
 from eventing.testing.key_rings import ring_json
+from mcp_connection import Connector
+from mcp_connection.testing import InMemoryConnector
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected
@@ -25,6 +27,7 @@ from session.agent.agent_process import find_sandbox
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.transcript import Transcripts
 from session.app import service
+from session.mcp.connections import Connections
 from session.settings import Settings
 from simulator.app import create_app
 
@@ -81,12 +84,19 @@ async def sandbox(servers: None) -> Sandbox:
 
 @asynccontextmanager
 async def opened_replica(
-    workspaces: Path, transcripts: Transcripts, model_url: str, sandbox: Sandbox, limits: Limits | None = None
+    workspaces: Path,
+    transcripts: Transcripts,
+    model_url: str,
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+    connector: Connector | None = None,
 ) -> AsyncGenerator[Replica]:
-    """Start the agents of a replica."""
+    """Start the agents of a replica, which has no MCP servers unless a connector is given."""
     async with (
         ModelProxy(model_url, PROVIDER_KEY) as proxy,
-        Agents(sandbox, proxy, transcripts, limits) as agents,
+        connector or InMemoryConnector({}) as connector,
+        Connections(connector) as connections,
+        Agents(sandbox, proxy, transcripts, connections, limits) as agents,
     ):
         yield Replica(agents, workspaces, cast(Database, transcripts.database))
 
@@ -94,9 +104,12 @@ async def opened_replica(
 @pytest.fixture
 def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_path: Path) -> NewReplica:
     def start(
-        limits: Limits | None = None, model_url: str = model_url, sandbox: Sandbox = sandbox
+        limits: Limits | None = None,
+        model_url: str = model_url,
+        sandbox: Sandbox = sandbox,
+        connector: Connector | None = None,
     ) -> AbstractAsyncContextManager[Replica]:
-        return opened_replica(tmp_path / "workspaces", transcripts, model_url, sandbox, limits)
+        return opened_replica(tmp_path / "workspaces", transcripts, model_url, sandbox, limits, connector)
 
     return start
 
@@ -180,6 +193,7 @@ async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
 @pytest.fixture
 async def deployment(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
     values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url, "secrets_keys": ring_json("test")}
+    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "tool_seconds": 20}
     settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
     async with connected(nats_url, "test") as connection:
         yield Deployment(settings, connection)

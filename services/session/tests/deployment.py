@@ -53,7 +53,7 @@ class ServiceClient:
         return (await self.ask(command)).id
 
     async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
-        ids = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
+        ids: dict[str, Any] = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
         return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy))
 
     async def run(self, session_id: UUID, message: str) -> RunView:

@@ -16,11 +16,13 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock
 from eventing.database import Database
+from mcp_connection.testing import InMemoryConnector
 from session.agent import AgentEvent, Agents, AgentSpec, Ask, AssistantMessage, Finished, ToolReturned
 from session.agent.agent_process import find_sandbox
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import deny_all
 from session.agent.transcript import Transcripts
+from session.mcp.connections import Connections
 from simulator.testing import bash_prompt
 
 ASSIGN_RUN = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
@@ -105,7 +107,9 @@ async def _run_turn(database_url: str, model_url: str, workspaces: str, prompt: 
     async with (
         Database.open(database_url, "session") as database,
         ModelProxy(model_url, None) as proxy,
-        Agents(sandbox, proxy, Transcripts(database)) as agents,
+        InMemoryConnector({}) as connector,
+        Connections(connector) as connections,
+        Agents(sandbox, proxy, Transcripts(database), connections) as agents,
     ):
         await Replica(agents, Path(workspaces), database, UUID(sessions)).ask(prompt)
 

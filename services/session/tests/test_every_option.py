@@ -38,7 +38,7 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
 }
 TESTED_ELSEWHERE = {
     "timeout_seconds": "the service ends the run: test_service.py",
-    "mcp_servers": "none is accepted while there is no registry: test_session_changes.py",
+    "mcp_servers": "the service connects to them: test_mcp_service.py",
 }
 # Takes the place of Claude Code, writes its arguments and variables to a file, and fails.
 FAKE_CLI = """#!/usr/bin/python3

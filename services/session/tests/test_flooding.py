@@ -88,9 +88,17 @@ async def test_concurrent_approval_requests_of_an_agent_are_limited(new_replica:
 
     request: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "tool_use_id": "t"}
     async with new_replica(Limits(max_pending_requests=5)) as replica:
-        frame = {"type": "control_request", "request_id": "r", "request": request}
-        assert (await flood(replica, frame, wait_forever)).end.error_code is Code.RUN_TOO_LARGE
+        frame = json.dumps({"type": "control_request", "request_id": "N", "request": request})
+        numbered = bash_prompt(f"for n in $(seq 1000); do echo '{frame}' | sed s/N/$n/ > {OUTPUT}; done")
+        assert (await replica.run(replica.spec(), numbered, wait_forever)).end.error_code is Code.RUN_TOO_LARGE
     assert len(requested) <= 5
+
+
+async def test_an_agent_that_repeats_a_pending_request_is_ended(new_replica: NewReplica) -> None:
+    request: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "tool_use_id": "t"}
+    async with new_replica() as replica:
+        frame = {"type": "control_request", "request_id": "r", "request": request}
+        assert (await flood(replica, frame)).end.error_code is Code.AGENT_FAILED
 
 
 async def test_consecutive_approval_requests_are_not_limited(new_replica: NewReplica) -> None:

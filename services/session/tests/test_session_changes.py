@@ -225,11 +225,6 @@ async def test_a_model_that_is_not_offered_is_refused(desk: Desk, name: str) -> 
         await create(desk, "claude-x", **{name: "claude-z"})
 
 
-async def test_an_unknown_mcp_server_is_refused(desk: Desk) -> None:
-    with pytest.raises(Refusal, match=Code.MCP_SERVER_NOT_FOUND):
-        await create(desk, mcp_servers=["files"])
-
-
 async def test_only_admins_may_bypass_permissions(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.ADMINS_ONLY):
         await create(desk, permission_mode="bypassPermissions")

@@ -4,15 +4,19 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
-from contracts.session.values import ApprovalOutcome, ApprovalStatus, Decision, Remember
+from contracts.session.values import ApprovalKind, ApprovalOutcome, ApprovalStatus, Decision, Remember
 
 
 class ApprovalView(Message):
-    """A tool call that needs the approval of a person; `delivered` is true once the agent has the decision."""
+    """A tool call that needs the approval of a person; `delivered` is true once the agent has the decision.
+
+    If `kind` is `elicitation`, an MCP server asks for input in the middle of a tool call: `tool_name` is the server,
+    `tool_input` has its `message`, and `form` is the JSON schema of the `content` that an approval has to contain.
+    """
 
     id: UUID
     session_id: UUID
@@ -20,6 +24,8 @@ class ApprovalView(Message):
     tool_call_id: UUID | None
     tool_name: str
     tool_input: dict[str, Any]
+    kind: ApprovalKind = "tool"
+    form: dict[str, Any] | None = None
     status: ApprovalStatus
     decided_by: UUID | None
     message: str | None
@@ -75,13 +81,16 @@ class RequestApproval(Command[ApprovalOutcome | None]):
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
+    kind: ApprovalKind = "tool"
+    form: dict[str, Any] | None = None
     expires_at: datetime
 
 
 class DecideApproval(Command[ApprovalView]):
     """Approve or deny a tool call; `remember` of `session` applies the decision to the tool for the whole session.
 
-    With a `session_id`, an approval of another session is not found.
+    With a `session_id`, an approval of another session is not found. `content` fills in the form of an elicitation;
+    such a decision is never remembered.
     """
 
     subject = "cmd.session.decide_approval"
@@ -98,6 +107,7 @@ class DecideApproval(Command[ApprovalView]):
     decision: Literal["approved", "denied"]
     message: str = Field(default="", max_length=10_000)
     remember: Remember = "once"
+    content: dict[str, JsonValue] | None = None
 
 
 class DeliverDecisions(Command[list[ApprovalOutcome] | None]):
@@ -145,6 +155,8 @@ class ApprovalRequested(Event):
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
+    kind: ApprovalKind = "tool"
+    form: dict[str, Any] | None = None
     expires_at: datetime
 
 
@@ -167,6 +179,7 @@ class ApprovalDecided(Event):
     decided_by: UUID | None
     message: str
     remember: Remember
+    content: dict[str, JsonValue] | None = None
 
 
 class DecisionDelivered(Event):

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
+from contracts.session.mcp import McpServerUse
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import (
     CancelReason,
@@ -48,6 +49,7 @@ class RunView(RunSummary):
 
     `text` is the agent's last text, and `message_id` the message that contains it, or the last message if none of them
     contains text. `more_tool_calls` is true if the run has more tool calls than `tool_calls`: list them for the rest.
+    `mcp_servers` are those that the session named when the run started.
     """
 
     message_id: UUID | None
@@ -55,6 +57,7 @@ class RunView(RunSummary):
     structured_output: JsonValue
     tool_calls: list[ToolUseView]
     more_tool_calls: bool = False
+    mcp_servers: list[McpServerUse] = []
 
 
 class GetRun(Query[RunView]):

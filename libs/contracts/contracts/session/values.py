@@ -23,6 +23,8 @@ type ToolStatus = Literal["running", "success", "error", "interrupted"]
 type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
 type Decision = Literal["approved", "denied", "expired"]
 type Remember = Literal["once", "session"]
+type ApprovalKind = Literal["tool", "elicitation"]
+"""What an approval decides: whether a tool may be called, or what an MCP server that asks for input gets."""
 type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
@@ -83,10 +85,14 @@ class Usage(Message):
 
 
 class ApprovalOutcome(Message):
-    """The decision about a tool call, and the message of the person who made it."""
+    """The decision about a tool call, and the message of the person who made it.
+
+    `content` is the input that a person entered for an MCP server.
+    """
 
     decision: Decision
     message: str = ""
+    content: dict[str, JsonValue] | None = None
 
 
 class TextBlock(Message):

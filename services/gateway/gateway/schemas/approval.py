@@ -6,10 +6,11 @@ from uuid import UUID
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage
+from gateway.schemas.options import at_most, shallow
 
 
 class Decision(RequestBody):
@@ -24,10 +25,16 @@ class Decision(RequestBody):
         Remember,
         Field(description="`once`: for this tool call. `session`: also for later calls of the tool in this session."),
     ] = "once"
+    content: Annotated[
+        dict[str, JsonValue] | None,
+        Field(description="The input that an approval of the kind `elicitation` asks for, as its `form` describes it."),
+        BeforeValidator(shallow),
+        AfterValidator(at_most(32 * 1024)),
+    ] = None
 
     def command(self, approval_id: UUID, decision: Literal["approved", "denied"]) -> DecideApproval:
         """Return the command."""
-        return DecideApproval(approval_id=approval_id, decision=decision, message=self.message, remember=self.remember)
+        return DecideApproval(approval_id=approval_id, decision=decision, **self.model_dump())
 
 
 class WebSocketDecision(Decision):
@@ -56,6 +63,8 @@ _APPROVAL: dict[str, Any] = {
     "tool_call_id": TOOL_CALL,
     "tool_name": "Bash",
     "tool_input": {"command": "make test"},
+    "kind": "tool",
+    "form": None,
     "status": "approved",
     "decided_by": USER,
     "message": "",

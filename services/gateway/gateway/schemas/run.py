@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
+from contracts.session.mcp import McpServersConnected
 from contracts.session.run import RunSummary, RunView, SubmitQuery
 from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
@@ -82,6 +83,7 @@ class Run(RunView, ResponseModel):
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "more_tool_calls": False,
+            "mcp_servers": [McpServersConnected.sample["servers"][0]],
         }
     )
 

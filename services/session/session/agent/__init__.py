@@ -12,12 +12,14 @@ from contracts.refusals import Code
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Sandbox
 
-from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ToolReturned
+from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent, AgentContext
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
 from session.agent.transcript import Transcripts
+from session.mcp.connections import Connections
+from session.mcp.elicitations import Elicit, decline_all
 
 __all__ = [
     "AgentEvent",
@@ -28,6 +30,7 @@ __all__ = [
     "Delta",
     "Finished",
     "Limits",
+    "ServersConnected",
     "ToolReturned",
 ]
 
@@ -45,9 +48,14 @@ class Agents:
     """
 
     def __init__(
-        self, sandbox: Sandbox, proxy: ModelProxy, transcripts: Transcripts, limits: Limits | None = None
+        self,
+        sandbox: Sandbox,
+        proxy: ModelProxy,
+        transcripts: Transcripts,
+        connections: Connections,
+        limits: Limits | None = None,
     ) -> None:
-        self._context = AgentContext(sandbox, proxy, transcripts, limits or Limits())
+        self._context = AgentContext(sandbox, proxy, transcripts, connections, limits or Limits())
         # Ordered by last use, the most recent last.
         self._live: dict[UUID, Agent] = {}
         # Runs that were cancelled, possibly before their turn began here.
@@ -73,7 +81,12 @@ class Agents:
         await self._tasks.__aexit__(None, None, None)
 
     async def turn(
-        self, spec: AgentSpec, prompt: str, ask: Ask = deny_all, message_id: UUID | None = None
+        self,
+        spec: AgentSpec,
+        prompt: str,
+        ask: Ask = deny_all,
+        message_id: UUID | None = None,
+        elicit: Elicit = decline_all,
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the session's agent and yield its events; the last one is a `Finished`.
 
@@ -82,6 +95,7 @@ class Agents:
             prompt: the message of the user.
             ask: decides the tool calls that neither the options nor the agent's own rules decide.
             message_id: the id of the message; the prompt's entry in the transcript gets it too.
+            elicit: answers questions of MCP servers.
 
         A session has one turn at a time: a second one ends the first. If the caller stops iterating before the turn is
         over, the agent is ended with all the processes that it started. Failures are reported in `Finished`, except
@@ -90,7 +104,9 @@ class Agents:
         finished, agent = Finished(), None
         try:
             agent = await self._acquire(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id)) as events:
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id, elicit)) as events:
+                if servers := agent.servers.uses():
+                    yield ServersConnected(servers)
                 async for event in events:
                     if isinstance(event, Finished):
                         finished = agent.finalize(event)
@@ -156,6 +172,7 @@ class Agents:
             if before:
                 await before.stop()
             await self._evict_surplus()
+            await agent.servers.connect()
             async with self._start_slots:
                 await agent.start()
         return agent
@@ -169,7 +186,7 @@ class Agents:
             raise
 
     async def _release(self, agent: Agent, *, budget_spent: bool) -> None:
-        if budget_spent or agent.last_turn:
+        if budget_spent or agent.last_turn or agent.servers.outdated:
             await self._end(agent)
             return
         if agent.retired or self._live.get(agent.spec.session_id) is not agent:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
+from contracts.session.mcp import McpServerUse
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
@@ -83,7 +84,14 @@ class Finished:
     reported: Tokens = field(default_factory=Tokens)
 
 
-type AgentEvent = AssistantMessage | ToolReturned | Delta | Finished
+@dataclass(frozen=True)
+class ServersConnected:
+    """The MCP servers that the session names, connected or not; reported before the turn begins."""
+
+    servers: list[McpServerUse]
+
+
+type AgentEvent = ServersConnected | AssistantMessage | ToolReturned | Delta | Finished
 
 
 @dataclass

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ LINE_OVERHEAD_BYTES = 100
 DRAIN_TIMEOUT = 2.0
 # Once an agent is to be ended, only these frames matter: the usage of its turn, and the answer to the interrupt.
 FINAL_FRAMES = re.compile(rb'"type":\s?"(?:result|control_response)"')
+# The SDK writes an answer with its id first.
+ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "\w+", "request_id": "(?P<id>[^"]*)"')
 RECORDED_TYPES = frozenset({"assistant", "user"})
 STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
@@ -54,15 +56,15 @@ class AgentFailed(Exception):
 class Allowance:
     """Counts what an agent writes for its run, and enforces the limits.
 
-    `records` are messages and tool results. `pending_requests` are control requests without an answer, mostly
-    approvals.
+    `records` are messages and tool results. `pending_requests` are the ids of control requests without an answer:
+    approvals, and calls of MCP tools.
     """
 
     limits: Limits
     total_bytes: int = 0
     records: int = 0
     record_bytes: int = 0
-    pending_requests: int = 0
+    pending_requests: set[str] = field(default_factory=set[str])
 
     def read(self, size: int) -> None:
         """Count bytes of any kind.
@@ -80,10 +82,12 @@ class Allowance:
         self._check(self.records, self.limits.run_records, "messages and tool results")
         self._check(self.record_bytes, self.limits.run_record_bytes, "bytes of messages and tool results")
 
-    def ask(self) -> None:
-        """Count a control request. Raises as `read` does."""
-        self.pending_requests += 1
-        self._check(self.pending_requests, self.limits.max_pending_requests, "concurrent requests")
+    def ask(self, request_id: str) -> None:
+        """Count a control request until it is answered or withdrawn. Raises as `read` does."""
+        if request_id in self.pending_requests:
+            raise AgentFailed("The agent wrote an invalid message.")
+        self.pending_requests.add(request_id)
+        self._check(len(self.pending_requests), self.limits.max_pending_requests, "concurrent requests")
 
     def _check(self, used: int, limit: int, unit: str) -> None:
         if used > limit:
@@ -129,6 +133,12 @@ class Frames(SubprocessCLITransport):
             raise
         finally:
             await self.queue.close()
+
+    async def write(self, data: str) -> None:
+        """Write a frame to the process."""
+        if answer := ANSWERED.match(data):
+            self.allowance.pending_requests.discard(answer["id"])
+        await super().write(data)
 
     async def close(self) -> None:
         """End the process, and drain its output: the pipe would stay open otherwise."""
@@ -188,10 +198,13 @@ class Frames(SubprocessCLITransport):
 
     async def _dispatch(self, frame: Frame, size: int) -> Frame | None:
         match frame:
-            case {"type": "control_response" | "control_cancel_request"}:
+            case {"type": "control_response"}:
                 return frame
-            case {"type": "control_request"}:
-                self.allowance.ask()
+            case {"type": "control_cancel_request", "request_id": str(request_id)}:
+                self.allowance.pending_requests.discard(request_id)
+                return frame
+            case {"type": "control_request", "request_id": str(request_id)}:
+                self.allowance.ask(request_id)
                 return frame
             case {"type": "transcript_mirror"}:
                 await self._store(frame)

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -15,33 +14,34 @@ from claude_agent_sdk import (
     ClaudeSDKError,
     Message,
     PermissionResult,
+    PermissionResultAllow,
     ResultMessage,
     ToolPermissionContext,
     project_key_for_directory,
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from runtime.logging import get_logger
-from runtime.redaction import redactor
 from sandbox import Sandbox
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
+from session.agent.diagnostics import NOT_STARTED, Diagnostics
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
 from session.agent.permission import permission
 from session.agent.transcript import ConversationNotWritten, Transcripts
+from session.mcp.connections import Connections
+from session.mcp.elicitations import Elicit, decline_all
+from session.mcp.permits import Permits
+from session.mcp.servers import AgentServers
 
 log = get_logger()
 
 GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPT_TIMEOUT = 1.0
-NOT_STARTED = "The agent could not be started."
-BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
-MAX_REASON_CHARS = 500
-MAX_STDERR_LINE_CHARS = 10_000
 CRASHED = "The agent crashed before its turn was over."
 
 
@@ -52,6 +52,7 @@ class AgentContext:
     sandbox: Sandbox
     proxy: ModelProxy
     transcripts: Transcripts
+    connections: Connections
     limits: Limits
 
 
@@ -84,8 +85,9 @@ class Agent:
         self._transcript.set_writer(spec.run_id, spec.attempt)
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
-        self._stderr_lines: deque[str] = deque(maxlen=10)
-        self._redact = redactor((spec.options.env or {}).values())
+        self._permits = Permits(spec.options)
+        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits)
+        self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
@@ -139,7 +141,12 @@ class Agent:
                 confined=confined,
                 default_model=next(iter(limits.models), None),
             )
-            sdk_options = replace(sdk_options, can_use_tool=self._decide_permission, stderr=self._record_stderr)
+            sdk_options = replace(
+                sdk_options,
+                mcp_servers={**self.servers.configs()},
+                can_use_tool=self._decide_permission,
+                stderr=self._diagnostics.record,
+            )
             folder = projects_folder(self._process.home)
             self._frames = Frames(sdk_options, self._transcript, folder, limits, self._fail)
             self._client = ClaudeSDKClient(sdk_options, self._frames)
@@ -147,8 +154,8 @@ class Agent:
                 await self._connect(self._client)
                 await self._context.proxy.serve(self._process.accept(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
-                self._warn("agent did not start", error)
-                raise AgentFailed(STOPPED if self._stop_requested else self._start_failure_detail()) from error
+                self._diagnostics.warn("agent did not start", error)
+                raise AgentFailed(STOPPED if self._stop_requested else self._diagnostics.start_failure()) from error
             await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _write_conversation(self) -> None:
@@ -157,11 +164,8 @@ class Agent:
         try:
             await self._transcript.write_to(folder)
         except ConversationNotWritten as error:
-            self._warn("conversation could not be written", error)
+            self._diagnostics.warn("conversation could not be written", error)
             raise AgentFailed(NOT_STARTED) from error
-
-    def _record_stderr(self, line: str) -> None:
-        self._stderr_lines.append(line[:MAX_STDERR_LINE_CHARS])
 
     def _fail(self, failure: AgentFailed) -> None:
         """Request the end of the agent, which exceeded a limit or lost its run."""
@@ -176,15 +180,20 @@ class Agent:
         finally:
             self._connecting = None
 
-    async def turn(self, prompt: str, ask: Ask, message_id: UUID | None = None) -> AsyncGenerator[AgentEvent]:
-        """Send `prompt` to the agent and yield its events, a `Finished` last; `ask` decides tool calls.
+    async def turn(
+        self, prompt: str, ask: Ask, message_id: UUID | None = None, elicit: Elicit = decline_all
+    ) -> AsyncGenerator[AgentEvent]:
+        """Send `prompt` to the agent and yield its events, a `Finished` last.
+
+        `ask` decides tool calls; `elicit` answers questions of MCP servers.
 
         If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
 
         Raises:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
-        self._ask = ask
+        self._ask, self.servers.elicit = ask, elicit
+        self._permits.begin_turn()
         self._between_turns.clear()
         try:
             with self._access.turn(self.spec.budget_usd):
@@ -195,14 +204,14 @@ class Agent:
         except AgentFailed:
             raise
         except Exception as error:  # programs in the sandbox can forge messages of the agent
-            self._warn("agent crashed", error)
+            self._diagnostics.warn("agent crashed", error)
             raise self._failure_or_default() from error
         finally:
             self._between_turns.set()
 
     def finalize(self, finished: Finished) -> Finished:
         """Return `finished` with the usage that the model proxy counted, and with the values of `env` masked."""
-        detail = finished.error_detail and self._redact(finished.error_detail)
+        detail = finished.error_detail and self._diagnostics.redact(finished.error_detail)
         return with_metered_usage(replace(finished, error_detail=detail), self._access)
 
     async def stop(self) -> None:
@@ -226,21 +235,10 @@ class Agent:
                     if self._client:
                         await self._client.disconnect()
             except (ClaudeSDKError, OSError) as error:
-                self._warn("agent shutdown failed", error)
+                self._diagnostics.warn("agent shutdown failed", error)
             finally:
                 killing.cancel()
                 await self._clean_up()
-
-    def _start_failure_detail(self) -> str:
-        for line in self._stderr_lines:
-            if BAD_SCHEMA in line:
-                reason = self._redact(line.partition(BAD_SCHEMA)[2])[:MAX_REASON_CHARS]
-                return f"{NOT_STARTED} sdk_options.output_format: {reason}"
-        return NOT_STARTED
-
-    def _warn(self, event: str, error: Exception) -> None:
-        """Log an error with the agent's last lines on stderr, which may contain values of `env`."""
-        log.warning(event, error=self._redact(repr(error)), stderr=[self._redact(line) for line in self._stderr_lines])
 
     async def _interrupt(self) -> None:
         """Interrupt a turn and wait for its end: only then does the agent report what it used."""
@@ -253,10 +251,11 @@ class Agent:
         except TimeoutError:
             log.info("agent did not report its usage in time")
         except Exception as error:  # noqa: BLE001  a forged answer can raise anything; the process is killed next
-            self._warn("agent did not report its usage", error)
+            self._diagnostics.warn("agent did not report its usage", error)
 
     async def _clean_up(self) -> None:
         self._process.kill()
+        await self.servers.close()
         await self._context.proxy.stop_serving(self._token)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait_ended(), STOP_TIMEOUT)
@@ -283,10 +282,10 @@ class Agent:
     async def _decide_permission(
         self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
     ) -> PermissionResult:
-        try:
-            return await permission(self._ask, self._transcript, name, tool_input, context)
-        finally:
-            cast(Frames, self._frames).allowance.pending_requests -= 1
+        result = await permission(self._ask, self._transcript, name, tool_input, context)
+        if isinstance(result, PermissionResultAllow):
+            self._permits.approve(name, tool_input)
+        return result
 
 
 async def _user_message(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from claude_agent_sdk import ClaudeAgentOptions
 from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
+from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 from sandbox import SandboxedProcess
@@ -20,8 +21,10 @@ from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [
     *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "WebSearch", "Write"),
+    *("ListMcpResourcesTool", "ReadMcpResourceTool"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
+MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
@@ -30,15 +33,16 @@ type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """The session, workspace and options of an agent, and the run and attempt that it works for.
+    """The session, workspace, options and MCP servers of an agent, and the run and attempt that it works for.
 
     `budget_usd` is what the agent may spend if it starts now; a warm agent counts what it has spent itself. Agents are
-    compared by session, workspace and options alone, so that a warm agent can serve the next run.
+    compared by session, workspace, options and servers alone, so that a warm agent can serve the next run.
     """
 
     session_id: UUID
     workspace: Path
     options: SdkOptions
+    servers: tuple[ResolvedServer, ...] = ()
     run_id: UUID | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
@@ -134,9 +138,9 @@ def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, 
         # Work outside the turns, or notes outside transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        **dict.fromkeys(
-            ("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS", "MCP_TOOL_TIMEOUT"), _milliseconds(limits.tool_seconds)
-        ),
+        # The service limits calls of MCP tools itself, because their clock stops while a question is answered.
+        "MCP_TOOL_TIMEOUT": _milliseconds(MCP_CALL_SECONDS),
+        **dict.fromkeys(("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS"), _milliseconds(limits.tool_seconds)),
     }
 
 

@@ -11,6 +11,8 @@ from contracts.session.approval import ApprovalDecided, ApprovalRequested, Decid
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
 from contracts.session.values import Block, Decision, Remember, ToolUseBlock
 
+from session.aggregate.form import check_content
+
 MAX_ATTEMPTS = 5
 """The number of workers that a run may have; one that waits for an approval outlives its worker."""
 MAX_DELIVERED = 100
@@ -38,6 +40,18 @@ class Approval:
             message=message,
             remember=remember,
         )
+
+    def answered(self, command: DecideApproval, by: UUID) -> ApprovalDecided:
+        """Return the event of a user's decision about an elicitation, which is about this one alone.
+
+        Raises:
+            Refusal: FORM_INVALID.
+        """
+        decided = self.decided(command.decision, by, command.message, "once")
+        if command.decision == "denied":
+            return decided
+        check_content(self.request.form, command.content)
+        return decided.model_copy(update={"content": command.content or {}})
 
     def expired(self, reason: str) -> ApprovalDecided:
         """Return the event that the approval expires."""
@@ -85,7 +99,8 @@ class Run:
 
     def undecided_for(self, tool_name: str, now: datetime) -> list[Approval]:
         """Return the undecided approvals of a tool that have not expired."""
-        undecided = [a for a in self.approvals.values() if a.outcome is None and a.request.tool_name == tool_name]
+        same = [a for a in self.approvals.values() if (a.request.kind, a.request.tool_name) == ("tool", tool_name)]
+        undecided = [approval for approval in same if approval.outcome is None]
         return [approval for approval in undecided if now < approval.request.expires_at]
 
     def grant(self, tool_name: str, tool_input: dict[str, Any]) -> Approval | None:
@@ -102,6 +117,8 @@ class Run:
             tool_use_id=command.tool_use_id,
             tool_name=command.tool_name,
             tool_input=command.tool_input,
+            kind=command.kind,
+            form=command.form,
             expires_at=command.expires_at,
         )
         granted = self.grant(command.tool_name, command.tool_input)
@@ -114,7 +131,7 @@ class Run:
         """Return the events of a user's decision, also about calls of the same tool if it is remembered.
 
         Raises:
-            Refusal: APPROVAL_OVER if the approval is decided or has expired.
+            Refusal: APPROVAL_OVER if the approval is decided or has expired; FORM_INVALID.
         """
         approval = self.approvals.get(command.approval_id) or self.delivered.get(command.approval_id)
         if approval is None:
@@ -124,6 +141,8 @@ class Run:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {outcome.approval_id} was already {outcome.decision}{who}.")
         if now >= approval.request.expires_at:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} has expired.")
+        if approval.request.kind == "elicitation":
+            return [approval.answered(command, by)]
         affected = self.undecided_for(approval.request.tool_name, now) if command.remember == "session" else [approval]
         return [each.decided(command.decision, by, command.message, command.remember) for each in affected]
 

@@ -34,7 +34,7 @@ class Approving(State):
             Refusal: RUN_OVER, RUN_TAKEN.
         """
         run = self._run_of_worker(command.run_id, command.attempt)
-        if remembered := self.remembered.get(command.tool_name):
+        if command.kind == "tool" and (remembered := self.remembered.get(command.tool_name)):
             return remembered
         if self.mode == "non_interactive":
             return ApprovalOutcome(decision="denied", message=NOT_INTERACTIVE)
@@ -46,7 +46,7 @@ class Approving(State):
         """Decide an approval on behalf of a user.
 
         Raises:
-            Refusal: APPROVAL_OVER if it is decided or has expired.
+            Refusal: APPROVAL_OVER if it is decided or has expired; FORM_INVALID.
         """
         if self.run is None:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed: its run is over.")
@@ -76,7 +76,7 @@ class Approving(State):
         self._record_all(
             [DecisionDelivered(approval_id=each, run_id=run.id) for each in approval_ids if each in run.approvals]
         )
-        return [ApprovalOutcome(decision=outcome.decision, message=outcome.message) for outcome in decided]
+        return [ApprovalOutcome(decision=o.decision, message=o.message, content=o.content) for o in decided]
 
     def apply_approval(self, event: ApprovalEvent) -> None:
         """Fold one event of an approval."""

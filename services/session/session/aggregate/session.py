@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.secrets import unmasked
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalEvent
-from contracts.session.archive import UnarchiveRequested
+from contracts.session.archive import ArchiveEvent, UnarchiveRequested
 from contracts.session.conversation import ConversationEvent
 from contracts.session.fork import ForkEvent, SessionForked
 from contracts.session.run import RunEvent
@@ -29,12 +29,13 @@ from session.aggregate.approval import Approving
 from session.aggregate.archive import Archiving
 from session.aggregate.conversation import Conversing
 from session.aggregate.fork import Forking
+from session.aggregate.mcp import UsingMcpServers
 from session.aggregate.queue import Queue
 from session.aggregate.run import Running
 from session.aggregate.state import Phase
 
 
-class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving):
+class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving, UsingMcpServers):
     """A session: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
 
     missing = Code.SESSION_NOT_FOUND
@@ -173,8 +174,10 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             self.apply_lifecycle(event)
         elif isinstance(event, ForkEvent):
             self.apply_fork(event)
-        else:
+        elif isinstance(event, ArchiveEvent):
             self.apply_archive(event)
+        else:
+            self.apply_mcp(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
         """Fold one event of the session's life cycle."""

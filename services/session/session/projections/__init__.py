@@ -5,6 +5,7 @@ from contracts.session.approval import ApprovalEvent
 from contracts.session.archive import ArchiveEvent
 from contracts.session.conversation import ConversationEvent
 from contracts.session.fork import ForkEvent
+from contracts.session.mcp import McpEvent
 from contracts.session.run import RunEvent
 from contracts.session.session import LifecycleEvent
 from contracts.session.template import TemplateEvent
@@ -15,6 +16,7 @@ from session.projections.approval import project_approval
 from session.projections.archive import project_archive
 from session.projections.conversation import project_conversation
 from session.projections.fork import project_fork
+from session.projections.mcp import project_mcp
 from session.projections.run import project_run
 from session.projections.session import project_lifecycle
 from session.projections.template import project_template
@@ -35,5 +37,7 @@ async def project(recorded: Recorded[SessionEvent | TemplateEvent], db: Connecti
         await project_fork(event, recorded, db)
     elif isinstance(event, ArchiveEvent):
         await project_archive(event, recorded, db)
+    elif isinstance(event, McpEvent):
+        await project_mcp(event, recorded, db)
     else:
         await project_template(event, recorded, db)

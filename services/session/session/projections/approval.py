@@ -25,9 +25,10 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
         case ApprovalRequested():
             await db.execute(
                 "INSERT INTO approvals (id, session_id, user_id, run_id, tool_call_id, tool_name, tool_input, "
-                "expires_at, created_at) SELECT $1, id, user_id, $3, $4, $5, $6, $7, $8 FROM sessions WHERE id = $2",
+                "kind, form, expires_at, created_at) "
+                "SELECT $1, id, user_id, $3, $4, $5, $6, $7, $8, $9, $10 FROM sessions WHERE id = $2",
                 event.approval_id, id, event.run_id, event.tool_call_id, event.tool_name, event.tool_input,
-                event.expires_at, at,
+                event.kind, event.form, event.expires_at, at,
             )  # fmt: skip
             await APPROVAL_EXPIRY.set(recorded, event.approval_id, event.expires_at, db)
             await update_run_status(id, event.run_id, db)

@@ -83,22 +83,27 @@ class ApprovalRequests:
             Refusal: the run is over, or another worker has it; the agent is cancelled.
         """
         await self._wait_recorded(tool_use_id)
-        approval_id = clock.new_id()
+        return await self._request(tool_use_id=tool_use_id, tool_name=tool_name, tool_input=tool_input)
+
+    async def elicit(self, server: str, message: str, form: dict[str, Any]) -> ApprovalOutcome:
+        """Ask the user for the input that an MCP server needs during a tool call. Raises as `request` does."""
+        question: dict[str, Any] = {"tool_use_id": "", "tool_name": server, "tool_input": {"message": message}}
+        return await self._request(**question, kind="elicitation", form=form)
+
+    async def _request(self, **about: Any) -> ApprovalOutcome:
         command = RequestApproval(
             session_id=self.run.session_id,
             run_id=self.run.id,
             attempt=self.run.attempt,
-            approval_id=approval_id,
-            tool_use_id=tool_use_id,
-            tool_name=tool_name,
-            tool_input=tool_input,
+            approval_id=clock.new_id(),
             expires_at=clock.now() + timedelta(seconds=self.reaction.dependencies.approval_seconds),
+            **about,
         )
         if self._open >= MAX_OPEN_APPROVALS:
             return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
         self._open += 1
         try:
-            outcome = await self.reaction.send(command) or (await self._wait_for_outcomes([approval_id]))[0]
+            outcome = await self.reaction.send(command) or (await self._wait_for_outcomes([command.approval_id]))[0]
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.mcp import RecordMcpServers
 from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
@@ -16,12 +17,13 @@ from eventing.recording import Recorded
 from runtime.clock import new_id
 from runtime.logging import get_logger
 
-from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ToolReturned
+from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
 from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
+from session.reactions.mcp import resolved_servers
 from session.reactions.session import remove_session_data
 from session.workspace import StorageFailed, convert_storage_errors
 
@@ -98,7 +100,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
         return
     workspace = reaction.dependencies.workspace(session_id)
     options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
-    spec = AgentSpec(session_id, workspace, options, run_id, run.attempt, budget)
+    servers = await resolved_servers(options.mcp_servers or [], reaction)
+    spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget)
     seconds = session.sdk_options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
     deadline = Deadline(seconds, cancellation.request)
@@ -147,7 +150,7 @@ async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approval
     if approvals.run.attempt > 1:  # the previous worker's agent has received the message
         prompt, message_id = await approvals.continuation(), None
     async with aclosing(
-        approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id)
+        approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
     ) as events:
         async for event in events:
             if isinstance(event, Finished):
@@ -159,12 +162,16 @@ async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approval
 
 
 async def _record(
-    recorded: Recorded[RunRequested], event: AssistantMessage | ToolReturned | Delta, approvals: ApprovalRequests
+    recorded: Recorded[RunRequested],
+    event: ServersConnected | AssistantMessage | ToolReturned | Delta,
+    approvals: ApprovalRequests,
 ) -> None:
     run, reaction = approvals.run, approvals.reaction
     context: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
         match event:
+            case ServersConnected(servers):
+                await reaction.send(RecordMcpServers(**context, servers=servers))
             case AssistantMessage():
                 await reaction.send(
                     RecordMessage(

@@ -1,0 +1,69 @@
+"""All messages about the MCP servers that a run uses."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Command, Event, Message
+from contracts.samples import MCP_SERVER, RUN, SESSION
+
+type McpServerStatus = Literal["connected", "failed", "not_found", "disabled", "not_allowed", "authorization_required"]
+
+MAX_WITHHELD_NAMES = 20
+"""The number of withheld tools of a server that are named."""
+
+_SERVER = {
+    "reference": "kubernetes",
+    "server_id": MCP_SERVER,
+    "name": "kubernetes",
+    "prefix": "mcp__kubernetes__",
+    "status": "connected",
+    "tools": 12,
+    "latency_ms": 41.5,
+}
+
+
+class McpServerUse(Message):
+    """How a run uses an MCP server that its session names, or why it does not.
+
+    `reference` is the name or id in the options of the session. The agent knows the server's tools by names that begin
+    with `prefix`, as `allowed_tools` and approvals do. `tools` is their number. `withheld` are the names of the first
+    tools that the agent does not get, because they differ from what the owner of the server accepted.
+    """
+
+    reference: str
+    server_id: UUID | None = None
+    name: str | None = None
+    prefix: str | None = None
+    status: McpServerStatus
+    detail: str = ""
+    tools: int = 0
+    withheld: list[str] = []
+    latency_ms: Annotated[float, Field(ge=0)] | None = None
+    """From the start of the connection to the list of tools."""
+
+
+class RecordMcpServers(Command[None]):
+    """Record which MCP servers the agent of a run has. `attempt` fences a worker that was replaced."""
+
+    subject = "cmd.session.record_mcp_servers"
+    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "servers": [_SERVER]}
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    servers: list[McpServerUse] = Field(max_length=100)
+
+
+class McpServersConnected(Event):
+    """The agent of a run was connected to the MCP servers of its session, as far as they were available."""
+
+    subject = "evt.session.mcp_servers_connected"
+    sample = {"run_id": RUN, "servers": [_SERVER]}
+
+    run_id: UUID
+    servers: list[McpServerUse]
+
+
+McpEvent = McpServersConnected

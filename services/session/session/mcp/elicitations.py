@@ -1,0 +1,45 @@
+"""Questions of MCP servers to the user of a session."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from contracts.refusals import Refusal
+from contracts.session.values import ApprovalOutcome
+from mcp.types import ElicitResult
+from mcp_connection import Elicitation
+from mcp_connection.callbacks import accepted, declined
+from runtime.logging import get_logger
+from runtime.nesting import too_deep
+
+log = get_logger()
+
+MAX_MESSAGE_CHARS = 4_000
+MAX_FORM_CHARS = 32 * 1024
+
+type Elicit = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
+"""Asks the user for input, given the server as the agent knows it, its message and its form, a JSON schema."""
+
+
+async def decline_all(_server: str, _message: str, _form: dict[str, Any]) -> ApprovalOutcome:
+    """Decline every question."""
+    return ApprovalOutcome(decision="denied")
+
+
+async def answer(question: Elicitation, server: str, redact: Callable[[str], str], elicit: Elicit) -> ElicitResult:
+    """Return the answer of the user to a question of a server; forms that could not be stored are declined."""
+    form = question.schema
+    if too_deep(form) or len(json.dumps(form)) > MAX_FORM_CHARS:
+        return declined()
+    try:
+        outcome = await elicit(
+            server, redact(question.message)[:MAX_MESSAGE_CHARS], json.loads(redact(json.dumps(form)))
+        )
+    except Refusal:  # the turn is over, and the agent is being ended
+        return declined("cancel")
+    except Exception:  # the answer must not contain the exception's text
+        log.exception("elicitation failed")
+        return declined("cancel")
+    if outcome.decision == "approved":
+        return accepted(outcome.content or {})
+    return declined("cancel" if outcome.decision == "expired" else "decline")

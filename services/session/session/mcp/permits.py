@@ -1,0 +1,57 @@
+"""Which calls of MCP tools may reach a server.
+
+Claude Code decides whether a tool may be called, but programs in its sandbox can write to its standard output, and so
+forge calls that it never decided. They could do no more than the agent's own commands with other tools; MCP tools act
+outside the sandbox. So each call is checked again here.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+from contracts.session.values import SdkOptions
+
+
+class Permits:
+    """The calls that the options of an agent allow, and those that were approved in the current turn."""
+
+    def __init__(self, options: SdkOptions) -> None:
+        self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
+        self._mode = options.permission_mode
+        self._approved = Counter[tuple[str, str]]()
+
+    def begin_turn(self) -> None:
+        """Forget the approved calls that were never made."""
+        self._approved.clear()
+
+    def approve(self, tool_name: str, tool_input: dict[str, Any]) -> None:
+        """Permit one call of a tool with this input."""
+        self._approved[_call(tool_name, tool_input)] += 1
+
+    def read(self, prefix: str) -> bool:
+        """Return whether resources of the server with this prefix may be read, for which nobody is asked."""
+        return not {"ReadMcpResourceTool", *_server_rules(prefix)} & self._denied
+
+    def use(self, prefix: str, name: str, tool_input: dict[str, Any], *, read_only: bool) -> bool:
+        """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one.
+
+        In plan mode, tools that are not `read_only` need an approval even if a rule allows them.
+        """
+        rules = {*_server_rules(prefix), f"{prefix}{name}"}
+        if rules & self._denied:
+            return False
+        if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
+            return True
+        call = _call(f"{prefix}{name}", tool_input)
+        if not self._approved[call]:
+            return False
+        self._approved[call] -= 1
+        return True
+
+
+def _server_rules(prefix: str) -> tuple[str, str]:
+    return prefix.removesuffix("__"), f"{prefix}*"
+
+
+def _call(tool_name: str, tool_input: dict[str, Any]) -> tuple[str, str]:
+    return tool_name, json.dumps(tool_input, sort_keys=True)

@@ -1,0 +1,125 @@
+"""The MCP servers of one agent."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from claude_agent_sdk import McpSdkServerConfig
+from contracts.mcp_registry.values import ResolvedServer, ServerConnection
+from contracts.session.mcp import MAX_WITHHELD_NAMES, McpServerUse
+from mcp.shared.exceptions import MCPError
+from mcp_connection import Callbacks, ConnectionFailed
+from runtime.logging import get_logger
+from runtime.redaction import redactor
+
+from session.mcp.connections import Connections
+from session.mcp.elicitations import Elicit, answer, decline_all
+from session.mcp.forwarding import Forwarder, failure_detail
+from session.mcp.link import Link
+from session.mcp.masking import secret_values
+from session.mcp.naming import prefixes
+from session.mcp.permits import Permits
+
+log = get_logger()
+
+CONNECT_SECONDS = 5.0
+"""The time that a run waits for all its servers together."""
+TOO_SLOW = f"The server did not answer within {CONNECT_SECONDS:g} s."
+NOT_CONNECTED = "The connection failed."
+
+
+class AgentServers:
+    """Connects to the servers of an agent, and forwards to them until the agent ends.
+
+    `elicit` asks the user on behalf of a server; it belongs to the current turn.
+    """
+
+    def __init__(
+        self, resolved: Sequence[ResolvedServer], workspace: Path, connections: Connections, permits: Permits
+    ) -> None:
+        self.elicit: Elicit = decline_all
+        self._resolved, self._workspace = resolved, workspace
+        self._connections, self._permits = connections, permits
+        self._failures = dict[UUID, str]()
+        self._opening = list[asyncio.Task[None]]()
+        self._changed = False
+        # Once each, although a session may name a server by its name and by its id.
+        servers = {each.connection.id: each.connection for each in resolved if each.connection}
+        named = zip(servers.values(), prefixes(each.definition.name for each in servers.values()), strict=True)
+        self.secrets = [value for server in servers.values() for value in secret_values(server)]
+        self._redact = redactor(self.secrets)
+        self._links = {server.id: self._link(server, prefix) for server, prefix in named}
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the next turn needs new connections: one failed, or a server has announced other tools."""
+        return self._changed or any(use.status == "failed" for use in self.uses())
+
+    async def connect(self) -> None:
+        """Connect to all servers that can be reached within a bound; the others are not available in this turn."""
+        self._opening = [self._connections.run(self._open(link)) for link in self._links.values()]
+        if self._opening:
+            _, late = await asyncio.wait(self._opening, timeout=CONNECT_SECONDS)
+            # The end of a connection takes time, too: the run does not wait for it.
+            for task in late:
+                task.cancel()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, *(link.close() for link in self._links.values()), return_exceptions=True)
+
+    def configs(self) -> dict[str, McpSdkServerConfig]:
+        """Return the servers that the agent gets."""
+        connected = [link for id, link in self._links.items() if id not in self._failures]
+        return {link.name: self._config(link) for link in connected}
+
+    def uses(self) -> list[McpServerUse]:
+        """Return how each server that the session names is used."""
+        return [self._use(each) for each in self._resolved]
+
+    def _link(self, server: ServerConnection, prefix: str) -> Link:
+        callbacks = Callbacks(
+            elicit=lambda question: answer(question, prefix.removesuffix("__"), self._redact, self.elicit),
+            on_tools_changed=self._note_change,
+        )
+        return Link(server, prefix, partial(self._connections.connect, server, self._workspace, callbacks))
+
+    def _note_change(self) -> None:
+        self._changed = True
+
+    async def _open(self, link: Link) -> None:
+        self._failures[link.server.id] = TOO_SLOW
+        try:
+            await link.open()
+            del self._failures[link.server.id]
+        except (ConnectionFailed, MCPError) as error:
+            self._failures[link.server.id] = self._redact(failure_detail(error))
+        except Exception as error:  # noqa: BLE001  the other servers continue, and a traceback could contain secrets
+            log.warning("MCP connection failed", server_id=str(link.server.id), error=self._redact(repr(error)))
+            self._failures[link.server.id] = NOT_CONNECTED
+
+    def _config(self, link: Link) -> McpSdkServerConfig:
+        return {"type": "sdk", "name": link.name, "instance": Forwarder(link, self._permits, self._redact).server()}
+
+    def _use(self, resolved: ResolvedServer) -> McpServerUse:
+        server = resolved.connection
+        if server is None:
+            # Without a reason in the registry, the registry itself has failed.
+            status = resolved.problem or "failed"
+            return McpServerUse(reference=resolved.reference, status=status, detail=resolved.detail)
+        link, failure = self._links[server.id], self._failures.get(server.id)
+        return McpServerUse(
+            reference=resolved.reference,
+            server_id=server.id,
+            name=server.definition.name,
+            prefix=link.prefix,
+            status="failed" if failure else "connected",
+            detail=failure or "",
+            tools=len(link.offer.tools),
+            withheld=link.offer.withheld[:MAX_WITHHELD_NAMES],
+            latency_ms=None if failure else link.latency_ms,
+        )

@@ -1,0 +1,125 @@
+"""MCP servers for tests, and how the registry describes them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import NAMESPACE_OID, uuid5
+
+import uvicorn
+from contracts.mcp_registry.values import ResolvedServer, ServerConnection
+from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel
+from sandbox.bwrap_args import PYTHON
+from starlette.applications import Starlette
+
+SECRET = "a-secret-of-the-server"
+
+
+def resolved(name: str, reference: str | None = None, **fields: Any) -> ResolvedServer:
+    """Return a server as the registry resolves it; its tools were not checked yet, unless `accepted_tools` is given."""
+    values: dict[str, Any] = {
+        "id": uuid5(NAMESPACE_OID, name),
+        "version": 1,
+        "definition": {"name": name, "server_type": "HTTP", "url": "https://mcp.example.org"},
+        "headers": {"Authorization": f"Bearer {SECRET}"},
+    }
+    return ResolvedServer(reference=reference or name, connection=ServerConnection.model_validate(values | fields))
+
+
+# Runs in a sandbox, with the standard library alone.
+PROGRAM = """
+import json, os, sys, time
+
+def answer(method, params):
+    if method == "initialize":
+        info = {"name": "lab", "version": "1"}
+        return {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": info}
+    if method == "tools/list":
+        return {"tools": [{"name": "evaluate", "inputSchema": {"type": "object"}}]}
+    if method == "tools/call":
+        return {"content": [{"type": "text", "text": str(eval(params["arguments"]["code"]))}]}
+    return {}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if "id" in request and "method" in request:
+        result = answer(request["method"], request.get("params", {}))
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+"""
+
+
+def program() -> ResolvedServer:
+    """Return a STDIO server whose tool evaluates Python."""
+    definition = {"name": "lab", "server_type": "STDIO", "command": str(PYTHON), "args": ["-I", "-c", PROGRAM]}
+    return resolved("lab", definition=definition, headers={}, env={"TOKEN": SECRET})
+
+
+def limited(name: str, *tools: str) -> ResolvedServer:
+    """Return a server of which sessions get only these tools."""
+    definition = {"name": name, "server_type": "HTTP", "url": "https://mcp.example.org", "allowed_tools": tools}
+    return resolved(name, definition=definition)
+
+
+class Colour(BaseModel):
+    """What the tool `paint` asks the user."""
+
+    colour: str
+
+
+async def ask_colour() -> Elicit[Colour]:
+    """Ask the user for a colour."""
+    return Elicit("Which colour?", Colour)
+
+
+class Lab(MCPServer):
+    """A server whose tools note how they were called."""
+
+    def __init__(self, echo_description: str = "Returns the text.") -> None:
+        super().__init__("lab")
+        self.calls: list[str] = []
+        self.add_tool(self.echo, name="echo", description=echo_description)
+        self.add_tool(self.look, name="look", annotations=ToolAnnotations(read_only_hint=True))
+        for tool in (self.fail, self.leak, self.paint):
+            self.add_tool(tool, name=tool.__name__)
+        self.resource("note://one", name="one")(self.note)
+
+    async def echo(self, text: str) -> str:
+        """Return the text."""
+        self.calls.append(text)
+        return text
+
+    async def look(self) -> str:
+        """Return something, and change nothing."""
+        return "nothing here"
+
+    async def fail(self) -> str:
+        """Fail."""
+        raise ValueError("no luck")
+
+    async def leak(self) -> str:
+        """Return the secret that the server was given."""
+        return f"The token is {SECRET}."
+
+    async def paint(self, answer: Annotated[ElicitationResult[Colour], Resolve(ask_colour)]) -> str:
+        """Ask the user for a colour."""
+        return f"accept {answer.data.colour}" if answer.action == "accept" else answer.action
+
+    def note(self) -> str:
+        """Return the content of a resource."""
+        return f"A note with {SECRET}."
+
+
+@asynccontextmanager
+async def serving(app: Starlette) -> AsyncGenerator[str]:
+    """Serve an application on the loopback interface, and yield its origin."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=[listener]))
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = server.force_exit = True

@@ -1,0 +1,64 @@
+"""Which calls of MCP tools may reach a server, even if a program in the sandbox forged them."""
+
+from typing import Any
+
+import pytest
+from contracts.session.values import SdkOptions
+from session.mcp.permits import Permits
+
+LAB = "mcp__lab__"
+
+
+def permits(**options: Any) -> Permits:
+    return Permits(SdkOptions.model_validate(options))
+
+
+def test_a_call_needs_an_approval() -> None:
+    assert not permits().use(LAB, "echo", {}, read_only=True)
+
+
+def test_an_approval_permits_one_call_with_the_same_input() -> None:
+    approved = permits()
+    approved.approve("mcp__lab__echo", {"a": 1, "b": 2})
+    assert not approved.use(LAB, "echo", {"a": 2}, read_only=False)
+    assert approved.use(LAB, "echo", {"b": 2, "a": 1}, read_only=False)
+    assert not approved.use(LAB, "echo", {"a": 1, "b": 2}, read_only=False)
+
+
+def test_an_approval_ends_with_its_turn() -> None:
+    approved = permits()
+    approved.approve("mcp__lab__echo", {})
+    approved.begin_turn()
+    assert not approved.use(LAB, "echo", {}, read_only=False)
+
+
+@pytest.mark.parametrize("rule", ["mcp__lab", "mcp__lab__*", "mcp__lab__echo"])
+def test_a_rule_allows_calls(rule: str) -> None:
+    assert permits(allowed_tools=[rule]).use(LAB, "echo", {}, read_only=False)
+
+
+@pytest.mark.parametrize("rule", ["mcp__la", "mcp__lab__ech", "mcp__lab_2", "Bash"])
+def test_a_rule_for_other_tools_allows_nothing(rule: str) -> None:
+    assert not permits(allowed_tools=[rule]).use(LAB, "echo", {}, read_only=False)
+
+
+@pytest.mark.parametrize("rule", ["mcp__lab", "mcp__lab__*", "mcp__lab__echo"])
+def test_a_disallowed_tool_is_refused_even_if_it_is_approved(rule: str) -> None:
+    approved = permits(disallowed_tools=[rule], allowed_tools=["mcp__lab"], permission_mode="bypassPermissions")
+    approved.approve("mcp__lab__echo", {})
+    assert not approved.use(LAB, "echo", {}, read_only=False)
+
+
+def test_bypassing_permissions_permits_all_calls() -> None:
+    assert permits(permission_mode="bypassPermissions").use(LAB, "echo", {}, read_only=False)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_in_plan_mode_rules_allow_read_only_tools_alone(read_only: bool) -> None:
+    planning = permits(permission_mode="plan", allowed_tools=["mcp__lab"])
+    assert planning.use(LAB, "echo", {}, read_only=read_only) == read_only
+
+
+@pytest.mark.parametrize(("rule", "permitted"), [("mcp__lab", False), ("ReadMcpResourceTool", False), ("Bash", True)])
+def test_resources_may_be_read_unless_that_is_disallowed(rule: str, permitted: bool) -> None:
+    assert permits(disallowed_tools=[rule]).read(LAB) == permitted

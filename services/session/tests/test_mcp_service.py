@@ -1,0 +1,230 @@
+"""Runs with MCP servers in the whole service: a fake registry, real servers, and the real Claude Code."""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from contracts.identity.queries import GetActor
+from contracts.mcp_registry.server import ResolveServers
+from contracts.mcp_registry.values import ResolvedServer
+from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
+from contracts.session.conversation import ListToolCalls
+from contracts.session.run import RunView
+from eventing.database import Database
+from eventing.testing import eventually
+from mcp.server.transport_security import TransportSecuritySettings
+from session.reactions import mcp
+from simulator.testing import DONE, calling, scripted, tools_prompt
+
+from services.gateway.tests.fake_services import FakeServices
+from services.session.tests.deployment import Deployment, ServiceClient
+from services.session.tests.desk import OWNER
+from services.session.tests.mcp_servers import SECRET, Lab, program, resolved, serving
+from services.session.tests.processes import agents_of
+
+ECHO = ("mcp__lab__echo", {"text": "hello there"})
+PAINT: tuple[str, dict[str, Any]] = ("mcp__lab__paint", {})
+ANY_HOST = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'session'"
+
+
+@dataclass
+class Registry:
+    """The fake registry: what it resolves, and whom it was asked for."""
+
+    services: FakeServices
+    servers: list[ResolvedServer] = field(default_factory=list[ResolvedServer])
+
+    async def start(self) -> None:
+        await self.services.answer(GetActor, OWNER)
+        await self.services.answer_with(ResolveServers, lambda _: self.servers)
+
+    def replace(self, **changed: Any) -> None:
+        """Change the connection of the only server."""
+        [server] = self.servers
+        assert server.connection
+        connection = server.connection.model_copy(update=changed)
+        self.servers = [server.model_copy(update={"connection": connection})]
+
+
+@pytest.fixture
+async def registry(deployment: Deployment) -> Registry:
+    registry = Registry(FakeServices(deployment.client.connection))
+    await registry.start()
+    return registry
+
+
+@pytest.fixture
+async def lab(registry: Registry) -> AsyncGenerator[Lab]:
+    """A server over Streamable HTTP, which the registry resolves."""
+    lab = Lab()
+    async with serving(lab.streamable_http_app(transport_security=ANY_HOST)) as origin:
+        registry.servers = [at(f"{origin}/mcp")]
+        yield lab
+
+
+def at(url: str, kind: str = "HTTP") -> ResolvedServer:
+    """Return a server at a URL."""
+    return resolved("lab", definition={"name": "lab", "server_type": kind, "url": url})
+
+
+def evaluating(code: str) -> tuple[str, dict[str, Any]]:
+    return "mcp__lab__evaluate", {"code": code}
+
+
+type Call = tuple[str, dict[str, Any]]
+
+
+async def run(client: ServiceClient, *tools: Call) -> tuple[RunView, list[str]]:
+    """Run a session that may call all tools of the server; return the run, and the outputs of its tool calls."""
+    return await run_in(client, await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"]), *tools)
+
+
+async def run_in(client: ServiceClient, session_id: UUID, *tools: Call) -> tuple[RunView, list[str]]:
+    ended = await client.run(session_id, scripted(*map(calling, tools), DONE))
+    calls = (await client.ask(ListToolCalls(session_id=session_id, run_id=ended.id))).items
+    return ended, [(call.tool_output or {}).get("content", "") for call in calls]
+
+
+async def pending(client: ServiceClient, session_id: UUID) -> ApprovalView:
+    async def first() -> ApprovalView | None:
+        found = (await client.ask(ListApprovals(session_id=session_id, status="pending"))).items
+        return found[0] if found else None
+
+    return await eventually(first)
+
+
+async def test_a_run_calls_a_server_over_streamable_http(client: ServiceClient, lab: Lab) -> None:
+    ended, outputs = await run(client, ECHO)
+    [use] = ended.mcp_servers
+    assert (ended.status, outputs, lab.calls) == ("completed", ["hello there"], ["hello there"])
+    assert (use.reference, use.status, use.prefix, use.tools) == ("lab", "connected", "mcp__lab__", 5)
+
+
+async def test_a_run_calls_a_server_over_sse(client: ServiceClient, registry: Registry) -> None:
+    async with serving(Lab().sse_app(transport_security=ANY_HOST)) as origin:
+        registry.servers = [at(f"{origin}/sse", "SSE")]
+        _, outputs = await run(client, ECHO)
+    assert outputs == ["hello there"]
+
+
+async def test_a_run_calls_a_stdio_server(client: ServiceClient, registry: Registry) -> None:
+    registry.servers = [program()]
+    ended, outputs = await run(client, evaluating("len(os.environ['TOKEN'])"))
+    assert ([use.status for use in ended.mcp_servers], outputs) == (["connected"], [str(len(SECRET))])
+
+
+async def test_a_server_that_crashed_is_started_again_for_the_next_call(
+    client: ServiceClient, registry: Registry
+) -> None:
+    registry.servers = [program()]
+    ended, outputs = await run(client, evaluating("os._exit(1)"), evaluating("'back'"))
+    assert (ended.status, outputs[1]) == ("completed", "back")
+
+
+async def test_a_huge_result_is_an_error_and_the_run_continues(client: ServiceClient, registry: Registry) -> None:
+    registry.servers = [program()]
+    ended, [huge] = await run(client, evaluating("'x' * 20_000_000"))
+    assert (ended.status, ended.text) == ("completed", "Done.")
+    assert len(huge) < 10_000
+
+
+async def test_a_tool_that_hangs_is_ended_by_the_time_limit(client: ServiceClient, registry: Registry) -> None:
+    registry.servers = [program()]
+    ended, outputs = await run(client, evaluating("time.sleep(600)"))
+    assert (ended.status, "20" in outputs[0]) == ("completed", True)
+
+
+async def test_a_tool_that_was_changed_since_its_check_is_withheld(
+    client: ServiceClient, lab: Lab, registry: Registry
+) -> None:
+    registry.replace(accepted_tools={"echo": "00"})
+    ended, outputs = await run(client, ECHO)
+    assert "No such tool available" in outputs[0]
+    assert (ended.mcp_servers[0].tools, "echo" in ended.mcp_servers[0].withheld, lab.calls) == (0, True, [])
+
+
+async def test_an_unavailable_server_does_not_prevent_a_run(client: ServiceClient, registry: Registry) -> None:
+    registry.servers = [at("http://127.0.0.1:9/mcp")]
+    ended, _ = await run(client)
+    assert (ended.status, ended.mcp_servers[0].status) == ("completed", "failed")
+
+
+async def test_a_server_that_was_disabled_since_is_reported(
+    client: ServiceClient, lab: Lab, registry: Registry
+) -> None:
+    session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+    await run_in(client, session_id, ECHO)
+    registry.servers = [ResolvedServer(reference="lab", problem="disabled", detail="It is disabled.")]
+    ended, outputs = await run_in(client, session_id, ECHO)
+    assert (ended.mcp_servers[0].status, lab.calls) == ("disabled", ["hello there"])
+    assert "No such tool available" in outputs[0]
+
+
+async def test_a_run_does_not_wait_long_for_the_registry(
+    client: ServiceClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "RESOLVE_SECONDS", 0.2)
+    await registry.services.ignore(ResolveServers)
+    ended, _ = await run(client)
+    assert (ended.status, ended.mcp_servers[0].detail) == ("completed", "The MCP registry is not available.")
+
+
+async def test_servers_are_resolved_for_the_owner_of_the_session(
+    client: ServiceClient, lab: Lab, registry: Registry
+) -> None:
+    await run(client, ECHO)
+    [(query, envelope)] = [each for each in registry.services.received if isinstance(each[0], ResolveServers)]
+    assert (query.references, envelope.actor) == (["lab"], OWNER)
+
+
+async def test_an_approval_is_remembered_for_the_session(client: ServiceClient, lab: Lab) -> None:
+    session_id = await client.create(mcp_servers=["lab"])
+    first = await client.submit(session_id, tools_prompt(ECHO))
+    approval = await pending(client, session_id)
+    assert (approval.tool_name, approval.tool_input) == ECHO
+    await client.ask(DecideApproval(approval_id=approval.id, decision="approved", remember="session"))
+    await client.wait_until_ended(first)
+    await run_in(client, session_id, ("mcp__lab__echo", {"text": "again"}))
+    assert lab.calls == ["hello there", "again"]
+
+
+async def test_a_question_of_a_server_is_an_approval_with_a_form(client: ServiceClient, lab: Lab) -> None:
+    session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+    asking = await client.submit(session_id, tools_prompt(PAINT))
+    approval = await pending(client, session_id)
+    assert (approval.kind, approval.tool_input) == ("elicitation", {"message": "Which colour?"})
+    assert approval.form
+    assert list(approval.form["properties"]) == ["colour"]
+    await client.ask(DecideApproval(approval_id=approval.id, decision="approved", content={"colour": "red"}))
+    await client.wait_until_ended(asking)
+    [call] = (await client.ask(ListToolCalls(session_id=session_id))).items
+    assert call.tool_output == {"content": "accept red"}
+
+
+@pytest.mark.parametrize(("change", "kept"), [({"version": 2}, True), ({"headers": {"X-Token": "other"}}, False)])
+async def test_an_agent_is_replaced_if_the_way_to_a_server_changes(
+    client: ServiceClient, lab: Lab, registry: Registry, change: dict[str, Any], kept: bool
+) -> None:
+    session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+    await run_in(client, session_id, ECHO)
+    before = agents_of(session_id)
+    registry.replace(**change)
+    await run_in(client, session_id, ECHO)
+    assert (agents_of(session_id) == before, lab.calls) == (kept, ["hello there"] * 2)
+
+
+async def test_no_secret_of_a_server_is_stored(
+    client: ServiceClient, lab: Lab, database_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await run(client, ("mcp__lab__leak", {}), ("ReadMcpResourceTool", {"server": "lab", "uri": "note://one"}))
+    async with Database.open(database_url, "session") as database:
+        for name in [row["table_name"] for row in await database.fetch(TABLES)]:
+            rows = json.dumps([str(row["r"]) for row in await database.fetch(f"SELECT t::text AS r FROM {name} t")])  # noqa: S608
+            assert SECRET not in rows
+            assert SECRET.encode().hex() not in rows
+    captured = capfd.readouterr()
+    assert SECRET not in captured.out + captured.err
