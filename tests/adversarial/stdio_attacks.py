@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from mcp_connection import Connector
+from mcp_connection.testing.programs import execute, stdio_server
 from onebox.account import switch_to
 from runtime.addresses import Address, AddressRules
 from sandbox import Sandbox
-
-from libs.mcp_connection.tests.attacking import execute, stdio_server
 
 SECRET = "canary-that-no-server-may-see"
 FORBIDDEN = {"loopback": "127.0.0.1", "name": "localhost", "metadata": "169.254.169.254", "mapped": "[::ffff:7f00:1]"}

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from contracts.wire import PUBLIC_NAMES
+
 from tests.architecture import house, sizes
 from tests.architecture.rule import RULES, Rule, rule
 
@@ -238,9 +240,11 @@ def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
 
 
 def _routes(root: Path, service: str) -> str:
-    """Return the routes of a service, or of a subject of its contracts."""
+    """Return the routes of a service, by its own or its public name, or of a subject of its contracts."""
     subjects = [path.stem for path in (root / f"libs/contracts/contracts/{service}").glob("[!_]*.py")]
-    routes = [f"services/gateway/gateway/routes/{name}" for name in (service, *subjects)]
+    routes = [
+        f"services/gateway/gateway/routes/{name}" for name in (service, PUBLIC_NAMES.get(service, service), *subjects)
+    ]
     return next((each for each in routes if _is_module(root / each)), routes[0])
 
 

@@ -82,17 +82,39 @@ def plant(user: User, label: str) -> list[str]:
     return [*values, *(each["secret"].removeprefix("whsec_") for each in (trigger, rotated))]
 
 
+def plant_in_servers(user: User, system: System, label: str) -> list[str]:
+    """Use secrets in MCP servers: in headers, and in the environment of a program that writes it to its log."""
+    values = [secrets.token_hex(24) for _ in range(3)]
+    remote = {"name": label, "server_type": "HTTP", "url": "http://127.0.0.1:1", "headers": {"X-Key": values[0]}}
+    server = user.http.post("/mcp-servers", json=remote).raise_for_status().json()
+    user.http.patch(f"/mcp-servers/{server['id']}", json={"headers": {"X-Key": values[1]}}).raise_for_status()
+    admin = User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+        program = {
+            "name": label,
+            "server_type": "STDIO",
+            "command": "sh",
+            "args": ["-c", "echo $TOKEN | tee /dev/stderr"],
+        }
+        server = admin.http.post("/mcp-servers", json=program | {"env": {"TOKEN": values[2]}}).raise_for_status().json()
+        checked = admin.http.post(f"/mcp-servers/{server['id']}/check").raise_for_status().json()
+    assert checked["health"] == "unhealthy"
+    return values
+
+
 def test_no_secret_is_stored_in_clear(user: User, system: System) -> None:
     label = secrets.token_hex(24)
-    planted = plant(user, label)
+    planted = plant(user, label) + plant_in_servers(user, system, label)
     tables = copies(system)
-    assert {"session.sessions", "session.events", "task_scheduler.events"} <= {*holders(tables, [label])}
+    expected = {"session.sessions", "session.events", "task_scheduler.events", "mcp_registry.servers"}
+    assert expected <= {*holders(tables, [label])}
     assert holders(tables, planted) == []
 
 
 def test_no_file_of_the_system_holds_a_secret_in_clear(user: User, system: System) -> None:
     label = secrets.token_hex(24)
-    planted = plant(user, label)
+    planted = plant(user, label) + plant_in_servers(user, system, label)
     stored = dict(files(system))
     folders = {name.partition("/")[0] for name in holders(stored, [label])}
     assert {"postgres", "nats"} <= folders

@@ -19,6 +19,11 @@ class Connection:
         self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._stopped = asyncio.Event()
 
+    @property
+    def is_established(self) -> bool:
+        """Whether the server and the client have agreed on a protocol version, even if the connection has ended."""
+        return self._client.done() and self._client.exception() is None
+
     def fail(self, failure: ConnectionFailed) -> None:
         """End the connection because of a failure; the first one counts."""
         self.failure = self.failure or failure

@@ -79,7 +79,7 @@ class Connector:
             yield Upstream(await self._connected(connection), self.limits, lambda: connection.failure)
         finally:
             connection.fail(CLOSED)
-            await self._ended(task)
+            await self._ended(connection, task)
 
     async def _connected(self, connection: Connection) -> Client:
         try:
@@ -89,8 +89,9 @@ class Connector:
             detail = f"The server did not answer within {self.limits.connect_seconds:g} seconds."
             raise ConnectionFailed(Code.MCP_SERVER_TIMEOUT, detail) from error
 
-    async def _ended(self, task: asyncio.Task[None]) -> None:
-        """Wait until the connection is closed, at most for the time that a farewell may take."""
-        await asyncio.wait({task}, timeout=self.limits.close_seconds)
+    async def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Wait until the connection is closed; if it was established, at most for the time that a farewell may take."""
+        if connection.is_established:
+            await asyncio.wait({task}, timeout=self.limits.close_seconds)
         task.cancel()
         await asyncio.wait({task})

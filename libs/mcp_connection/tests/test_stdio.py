@@ -1,6 +1,7 @@
 """STDIO servers: how they are started, what they see, and how their output is bounded."""
 
 import asyncio
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,11 @@ from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, ConnectionLimits, Connector, Upstream
 from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
-from runtime.addresses import AddressRules
+from mcp_connection.testing.programs import execute, stdio_server
+from runtime.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import Sandbox, SandboxedProcess
 from structlog.testing import capture_logs
-
-from libs.mcp_connection.tests.attacking import execute, stdio_server
 
 FAST = ConnectionLimits(connect_seconds=5, close_seconds=3, message_bytes=2**20)
 
@@ -75,6 +75,28 @@ async def test_without_bubblewrap_no_server_is_started(sandbox: Sandbox | None) 
     assert (failure.code, "bubblewrap" in failure.detail) == (Code.MCP_SERVER_UNAVAILABLE, True)
 
 
+async def test_a_sandbox_that_fails_is_reported_without_details() -> None:
+    async with Connector(Sandbox(Path("/bin/false")), AddressRules()) as connector:
+        assert (await failure_of(connector)).detail == "The program could not be started."
+
+
+async def test_a_request_through_the_proxy_reaches_an_allowed_host(sandbox: Sandbox) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        writer.close()
+
+    async def resolve(_host: str, _port: int) -> list[Address]:
+        return [ip_address("127.0.0.1")]
+
+    rules = AddressRules(networks=(ip_network("127.0.0.0/8"),), resolver=resolve)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as host, Connector(sandbox, rules) as connector:
+        name = f"mcp.test:{host.sockets[0].getsockname()[1]}"
+        async with connector.connect(stdio_server(network_hosts=[name])) as upstream:
+            code = f"import urllib.request; result = urllib.request.urlopen('http://{name}').read().decode()"
+            assert await execute(upstream, code) == "hello"
+
+
 async def test_an_unknown_command_is_reported(connector: Connector) -> None:
     failure = await failure_of(connector, command="no-such-program")
     assert failure.code is Code.MCP_SERVER_UNAVAILABLE
@@ -102,7 +124,7 @@ async def test_lines_that_are_no_messages_are_skipped_and_logged(connector: Conn
 
 async def test_a_message_over_the_bound_ends_the_connection(sandbox: Sandbox) -> None:
     async with Connector(sandbox, AddressRules(), FAST) as connector, connector.connect(stdio_server()) as upstream:
-        with pytest.raises(ConnectionFailed, match="more than 1048576 bytes"):
+        with pytest.raises(ConnectionFailed, match="more than 1024 KiB"):
             await execute(upstream, "result = 'x' * 100_000_000")
         assert (await ended(upstream)).code is Code.MCP_SERVER_INVALID
 
@@ -134,7 +156,11 @@ async def test_a_server_that_ignores_the_end_of_its_input_is_killed(connector: C
 async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[SandboxedProcess] = []
     monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 0.01)
-    monkeypatch.setattr(SandboxedProcess, "send_heartbeat", lambda process: sent.append(process))
+
+    def record(process: SandboxedProcess) -> None:
+        sent.append(process)
+
+    monkeypatch.setattr(SandboxedProcess, "send_heartbeat", record)
     async with Connector(sandbox, AddressRules()) as connector, connector.connect(stdio_server()):
         await eventually(lambda: len(sent) > 1)
 
@@ -170,7 +196,7 @@ async def test_a_burst_of_messages_is_read_at_a_bounded_rate(monkeypatch: pytest
     async def record(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("mcp_connection.stdio.throttle.asyncio.sleep", record)
+    monkeypatch.setattr("mcp_connection.throttle.asyncio.sleep", record)
     reader = asyncio.StreamReader()
     reader.feed_data(b"{}\n" * (lines.BURST_LINES + 500))
     reader.feed_eof()

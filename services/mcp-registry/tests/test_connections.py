@@ -48,9 +48,7 @@ async def test_servers_are_resolved_in_the_order_of_the_references(desk: Desk) -
 
 
 async def test_a_name_means_an_own_server_before_a_global_one(desk: Desk) -> None:
-    other = await desk.create_global()
-    assert (await connection(desk, "tickets")).id == other.id
-    own = await desk.create()
+    own, other = await desk.create(), await desk.create_global()
     assert (await connection(desk, "tickets")).id == own.id
     assert (await connection(desk, other.id)).id == other.id
     assert (await connection(desk, "tickets", STRANGER)).id == other.id

@@ -19,7 +19,7 @@ from sandbox.egress import PROXY_VARIABLES, AllowedHosts, EgressProxy
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.limits import ConnectionLimits
 from mcp_connection.stdio.diagnostics import Diagnostics
-from mcp_connection.stdio.messages import end_of, receive, send
+from mcp_connection.stdio.messages import receive, send
 from mcp_connection.stdio.process import Running, run
 from mcp_connection.transports import FailureReport
 
@@ -67,15 +67,16 @@ class StdioTransport:
         hosts, diagnostics = _allowed_hosts(server), Diagnostics(server)
         received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
-        async with self._run(self._sandbox, server, workspace) as running, anyio.create_task_group() as tasks:
-            tasks.start_soon(diagnostics.read, running.stderr)
-            try:
-                async with self._network(await _listener(running, diagnostics), hosts):
-                    tasks.start_soon(receive, running, received, diagnostics, self._limits.message_bytes, report)
-                    tasks.start_soon(send, running, sent)
-                    yield incoming, outgoing
-            finally:
-                tasks.cancel_scope.cancel()
+        with received, incoming, outgoing, sent:
+            async with self._run(self._sandbox, server, workspace) as running, anyio.create_task_group() as tasks:
+                tasks.start_soon(diagnostics.read, running.stderr)
+                try:
+                    async with self._network(await _listener(running, server), hosts):
+                        tasks.start_soon(receive, running, received, diagnostics, self._limits.message_bytes, report)
+                        tasks.start_soon(send, running, sent)
+                        yield incoming, outgoing
+                finally:
+                    tasks.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _run(self, sandbox: Sandbox, server: ServerConnection, workspace: Path | None) -> AsyncGenerator[Running]:
@@ -83,8 +84,7 @@ class StdioTransport:
             try:
                 running = await exits.enter_async_context(run(sandbox, self._program(server, workspace)))
             except OSError as error:
-                log.warning("mcp server could not be started", server_id=str(server.id), error=repr(error))
-                raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The program could not be started.") from error
+                raise _not_started(server, repr(error)) from error
             self._processes.add(running.sandboxed)
             exits.callback(self._processes.discard, running.sandboxed)
             yield running
@@ -118,8 +118,13 @@ def _allowed_hosts(server: ServerConnection) -> AllowedHosts:
         raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, f"network_hosts: {error}") from error
 
 
-async def _listener(running: Running, diagnostics: Diagnostics) -> socket.socket | None:
+async def _listener(running: Running, server: ServerConnection) -> socket.socket | None:
     try:
         return await running.wait_started()
-    except ProcessLookupError:
-        raise await end_of(running, diagnostics) from None
+    except ProcessLookupError as error:
+        raise _not_started(server, "the sandbox ended before the program started") from error
+
+
+def _not_started(server: ServerConnection, reason: str) -> ConnectionFailed:
+    log.warning("mcp server could not be started", server_id=str(server.id), reason=reason)
+    return ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The program could not be started.")

@@ -3,9 +3,7 @@
 from asyncio import StreamReader
 from collections.abc import AsyncGenerator
 
-from contracts.refusals import Code
-
-from mcp_connection.failures import ConnectionFailed
+from mcp_connection.messages import check_size
 from mcp_connection.throttle import Throttle
 
 CHUNK_BYTES = 2**16
@@ -25,14 +23,10 @@ async def read_lines(stdout: StreamReader, max_bytes: int) -> AsyncGenerator[byt
         await byte_rate.spend(len(chunk))
         *ends, rest = chunk.split(b"\n")
         for end in ends:
-            _extend(line, end, max_bytes)
+            line += end
+            check_size(line, max_bytes)
             yield bytes(line)
             line.clear()
             await line_rate.spend(1)
-        _extend(line, rest, max_bytes)
-
-
-def _extend(line: bytearray, part: bytes, max_bytes: int) -> None:
-    line += part
-    if len(line) > max_bytes:
-        raise ConnectionFailed(Code.MCP_SERVER_INVALID, f"A message of the server has more than {max_bytes} bytes.")
+        line += rest
+        check_size(line, max_bytes)

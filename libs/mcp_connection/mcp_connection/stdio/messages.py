@@ -32,13 +32,14 @@ async def receive(
         try:
             async for line in read_lines(running.stdout, max_bytes):
                 check_message(line, max_bytes)
+                check_message(line, max_bytes)
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError:
                     diagnostics.report_invalid(line)
                 else:
                     await received.send(SessionMessage(message))
-            report(await end_of(running, diagnostics))
+            report(await _end_of(running, diagnostics))
         except ConnectionFailed as failed:
             report(failed)
         except (BrokenResourceError, ClosedResourceError):
@@ -55,7 +56,7 @@ async def send(running: Running, sent: Sent) -> None:
                 await running.stdin.drain()
 
 
-async def end_of(running: Running, diagnostics: Diagnostics) -> ConnectionFailed:
+async def _end_of(running: Running, diagnostics: Diagnostics) -> ConnectionFailed:
     """Return why a program that has closed its output cannot be used any more."""
     status = await running.status(STATUS_SECONDS)
     reason = "closed its output" if status is None else f"ended with status {status}"

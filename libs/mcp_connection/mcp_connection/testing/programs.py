@@ -1,13 +1,14 @@
-"""A STDIO server under the control of a test: its tool executes Python inside the sandbox."""
+"""Test support: a STDIO server whose tool executes Python inside its sandbox."""
 
 import json
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition
-from mcp_connection import Upstream
 from mcp_types import TextContent
 from sandbox.bwrap_args import PYTHON
+
+from mcp_connection.upstream import Upstream
 
 # Needs the standard library only. The variable BEFORE holds code that is executed before the server starts.
 SERVER = r"""
@@ -55,5 +56,4 @@ def stdio_server(env: dict[str, str] | None = None, **definition: Any) -> Server
 async def execute(upstream: Upstream, code: str) -> Any:
     """Execute code in the server, and return what it assigns to `result`, or the error that it raises."""
     [content] = (await upstream.call_tool("run", {"code": code})).content
-    assert isinstance(content, TextContent)
-    return json.loads(content.text)
+    return json.loads(cast(TextContent, content).text)
