@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from contracts.identity.events import UserEvent
+from contracts.identity import UserEvent
 from contracts.messages import Event
 from contracts.report import ReportEvent
 from contracts.session import SessionEvent

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from contracts.files import FilePart
-from contracts.identity.commands import LogIn
+from contracts.identity.login import LogIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME

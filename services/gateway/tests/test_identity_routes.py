@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.identity.commands import LogIn, LogOut, RefreshTokens, RegisterUser
-from contracts.identity.queries import GetUser
+from contracts.identity.login import LogIn, LogOut, RefreshTokens
+from contracts.identity.user import GetUser, RegisterUser
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import FAMILY, TIME, USER

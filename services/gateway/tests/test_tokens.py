@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from contracts.identity.queries import GetUser
+from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import tokens
 

@@ -1,7 +1,10 @@
 """Passwords: Argon2id (RFC 9106), in threads as it is slow by design, and few at a time as it needs much memory."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -9,9 +12,11 @@ from argon2.exceptions import VerifyMismatchError
 from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
-from identity.fair_queue import FairQueue, Overloaded
+from identity.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
 
 COMMON_PASSWORDS = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
+LOW_PRIORITY = 10
+"""The nice value of the threads that hash, so that a flood of logins takes no CPU time from other requests."""
 
 
 class Passwords:
@@ -24,6 +29,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._queue = FairQueue()
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, "passwords", initializer=_lower_priority)
         # Verified if there is no account, so that the reply for an unknown address takes as long as any other.
         self._dummy_hash = self._hasher.hash("nobody's password")
 
@@ -38,7 +44,8 @@ class Passwords:
     async def _run[R](self, account: str, envelope: Envelope, work: Callable[[], R]) -> R:
         try:
             async with self._queue.slot(account):
-                return await _run_in_thread(envelope, work)
+                _check_deadline(envelope)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Overloaded:
             detail = "Too many logins are in progress. Nothing was changed; try again in a few seconds."
             raise Refusal(Code.TOO_MANY_LOGINS, detail) from None
@@ -51,12 +58,26 @@ class Passwords:
             return False
 
 
-async def _run_in_thread[R](envelope: Envelope, work: Callable[[], R]) -> R:
-    if envelope.expired:  # the deadline passed in the queue: nobody waits for the reply any more
+def _check_deadline(envelope: Envelope) -> None:
+    if envelope.expired:  # it passed in the queue: nobody waits for the reply any more
         raise Overloaded
-    return await asyncio.to_thread(work)
+
+
+def _lower_priority() -> None:
+    # Linux has a nice value for each thread. The threads that Argon2 starts for its lanes inherit it.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def is_common(password: str) -> bool:
     """Return whether the password is among those that attackers try first."""
     return password.casefold() in COMMON_PASSWORDS
+
+
+def check_strength(password: str) -> None:
+    """Check that a new password is not among those that attackers try first.
+
+    Raises:
+        Refusal: PASSWORD_TOO_COMMON.
+    """
+    if is_common(password):
+        raise Refusal(Code.PASSWORD_TOO_COMMON, "The password is one of the most common ones. Choose another one.")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
-from contracts.identity.queries import TokensView
+from contracts.identity.login import LogIn, RefreshTokens, TokensView
+from contracts.identity.user import RegisterUser
 from eventing.database import Database
 from eventing.testing import harness
 from identity.app import service

@@ -2,14 +2,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from contracts.identity.events import (
-    PasswordSet,
-    RefreshTokenIssued,
-    TokenFamilyRevoked,
-    UserEvent,
-    UserLoggedIn,
-    UserRegistered,
-)
+from contracts.identity import UserEvent
+from contracts.identity.login import RefreshTokenIssued, TokenFamilyRevoked, UserLoggedIn
+from contracts.identity.password import PasswordSet
+from contracts.identity.user import UserRegistered
 from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
 from eventing.state import codec_of

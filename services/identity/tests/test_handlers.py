@@ -8,7 +8,8 @@ from uuid import UUID
 
 import jwt
 import pytest
-from contracts.identity.commands import EnsureAdmin, LogOut, RefreshTokens
+from contracts.identity.login import LogOut, RefreshTokens
+from contracts.identity.user import EnsureAdmin
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity import aggregate

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import jwt
 import pytest
-from contracts.identity.commands import LogIn, LogOut, RegisterUser
-from contracts.identity.queries import GetKeys, GetUser, TokensView
+from contracts.identity.login import GetKeys, LogIn, LogOut, TokensView
+from contracts.identity.user import GetUser, RegisterUser
 from contracts.messages import Actor, Command, Query
 from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_stream
 from eventing.testing import eventually

@@ -1,7 +1,7 @@
 """Accounts and tokens: `/api/v1/auth`, and the public keys that verify access tokens."""
 
-from contracts.identity.commands import LogOut
-from contracts.identity.queries import GetUser
+from contracts.identity.login import LogOut
+from contracts.identity.user import GetUser
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable

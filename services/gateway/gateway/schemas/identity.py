@@ -3,8 +3,8 @@
 import unicodedata
 from typing import Annotated
 
-from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
-from contracts.identity.queries import KeysView, TokensView, UserView
+from contracts.identity.login import KeysView, LogIn, RefreshTokens, TokensView
+from contracts.identity.user import RegisterUser, UserView
 from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 from runtime import clock
