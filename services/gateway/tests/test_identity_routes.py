@@ -79,11 +79,11 @@ async def test_a_validation_error_does_not_repeat_the_password(anonymous: httpx.
 
 
 async def test_a_common_password_is_422_and_names_the_field(anonymous: httpx.AsyncClient, services: FakeServices):
-    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="Too common."))
+    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="password: Too common."))
     response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION)
     assert (response.status_code, response.json()["error_code"]) == (422, "PASSWORD_TOO_COMMON")
     assert response.json()["errors"] == [
-        {"loc": ["body", "password"], "msg": "Too common.", "type": "password_too_common"}
+        {"loc": ["body", "password"], "msg": "password: Too common.", "type": "password_too_common"}
     ]
 
 

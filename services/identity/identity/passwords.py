@@ -73,11 +73,11 @@ def is_common(password: str) -> bool:
     return password.casefold() in COMMON_PASSWORDS
 
 
-def check_strength(password: str) -> None:
-    """Check that a new password is not among those that attackers try first.
+def check_strength(field: str, password: str) -> None:
+    """Check that a new password, the value of a field, is not among those that attackers try first.
 
     Raises:
         Refusal: PASSWORD_TOO_COMMON.
     """
     if is_common(password):
-        raise Refusal(Code.PASSWORD_TOO_COMMON, "The password is one of the most common ones. Choose another one.")
+        raise Refusal(Code.PASSWORD_TOO_COMMON, f"{field}: Must not be one of the most common passwords.")

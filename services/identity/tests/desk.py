@@ -10,8 +10,10 @@ from contracts.identity.user import RegisterUser
 from eventing.database import Database
 from eventing.testing import harness
 from identity.app import service
-from identity.dependencies import Dependencies, Directory
-from identity.keys import KeyRing
+from identity.dependencies import Dependencies
+from identity.directory import Directory
+from identity.keys import KeyRingFile
+from identity.login_attempts import LoginAttempts
 from identity.passwords import Passwords
 from runtime.clock import new_id
 
@@ -24,7 +26,12 @@ class Desk(harness.ServiceHarness):
     def __init__(self, database: Database, key_ring_file: Path) -> None:
         no_revocations: Any = None
         dependencies = Dependencies(
-            KeyRing.read(key_ring_file), Passwords(), Directory(database), no_revocations, registration_open=True
+            KeyRingFile(key_ring_file),
+            Passwords(),
+            Directory(database),
+            LoginAttempts(database, max_per_account=10, max_per_address=20),
+            no_revocations,
+            registration_open=True,
         )
         super().__init__(service, database, dependencies)
 

@@ -23,7 +23,7 @@ async def change_password(command: ChangePassword, work: Work) -> None:
     password_hash, email = (account.password_hash, account.email) if account else (None, str(user.id))
     if not await matches_password(command.current_password, password_hash, email, command.client_address, work):
         raise Refusal(Code.WRONG_PASSWORD, "current_password: Must be the password of the account.")
-    check_strength(command.new_password)
+    check_strength("new_password", command.new_password)
     user.change_password(
         await work.dependencies.passwords.hash(command.new_password, email, work.envelope), command.family_id
     )
@@ -50,7 +50,7 @@ async def reset_password(command: ResetPassword, work: Work) -> None:
     except (ValueError, AggregateNotFound):
         detail = "The reset token is not valid. Ask an administrator for a new one."
         raise Refusal(Code.INVALID_RESET_TOKEN, detail) from None
-    check_strength(command.new_password)
+    check_strength("new_password", command.new_password)
     account = await work.dependencies.directory.account(user.id)
     email = account.email if account else str(user.id)
     password_hash = await work.dependencies.passwords.hash(command.new_password, email, work.envelope)

@@ -17,7 +17,7 @@ async def register_user(command: RegisterUser, work: Work) -> None:
     """Create an account."""
     if not work.dependencies.registration_open:
         raise Refusal(Code.REGISTRATION_CLOSED, "Registration is closed. Ask an administrator for an account.")
-    check_strength(command.password)
+    check_strength("password", command.password)
     _check_username(command.username)
     user = User(command.user_id)
     password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
