@@ -37,7 +37,7 @@ async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
     async with connected(settings.nats_url, "gateway") as client, asyncio.TaskGroup() as tasks:
         gateway = Gateway.on(client, settings)
         works = (
-            *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run),
+            *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run, gateway.api_keys.report_uses),
             *(gateway.runs.waiting.listen, gateway.reports.waiting.listen),
         )
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
