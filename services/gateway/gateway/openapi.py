@@ -105,7 +105,7 @@ def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
 
 def _complete_operation(operation: dict[str, Any]) -> None:
     if "security" in operation:
-        operation["security"].append({"api_key": []})
+        operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         headers = response.setdefault("headers", {})

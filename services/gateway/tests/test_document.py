@@ -27,6 +27,7 @@ from gateway.schemas.session import NewSession, SessionChange
 from gateway.schemas.task import NewTask, TaskChange
 from gateway.schemas.template import NewTemplate, TemplateChange
 from gateway.schemas.trigger import NewTrigger
+from gateway.schemas.user import NewServiceAccount
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 from runtime import clock
@@ -111,6 +112,7 @@ def test_schema_names_are_unique_and_not_reserved_in_languages(document: dict[st
 
 
 COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
+    NewServiceAccount: (),
     NewSession: (),
     SessionChange: (ONE,),
     NewFork: (ONE,),

@@ -42,7 +42,7 @@ class LogIn(Command[TokensView]):
     """
 
     subject = "cmd.identity.log_in"
-    sample = {"email": "ada@example.com", "password": "analytical engine", "client_address": "192.0.2.1"}
+    sample = {"email": "ada@example.com", "password": "analytical engine"}
 
     email: str
     password: str = Field(max_length=1024, repr=False)

@@ -55,7 +55,7 @@ class Registration(RequestBody):
 class Credentials(RequestBody):
     """An e-mail address and a password."""
 
-    model_config = example({"email": "ada@example.com", "password": "analytical engine"})
+    model_config = example(LogIn.sample)
 
     # Less strict than at registration: the address of the first administrator may end in `@localhost`.
     email: Annotated[
