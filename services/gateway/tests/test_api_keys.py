@@ -8,7 +8,6 @@ from uuid import UUID
 import httpx
 import pytest
 from contracts.identity.api_key import ApiKeyHolder, RecordApiKeyUses, VerifyApiKey
-from contracts.identity.key_text import ApiKeyText
 from contracts.identity.user import GetUser
 from contracts.identity.values import Role, Scope
 from contracts.messages import Actor, Refused
@@ -17,6 +16,7 @@ from contracts.samples import API_KEY, USER
 from contracts.session.run import SubmitQuery
 from contracts.session.session import GetSession
 from gateway.auth import api_keys
+from runtime.api_key import ApiKeyText
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

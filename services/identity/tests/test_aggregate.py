@@ -12,7 +12,7 @@ from eventing.state import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
 from identity.aggregate import MAX_FAMILIES, User
-from identity.token_family import MAX_LIVE_TOKENS, MAX_USED_TOKENS, REUSE_GRACE_PERIOD, RefreshTokenHash
+from identity.aggregate.token_family import MAX_LIVE_TOKENS, MAX_USED_TOKENS, REUSE_GRACE_PERIOD, RefreshTokenHash
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 FAMILY_ID, OTHER = UUID(FAMILY), UUID(SESSION)

@@ -14,7 +14,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import API_KEY, FAMILY, RESET, SESSION, USER
 from eventing.state import codec_of
 from identity.aggregate import MAX_API_KEYS, PasswordReset, User
-from identity.token_family import RefreshTokenHash
+from identity.aggregate.token_family import RefreshTokenHash
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 ADA, ADMIN, OTHER = UUID(USER), UUID(SESSION), UUID(int=7)

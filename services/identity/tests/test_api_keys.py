@@ -14,10 +14,10 @@ from contracts.identity.api_key import (
     RevokeApiKey,
     VerifyApiKey,
 )
-from contracts.identity.key_text import ApiKeyText
 from contracts.identity.user import CreateServiceAccount
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
+from runtime.api_key import ApiKeyText
 from runtime.clock import new_id, now
 
 from services.identity.tests.desk import Desk

@@ -7,9 +7,9 @@ from math import inf
 from uuid import UUID
 
 from contracts.identity.api_key import RecordApiKeyUses, VerifyApiKey
-from contracts.identity.key_text import ApiKeyText
 from contracts.refusals import Refusal
 from runtime import clock
+from runtime.api_key import ApiKeyText
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import inf
 from uuid import UUID
 
-from contracts.identity.key_text import PREFIX
 from contracts.identity.values import Scope
 from contracts.messages import Actor
+from runtime.api_key import PREFIX
 
 from gateway.problems import EdgeCode, Problem
 

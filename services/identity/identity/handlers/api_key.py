@@ -8,8 +8,8 @@ from contracts.identity.api_key import (
     RecordApiKeyUses,
     RevokeApiKey,
 )
-from contracts.identity.key_text import ApiKeyText
 from eventing.handling import Handlers
+from runtime.api_key import ApiKeyText
 
 from identity.aggregate import User
 from identity.dependencies import Work

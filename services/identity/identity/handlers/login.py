@@ -10,13 +10,12 @@ from eventing.handling import Handlers
 from eventing.store import AggregateNotFound
 from runtime.clock import new_id
 
-from identity.aggregate import User
+from identity.aggregate import RefreshTokenHash, User
 from identity.dependencies import Work
 from identity.directory import Account
 from identity.handlers.password_checks import matches_password
 from identity.keys import ACCESS_TOKEN_LIFETIME
 from identity.refresh_tokens import REFRESH_TOKEN_LIFETIME, RefreshToken
-from identity.token_family import RefreshTokenHash
 
 handles = Handlers()
 

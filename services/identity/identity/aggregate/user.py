@@ -14,7 +14,7 @@ from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal, not_found
 from eventing.aggregate import Aggregate
 
-from identity.token_family import RefreshTokenHash, TokenFamily
+from identity.aggregate.token_family import RefreshTokenHash, TokenFamily
 
 MAX_FAMILIES = 100
 """Token families of one user. A further login revokes the family that was refreshed least recently."""
