@@ -1,6 +1,7 @@
 """Limits failed logins by account and by network address, exactly and over all replicas."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -24,22 +25,29 @@ REMOVE = "UPDATE login_failures SET times = array_remove(times, $2) WHERE key = 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt to log in that counts as failed until it succeeds or is withdrawn."""
+    """An attempt to log in. `limits` holds the number of failures that each of its keys may have."""
 
     database: Database
     account: bytes
-    address: bytes | None
+    limits: Mapping[bytes, int]
     at: datetime
+
+    async def begin(self) -> None:
+        """Count the attempt as failed, until it succeeds.
+
+        Raises:
+            Refusal: ACCOUNT_LOCKED; too many attempts have failed for this account or from this address.
+        """
+        async with self.database.transaction() as connection:
+            for key, limit in self.limits.items():  # the account first, so that transactions lock in one order
+                if not await connection.fetchval(COUNT, key, self.at, self.at - WINDOW, limit):
+                    raise await _locked(key, self.at, connection)
 
     async def succeed(self) -> None:
         """Forget the failures of the account: only its owner knows the password. Those of the address are kept."""
         await self.database.execute("DELETE FROM login_failures WHERE key = $1", self.account)
-        await self.database.execute(REMOVE, self.address, self.at)
-
-    async def withdraw(self) -> None:
-        """Do not count the attempt, because the password was not checked."""
-        for key in (self.account, self.address):
-            await self.database.execute(REMOVE, key, self.at)
+        for address in self.limits.keys() - {self.account}:
+            await self.database.execute(REMOVE, address, self.at)
 
 
 @dataclass(frozen=True)
@@ -50,20 +58,13 @@ class LoginAttempts:
     max_per_account: int
     max_per_address: int
 
-    async def begin(self, email: str, address: str | None, now: datetime) -> Attempt:
-        """Count an attempt to log in.
-
-        Raises:
-            Refusal: ACCOUNT_LOCKED; too many attempts have failed for this account or from this address.
-        """
-        account, limits = _key("account", email), {_key("account", email): self.max_per_account}
+    def attempt(self, email: str, address: str | None, at: datetime) -> Attempt:
+        """Return an attempt to log in, which is not counted before it begins."""
+        account = _key("account", email)
+        limits = {account: self.max_per_account}
         if address is not None:
             limits[_key("address", address)] = self.max_per_address
-        async with self.database.transaction() as connection:
-            for key, limit in limits.items():  # the account first, so that transactions lock in one order
-                if not await connection.fetchval(COUNT, key, now, now - WINDOW, limit):
-                    raise await _locked(key, now, connection)
-        return Attempt(self.database, account, _key("address", address) if address else None, now)
+        return Attempt(self.database, account, limits, at)
 
     async def forget(self, email: str) -> None:
         """Forget the failures of an account, because its password was reset."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,14 +37,33 @@ class Passwords:
         """Return the Argon2id encoding of a password."""
         return await self._run(account, envelope, lambda: self._hasher.hash(password))
 
-    async def matches(self, password: str, password_hash: str | None, account: str, envelope: Envelope) -> bool:
-        """Return whether the password matches the hash; takes the same time without a hash, and returns False."""
-        return await self._run(account, envelope, lambda: self.verify(password, password_hash))
+    async def matches(
+        self,
+        password: str,
+        password_hash: str | None,
+        account: str,
+        envelope: Envelope,
+        *,
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> bool:
+        """Return whether the password matches the hash; takes the same time without a hash, and returns False.
 
-    async def _run[R](self, account: str, envelope: Envelope, work: Callable[[], R]) -> R:
+        `begin` is called when it is the turn of this request, and may refuse it.
+        """
+        return await self._run(account, envelope, lambda: self.verify(password, password_hash), begin)
+
+    async def _run[R](
+        self,
+        account: str,
+        envelope: Envelope,
+        work: Callable[[], R],
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> R:
         try:
             async with self._queue.slot(account):
                 _check_deadline(envelope)
+                if begin:
+                    await begin()
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Overloaded:
             detail = "Too many logins are in progress. Nothing was changed; try again in a few seconds."

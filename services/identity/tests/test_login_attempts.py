@@ -93,7 +93,7 @@ async def test_failures_expire(desk: Desk, ada: str, monkeypatch: pytest.MonkeyP
 
 async def test_guesses_that_are_sent_at_once_do_not_pass_the_limit(desk: Desk):
     attempts, at = desk.dispatcher.dependencies.attempts, now()
-    begun = await asyncio.gather(*(attempts.begin(ADA, None, at) for _ in range(40)), return_exceptions=True)
+    begun = await asyncio.gather(*(attempts.attempt(ADA, None, at).begin() for _ in range(40)), return_exceptions=True)
     assert sum(not isinstance(attempt, Refusal) for attempt in begun) == 10
 
 

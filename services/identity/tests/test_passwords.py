@@ -1,5 +1,6 @@
 """Changing a password, and resetting one that was lost."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,6 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity.passwords import Passwords
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from services.identity.tests.desk import PASSWORD, Desk, family_of
 
@@ -73,10 +73,8 @@ async def test_a_login_that_checked_the_old_password_is_refused(
     family_id = family_of(await desk.log_in())
     matches = Passwords.matches
 
-    async def change_meanwhile(
-        passwords: Passwords, password: str, password_hash: str | None, account: str, envelope: Envelope
-    ) -> bool:
-        result = await matches(passwords, password, password_hash, account, envelope)
+    async def change_meanwhile(passwords: Passwords, *arguments: Any, **named: Any) -> bool:
+        result = await matches(passwords, *arguments, **named)
         monkeypatch.setattr(Passwords, "matches", matches)
         await change(desk, ada, family_id)
         return result

@@ -1,7 +1,5 @@
 """The check of a password that somebody presents, which limits how many wrong ones are tried."""
 
-from contracts.refusals import Refusal
-
 from identity.dependencies import Work
 
 
@@ -13,12 +11,11 @@ async def matches_password(
     Raises:
         Refusal: ACCOUNT_LOCKED, too many attempts have failed; TOO_MANY_LOGINS, the password was not checked.
     """
-    attempt = await work.dependencies.attempts.begin(email, address, work.now)
-    try:
-        matches = await work.dependencies.passwords.matches(password, password_hash, email, work.envelope)
-    except Refusal:
-        await attempt.withdraw()
-        raise
+    attempt = work.dependencies.attempts.attempt(email, address, work.now)
+    # It begins when it is its turn: attempts that wait or are refused are no failures.
+    matches = await work.dependencies.passwords.matches(
+        password, password_hash, email, work.envelope, begin=attempt.begin
+    )
     if matches:
         await attempt.succeed()
     return matches
