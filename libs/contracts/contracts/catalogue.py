@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from contracts.identity.events import UserEvent
+from contracts.identity import UserEvent
 from contracts.mcp_registry import ServerEvent
 from contracts.mcp_registry.revocation import RevocationEvent
 from contracts.messages import Event

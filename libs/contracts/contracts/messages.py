@@ -91,11 +91,15 @@ class Accepted[R](Message):
 
 
 class Refused(Message):
-    """The reply to a message that the domain refuses: expected, final for this input, and nothing was recorded."""
+    """The reply to a message that the domain refuses: expected, final for this input, and nothing was recorded.
+
+    `retry_after` is in seconds. It is omitted if it is None, since earlier releases do not know it.
+    """
 
     kind: Literal["refused"] = "refused"
     code: Code
     detail: str
+    retry_after: int | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Faulted(Message):

@@ -6,9 +6,12 @@ from enum import StrEnum
 class Code(StrEnum):
     """The reason why a command or query was refused, or why a run failed: terms of the domain, never of HTTP."""
 
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    ACCOUNT_LOCKED = "ACCOUNT_LOCKED"
     ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
     ADMINS_ONLY = "ADMINS_ONLY"
     AGENT_FAILED = "AGENT_FAILED"
+    API_KEY_NOT_FOUND = "API_KEY_NOT_FOUND"
     APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"
     APPROVAL_OVER = "APPROVAL_OVER"
     ARCHIVE_NOT_FOUND = "ARCHIVE_NOT_FOUND"
@@ -35,14 +38,17 @@ class Code(StrEnum):
     FILE_CHANGED = "FILE_CHANGED"
     FILE_NOT_FOUND = "FILE_NOT_FOUND"
     FORM_INVALID = "FORM_INVALID"
+    INVALID_API_KEY = "INVALID_API_KEY"
     INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
     INVALID_EVENT_NAME = "INVALID_EVENT_NAME"
     INVALID_PATH = "INVALID_PATH"
     INVALID_REFRESH_TOKEN = "INVALID_REFRESH_TOKEN"
+    INVALID_RESET_TOKEN = "INVALID_RESET_TOKEN"
     INVALID_SCHEDULE = "INVALID_SCHEDULE"
     INVALID_SERVER = "INVALID_SERVER"
     INVALID_SIGNATURE = "INVALID_SIGNATURE"
     INVALID_TIMEZONE = "INVALID_TIMEZONE"
+    LAST_ADMIN = "LAST_ADMIN"
     LINK_NOT_VALID = "LINK_NOT_VALID"
     MAX_TURNS_REACHED = "MAX_TURNS_REACHED"
     MCP_SERVER_INVALID = "MCP_SERVER_INVALID"
@@ -57,6 +63,7 @@ class Code(StrEnum):
     NOT_A_FILE = "NOT_A_FILE"
     NOT_INSTALLABLE = "NOT_INSTALLABLE"
     NOT_OWNER = "NOT_OWNER"
+    NO_PASSWORD = "NO_PASSWORD"
     NO_SCHEDULE = "NO_SCHEDULE"
     OUTPUT_NOT_VALID = "OUTPUT_NOT_VALID"
     OWNER_DISABLED = "OWNER_DISABLED"
@@ -91,6 +98,7 @@ class Code(StrEnum):
     TEMPLATE_NOT_FOUND = "TEMPLATE_NOT_FOUND"
     TEMPLATE_TOO_EXPENSIVE = "TEMPLATE_TOO_EXPENSIVE"
     TOOL_CALL_NOT_FOUND = "TOOL_CALL_NOT_FOUND"
+    TOO_MANY_API_KEYS = "TOO_MANY_API_KEYS"
     TOO_MANY_LOGINS = "TOO_MANY_LOGINS"
     TOO_MANY_REPORTS = "TOO_MANY_REPORTS"
     TOO_MANY_SERVERS = "TOO_MANY_SERVERS"
@@ -104,6 +112,7 @@ class Code(StrEnum):
     VARIABLE_NOT_SET = "VARIABLE_NOT_SET"
     WEBHOOK_BODY_INVALID = "WEBHOOK_BODY_INVALID"
     WORKSPACE_FULL = "WORKSPACE_FULL"
+    WRONG_PASSWORD = "WRONG_PASSWORD"
 
 
 ABBREVIATIONS = frozenset({"MCP"})
@@ -111,11 +120,14 @@ ABBREVIATIONS = frozenset({"MCP"})
 
 
 class Refusal(Exception):
-    """The domain refuses a message: this is expected, final for this input, and nothing was recorded."""
+    """The domain refuses a message: this is expected, final for this input, and nothing was recorded.
 
-    def __init__(self, code: Code, detail: str) -> None:
+    `retry_after` is the number of seconds after which the same message may be accepted, if that is known.
+    """
+
+    def __init__(self, code: Code, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
+        self.code, self.detail, self.retry_after = code, detail, retry_after
 
 
 def not_found(code: Code, id: object, where: str = "") -> Refusal:

@@ -9,9 +9,11 @@ EVENT_PREFIX, WORK_PREFIX = "evt", "work"
 DEAD_LETTERS, DEAD_LETTER_SUBJECTS = "DEAD_LETTERS", "dead.>"
 
 REVOCATIONS = "REVOCATIONS"
-"""The key-value bucket with the ids of revoked token families."""
+"""The key-value bucket with the ids of revoked token families and API keys, and with changes of roles."""
 REVOCATIONS_COMPLETE = "complete"
 """The key that exists only while the bucket holds all revocations."""
+ACCESS_PREFIX = "access."
+"""The beginning of the keys that hold what a user may do now (`contracts.identity.values.Access`), by the user's id."""
 
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Actor
 from runtime.envelope import Envelope
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal

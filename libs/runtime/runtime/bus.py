@@ -129,8 +129,8 @@ class Bus:
         match reply:
             case Accepted(result=result):
                 return cast(R, result)
-            case Refused(code=code, detail=detail):
-                raise Refusal(code, detail)
+            case Refused(code=code, detail=detail, retry_after=retry_after):
+                raise Refusal(code, detail, retry_after=retry_after)
             case fault:
                 raise _failed(type(message), fault.detail)
 

@@ -56,13 +56,17 @@ class Bucket:
         """Write the value of a key."""
         await self._bucket.put(key, value)
 
-    async def update(self, key: str, value: bytes, entry: Entry) -> None:
-        """Replace `entry` by a value. Raise `nats.errors.Error` if the key was written since `entry` was read."""
-        await self._bucket.update(key, value, entry.revision)
+    async def update(self, key: str, value: bytes, entry: Entry | None) -> None:
+        """Replace `entry`, which was read before, by a value; None stands for no entry.
+
+        Raises:
+            nats.errors.Error: the key was written since then.
+        """
+        await self._bucket.update(key, value, entry.revision if entry else None)
 
 
-async def watch(client: Client, name: str, *, max_silence: float) -> AsyncGenerator[str | None]:
-    """Yield the existing keys of a bucket, then None, then each key that is written.
+async def watch(client: Client, name: str, *, max_silence: float) -> AsyncGenerator[tuple[str, bytes] | None]:
+    """Yield the existing keys of a bucket with their values, then None, then each key that is written with its value.
 
     Ends if the connection was lost, or if nothing arrived for `max_silence` seconds, since a watch that the bus has
     dropped is silent, too. The caller then watches again.
@@ -76,13 +80,13 @@ async def watch(client: Client, name: str, *, max_silence: float) -> AsyncGenera
     except BucketNotFoundError:
         raise BucketNotFound(name) from None
     reconnects = client.stats["reconnects"]
-    watcher = await bucket.watchall(meta_only=True, inactive_threshold=max_silence)
+    watcher = await bucket.watchall(inactive_threshold=max_silence)
     last_received = time.monotonic()
     try:
         while time.monotonic() - last_received < max_silence and client.stats["reconnects"] == reconnects:
             with suppress(NatsTimeout):
                 entry = await watcher.updates(timeout=POLL_SECONDS)
                 last_received = time.monotonic()
-                yield entry.key if isinstance(entry, KeyValue.Entry) else None
+                yield (entry.key, entry.value or b"") if isinstance(entry, KeyValue.Entry) else None
     finally:
         await watcher.stop()

@@ -37,6 +37,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             for name, work in {
                 "keys": gateway.keys.stay_fresh,
                 "revocations": gateway.revocations.watch,
+                "API keys": gateway.api_keys.report_uses,
                 "runs": gateway.runs.waiting.listen,
                 "reports": gateway.reports.waiting.listen,
                 "checks": gateway.checks.waiting.listen,

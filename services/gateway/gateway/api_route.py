@@ -1,7 +1,7 @@
 """The route class of the API: it documents the problems that follow from how an operation is declared."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -18,8 +18,8 @@ class Guard(SecurityBase):
     """A dependency that allows only some clients to call an operation."""
 
     @abstractmethod
-    def problems(self, methods: Collection[str]) -> Iterator[EdgeCode]:
-        """Return why it can refuse requests with these methods."""
+    def problems(self) -> Iterator[EdgeCode]:
+        """Return why it can refuse requests."""
 
 
 class ApiRoute(APIRoute):
@@ -40,7 +40,7 @@ class ApiRoute(APIRoute):
             yield from WITH_BODY
         for dependency in self.dependant.dependencies:
             if isinstance(dependency.call, Guard):
-                yield from dependency.call.problems(self.methods or ())
+                yield from dependency.call.problems()
 
 
 def _merged(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:

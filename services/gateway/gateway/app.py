@@ -13,6 +13,7 @@ from gateway.hosts import Hosts
 from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
 from gateway.routes import (
+    api_key,
     approval,
     archive,
     backfill,
@@ -28,6 +29,7 @@ from gateway.routes import (
     mcp_file,
     mcp_server,
     operations,
+    password,
     report,
     run,
     session,
@@ -35,12 +37,14 @@ from gateway.routes import (
     task,
     template,
     trigger,
+    user,
     workspace,
 )
 from gateway.state import Gateway
 
 ROUTERS = (
-    *(identity.auth, session.router, fork.router, conversation.router, run.router, template.router),
+    *(identity.auth, password.router, api_key.router, user.router),
+    *(session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),
     *(mcp_authorization.router, mcp_authorization.callback),

@@ -1,68 +1,68 @@
 """Authentication of clients: the dependencies by which routes declare who may call them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
+from contracts.identity.values import Scope
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from starlette.requests import HTTPConnection
 
 from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
+from gateway.auth.token import presented
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 
 LINK_PARAMETER = "link"
 READ_METHODS = frozenset({"GET", "HEAD"})
+ADMIN_PREFIX = "/api/v1/admin/"
+NOT_PRESENTED = "Send an access token or an API key: `Authorization: Bearer <token>`, or `X-API-Key: <key>`."
 
 
 class _Bearer(Guard):
-    """Accepts requests with a valid access token. Viewers may only read, and manage their own tokens."""
+    """Accepts requests with a valid access token, or with an API key that has the scope that the request needs.
 
-    def __init__(self, *, viewers_write: bool) -> None:
-        self.model = HTTPBearer(bearerFormat="JWT", description="An access token from `POST /api/v1/auth/login`.")
+    Viewers may only read, unless `viewers_write`. If `logins_only`, API keys are refused. The scope is `scope`, or
+    follows from the path and the method.
+    """
+
+    def __init__(self, *, viewers_write: bool = False, logins_only: bool = False, scope: Scope | None = None) -> None:
+        self.model = HTTPBearer(
+            bearerFormat="JWT", description="An access token from `POST /api/v1/auth/login`, or an API key."
+        )
         self.scheme_name = "bearer"
-        self.viewers_write = viewers_write
+        self.viewers_write, self.logins_only = viewers_write, logins_only
+        self.scope: Scope | None = scope
 
     async def __call__(self, request: Request) -> Anyone:
-        user = await user_of(request, _presented(request))
-        if self._refuses_viewers(request.method):
-            check_may_write(user)
+        credentials = presented(request.headers)
+        if credentials is None:
+            raise Problem(EdgeCode.UNAUTHENTICATED, NOT_PRESENTED)
+        user = await user_of(request, credentials)
+        user.check(self.scope or _scope(request), viewers_write=self.viewers_write)
+        if self.logins_only and user.token.is_api_key:
+            raise Problem(EdgeCode.FORBIDDEN, "This is not possible with an API key. Log in.")
         return user
 
-    def problems(self, methods: Collection[str]) -> Iterator[EdgeCode]:
-        """Return why it can refuse requests with these methods."""
-        yield EdgeCode.UNAUTHENTICATED
-        if any(map(self._refuses_viewers, methods)):
-            yield EdgeCode.FORBIDDEN
-
-    def _refuses_viewers(self, method: str) -> bool:
-        return method not in READ_METHODS and not self.viewers_write
+    def problems(self) -> Iterator[EdgeCode]:
+        """Return why it can refuse requests."""
+        yield from (EdgeCode.UNAUTHENTICATED, EdgeCode.FORBIDDEN)
 
 
-def check_may_write(user: User) -> None:
-    """Check that a client may change anything.
-
-    Raises:
-        Problem: it may only read.
-    """
-    if user.actor.role == "viewer":
-        raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
-
-
-async def user_of(connection: HTTPConnection, presented: str) -> User:
-    """Return the client that presented an access token. Raises as `Tokens.verify` does."""
+async def user_of(connection: HTTPConnection, credentials: str) -> User:
+    """Return the client that presented an access token or an API key. Raises as `Tokens.verify` does."""
     gateway = gateway_of(connection)
-    token = await gateway.tokens.verify(presented)
+    token = await gateway.tokens.verify(credentials)
     connection.scope["user_id"] = str(token.actor.user_id)
     return User(gateway.bus, connection.scope["request_id"], token)
 
 
-def _presented(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Problem(EdgeCode.UNAUTHENTICATED, "Send an access token: `Authorization: Bearer <token>`.")
-    return token.strip()
+def _scope(request: Request) -> Scope:
+    # By the path, so that no route of administrators can be added without the check.
+    if request.scope["path"].startswith(ADMIN_PREFIX):
+        return "admin"
+    return "read" if request.method in READ_METHODS else "write"
 
 
 async def _anyone(request: Request) -> Anyone:
@@ -79,6 +79,9 @@ class _BearerOrLink(_Bearer):
 
 
 AnyClient = Annotated[Anyone, Depends(_anyone)]
-Caller = Annotated[User, Depends(_Bearer(viewers_write=False))]
-CallerOrLinkHolder = Annotated[Anyone, Depends(_BearerOrLink(viewers_write=False))]
+Caller = Annotated[User, Depends(_Bearer())]
+CallerOrLinkHolder = Annotated[Anyone, Depends(_BearerOrLink())]
 TokenHolder = Annotated[User, Depends(_Bearer(viewers_write=True))]
+Login = Annotated[User, Depends(_Bearer(viewers_write=True, logins_only=True))]
+Reader = Annotated[User, Depends(_Bearer(scope="read"))]
+"""For requests that read, or check by themselves whether the caller may write."""

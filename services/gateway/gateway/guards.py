@@ -9,6 +9,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """The defaults; HTML pages set a content security policy of their own."""
+CREDENTIALS = ("authorization", "x-api-key")
 STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 """The messages that begin a response; the second one refuses a WebSocket."""
 
@@ -30,7 +31,7 @@ class Guards:
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if "authorization" in Headers(scope=scope):
+                if any(name in Headers(scope=scope) for name in CREDENTIALS):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.samples import (
+    API_KEY,
     APPROVAL,
     BACKFILL,
     EXECUTION,
@@ -16,6 +17,7 @@ from contracts.samples import (
     TEMPLATE,
     TOOL_CALL,
     TRIGGER,
+    USER,
 )
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -30,6 +32,7 @@ EXAMPLES = {
     "approval_id": APPROVAL,
     "backfill_id": BACKFILL,
     "execution_id": EXECUTION,
+    "key_id": API_KEY,
     "message_id": MESSAGE,
     "path": "src/notes.txt",
     "report_id": REPORT,
@@ -40,6 +43,7 @@ EXAMPLES = {
     "template_id": TEMPLATE,
     "tool_call_id": TOOL_CALL,
     "trigger_id": TRIGGER,
+    "user_id": USER,
 }
 """Examples of path parameters, which are declared by their type alone."""
 HEADERS = {
@@ -57,6 +61,7 @@ HEADERS = {
     "X-Request-ID": "The id of the request in the logs: the one that the client sent, or a new one.",
     "X-Response-Time": "Milliseconds until the response started.",
 }
+API_KEY_SCHEME = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
 ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
@@ -72,6 +77,7 @@ class Api(FastAPI):
             document["components"]["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
+            document["components"]["securitySchemes"]["api_key"] = API_KEY_SCHEME
             for operations in document["paths"].values():
                 for operation in operations.values():
                     _complete_operation(operation)
@@ -100,6 +106,8 @@ def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
 
 
 def _complete_operation(operation: dict[str, Any]) -> None:
+    if "security" in operation:
+        operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         headers = response.setdefault("headers", {})

@@ -39,9 +39,12 @@ class EdgeCode(StrEnum):
 
 
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
+    Code.ACCOUNT_DISABLED: (403, "Account is disabled"),
+    Code.ACCOUNT_LOCKED: (429, "Too many failed logins"),
     Code.ADDRESS_NOT_ALLOWED: (422, "Address not allowed"),
     Code.ADMINS_ONLY: (403, "Administrators only"),
     Code.AGENT_FAILED: (502, "Agent failed"),
+    Code.API_KEY_NOT_FOUND: (404, "API key not found"),
     Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
     Code.APPROVAL_OVER: (409, "Approval is no longer pending"),
     Code.ARCHIVE_NOT_FOUND: (404, "Archive not found"),
@@ -68,14 +71,17 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.FILE_CHANGED: (409, "File changed during the request"),
     Code.FILE_NOT_FOUND: (404, "File not found"),
     Code.FORM_INVALID: (422, "Input does not fit the form"),
+    Code.INVALID_API_KEY: (401, "Invalid API key"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
     Code.INVALID_EVENT_NAME: (422, "Invalid event name"),
     Code.INVALID_PATH: (422, "Invalid path"),
     Code.INVALID_REFRESH_TOKEN: (401, "Invalid refresh token"),
+    Code.INVALID_RESET_TOKEN: (422, "Invalid reset token"),
     Code.INVALID_SCHEDULE: (422, "Invalid schedule"),
     Code.INVALID_SERVER: (422, "Invalid MCP server"),
     Code.INVALID_SIGNATURE: (401, "Request could not be verified"),
     Code.INVALID_TIMEZONE: (422, "Invalid time zone"),
+    Code.LAST_ADMIN: (409, "Last administrator"),
     Code.LINK_NOT_VALID: (404, "Link is not valid"),
     Code.MAX_TURNS_REACHED: (409, "Turn limit reached"),
     Code.MCP_SERVER_INVALID: (502, "MCP server violates the protocol"),
@@ -90,6 +96,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.NOT_A_FILE: (409, "Not a regular file"),
     Code.NOT_INSTALLABLE: (422, "Catalog entry cannot be installed"),
     Code.NOT_OWNER: (403, "Only the owner may change it"),
+    Code.NO_PASSWORD: (409, "Account has no password"),
     Code.NO_SCHEDULE: (422, "Task has no schedule"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
     Code.OWNER_DISABLED: (403, "Owner may not run agents"),
@@ -124,6 +131,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TEMPLATE_NOT_FOUND: (404, "Template not found"),
     Code.TEMPLATE_TOO_EXPENSIVE: (422, "Prompt template is too expensive"),
     Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
+    Code.TOO_MANY_API_KEYS: (409, "Too many API keys"),
     Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
     Code.TOO_MANY_REPORTS: (429, "Too many reports in progress"),
     Code.TOO_MANY_SERVERS: (409, "Too many MCP servers"),
@@ -137,6 +145,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.VARIABLE_NOT_SET: (422, "Environment variable has no value"),
     Code.WEBHOOK_BODY_INVALID: (422, "Webhook body is not a JSON object"),
     Code.WORKSPACE_FULL: (409, "Workspace is full"),
+    Code.WRONG_PASSWORD: (422, "Wrong password"),
     EdgeCode.ANSWER_NOT_READY: (504, "Still in progress"),
     EdgeCode.FORBIDDEN: (403, "Forbidden"),
     EdgeCode.INTERNAL_ERROR: (500, "Internal server error"),
@@ -177,6 +186,7 @@ class Problem(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         already: bool = False,
+        retry_after: int | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(f"{code}: {detail}")
@@ -185,8 +195,8 @@ class Problem(Exception):
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
         if self.status in RETRYABLE and not already:
-            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
-            self.extra.setdefault("retry_after", RETRY_AFTER)
+            seconds = retry_after or RETRY_AFTER
+            self.headers["Retry-After"], self.extra["retry_after"] = str(seconds), seconds
 
     def body(self, instance: str, at: datetime) -> dict[str, Any]:
         """Return the members of the problem; `instance` is the path of the request."""

@@ -6,6 +6,7 @@ from typing import Self, cast
 from runtime.bus import Bus, Client
 from starlette.requests import HTTPConnection
 
+from gateway.auth.api_keys import ApiKeys
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
@@ -27,6 +28,7 @@ class Gateway:
     bus: Bus
     keys: Keys
     revocations: Revocations
+    api_keys: ApiKeys
     tokens: Tokens
     waits: Waits
     runs: Runs
@@ -40,14 +42,16 @@ class Gateway:
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
         """Create the parts on a connection to the bus."""
         bus = Bus(client, timeout=settings.ask_timeout_seconds)
-        keys, revocations = Keys(bus), Revocations(client)
+        keys, revocations, api_keys = Keys(bus), Revocations(client), ApiKeys(bus)
         waits = Waits(settings.query_wait_seconds)
         runs, reports, checks = Runs(client, waits), Reports(client, waits), Checks(client, waits)
-        tokens = Tokens(keys, revocations)
+        tokens = Tokens(keys, revocations, api_keys)
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
         streams = Streams(client, bus, tokens, limits)
         totals = SessionTotals(bus)
-        return cls(settings, bus, keys, revocations, tokens, waits, runs, reports, checks, files, streams, totals)
+        return cls(
+            settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files, streams, totals
+        )
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

@@ -1,5 +1,6 @@
 """Translates exceptions to problems: refusals of services, outages, and what the framework raises."""
 
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
@@ -18,10 +19,13 @@ from gateway.validation_messages import MAX_NAME_LENGTH, message, with_known_fie
 log = get_logger()
 
 MAX_ERRORS = 20
+COLLECTION = re.compile(r"/api/v1/(?:auth/api-keys|admin/[^/]+|(?!auth/)[^/]+)")
+"""The beginning of a path that is the path of a list."""
 
 _NAMED = frozenset(
     (
         *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
+        *(Code.PASSWORD_TOO_COMMON, Code.WRONG_PASSWORD),
         *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.TEMPLATE_INVALID),
     )
 )
@@ -29,7 +33,8 @@ _NAMED = frozenset(
 
 REPEATABLE = frozenset(
     (
-        *("login", "logout", "refreshTokens", "cancelRun", "pauseSession", "resumeSession"),
+        *("login", "logout", "logoutEverywhere", "refreshTokens", "issuePasswordReset"),
+        *("cancelRun", "pauseSession", "resumeSession"),
         *("enableMcpServer", "disableMcpServer", "checkMcpServer", "acceptMcpServerTools"),
         *("pauseTask", "resumeTask", "renderPrompt", "cancelExecution", "cancelBackfill", "fireTrigger"),
     )
@@ -86,8 +91,8 @@ def _creates_something(request: Request) -> bool:
 
 
 def _unknown_outcome(request: Request) -> Problem:
-    collection = "/".join(request.url.path.split("/")[:4])
-    return in_doubt("try to log in" if collection == "/api/v1/auth" else f"check GET {collection}")
+    collection = COLLECTION.match(request.url.path)
+    return in_doubt(f"check GET {collection[0]}" if collection else "try to log in")
 
 
 def in_doubt(check: str) -> Problem:
@@ -106,11 +111,11 @@ def _allowed(request: Request) -> str:
 
 def _refused(refusal: Refusal) -> Problem:
     field = refusal.detail.partition(": ")[0] if refusal.code in _NAMED else ""
-    if field or refusal.code is Code.PASSWORD_TOO_COMMON:
-        path = field.split(".") if field else ["password"]
+    if field:
+        path = field.split(".")
         error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
-    return Problem(refusal.code, refusal.detail)
+    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after)
 
 
 def _framework(error: HTTPException) -> Problem:

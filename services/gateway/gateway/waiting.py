@@ -46,7 +46,9 @@ class Waits:
         if self.shutting_down:
             code, reason = EdgeCode.UNAVAILABLE, "This server is shutting down."
         detail = f"{reason} The {resource} is still in progress; read it at {path}."
-        return Problem(code, detail, headers={"Location": path}, already=True, **ids)
+        problem = Problem(code, detail, headers={"Location": path}, already=True)
+        problem.extra |= ids
+        return problem
 
     async def until[T](
         self,

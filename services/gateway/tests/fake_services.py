@@ -7,7 +7,7 @@ from uuid import UUID
 
 import jwt
 from contracts.catalogue import SERVICES
-from contracts.identity.queries import GetKeys, KeysView
+from contracts.identity.login import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject

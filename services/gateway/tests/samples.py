@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from contracts.identity.queries import TokensView, UserView
+from contracts.identity.login import TokensView
+from contracts.identity.user import UserView
 from contracts.report.report import ReportLink, ReportView
 from contracts.samples import (
     APPROVAL,

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from contracts.files import FilePart
-from contracts.identity.commands import LogIn
+from contracts.identity.login import LogIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
@@ -29,6 +29,7 @@ from gateway.schemas.session import NewSession, SessionChange
 from gateway.schemas.task import NewTask, TaskChange
 from gateway.schemas.template import NewTemplate, TemplateChange
 from gateway.schemas.trigger import NewTrigger
+from gateway.schemas.user import NewServiceAccount
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 from runtime import clock
@@ -113,6 +114,7 @@ def test_schema_names_are_unique_and_not_reserved_in_languages(document: dict[st
 
 
 COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
+    NewServiceAccount: (),
     NewSession: (),
     SessionChange: (ONE,),
     NewFork: (ONE,),

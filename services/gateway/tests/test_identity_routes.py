@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.identity.commands import LogIn, LogOut, RefreshTokens, RegisterUser
-from contracts.identity.queries import GetUser
+from contracts.identity.login import LogIn, LogOut, RefreshTokens
+from contracts.identity.user import GetUser, RegisterUser
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import FAMILY, TIME, USER
@@ -79,11 +79,11 @@ async def test_a_validation_error_does_not_repeat_the_password(anonymous: httpx.
 
 
 async def test_a_common_password_is_422_and_names_the_field(anonymous: httpx.AsyncClient, services: FakeServices):
-    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="Too common."))
+    await services.answer(RegisterUser, Refused(code=Code.PASSWORD_TOO_COMMON, detail="password: Too common."))
     response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION)
     assert (response.status_code, response.json()["error_code"]) == (422, "PASSWORD_TOO_COMMON")
     assert response.json()["errors"] == [
-        {"loc": ["body", "password"], "msg": "Too common.", "type": "password_too_common"}
+        {"loc": ["body", "password"], "msg": "password: Too common.", "type": "password_too_common"}
     ]
 
 

@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-from contracts.identity.queries import GetKeys, GetUser
+from contracts.identity.login import GetKeys
+from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import keys
 

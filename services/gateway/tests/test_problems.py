@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.identity.commands import LogOut
+from contracts.identity.login import LogOut
 from contracts.messages import Command, Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION

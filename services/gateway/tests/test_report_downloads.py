@@ -141,4 +141,4 @@ def test_a_long_file_name_is_cut_between_characters(char: str):
 def test_the_download_of_a_report_documents_its_formats_and_links(document: dict[str, Any]):
     operation = document["paths"]["/api/v1/reports/{report_id}/download"]["get"]
     assert set(operation["responses"]["200"]["content"]) == set(MEDIA_TYPES.values())
-    assert operation["security"] == [{"bearer": []}, {}]
+    assert operation["security"] == [{"bearer": []}, {"api_key": []}, {}]

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from contracts.identity.queries import GetUser
+from contracts.identity.user import GetUser
 from contracts.samples import FAMILY
 from contracts.wire import REVOCATIONS
 from gateway.auth import revocations

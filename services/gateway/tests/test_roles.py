@@ -12,7 +12,8 @@ from gateway.openapi import EXAMPLES
 from services.gateway.tests.harness import Harness
 
 FIRE = "/api/v1/tasks/{task_id}/triggers/{trigger_id}/fire"
-OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", FIRE}
+AUTH = "/api/v1/auth"
+OPEN = {f"{AUTH}/register", f"{AUTH}/login", f"{AUTH}/refresh", f"{AUTH}/reset-password", FIRE}
 
 
 IDS = {**EXAMPLES, "path": "a.txt"}

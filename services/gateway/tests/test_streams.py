@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from contracts.identity.events import UserLoggedIn
+from contracts.identity.login import UserLoggedIn
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, FAMILY, RUN, SESSION, TASK, USER

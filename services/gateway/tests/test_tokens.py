@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from contracts.identity.queries import GetUser
+from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.auth import tokens
+from jwt.algorithms import OKPAlgorithm
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -80,6 +81,35 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_401(
     public = services.keys[0].public_key().public_bytes_raw()
     token = jwt.encode({"sub": "x"}, public, "HS256", {"kid": "key-0"})
     await refused(anonymous, f"Bearer {token}")
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512", "ES256", "RS256", "EdDSA "])
+async def test_another_algorithm_in_the_header_is_401(
+    anonymous: httpx.AsyncClient, services: FakeServices, algorithm: str
+):
+    _, claims, signature = services.token().split(".")
+    header = part({"alg": algorithm, "typ": "JWT", "kid": "key-0"})
+    await refused(anonymous, f"Bearer {header}.{claims}.{signature}")
+
+
+async def test_a_key_that_the_token_brings_along_is_not_used(anonymous: httpx.AsyncClient, services: FakeServices):
+    own = Ed25519PrivateKey.generate()
+    jwk = OKPAlgorithm.to_jwk(own.public_key(), as_dict=True)
+    claims = jwt.decode(services.token(), options={"verify_signature": False})
+    for more in ({"jwk": jwk}, {"jku": "http://127.0.0.1:1/keys"}, {"x5u": "http://127.0.0.1:1/keys"}):
+        await refused(anonymous, f"Bearer {jwt.encode(claims, own, 'EdDSA', {'kid': 'key-0', **more})}")
+
+
+@pytest.mark.parametrize(
+    "key_id", ["../../etc/passwd", "/dev/null", "key-0\0", "key-0' OR '1'='1", "http://127.0.0.1/"]
+)
+async def test_a_key_id_is_a_name_and_nothing_else(anonymous: httpx.AsyncClient, services: FakeServices, key_id: str):
+    await refused(anonymous, f"Bearer {services.token(header={'kid': key_id})}")
+
+
+async def test_the_audience_must_be_this_service(anonymous: httpx.AsyncClient, services: FakeServices):
+    for audience in (["other"], [], "", "agentapi-other"):
+        await refused(anonymous, f"Bearer {services.token(aud=audience)}")
 
 
 async def test_a_tampered_token_is_401(anonymous: httpx.AsyncClient, services: FakeServices):

@@ -1,8 +1,14 @@
-"""Run the identity service: `python -m identity`."""
+"""Run the identity service, `python -m identity`, or a command for its operator (`identity.operations`)."""
+
+import sys
 
 from runtime.process import run
 
+from identity import operations
 from identity.app import service
 from identity.settings import Settings
 
-run(service.name, Settings, service.run)
+if len(sys.argv) == 1:
+    run(service.name, Settings, service.run)
+else:
+    sys.exit(operations.main(sys.argv[1:]))

@@ -3,52 +3,37 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from uuid import UUID
+from dataclasses import dataclass
 
 from eventing.database import Database
+from eventing.handling import QueryContext, UnitOfWork
+from runtime import clock
 from runtime.bus import Client
 from runtime.forever import forever
 
-from identity.keys import KeyRing
+from identity.directory import Directory
+from identity.keys import KeyRingFile
+from identity.login_attempts import LoginAttempts
 from identity.passwords import Passwords
 from identity.revocations import Revocations
 from identity.settings import Settings
+
+CLEANING_INTERVAL_SECONDS = 60.0
+
+type Work = UnitOfWork["Dependencies"]
+type Context = QueryContext["Dependencies"]
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """The dependencies of one replica, shared by all its handlers and reactions."""
 
-    keys: KeyRing
+    keys: KeyRingFile
     passwords: Passwords
-    directory: "Directory"
+    directory: Directory
+    attempts: LoginAttempts
     revocations: Revocations
     registration_open: bool
-
-
-@dataclass(frozen=True)
-class Account:
-    """The part of an account that a login is checked against."""
-
-    id: UUID
-    password_hash: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Directory:
-    """The accounts, found by other properties than their ids."""
-
-    database: Database
-
-    async def find_account(self, email: str) -> Account | None:
-        """Return the account with an e-mail address, or None."""
-        row = await self.database.fetchrow("SELECT id, password_hash FROM users WHERE email = $1", email)
-        return Account(**row) if row else None
-
-    async def has_admin(self) -> bool:
-        """Return whether there is an administrator."""
-        return await self.database.fetchval("SELECT EXISTS (SELECT FROM users WHERE role = 'admin')")
 
 
 @asynccontextmanager
@@ -58,12 +43,21 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     Raises:
         InvalidKeyRing: the key ring cannot be used.
     """
-    keys = KeyRing.read(settings.key_ring_file)
+    keys = KeyRingFile(settings.key_ring_file)
     revocations = Revocations(client, database)
+    attempts = LoginAttempts(database, settings.login_failures_per_account, settings.login_failures_per_address)
+
+    async def clean() -> None:
+        await attempts.remove_expired(clock.now())
+        await asyncio.sleep(CLEANING_INTERVAL_SECONDS)
+
     await revocations.fill()
+    works = {"revocations": revocations.refresh, "key ring": keys.follow, "login attempts": clean}
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
-    upkeep = asyncio.get_running_loop().create_task(forever("revocations", revocations.refresh))
+    upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
-        yield Dependencies(keys, Passwords(), Directory(database), revocations, settings.registration_open)
+        directory = Directory(database)
+        yield Dependencies(keys, Passwords(), directory, attempts, revocations, settings.registration_open)
     finally:
-        upkeep.cancel()
+        for task in upkeep:
+            task.cancel()

@@ -6,7 +6,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from contracts.identity.commands import EnsureAdmin
+from contracts.identity.user import EnsureAdmin
 from contracts.refusals import Refusal
 from eventing.dispatch import Dispatcher
 from runtime.clock import new_id

@@ -1,18 +1,33 @@
-"""The ring of Ed25519 keys for access tokens: the first key signs, all keys verify."""
+"""The ring of Ed25519 keys for access tokens: the first key that is in use signs, all keys verify."""
 
+import asyncio
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import jwt
-from contracts.identity.queries import KeysView
+from contracts.identity.login import KeysView
 from contracts.identity.values import Role
 from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from runtime import clock
+from runtime.logging import get_logger
+
+log = get_logger()
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=60)
+PUBLICATION_LEAD = timedelta(minutes=3)
+"""How long a new key is published before it signs: longer than services and gateways take to read the ring again."""
+REREAD_SECONDS = 5.0
+NOT_BEFORE = "nbf"
+"""The member of a key that holds the time from which it signs, in seconds since 1970; without it, it signs at once."""
 
 
 class InvalidKeyRing(Exception):
@@ -21,9 +36,9 @@ class InvalidKeyRing(Exception):
 
 @dataclass(frozen=True)
 class KeyRing:
-    """A JWK Set (RFC 7517) of private Ed25519 keys (RFC 8037)."""
+    """A JWK Set (RFC 7517) of private Ed25519 keys (RFC 8037), the newest first."""
 
-    keys: tuple[Mapping[str, str], ...]
+    keys: tuple[Mapping[str, Any], ...]
 
     @classmethod
     def read(cls, path: Path) -> "KeyRing":
@@ -36,12 +51,42 @@ class KeyRing:
             ring = cls(tuple(json.loads(path.read_text())["keys"]))
             ring.public_keys()
             # A key that cannot sign stops the start, not the first login.
-            ring.access_token(UUID(int=0), "viewer", UUID(int=0), UUID(int=0), datetime(2000, 1, 1, tzinfo=UTC))
+            ring.access_token(UUID(int=0), "viewer", UUID(int=0), UUID(int=0), clock.now())
         except (OSError, ValueError, LookupError, TypeError, AttributeError, jwt.PyJWTError) as error:
             raise InvalidKeyRing(
                 f"KEY_RING_FILE: {path} is not a JWK Set of private Ed25519 keys ({error!r})"
             ) from None
         return ring
+
+    def write(self, path: Path) -> None:
+        """Write the ring to its file by rename: a concurrent reader sees the old or the new one."""
+        temporary = path.with_name(f"{path.name}.new")
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps({"keys": [dict(key) for key in self.keys]}))
+        temporary.replace(path)
+
+    def rotated(self, now: datetime) -> "KeyRing":
+        """Return the ring with a new key, which signs after `PUBLICATION_LEAD`.
+
+        Keys whose last token has expired are left out.
+        """
+        signing = self.signing_key(now)
+        retired = now - ACCESS_TOKEN_LIFETIME - PUBLICATION_LEAD
+        # Keys before the signing one wait for their turn; keys behind it may have signed tokens until it took over.
+        last = self.keys.index(signing)
+        kept = self.keys if _signs_from(signing) > retired else self.keys[: last + 1]
+        return replace(self, keys=(_new_key(now + PUBLICATION_LEAD), *kept))
+
+    def signing_key(self, now: datetime) -> Mapping[str, Any]:
+        """Return the newest key whose time has come.
+
+        Raises:
+            LookupError: the ring has no such key.
+        """
+        for key in self.keys:
+            if _signs_from(key) <= now:
+                return key
+        raise LookupError("no key of the ring is in use yet")
 
     def access_token(self, user_id: UUID, role: Role, family_id: UUID, token_id: UUID, now: datetime) -> str:
         """Return a signed access token; `sid` is its token family, so that one revocation covers a whole login."""
@@ -55,8 +100,9 @@ class KeyRing:
             "exp": now + ACCESS_TOKEN_LIFETIME,
             "role": role,
         }
-        key = jwt.PyJWK(dict(self.keys[0]), TOKEN_ALGORITHM).key
-        return jwt.encode(claims, key, TOKEN_ALGORITHM, {"kid": self.keys[0]["kid"]})
+        signing = self.signing_key(now)
+        key = jwt.PyJWK(dict(signing), TOKEN_ALGORITHM).key
+        return jwt.encode(claims, key, TOKEN_ALGORITHM, {"kid": signing["kid"]})
 
     def public_keys(self) -> KeysView:
         """Return the public halves of all keys."""
@@ -67,3 +113,31 @@ class KeyRing:
                 for key in self.keys
             ]
         )
+
+
+class KeyRingFile:
+    """The current content of the file with the key ring."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises as `KeyRing.read` does."""
+        self.path, self.ring = path, KeyRing.read(path)
+
+    async def follow(self) -> None:
+        """Pause, and read the file again; to be called in a loop. A file that is not valid changes nothing."""
+        await asyncio.sleep(REREAD_SECONDS)
+        ring = await asyncio.to_thread(KeyRing.read, self.path)
+        if ring != self.ring:
+            log.info("key ring changed", keys=[key["kid"] for key in ring.keys])
+            self.ring = ring
+
+
+def _signs_from(key: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(key.get(NOT_BEFORE, 0), UTC)
+
+
+def _new_key(not_before: datetime) -> dict[str, Any]:
+    key = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
+    public = json.dumps({name: key[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(public.encode()).digest()).rstrip(b"=")  # RFC 7638
+    named = {name: key[name] for name in ("kty", "crv", "x", "d")}
+    return named | {"kid": thumbprint.decode(), NOT_BEFORE: int(not_before.timestamp())}

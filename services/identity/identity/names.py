@@ -16,3 +16,8 @@ def normalized_email(email: str) -> str:
 def comparable_username(username: str) -> str:
     """Return the form in which a username is compared: without case, dots, hyphens and underscores."""
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", username).casefold())
+
+
+def service_email(username: str) -> str:
+    """Return the placeholder for the e-mail address of a service account: at a domain that can never exist."""
+    return f"{username.casefold()}@service.invalid"

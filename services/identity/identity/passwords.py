@@ -1,7 +1,10 @@
 """Passwords: Argon2id (RFC 9106), in threads as it is slow by design, and few at a time as it needs much memory."""
 
 import asyncio
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -9,9 +12,11 @@ from argon2.exceptions import VerifyMismatchError
 from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
-from identity.fair_queue import FairQueue, Overloaded
+from identity.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
 
 COMMON_PASSWORDS = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
+LOW_PRIORITY = 10
+"""The nice value of the threads that hash, so that a flood of logins takes no CPU time from other requests."""
 
 
 class Passwords:
@@ -24,6 +29,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._queue = FairQueue()
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, "passwords", initializer=_lower_priority)
         # Verified if there is no account, so that the reply for an unknown address takes as long as any other.
         self._dummy_hash = self._hasher.hash("nobody's password")
 
@@ -31,14 +37,34 @@ class Passwords:
         """Return the Argon2id encoding of a password."""
         return await self._run(account, envelope, lambda: self._hasher.hash(password))
 
-    async def matches(self, password: str, password_hash: str | None, account: str, envelope: Envelope) -> bool:
-        """Return whether the password matches the hash; takes the same time without a hash, and returns False."""
-        return await self._run(account, envelope, lambda: self.verify(password, password_hash))
+    async def matches(
+        self,
+        password: str,
+        password_hash: str | None,
+        account: str,
+        envelope: Envelope,
+        *,
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> bool:
+        """Return whether the password matches the hash; takes the same time without a hash, and returns False.
 
-    async def _run[R](self, account: str, envelope: Envelope, work: Callable[[], R]) -> R:
+        `begin` is called when it is the turn of this request, and may refuse it.
+        """
+        return await self._run(account, envelope, lambda: self.verify(password, password_hash), begin)
+
+    async def _run[R](
+        self,
+        account: str,
+        envelope: Envelope,
+        work: Callable[[], R],
+        begin: Callable[[], Awaitable[None]] | None = None,
+    ) -> R:
         try:
             async with self._queue.slot(account):
-                return await _run_in_thread(envelope, work)
+                _check_deadline(envelope)
+                if begin:
+                    await begin()
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Overloaded:
             detail = "Too many logins are in progress. Nothing was changed; try again in a few seconds."
             raise Refusal(Code.TOO_MANY_LOGINS, detail) from None
@@ -51,12 +77,26 @@ class Passwords:
             return False
 
 
-async def _run_in_thread[R](envelope: Envelope, work: Callable[[], R]) -> R:
-    if envelope.expired:  # the deadline passed in the queue: nobody waits for the reply any more
+def _check_deadline(envelope: Envelope) -> None:
+    if envelope.expired:  # it passed in the queue: nobody waits for the reply any more
         raise Overloaded
-    return await asyncio.to_thread(work)
+
+
+def _lower_priority() -> None:
+    # Linux has a nice value for each thread. The threads that Argon2 starts for its lanes inherit it.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
 
 
 def is_common(password: str) -> bool:
     """Return whether the password is among those that attackers try first."""
     return password.casefold() in COMMON_PASSWORDS
+
+
+def check_strength(field: str, password: str) -> None:
+    """Check that a new password, the value of a field, is not among those that attackers try first.
+
+    Raises:
+        Refusal: PASSWORD_TOO_COMMON.
+    """
+    if is_common(password):
+        raise Refusal(Code.PASSWORD_TOO_COMMON, f"{field}: Must not be one of the most common passwords.")

@@ -1,19 +1,19 @@
 """The projection of the identity service's events to its tables."""
 
 from typing import assert_never
+from uuid import UUID
 
-from contracts.identity.events import (
-    PasswordSet,
-    RefreshTokenIssued,
-    TokenFamilyRevoked,
-    UserEvent,
-    UserLoggedIn,
-    UserRegistered,
-)
+from contracts.identity import UserEvent
+from contracts.identity.api_key import ApiKeyCreated, ApiKeyEvent, ApiKeyRevoked, ApiKeySecretSet
+from contracts.identity.login import LoginEvent, RefreshTokenIssued, TokenFamilyRevoked, UserLoggedIn
+from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
+from contracts.identity.user import AccountEvent, RoleChanged, UserDisabled, UserEnabled, UserRegistered
+from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from identity.directory import HAS_ADMIN
 from identity.names import comparable_username
 
 UNIQUE_VIOLATIONS = {
@@ -22,29 +22,102 @@ UNIQUE_VIOLATIONS = {
     "users_known_as": Refusal(Code.USERNAME_TAKEN, "An account with a very similar username exists."),
 }
 """The refusals for violations of unique indexes, by the name of the index."""
+LAST_ADMIN = "There has to be an administrator: the last active one can neither get another role nor be disabled."
 
 
 async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
-    """Write one event to the read model."""
-    match recorded.event:
-        case UserRegistered() as event:
+    """Write one event to the read model.
+
+    Raises:
+        Refusal: LAST_ADMIN; no active administrator would be left.
+    """
+    event = recorded.event
+    if isinstance(event, AccountEvent):
+        await _project_account(event, recorded, db)
+    elif isinstance(event, LoginEvent):
+        await _project_login(event, recorded, db)
+    elif isinstance(event, PasswordEvent):
+        await _project_password(event, recorded, db)
+    else:
+        await _project_api_key(event, recorded, db)
+
+
+async def _project_account(event: AccountEvent, recorded: Recorded[UserEvent], db: Connection) -> None:
+    match event:
+        case UserRegistered():
             await db.execute(
-                "INSERT INTO users (id, email, username, known_as, full_name, role, created_at) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "INSERT INTO users (id, email, username, known_as, full_name, role, is_service_account, created_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 recorded.id, event.email, event.username, comparable_username(event.username), event.full_name,
-                event.role, recorded.at,
+                event.role, event.is_service_account, recorded.at,
             )  # fmt: skip
-        case PasswordSet() as event:
-            await db.execute("UPDATE users SET password_hash = $2 WHERE id = $1", recorded.id, event.password_hash)
+        case RoleChanged():
+            await _change_access(recorded, db, role=event.role)
+        case UserDisabled():
+            await _change_access(recorded, db, is_active=False)
+        case UserEnabled():
+            await _change_access(recorded, db, is_active=True)
+        case _:
+            assert_never(event)
+
+
+async def _project_login(event: LoginEvent, recorded: Recorded[UserEvent], db: Connection) -> None:
+    match event:
         case UserLoggedIn():
             await db.execute("UPDATE users SET last_login_at = $2 WHERE id = $1", recorded.id, recorded.at)
-        case TokenFamilyRevoked() as event:
-            await db.execute(
-                "INSERT INTO revoked_families (family_id, reason, revoked_at) VALUES ($1, $2, $3) "
-                "ON CONFLICT (family_id) DO NOTHING",
-                event.family_id, event.reason, recorded.at,
-            )  # fmt: skip
+        case TokenFamilyRevoked():
+            await _revoke(event.family_id, event.reason, recorded, db)
         case RefreshTokenIssued():
             pass  # only the aggregate needs these
         case _:
-            assert_never(recorded.event)
+            assert_never(event)
+
+
+async def _project_password(event: PasswordEvent, recorded: Recorded[UserEvent], db: Connection) -> None:
+    match event:
+        case PasswordSet():
+            await db.execute("UPDATE users SET password_hash = $2 WHERE id = $1", recorded.id, event.password_hash)
+        case PasswordResetIssued() | PasswordChanged():
+            pass  # only the aggregate needs these
+        case _:
+            assert_never(event)
+
+
+async def _project_api_key(event: ApiKeyEvent, recorded: Recorded[UserEvent], db: Connection) -> None:
+    match event:
+        case ApiKeyCreated():
+            await db.execute(
+                "INSERT INTO api_keys (id, user_id, name, scopes, created_at, expires_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6)",
+                event.key_id, recorded.id, event.name, event.scopes, recorded.at, event.expires_at,
+            )  # fmt: skip
+        case ApiKeySecretSet():
+            await db.execute("UPDATE api_keys SET secret_hash = $2 WHERE id = $1", event.key_id, event.secret_hash)
+        case ApiKeyRevoked():
+            await db.execute("DELETE FROM api_keys WHERE id = $1", event.key_id)
+            await _revoke(event.key_id, "api_key", recorded, db)
+        case _:
+            assert_never(event)
+
+
+async def _revoke(id: UUID, reason: str, recorded: Recorded[UserEvent], db: Connection) -> None:
+    await db.execute(
+        "INSERT INTO revoked_families (family_id, reason, revoked_at) VALUES ($1, $2, $3) "
+        "ON CONFLICT (family_id) DO NOTHING",
+        id, reason, recorded.at,
+    )  # fmt: skip
+
+
+async def _change_access(
+    recorded: Recorded[UserEvent], db: Connection, *, role: Role | None = None, is_active: bool | None = None
+) -> None:
+    # The lock orders changes of different accounts, each of which is an append of its own: two administrators who
+    # demote each other would otherwise both see one administrator left.
+    await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('identity: administrators', 0))")
+    await db.execute(
+        "UPDATE users SET role = coalesce($2, role), is_active = coalesce($3, is_active), "
+        "access_version = $4, access_changed_at = $5 WHERE id = $1",
+        recorded.id, role, is_active, recorded.version, recorded.at,
+    )  # fmt: skip
+    if not await db.fetchval(HAS_ADMIN):
+        raise Refusal(Code.LAST_ADMIN, LAST_ADMIN)

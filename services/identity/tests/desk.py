@@ -5,17 +5,27 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
-from contracts.identity.queries import TokensView
+import jwt
+from contracts.identity.login import LogIn, RefreshTokens, TokensView
+from contracts.identity.user import ChangeUser, EnsureAdmin, RegisterUser, UserView
+from contracts.messages import Actor
 from eventing.database import Database
 from eventing.testing import harness
 from identity.app import service
-from identity.dependencies import Dependencies, Directory
-from identity.keys import KeyRing
+from identity.dependencies import Dependencies
+from identity.directory import Directory
+from identity.keys import KeyRingFile
+from identity.login_attempts import LoginAttempts
+from identity.operations import OPERATOR
 from identity.passwords import Passwords
 from runtime.clock import new_id
 
 PASSWORD = "analytical engine"
+
+
+def family_of(tokens: TokensView) -> UUID:
+    """Return the token family of a login."""
+    return UUID(jwt.decode(tokens.access_token, options={"verify_signature": False})["sid"])
 
 
 class Desk(harness.ServiceHarness):
@@ -24,7 +34,12 @@ class Desk(harness.ServiceHarness):
     def __init__(self, database: Database, key_ring_file: Path) -> None:
         no_revocations: Any = None
         dependencies = Dependencies(
-            KeyRing.read(key_ring_file), Passwords(), Directory(database), no_revocations, registration_open=True
+            KeyRingFile(key_ring_file),
+            Passwords(),
+            Directory(database),
+            LoginAttempts(database, max_per_account=10, max_per_address=20),
+            no_revocations,
+            registration_open=True,
         )
         super().__init__(service, database, dependencies)
 
@@ -38,5 +53,24 @@ class Desk(harness.ServiceHarness):
         command = RegisterUser(user_id=new_id(), email=email, username=username, password=password)
         return (await self.send(command)).id
 
-    async def log_in(self, email: str = "ada@example.com", password: str = PASSWORD) -> TokensView:
-        return await self.send(LogIn(email=email, password=password))
+    async def log_in(
+        self, email: str = "ada@example.com", password: str = PASSWORD, address: str | None = None
+    ) -> TokensView:
+        return await self.send(LogIn(email=email, password=password, client_address=address))
+
+    async def admin(self, name: str = "root") -> Actor:
+        """Create an administrator; the first one as at the start of the service, others by a change of role."""
+        email = f"{name}@example.com"
+        if not await self.dispatcher.dependencies.directory.has_admin():
+            user_id = new_id()
+            await self.send(EnsureAdmin(user_id=user_id, email=email, password=PASSWORD))
+        else:
+            user_id = await self.register(email, name)
+            await self.change(user_id, role="admin")
+        return Actor(user_id=user_id, role="admin")
+
+    def claims(self, tokens: TokensView) -> dict[str, Any]:
+        return jwt.decode(tokens.access_token, options={"verify_signature": False})
+
+    async def change(self, user_id: UUID, by: Actor = OPERATOR, **changes: Any) -> UserView:
+        return await self.send(ChangeUser(user_id=user_id, **changes), by)

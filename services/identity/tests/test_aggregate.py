@@ -2,27 +2,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from contracts.identity.events import (
-    PasswordSet,
-    RefreshTokenIssued,
-    TokenFamilyRevoked,
-    UserEvent,
-    UserLoggedIn,
-    UserRegistered,
-)
+from contracts.identity import UserEvent
+from contracts.identity.login import RefreshTokenIssued, TokenFamilyRevoked, UserLoggedIn
+from contracts.identity.password import PasswordSet
+from contracts.identity.user import UserRegistered
 from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
 from eventing.state import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
-from identity.aggregate import (
-    MAX_FAMILIES,
-    MAX_LIVE_TOKENS,
-    MAX_USED_TOKENS,
-    REUSE_GRACE_PERIOD,
-    RefreshTokenHash,
-    User,
-)
+from identity.aggregate import MAX_FAMILIES, User
+from identity.aggregate.token_family import MAX_LIVE_TOKENS, MAX_USED_TOKENS, REUSE_GRACE_PERIOD, RefreshTokenHash
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 FAMILY_ID, OTHER = UUID(FAMILY), UUID(SESSION)

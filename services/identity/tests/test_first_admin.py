@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from contracts.identity.commands import LogIn
+from contracts.identity.login import LogIn
 from runtime.bus import Bus, connected
 from runtime.envelope import Envelope
 

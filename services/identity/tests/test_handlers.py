@@ -8,10 +8,11 @@ from uuid import UUID
 
 import jwt
 import pytest
-from contracts.identity.commands import EnsureAdmin, LogOut, RefreshTokens
+from contracts.identity.login import LogOut, RefreshTokens
+from contracts.identity.user import EnsureAdmin
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from identity import aggregate
+from identity.aggregate import token_family
 from identity.passwords import Passwords
 from runtime.clock import new_id
 from runtime.testing import background, eventually
@@ -133,7 +134,7 @@ async def test_late_reuse_of_a_refresh_token_revokes_its_family(desk: Desk, monk
     await desk.register()
     first = await desk.log_in()
     second = await desk.refresh(first.refresh_token)
-    monkeypatch.setattr(aggregate, "REUSE_GRACE_PERIOD", timedelta(seconds=-1))
+    monkeypatch.setattr(token_family, "REUSE_GRACE_PERIOD", timedelta(seconds=-1))
     for used in (first, second):
         with pytest.raises(Refusal, match=Code.INVALID_REFRESH_TOKEN):
             await desk.refresh(used.refresh_token)
@@ -157,7 +158,7 @@ async def test_a_wrong_secret_with_the_right_ids_revokes_nothing(desk: Desk) -> 
 
 
 async def test_reuse_is_detected_after_many_refreshes_by_a_thief(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregate, "MAX_USED_TOKENS", 2)
+    monkeypatch.setattr(token_family, "MAX_USED_TOKENS", 2)
     await desk.register()
     first = stolen = await desk.log_in()
     for _ in range(4):

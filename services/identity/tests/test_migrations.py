@@ -4,7 +4,10 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from contracts.identity.events import PasswordSet, TokenFamilyRevoked, UserEvent, UserRegistered
+from contracts.identity import UserEvent
+from contracts.identity.login import TokenFamilyRevoked
+from contracts.identity.password import PasswordSet
+from contracts.identity.user import UserRegistered
 from eventing.database import Database
 from eventing.migrating import migrate
 from eventing.recording import Change, EventMapper

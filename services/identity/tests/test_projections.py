@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import jwt
-from contracts.identity.commands import LogOut
+from contracts.identity.login import LogOut
 from contracts.messages import Actor
 
 from services.identity.tests.desk import Desk

@@ -1,7 +1,8 @@
 """The queries of the identity service."""
 
 import pytest
-from contracts.identity.queries import GetActor, GetKeys, GetUser
+from contracts.identity.login import GetKeys
+from contracts.identity.user import GetActor, GetUser
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from runtime.clock import new_id

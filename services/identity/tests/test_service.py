@@ -9,12 +9,17 @@ from pathlib import Path
 
 import jwt
 import pytest
-from contracts.identity.commands import LogIn, LogOut, RegisterUser
-from contracts.identity.queries import GetKeys, GetUser, TokensView
+from contracts.identity.api_key import CreateApiKey, RevokeApiKey
+from contracts.identity.login import GetKeys, LogIn, LogOut, TokensView
+from contracts.identity.user import ChangeUser, GetUser, RegisterUser
+from contracts.identity.values import Access
 from contracts.messages import Actor, Command, Query
-from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_stream
+from contracts.wire import ACCESS_PREFIX, REVOCATIONS, REVOCATIONS_COMPLETE, event_stream
+from eventing.database import Database
 from eventing.testing import eventually
 from identity.app import service
+from identity.operations import OPERATOR
+from identity.revocations import Revocations
 from identity.settings import Settings
 from nats.js.errors import BucketNotFoundError, NoKeysError
 from runtime import ordered
@@ -40,6 +45,16 @@ class Remote:
         with suppress(Unavailable):
             return bool(await self.ask(GetKeys()))
         return False
+
+    async def entry(self, key: str) -> bytes:
+        """Wait for an entry of the bucket of revocations, and return its value."""
+        bucket = await Bucket.ensure(self.client, REVOCATIONS, seconds=3600)
+
+        async def value() -> bytes | None:
+            entry = await bucket.get(key)
+            return entry and entry.value
+
+        return await eventually(value)
 
     async def register(self, email: str = "ada@example.com", username: str = "ada") -> Actor:
         command = RegisterUser(user_id=new_id(), email=email, username=username, password=PASSWORD)
@@ -85,19 +100,45 @@ async def test_a_logout_is_written_to_the_bucket_of_revocations(remote: Remote) 
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
+    assert await remote.entry(claims["sid"]) == b"logout"
+
+
+async def test_a_revoked_api_key_is_written_to_the_bucket(remote: Remote) -> None:
+    ada = await remote.register()
+    created = await remote.ask(CreateApiKey(key_id=new_id(), user_id=ada.user_id, name="CI", scopes=["read"]), ada)
+    await remote.ask(RevokeApiKey(key_id=created.id), ada)
+    assert await remote.entry(str(created.id)) == b"api_key"
+
+
+async def test_a_change_of_role_or_state_is_written_to_the_bucket(remote: Remote) -> None:
+    ada, key = await remote.register(), f"{ACCESS_PREFIX}{{}}"
+    for version, change in ((3, {"role": "viewer"}), (4, {"is_active": False}), (5, {"is_active": True})):
+        await remote.ask(ChangeUser.model_validate({"user_id": ada.user_id, **change}), OPERATOR)
+
+        async def is_published(version: int = version) -> bool:
+            return Access.model_validate_json(await remote.entry(key.format(ada.user_id))).version == version
+
+        await eventually(is_published)
+    access = Access.model_validate_json(await remote.entry(key.format(ada.user_id)))
+    assert (access.role, access.is_active) == ("viewer", True)
+
+
+async def test_a_late_replica_does_not_replace_a_later_role(remote: Remote, database_url: str) -> None:
+    ada = await remote.register()
+    key = f"{ACCESS_PREFIX}{ada.user_id}"
     bucket = await Bucket.ensure(remote.client, REVOCATIONS, seconds=3600)
-
-    async def revocation() -> bytes | None:
-        entry = await bucket.get(claims["sid"])
-        return entry and entry.value
-
-    assert await eventually(revocation) == b"logout"
+    later = Access(version=99, role="admin", is_active=True)
+    await bucket.put(key, later.model_dump_json().encode())
+    async with Database.open(database_url, "identity") as database:
+        await Revocations(remote.client, database).publish_access(ada.user_id)
+    assert Access.model_validate_json(await remote.entry(key)) == later
 
 
 async def test_a_lost_bucket_of_revocations_is_filled_again(remote: Remote) -> None:
     ada = await remote.register()
     claims = jwt.decode((await remote.log_in()).access_token, options={"verify_signature": False})
     await remote.ask(LogOut(family_id=claims["sid"]), ada)
+    await remote.ask(ChangeUser(user_id=ada.user_id, role="viewer"), OPERATOR)
     js = jetstream(remote.client)
 
     async def keys() -> list[str]:
@@ -106,7 +147,7 @@ async def test_a_lost_bucket_of_revocations_is_filled_again(remote: Remote) -> N
         return []
 
     async def is_complete() -> bool:
-        return {claims["sid"], REVOCATIONS_COMPLETE} <= {*await keys()}
+        return {claims["sid"], f"{ACCESS_PREFIX}{ada.user_id}", REVOCATIONS_COMPLETE} <= {*await keys()}
 
     await eventually(is_complete)
     await js.delete_key_value(REVOCATIONS)

@@ -9,7 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.mcp_registry.authorization import GetAuthorization, ReturnAuthorization, StartAuthorization
 from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import (

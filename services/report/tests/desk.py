@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
 from contracts.report.report import (

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Event, Page
 from contracts.refusals import Code
 from contracts.report.report import DeleteReport, ListReports, ReadReport, ReportView

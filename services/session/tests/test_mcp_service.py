@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.mcp_registry.server import ResolveServers
 from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals

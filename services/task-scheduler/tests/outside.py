@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.attempt import ExecutionStarted

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.session.run import (

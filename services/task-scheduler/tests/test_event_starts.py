@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Actor
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION

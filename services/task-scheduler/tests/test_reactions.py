@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.refusals import Code
 from contracts.session.run import CancelRun, SubmitQuery
 from contracts.session.session import CreateSession

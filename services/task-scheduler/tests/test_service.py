@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from contracts.identity.queries import GetActor
+from contracts.identity.user import GetActor
 from contracts.messages import Command, Event, Query, Refused
 from contracts.refusals import Code
 from contracts.session.run import CancelRun, RunCompleted, RunFailed, RunView, SubmitQuery

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from onebox.testing.system import System
 from playwright.async_api import Page, expect
 
 from tests.e2e.console.tab import Console
@@ -20,10 +21,28 @@ async def another(console: Console) -> Page:
     return tab
 
 
+def reset_link(system: System, user: User) -> str:
+    """Return the link that an administrator gets for the user."""
+    user_id, admin = user.http.get("/auth/me").json()["id"], User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+        return admin.http.post(f"/admin/users/{user_id}/password-reset").raise_for_status().json()["link"]
+
+
 async def test_a_wrong_password_is_shown(door: Console, user: User) -> None:
     await door.log_in(user.email, "not the password")
     await expect(door.page.get_by_role("alert")).to_contain_text("password")
     await expect(door.page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+async def test_the_link_of_an_administrator_sets_a_new_password(door: Console, user: User, system: System) -> None:
+    await door.page.goto(await asyncio.to_thread(reset_link, system, user))
+    new_password = door.page.get_by_role("textbox", name="New password")
+    await new_password.fill("difference engine")
+    await door.press("Set password")
+    await expect(new_password).not_to_be_visible()
+    await door.log_in(user.email, "difference engine")
+    await expect(door.page.get_by_text(user.name)).to_be_visible()
 
 
 async def test_the_console_works_with_the_keyboard_only(door: Console, user: User) -> None:

@@ -1,1 +1,9 @@
-"""Accounts, roles and tokens."""
+"""Accounts, logins, passwords and API keys: one module per subject."""
+
+from contracts.identity.api_key import ApiKeyEvent
+from contracts.identity.login import LoginEvent
+from contracts.identity.password import PasswordEvent
+from contracts.identity.user import AccountEvent
+
+type UserEvent = AccountEvent | LoginEvent | PasswordEvent | ApiKeyEvent
+"""The events of an account. The unions of its parts are plain aliases, which it flattens."""

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from contracts.identity.values import Scope
 from contracts.messages import Actor, Command, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
-from gateway.auth.tokens import Token
+from gateway.auth.token import Token
+from gateway.problems import EdgeCode, Problem
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Anyone:
 
 @dataclass(frozen=True)
 class User(Anyone):
-    """A client with a valid access token."""
+    """A client with a valid access token or API key."""
 
     token: Token
 
@@ -36,3 +38,16 @@ class User(Anyone):
     def actor(self) -> Actor:
         """The account that the token was issued to."""
         return self.token.actor
+
+    def check(self, scope: Scope, *, viewers_write: bool = False) -> None:
+        """Check that the client may do what needs this scope.
+
+        Raises:
+            Problem: FORBIDDEN, the API key lacks the scope, or the role does not allow it.
+        """
+        if scope not in self.token.scopes:
+            raise Problem(EdgeCode.FORBIDDEN, f"The API key does not have the scope `{scope}`.")
+        if scope == "admin" and self.actor.role != "admin":
+            raise Problem(EdgeCode.FORBIDDEN, "Only accounts with the role `admin` may do this.")
+        if scope == "write" and self.actor.role == "viewer" and not viewers_write:
+            raise Problem(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import jwt
-from contracts.identity.queries import GetKeys, KeysView
+from contracts.identity.login import GetKeys, KeysView
 from contracts.wire import TOKEN_ALGORITHM
 from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope

@@ -1,4 +1,4 @@
-"""Revoked token families, as the identity service writes them into a bucket on the bus.
+"""What is no longer valid, as the identity service writes it into a bucket on the bus: revoked tokens, changed roles.
 
 A bucket that the bus lost is missing or new, and may lack revocations: until the identity service has marked it as
 complete again, no token is accepted.
@@ -9,7 +9,8 @@ import time
 from contextlib import aclosing
 from uuid import UUID
 
-from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE
+from contracts.identity.values import Access
+from contracts.wire import ACCESS_PREFIX, REVOCATIONS, REVOCATIONS_COMPLETE
 from runtime import key_value
 from runtime.bus import Client
 
@@ -22,15 +23,21 @@ RETRY_SECONDS = 0.2
 
 
 class Revocations:
-    """The revoked token families known to this process; `known` while the list is complete."""
+    """The revoked token families and API keys known to this process; `known` while the list is complete."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.known = self._complete = False
         self.families: dict[str, float] = {}
+        self.accesses: dict[str, tuple[Access, float]] = {}
 
     def __contains__(self, family: UUID) -> bool:
         return str(family) in self.families
+
+    def access_of(self, user_id: UUID) -> Access | None:
+        """Return what a user may do now, if that has changed while access tokens of before are valid."""
+        found = self.accesses.get(str(user_id))
+        return found and found[0]
 
     def add(self, family: UUID) -> None:
         """Record a family that was revoked through this process, before the bucket has it."""
@@ -39,20 +46,25 @@ class Revocations:
     async def watch(self) -> None:
         """Follow the bucket until it is quiet for a while or the connection is lost; to be run repeatedly."""
         try:
-            async with aclosing(key_value.watch(self.client, REVOCATIONS, max_silence=QUIET_SECONDS)) as keys:
+            async with aclosing(key_value.watch(self.client, REVOCATIONS, max_silence=QUIET_SECONDS)) as entries:
                 self._complete = False
-                async for key in keys:
-                    self._apply(key)
+                async for entry in entries:
+                    self._apply(entry)
         except key_value.BucketNotFound:
             self.known = False
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _apply(self, key: str | None) -> None:
-        if key is None:  # the end of the stored keys
+    def _apply(self, entry: tuple[str, bytes] | None) -> None:
+        if entry is None:  # the end of the stored keys
             self.known = self._complete
             self._remove_expired()
-        elif key == REVOCATIONS_COMPLETE:
+            return
+        key, value = entry
+        if key == REVOCATIONS_COMPLETE:
             self._complete = self.known = True
+        elif key.startswith(ACCESS_PREFIX):
+            until = time.monotonic() + RETENTION_SECONDS
+            self.accesses[key.removeprefix(ACCESS_PREFIX)] = Access.model_validate_json(value), until
         else:
             self._record(key)
 
@@ -62,3 +74,4 @@ class Revocations:
     def _remove_expired(self) -> None:
         now = time.monotonic()
         self.families = {family: until for family, until in self.families.items() if until > now}
+        self.accesses = {user: (access, until) for user, (access, until) in self.accesses.items() if until > now}

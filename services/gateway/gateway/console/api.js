@@ -24,6 +24,12 @@ export async function logIn(email, password) {
   store(await (await accepted(await send("/auth/login", post({ email, password })))).json());
 }
 
+/** Set a new password with the token of a link. This browser's login is forgotten: all of the account have ended. */
+export async function resetPassword(token, password) {
+  await accepted(await send("/auth/reset-password", post({ reset_token: token, new_password: password })));
+  store(null);
+}
+
 /** Delete the tokens, and revoke them if the server can be reached. */
 export async function logOut() {
   try {

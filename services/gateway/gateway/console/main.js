@@ -1,7 +1,7 @@
 // The account and the open page. The fragment of the URL names it: a session (`#<id>`), the tasks (`#tasks`) or a task.
 
-import { loggedIn, logIn, logOut, me } from "./api.js";
-import { find, submits } from "./elements.js";
+import { loggedIn, logIn, logOut, me, resetPassword } from "./api.js";
+import { find, stamp, submits } from "./elements.js";
 import { open } from "./session.js";
 import { choose, reload, showMore, start } from "./sessions.js";
 import { openTask } from "./task.js";
@@ -9,16 +9,21 @@ import { openTasks } from "./tasks.js";
 
 const SESSION = /^#([0-9a-f-]{36})$/;
 const TASKS = /^#tasks(?:\/([0-9a-f-]{36}))?$/;
+const RESET = /^#reset=(.+)$/; // the link with which an administrator lets a user set a new password
 let opened = new AbortController();
 
 /** Show the login form or, if logged in, the page that the URL names. */
 async function enter() {
-  const active = loggedIn();
-  find("#login-view").hidden = active;
+  const resets = resetToken() !== undefined;
+  const active = loggedIn() && !resets;
+  find("#reset-view").hidden = !resets;
+  find("#reset-view").replaceChildren(...(resets ? [resetForm(resetToken())] : []));
+  find("#login-view").hidden = active || resets;
   for (const part of ["#log-out", "#views"]) find(part).hidden = !active;
   find("#account").textContent = "";
   find("#sessions").replaceChildren();
   showPage();
+  if (resets) return find("#reset-view input").focus();
   if (!active) return find("[name=email]").focus();
   await withAlert(list);
 }
@@ -33,8 +38,9 @@ async function list() {
 function showPage() {
   opened.abort();
   opened = new AbortController();
-  const tasks = loggedIn() ? TASKS.exec(location.hash) : null;
-  find("#main-view").hidden = !loggedIn() || tasks !== null;
+  const active = loggedIn() && resetToken() === undefined;
+  const tasks = active ? TASKS.exec(location.hash) : null;
+  find("#main-view").hidden = !active || tasks !== null;
   find("#tasks-view").hidden = tasks === null;
   find("#tasks-view").replaceChildren();
   for (const link of find("#views").children) {
@@ -57,6 +63,16 @@ function showSession() {
   find("#message").focus();
 }
 
+function resetForm(token) {
+  const form = stamp("reset-password");
+  submits(form, async (fields) => {
+    await resetPassword(token, fields.get("password"));
+    location.hash = ""; // the token has been used
+  });
+  return form;
+}
+
+const resetToken = () => RESET.exec(location.hash)?.[1];
 const chosen = () => SESSION.exec(location.hash)?.[1];
 
 async function withAlert(act) {
@@ -85,7 +101,8 @@ find("#log-out").addEventListener("click", async () => {
 });
 find("#more").addEventListener("click", () => withAlert(showMore));
 window.addEventListener("account", enter);
-window.addEventListener("hashchange", () => {
+window.addEventListener("hashchange", ({ oldURL }) => {
+  if (RESET.test(location.hash) || RESET.test(new URL(oldURL).hash)) return enter();
   showPage();
   if (find("#main-view").hidden || choose(chosen())) return;
   withAlert(list); // no session is open, or a new one that is not in the list yet

@@ -10,7 +10,6 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
 from gateway import translation
-from gateway.authentication import check_may_write
 from gateway.mcp_server.call import Call
 from gateway.schemas.base import ResponseModel
 from gateway.schemas.descriptions import describe
@@ -45,7 +44,7 @@ class Tool:
             Unavailable: a service did not answer.
         """
         if not self.annotations.read_only_hint:
-            check_may_write(call.caller)
+            call.caller.check("write")
         if self.nests:
             call.check_depth()
         return await self.function(self._validated(arguments), call)

@@ -1,15 +1,16 @@
 """Accounts and tokens: `/api/v1/auth`, and the public keys that verify access tokens."""
 
-from contracts.identity.commands import LogOut
-from contracts.identity.queries import GetUser
+from contracts.identity.login import LogOut, LogOutEverywhere
+from contracts.identity.user import GetUser
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
-from gateway.authentication import AnyClient, TokenHolder
+from gateway.authentication import AnyClient, Login, TokenHolder
 from gateway.bodies import SmallJsonRoute
+from gateway.client_address import client_address
 from gateway.problems import EdgeCode, documented, headed
-from gateway.schemas.identity import Credentials, KeySet, RefreshToken, Registration, Tokens, User
+from gateway.schemas.identity import Credentials, KeySet, Me, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -42,14 +43,18 @@ async def register(body: Registration, client: AnyClient) -> Response:
     operation_id="login",
     summary="Log in",
     response_model=Tokens,
-    responses=headed(documented(Code.TOO_MANY_LOGINS, Code.INVALID_CREDENTIALS), {200: ("Cache-Control",)}),
+    responses=headed(
+        documented(Code.TOO_MANY_LOGINS, Code.INVALID_CREDENTIALS, Code.ACCOUNT_DISABLED, Code.ACCOUNT_LOCKED),
+        {200: ("Cache-Control",)},
+    ),
 )
-async def login(body: Credentials, client: AnyClient) -> Response:
+async def login(body: Credentials, client: AnyClient, request: Request) -> Response:
     """Checks an e-mail address and a password, and returns an access token and a refresh token.
 
-    The response is the same for an unknown address as for a wrong password.
+    The response is the same for an unknown address as for a wrong password. After ten failures within 15 minutes, for
+    one account or from one network address, further ones are refused for a while.
     """
-    return Tokens.of(await client.ask(body.command())).response(headers=NO_STORE)
+    return Tokens.of(await client.ask(body.command(client_address(request)))).response(headers=NO_STORE)
 
 
 @auth.post(
@@ -72,12 +77,14 @@ async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     "/me",
     operation_id="getMe",
     summary="Get the current account",
-    response_model=User,
+    response_model=Me,
     responses=documented(Code.USER_NOT_FOUND),
 )
 async def me(user: TokenHolder) -> Response:
-    """Returns the account of the access token in its current state, not as it was when the token was issued."""
-    return User.of(await user.ask(GetUser(user_id=user.actor.user_id))).response()
+    """Returns the account of the client in its current state, not as it was when the access token was issued."""
+    view = await user.ask(GetUser(user_id=user.actor.user_id))
+    key_id = user.token.family if user.token.is_api_key else None
+    return Me.of(view, scopes=sorted(user.token.scopes), api_key_id=key_id).response()
 
 
 @auth.post(
@@ -86,9 +93,22 @@ async def me(user: TokenHolder) -> Response:
     summary="Log out",
     status_code=204,
 )
-async def logout(user: TokenHolder, request: Request) -> Response:
+async def logout(user: Login, request: Request) -> Response:
     """Revokes the access token, its refresh token, and all other tokens of the same login."""
     await user.ask(LogOut(family_id=user.token.family))
+    gateway_of(request).revocations.add(user.token.family)
+    return Response(status_code=204)
+
+
+@auth.post(
+    "/logout-all",
+    operation_id="logoutEverywhere",
+    summary="Log out everywhere",
+    status_code=204,
+)
+async def logout_all(user: Login, request: Request) -> Response:
+    """Revokes the tokens of all logins of the account, also of this one. API keys stay valid."""
+    await user.ask(LogOutEverywhere())
     gateway_of(request).revocations.add(user.token.family)
     return Response(status_code=204)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Request, Response
 
-from gateway.authentication import TokenHolder
+from gateway.authentication import Reader
 from gateway.bodies import JsonRoute
 from gateway.mcp_server.call import DEPTH_HEADER, Call
 from gateway.mcp_server.exchange import Exchange
@@ -17,7 +17,7 @@ router = APIRouter(route_class=JsonRoute, include_in_schema=False)
 @router.post(PATH, operation_id="mcp")
 async def serve(
     _message: Annotated[Any, Body()],
-    caller: TokenHolder,
+    caller: Reader,
     request: Request,
     depth: Annotated[int, Header(alias=DEPTH_HEADER, ge=0)] = 0,
 ) -> Response:

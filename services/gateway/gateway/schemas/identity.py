@@ -1,10 +1,12 @@
 """Models of accounts and tokens."""
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
-from contracts.identity.commands import LogIn, RefreshTokens, RegisterUser
-from contracts.identity.queries import KeysView, TokensView, UserView
+from contracts.identity.login import KeysView, LogIn, RefreshTokens, TokensView
+from contracts.identity.user import RegisterUser, UserView
+from contracts.identity.values import Scope
 from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 from runtime import clock
@@ -64,9 +66,9 @@ class Credentials(RequestBody):
     ]
     password: Annotated[str, Field(min_length=1, max_length=1024, repr=False, description="Password of the account.")]
 
-    def command(self) -> LogIn:
+    def command(self, client_address: str | None) -> LogIn:
         """Return the command."""
-        return LogIn(email=self.email, password=self.password)
+        return LogIn(email=self.email, password=self.password, client_address=client_address)
 
 
 class RefreshToken(RequestBody):
@@ -83,20 +85,32 @@ class RefreshToken(RequestBody):
         return RefreshTokens(refresh_token=self.refresh_token)
 
 
+_USER: dict[str, Any] = {
+    "id": USER,
+    "email": "ada@example.com",
+    "username": "ada",
+    "full_name": "Ada Lovelace",
+    "role": "user",
+    "is_active": True,
+    "is_service_account": False,
+    "created_at": TIME,
+    "last_login_at": TIME,
+}
+
+
 class User(UserView, ResponseModel):
     """An account."""
 
-    model_config = example(
-        {
-            "id": USER,
-            "email": "ada@example.com",
-            "username": "ada",
-            "full_name": "Ada Lovelace",
-            "role": "user",
-            "is_active": True,
-            "created_at": TIME,
-        }
-    )
+    model_config = example(_USER)
+
+
+class Me(User):
+    """The account of the client, and what the client may do with its access token or API key."""
+
+    model_config = example(_USER | {"scopes": ["read", "write", "admin"], "api_key_id": None})
+
+    scopes: Annotated[list[Scope], Field(description="What the credentials allow, as far as the role allows it.")]
+    api_key_id: Annotated[UUID | None, Field(description="Id of the API key; null for an access token.")]
 
 
 class Tokens(TokensView, ResponseModel):

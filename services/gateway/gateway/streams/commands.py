@@ -78,9 +78,8 @@ class Commands:
                 return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
 
     async def _carry_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
-        if self.user.actor.role == "viewer":
-            return _error(EdgeCode.FORBIDDEN, "Accounts with the role `viewer` may only read.")
         try:
+            self.user.check("write")
             command = make()
             starts_run = isinstance(command, SubmitQuery)
             outcome: Outcome = await (self.runs.start(command, self.user) if starts_run else self.user.ask(command))

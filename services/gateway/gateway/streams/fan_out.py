@@ -24,7 +24,7 @@ from gateway.streams.replay import Replay
 
 log = get_logger()
 
-TOKEN_CHECK_SECONDS = 1.0
+TOKEN_CHECK_SECONDS = 0.5
 """How soon a token that is no longer valid ends its streams."""
 CLOSE_TIMEOUT_SECONDS = 2.0
 TOO_MANY_RETRY_SECONDS = 10
@@ -105,8 +105,7 @@ class Streams:
         user_id = listener.token.actor.user_id
         if sum(other.token.actor.user_id == user_id for other in self.open) >= self.limits.per_user:
             detail = f"You have {self.limits.per_user} open streams, which is the limit. Close one and try again."
-            headers = {"Retry-After": str(TOO_MANY_RETRY_SECONDS)}
-            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, headers=headers, retry_after=TOO_MANY_RETRY_SECONDS)
+            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, retry_after=TOO_MANY_RETRY_SECONDS)
 
     async def start(self, listener: Listener, after: str | None) -> None:
         """Set the cursor of the listener: to the event with the id `after`, or else to the newest event.

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway import translation
 from gateway.auth.callers import User
+from gateway.auth.token import presented
 from gateway.parameters import unknown_parameters
 from gateway.problems import EdgeCode, Problem
 from gateway.runs import Runs
@@ -45,6 +46,7 @@ async def converse(
     await socket.accept(_protocol(socket))
     try:
         user = await authenticate(socket, _presented(socket))
+        user.check("read")
         _check_parameters(socket)
         await _Conversation(socket, user, _parse_id(session_id), streams, runs).run()
     except (Problem, Refusal, RequestValidationError, Unavailable) as error:
@@ -116,9 +118,8 @@ def _check_parameters(socket: WebSocket) -> None:
 
 
 def _presented(socket: WebSocket) -> str:
-    scheme, _, token = socket.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
+    if credentials := presented(socket.headers):
+        return credentials
     for name in socket.scope["subprotocols"]:
         if name.startswith(BEARER):
             return name.removeprefix(BEARER)

@@ -1,52 +1,23 @@
-"""The command handlers of the identity service."""
+"""Handlers of commands about logins and tokens."""
 
 from datetime import datetime
 from uuid import UUID
 
-from contracts.identity.commands import EnsureAdmin, LogIn, LogOut, RefreshTokens, RegisterUser
-from contracts.identity.events import PasswordSet
-from contracts.identity.queries import TokensView
+from contracts.identity.login import LogIn, LogOut, LogOutEverywhere, RefreshTokens, TokensView
+from contracts.identity.password import PasswordSet
 from contracts.refusals import Code, Refusal
-from eventing.handling import Handlers, UnitOfWork
+from eventing.handling import Handlers
 from eventing.store import AggregateNotFound
 from runtime.clock import new_id
 
 from identity.aggregate import RefreshTokenHash, User
-from identity.dependencies import Dependencies
+from identity.dependencies import Work
+from identity.directory import Account
+from identity.handlers.password_checks import matches_password
 from identity.keys import ACCESS_TOKEN_LIFETIME
-from identity.names import RESERVED_USERNAMES, comparable_username
-from identity.passwords import is_common
 from identity.refresh_tokens import REFRESH_TOKEN_LIFETIME, RefreshToken
 
 handles = Handlers()
-
-type Work = UnitOfWork[Dependencies]
-
-
-@handles
-async def register_user(command: RegisterUser, work: Work) -> None:
-    """Create an account."""
-    if not work.dependencies.registration_open:
-        raise Refusal(Code.REGISTRATION_CLOSED, "Registration is closed. Ask an administrator for an account.")
-    if is_common(command.password):
-        raise Refusal(Code.PASSWORD_TOO_COMMON, "The password is one of the most common ones. Choose another one.")
-    if comparable_username(command.username) in RESERVED_USERNAMES:
-        raise Refusal(Code.USERNAME_TAKEN, "The username is reserved. Choose another one.")
-    user = User(command.user_id)
-    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
-    user.register(command.email, command.username, command.full_name, "user", password_hash)
-    await work.save(user)
-
-
-@handles
-async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
-    """Create the first administrator."""
-    if await work.dependencies.directory.has_admin():
-        return
-    user = User(command.user_id)
-    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
-    user.register(command.email, "admin", None, "admin", password_hash)
-    await work.save(user)
 
 
 @handles
@@ -54,14 +25,15 @@ async def log_in(command: LogIn, work: Work) -> TokensView:
     """Open a token family; neither the reply nor its timing reveals whether the address has an account."""
     account = await work.dependencies.directory.find_account(command.email)
     # Not from the aggregate: its load takes longer the more an account was used, which reveals that the account exists.
-    password_hash = account.password_hash if account else None
-    if account and password_hash is None:  # written by a replica of an earlier release during an upgrade
-        latest = await work.store.latest(PasswordSet, account.id)
-        password_hash = latest.event.password_hash if latest else None
-    matches = await work.dependencies.passwords.matches(command.password, password_hash, command.email, work.envelope)
+    password_hash = await _password_hash(account, work)
+    invalid = Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
+    matches = await matches_password(command.password, password_hash, command.email, command.client_address, work)
     if account is None or not matches:
-        raise Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
+        raise invalid
     user = await work.load(User, account.id)
+    # The password may have been changed since it was checked; from here on, the version of the account detects that.
+    if await _password_hash(await work.dependencies.directory.account(account.id), work) != password_hash:
+        raise invalid
     token = RefreshToken.new(user.id)
     user.log_in(token.family_id, _hashed(token, work.now), work.now)
     await work.save(user)
@@ -95,14 +67,29 @@ async def log_out(command: LogOut, work: Work) -> None:
         user.log_out(command.family_id)
 
 
+@handles
+async def log_out_everywhere(_command: LogOutEverywhere, work: Work) -> None:
+    """Revoke all token families of the actor."""
+    async with work.change(User, work.actor.user_id) as user:
+        user.log_out_everywhere()
+
+
+async def _password_hash(account: Account | None, work: Work) -> str | None:
+    if account is None or account.password_hash or account.is_service_account:
+        return account and account.password_hash
+    latest = await work.store.latest(PasswordSet, account.id)  # written by an earlier release during an upgrade
+    return latest.event.password_hash if latest else None
+
+
 def _hashed(token: RefreshToken, now: datetime) -> RefreshTokenHash:
     return RefreshTokenHash(token.hash, now + REFRESH_TOKEN_LIFETIME)
 
 
 def _tokens(user: User, token: RefreshToken, work: Work) -> TokensView:
-    token_id: UUID = new_id()
+    ring, token_id = work.dependencies.keys.ring, new_id()
+    family_id: UUID = token.family_id
     return TokensView(
-        access_token=work.dependencies.keys.access_token(user.id, user.role, token.family_id, token_id, work.now),
+        access_token=ring.access_token(user.id, user.role, family_id, token_id, work.now),
         expires_in=int(ACCESS_TOKEN_LIFETIME.total_seconds()),
         refresh_token=str(token),
         refresh_expires_in=int(REFRESH_TOKEN_LIFETIME.total_seconds()),

@@ -1,0 +1,130 @@
+"""All messages about API keys, by which programs authenticate."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.identity.values import Scope
+from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
+from contracts.samples import API_KEY, TIME, USER
+
+
+class ApiKeyView(Message):
+    """An API key, without its secret. `last_used_at` is exact to about a minute."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKeyView(ApiKeyView):
+    """An API key with its text, which is shown only now."""
+
+    key: str = Field(repr=False)
+
+
+class ApiKeyHolder(Message):
+    """The user that an API key authenticates, with their current role, and what the key may be used for."""
+
+    actor: Actor
+    scopes: list[Scope]
+    expires_at: datetime | None
+
+
+class GetApiKey(Query[ApiKeyView]):
+    """Return an API key of the actor."""
+
+    subject = "qry.identity.get_api_key"
+    sample = {"key_id": API_KEY}
+
+    key_id: UUID
+
+
+class ListApiKeys(KeysetWindow, Query[Page[ApiKeyView]]):
+    """Return the API keys of a user, newest first."""
+
+    subject = "qry.identity.list_api_keys"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+class VerifyApiKey(Query[ApiKeyHolder]):
+    """Return whom an API key authenticates; refused if it does not exist, has expired, or its user is disabled."""
+
+    subject = "qry.identity.verify_api_key"
+    sample = {"key_id": API_KEY, "secret_hash": "9f86d0"}
+
+    key_id: UUID
+    secret_hash: str = Field(repr=False)
+
+
+class CreateApiKey(Command[NewApiKeyView]):
+    """Create an API key of a user: of the actor, or of a service account if the actor is an administrator."""
+
+    subject = "cmd.identity.create_api_key"
+    sample = {"key_id": API_KEY, "user_id": USER, "name": "CI", "scopes": ["read", "write"], "expires_at": TIME}
+
+    key_id: UUID
+    user_id: UUID
+    name: str
+    scopes: list[Scope]
+    expires_at: datetime | None = None
+
+
+class RevokeApiKey(Command[None]):
+    """Revoke an API key."""
+
+    subject = "cmd.identity.revoke_api_key"
+    sample = {"key_id": API_KEY}
+
+    key_id: UUID
+
+
+class RecordApiKeyUses(Command[None]):
+    """Store when API keys were last used, by the ids of the keys."""
+
+    subject = "cmd.identity.record_api_key_uses"
+    sample = {"uses": {API_KEY: TIME}}
+
+    uses: dict[UUID, datetime]
+
+
+class ApiKeyCreated(Event):
+    """An API key was created. The event `ApiKeySecretSet` beside it has the hash of its secret."""
+
+    subject = "evt.identity.api_key_created"
+    sample = {"key_id": API_KEY, "name": "CI", "scopes": ["read", "write"], "expires_at": TIME}
+
+    key_id: UUID
+    name: str
+    scopes: list[Scope]
+    expires_at: datetime | None
+
+
+class ApiKeySecretSet(Event):
+    """The secret of a new API key was set; `secret_hash` is its SHA-256."""
+
+    subject = "evt.identity.api_key_secret_set"
+    published = False
+    sample = {"key_id": API_KEY, "secret_hash": "9f86d0"}
+
+    key_id: UUID
+    secret_hash: str = Field(repr=False)
+
+
+class ApiKeyRevoked(Event):
+    """An API key was revoked, or removed because it had expired."""
+
+    subject = "evt.identity.api_key_revoked"
+    sample = {"key_id": API_KEY}
+
+    key_id: UUID
+
+
+ApiKeyEvent = ApiKeyCreated | ApiKeySecretSet | ApiKeyRevoked

@@ -1,0 +1,114 @@
+"""All messages about logins: tokens, their families, and the keys that verify them."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.messages import Command, Event, Message, Query
+from contracts.samples import FAMILY, TIME
+
+type RevocationReason = Literal["logout", "reuse", "expired", "logout_all", "password_changed", "disabled"]
+
+
+class TokensView(Message):
+    """The tokens of a login or a refresh. `expires_in` and `refresh_expires_in` are in seconds."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+
+
+class KeysView(Message):
+    """The public keys that verify access tokens, as a JWK Set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+class GetKeys(Query[KeysView]):
+    """Return the public keys that verify access tokens."""
+
+    subject = "qry.identity.get_keys"
+    sample = {}
+
+
+class LogIn(Command[TokensView]):
+    """Log in with an e-mail address and a password, and return tokens of a new family.
+
+    Failures are counted by account and by `client_address`, the network address of the client.
+    """
+
+    subject = "cmd.identity.log_in"
+    sample = {"email": "ada@example.com", "password": "analytical engine"}
+
+    email: str
+    password: str = Field(max_length=1024, repr=False)
+    client_address: str | None = None
+
+
+class RefreshTokens(Command[TokensView]):
+    """Exchange a refresh token, which can be used once, for a new pair of tokens."""
+
+    subject = "cmd.identity.refresh_tokens"
+    sample = {"refresh_token": "opaque"}
+
+    refresh_token: str = Field(max_length=1024, repr=False)
+
+
+class LogOut(Command[None]):
+    """Revoke a token family of the actor."""
+
+    subject = "cmd.identity.log_out"
+    sample = {"family_id": FAMILY}
+
+    family_id: UUID
+
+
+class LogOutEverywhere(Command[None]):
+    """Revoke all token families of the actor."""
+
+    subject = "cmd.identity.log_out_everywhere"
+    sample = {}
+
+
+class UserLoggedIn(Event):
+    """The user logged in, which opened a token family."""
+
+    subject = "evt.identity.user_logged_in"
+    sample = {"family_id": FAMILY}
+
+    family_id: UUID
+
+
+class RefreshTokenIssued(Event):
+    """A refresh token was issued to a family; `token_hash` is its SHA-256, `replaces` that of the token it replaces.
+
+    Without `replaces` it is the first token of a login, or was recorded by a release without that field. Then it
+    replaces all tokens of the family.
+    """
+
+    subject = "evt.identity.refresh_token_issued"
+    published = False
+    sample = {"family_id": FAMILY, "token_hash": "9f86d0", "expires_at": TIME}
+
+    family_id: UUID
+    token_hash: str = Field(repr=False)
+    expires_at: datetime
+    replaces: str | None = Field(default=None, repr=False)
+    issued_at: datetime | None = None
+
+
+class TokenFamilyRevoked(Event):
+    """A token family was revoked: none of its tokens is valid any more."""
+
+    subject = "evt.identity.token_family_revoked"
+    sample = {"family_id": FAMILY, "reason": "logout"}
+
+    family_id: UUID
+    reason: RevocationReason
+
+
+LoginEvent = UserLoggedIn | RefreshTokenIssued | TokenFamilyRevoked

@@ -1,0 +1,137 @@
+"""All messages about accounts: registration, service accounts, roles, and disabling."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.identity.values import Role
+from contracts.messages import Actor, Command, Event, Message, Query
+from contracts.samples import USER
+
+
+class UserView(Message):
+    """An account, as its owner sees it. A service account has no password and no e-mail address that exists."""
+
+    id: UUID
+    email: str
+    username: str
+    full_name: str | None
+    role: Role
+    is_active: bool
+    is_service_account: bool = False
+    created_at: datetime
+    last_login_at: datetime | None = None
+
+
+class GetUser(Query[UserView]):
+    """Return one account."""
+
+    subject = "qry.identity.get_user"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+class GetActor(Query[Actor]):
+    """Return a user with their current role, for other services; refused if the user does not exist or is disabled."""
+
+    subject = "qry.identity.get_actor"
+    sample = {"user_id": USER}
+
+    user_id: UUID
+
+
+class RegisterUser(Command[UserView]):
+    """Create an account with the role `user`. The e-mail address is already case-folded."""
+
+    subject = "cmd.identity.register_user"
+    outcome_query = GetUser
+    sample = {
+        "user_id": USER,
+        "email": "ada@example.com",
+        "username": "ada",
+        "full_name": "Ada Lovelace",
+        "password": "analytical engine",
+    }
+
+    user_id: UUID
+    email: str
+    username: str
+    full_name: str | None = None
+    password: str = Field(min_length=8, max_length=1024, repr=False)
+
+
+class EnsureAdmin(Command[None]):
+    """Create the first administrator; do nothing if there is one."""
+
+    subject = "cmd.identity.ensure_admin"
+    sample = {"user_id": USER, "email": "admin@example.com", "password": "analytical engine"}
+
+    user_id: UUID
+    email: str
+    password: str = Field(min_length=8, max_length=1024, repr=False)
+
+
+class CreateServiceAccount(Command[UserView]):
+    """Create an account for a program: it has no password, and uses API keys. Only administrators may do this."""
+
+    subject = "cmd.identity.create_service_account"
+    outcome_query = GetUser
+    sample = {"user_id": USER, "username": "nightly-build", "full_name": "Nightly build", "role": "user"}
+
+    user_id: UUID
+    username: str
+    full_name: str | None = None
+    role: Role = "user"
+
+
+class ChangeUser(Command[UserView]):
+    """Change the role of an account, or disable or enable it; None leaves as it is. Only administrators may do this."""
+
+    subject = "cmd.identity.change_user"
+    outcome_query = GetUser
+    sample = {"user_id": USER, "role": "viewer", "is_active": None}
+
+    user_id: UUID
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+class UserRegistered(Event):
+    """An account was created; a service account without a password."""
+
+    subject = "evt.identity.user_registered"
+    sample = {"email": "ada@example.com", "username": "ada", "full_name": "Ada Lovelace", "role": "user"}
+
+    email: str
+    username: str
+    full_name: str | None
+    role: Role
+    is_service_account: bool = False
+
+
+class RoleChanged(Event):
+    """The role of an account was changed. It is in force for all its tokens and API keys, also those issued before."""
+
+    subject = "evt.identity.role_changed"
+    sample = {"role": "viewer"}
+
+    role: Role
+
+
+class UserDisabled(Event):
+    """An account was disabled: it cannot log in, and none of its tokens and API keys is accepted."""
+
+    subject = "evt.identity.user_disabled"
+    sample = {}
+
+
+class UserEnabled(Event):
+    """A disabled account was enabled: it can log in, and its API keys are accepted again."""
+
+    subject = "evt.identity.user_enabled"
+    sample = {}
+
+
+AccountEvent = UserRegistered | RoleChanged | UserDisabled | UserEnabled

@@ -1,0 +1,19 @@
+"""The network address that a client counts as, where requests are limited by address."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from starlette.requests import HTTPConnection
+
+IPV6_PREFIX = 64
+"""A single client usually has all addresses of such a network."""
+
+
+def client_address(connection: HTTPConnection) -> str | None:
+    """Return the address of the client, or the network of an IPv6 client; None if the connection has none."""
+    if connection.client is None:
+        return None
+    try:
+        address = ip_address(connection.client.host)
+    except ValueError:  # not a network connection, as in tests
+        return connection.client.host
+    return str(ip_network((address, IPV6_PREFIX), strict=False)) if isinstance(address, IPv6Address) else str(address)

@@ -1,0 +1,63 @@
+"""Accounts, for administrators: `/api/v1/admin`."""
+
+from uuid import UUID
+
+from contracts.identity.password import IssuePasswordReset
+from contracts.refusals import Code
+from fastapi import APIRouter, Request, Response
+
+from gateway.authentication import Caller
+from gateway.bodies import JsonRoute
+from gateway.problems import documented, headed
+from gateway.schemas.identity import User
+from gateway.schemas.password import IssuedPasswordReset
+from gateway.schemas.user import NewServiceAccount, UserChange
+
+router = APIRouter(prefix="/api/v1/admin", tags=["Admin"], route_class=JsonRoute)
+
+
+@router.post(
+    "/service-accounts",
+    operation_id="createServiceAccount",
+    summary="Create a service account",
+    status_code=201,
+    response_model=User,
+    responses=documented(Code.USERNAME_TAKEN),
+)
+async def create_service_account(body: NewServiceAccount, caller: Caller) -> Response:
+    """Creates an account for a program. It has no password; create an API key for it, with its id as `user_id`."""
+    return User.of(await caller.ask(body.command())).response(201)
+
+
+@router.patch(
+    "/users/{user_id}",
+    operation_id="changeUser",
+    summary="Change an account",
+    response_model=User,
+    responses=documented(Code.USER_NOT_FOUND, Code.LAST_ADMIN),
+)
+async def change(user_id: UUID, body: UserChange, caller: Caller) -> Response:
+    """Changes the role of an account, or disables or enables it. This takes effect everywhere within a second.
+
+    The last active administrator can neither get another role nor be disabled.
+    """
+    return User.of(await caller.ask(body.command(user_id))).response()
+
+
+@router.post(
+    "/users/{user_id}/password-reset",
+    operation_id="issuePasswordReset",
+    summary="Issue a password reset",
+    status_code=201,
+    response_model=IssuedPasswordReset,
+    responses=headed(documented(Code.USER_NOT_FOUND, Code.NO_PASSWORD), {201: ("Cache-Control",)}),
+)
+async def issue_password_reset(user_id: UUID, caller: Caller, request: Request) -> Response:
+    """Returns a link by which the user sets a new password once, within 24 hours; it replaces an earlier one.
+
+    Pass it on over a channel that only the user reads.
+    """
+    issued = await caller.ask(IssuePasswordReset(user_id=user_id))
+    # In the fragment, which browsers do not send: no server or proxy logs it.
+    link = f"{request.base_url}console/#reset={issued.reset_token}"
+    return IssuedPasswordReset.of(issued, link=link).response(201, {"Cache-Control": "no-store"})

@@ -1,0 +1,104 @@
+"""Models of API keys."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from contracts.identity.api_key import ApiKeyView, CreateApiKey, NewApiKeyView
+from contracts.identity.values import Scope
+from contracts.samples import API_KEY, TIME, USER
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from runtime import clock
+
+from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.lists import ListPage, Window
+
+
+def _in_future(time: datetime) -> datetime:
+    if time <= clock.now():
+        raise ValueError("must be in the future")
+    return time
+
+
+def _distinct(scopes: list[Scope]) -> list[Scope]:
+    return sorted(set(scopes))
+
+
+class NewApiKey(RequestBody):
+    """An API key to create."""
+
+    model_config = example({"name": "CI", "scopes": ["read", "write"], "expires_at": "2099-12-31T00:00:00Z"})
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+        Field(description="What the key is used for."),
+    ]
+    scopes: Annotated[
+        list[Scope],
+        Field(min_length=1, max_length=3, description="`read`: GET; `write`: other methods; `admin`: `/admin`."),
+        AfterValidator(_distinct),
+    ]
+    expires_at: Annotated[
+        Annotated[AwareDatetime, AfterValidator(_in_future)] | None,
+        Field(description="Time from which on the key is refused; null for never."),
+    ] = None
+    user_id: Annotated[
+        UUID | None,
+        Field(description="Service account that the key is for, if an administrator creates it; null for oneself."),
+    ] = None
+
+    def command(self, user_id: UUID) -> CreateApiKey:
+        """Return the command of the user with this id."""
+        return CreateApiKey(
+            key_id=clock.new_id(),
+            user_id=self.user_id or user_id,
+            name=self.name,
+            scopes=self.scopes,
+            expires_at=self.expires_at,
+        )
+
+
+class ApiKeyWindow(Window):
+    """Query parameters of the list of API keys."""
+
+    user_id: Annotated[
+        UUID | None,
+        Field(description="Account whose keys are listed; others than one's own for administrators.", examples=[USER]),
+    ] = None
+
+
+_KEY: dict[str, Any] = {
+    "id": API_KEY,
+    "user_id": USER,
+    "name": "CI",
+    "scopes": ["read", "write"],
+    "created_at": TIME,
+    "expires_at": None,
+    "last_used_at": None,
+}
+
+
+class ApiKey(ApiKeyView, ResponseModel):
+    """An API key, without its text."""
+
+    model_config = example(_KEY)
+
+    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
+    name: Annotated[str, Field(description="What the key is used for.")]
+    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
+
+
+class ApiKeyWithText(NewApiKeyView, ResponseModel):
+    """An API key with its text, which is shown only once."""
+
+    model_config = example(_KEY | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"})
+
+    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
+    name: Annotated[str, Field(description="What the key is used for.")]
+    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
+    key: Annotated[str, Field(repr=False, description="The API key; it is not shown again.")]
+
+
+class ApiKeyPage(ListPage[ApiKey]):
+    """API keys, newest first."""

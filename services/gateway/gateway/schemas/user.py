@@ -1,0 +1,46 @@
+"""Models of accounts, for administrators."""
+
+from typing import Annotated
+from uuid import UUID
+
+from contracts.identity.user import ChangeUser, CreateServiceAccount
+from contracts.identity.values import Role
+from pydantic import Field, StringConstraints
+from runtime import clock
+
+from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
+from gateway.schemas.identity import USERNAME, USERNAME_RULE
+
+
+class NewServiceAccount(RequestBody):
+    """A service account to create."""
+
+    model_config = example({"username": "nightly-build", "full_name": "Nightly build", "role": "user"})
+
+    username: Annotated[
+        str,
+        Field(pattern=USERNAME, description=f"Unique user name. {USERNAME_RULE}."),
+        pattern_rule(USERNAME_RULE),
+    ]
+    full_name: Annotated[
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None,
+        Field(description="Full name, for display."),
+    ] = None
+    role: Annotated[Role, Field(description="Role of the account.")] = "user"
+
+    def command(self) -> CreateServiceAccount:
+        """Return the command."""
+        return CreateServiceAccount(user_id=clock.new_id(), **vars(self))
+
+
+class UserChange(RequestBody):
+    """A change of an account; fields that are omitted stay as they are."""
+
+    model_config = example({"role": "viewer", "is_active": True})
+
+    role: Annotated[Role, Field(description="New role, in force for existing tokens and API keys too.")] = UNCHANGED
+    is_active: Annotated[bool, Field(description="False ends all logins, and refuses the API keys.")] = UNCHANGED
+
+    def command(self, user_id: UUID) -> ChangeUser:
+        """Return the command."""
+        return ChangeUser(user_id=user_id, role=self.role, is_active=self.is_active)

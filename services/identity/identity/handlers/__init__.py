@@ -1,0 +1,7 @@
+"""The command handlers of the identity service, one module per subject: load, let the aggregate decide, save."""
+
+from eventing.handling import Handlers
+
+from identity.handlers import api_key, login, password, user
+
+handles = Handlers.merge(user.handles, login.handles, password.handles, api_key.handles)

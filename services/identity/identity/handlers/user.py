@@ -1,0 +1,73 @@
+"""Handlers of commands about accounts."""
+
+from contracts.identity.user import ChangeUser, CreateServiceAccount, EnsureAdmin, RegisterUser
+from contracts.refusals import Code, Refusal
+from eventing.handling import Handlers
+
+from identity.aggregate import User
+from identity.dependencies import Work
+from identity.names import RESERVED_USERNAMES, comparable_username, service_email
+from identity.passwords import check_strength
+
+handles = Handlers()
+
+
+@handles
+async def register_user(command: RegisterUser, work: Work) -> None:
+    """Create an account."""
+    if not work.dependencies.registration_open:
+        raise Refusal(Code.REGISTRATION_CLOSED, "Registration is closed. Ask an administrator for an account.")
+    check_strength("password", command.password)
+    _check_username(command.username)
+    user = User(command.user_id)
+    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
+    user.register(command.email, command.username, command.full_name, "user", password_hash)
+    await work.save(user)
+
+
+@handles
+async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
+    """Create the first administrator."""
+    if await work.dependencies.directory.has_admin():
+        return
+    user = User(command.user_id)
+    password_hash = await work.dependencies.passwords.hash(command.password, command.email, work.envelope)
+    user.register(command.email, "admin", None, "admin", password_hash)
+    await work.save(user)
+
+
+@handles
+async def create_service_account(command: CreateServiceAccount, work: Work) -> None:
+    """Create an account for a program."""
+    check_admin(work)
+    _check_username(command.username)
+    user = User(command.user_id)
+    email = service_email(command.username)
+    user.register_service_account(email, command.username, command.full_name, command.role)
+    await work.save(user)
+
+
+@handles
+async def change_user(command: ChangeUser, work: Work) -> None:
+    """Change the role of an account, or disable or enable it. The projection refuses to lose the last administrator."""
+    check_admin(work)
+    async with work.change(User, command.user_id) as user:
+        if command.role is not None:
+            user.change_role(command.role)
+        if command.is_active is not None:
+            (user.enable if command.is_active else user.disable)()
+
+
+def check_admin(work: Work) -> None:
+    """Check that the actor is an administrator.
+
+    Raises:
+        Refusal: ADMINS_ONLY.
+    """
+    if work.actor.role != "admin":
+        raise Refusal(Code.ADMINS_ONLY, "Only administrators may manage accounts.")
+
+
+def _check_username(username: str) -> None:
+    if comparable_username(username) in RESERVED_USERNAMES:
+        raise Refusal(Code.USERNAME_TAKEN, "The username is reserved. Choose another one.")

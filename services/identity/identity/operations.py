@@ -1,0 +1,89 @@
+"""Commands for operators, run on a machine that has the settings of the service."""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+from contracts.identity.password import IssuePasswordReset, ResetPassword
+from contracts.messages import Actor
+from contracts.refusals import Refusal
+from eventing.database import Database
+from eventing.dispatch import Dispatcher
+from eventing.postgres import PostgresStore
+from runtime import bus, clock, logging
+from runtime.envelope import Envelope
+from runtime.settings import InvalidSettings, load
+
+from identity.app import service
+from identity.dependencies import dependencies
+from identity.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
+from identity.names import normalized_email
+from identity.settings import KeySettings, Settings
+
+USAGE = """usage: python -m identity                            run the service
+       python -m identity reset-password <e-mail>    set a new password, which is printed
+       python -m identity rotate-keys                add a new key for access tokens"""
+OPERATOR = Actor(user_id=UUID(int=0), role="admin")
+"""The actor of what is done on the machine: no account has this id."""
+
+
+class UnknownAccount(Exception):
+    """No account has the e-mail address."""
+
+
+async def reset_password(settings: Settings, email: str) -> str:
+    """Set a generated password, end all logins of the account, and return a line with the password.
+
+    Raises:
+        UnknownAccount: no account has this address.
+        Refusal: it is a service account.
+    """
+    password = secrets.token_urlsafe(12)
+    async with (
+        Database.open(settings.database_url, service.name) as database,
+        bus.connected(settings.nats_url, "identity") as client,
+        dependencies(settings, database, client) as shared,
+    ):
+        account = await shared.directory.find_account(normalized_email(email))
+        if account is None:
+            raise UnknownAccount(f"No account has the e-mail address {email}.")
+        store = PostgresStore(database, service.events, service.project)
+        dispatcher = Dispatcher(store, database, shared, service.commands, service.queries)
+        envelope = Envelope.begin(actor=OPERATOR)
+        issued = await dispatcher.send(IssuePasswordReset(user_id=account.id), envelope)
+        await dispatcher.send(ResetPassword(reset_token=issued.reset_token, new_password=password), envelope.follow())
+    return f"The new password of {account.email} is {password}. All its logins have ended."
+
+
+async def rotate_keys(settings: KeySettings) -> str:
+    """Add a new key to the ring, and return a line that says when it is used."""
+    now = clock.now()
+    ring = KeyRing.read(settings.key_ring_file).rotated(now)
+    ring.write(settings.key_ring_file)
+    at = (now + PUBLICATION_LEAD).isoformat(timespec="seconds")
+    return f"Key {ring.keys[0]['kid']} signs from {at} on. The ring has {len(ring.keys)} keys."
+
+
+def main(arguments: list[str]) -> str | None:
+    """Run an operator's command; return an error message, or None after success."""
+    match arguments:
+        case ["reset-password", email]:
+            return _run(lambda: reset_password(load(Settings), email))
+        case ["rotate-keys"]:
+            return _run(lambda: rotate_keys(load(KeySettings)))
+        case _:
+            return USAGE
+
+
+def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
+    logging.set_up("identity", "WARNING")
+    try:
+        sys.stdout.write(f"{asyncio.run(command())}\n")
+    except (InvalidSettings, InvalidKeyRing, UnknownAccount) as error:
+        return str(error)
+    except Refusal as refusal:
+        return refusal.detail
+    return None

@@ -1,0 +1,134 @@
+"""Limits of failed logins, by account and by network address."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from contracts.refusals import Code, Refusal
+from identity import login_attempts
+from identity.fair_queue import MAX_PER_KEY
+from identity.login_attempts import LoginAttempts
+from identity.passwords import Passwords
+from runtime.clock import now
+
+from services.identity.tests.desk import Desk
+
+ADA, NOBODY = "ada@example.com", "nobody@example.com"
+WRONG = "wrong password"
+
+
+async def outcome(desk: Desk, email: str = ADA, password: str = WRONG, address: str | None = None) -> Code | None:
+    try:
+        await desk.log_in(email, password, address)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+async def fail(desk: Desk, times: int, email: str = ADA, address: str | None = None) -> None:
+    for _ in range(times):
+        assert await outcome(desk, email, address=address) is Code.INVALID_CREDENTIALS
+
+
+@pytest.fixture
+async def ada(desk: Desk) -> str:
+    await desk.register(ADA)
+    return ADA
+
+
+@pytest.mark.parametrize("email", [ADA, NOBODY], ids=["known", "unknown"])
+async def test_an_account_is_locked_after_ten_failures_whether_or_not_it_exists(desk: Desk, ada: str, email: str):
+    await fail(desk, 10, email)
+    with pytest.raises(Refusal, match=Code.ACCOUNT_LOCKED) as refusal:
+        await desk.log_in(email)
+    assert refusal.value.retry_after
+    assert 0 < refusal.value.retry_after <= 15 * 60
+
+
+async def test_a_locked_account_costs_no_hash(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
+    await fail(desk, 10)
+    monkeypatch.delattr(Passwords, "verify")
+    assert await outcome(desk) is Code.ACCOUNT_LOCKED
+
+
+async def test_other_accounts_are_not_locked(desk: Desk, ada: str):
+    await fail(desk, 10, NOBODY)
+    assert await desk.log_in(ada)
+
+
+async def test_an_address_is_locked_whatever_accounts_it_tries(desk: Desk, ada: str):
+    for number in range(20):
+        await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+    assert await desk.log_in(ada, address="192.0.2.2")
+
+
+async def test_a_locked_address_does_not_count_against_the_account(desk: Desk, ada: str):
+    for number in range(20):
+        await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
+    for _ in range(10):
+        assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+    assert await desk.log_in(ada, address="192.0.2.2")
+
+
+async def test_a_login_forgets_the_failures_of_its_account(desk: Desk, ada: str):
+    await fail(desk, 9)
+    await desk.log_in(ada)
+    await fail(desk, 9)
+    assert await desk.log_in(ada)
+
+
+async def test_a_login_does_not_forget_the_failures_of_its_address(desk: Desk, ada: str):
+    for number in range(20):
+        await desk.log_in(ada, address="192.0.2.1")
+        await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+
+
+async def test_failures_expire(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
+    await fail(desk, 10)
+    monkeypatch.setattr(login_attempts, "WINDOW", timedelta())
+    assert await desk.log_in(ada)
+
+
+async def test_guesses_that_are_sent_at_once_do_not_pass_the_limit(desk: Desk):
+    attempts, at = desk.dispatcher.dependencies.attempts, now()
+    begun = await asyncio.gather(*(attempts.attempt(ADA, None, at).begin() for _ in range(40)), return_exceptions=True)
+    assert sum(not isinstance(attempt, Refusal) for attempt in begun) == 10
+
+
+async def test_a_login_that_was_not_checked_is_not_counted(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("identity.fair_queue.MAX_PER_KEY", 0)
+    for _ in range(10):
+        assert await outcome(desk, address="192.0.2.1") is Code.TOO_MANY_LOGINS
+    monkeypatch.setattr("identity.fair_queue.MAX_PER_KEY", MAX_PER_KEY)
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
+async def test_expired_failures_are_deleted(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    await fail(desk, 1)
+    attempts: LoginAttempts = desk.dispatcher.dependencies.attempts
+    await attempts.remove_expired(now())
+    assert await desk.database.fetchval("SELECT count(*) FROM login_failures") == 1
+    await attempts.remove_expired(now() + timedelta(minutes=16))
+    assert await desk.database.fetchval("SELECT count(*) FROM login_failures") == 0
+
+
+async def test_neither_addresses_nor_accounts_are_stored_in_clear(desk: Desk):
+    await fail(desk, 1, address="192.0.2.1")
+    stored = str(await desk.database.fetch("SELECT * FROM login_failures"))
+    assert ADA not in stored
+    assert "192.0.2.1" not in stored
+
+
+async def test_known_and_unknown_accounts_cost_the_same_hashes(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
+    verify, calls = Passwords.verify, list[bool]()
+
+    def counted(passwords: Passwords, password: str, password_hash: str | None) -> bool:
+        calls.append(password_hash is not None)
+        return verify(passwords, password, password_hash)
+
+    monkeypatch.setattr(Passwords, "verify", counted)
+    await fail(desk, 1, ADA)
+    await fail(desk, 1, NOBODY)
+    assert calls == [True, False]

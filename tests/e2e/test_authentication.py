@@ -1,0 +1,103 @@
+"""API keys, roles and logins, over HTTP on the whole system."""
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+from onebox.testing.system import System, until
+
+from tests.e2e.user import PASSWORD, User
+
+
+@pytest.fixture
+def admin(system: System) -> Generator[User]:
+    admin = User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+        yield admin
+
+
+def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
+    body = {"name": "CI", "scopes": scopes, **more}
+    return user.http.post("/auth/api-keys", json=body).raise_for_status().json()
+
+
+def program(system: System, key: str) -> httpx.Client:
+    return httpx.Client(base_url=f"{system.base_url}/api/v1", headers={"x-api-key": key}, timeout=60)
+
+
+def change(admin: User, user: User, **changes: Any) -> None:
+    user_id = user.http.get("/auth/me").json()["id"]
+    admin.http.patch(f"/admin/users/{user_id}", json=changes).raise_for_status()
+
+
+def test_a_key_works_until_it_is_revoked(system: System, user: User) -> None:
+    key = key_of(user, "read")
+    with program(system, key["key"]) as client:
+        assert client.get("/auth/me").json()["api_key_id"] == key["id"]
+        assert client.post("/sessions", json={}).status_code == 403
+        user.http.delete(f"/auth/api-keys/{key['id']}").raise_for_status()
+        assert client.get("/auth/me").status_code == 401
+
+
+def test_a_service_account_works_by_its_key(system: System, admin: User, user: User) -> None:
+    body = {"username": f"service-{user.name}"[:50]}
+    account = admin.http.post("/admin/service-accounts", json=body).raise_for_status().json()
+    key = key_of(admin, "read", "write", user_id=account["id"])
+    with program(system, key["key"]) as client:
+        session = {"name": "nightly", "mode": "non_interactive"}
+        assert client.post("/sessions", json=session).status_code == 201
+
+
+def test_a_new_viewer_can_no_longer_write(admin: User, user: User) -> None:
+    change(admin, user, role="viewer")
+    until(lambda: user.http.get("/auth/me").json()["role"] == "viewer")
+    until(lambda: user.http.post("/sessions", json={}).status_code == 403)
+
+
+def test_a_disabled_user_loses_tokens_and_open_streams(admin: User, user: User) -> None:
+    with user.http.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        assert "connected" in "".join(next(lines) for _ in range(3))
+        change(admin, user, is_active=False)
+        assert "UNAUTHENTICATED" in "".join(lines)
+    assert user.http.get("/auth/me").status_code == 401
+
+
+def test_a_disabled_user_is_refused_by_name_at_the_login(admin: User, user: User) -> None:
+    change(admin, user, is_active=False)
+    answer = user.http.post("/auth/login", json={"email": user.email, "password": PASSWORD})
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "ACCOUNT_DISABLED")
+
+
+def test_a_changed_password_ends_the_other_login(system: System, user: User) -> None:
+    other = User(system.base_url)
+    with other.http:
+        other.log_in(user.email)
+        body = {"current_password": PASSWORD, "new_password": "difference engine"}
+        assert user.http.post("/auth/change-password", json=body).status_code == 204
+        until(lambda: other.http.get("/auth/me").status_code == 401)
+    assert user.http.get("/auth/me").status_code == 200
+
+
+def test_a_flood_of_logins_leaves_other_routes_answering(system: System, user: User) -> None:
+    stop, statuses = Event(), set[int]()
+
+    def flood() -> None:
+        with httpx.Client(base_url=f"{system.base_url}/api/v1", timeout=60) as client:
+            while not stop.is_set():
+                body = {"email": user.email, "password": PASSWORD}
+                statuses.add(client.post("/auth/login", json=body).status_code)
+
+    with ThreadPoolExecutor(20) as clients:
+        for _ in range(20):
+            clients.submit(flood)
+        try:
+            until(lambda: {200, 503} <= statuses)
+            assert {user.http.get("/sessions").status_code for _ in range(50)} == {200}
+        finally:
+            stop.set()
+    assert statuses <= {200, 503}
