@@ -11,9 +11,10 @@ from gateway.openapi import EXAMPLES
 
 from services.gateway.tests.harness import Harness
 
+CALLBACK = "/api/v1/mcp-servers/oauth/callback"
 FIRE = "/api/v1/tasks/{task_id}/triggers/{trigger_id}/fire"
 AUTH = "/api/v1/auth"
-OPEN = {f"{AUTH}/register", f"{AUTH}/login", f"{AUTH}/refresh", f"{AUTH}/reset-password", FIRE}
+OPEN = {f"{AUTH}/register", f"{AUTH}/login", f"{AUTH}/refresh", f"{AUTH}/reset-password", CALLBACK, FIRE}
 
 
 IDS = {**EXAMPLES, "path": "a.txt"}

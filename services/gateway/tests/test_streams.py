@@ -188,7 +188,10 @@ async def test_the_stream_of_a_user_has_only_their_events(base_url: str, token: 
         login = await follower.next()
         await services.publish(SessionCreated.example())
         created = await follower.next()
-    assert (login.event, login.id) == ("identity.user_logged_in", "identity-1.report-0.session-0.task_scheduler-0")
+    assert (login.event, login.id) == (
+        "identity.user_logged_in",
+        "identity-1.mcp_registry-0.report-0.session-0.task_scheduler-0",
+    )
     assert login.json()["session_id"] is None
     assert (created.event, created.id) == ("session.created", "identity-1.report-0.session-2.task_scheduler-0")
 

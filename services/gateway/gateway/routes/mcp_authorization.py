@@ -33,7 +33,7 @@ NOT_AUTHORIZED = PAGE.format(
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 router = APIRouter(prefix="/api/v1/mcp-servers/{server_id}", tags=["MCP servers"], route_class=JsonRoute)
-callback = APIRouter()
+callback = APIRouter(route_class=JsonRoute)
 """Without the prefix of the API, whose operations refuse unknown parameters: OAuth requires to ignore them."""
 
 
