@@ -56,11 +56,13 @@ class ChildPool:
         self._wall_seconds, self._max_requests, self._max_attempts = wall_seconds, max_requests, max_attempts
         self._queue: _FairQueue = _FairQueue()
         self._unanswered: set[_Request] = set()
+        self._wanted = asyncio.Event()
+        """Set when the children have to run."""
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, program: Path, limits: Limits, *, children: int = 2, max_requests: int = 100
+        cls, program: Path, limits: Limits, *, children: int = 2, max_requests: int = 100, on_demand: bool = False
     ) -> "AsyncGenerator[ChildPool]":
         """Start the children, and keep them running. On exit they are killed, and unanswered requests fail.
 
@@ -72,8 +74,11 @@ class ChildPool:
             limits: what each request may use.
             children: how many processes.
             max_requests: how many requests may be unanswered.
+            on_demand: start the children with the first request.
         """
         pool = cls(limits.wall_seconds, max_requests, max_attempts=children + 1)  # all may be killed at the same time
+        if not on_demand:
+            pool._wanted.set()
         loop = asyncio.get_running_loop()
         # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
         tasks = [
@@ -105,6 +110,7 @@ class ChildPool:
         waiting = _Request(json.dumps(request).encode() + b"\n", reply, key)
         self._unanswered.add(waiting)
         self._queue.put_nowait(waiting)
+        self._wanted.set()
         try:
             async with asyncio.timeout(self._wall_seconds):
                 return await waiting.reply
@@ -115,6 +121,7 @@ class ChildPool:
 
     async def _use_child(self, program: Path, limits: Limits) -> None:
         """Start a child, and have it answer requests until it ends or fails."""
+        await self._wanted.wait()
         async with ChildProcess.start(program, limits) as child:
             ended = asyncio.get_running_loop().create_task(child.wait())
             try:

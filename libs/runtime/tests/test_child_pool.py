@@ -166,6 +166,17 @@ async def test_requests_are_answered_after_all_children_were_killed(pool: ChildP
     assert await pool.run(["echo", 1]) == 1
 
 
+async def test_children_on_demand_start_with_the_first_request() -> None:
+    async with (
+        ChildPool.open(PROGRAM, Limits(wall_seconds=60), children=1, on_demand=True) as pool,
+        one_child() as other,
+    ):
+        await other.run(["echo", 1])
+        assert len(children()) == 1
+        await pool.run(["echo", 1])
+        assert len(children()) == 2
+
+
 async def test_a_child_gets_no_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@db")
     async with one_child() as pool:

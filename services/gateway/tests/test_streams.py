@@ -193,7 +193,10 @@ async def test_the_stream_of_a_user_has_only_their_events(base_url: str, token: 
         "identity-1.mcp_registry-0.report-0.session-0.task_scheduler-0",
     )
     assert login.json()["session_id"] is None
-    assert (created.event, created.id) == ("session.created", "identity-1.report-0.session-2.task_scheduler-0")
+    assert (created.event, created.id) == (
+        "session.created",
+        "identity-1.mcp_registry-0.report-0.session-2.task_scheduler-0",
+    )
 
 
 async def test_the_stream_of_a_user_resumes_without_loss_or_repeat(base_url: str, token: str, services: FakeServices):

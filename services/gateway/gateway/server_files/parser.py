@@ -23,9 +23,9 @@ class FileParser:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> "AsyncGenerator[FileParser]":
-        """Start the child process; end it on exit."""
+        """Open the pool, whose child process starts with the first file; end it on exit."""
         program = Path(__file__).with_name("child.py")
-        async with ChildPool.open(program, LIMITS, children=1, max_requests=MAX_WAITING) as pool:
+        async with ChildPool.open(program, LIMITS, children=1, max_requests=MAX_WAITING, on_demand=True) as pool:
             yield cls(pool)
 
     async def parse(self, data: bytes, user_id: UUID) -> Any:
