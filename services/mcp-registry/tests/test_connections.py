@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import ResolveServers, SetServerEnabled
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.messages import Actor
@@ -88,6 +87,13 @@ async def test_a_program_of_a_user_who_was_an_admin_is_not_resolved(desk: Desk) 
     desk.actors.known[ADMIN.user_id] = demoted = Actor(user_id=ADMIN.user_id, role="user")
     resolved = await resolve(desk, "files", demoted)
     assert (resolved.problem, resolved.connection) == ("not_allowed", None)
+    assert "bash" not in resolved.detail
+
+
+async def test_a_program_whose_variables_choose_the_code_is_resolved_by_the_role_of_its_owner(desk: Desk) -> None:
+    await desk.create(program(), ADMIN, env={"PATH": "/opt"})
+    desk.actors.known[ADMIN.user_id] = demoted = Actor(user_id=ADMIN.user_id, role="user")
+    assert (await resolve(desk, "files", demoted)).problem == "not_allowed"
 
 
 async def test_a_global_program_is_resolved_by_the_role_of_its_owner(desk: Desk) -> None:
@@ -110,7 +116,7 @@ async def test_only_accepted_tools_are_resolved(desk: Desk) -> None:
     await desk.check(server.id, old)
     await desk.check(server.id, new)
     assert (await connection(desk, server.id)).accepted_tools == {"search": fingerprint(old)}
-    await desk.send(AcceptTools(server_id=server.id))
+    await desk.accept(server.id)
     assert (await connection(desk, server.id)).accepted_tools == {"search": fingerprint(new)}
 
 
