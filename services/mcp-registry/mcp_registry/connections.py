@@ -86,9 +86,9 @@ class Connections:
     async def resolve(self, references: Sequence[str], actor: Actor, envelope: Envelope) -> list[ResolvedServer]:
         """Return how to connect to the servers that names or ids mean for a user, or why that is not possible."""
         rows = await self.find(references, actor)
-        return [await self._resolved(each, row, envelope) for each, row in zip(references, rows, strict=True)]
+        return [await self._resolved(each, row, actor, envelope) for each, row in zip(references, rows, strict=True)]
 
-    async def _resolved(self, reference: str, row: Row | None, envelope: Envelope) -> ResolvedServer:
+    async def _resolved(self, reference: str, row: Row | None, actor: Actor, envelope: Envelope) -> ResolvedServer:
         if row is None:
             return _problem(reference, "not_found", f"There is no MCP server {reference!r} that you may use.")
         if not row["is_enabled"]:
@@ -104,7 +104,8 @@ class Connections:
             return _problem(
                 reference, "not_allowed", f"The owner of MCP server {row['name']!r} may not start programs."
             )
-        return ResolvedServer(reference=reference, connection=connection)
+        hidden = {"hides_target": not actor.may_see(row["user_id"])}
+        return ResolvedServer(reference=reference, connection=connection.model_copy(update=hidden))
 
     async def _connection(self, row: Row | None, envelope: Envelope) -> ServerConnection:
         """Return the connection to the server of a row, all of it as it was at one time.

@@ -53,6 +53,12 @@ async def test_a_name_means_an_own_server_before_a_global_one(desk: Desk) -> Non
     assert (await connection(desk, "tickets", STRANGER)).id == other.id
 
 
+async def test_only_users_who_see_how_a_server_is_reached_see_why_it_fails(desk: Desk) -> None:
+    server = await desk.create_global()
+    hidden = [(await connection(desk, server.id, actor)).hides_target for actor in (STRANGER, ADMIN)]
+    assert hidden == [True, False]
+
+
 async def test_a_global_server_is_resolved_with_its_secrets_for_everybody(desk: Desk) -> None:
     server = await desk.create_global(headers={"X-Key": "sesame"})
     assert (await connection(desk, server.id, STRANGER)).headers == {"X-Key": "sesame"}

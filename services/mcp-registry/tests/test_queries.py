@@ -138,7 +138,7 @@ async def test_a_disabled_server_is_a_valid_reference(desk: Desk) -> None:
 async def test_another_users_server_is_no_valid_reference(desk: Desk, actor: Actor) -> None:
     server = await desk.create()
     for reference in ("tickets", str(server.id)):
-        with pytest.raises(Refusal, match=reference):
+        with pytest.raises(Refusal, match=f"^{Code.MCP_SERVER_NOT_FOUND}: MCP server '{reference}'"):
             await desk.ask(CheckReferences(references=[reference]), actor)
 
 

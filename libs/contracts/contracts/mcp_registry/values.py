@@ -98,6 +98,8 @@ class ServerConnection(ServerSecrets):
     accepted_tools: dict[str, Fingerprint] | None = None
     expires_at: AwareDatetime | None = None
     """When the access token in `headers` expires, if the server uses OAuth."""
+    hides_target: bool = False
+    """Whether the user may use the server, but not see how it is reached. Reasons of failures would show that."""
 
 
 class ResolvedServer(Message):
