@@ -96,7 +96,7 @@ async def test_a_program_of_a_user_who_was_an_admin_is_not_resolved(desk: Desk) 
     assert "bash" not in resolved.detail
 
 
-async def test_a_program_whose_variables_choose_the_code_is_resolved_by_the_role_of_its_owner(desk: Desk) -> None:
+async def test_variables_that_choose_the_code_need_an_admin_when_resolved(desk: Desk) -> None:
     await desk.create(program(), ADMIN, env={"PATH": "/opt"})
     desk.actors.known[ADMIN.user_id] = demoted = Actor(user_id=ADMIN.user_id, role="user")
     assert (await resolve(desk, "files", demoted)).problem == "not_allowed"

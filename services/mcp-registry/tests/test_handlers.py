@@ -91,11 +91,11 @@ async def test_a_command_is_checked_at_an_update_too(desk: Desk) -> None:
 @pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "NODE_OPTIONS", "PYTHONPATH"])
 async def test_users_do_not_set_variables_that_choose_the_code(desk: Desk, name: str) -> None:
     with pytest.raises(Refusal, match=f"{Code.COMMAND_NOT_ALLOWED}: env: .*{name}"):
-        await desk.create_program(**{name: "/workspace"})
+        await desk.create(program(), env={name: "/workspace"})
     server = await desk.create_program()
     with pytest.raises(Refusal, match=Code.COMMAND_NOT_ALLOWED):
         await desk.update(server.id, env={name: "/workspace"})
-    assert await desk.create_program(ADMIN, **{name: "/opt"})
+    assert await desk.create(program(), ADMIN, env={name: "/opt"})
 
 
 @pytest.mark.parametrize("name", ["tickets", "TICKETS", "\uff54ickets"])
