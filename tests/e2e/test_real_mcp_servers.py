@@ -1,4 +1,4 @@
-"""Checks of real MCP servers, and the authorization of one, on the whole system."""
+"""Real MCP servers, checked, authorized and used by agents, on the whole system."""
 
 import asyncio
 import sys
@@ -12,6 +12,7 @@ from mcp_connection.testing.programs import started, stdio_command
 from onebox.testing.authorization_server import Protected, consent, protected_server
 from onebox.testing.system import System
 from runtime.testing import eventually
+from simulator.testing import DONE, calling, scripted
 
 from tests.e2e.user import User, newcomer
 
@@ -54,19 +55,28 @@ def tools_of(server: dict[str, Any]) -> set[str]:
     return {tool["name"] for tool in server["tools"]}
 
 
+def called(user: User, name: str) -> str:
+    """Let the agent of a new session call a tool of a server, and return the result."""
+    session_id = user.create(f"mcp__{name}", mcp_servers=[name])
+    user.ask(session_id, scripted(calling((f"mcp__{name}__echo", {"text": "hello"})), DONE)).raise_for_status()
+    return user.items(f"/sessions/{session_id}/tool-calls")[-1]["tool_output"]["content"]
+
+
 @pytest.mark.parametrize(("transport", "server_type"), [("http", "HTTP"), ("sse", "SSE")])
-async def test_a_check_lists_the_tools_of_a_remote_server(transport: str, server_type: str, owner: User):
+async def test_a_remote_server_is_checked_and_used(transport: str, server_type: str, owner: User):
     async with started("--transport", transport) as program:
         server = checked(owner, add(owner, name=transport, server_type=server_type, url=program.url))
-    assert {"add", "echo"} <= tools_of(server)
+        result = called(owner, transport)
+    assert ({"add", "echo"} <= tools_of(server), result) == (True, "hello")
 
 
-def test_a_check_lists_the_tools_of_a_program(open_system: System) -> None:
+def test_a_program_is_checked_and_used(open_system: System) -> None:
     admin, [command, *args] = User(open_system.base_url), stdio_command()
     with admin.http:
         admin.log_in(open_system.admin_email, open_system.admin_password)
         server = checked(admin, add(admin, name="program", server_type="STDIO", command=command, args=args))
-    assert {"add", "echo"} <= tools_of(server)
+        result = called(admin, "program")
+    assert ({"add", "echo"} <= tools_of(server), result) == (True, "hello")
 
 
 async def test_a_user_authorizes_a_server(open_system: System, owner: User, protected: Protected):
