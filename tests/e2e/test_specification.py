@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +23,14 @@ ORDER = (
     *("POST /api/v1/sessions/{session_id}/fork", "POST /api/v1/sessions/{session_id}/archive"),
     *("POST /api/v1/tasks", "GET /api/v1/tasks", "POST /api/v1/tasks/{task_id}/execute"),
     *("GET /api/v1/tasks/{task_id}/executions", "POST /api/v1/reports", "GET /api/v1/reports/{report_id}/download"),
+    *("POST /api/v1/mcp-servers", "GET /api/v1/mcp-servers"),
+    *("POST /api/v1/mcp-servers/import", "GET /api/v1/mcp-servers/export"),
     *("DELETE /api/v1/sessions/{session_id}", "GET /health", "GET /metrics"),
 )
 """A user's way through it: nobody logs in before they registered."""
 READ = ' [[simulate {"turns": [{"tools": [{"name": "Bash", "input": {"command": "ls", "description": "look"}}]}, {}]}]]'
 """Lets the simulated model call a tool, as the real one does in the example."""
+SERVERS = '{"mcpServers": {"weather": {"url": "https://mcp.invalid/"}}}'
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,8 @@ def _alike(shown: Any, given: Any) -> bool:
 class Reader:
     """Sends the examples, with the ids and tokens that it was given in place of those that the text makes up."""
 
-    def __init__(self, http: httpx.Client) -> None:
-        self.http, self.known = http, dict[str, str]()
+    def __init__(self, http: httpx.Client, admin: Mapping[str, str]) -> None:
+        self.http, self.admin, self.known = http, admin, dict[str, str]()
 
     def send(self, example: Example) -> httpx.Response:
         method, path = example.name.split()
@@ -96,7 +99,10 @@ class Reader:
             body["message"] += READ
         if path.endswith("/executions"):
             until(lambda: self.http.get(path.format(**self.known)).json()["items"][0]["completed_at"])
-        answer = self.http.request(method, path.format(**self.known), json=body)
+        sent: dict[str, Any] = {"files": {"file": ("servers", SERVERS)}} if path.endswith("/import") else {"json": body}
+        if path.startswith("/api/v1/mcp-servers"):
+            sent["headers"] = self.admin  # the example is a program, which only administrators may register
+        answer = self.http.request(method, path.format(**self.known), **sent)
         self._note(path, answer)
         return answer
 
@@ -121,7 +127,9 @@ def test_every_implemented_endpoint_of_the_specification_is_called() -> None:
 
 def test_the_examples_of_the_specification_work_word_for_word(system: System) -> None:
     with httpx.Client(base_url=system.base_url, timeout=60) as http:
-        reader = Reader(http)
+        login = {"email": system.admin_email, "password": system.admin_password}
+        token = http.post("/api/v1/auth/login", json=login).json()["access_token"]
+        reader = Reader(http, {"authorization": f"Bearer {token}"})
         for name in ORDER:
             example = EXAMPLES[name]
             answer = reader.send(example)

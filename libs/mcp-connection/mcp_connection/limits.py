@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """The bounds of a connection to a server, in seconds and bytes."""
+    """The bounds of a connection to a server, in seconds, bytes and programs."""
 
     connect_seconds: float = 10
     """To start or reach the server and to agree on a protocol version."""
@@ -18,6 +18,8 @@ class ConnectionLimits:
     """Of one message of the server."""
     result_bytes: int = 1024 * 1024
     """Of the result of a call; what exceeds it is cut off."""
+    programs: int = 128
+    """STDIO servers that run at the same time, of all users."""
 
 
 DEFAULT_LIMITS = ConnectionLimits()

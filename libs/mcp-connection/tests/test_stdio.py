@@ -77,6 +77,15 @@ async def test_without_bubblewrap_no_server_is_started(sandbox: Sandbox | None) 
     assert (failure.code, "bubblewrap" in failure.detail) == (Code.MCP_SERVER_UNAVAILABLE, True)
 
 
+async def test_a_limited_number_of_programs_runs(sandbox: Sandbox) -> None:
+    connector = Connector(sandbox, AddressRules(), ConnectionLimits(programs=1))
+    async with connector:
+        async with connector.connect(stdio_server()):
+            assert (await failure_of(connector)).detail == "Too many STDIO servers are running. Try again later."
+        async with connector.connect(stdio_server()):
+            pass
+
+
 async def test_a_sandbox_that_fails_is_reported_without_details() -> None:
     async with Connector(Sandbox(Path("/bin/false")), AddressRules()) as connector:
         assert (await failure_of(connector)).detail == "The program could not be started."

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
@@ -16,8 +17,21 @@ def _addresses(text: str) -> str:
     return text
 
 
+def _folders(text: str) -> str:
+    if not all(folder.is_absolute() for folder in folders(text)):
+        raise ValueError("must contain absolute paths only, separated by colons")
+    return text
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """Return the paths in a `FolderList`."""
+    return tuple(Path(part) for part in text.split(":") if part)
+
+
 type AddressList = Annotated[str, AfterValidator(_addresses)]
 """Networks, addresses and host names, separated by commas, as `AddressRules.parse` reads them."""
+type FolderList = Annotated[str, AfterValidator(_folders)]
+"""Absolute paths, separated by colons, as `folders` reads them."""
 type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 

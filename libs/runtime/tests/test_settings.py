@@ -1,7 +1,8 @@
+from pathlib import Path
 from typing import Literal
 
 import pytest
-from runtime.settings import InvalidSettings, Settings, load, misspelled_settings
+from runtime.settings import FolderList, InvalidSettings, Settings, folders, load, misspelled_settings
 
 
 class Sample(Settings):
@@ -65,3 +66,18 @@ def test_an_unknown_variable_with_a_known_prefix_warns(monkeypatch: pytest.Monke
 def test_other_variables_do_not_warn(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
     assert misspelled_settings({"HOST", "PORT", "MODELS"}) == []
+
+
+class WithFolders(Settings):
+    program_dirs: FolderList = ""
+
+
+def test_folders_are_separated_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROGRAM_DIRS", "/opt/tools:/srv")
+    assert folders(load(WithFolders).program_dirs) == (Path("/opt/tools"), Path("/srv"))
+
+
+def test_a_relative_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROGRAM_DIRS", "/opt/tools:srv")
+    with pytest.raises(InvalidSettings, match=r"^PROGRAM_DIRS: must contain absolute paths only"):
+        load(WithFolders)

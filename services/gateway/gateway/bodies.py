@@ -1,6 +1,7 @@
 """Routes that check the caller and the JSON body before the framework validates the body."""
 
 import json
+import re
 from collections.abc import Callable, Coroutine
 from itertools import chain
 from typing import Any, cast
@@ -18,6 +19,8 @@ type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MAX_VALUES = 20_000
 """Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which an escape in JSON can stand for, but nothing that is sent or stored."""
 
 
 class _JsonRequest(Request):
@@ -31,7 +34,7 @@ class _JsonRequest(Request):
 
 
 class JsonRoute(ApiRoute):
-    """Accepts only JSON bodies, in UTF-8 and without NUL characters, which PostgreSQL cannot store.
+    """Accepts only JSON bodies, in UTF-8, without NUL and halves of characters, which cannot be stored.
 
     The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.
     """
@@ -105,6 +108,8 @@ def find_violation(value: Any, max_values: int = MAX_VALUES) -> tuple[str, str] 
             unseen += cast(list[Any], value)
         elif isinstance(value, str) and "\0" in value:
             return "nul_character", "Text must not contain NUL characters"
+        elif isinstance(value, str) and SURROGATE.search(value):
+            return "string_unicode", "Text must be valid Unicode"
         seen += 1
         if seen + len(unseen) > max_values:
             return "too_many_values", f"Must not contain more than {max_values} names and values"

@@ -130,6 +130,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TEMPLATE_INVALID: (422, "Invalid prompt template"),
     Code.TEMPLATE_NOT_FOUND: (404, "Template not found"),
     Code.TEMPLATE_TOO_EXPENSIVE: (422, "Prompt template is too expensive"),
+    Code.TOOLS_CHANGED: (409, "MCP tools have changed"),
     Code.TOOL_CALL_NOT_FOUND: (404, "Tool call not found"),
     Code.TOO_MANY_API_KEYS: (409, "Too many API keys"),
     Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),

@@ -24,6 +24,7 @@ def mcp_server(**changed: Any) -> ServerView:
         "created_at": TIME,
         "updated_at": TIME,
         "tools": [{"name": "list_pods", "description": "Lists the pods."}],
+        "tools_version": "00" * 32,
         "difference": {},
     }
     return ServerView.model_validate(vars(CreateServer.example().definition) | rest | changed)

@@ -63,6 +63,12 @@ async def test_a_nul_character_is_422(client: httpx.AsyncClient, body: bytes):
     assert (response.status_code, response.json()["errors"][0]["type"]) == (422, "nul_character")
 
 
+@pytest.mark.parametrize("body", [b'{"name": "\\ud800"}', b'{"metadata": {"a": ["\\udfff"]}}', b'{"\\ud800": 1}'])
+async def test_half_of_a_character_is_422(client: httpx.AsyncClient, body: bytes):
+    response = await client.post(SESSIONS, content=body, headers=JSON)
+    assert (response.status_code, response.json()["errors"][0]["type"]) == (422, "string_unicode")
+
+
 async def test_an_escaped_backslash_before_u0000_is_accepted(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     response = await client.post(SESSIONS, content=rb'{"name": "the escape \\u0000"}', headers=JSON)

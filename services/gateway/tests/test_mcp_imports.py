@@ -49,10 +49,19 @@ async def test_the_servers_of_a_file_are_registered(client: httpx.AsyncClient, r
     assert [command.definition.server_type for command in registry.of(CreateServer)] == ["HTTP", "SSE"]
 
 
-async def test_an_existing_name_is_skipped_whatever_its_case(client: httpx.AsyncClient, registry: FakeServices):
-    result = await imported(client, ONE)
+@pytest.mark.parametrize("name", ["Kubernetes", "ＫＵＢＥＲＮＥＴＥＳ"])  # noqa: RUF001  letters of full width
+async def test_an_existing_name_is_skipped_in_any_form(client: httpx.AsyncClient, registry: FakeServices, name: str):
+    result = await imported(client, {"servers": {name: GITHUB}})
     assert (result["imported_count"], result["skipped_count"]) == (0, 1)
     assert registry.of(CreateServer, UpdateServer) == []
+
+
+async def test_a_server_that_is_registered_during_an_import_is_skipped(
+    client: httpx.AsyncClient, registry: FakeServices
+):
+    await registry.answer(CreateServer, Refused(code=Code.SERVER_NAME_TAKEN, detail="Choose another one."))
+    result = await imported(client, TWO)
+    assert (result["imported_count"], result["skipped_count"], result["errors"]) == (0, 2, [])
 
 
 async def test_a_name_that_is_twice_in_a_file_is_skipped(client: httpx.AsyncClient, registry: FakeServices):

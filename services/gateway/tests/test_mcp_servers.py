@@ -130,8 +130,8 @@ async def test_a_server_is_enabled_or_disabled(
 
 async def test_the_tools_of_a_server_are_accepted(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(AcceptTools, server_samples.mcp_server())
-    assert (await client.post(f"{ONE}/accept")).status_code == 200
-    assert services.received[-1][0] == AcceptTools(server_id=ID)
+    assert (await client.post(f"{ONE}/accept", json={"tools_version": "v1"})).status_code == 200
+    assert services.received[-1][0] == AcceptTools(server_id=ID, tools_version="v1")
 
 
 async def test_a_server_is_deleted(client: httpx.AsyncClient, services: FakeServices):

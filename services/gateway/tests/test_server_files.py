@@ -154,6 +154,7 @@ LAUGHS = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" fo
         (b"true: x", "names that are not text"),
         (b"a: *b", "not valid YAML"),
         (b'{"a": "\\u0000"}', "NUL"),
+        (b'{"a": "\\ud800"}', "Unicode"),
         (b"\xff\xfe", "not encoded in UTF-8"),
         (b"[" * 5_000_000, "nested"),
         (b"a: " + b"[" * 5_000, "not valid YAML|nested"),
@@ -163,7 +164,7 @@ LAUGHS = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" fo
         (SLOW, "it used too much CPU time"),
         (b"[" + b"1," * 60_000 + b"1]", "names and values"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 async def test_a_hostile_file_is_refused(parser: FileParser, data: bytes, problem: str):
     with pytest.raises(Problem, match=problem):
@@ -261,3 +262,8 @@ EXPORTED = {
     "is_enabled": True,
     "env": {"A": "b"},
 }
+
+
+async def test_a_text_of_megabytes_is_parsed(parser: FileParser):
+    text = "x" * (4 * 1024 * 1024)
+    assert await parser.parse(f'{{"a": "{text}"}}'.encode(), ME) == {"a": text}

@@ -1,9 +1,18 @@
 """The rule for STDIO servers: who may start which programs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.mcp_registry.values import ServerDefinition
 from contracts.refusals import Code, Refusal
+
+CODE_VARIABLES = frozenset(
+    {
+        *("BASH_ENV", "ENV", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "NODE_OPTIONS", "NODE_PATH", "PATH"),
+        *("PERL5DB", "PERL5LIB", "PERL5OPT", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "RUBYLIB", "RUBYOPT"),
+    }
+)
+"""Variables that choose the code which runs, as do those that begin with `LD_`."""
 
 
 @dataclass(frozen=True)
@@ -12,19 +21,25 @@ class AllowedCommands:
 
     commands: frozenset[str]
 
-    def allow_everybody(self, definition: ServerDefinition) -> bool:
-        """Return whether every user may have a server with this definition."""
-        return definition.server_type != "STDIO" or definition.command in self.commands
+    def problem(self, definition: ServerDefinition, variables: Iterable[str]) -> str | None:
+        """Return why only administrators may have a server with variables of these names; None if everybody may."""
+        if definition.server_type != "STDIO":
+            return None
+        if definition.command not in self.commands:
+            known = ", ".join(sorted(self.commands))
+            allowed = f"Others may use: {known}." if known else "Others may use HTTP and SSE servers only."
+            return f"Only administrators can have STDIO servers with the command {definition.command!r}. {allowed}"
+        chosen = [name for name in variables if name in CODE_VARIABLES or name.startswith("LD_")]
+        return (
+            f"env: only administrators can set {chosen[0]}, which makes a program run other code." if chosen else None
+        )
 
-    def check(self, definition: ServerDefinition, role: str | None) -> None:
+    def check(self, definition: ServerDefinition, variables: Iterable[str], role: str | None) -> None:
         """Check that the owner of a server may have it; `role` is that of the owner, None if disabled or deleted.
 
         Raises:
             Refusal: COMMAND_NOT_ALLOWED.
         """
-        if role == "admin" or self.allow_everybody(definition):
-            return
-        known = ", ".join(sorted(self.commands))
-        allowed = f"Others may use: {known}." if known else "Others may use HTTP and SSE servers only."
-        detail = f"Only administrators can have STDIO servers with the command {definition.command!r}. {allowed}"
-        raise Refusal(Code.COMMAND_NOT_ALLOWED, detail)
+        problem = self.problem(definition, variables)
+        if problem is not None and role != "admin":
+            raise Refusal(Code.COMMAND_NOT_ALLOWED, problem)

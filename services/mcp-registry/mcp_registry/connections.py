@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from contracts.mcp_registry.names import id_of, name_key
 from contracts.mcp_registry.oauth import OAuthSecrets, Tokens
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection, ServerDefinition, ServerProblem
 from contracts.messages import Actor
@@ -13,7 +14,6 @@ from eventing.database import Database, Row
 from runtime.envelope import Envelope
 
 from mcp_registry.commands import AllowedCommands
-from mcp_registry.names import name_key
 from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS, get_oauth, get_revoked
 
 COLUMNS = (
@@ -74,7 +74,7 @@ class Connections:
 
         Other users' servers are not found even for administrators, because their secrets would be used.
         """
-        ids = {reference: id for reference in references if (id := _id_of(reference))}
+        ids = {reference: id for reference in references if (id := id_of(reference))}
         keys = {reference: name_key(reference) for reference in references if reference not in ids}
         rows = await self.database.fetch(BY_REFERENCES, actor.user_id, [*ids.values()], [*keys.values()])
         found: dict[UUID | str, Row] = {}
@@ -86,9 +86,9 @@ class Connections:
     async def resolve(self, references: Sequence[str], actor: Actor, envelope: Envelope) -> list[ResolvedServer]:
         """Return how to connect to the servers that names or ids mean for a user, or why that is not possible."""
         rows = await self.find(references, actor)
-        return [await self._resolved(each, row, envelope) for each, row in zip(references, rows, strict=True)]
+        return [await self._resolved(each, row, actor, envelope) for each, row in zip(references, rows, strict=True)]
 
-    async def _resolved(self, reference: str, row: Row | None, envelope: Envelope) -> ResolvedServer:
+    async def _resolved(self, reference: str, row: Row | None, actor: Actor, envelope: Envelope) -> ResolvedServer:
         if row is None:
             return _problem(reference, "not_found", f"There is no MCP server {reference!r} that you may use.")
         if not row["is_enabled"]:
@@ -98,9 +98,14 @@ class Connections:
         try:
             connection = await self._connection(row, envelope)
         except Refusal as refusal:
-            problem = "not_allowed" if refusal.code is Code.COMMAND_NOT_ALLOWED else "not_found"
-            return _problem(reference, problem, refusal.detail)
-        return ResolvedServer(reference=reference, connection=connection)
+            if refusal.code is not Code.COMMAND_NOT_ALLOWED:
+                return _problem(reference, "not_found", refusal.detail)
+            # Without the command: users of a global server do not see it.
+            return _problem(
+                reference, "not_allowed", f"The owner of MCP server {row['name']!r} may not start programs."
+            )
+        hidden = {"hides_target": not actor.may_see(row["user_id"])}
+        return ResolvedServer(reference=reference, connection=connection.model_copy(update=hidden))
 
     async def _connection(self, row: Row | None, envelope: Envelope) -> ServerConnection:
         """Return the connection to the server of a row, all of it as it was at one time.
@@ -111,7 +116,7 @@ class Connections:
             if row is None:
                 break
             definition = ServerDefinition.model_validate(row["definition"])
-            await self._check_command(definition, row["user_id"], envelope)
+            await self._check_command(definition, row, envelope)
             connection = ServerConnection(
                 id=row["id"],
                 version=row["version"],
@@ -127,15 +132,15 @@ class Connections:
             row = await self.database.fetchrow(BY_ID, row["id"])
         raise ServerChanging
 
-    async def _check_command(self, definition: ServerDefinition, owner: UUID, envelope: Envelope) -> None:
+    async def _check_command(self, definition: ServerDefinition, row: Row, envelope: Envelope) -> None:
         """Check that the owner may have the server, with the role that they have now. Raises COMMAND_NOT_ALLOWED."""
-        if self.commands.allow_everybody(definition):
+        if self.commands.problem(definition, row["env_names"]) is None:
             return
         try:
-            role = (await self.actors.current(owner, envelope)).role
+            role = (await self.actors.current(row["user_id"], envelope)).role
         except Refusal:  # the owner was disabled or deleted
             role = None
-        self.commands.check(definition, role)
+        self.commands.check(definition, row["env_names"], role)
 
 
 def with_tokens(connection: ServerConnection, tokens: Tokens | None) -> ServerConnection:
@@ -149,11 +154,3 @@ def with_tokens(connection: ServerConnection, tokens: Tokens | None) -> ServerCo
 
 def _problem(reference: str, problem: ServerProblem, detail: str) -> ResolvedServer:
     return ResolvedServer(reference=reference, problem=problem, detail=detail)
-
-
-def _id_of(reference: str) -> UUID | None:
-    """Return the id that a reference is; None if it is a name. No name has the form of an id."""
-    try:
-        return UUID(reference) if len(reference) == 36 else None
-    except ValueError:
-        return None

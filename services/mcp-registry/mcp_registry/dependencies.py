@@ -49,7 +49,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     commands = AllowedCommands(settings.allowed_commands)
     connections = Connections(database, commands, Actors(Bus(client).ask))
     async with (
-        Connector(sandbox, settings.address_rules) as connector,
+        Connector(sandbox, settings.address_rules, readable=settings.program_dirs) as connector,
         guarded_client(settings.address_rules, MAX_RESPONSE_BYTES) as http,
     ):
         oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)

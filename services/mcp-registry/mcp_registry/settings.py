@@ -1,11 +1,12 @@
 """The settings of the mcp-registry service."""
 
+from pathlib import Path
 from typing import Annotated
 
 from eventing.service import SecretServiceSettings
 from pydantic import AfterValidator, FilePath, HttpUrl, PositiveFloat
 from runtime.addresses import AddressRules
-from runtime.settings import AddressList
+from runtime.settings import AddressList, FolderList, folders
 
 
 def _public_url(url: HttpUrl) -> HttpUrl:
@@ -25,11 +26,13 @@ class Settings(SecretServiceSettings):
     Users who are not administrators may start only the programs in `mcp_allowed_commands`. HTTP and SSE servers may be
     at a loopback, private or other special address only if that is in `mcp_allowed_addresses`. A healthy server is
     checked every `mcp_check_seconds`. `mcp_catalog_file` is a snapshot of the public registry. Authorization servers
-    send users back to `public_url`, the address of the API for browsers; without it, servers cannot be authorized.
+    send users back to `public_url`, the address of the API for browsers; without it, servers cannot be authorized. The
+    programs of STDIO servers may read the folders in `mcp_program_dirs`, besides /usr.
     """
 
     mcp_allowed_commands: str = ""
     mcp_allowed_addresses: AddressList = ""
+    mcp_program_dirs: FolderList = ""
     mcp_check_seconds: PositiveFloat = 900.0
     mcp_catalog_file: FilePath | None = None
     public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None
@@ -38,6 +41,11 @@ class Settings(SecretServiceSettings):
     def address_rules(self) -> AddressRules:
         """The addresses that HTTP and SSE servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def program_dirs(self) -> tuple[Path, ...]:
+        """The folders that the programs of STDIO servers may read."""
+        return folders(self.mcp_program_dirs)
 
     @property
     def redirect_uri(self) -> str | None:

@@ -6,7 +6,7 @@ from contracts.messages import Actor
 from contracts.secrets import MASK
 from eventing.database import Row
 
-from mcp_registry.aggregate.check import tools_difference
+from mcp_registry.aggregate.check import tools_difference, tools_version
 
 ROW_FIELDS = (
     *("id", "user_id", "is_enabled", "is_authorized", "health", "error_code", "error_detail", "latency_ms"),
@@ -14,8 +14,8 @@ ROW_FIELDS = (
 )
 SUMMARY_COLUMNS = ", ".join((*ROW_FIELDS, "definition", "env_names", "header_names"))
 VIEW_COLUMNS = f"{SUMMARY_COLUMNS}, tools, listed, accepted"
-TARGET = ("command", "args", "url", "env", "headers")
-"""How a server is reached, which those who may only use it do not see."""
+TARGET = ("command", "args", "url", "env", "headers", "error_detail")
+"""How a server is reached, which those who may only use it do not see. Errors name hosts, commands and files."""
 
 
 def summary(row: Row, actor: Actor) -> ServerSummary:
@@ -27,7 +27,8 @@ def view(row: Row, actor: Actor) -> ServerView:
     """Return the server of a row with its tools."""
     accepted = row["accepted"]
     difference = ToolsDifference() if accepted is None else tools_difference(accepted, row["listed"])
-    return ServerView.model_validate(_fields(row, actor) | {"tools": row["tools"], "difference": difference})
+    tools = {"tools": row["tools"], "tools_version": tools_version(row["listed"]), "difference": difference}
+    return ServerView.model_validate(_fields(row, actor) | tools)
 
 
 def _fields(row: Row, actor: Actor) -> Row:

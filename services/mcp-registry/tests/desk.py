@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from contracts.mcp_registry.check import CheckRequested, CheckServer
+from contracts.mcp_registry.check import AcceptTools, CheckRequested, CheckServer
 from contracts.mcp_registry.server import CreateServer, GetServer, ServerView, UpdateServer
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerSecrets, Tool
 from contracts.messages import Actor
@@ -141,6 +141,11 @@ class Desk(harness.ServiceHarness):
         self.connector.tools, self.connector.failure = [*tools], failure
         await self.do_job(server_id)
         return await self.latest(server_id)
+
+    async def accept(self, server_id: UUID) -> ServerView:
+        """Accept the tools of a server as they are now."""
+        version = (await self.latest(server_id)).tools_version
+        return await self.send(AcceptTools(server_id=server_id, tools_version=version))
 
     async def do_job(self, server_id: UUID) -> None:
         """Do the job that the latest request of a check started."""

@@ -20,7 +20,7 @@ from eventing.state import codec_of
 from eventing.testing import Given, replayed
 from mcp_connection import fingerprint
 from mcp_registry.aggregate import McpServer
-from mcp_registry.aggregate.check import MAX_UNACCEPTED_LISTS, CheckTimes, ToolList
+from mcp_registry.aggregate.check import MAX_UNACCEPTED_LISTS, CheckTimes, ToolList, tools_version
 
 from .samples import NOON, OWNER, remote, tool
 
@@ -106,13 +106,22 @@ def test_a_server_that_lists_the_accepted_tools_again_is_healthy() -> None:
     given(*before).when(lambda server: record(server, SEARCH)).then(listed(SEARCH), checked("healthy"))
 
 
+def accept(server: McpServer, *tools: Tool) -> None:
+    server.accept_tools(tools_version(listed(*tools).fingerprints))
+
+
 def test_changed_tools_are_accepted() -> None:
-    given(listed(SEARCH), listed(CHANGED)).when(lambda server: server.accept_tools()).then(ToolsAccepted())
+    given(listed(SEARCH), listed(CHANGED)).when(lambda server: accept(server, CHANGED)).then(ToolsAccepted())
+
+
+def test_tools_that_changed_since_they_were_read_are_not_accepted() -> None:
+    before = given(listed(SEARCH), listed(CHANGED))
+    before.when(lambda server: accept(server, SEARCH)).refused(Code.TOOLS_CHANGED)
 
 
 def test_accepting_accepted_tools_records_nothing() -> None:
-    given().when(lambda server: server.accept_tools()).then()
-    given(listed(SEARCH)).when(lambda server: server.accept_tools()).then()
+    given().when(accept).then()
+    given(listed(SEARCH)).when(lambda server: accept(server, SEARCH)).then()
 
 
 def test_lists_that_nobody_accepts_are_recorded_a_limited_number_of_times() -> None:

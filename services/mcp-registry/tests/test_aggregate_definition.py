@@ -23,6 +23,7 @@ INVALID_PROGRAMS: list[tuple[str, Any]] = [
     ("name", " a"),
     ("name", "a\u202eb"),
     ("name", "0197a1f0-0000-7000-8000-000000000013"),
+    ("name", "\uff10197a1f0-0000-7000-8000-000000000013"),
     ("description", "x" * 2001),
     ("command", None),
     ("command", ""),

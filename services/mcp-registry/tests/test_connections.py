@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import ResolveServers, SetServerEnabled
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.messages import Actor
@@ -54,6 +53,12 @@ async def test_a_name_means_an_own_server_before_a_global_one(desk: Desk) -> Non
     assert (await connection(desk, "tickets", STRANGER)).id == other.id
 
 
+async def test_only_users_who_see_how_a_server_is_reached_see_why_it_fails(desk: Desk) -> None:
+    server = await desk.create_global()
+    hidden = [(await connection(desk, server.id, actor)).hides_target for actor in (STRANGER, ADMIN)]
+    assert hidden == [True, False]
+
+
 async def test_a_global_server_is_resolved_with_its_secrets_for_everybody(desk: Desk) -> None:
     server = await desk.create_global(headers={"X-Key": "sesame"})
     assert (await connection(desk, server.id, STRANGER)).headers == {"X-Key": "sesame"}
@@ -88,6 +93,13 @@ async def test_a_program_of_a_user_who_was_an_admin_is_not_resolved(desk: Desk) 
     desk.actors.known[ADMIN.user_id] = demoted = Actor(user_id=ADMIN.user_id, role="user")
     resolved = await resolve(desk, "files", demoted)
     assert (resolved.problem, resolved.connection) == ("not_allowed", None)
+    assert "bash" not in resolved.detail
+
+
+async def test_variables_that_choose_the_code_need_an_admin_when_resolved(desk: Desk) -> None:
+    await desk.create(program(), ADMIN, env={"PATH": "/opt"})
+    desk.actors.known[ADMIN.user_id] = demoted = Actor(user_id=ADMIN.user_id, role="user")
+    assert (await resolve(desk, "files", demoted)).problem == "not_allowed"
 
 
 async def test_a_global_program_is_resolved_by_the_role_of_its_owner(desk: Desk) -> None:
@@ -110,7 +122,7 @@ async def test_only_accepted_tools_are_resolved(desk: Desk) -> None:
     await desk.check(server.id, old)
     await desk.check(server.id, new)
     assert (await connection(desk, server.id)).accepted_tools == {"search": fingerprint(old)}
-    await desk.send(AcceptTools(server_id=server.id))
+    await desk.accept(server.id)
     assert (await connection(desk, server.id)).accepted_tools == {"search": fingerprint(new)}
 
 

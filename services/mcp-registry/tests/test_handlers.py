@@ -8,6 +8,7 @@ from contracts.mcp_registry.server import DeleteServer, SetServerEnabled, Update
 from contracts.mcp_registry.values import MAX_SERVERS
 from contracts.messages import Actor, Command
 from contracts.refusals import Code, Refusal
+from mcp_registry.aggregate.check import tools_version
 from runtime.clock import new_id
 
 from .desk import Desk
@@ -17,7 +18,8 @@ CHANGES: list[type[Command[Any]]] = [UpdateServer, SetServerEnabled, DeleteServe
 
 
 def command(kind: type[Command[Any]], server_id: object) -> Command[Any]:
-    return kind.model_validate({**kind.sample, "server_id": server_id})
+    version = {"tools_version": tools_version({})} if kind is AcceptTools else {}
+    return kind.model_validate({**kind.sample, **version, "server_id": server_id})
 
 
 @pytest.mark.parametrize("kind", [*CHANGES, CheckServer])
@@ -86,6 +88,16 @@ async def test_a_command_is_checked_at_an_update_too(desk: Desk) -> None:
         await desk.update(server.id, command="bash")
 
 
+@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "NODE_OPTIONS", "PYTHONPATH"])
+async def test_users_do_not_set_variables_that_choose_the_code(desk: Desk, name: str) -> None:
+    with pytest.raises(Refusal, match=f"{Code.COMMAND_NOT_ALLOWED}: env: .*{name}"):
+        await desk.create(program(), env={name: "/workspace"})
+    server = await desk.create_program()
+    with pytest.raises(Refusal, match=Code.COMMAND_NOT_ALLOWED):
+        await desk.update(server.id, env={name: "/workspace"})
+    assert await desk.create(program(), ADMIN, env={name: "/opt"})
+
+
 @pytest.mark.parametrize("name", ["tickets", "TICKETS", "\uff54ickets"])
 async def test_the_name_of_another_own_server_is_taken(desk: Desk, name: str) -> None:
     await desk.create(remote(name="Tickets"))
@@ -129,5 +141,5 @@ async def test_accepting_tools_makes_a_changed_server_healthy(desk: Desk) -> Non
     server = await desk.create()
     await desk.check(server.id, tool("search"))
     assert (await desk.check(server.id, tool("search", "new"))).health == "changed"
-    accepted = await desk.send(AcceptTools(server_id=server.id))
+    accepted = await desk.accept(server.id)
     assert (accepted.health, accepted.difference.changed) == ("healthy", [])

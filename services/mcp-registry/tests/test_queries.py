@@ -39,6 +39,30 @@ async def test_users_of_a_global_server_do_not_see_how_it_is_reached(desk: Desk)
     assert (listed.url, listed.headers) == (None, None)
 
 
+async def test_users_of_a_global_server_do_not_see_why_a_check_failed(desk: Desk) -> None:
+    server = await desk.create_global()
+    await desk.check(server.id, failure=unavailable())
+    seen = await desk.ask(GetServer(server_id=server.id))
+    assert (seen.error_code, seen.error_detail) == (Code.MCP_SERVER_UNAVAILABLE, None)
+    assert (await desk.latest(server.id)).error_detail == "The connection was refused."
+
+
+async def test_a_changed_server_has_no_error_of_an_earlier_check(desk: Desk) -> None:
+    server = await desk.create()
+    await desk.check(server.id, failure=unavailable())
+    await desk.update(server.id, description="new")
+    assert (await desk.latest(server.id)).error_code is None
+
+
+async def test_an_enabled_server_has_no_health_of_an_earlier_check(desk: Desk) -> None:
+    server = await desk.create()
+    await desk.check(server.id, failure=unavailable())
+    for is_enabled in (False, True):
+        await desk.send(SetServerEnabled(server_id=server.id, is_enabled=is_enabled))
+    seen = await desk.latest(server.id)
+    assert (seen.health, seen.error_code) == ("unknown", None)
+
+
 async def test_the_owner_and_admins_see_how_a_global_server_is_reached(desk: Desk) -> None:
     server = await desk.create(headers={"X-Key": "sesame"})
     await desk.update(server.id, ADMIN, is_global=True)
@@ -114,7 +138,7 @@ async def test_a_disabled_server_is_a_valid_reference(desk: Desk) -> None:
 async def test_another_users_server_is_no_valid_reference(desk: Desk, actor: Actor) -> None:
     server = await desk.create()
     for reference in ("tickets", str(server.id)):
-        with pytest.raises(Refusal, match=reference):
+        with pytest.raises(Refusal, match=f"^{Code.MCP_SERVER_NOT_FOUND}: MCP server '{reference}'"):
             await desk.ask(CheckReferences(references=[reference]), actor)
 
 

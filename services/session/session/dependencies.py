@@ -93,7 +93,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         BlockingPool.open() as blocking,
         BlockingPool.open() as writing,
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
-        Connector(sandbox, settings.address_rules, connection_limits) as connector,
+        Connector(sandbox, settings.address_rules, connection_limits, readable=settings.program_dirs) as connector,
         Connections(connector) as connections,
         Agents(sandbox, proxy, transcripts := Transcripts(database, copying), connections, limits) as agents,
     ):

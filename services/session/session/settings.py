@@ -5,15 +5,16 @@ from pathlib import Path
 from eventing.service import SecretServiceSettings
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
 from runtime.addresses import AddressRules
-from runtime.settings import AddressList
+from runtime.settings import AddressList, FolderList, folders
 
 
 class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any. MCP
-    servers at addresses that are not public are refused, except those in `mcp_allowed_addresses`: networks and host
-    names. All replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
+    MCP servers at addresses that are not public are refused, except those in `mcp_allowed_addresses`: networks and
+    host names. The programs of STDIO servers may read the folders in `mcp_program_dirs`. All replicas share
+    `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
     """
 
     workspaces_dir: Path
@@ -25,6 +26,7 @@ class Settings(SecretServiceSettings):
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     mcp_allowed_addresses: AddressList = ""
+    mcp_program_dirs: FolderList = ""
     approval_seconds: PositiveFloat = 600.0
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
@@ -34,6 +36,11 @@ class Settings(SecretServiceSettings):
     def address_rules(self) -> AddressRules:
         """The addresses that MCP servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def program_dirs(self) -> tuple[Path, ...]:
+        """The folders that the programs of STDIO MCP servers may read, besides /usr."""
+        return folders(self.mcp_program_dirs)
 
     @property
     def offered_models(self) -> tuple[str, ...]:

@@ -117,6 +117,13 @@ async def test_a_failure_is_reported_without_secrets() -> None:
     assert (use.status, use.detail) == ("failed", "No server at /w accepts ***.")
 
 
+async def test_a_failure_does_not_say_how_a_hidden_server_is_reached() -> None:
+    server = Server(LIST)
+    server.available = False
+    use = await use_of(server, resolved("lab", hides_target=True))
+    assert use.detail == "The server cannot be used (MCP_SERVER_UNAVAILABLE)."
+
+
 @pytest.mark.parametrize("problem", ["not_found", "disabled", "not_allowed", "authorization_required"])
 async def test_a_server_that_may_not_be_used_is_reported(problem: Any) -> None:
     server = Server(LIST)

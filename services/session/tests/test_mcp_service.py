@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from contracts.identity.user import GetActor
 from contracts.mcp_registry.server import ResolveServers
-from contracts.mcp_registry.values import ResolvedServer
+from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
 from contracts.session.conversation import ListToolCalls
 from contracts.session.run import RunView
@@ -69,6 +69,10 @@ async def lab(registry: Registry) -> AsyncGenerator[Lab]:
 def at(url: str, kind: str = "HTTP") -> ResolvedServer:
     """Return a server at a URL."""
     return resolved("lab", definition={"name": "lab", "server_type": kind, "url": url})
+
+
+def disabled(query: ResolveServers) -> list[ResolvedServer]:
+    return [ResolvedServer(reference=each, problem="disabled") for each in query.references]
 
 
 def evaluating(code: str) -> tuple[str, dict[str, Any]]:
@@ -179,6 +183,13 @@ async def test_servers_are_resolved_for_the_owner_of_the_session(
     await run(client, ECHO)
     [(query, envelope)] = [each for each in registry.services.received if isinstance(each[0], ResolveServers)]
     assert (query.references, envelope.actor) == (["lab"], OWNER)
+
+
+async def test_many_servers_are_resolved_in_parts(client: ServiceClient, registry: Registry) -> None:
+    names = [f"server {number}" for number in range(MAX_RESOLVED + 1)]
+    await registry.services.answer_with(ResolveServers, disabled)
+    ended, _ = await run_in(client, await client.create(mcp_servers=names))
+    assert [server.reference for server in ended.mcp_servers] == names
 
 
 async def test_an_approval_is_remembered_for_the_session(client: ServiceClient, lab: Lab) -> None:

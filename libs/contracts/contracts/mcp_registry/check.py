@@ -39,13 +39,14 @@ class RecordCheck(Command[None]):
 
 
 class AcceptTools(Command[ServerView]):
-    """Accept the tools of a server as they are now."""
+    """Accept the tools of a server, in the version that its owner has seen."""
 
     subject = "cmd.mcp_registry.accept_tools"
     outcome_query = GetServer
-    sample = {"server_id": MCP_SERVER}
+    sample = {"server_id": MCP_SERVER, "tools_version": "00" * 32}
 
     server_id: UUID
+    tools_version: str
 
 
 class CheckRequested(Event):

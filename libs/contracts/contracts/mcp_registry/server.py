@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, PlainSerializer
 
 from contracts.mcp_registry.values import (
+    MAX_RESOLVED,
     ResolvedServer,
     ServerDefinition,
     ServerHealth,
@@ -58,9 +59,13 @@ class ServerSummary(Message):
 
 
 class ServerView(ServerSummary):
-    """An MCP server with its tools; `difference` is what the owner has to accept while `health` is `changed`."""
+    """An MCP server with its tools; `difference` is what the owner has to accept while `health` is `changed`.
+
+    `tools_version` identifies the list of tools; the owner sends it back to accept this list.
+    """
 
     tools: list[Tool]
+    tools_version: str
     difference: ToolsDifference
 
 
@@ -111,7 +116,7 @@ class ResolveServers(Query[list[ResolvedServer]]):
     subject = "qry.mcp_registry.resolve"
     sample = {"references": ["kubernetes", MCP_SERVER]}
 
-    references: list[str] = Field(max_length=100)
+    references: list[str] = Field(max_length=MAX_RESOLVED)
 
 
 class CheckReferences(Query[None]):

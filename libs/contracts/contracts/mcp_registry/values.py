@@ -17,6 +17,8 @@ type ServerProblem = Literal["not_found", "disabled", "not_allowed", "authorizat
 
 MAX_SERVERS = 100
 """Per owner."""
+MAX_RESOLVED = 16
+"""Servers in one reply: with their secrets and the fingerprints of their tools, they fit into a message of the bus."""
 MAX_TOOLS = 500
 MAX_TOOLS_BYTES = 512 * 1024
 """Of the names, descriptions and schemas of a server's tools together, as JSON."""
@@ -96,6 +98,8 @@ class ServerConnection(ServerSecrets):
     accepted_tools: dict[str, Fingerprint] | None = None
     expires_at: AwareDatetime | None = None
     """When the access token in `headers` expires, if the server uses OAuth."""
+    hides_target: bool = False
+    """Whether the user may use the server, but not see how it is reached. Reasons of failures would show that."""
 
 
 class ResolvedServer(Message):

@@ -1,8 +1,8 @@
 """STDIO: each server is a program in a sandbox of its own, which exchanges one message per line."""
 
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +29,7 @@ MAX_PROCESSES = 512
 # Node.js ignores the variables of proxies by default.
 NETWORK_VARIABLES = {"NODE_USE_ENV_PROXY": "1", "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
 NO_SANDBOX = "STDIO servers need bubblewrap, which is not available where the service runs."
+TOO_MANY_PROGRAMS = "Too many STDIO servers are running. Try again later."
 
 
 class StdioTransport:
@@ -41,7 +42,7 @@ class StdioTransport:
         self, sandbox: Sandbox | None, rules: AddressRules, limits: ConnectionLimits, readable: tuple[Path, ...] = ()
     ) -> None:
         self._sandbox, self._egress, self._limits, self._readable = sandbox, EgressProxy(rules), limits, readable
-        self._processes = set[SandboxedProcess]()
+        self._count, self._processes = 0, set[SandboxedProcess]()
         self._heartbeats = Heartbeats(lambda: list(self._processes))
 
     def __enter__(self) -> Self:
@@ -81,6 +82,7 @@ class StdioTransport:
     @asynccontextmanager
     async def _run(self, sandbox: Sandbox, server: ServerConnection, workspace: Path | None) -> AsyncGenerator[Running]:
         async with AsyncExitStack() as exits:
+            exits.enter_context(self._counted())
             try:
                 running = await exits.enter_async_context(run(sandbox, self._program(server, workspace)))
             except OSError as error:
@@ -88,6 +90,17 @@ class StdioTransport:
             self._processes.add(running.sandboxed)
             exits.callback(self._processes.discard, running.sandboxed)
             yield running
+
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        """Count a program from before its start to its end. Raise ConnectionFailed beyond the limit."""
+        if self._count >= self._limits.programs:
+            raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, TOO_MANY_PROGRAMS)
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
 
     def _program(self, server: ServerConnection, workspace: Path | None) -> Program:
         definition = server.definition

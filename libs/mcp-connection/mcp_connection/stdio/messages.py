@@ -32,7 +32,6 @@ async def receive(
         try:
             async for line in read_lines(running.stdout, max_bytes):
                 check_message(line, max_bytes)
-                check_message(line, max_bytes)
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except ValueError:

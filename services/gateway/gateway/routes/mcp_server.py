@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import DeleteServer, GetServer, SetServerEnabled
 from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
@@ -18,6 +17,7 @@ from gateway.schemas.mcp_server import (
     McpServerListed,
     McpServerPage,
     McpServerWindow,
+    McpToolsAcceptance,
     NewMcpServer,
     server_path,
 )
@@ -158,12 +158,12 @@ async def check(server_id: UUID, caller: Caller, request: Request) -> Response:
     operation_id="acceptMcpServerTools",
     summary="Accept the tools of an MCP server",
     response_model=McpServer,
-    responses=documented(*CHANGE_PROBLEMS),
+    responses=documented(*CHANGE_PROBLEMS, Code.TOOLS_CHANGED),
 )
-async def accept(server_id: UUID, caller: Caller) -> Response:
-    """Accepts the tools as they are now, and returns the server.
+async def accept(server_id: UUID, body: McpToolsAcceptance, caller: Caller) -> Response:
+    """Accepts the tools in the version that the caller has read, and returns the server.
 
     Tools that were changed or added since they were last accepted are withheld from agents until then; `difference`
     names them.
     """
-    return McpServer.of(await caller.ask(AcceptTools(server_id=server_id))).response()
+    return McpServer.of(await caller.ask(body.command(server_id))).response()

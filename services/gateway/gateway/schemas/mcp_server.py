@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 from uuid import UUID
 
+from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import (
     CreateServer,
     ListServers,
@@ -57,6 +58,7 @@ Headers = Annotated[
     dict[str, str], Field(repr=False, description="With `HTTP` and `SSE`: headers of requests to the URL; secret.")
 ]
 
+TOOLS_VERSION = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"
 _BODY: dict[str, Any] = {
     "name": "Kubernetes MCP",
     "description": "Kubernetes cluster management",
@@ -136,6 +138,18 @@ class McpServerChange(RequestBody):
             yield SetServerEnabled(server_id=server_id, is_enabled=self.is_enabled)
 
 
+class McpToolsAcceptance(RequestBody):
+    """The tools of an MCP server that its owner accepts."""
+
+    model_config = example({"tools_version": TOOLS_VERSION})
+
+    tools_version: Annotated[str, Field(description="The `tools_version` of the server when its tools were read.")]
+
+    def command(self, server_id: UUID) -> AcceptTools:
+        """Return the command."""
+        return AcceptTools(server_id=server_id, tools_version=self.tools_version)
+
+
 class McpServerWindow(KeysetWindow):
     """Query parameters of the list of MCP servers."""
 
@@ -199,10 +213,17 @@ _TOOL: dict[str, Any] = {
 class McpServer(ServerView, ResponseModel):
     """An MCP server with its tools. Values of `env` and `headers` are masked.
 
-    For users who may use but not change it, `command`, `args`, `url`, `env` and `headers` are null.
+    For users who may use but not change it, `command`, `args`, `url`, `env`, `headers` and `error_detail` are null.
     """
 
-    model_config = example(_LISTED | {"tools": [_TOOL], "difference": {"added": [], "removed": [], "changed": []}})
+    model_config = example(
+        _LISTED
+        | {
+            "tools": [_TOOL],
+            "tools_version": TOOLS_VERSION,
+            "difference": {"added": [], "removed": [], "changed": []},
+        }
+    )
 
 
 class McpServerListed(ServerSummary, ResponseModel):

@@ -10,8 +10,11 @@ from runtime.nesting import MAX_DEPTH, too_deep
 
 MAX_VALUES = 50_000
 """Names and values of a file, those behind each alias counted again: few lines can refer to billions."""
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
+# Possessive: otherwise each character of a text costs memory, to which the search could return.
+_TEXT = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+_TOKEN = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_TEXT})|,(?=\s*[}}\]])")
+_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
 _RESOLVERS = {
@@ -78,8 +81,10 @@ def _problem(value: Any) -> str | None:
                 unseen += [*names, *cast(dict[Any, Any], value).values()]
             case list():
                 unseen += cast(list[Any], value)
-            case str() if "\0" in value:
-                return "it contains NUL characters"
+            case str() if found := _FORBIDDEN.search(value):
+                return (
+                    "it contains NUL characters" if found[0] == "\0" else "it contains text that is not valid Unicode"
+                )
             case str() | bool() | None:
                 pass
             case _:

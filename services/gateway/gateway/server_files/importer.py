@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
+from contracts.mcp_registry.names import name_key
 from contracts.mcp_registry.server import ServerChanges, ServerExport, ServerView, SetServerEnabled, UpdateServer
 from contracts.refusals import Code, Refusal
 
@@ -42,13 +43,16 @@ class Importer:
             try:
                 await self._import(entry.server)
             except Refusal as refusal:
-                self._fail(entry.name, refusal.code, refusal.detail)
+                if refusal.code is Code.SERVER_NAME_TAKEN and self.on_conflict == "skip":
+                    self.skipped += 1  # registered since the import began
+                else:
+                    self._fail(entry.name, refusal.code, refusal.detail)
         return ImportResult(
             imported_count=len(self.imported), skipped_count=self.skipped, servers=self.imported, errors=self.failed
         )
 
     async def _import(self, server: NewMcpServer) -> None:
-        owned = self.owned.get(server.name.casefold())
+        owned = self.owned.get(name_key(server.name))
         if owned is None:
             await self._create(server)
         elif self.on_conflict == "rename":
@@ -75,7 +79,7 @@ class Importer:
         self._record(view)
 
     def _record(self, view: ServerView) -> None:
-        self.owned[view.name.casefold()] = view  # the file may have the name again
+        self.owned[name_key(view.name)] = view  # the file may have the name again
         self.imported.append(ImportedServer(id=view.id, name=view.name))
 
     def _fail(self, name: str, code: Code | EdgeCode, detail: str) -> None:
@@ -83,9 +87,9 @@ class Importer:
 
     def _free_name(self, name: str) -> str:
         names = (name[: MAX_NAME - len(f" {number}")] + f" {number}" for number in count(2))
-        return next(free for free in names if free.casefold() not in self.owned)
+        return next(free for free in names if name_key(free) not in self.owned)
 
 
 def owned_by_name(servers: Iterable[ServerExport]) -> dict[str, ServerExport | ServerView]:
-    """Return the servers by their names, whatever the case."""
-    return {server.name.casefold(): server for server in servers}
+    """Return the servers by their names in the form in which these are compared."""
+    return {name_key(server.name): server for server in servers}

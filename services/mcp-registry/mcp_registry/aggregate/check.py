@@ -97,8 +97,14 @@ class Checking(State):
             )
         )
 
-    def accept_tools(self) -> None:
-        """Accept the tools as the server listed them last. Records nothing if there was no other list."""
+    def accept_tools(self, version: str) -> None:
+        """Accept the tools as the server listed them last. Records nothing if there was no other list.
+
+        Raises:
+            Refusal: TOOLS_CHANGED; the owner has seen another list.
+        """
+        if version != tools_version(self.listed):
+            raise Refusal(Code.TOOLS_CHANGED, "The server lists other tools now. Read them, and accept these.")
         if self.unaccepted_lists:
             self.record(ToolsAccepted())
 
@@ -142,3 +148,8 @@ def tools_difference(accepted: dict[str, Fingerprint], listed: dict[str, Fingerp
         removed=sorted(accepted.keys() - listed.keys()),
         changed=sorted(name for name in listed.keys() & accepted.keys() if listed[name] != accepted[name]),
     )
+
+
+def tools_version(listed: dict[str, Fingerprint]) -> str:
+    """Return what identifies a list of tools: its owner accepts the list that they have seen, and no later one."""
+    return sha256("".join(sorted(listed.values())).encode()).hexdigest()

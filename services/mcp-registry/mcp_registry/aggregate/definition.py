@@ -6,6 +6,7 @@ Definitions are stored in clear, and values end up in requests and in the enviro
 import re
 from collections.abc import Iterable
 
+from contracts.mcp_registry.names import id_of
 from contracts.mcp_registry.values import MAX_TOOLS, ServerDefinition, ServerSecrets
 from contracts.refusals import Code, Refusal
 
@@ -17,7 +18,6 @@ MAX_ARGUMENT_BYTES, MAX_SECRET_BYTES = 4096, 32 * 1024
 MAX_TOTAL_BYTES = 64 * 1024
 """As JSON, with the secrets. A page of servers, and all servers of an owner, fit into one message of the bus."""
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Without user and password, which would be stored in clear.
 _URL = re.compile(r"(?ai:https?)://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!\"$-~]*)?")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -76,7 +76,7 @@ def check_secrets(definition: ServerDefinition, secrets: ServerSecrets) -> None:
 def _check_name(name: str) -> None:
     _check(0 < len(name) <= MAX_NAME, "name", f"must have 1 to {MAX_NAME} characters")
     _check(name.isprintable() and name == name.strip(), "name", "has characters that cannot be seen")
-    _check(not _UUID.fullmatch(name), "name", "looks like an id, by which sessions could mean another server")
+    _check(id_of(name) is None, "name", "looks like an id, by which sessions could mean another server")
 
 
 def _check_stdio(definition: ServerDefinition) -> None:

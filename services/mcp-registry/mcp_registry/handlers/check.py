@@ -37,6 +37,6 @@ async def record_check(command: RecordCheck, work: Work) -> None:
 
 @handles
 async def accept_tools(command: AcceptTools, work: Work) -> None:
-    """Accept the tools of a server as they are now."""
+    """Accept the tools that the owner has seen."""
     async with changing(command.server_id, work) as server:
-        server.accept_tools()
+        server.accept_tools(command.tools_version)

@@ -1,6 +1,6 @@
 """Handlers of commands about servers as a whole."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid5
 
@@ -21,7 +21,7 @@ handles = Handlers()
 @handles
 async def create_server(command: CreateServer, work: Work) -> None:
     """Create a server for the actor."""
-    _check_may_define(command.definition, work)
+    _check_may_define(command.definition, command.secrets.env, work)
     await _check_number(work)
     server = McpServer(command.server_id)
     server.create(
@@ -34,8 +34,10 @@ async def create_server(command: CreateServer, work: Work) -> None:
 async def update_server(command: UpdateServer, work: Work) -> None:
     """Change a server."""
     async with changing(command.server_id, work) as server:
-        _check_may_define(command.changes.applied_to(server.definition), work)
-        server.update(command.changes, _check_id(work))
+        changes = command.changes
+        variables = changes.env or {} if "env" in changes.model_fields_set else server.credentials.env
+        _check_may_define(changes.applied_to(server.definition), variables, work)
+        server.update(changes, _check_id(work))
 
 
 @handles
@@ -92,9 +94,9 @@ def _revocations(server: McpServer, before: Tokens | None, work: Work) -> list[R
     return [revocation]
 
 
-def _check_may_define(definition: ServerDefinition, work: Work) -> None:
+def _check_may_define(definition: ServerDefinition, variables: Iterable[str], work: Work) -> None:
     _check_global(definition, work)
-    work.dependencies.connections.commands.check(definition, work.actor.role)
+    work.dependencies.connections.commands.check(definition, variables, work.actor.role)
 
 
 def _check_global(definition: ServerDefinition, work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any, assert_never
 
+from contracts.mcp_registry.names import name_key
 from contracts.mcp_registry.server import (
     LifecycleEvent,
     ServerCreated,
@@ -16,21 +17,24 @@ from eventing.due import cancel_all
 from eventing.recording import Recorded
 
 from mcp_registry.due import CHECK, TOKEN_REFRESH
-from mcp_registry.names import name_key
 from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS
 
 CREATE = """
     INSERT INTO servers (id, user_id, definition, name_key, is_enabled, version, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)"""
 UPDATE = """
-    UPDATE servers SET definition = $2, name_key = $3, version = $4, updated_at = $5, health = 'unknown'
+    UPDATE servers SET definition = $2, name_key = $3, version = $4, updated_at = $5, health = 'unknown',
+        error_code = NULL, error_detail = NULL
     WHERE id = $1"""
 FORGET_TOOLS = "UPDATE servers SET tools = '[]', listed = '{}', accepted = NULL, server_version = NULL WHERE id = $1"
 SET_SECRETS = """
-    UPDATE servers SET env_names = $2, header_names = $3, version = $4, updated_at = $5, health = 'unknown'
+    UPDATE servers SET env_names = $2, header_names = $3, version = $4, updated_at = $5, health = 'unknown',
+        error_code = NULL, error_detail = NULL
     WHERE id = $1"""
-SET_ENABLED = "UPDATE servers SET is_enabled = $2, updated_at = $3 WHERE id = $1"
-DISABLE_CHECK = "UPDATE servers SET checking = NULL WHERE id = $1"
+ENABLE = """
+    UPDATE servers SET is_enabled = true, updated_at = $2, health = 'unknown', error_code = NULL, error_detail = NULL
+    WHERE id = $1"""
+DISABLE = "UPDATE servers SET is_enabled = false, updated_at = $2, checking = NULL WHERE id = $1"
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
@@ -50,10 +54,9 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             await ENVIRONMENTS.put(recorded, event.env, db)
             await HEADERS.put(recorded, event.headers, db)
         case ServerEnabled():
-            await db.execute(SET_ENABLED, id, True, at)
+            await db.execute(ENABLE, id, at)
         case ServerDisabled():
-            await db.execute(SET_ENABLED, id, False, at)
-            await db.execute(DISABLE_CHECK, id)
+            await db.execute(DISABLE, id, at)
             await CHECK.cancel(id, db)
         case ServerDeleted():
             await db.execute("DELETE FROM servers WHERE id = $1", id)

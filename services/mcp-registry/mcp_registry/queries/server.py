@@ -66,7 +66,7 @@ async def check_references(query: CheckReferences, context: Context) -> None:
     rows = await context.dependencies.connections.find(query.references, context.actor)
     for reference, row in zip(query.references, rows, strict=True):
         if row is None:
-            detail = f"sdk_options.mcp_servers: MCP server {reference!r} does not exist."
+            detail = f"MCP server {reference!r} does not exist."
             raise Refusal(Code.MCP_SERVER_NOT_FOUND, detail)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.mcp_registry.values import ServerConnection
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
@@ -64,7 +65,7 @@ class Forwarder:
         try:
             return masked(_plain(await self.link.call(params.name, arguments)), self.redact)
         except (ConnectionFailed, MCPError) as error:
-            return _failed(self.redact(failure_detail(error)))
+            return _failed(self.redact(failure_detail(error, self.link.server)))
         except Exception as error:  # noqa: BLE001  its text must not reach the agent, and may contain secrets
             log.warning("MCP call failed", error=self.redact(repr(error)))
             return _failed(INTERNAL)
@@ -86,7 +87,7 @@ class Forwarder:
         try:
             yield
         except (ConnectionFailed, MCPError) as error:
-            raise MCPError(INTERNAL_ERROR, self.redact(failure_detail(error))) from None
+            raise MCPError(INTERNAL_ERROR, self.redact(failure_detail(error, self.link.server))) from None
 
 
 def _plain(result: CallToolResult) -> CallToolResult:
@@ -101,8 +102,8 @@ def _failed(detail: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=detail)], is_error=True)
 
 
-def failure_detail(error: ConnectionFailed | MCPError) -> str:
+def failure_detail(error: ConnectionFailed | MCPError, server: ServerConnection) -> str:
     """Return the description of an error for users and the model, which may contain secrets of the server."""
     if isinstance(error, ConnectionFailed):
-        return error.detail
+        return f"The server cannot be used ({error.code})." if server.hides_target else error.detail
     return f"The server answered with an error: {error.message}"[:MAX_ERROR_CHARS]

@@ -97,7 +97,7 @@ class AgentServers:
             await link.open()
             del self._failures[link.server.id]
         except (ConnectionFailed, MCPError) as error:
-            self._failures[link.server.id] = self._redact(failure_detail(error))
+            self._failures[link.server.id] = self._redact(failure_detail(error, link.server))
         except Exception as error:  # noqa: BLE001  the other servers continue, and a traceback could contain secrets
             log.warning("MCP connection failed", server_id=str(link.server.id), error=self._redact(repr(error)))
             self._failures[link.server.id] = NOT_CONNECTED

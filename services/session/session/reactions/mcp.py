@@ -1,9 +1,10 @@
 """Resolves the MCP servers that a session names, at the start of each of its runs."""
 
 import asyncio
+from itertools import batched
 
 from contracts.mcp_registry.server import ResolveServers
-from contracts.mcp_registry.values import ResolvedServer
+from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
 from contracts.refusals import Refusal
 from eventing.database import TRANSIENT_ERRORS
 from eventing.reactions import Reaction
@@ -27,8 +28,14 @@ async def resolved_servers(references: list[str], reaction: Reaction[Dependencie
         return ()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            query = ResolveServers(references=references)
-            return tuple(map(_comparable, await reaction.ask(query, on_behalf_of=reaction.recorded.owner)))
+            resolved = [
+                server
+                for part in batched(references, MAX_RESOLVED)
+                for server in await reaction.ask(
+                    ResolveServers(references=[*part]), on_behalf_of=reaction.recorded.owner
+                )
+            ]
+        return tuple(map(_comparable, resolved))
     except Refusal as refusal:
         problem, detail = "not_allowed", refusal.detail
     except (TimeoutError, Unavailable, *TRANSIENT_ERRORS) as error:

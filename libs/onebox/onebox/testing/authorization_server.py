@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import httpx2
 from mcp.server.auth.provider import (
@@ -20,11 +21,12 @@ from mcp.server.auth.routes import create_auth_routes
 from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions, RevocationOptions
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
-from onebox.ports import ReservedPort
 from pydantic import AnyHttpUrl
 from runtime.health import serving
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
+
+from onebox.ports import ReservedPort
 
 SCOPE = "mcp"
 
@@ -45,12 +47,15 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     reused: int = 0
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Return a client that was registered."""
         return self.clients.get(client_id)
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+        """Register a client."""
         self.clients[client_info.client_id] = client_info
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
+        """Return the URL with the code, to which the user who consents is sent."""
         code = AuthorizationCode(
             code=secrets.token_urlsafe(),
             scopes=params.scopes or [],
@@ -67,15 +72,18 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     async def load_authorization_code(
         self, client: OAuthClientInformationFull, authorization_code: str
     ) -> AuthorizationCode | None:
+        """Return a code that was not used."""
         return self.codes.get(authorization_code)
 
     async def exchange_authorization_code(
         self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
     ) -> OAuthToken:
+        """Return tokens for a code, which is used up."""
         del self.codes[authorization_code.code]
         return self._issue(client.client_id, authorization_code.scopes, authorization_code.resource)
 
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
+        """Return a refresh token that is valid; one that is used again revokes all tokens."""
         if refresh_token in self.used:
             self.reused += 1
             self.access.clear()
@@ -85,6 +93,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     async def exchange_refresh_token(
         self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
     ) -> OAuthToken:
+        """Return new tokens for a refresh token, which is used up."""
         if refresh_token.token not in self.refresh:
             raise TokenError("invalid_grant")
         del self.refresh[refresh_token.token]
@@ -92,12 +101,15 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
         return self._issue(client.client_id, scopes, refresh_token.resource)
 
     async def load_access_token(self, token: str) -> AccessToken | None:
+        """Return an access token that is valid."""
         return self.access.get(token)
 
     async def verify_token(self, token: str) -> AccessToken | None:
+        """Return an access token that is valid, for the MCP server."""
         return self.access.get(token)
 
     async def revoke_token(self, token: AccessToken | RefreshToken) -> None:
+        """Revoke a token."""
         self.access.pop(token.token, None)
         self.refresh.pop(token.token, None)
 
@@ -167,5 +179,6 @@ async def consent(authorization_url: str) -> dict[str, str]:
     """Open the URL as the browser of a user who consents; return the parameters of the redirect back."""
     async with httpx2.AsyncClient(trust_env=False) as browser:
         response = await browser.get(authorization_url)
-    assert response.status_code == 302, response.text
+    if response.status_code != HTTPStatus.FOUND:
+        raise AssertionError(response.text)
     return dict(httpx2.URL(response.headers["location"]).params)
