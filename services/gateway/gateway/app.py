@@ -12,6 +12,7 @@ from gateway.head import Head
 from gateway.hosts import Hosts
 from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
+from gateway.proxies import Proxies
 from gateway.routes import (
     api_key,
     approval,
@@ -36,6 +37,7 @@ from gateway.routes import (
     workspace,
 )
 from gateway.state import Gateway
+from gateway.throttling import Throttling
 
 ROUTERS = (
     *(identity.auth, password.router, api_key.router, user.router),
@@ -46,7 +48,10 @@ ROUTERS = (
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED_HEADERS = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
+EXPOSED_HEADERS = (
+    *("Location", "Retry-After", "X-Request-ID", "X-Response-Time", "RateLimit", "RateLimit-Policy"),
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+)
 LOCAL_HOSTS = Hosts("localhost", [])
 
 
@@ -73,7 +78,8 @@ def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOC
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
-    app.add_middleware(Edge, hosts=hosts)
+    app.add_middleware(Throttling, tokens=gateway.tokens, limiter=gateway.limiter)
+    app.add_middleware(Edge, hosts=hosts, proxies=Proxies(gateway.settings.proxies))
     if origins:
         app.add_middleware(
             CORSMiddleware,

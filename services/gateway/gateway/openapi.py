@@ -25,6 +25,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
+from gateway.throttling import is_free
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES = {
@@ -54,13 +55,22 @@ HEADERS = {
     "Last-Modified": "When the file was last changed.",
     "Location": "The path of the created resource, or of the run.",
     "Preference-Applied": "The preference that was applied.",
+    "RateLimit": "For each limit, how many requests remain, and after how many seconds it is reset.",
+    "RateLimit-Policy": "The limits: how many requests (`q`) within how many seconds (`w`).",
     "Retry-After": "Seconds to wait before a retry. Missing if the request may already have taken effect.",
     "WWW-Authenticate": "`Bearer`, with the reason if a token was sent.",
+    "X-RateLimit-Limit": "The limit of which the fewest requests remain.",
+    "X-RateLimit-Remaining": "How many requests remain of that limit.",
+    "X-RateLimit-Reset": "When that limit is reset, in seconds since 1970.",
     "X-Request-ID": "The id of the request in the logs: the one that the client sent, or a new one.",
     "X-Response-Time": "Milliseconds until the response started.",
 }
 API_KEY_SCHEME = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
 ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
+ON_EVERY_COUNTED_RESPONSE = (
+    *("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    *ON_EVERY_RESPONSE,
+)
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 
@@ -76,9 +86,9 @@ class Api(FastAPI):
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
             document["components"]["securitySchemes"]["api_key"] = API_KEY_SCHEME
-            for operations in document["paths"].values():
+            for path, operations in document["paths"].items():
                 for operation in operations.values():
-                    _complete_operation(operation)
+                    _complete_operation(operation, ON_EVERY_RESPONSE if is_free(path) else ON_EVERY_COUNTED_RESPONSE)
         return super().openapi()
 
 
@@ -103,13 +113,13 @@ def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
         yield from (model for model in declared if isinstance(model, type) and issubclass(model, BaseModel))
 
 
-def _complete_operation(operation: dict[str, Any]) -> None:
+def _complete_operation(operation: dict[str, Any], common_headers: tuple[str, ...]) -> None:
     if "security" in operation:
         operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
-        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ())):
+        for name in (*common_headers, *BY_STATUS.get(status, ())):
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)
