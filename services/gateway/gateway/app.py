@@ -53,9 +53,12 @@ EXPOSED_HEADERS = (
     *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
 )
 LOCAL_HOSTS = Hosts("localhost", [])
+NO_PROXIES = Proxies([])
 
 
-def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS) -> Api:
+def create_app(
+    gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS, proxies: Proxies = NO_PROXIES
+) -> Api:
     """Create the application, which browsers may use from pages of these origins, under these host names."""
     app = Api(
         title="AI-Agent-API",
@@ -78,8 +81,8 @@ def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOC
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
-    app.add_middleware(Throttling, tokens=gateway.tokens, limiter=gateway.limiter)
-    app.add_middleware(Edge, hosts=hosts, proxies=Proxies(gateway.settings.proxies))
+    app.add_middleware(Throttling)
+    app.add_middleware(Edge, hosts=hosts, proxies=proxies)
     if origins:
         app.add_middleware(
             CORSMiddleware,

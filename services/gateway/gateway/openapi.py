@@ -67,10 +67,8 @@ HEADERS = {
 }
 API_KEY_SCHEME = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
 ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
-ON_EVERY_COUNTED_RESPONSE = (
-    *("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
-    *ON_EVERY_RESPONSE,
-)
+RATE_LIMITS = ("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+"""On every response to a counted request; in the document only on some, which would be twice as long otherwise."""
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 
@@ -88,7 +86,7 @@ class Api(FastAPI):
             document["components"]["securitySchemes"]["api_key"] = API_KEY_SCHEME
             for path, operations in document["paths"].items():
                 for operation in operations.values():
-                    _complete_operation(operation, ON_EVERY_RESPONSE if is_free(path) else ON_EVERY_COUNTED_RESPONSE)
+                    _complete_operation(operation, is_counted=not is_free(path))
         return super().openapi()
 
 
@@ -113,13 +111,14 @@ def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
         yield from (model for model in declared if isinstance(model, type) and issubclass(model, BaseModel))
 
 
-def _complete_operation(operation: dict[str, Any], common_headers: tuple[str, ...]) -> None:
+def _complete_operation(operation: dict[str, Any], *, is_counted: bool) -> None:
     if "security" in operation:
         operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
-        for name in (*common_headers, *BY_STATUS.get(status, ())):
+        limits = RATE_LIMITS if is_counted and status.startswith(("2", "429")) else ()
+        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ()), *limits):
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)
