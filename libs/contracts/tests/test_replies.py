@@ -64,3 +64,9 @@ def test_only_administrators_see_resources_of_other_users(role: Any, sees: bool)
 
 def test_every_user_sees_their_own_resources() -> None:
     assert Actor(user_id=ADA, role="viewer").may_see(ADA)
+
+
+def test_an_unknown_time_to_wait_is_omitted_for_earlier_releases() -> None:
+    assert "retry_after" not in Refused(code=Code.SESSION_BUSY, detail="Later.").model_dump_json()
+    refused = Refused(code=Code.ACCOUNT_LOCKED, detail="Later.", retry_after=7)
+    assert Refused.model_validate_json(refused.model_dump_json()) == refused
