@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, long, query, relay, reports, sessions, streams, tasks
+from tests.bench import append, cpu, create, hops, limits, lists, long, query, relay, reports, sessions, streams, tasks
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -26,6 +26,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
         "50 sessions at once, by a model that takes 1 s; ratios to that second",
         sessions.measure,
     ),
+    "limits": ("Rate limits, counted on the bus", limits.measure),
     "list": ("A list of 50 sessions", lists.measure),
     "tasks": ("Tasks and their schedules", tasks.measure),
     "reports": ("Reports as PDF", reports.measure),
