@@ -36,7 +36,7 @@ NOON = 1_800_000_000.0
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that shows the same time until it is set."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -118,7 +118,7 @@ async def test_the_tightest_limit_is_the_one_with_the_fewest_requests_left(clien
     assert (await client.get(ME)).headers["x-ratelimit-limit"] == "5"
 
 
-async def test_a_client_that_waits_as_told_is_served(client: httpx.AsyncClient, clock: Clock):
+async def test_a_client_is_served_after_the_announced_time(client: httpx.AsyncClient, clock: Clock):
     await statuses(client, 3)
     clock.now += int((await client.get(ME)).headers["retry-after"])
     assert (await client.get(ME)).status_code == 200
@@ -242,7 +242,7 @@ def unchecked() -> float:
     return REGISTRY.get_sample_value("rate_limit_unchecked_total") or 0
 
 
-async def test_requests_are_allowed_and_counted_in_a_metric_while_the_bus_does_not_count(
+async def test_requests_are_allowed_and_counted_while_the_bus_does_not_count(
     client: httpx.AsyncClient, services: FakeServices
 ):
     await services.js.add_stream(StreamConfig(name=RATE_LIMITS, subjects=["rate.>"]))  # no counters
