@@ -3,7 +3,8 @@
 None is given up: without its command a schedule would stop, and an execution would keep its slot for ever.
 """
 
-from contracts.task_scheduler.execution import CheckExecution, ExpireExecution, StartNextAttempt, TimeOutExecution
+from contracts.task_scheduler.attempt import StartNextAttempt
+from contracts.task_scheduler.execution import CheckExecution, ExpireExecution, TimeOutExecution
 from contracts.task_scheduler.task import AdvanceSchedule
 from eventing.due import DueKind
 

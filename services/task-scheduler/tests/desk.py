@@ -9,14 +9,13 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code
 from contracts.session.values import Usage
+from contracts.task_scheduler.attempt import EndAttempt, RecordSubmission
 from contracts.task_scheduler.execution import (
-    EndAttempt,
     ExecuteTask,
     ExecutionSummary,
     ExecutionView,
     GetExecution,
     ListExecutions,
-    RecordSubmission,
 )
 from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
 from contracts.task_scheduler.values import TaskDefinition

@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
 from contracts.samples import EXECUTION, SESSION, TASK, USER
-from contracts.task_scheduler.execution import EndAttempt, ExecuteTask
+from contracts.task_scheduler.attempt import EndAttempt
+from contracts.task_scheduler.execution import ExecuteTask
 from contracts.task_scheduler.task import CreateTask
 from contracts.task_scheduler.values import ExecutionStatus, TaskDefinition, Variables
 from eventing.handling import UnitOfWork

@@ -10,13 +10,13 @@ from contracts.refusals import Code
 from contracts.samples import EXECUTION, TASK, USER
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import (
+    EndAttempt,
     ExecutionCheckRequested,
     ExecutionRetryScheduled,
     ExecutionStarted,
     ExecutionSubmitted,
 )
 from contracts.task_scheduler.execution import (
-    EndAttempt,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionCreated,

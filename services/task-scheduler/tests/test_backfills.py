@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.attempt import EndAttempt, StartNextAttempt
 from contracts.task_scheduler.backfill import (
     BackfillView,
     CancelBackfill,
@@ -17,11 +18,9 @@ from contracts.task_scheduler.backfill import (
 )
 from contracts.task_scheduler.execution import (
     CancelExecution,
-    EndAttempt,
     ExecutionSummary,
     GetExecution,
     ListExecutions,
-    StartNextAttempt,
     TimeOutExecution,
 )
 from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, TaskView

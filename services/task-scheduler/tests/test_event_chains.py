@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.session.run import CancelRun, RunFailed
+from contracts.task_scheduler.attempt import StartNextAttempt
 from contracts.task_scheduler.execution import (
     ExecutionCompleted,
     ExecutionFailed,
@@ -14,7 +15,6 @@ from contracts.task_scheduler.execution import (
     ExecutionTimedOut,
     ExecutionView,
     ListExecutions,
-    StartNextAttempt,
     TimeOutExecution,
 )
 from contracts.task_scheduler.task import DeleteTask, TaskView

@@ -8,17 +8,9 @@ import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
 from contracts.samples import BACKFILL
-from contracts.task_scheduler.attempt import ExecutionCheckRequested
+from contracts.task_scheduler.attempt import EndAttempt, ExecutionCheckRequested, RecordSubmission, StartNextAttempt
 from contracts.task_scheduler.backfill import BackfillStarted
-from contracts.task_scheduler.execution import (
-    CancelExecution,
-    CheckExecution,
-    EndAttempt,
-    ExpireExecution,
-    RecordSubmission,
-    StartNextAttempt,
-    TimeOutExecution,
-)
+from contracts.task_scheduler.execution import CancelExecution, CheckExecution, ExpireExecution, TimeOutExecution
 from contracts.task_scheduler.task import DeleteTask
 from task_scheduler.aggregate import Task
 from task_scheduler.handlers.task_executions import TaskExecutions

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.attempt import StartNextAttempt
 from contracts.task_scheduler.execution import (
     CancelExecution,
     CheckExecution,
     ExpireExecution,
     ListExecutions,
-    StartNextAttempt,
     TimeOutExecution,
 )
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, GetTask, PauseTask, ResumeTask

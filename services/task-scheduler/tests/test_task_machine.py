@@ -8,15 +8,13 @@ from uuid import UUID
 
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
+from contracts.task_scheduler.attempt import EndAttempt, RecordSubmission, StartNextAttempt
 from contracts.task_scheduler.execution import (
     CancelExecution,
     CheckExecution,
-    EndAttempt,
     ExecuteTask,
     ExpireExecution,
-    RecordSubmission,
     RetryExecution,
-    StartNextAttempt,
     StartOnEvent,
     TimeOutExecution,
 )

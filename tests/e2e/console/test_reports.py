@@ -12,6 +12,7 @@ from playwright.async_api import Route, expect
 from simulator.testing import scripted
 
 from tests.e2e.console.tab import Console
+from tests.e2e.test_streams import following
 from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -107,6 +108,32 @@ async def test_a_report_created_and_deleted_elsewhere_is_followed(
     await expect(console.reports.get_by_role("rowheader")).to_have_text("<b>bold</b>")
     user.http.delete(f"/reports/{report['id']}").raise_for_status()
     await expect(console.reports).to_have_count(0)
+
+
+async def test_a_response_from_before_a_deletion_does_not_show_the_report_again(
+    console: Console, session_id: str, user: User
+) -> None:
+    await console.open(session_id)
+    await console.open_reports()
+    await expect(console.reports_panel.get_by_text("There are no reports")).to_be_visible()
+    held, deleted = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        held.set()
+        await deleted.wait()
+        await route.fulfill(response=answer)
+
+    await console.page.route(re.compile("/api/v1/reports/[^/]+$"), hold)
+    with following(user, "/events", types="report.deleted") as events:
+        report = user.http.post("/reports", json={"session_id": session_id, "format": "json"}).raise_for_status().json()
+        await held.wait()
+        user.http.delete(f"/reports/{report['id']}").raise_for_status()
+        await asyncio.to_thread(next, (event for event in events if event.event == "report.deleted"))
+    deleted.set()
+    body = {"session_id": session_id, "format": "json", "title": "Another"}
+    user.http.post("/reports", json=body).raise_for_status()  # once it is shown, the late response was handled
+    await expect(console.reports.get_by_role("rowheader")).to_have_text(["Another"])
 
 
 async def test_a_report_is_deleted_after_a_confirmation(console: Console, session_id: str, user: User) -> None:

@@ -1,12 +1,56 @@
-"""The events of an execution's attempts, each of which has a session and a run of its own."""
+"""The messages about an execution's attempts, each of which has a session and a run of its own."""
 
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Event
+from contracts.messages import Command, Event
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION, TASK, TIME
+from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME
 from contracts.session.values import Usage
+
+
+class RecordSubmission(Command[None]):
+    """Record that an attempt's prompt was submitted to its session."""
+
+    subject = "cmd.task_scheduler.record_submission"
+    sample = {"execution_id": EXECUTION, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
+
+    execution_id: UUID
+    attempt: int
+    prompt: str
+
+
+class EndAttempt(Command[None]):
+    """End an attempt, successfully or with an error; a retryable error leads to another attempt if one is left."""
+
+    subject = "cmd.task_scheduler.end_attempt"
+    sample = {"execution_id": EXECUTION, "attempt": 1, "usage": {}}
+
+    execution_id: UUID
+    attempt: int
+    usage: Usage = Usage()
+    error_code: Code | None = None
+    error_detail: str = ""
+
+
+class RecordUsage(Command[None]):
+    """Record the usage of a run of an execution, unless it is known: that of a cancelled run is reported later."""
+
+    subject = "cmd.task_scheduler.record_usage"
+    sample = {"execution_id": EXECUTION, "run_id": RUN, "usage": {"cost_usd": "0.0012"}}
+
+    execution_id: UUID
+    run_id: UUID
+    usage: Usage
+
+
+class StartNextAttempt(Command[None]):
+    """Start the next attempt of an execution, after the pause that followed a failure."""
+
+    subject = "cmd.task_scheduler.start_next_attempt"
+    sample = {"execution_id": EXECUTION}
+
+    execution_id: UUID
 
 
 class ExecutionStarted(Event):

@@ -10,6 +10,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import (
     AttemptEvent,
+    EndAttempt,
     ExecutionCheckRequested,
     ExecutionRetryScheduled,
     ExecutionStarted,
@@ -17,7 +18,6 @@ from contracts.task_scheduler.attempt import (
     ExecutionUsageRecorded,
 )
 from contracts.task_scheduler.execution import (
-    EndAttempt,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionCreated,

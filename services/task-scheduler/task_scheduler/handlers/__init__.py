@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from task_scheduler.handlers import backfill, execution, task, trigger
+from task_scheduler.handlers import attempt, backfill, execution, task, trigger
 
-handles = Handlers.merge(task.handles, execution.handles, backfill.handles, trigger.handles)
+handles = Handlers.merge(task.handles, execution.handles, attempt.handles, backfill.handles, trigger.handles)

@@ -7,8 +7,7 @@ from uuid import UUID, uuid5
 from contracts.refusals import Code, Refusal
 from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
-from contracts.task_scheduler.attempt import ExecutionStarted
-from contracts.task_scheduler.execution import EndAttempt, RecordSubmission
+from contracts.task_scheduler.attempt import EndAttempt, ExecutionStarted, RecordSubmission
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.reactions import Reactions, UnfinishedWork

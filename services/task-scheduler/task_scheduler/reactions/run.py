@@ -8,14 +8,8 @@ from contracts.refusals import Code, Refusal
 from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, UsageRecorded
 from contracts.session.session import SessionDeleted
 from contracts.session.values import Usage
-from contracts.task_scheduler.attempt import ExecutionCheckRequested
-from contracts.task_scheduler.execution import (
-    CancelExecution,
-    EndAttempt,
-    ExecutionCancelled,
-    ExecutionTimedOut,
-    RecordUsage,
-)
+from contracts.task_scheduler.attempt import EndAttempt, ExecutionCheckRequested, RecordUsage
+from contracts.task_scheduler.execution import CancelExecution, ExecutionCancelled, ExecutionTimedOut
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 
