@@ -54,7 +54,7 @@ class Limiter:
         self._paused_until = 0.0
 
     async def check(self, requester: Requester, kind: Kind) -> Headers:
-        """Count a request, and return the headers that describe the limits of its client; none if the request is not counted.
+        """Count a request, and return the headers about the limits of its client; none if it is not counted.
 
         Raises:
             Problem: RATE_LIMIT_EXCEEDED. A request that is refused does not count.
