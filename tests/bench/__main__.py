@@ -8,7 +8,22 @@ from collections.abc import Awaitable, Callable
 import uvloop
 from runtime import logging
 
-from tests.bench import append, cpu, create, hops, lists, long, mcp, query, relay, reports, sessions, streams, tasks
+from tests.bench import (
+    append,
+    cpu,
+    create,
+    hops,
+    limits,
+    lists,
+    long,
+    mcp,
+    query,
+    relay,
+    reports,
+    sessions,
+    streams,
+    tasks,
+)
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
 
@@ -26,6 +41,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
         "50 sessions at once, by a model that takes 1 s; ratios to that second",
         sessions.measure,
     ),
+    "limits": ("Rate limits, counted on the bus", limits.measure),
     "list": ("A list of 50 sessions", lists.measure),
     "tasks": ("Tasks and their schedules", tasks.measure),
     "mcp": ("Calls of MCP tools over Streamable HTTP", mcp.measure),

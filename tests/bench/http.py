@@ -54,10 +54,17 @@ class Connection:
         Raises:
             RuntimeError: the answer has another status than it should.
         """
+        status, body = await self._exchange(request)
+        if status != request.status:
+            raise RuntimeError(f"{status} instead of {request.status}: {body[:500].decode()}")
+        return body
+
+    async def status(self, request: Request) -> int:
+        """Send a request and return the status of the answer."""
+        return (await self._exchange(request))[0]
+
+    async def _exchange(self, request: Request) -> tuple[int, bytes]:
         self._writer.write(request.wire)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
-        body = await self._reader.readexactly(int(length[1]) if length else 0)
-        if int(head[9:12]) != request.status:
-            raise RuntimeError(f"{head[9:12].decode()} instead of {request.status}: {body[:500].decode()}")
-        return body
+        return int(head[9:12]), await self._reader.readexactly(int(length[1]) if length else 0)

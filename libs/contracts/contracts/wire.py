@@ -15,6 +15,9 @@ REVOCATIONS_COMPLETE = "complete"
 ACCESS_PREFIX = "access."
 """The beginning of the keys that hold what a user may do now (`contracts.identity.values.Access`), by the user's id."""
 
+RATE_LIMITS, RATE_PREFIX = "RATE_LIMITS", "rate"
+"""The stream of the counters of rate limits, and the first token of its subjects."""
+
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 

@@ -17,6 +17,9 @@ from runtime import clock
 
 MAX_HEAD_BYTES = 32 * 1024
 """Size of the request line and the headers together."""
+MAX_URL_BYTES = 8 * 1024
+MAX_HEADERS = 100
+"""Each look-up of a header reads all of them, so that many small ones would cost more than their size."""
 HEAD_TIMEOUT = 10.0
 """Seconds from the first byte (or from connecting) to the end of the head."""
 BODY_TIMEOUT = 20.0
@@ -28,6 +31,8 @@ MAX_CONNECTIONS = 10_000
 RESERVED_DESCRIPTORS = 64
 """File descriptors for anything but HTTP connections: the bus, the database, files, logs."""
 
+URI_TOO_LONG = HTTPStatus(414)
+"""Its name differs between versions of Python."""
 HEADERS = (
     "content-type: application/problem+json\r\n"
     "x-content-type-options: nosniff\r\n"
@@ -98,11 +103,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Accept the head unless it is too large, which the count of received bytes misses if it came in few pieces."""
         self._cancel_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes.")
-            raise ValueError("the headers are too large")  # the only way to stop the parser
+        if refusal := self._too_large():
+            self._refuse(*refusal)
+            raise ValueError("the head is too large")  # the only way to stop the parser
         self._in_head, self._body_size, self._content_size, self._body_since = False, 0, 0, self.loop.time()
         super().on_headers_complete()
+
+    def _too_large(self) -> tuple[HTTPStatus, str] | None:
+        if len(self.url) > MAX_URL_BYTES:
+            return URI_TOO_LONG, f"The URL exceeds {MAX_URL_BYTES} bytes."
+        too_large = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        if len(self.headers) > MAX_HEADERS:
+            return too_large, f"There are more than {MAX_HEADERS} headers."
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            return too_large, f"The headers exceed {MAX_HEAD_BYTES} bytes."
+        return None
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body itself."""
@@ -203,7 +218,7 @@ def max_connections() -> int:
 
 
 def _problem(status: HTTPStatus, detail: str) -> bytes:
-    code = status.name
+    code = "URI_TOO_LONG" if status is URI_TOO_LONG else status.name
     body = json.dumps(
         {
             "type": f"urn:agentapi:problem:{code}",

@@ -96,6 +96,7 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn would believe those of every local client; the gateway has TRUSTED_PROXIES
         timeout_keep_alive=IDLE_TIMEOUT,
         timeout_graceful_shutdown=10,
         ws_max_size=MAX_MESSAGE_BYTES,

@@ -123,6 +123,27 @@ async def test_a_head_of_maximum_size_is_accepted(target: Target) -> None:
         assert b"200 OK" in await connection.answer()
 
 
+async def test_a_url_that_is_too_long_is_414(target: Target) -> None:
+    async with target.connect() as connection:
+        await connection.send(GET.replace(b"/ ", b"/?" + b"x" * connections.MAX_URL_BYTES + b" "))
+        assert problem(await connection.rest()) == (414, "URI_TOO_LONG")
+
+
+async def test_a_url_of_maximum_size_is_accepted(target: Target) -> None:
+    async with target.connect() as connection:
+        await connection.send(GET.replace(b"/ ", b"/?" + b"x" * (connections.MAX_URL_BYTES - 2) + b" "))
+        assert b"200 OK" in await connection.answer()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(connections.MAX_HEADERS, b"200"), (connections.MAX_HEADERS + 1, b"431")]
+)
+async def test_the_number_of_headers_is_limited(target: Target, number: int, status: bytes) -> None:
+    async with target.connect() as connection:
+        await connection.send(GET.replace(b"\r\n\r\n", b"\r\nx: y" * (number - 1) + b"\r\n\r\n"))
+        assert (await connection.answer())[9:12] == status
+
+
 async def test_an_incomplete_body_times_out(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BODY_TIMEOUT", 0.2)
     async with target.connect() as connection:

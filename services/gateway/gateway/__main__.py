@@ -12,6 +12,7 @@ from runtime.starting import check_port
 
 from gateway.app import create_app
 from gateway.hosts import Hosts
+from gateway.proxies import Proxies
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -45,7 +46,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             }.items()
         ]
         background.append(tasks.create_task(wait_until_closed(client)))
-        app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
+        app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts), Proxies(settings.proxies))
         async with serving(app, settings.host, settings.port):
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()

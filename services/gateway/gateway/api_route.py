@@ -9,8 +9,8 @@ from fastapi.security.base import SecurityBase
 
 from gateway.problems import EdgeCode, documented
 
-ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.UNAVAILABLE)
-"""Every operation refuses unknown query parameters, and depends on a service."""
+ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode.UNAVAILABLE)
+"""Every operation refuses unknown query parameters, is counted, and depends on a service."""
 WITH_BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 
 

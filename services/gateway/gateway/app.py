@@ -12,6 +12,7 @@ from gateway.head import Head
 from gateway.hosts import Hosts
 from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
+from gateway.proxies import Proxies
 from gateway.routes import (
     api_key,
     approval,
@@ -41,6 +42,7 @@ from gateway.routes import (
     workspace,
 )
 from gateway.state import Gateway
+from gateway.throttling import Throttling
 
 ROUTERS = (
     *(identity.auth, password.router, api_key.router, user.router),
@@ -53,11 +55,17 @@ ROUTERS = (
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED_HEADERS = ("Location", "Retry-After", "X-Request-ID", "X-Response-Time")
+EXPOSED_HEADERS = (
+    *("Location", "Retry-After", "X-Request-ID", "X-Response-Time", "RateLimit", "RateLimit-Policy"),
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+)
 LOCAL_HOSTS = Hosts("localhost", [])
+NO_PROXIES = Proxies([])
 
 
-def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS) -> Api:
+def create_app(
+    gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOCAL_HOSTS, proxies: Proxies = NO_PROXIES
+) -> Api:
     """Create the application, which browsers may use from pages of these origins, under these host names."""
     app = Api(
         title="AI-Agent-API",
@@ -80,7 +88,8 @@ def create_app(gateway: Gateway, origins: Sequence[str] = (), hosts: Hosts = LOC
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
-    app.add_middleware(Edge, hosts=hosts)
+    app.add_middleware(Throttling)
+    app.add_middleware(Edge, hosts=hosts, proxies=proxies)
     if origins:
         app.add_middleware(
             CORSMiddleware,

@@ -6,18 +6,18 @@ from typing import Annotated
 from contracts.identity.values import Scope
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
+from runtime.bus import Unavailable
 from starlette.requests import HTTPConnection
 
 from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
-from gateway.auth.token import presented
+from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 
 LINK_PARAMETER = "link"
 READ_METHODS = frozenset({"GET", "HEAD"})
 ADMIN_PREFIX = "/api/v1/admin/"
-NOT_PRESENTED = "Send an access token or an API key: `Authorization: Bearer <token>`, or `X-API-Key: <key>`."
 
 
 class _Bearer(Guard):
@@ -36,10 +36,7 @@ class _Bearer(Guard):
         self.scope: Scope | None = scope
 
     async def __call__(self, request: Request) -> Anyone:
-        credentials = presented(request.headers)
-        if credentials is None:
-            raise Problem(EdgeCode.UNAUTHENTICATED, NOT_PRESENTED)
-        user = await user_of(request, credentials)
+        user = user_of(request)
         user.check(self.scope or _scope(request), viewers_write=self.viewers_write)
         if self.logins_only and user.token.is_api_key:
             raise Problem(EdgeCode.FORBIDDEN, "This is not possible with an API key. Log in.")
@@ -50,12 +47,12 @@ class _Bearer(Guard):
         yield from (EdgeCode.UNAUTHENTICATED, EdgeCode.FORBIDDEN)
 
 
-async def user_of(connection: HTTPConnection, credentials: str) -> User:
-    """Return the client that presented an access token or an API key. Raises as `Tokens.verify` does."""
-    gateway = gateway_of(connection)
-    token = await gateway.tokens.verify(credentials)
-    connection.scope["user_id"] = str(token.actor.user_id)
-    return User(gateway.bus, connection.scope["request_id"], token)
+def user_of(connection: HTTPConnection) -> User:
+    """Return the client that `gateway.throttling` has authenticated. Raises as `Tokens.verify` does."""
+    authenticated: Token | Problem | Unavailable = connection.scope["authenticated"]
+    if not isinstance(authenticated, Token):
+        raise authenticated
+    return User(gateway_of(connection).bus, connection.scope["request_id"], authenticated)
 
 
 def _scope(request: Request) -> Scope:

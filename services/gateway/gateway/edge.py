@@ -16,6 +16,7 @@ from gateway import metrics, translation
 from gateway.bodies import too_large
 from gateway.hosts import Hosts
 from gateway.problems import EdgeCode, Problem
+from gateway.proxies import Proxies
 
 log = get_logger()
 
@@ -31,8 +32,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Edge:
     """Wraps the application, as plain ASGI: a middleware of the framework would cost every request more."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
-        self.app, self.hosts = app, hosts
+    def __init__(self, app: ASGIApp, hosts: Hosts, proxies: Proxies) -> None:
+        self.app, self.hosts, self.proxies = app, hosts, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one WebSocket from the handshake to the close."""
@@ -40,6 +41,7 @@ class Edge:
         if scope["type"] not in kinds:
             await self.app(scope, receive, send)
             return
+        self.proxies.resolve(scope)
         exchange = kinds[scope["type"]](scope, receive, send)
         with (
             bound_contextvars(correlation_id=exchange.request_id),
@@ -75,7 +77,7 @@ class _Exchange:
         except Exception as error:
             if self.status:  # the response has begun: its status can no longer be changed
                 raise
-            await translation.of(error).response(self.scope["path"])(self.scope, self.receive, self.send)
+            await translation.of(error).response(self.scope)(self.scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -90,6 +92,7 @@ class _Exchange:
             milliseconds = f"{(time.perf_counter() - self.started) * 1000:.2f}"
             message["headers"] = [
                 *message["headers"],
+                *((name.lower().encode(), value.encode()) for name, value in self.scope.get("rate_limits", ())),
                 (b"x-request-id", self.request_id.encode()),
                 (b"x-response-time", milliseconds.encode()),
             ]
@@ -119,11 +122,10 @@ class _Conversation(_Exchange):
     async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
             _check_host(self.headers, hosts)
-        except Problem as problem:
-            socket = WebSocket(self.scope, self.receive, self.send)
-            await socket.send_denial_response(problem.response(self.scope["path"]))
-        else:
             await app(self.scope, self.receive, self.send)
+        except Problem as problem:  # before the handshake; afterwards `streams.socket` sends problems as messages
+            socket = WebSocket(self.scope, self.receive, self.send)
+            await socket.send_denial_response(problem.response(self.scope))
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -26,6 +26,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
+from gateway.throttling import is_free
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES = {
@@ -56,13 +57,20 @@ HEADERS = {
     "Last-Modified": "When the file was last changed.",
     "Location": "The path of the created resource, or of the run.",
     "Preference-Applied": "The preference that was applied.",
+    "RateLimit": "For each limit, how many requests remain, and after how many seconds it is reset.",
+    "RateLimit-Policy": "The limits: how many requests (`q`) within how many seconds (`w`).",
     "Retry-After": "Seconds to wait before a retry. Missing if the request may already have taken effect.",
     "WWW-Authenticate": "`Bearer`, with the reason if a token was sent.",
+    "X-RateLimit-Limit": "The limit of which the fewest requests remain.",
+    "X-RateLimit-Remaining": "How many requests remain of that limit.",
+    "X-RateLimit-Reset": "When that limit is reset, in seconds since 1970.",
     "X-Request-ID": "The id of the request in the logs: the one that the client sent, or a new one.",
     "X-Response-Time": "Milliseconds until the response started.",
 }
 API_KEY_SCHEME = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
 ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
+RATE_LIMITS = ("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+"""On every response to a counted request; in the document only on some, which would be twice as long otherwise."""
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 
@@ -78,9 +86,9 @@ class Api(FastAPI):
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
             document["components"]["securitySchemes"]["api_key"] = API_KEY_SCHEME
-            for operations in document["paths"].values():
+            for path, operations in document["paths"].items():
                 for operation in operations.values():
-                    _complete_operation(operation)
+                    _complete_operation(operation, is_counted=not is_free(path))
         return super().openapi()
 
 
@@ -105,13 +113,14 @@ def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
         yield from (model for model in declared if isinstance(model, type) and issubclass(model, BaseModel))
 
 
-def _complete_operation(operation: dict[str, Any]) -> None:
+def _complete_operation(operation: dict[str, Any], *, is_counted: bool) -> None:
     if "security" in operation:
         operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
-        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ())):
+        limits = RATE_LIMITS if is_counted and status.startswith(("2", "429")) else ()
+        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ()), *limits):
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)

@@ -10,6 +10,7 @@ from typing import Any
 from contracts.refusals import Code
 from runtime import clock
 from starlette.responses import Response
+from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -29,6 +30,7 @@ class EdgeCode(StrEnum):
     NOT_RESUMABLE = "NOT_RESUMABLE"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
+    RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
     TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -159,6 +161,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "Request body too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "Range not satisfiable"),
+    EdgeCode.RATE_LIMIT_EXCEEDED: (429, "Rate limit exceeded"),
     EdgeCode.TOO_MANY_STREAMS: (429, "Too many open streams"),
     EdgeCode.UNAUTHENTICATED: (401, "Not authenticated"),
     EdgeCode.UNAVAILABLE: (503, "Service temporarily unavailable"),
@@ -199,7 +202,7 @@ class Problem(Exception):
             seconds = retry_after or RETRY_AFTER
             self.headers["Retry-After"], self.extra["retry_after"] = str(seconds), seconds
 
-    def body(self, instance: str, at: datetime) -> dict[str, Any]:
+    def body(self, instance: str, request_id: str, at: datetime) -> dict[str, Any]:
         """Return the members of the problem; `instance` is the path of the request."""
         return {
             "type": f"urn:agentapi:problem:{self.code}",
@@ -208,13 +211,16 @@ class Problem(Exception):
             "detail": self.detail,
             "instance": instance,
             "error_code": self.code,
+            "request_id": request_id,
             "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             **self.extra,
         }
 
-    def response(self, instance: str) -> Response:
-        """Return the HTTP response."""
-        body = json.dumps(self.body(instance, clock.now()))  # escapes the lone surrogates that a client may have sent
+    def response(self, scope: Scope) -> Response:
+        """Return the HTTP response to the request with this scope."""
+        body = json.dumps(
+            self.body(scope["path"], scope["request_id"], clock.now())
+        )  # escapes the lone surrogates that a client may have sent
         return Response(body, self.status, self.headers, MEDIA_TYPE)
 
 
@@ -225,7 +231,10 @@ def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
         examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]
-        examples[problem.code] = {"summary": problem.title, "value": problem.body("/api/v1/...", _EXAMPLE_TIME)}
+        examples[problem.code] = {
+            "summary": problem.title,
+            "value": problem.body("/api/v1/...", _EXAMPLE_REQUEST, _EXAMPLE_TIME),
+        }
     return responses
 
 
@@ -239,4 +248,5 @@ def headed(
     return responses
 
 
+_EXAMPLE_REQUEST = "0197a1f0-0000-7000-8000-000000000001"
 _EXAMPLE_TIME = datetime(2026, 11, 25, 9, tzinfo=UTC)

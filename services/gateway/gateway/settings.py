@@ -1,10 +1,14 @@
 """The settings of the gateway, read from environment variables."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from runtime.process import ProcessSettings
+
+from gateway.proxies import Network
+from gateway.rates.rules import Rules
 
 _NAME = re.compile(r"\*|[A-Za-z0-9._-]+|\[?[0-9a-fA-F:.]+\]?")
 _ORIGIN = re.compile(r"\*|https?://[^\s/,*?#@]+")
@@ -19,6 +23,19 @@ def _origins(text: str) -> str:
 def _names(text: str) -> str:
     if not all(map(_NAME.fullmatch, _split(text))):
         raise ValueError("must be host names without scheme and port, like api.example.com, separated by commas, or *")
+    return text
+
+
+def _networks(text: str) -> str:
+    try:
+        list(map(ip_network, _split(text)))
+    except ValueError:
+        raise ValueError("must be addresses or networks like 10.0.0.0/8, separated by commas") from None
+    return text
+
+
+def _rate_limits(text: str) -> str:
+    Rules.parse(text)
     return text
 
 
@@ -37,6 +54,8 @@ class Settings(ProcessSettings):
     stream_heartbeat_seconds: PositiveFloat = 15.0
     allowed_hosts: Annotated[str, AfterValidator(_names)] = ""
     streams_per_user: PositiveInt = 50
+    rate_limits: Annotated[str, AfterValidator(_rate_limits)] = ""
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
 
     @property
@@ -48,3 +67,8 @@ class Settings(ProcessSettings):
     def hosts(self) -> list[str]:
         """The host names of this server besides local ones and the address it listens on; `*` allows all."""
         return _split(self.allowed_hosts)
+
+    @property
+    def proxies(self) -> list[Network]:
+        """The networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+        return list(map(ip_network, _split(self.trusted_proxies)))

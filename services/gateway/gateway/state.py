@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
+from contracts.wire import RATE_LIMITS, RATE_PREFIX
 from runtime.bus import Bus, Client
+from runtime.counters import Counters
 from starlette.requests import HTTPConnection
 
 from gateway.auth.api_keys import ApiKeys
@@ -12,6 +14,8 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
 from gateway.checks import Checks
 from gateway.metrics import SessionTotals
+from gateway.rates.limiter import RETENTION_SECONDS, Limiter
+from gateway.rates.rules import Rules
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
@@ -37,6 +41,7 @@ class Gateway:
     files: FileParser
     streams: Streams
     totals: SessionTotals
+    limiter: Limiter
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -49,8 +54,11 @@ class Gateway:
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
         streams = Streams(client, bus, tokens, limits)
         totals = SessionTotals(bus)
+        counters = Counters(client, RATE_LIMITS, RATE_PREFIX, seconds=RETENTION_SECONDS)
+        limiter = Limiter(counters, Rules.parse(settings.rate_limits))
         return cls(
-            settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files, streams, totals
+            *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
+            *(streams, totals, limiter),
         )
 
 

@@ -77,7 +77,7 @@ async def response(request: Request, error: Exception) -> Response:
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
         problem.detail = f"This path does not support {request.method}; allowed: {problem.headers['Allow']}."
-    return problem.response(request.url.path)
+    return problem.response(request.scope)
 
 
 def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 from gateway.app import create_app
 from gateway.hosts import Hosts
+from gateway.proxies import Proxies
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.state import Gateway
@@ -22,7 +23,8 @@ class Harness:
     def __init__(self, gateway: Gateway, services: FakeServices) -> None:
         self.gateway, self.services = gateway, services
         settings = gateway.settings
-        self.app = create_app(gateway, settings.origins, Hosts(settings.host, settings.hosts))
+        hosts, proxies = Hosts(settings.host, settings.hosts), Proxies(settings.proxies)
+        self.app = create_app(gateway, settings.origins, hosts, proxies)
 
     def client(self, role: str | None = "user", **headers: str) -> httpx.AsyncClient:
         """Return a client with a token of this role, or without a token if it is None."""

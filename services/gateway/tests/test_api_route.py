@@ -14,7 +14,7 @@ from gateway.problems import EdgeCode, documented
 from gateway.schemas.fork import NewFork
 from gateway.state import Gateway
 
-ANY_REQUEST = {"UNAVAILABLE", "VALIDATION_ERROR"}
+ANY_REQUEST = {"UNAVAILABLE", "VALIDATION_ERROR", EdgeCode.RATE_LIMIT_EXCEEDED}
 TOKEN = {*ANY_REQUEST, "UNAUTHENTICATED", "FORBIDDEN"}
 BODY = {"MALFORMED_JSON", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
 
@@ -58,7 +58,7 @@ def test_domain_and_derived_problems_of_one_status_are_both_documented():
 
 def test_responses_are_in_the_order_of_their_status():
     statuses = list(responses(with_body, "POST", Code.SESSION_NOT_FOUND))
-    assert statuses == [400, 401, 403, 404, 413, 415, 422, 503]
+    assert statuses == [400, 401, 403, 404, 413, 415, 422, 429, 503]
 
 
 def test_every_operation_of_the_api_derives_its_problems():

@@ -43,6 +43,7 @@ async def test_an_invalid_request_id_is_replaced(anonymous: httpx.AsyncClient, r
 async def test_errors_have_their_request_id(anonymous: httpx.AsyncClient):
     response = await anonymous.get(ONE, headers={"x-request-id": "abc"})
     assert (response.status_code, response.headers["x-request-id"]) == (401, "abc")
+    assert response.json()["request_id"] == "abc"
 
 
 async def test_the_response_time_is_in_milliseconds(anonymous: httpx.AsyncClient):

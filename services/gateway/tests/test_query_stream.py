@@ -29,7 +29,7 @@ ACCEPT = {"accept": "text/event-stream"}
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, ask_timeout_seconds=2, stream_heartbeat_seconds=0.2)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.2)
 
 
 class Session:

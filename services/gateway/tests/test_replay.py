@@ -23,7 +23,7 @@ from services.gateway.tests.test_streams import NAMES, first, publish_three
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ NAMES = ["session.run_requested", "session.run_started", "session.run_completed"
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """What a client presents to authenticate, after its verification: an access token or an API key."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from uuid import UUID
@@ -8,10 +7,13 @@ from uuid import UUID
 from contracts.identity.values import Scope
 from contracts.messages import Actor
 from runtime.api_key import PREFIX
+from starlette.requests import HTTPConnection
 
 from gateway.problems import EdgeCode, Problem
 
 ALL_SCOPES: frozenset[Scope] = frozenset(("read", "write", "admin"))
+SUBPROTOCOL_PREFIX = "bearer."
+"""The beginning of the subprotocol with the access token or API key of a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,26 @@ class Token:
         return self.key_id is None
 
 
-def presented(headers: Mapping[str, str]) -> str | None:
-    """Return the access token or API key in the headers of a request; None if they have neither."""
+def presented(connection: HTTPConnection) -> str | None:
+    """Return the access token or API key of a request; None if it has neither.
+
+    Browsers cannot set headers of a WebSocket, so it may also have one as a subprotocol or in its query string.
+    """
+    headers = connection.headers
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
     key = headers.get("x-api-key", "").strip()
-    return key if is_api_key(key) else None
+    if is_api_key(key):
+        return key
+    return _presented_by_websocket(connection) if connection.scope["type"] == "websocket" else None
+
+
+def _presented_by_websocket(socket: HTTPConnection) -> str | None:
+    for name in socket.scope["subprotocols"]:
+        if name.startswith(SUBPROTOCOL_PREFIX):
+            return name.removeprefix(SUBPROTOCOL_PREFIX)
+    return socket.query_params.get("token")
 
 
 def is_api_key(text: str) -> bool:

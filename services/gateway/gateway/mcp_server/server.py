@@ -62,14 +62,14 @@ def create_server(call: Call, version: str) -> Server:
         return await _call_tool(params.name, params.arguments or {}, with_progress)
 
     async def resources(_context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        with _protocol_errors():
+        with _protocol_errors(call):
             return await list_resources(params.cursor if params else None, call)
 
     async def templates(_context: Context, _params: PaginatedRequestParams | None) -> ListResourceTemplatesResult:
         return ListResourceTemplatesResult(resource_templates=TEMPLATES)
 
     async def read(_context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        with _protocol_errors():
+        with _protocol_errors(call):
             return await read_resource(params.uri, call)
 
     server = Server(
@@ -99,7 +99,7 @@ async def _call_tool(name: str, arguments: dict[str, Any], call: Call) -> CallTo
         raise MCPError(CONNECTION_CLOSED, "The client disconnected.") from None
     except Exception as error:  # noqa: BLE001  `translation` logs those that are not expected
         problem = _problem(error, tool)
-        outcome, result = str(problem.code), _failed(problem)
+        outcome, result = str(problem.code), _failed(problem, call)
     metrics.count_tool_call(name, outcome)
     log.info("tool called", tool=name, outcome=outcome)
     return result
@@ -116,22 +116,22 @@ def _succeeded(model: ResponseModel) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=text)], structured_content=json.loads(text))
 
 
-def _failed(problem: Problem) -> CallToolResult:
+def _failed(problem: Problem, call: Call) -> CallToolResult:
     """Return a result that models can read and act on; protocol errors are hidden from them."""
     text = f"{problem.code}: {problem.detail}"
-    return CallToolResult(content=[TextContent(text=text)], is_error=True, _meta={"problem": _body(problem)})
+    return CallToolResult(content=[TextContent(text=text)], is_error=True, _meta={"problem": _body(problem, call)})
 
 
-def _body(problem: Problem) -> dict[str, Any]:
-    return problem.body(PATH, clock.now())
+def _body(problem: Problem, call: Call) -> dict[str, Any]:
+    return problem.body(PATH, call.caller.request_id, clock.now())
 
 
 @contextmanager
-def _protocol_errors() -> Generator[None]:
+def _protocol_errors(call: Call) -> Generator[None]:
     """Turn problems into errors of the protocol."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  `translation` logs those that are not expected
         problem = translation.of(error)
         code = INVALID_PARAMS if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR else INTERNAL_ERROR
-        raise MCPError(code, f"{problem.code}: {problem.detail}", _body(problem)) from None
+        raise MCPError(code, f"{problem.code}: {problem.detail}", _body(problem, call)) from None

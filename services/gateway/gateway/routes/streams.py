@@ -98,4 +98,4 @@ def _check_accepted(request: Request) -> None:
 async def stream(socket: WebSocket, session_id: str) -> None:
     """Exchange messages about a session with a client; see docs/guides/streams.md."""
     gateway = gateway_of(socket)
-    await converse(socket, session_id, user_of, gateway.streams, gateway.runs)
+    await converse(socket, session_id, user_of, gateway.streams, gateway.runs, gateway.limiter)

@@ -22,6 +22,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong with this request, and what to do.")
     instance: str = Field(description="Path of the request.")
     error_code: str = Field(description="Code of the kind of problem, for programs.")
+    request_id: str = Field(description="Id of the request in the logs, as in the header `X-Request-ID`.")
     timestamp: datetime = Field(description="When the problem occurred.")
     errors: list[Invalid] | None = Field(default=None, description="With status 422: the invalid values.")
     retry_after: int | None = Field(

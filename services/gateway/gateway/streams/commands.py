@@ -18,6 +18,7 @@ from gateway import translation
 from gateway.auth.callers import User
 from gateway.bodies import find_violation
 from gateway.problems import EdgeCode, Problem
+from gateway.rates.limiter import Limiter, Requester
 from gateway.runs import Runs
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
@@ -43,8 +44,8 @@ class Reply:
 class Commands:
     """The commands of one client to one session."""
 
-    def __init__(self, user: User, session_id: UUID, runs: Runs) -> None:
-        self.user, self.session_id, self.runs = user, session_id, runs
+    def __init__(self, user: User, session_id: UUID, runs: Runs, limiter: Limiter) -> None:
+        self.user, self.session_id, self.runs, self.limiter = user, session_id, runs, limiter
 
     async def answer(self, text: str) -> Reply:
         """Carry out one message, and return the reply."""
@@ -79,6 +80,7 @@ class Commands:
 
     async def _carry_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
         try:
+            await self.limiter.check(Requester.of(self.user.actor), "write")
             self.user.check("write")
             command = make()
             starts_run = isinstance(command, SubmitQuery)

@@ -71,7 +71,8 @@ class RunEvents(EventStream):
         return self._problem(run.error_code or Code.RUN_CANCELLED, run.error_detail or "The run was cancelled.")
 
     def _problem(self, code: Code | EdgeCode, detail: str) -> dict[str, Any]:
-        return Problem(code, detail, already=True, run_id=str(self.command.run_id)).body(self.path, clock.now())
+        problem = Problem(code, detail, already=True, run_id=str(self.command.run_id))
+        return problem.body(self.path, self.caller.request_id, clock.now())
 
     def _is_of_run(self, item: StreamItem) -> bool:
         match item:

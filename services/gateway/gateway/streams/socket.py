@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway import translation
 from gateway.auth.callers import User
-from gateway.auth.token import presented
+from gateway.auth.token import SUBPROTOCOL_PREFIX
 from gateway.parameters import unknown_parameters
 from gateway.problems import EdgeCode, Problem
+from gateway.rates.limiter import Limiter
 from gateway.runs import Runs
 from gateway.streams.commands import Commands
 from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
@@ -33,22 +34,22 @@ CLOSE_CODES: dict[Code | EdgeCode, int] = {
     EdgeCode.TOO_MANY_STREAMS: TRY_AGAIN_LATER,
 }
 """The close codes of errors; POLICY_VIOLATION for all others."""
-BEARER = "bearer."
 PARAMETERS = {"token", "after", "types"}
 
-type Authenticate = Callable[[WebSocket, str], Awaitable[User]]
+type Authenticate = Callable[[WebSocket], User]
 
 
 async def converse(
-    socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, runs: Runs
+    socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, runs: Runs, limiter: Limiter
 ) -> None:
     """Serve one client until it leaves, the server shuts down, or the token is no longer valid."""
     await socket.accept(_protocol(socket))
     try:
-        user = await authenticate(socket, _presented(socket))
+        user = authenticate(socket)
         user.check("read")
         _check_parameters(socket)
-        await _Conversation(socket, user, _parse_id(session_id), streams, runs).run()
+        commands = Commands(user, _parse_id(session_id), runs, limiter)
+        await _Conversation(socket, user, commands, streams).run()
     except (Problem, Refusal, RequestValidationError, Unavailable) as error:
         await _end(socket, End.of(translation.of(error)))
     except WebSocketDisconnect:
@@ -56,10 +57,10 @@ async def converse(
 
 
 class _Conversation:
-    def __init__(self, socket: WebSocket, user: User, session_id: UUID, streams: Streams, runs: Runs) -> None:
-        self.socket, self.user, self.session_id = socket, user, session_id
-        self.streams, self.runs = streams, runs
-        self.listener = Listener.of_session(user.token, session_id, socket.query_params.get("types"), message_type)
+    def __init__(self, socket: WebSocket, user: User, commands: Commands, streams: Streams) -> None:
+        self.socket, self.user, self.commands, self.streams = socket, user, commands, streams
+        self.session_id = commands.session_id
+        self.listener = Listener.of_session(user.token, self.session_id, socket.query_params.get("types"), message_type)
 
     async def run(self) -> None:
         with self.streams.listening(self.listener):
@@ -102,11 +103,10 @@ class _Conversation:
                 await _end(self.socket, item)
 
     async def _read(self) -> None:
-        commands = Commands(self.user, self.session_id, self.runs)
         # The reply is sent before the next message is read: a client that does not read its replies is not read either.
         with suppress(TimeoutError, OSError, WebSocketDisconnect):
             while (message := await self.socket.receive())["type"] != "websocket.disconnect":
-                reply = await commands.answer(message.get("text") or "")
+                reply = await self.commands.answer(message.get("text") or "")
                 with suppress(RuntimeError):  # the socket was closed meanwhile
                     await _send(self.socket, reply.name, reply.data, reply.to)
         self.listener.leave()
@@ -117,18 +117,9 @@ def _check_parameters(socket: WebSocket) -> None:
         raise RequestValidationError(errors)
 
 
-def _presented(socket: WebSocket) -> str:
-    if credentials := presented(socket.headers):
-        return credentials
-    for name in socket.scope["subprotocols"]:
-        if name.startswith(BEARER):
-            return name.removeprefix(BEARER)
-    return socket.query_params.get("token", "")
-
-
 def _protocol(socket: WebSocket) -> str | None:
     # Browsers close a connection whose server selects none of the offered protocols.
-    return next((name for name in socket.scope["subprotocols"] if not name.startswith(BEARER)), None)
+    return next((name for name in socket.scope["subprotocols"] if not name.startswith(SUBPROTOCOL_PREFIX)), None)
 
 
 def _parse_id(session_id: str) -> UUID:
