@@ -58,4 +58,4 @@ def ask(user: User, session_id: str, message: str) -> Turn:
 def outputs(user: User, session_id: str, run_id: str) -> list[str]:
     """Return the outputs of the tool calls of a run."""
     calls = user.items(f"/sessions/{session_id}/tool-calls", run_id=run_id)
-    return [(each["tool_output"] or {}).get("content", "") for each in calls]
+    return [each["tool_output"]["content"] if each["tool_output"] else "" for each in calls]
