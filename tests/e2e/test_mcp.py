@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from gateway.mcp_server.call import DEPTH_HEADER
+from contracts.wire import AGENT_DEPTH_HEADER
 from identity.keys import KeyRing
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -121,7 +121,7 @@ async def test_another_users_resources_do_not_exist(system: System, user: User, 
 
 async def test_a_session_that_an_agent_uses_has_its_depth(system: System, user: User):
     session_id = user.create()
-    async with connect(system, user, **{DEPTH_HEADER: "2"}) as client:
+    async with connect(system, user, **{AGENT_DEPTH_HEADER: "2"}) as client:
         await use(client, "query_session", session_id=session_id, message=FINE)
         created = await use(client, "create_session")
     assert user.http.get(f"/sessions/{session_id}").json()["depth"] == created["depth"] == 2

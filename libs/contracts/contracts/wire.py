@@ -21,6 +21,9 @@ RATE_LIMITS, RATE_PREFIX = "RATE_LIMITS", "rate"
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 
+AGENT_DEPTH_HEADER = "X-Agent-Depth"
+"""Sent to MCP servers for agents, never by them: the depth that sessions which the agent uses get."""
+
 MAX_INLINE_BYTES = 16 * 1024
 """Size up to which lists and streams hold a value whole. A page of such values fits into one message of the bus."""
 PREVIEW_CHARACTERS = 1000

@@ -7,8 +7,8 @@ import pytest
 from contracts.samples import SESSION
 from contracts.session.run import GetRunSummary, SubmitQuery
 from contracts.session.session import GetSession
+from contracts.wire import AGENT_DEPTH_HEADER
 from gateway.edge import MAX_BODY_BYTES
-from gateway.mcp_server.call import DEPTH_HEADER
 from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY
 from runtime.testing import background, eventually
@@ -83,7 +83,7 @@ async def test_other_methods_are_405(client: httpx.AsyncClient, method: str):
 
 @pytest.mark.parametrize("depth", ["-1", "x", "1.5", ""])
 async def test_a_depth_that_is_no_number_is_422(client: httpx.AsyncClient, depth: str):
-    response = await client.post("/mcp", json=PING, headers=EVENTS_TOO | {DEPTH_HEADER: depth})
+    response = await client.post("/mcp", json=PING, headers=EVENTS_TOO | {AGENT_DEPTH_HEADER: depth})
     assert response.status_code == 422
 
 

@@ -17,7 +17,7 @@ from contracts.session.run import CancelRun, GetRun, GetRunSummary, SubmitQuery
 from contracts.session.session import CreateSession, GetSession, ListSessions
 from contracts.task_scheduler.execution import ExecuteTask, GetExecution
 from contracts.task_scheduler.task import ListTasks
-from gateway.mcp_server.call import DEPTH_HEADER
+from contracts.wire import AGENT_DEPTH_HEADER
 from gateway.mcp_server.report import MAX_TEXT_BYTES
 from gateway.mcp_server.server import TOOLS
 from mcp import Client
@@ -239,7 +239,7 @@ async def test_a_viewer_may_read_with_tools(connect: Connect, services: FakeServ
 async def test_what_an_agent_uses_gets_its_depth(connect: Connect, services: FakeServices, name: str, kind: Any):
     [(_, arguments, _, reply)] = [call for call in CALLS if call[0] == name]
     await services.answer(kind, reply)
-    async with connect(**{DEPTH_HEADER: "3"}) as client:
+    async with connect(**{AGENT_DEPTH_HEADER: "3"}) as client:
         await client.call_tool(name, arguments)
     assert services.of(kind)[0].depth == 3
 
@@ -247,11 +247,11 @@ async def test_what_an_agent_uses_gets_its_depth(connect: Connect, services: Fak
 @pytest.mark.parametrize("name", ["create_session", "query_session", "run_task"])
 async def test_an_agent_that_is_nested_too_deep_may_not_use_another_one(connect: Connect, name: str):
     [(_, arguments, _, _)] = [call for call in CALLS if call[0] == name]
-    async with connect(**{DEPTH_HEADER: "4"}) as client:
+    async with connect(**{AGENT_DEPTH_HEADER: "4"}) as client:
         assert code_of(await client.call_tool(name, arguments)) == "NESTING_TOO_DEEP"
 
 
 async def test_an_agent_that_is_nested_too_deep_may_read(connect: Connect, services: FakeServices):
     await services.answer(GetSession, samples.session())
-    async with connect(**{DEPTH_HEADER: "4"}) as client:
+    async with connect(**{AGENT_DEPTH_HEADER: "4"}) as client:
         assert not (await client.call_tool("get_session", ONE_SESSION)).is_error

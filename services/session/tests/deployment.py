@@ -52,9 +52,9 @@ class ServiceClient:
         command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=sdk_options)
         return (await self.ask(command)).id
 
-    async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject") -> RunView:
+    async def submit(self, session_id: UUID, message: str, on_busy: OnBusy = "reject", depth: int = 0) -> RunView:
         ids: dict[str, Any] = {"session_id": session_id, "run_id": new_id(), "message_id": new_id()}
-        return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy))
+        return await self.ask(SubmitQuery(**ids, message=message, on_busy=on_busy, depth=depth))
 
     async def run(self, session_id: UUID, message: str) -> RunView:
         return await self.wait_until_ended(await self.submit(session_id, message))

@@ -16,6 +16,8 @@ from contracts.session.run import RunView
 from eventing.database import Database
 from eventing.testing import eventually
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_connection.testing.application import application
+from mcp_connection.testing.server import http_app
 from session.reactions import mcp
 from simulator.testing import DONE, calling, scripted, tools_prompt
 
@@ -26,6 +28,7 @@ from services.session.tests.mcp_servers import SECRET, Lab, program, resolved, s
 from services.session.tests.processes import agents_of
 
 ECHO = ("mcp__lab__echo", {"text": "hello there"})
+DEPTH = ("mcp__lab__header", {"name": "x-agent-depth"})
 PAINT: tuple[str, dict[str, Any]] = ("mcp__lab__paint", {})
 ANY_HOST = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'session'"
@@ -113,6 +116,20 @@ async def test_a_run_calls_a_server_over_sse(client: ServiceClient, registry: Re
         registry.servers = [at(f"{origin}/sse", "SSE")]
         _, outputs = await run(client, ECHO)
     assert outputs == ["hello there"]
+
+
+@pytest.mark.parametrize("configured", [{}, {"x-agent-depth": "0"}])
+async def test_a_server_is_sent_the_depth_of_what_the_agent_uses(
+    client: ServiceClient, registry: Registry, configured: dict[str, str]
+) -> None:
+    session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+    async with serving(http_app(application())) as origin:
+        registry.servers = [at(f"{origin}/mcp")]
+        registry.replace(headers=configured)
+        _, first = await run_in(client, session_id, DEPTH)
+        await client.wait_until_ended(await client.submit(session_id, scripted(DONE), depth=2))
+        _, later = await run_in(client, session_id, DEPTH)
+    assert (first, later) == (["1"], ["3"])
 
 
 async def test_a_run_calls_a_stdio_server(client: ServiceClient, registry: Registry) -> None:

@@ -12,8 +12,6 @@ from gateway.state import Gateway, gateway_of
 
 MAX_DEPTH = 3
 """How many agents may use each other in a row."""
-DEPTH_HEADER = "X-Agent-Depth"
-"""Sent by the service for its agents, never by them: the depth that sessions which the agent uses get."""
 
 type Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
+from contracts.wire import AGENT_DEPTH_HEADER
 from fastapi import APIRouter, Body, Header, Request, Response
 
 from gateway.authentication import Reader
 from gateway.bodies import JsonRoute
-from gateway.mcp_server.call import DEPTH_HEADER, Call
+from gateway.mcp_server.call import Call
 from gateway.mcp_server.exchange import Exchange
 from gateway.mcp_server.server import PATH
 from gateway.routes.operations import VERSION
@@ -19,7 +20,7 @@ async def serve(
     _message: Annotated[Any, Body()],
     caller: Reader,
     request: Request,
-    depth: Annotated[int, Header(alias=DEPTH_HEADER, ge=0)] = 0,
+    depth: Annotated[int, Header(alias=AGENT_DEPTH_HEADER, ge=0)] = 0,
 ) -> Response:
     """Answers a message of an MCP client. Each tool decides what viewers may do."""
     return Exchange(Call(caller, request, depth, _no_progress), await request.body(), VERSION)

@@ -4,8 +4,9 @@ import asyncio
 from itertools import batched
 
 from contracts.mcp_registry.server import ResolveServers
-from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
+from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer, ServerConnection
 from contracts.refusals import Refusal
+from contracts.wire import AGENT_DEPTH_HEADER
 from eventing.database import TRANSIENT_ERRORS
 from eventing.reactions import Reaction
 from runtime.bus import Unavailable
@@ -19,10 +20,13 @@ RESOLVE_SECONDS = 5.0
 REGISTRY_UNAVAILABLE = "The MCP registry is not available."
 
 
-async def resolved_servers(references: list[str], reaction: Reaction[Dependencies]) -> tuple[ResolvedServer, ...]:
+async def resolved_servers(
+    references: list[str], depth: int, reaction: Reaction[Dependencies]
+) -> tuple[ResolvedServer, ...]:
     """Return the servers that these names or ids mean for the session's owner now.
 
-    The run continues without them if the registry does not answer in time, or the owner may not use any.
+    `depth` is that of the session; remote servers are sent the depth of what its agent uses. The run continues
+    without servers if the registry does not answer in time, or the owner may not use any.
     """
     if not references:
         return ()
@@ -35,7 +39,7 @@ async def resolved_servers(references: list[str], reaction: Reaction[Dependencie
                     ResolveServers(references=[*part]), on_behalf_of=reaction.recorded.owner
                 )
             ]
-        return tuple(map(_comparable, resolved))
+        return tuple(_for_agent(each, depth + 1) for each in resolved)
     except Refusal as refusal:
         problem, detail = "not_allowed", refusal.detail
     except (TimeoutError, Unavailable, *TRANSIENT_ERRORS) as error:
@@ -44,9 +48,20 @@ async def resolved_servers(references: list[str], reaction: Reaction[Dependencie
     return tuple(ResolvedServer(reference=each, problem=problem, detail=detail) for each in references)
 
 
-def _comparable(resolved: ResolvedServer) -> ResolvedServer:
-    """Return the server without what changes with every check: a warm agent is replaced only if it has to be."""
+def _for_agent(resolved: ResolvedServer, depth: int) -> ResolvedServer:
+    """Return the server as an agent uses it.
+
+    It is without what changes with every check, because a warm agent is replaced only if its servers differ.
+    """
     if resolved.connection is None:
         return resolved
-    connection = resolved.connection.model_copy(update={"version": 0, "expires_at": None})
-    return resolved.model_copy(update={"connection": connection})
+    changes = {"version": 0, "expires_at": None, "headers": _headers(resolved.connection, depth)}
+    return resolved.model_copy(update={"connection": resolved.connection.model_copy(update=changes)})
+
+
+def _headers(server: ServerConnection, depth: int) -> dict[str, str]:
+    """Return the headers with the depth in place of one that the owner of the server configured."""
+    if server.definition.server_type == "STDIO":
+        return server.headers
+    others = {name: value for name, value in server.headers.items() if name.lower() != AGENT_DEPTH_HEADER.lower()}
+    return {**others, AGENT_DEPTH_HEADER: str(depth)}

@@ -100,7 +100,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
         return
     workspace = reaction.dependencies.workspace(session_id)
     options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
-    servers = await resolved_servers(options.mcp_servers or [], reaction)
+    servers = await resolved_servers(options.mcp_servers or [], session.depth, reaction)
     spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget)
     seconds = session.sdk_options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))

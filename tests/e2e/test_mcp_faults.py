@@ -1,0 +1,103 @@
+"""MCP servers that are hostile, slow or killed, and replicas that are killed meanwhile."""
+
+import os
+import signal
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from mcp_connection.testing import started
+from onebox.testing.system import System, until
+from simulator.testing import DONE, calling, scripted
+
+from tests.e2e.mcp import PROGRAM, ToolCall, call, execute, register, register_url
+from tests.e2e.user import User
+
+SECONDS = "300.375"
+COMMAND_LINE = f"sleep\0{SECONDS}\0".encode()
+SLEEP = execute(f"subprocess.run(['sleep', '{SECONDS}'])")
+SLEEPING = scripted(calling(SLEEP), DONE)
+HOSTILE = ("hang", "endless-body", "endless-pages", "endless-notifications", "long-descriptions", "hanging-list")
+
+
+def sleeping() -> list[str]:
+    """Return the ids of the programs that servers wait for."""
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # the process has ended meanwhile
+            found += [process.name] if (process / "cmdline").read_bytes() == COMMAND_LINE else []
+    return found
+
+
+@pytest.fixture
+def session_id(mcp_user: User, mcp_admin: User) -> str:
+    """A session with a STDIO server whose tool executes Python."""
+    register(mcp_admin, "lab", PROGRAM | {"is_global": True})
+    return mcp_user.create("mcp__lab", mcp_servers=["lab"])
+
+
+@contextmanager
+def suspended(system: System, service: str) -> Generator[None]:
+    """Suspend a service for the duration of the context, so that it answers nothing."""
+    pid = system.pids()[service]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_hostile_servers_do_not_prevent_a_run(mcp_user: User) -> None:
+    async with started(module="mcp_connection.testing.hostile") as hostile, started() as server:
+        for mode in HOSTILE:
+            body = {"name": mode, "server_type": "HTTP", "url": f"{hostile.url}/{mode}"}
+            mcp_user.http.post("/mcp-servers", json=body).raise_for_status()
+        register_url(mcp_user, "lab", server.url)
+        session_id = mcp_user.create("mcp__lab", mcp_servers=[*HOSTILE, "lab"])
+        echo: ToolCall = ("mcp__lab__echo", {"text": "hello there"})
+        turn = call(mcp_user, session_id, echo)
+    assert (turn.run["status"], turn.outputs) == ("completed", ["hello there"])
+    assert turn.statuses == ["failed"] * len(HOSTILE) + ["connected"]
+    assert all(use["detail"] for use in turn.run["mcp_servers"][:-1])
+
+
+def test_a_result_of_100_mb_is_an_error_of_the_call(mcp_user: User, session_id: str) -> None:
+    turn = call(mcp_user, session_id, execute("result = 'x' * 100_000_000"), execute("result = 'next'"))
+    assert (turn.run["status"], turn.outputs[1]) == ("completed", '"next"')
+    assert "8 MiB" in turn.outputs[0] or "8192 KiB" in turn.outputs[0]
+
+
+def test_a_server_that_crashes_is_started_again(mcp_user: User, session_id: str) -> None:
+    turn = call(mcp_user, session_id, execute("os._exit(1)"), execute("result = 'next'"))
+    assert (turn.run["status"], turn.outputs[1]) == ("completed", '"next"')
+
+
+def test_cancelling_a_run_ends_the_call_of_a_tool(mcp_user: User, session_id: str) -> None:
+    run_id = mcp_user.submit(session_id, SLEEPING).raise_for_status().json()["id"]
+    until(sleeping)
+    mcp_user.http.post(f"/sessions/{session_id}/runs/{run_id}/cancel").raise_for_status()
+    until(lambda: not sleeping())
+    assert mcp_user.ended(session_id, run_id)["status"] == "cancelled"
+
+
+def test_a_run_continues_without_the_registry(mcp_system: System, mcp_user: User, session_id: str) -> None:
+    with suspended(mcp_system, "mcp_registry"):
+        turn = call(mcp_user, session_id)
+    [use] = turn.run["mcp_servers"]
+    assert (turn.run["status"], use["status"]) == ("completed", "failed")
+    assert use["detail"] == "The MCP registry is not available."
+
+
+def test_a_replica_that_is_killed_during_a_call_leaves_no_server_running(
+    mcp_system: System, mcp_user: User, session_id: str
+) -> None:
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(mcp_user.ask, session_id, SLEEPING)
+        until(sleeping)
+        mcp_system.kill("session")
+        answer = asked.result(60)
+    assert answer.json()["error_code"] == "RUN_INTERRUPTED"
+    until(lambda: not sleeping())
+    assert call(mcp_user, session_id, execute("result = 'again'")).outputs == ['"again"']
