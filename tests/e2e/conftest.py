@@ -1,7 +1,7 @@
 from collections.abc import Generator
 
 import pytest
-from onebox.testing.system import System
+from onebox.testing.system import System, until
 
 from tests.e2e.user import User, newcomer
 
@@ -21,3 +21,29 @@ def user(system: System) -> Generator[User]:
 def spare_user(spare_system: System) -> Generator[User]:
     """Someone new, on a system to kill."""
     yield from newcomer(spare_system)
+
+
+@pytest.fixture(scope="session")
+def mcp_system(servers: None) -> Generator[System]:
+    """A system whose users may register MCP servers on this machine. Tests that kill its processes await its return."""
+    with System({"MCP_ALLOWED_ADDRESSES": "127.0.0.0/8"}) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture
+def mcp_user(mcp_system: System) -> Generator[User]:
+    """Someone new, who uses MCP servers."""
+    until(mcp_system.ready, 60)
+    yield from newcomer(mcp_system)
+
+
+@pytest.fixture
+def mcp_admin(mcp_system: System) -> Generator[User]:
+    """The administrator of the system with MCP servers, who leaves none behind."""
+    admin = User(mcp_system.base_url)
+    with admin.http:
+        admin.log_in(mcp_system.admin_email, mcp_system.admin_password)
+        yield admin
+        for server in admin.items("/mcp-servers"):
+            admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()
