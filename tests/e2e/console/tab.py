@@ -54,7 +54,7 @@ class Console:
         self.view = page.locator("#page-view")
         self.tasks = self.view.locator(".page > .table tbody tr")
         self.executions = self.view.locator(".executions tbody tr")
-        self.state = self.view.locator(".title .chip")
+        self.state = self.view.locator(".title .state")
         self.next_runs = self.view.locator(".next-runs").get_by_role("listitem")
         self.servers = self.tasks
         self.health = self.view.locator(".title .health")

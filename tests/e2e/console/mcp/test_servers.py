@@ -19,8 +19,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOWHERE = "https://mcp.invalid/"
 
 
-async def fill(console: Console, **values: str) -> None:
+async def open_form(console: Console) -> None:
+    await console.open_servers()
     await console.unfold("New MCP server")
+
+
+async def register_by_form(console: Console, **values: str) -> None:
     for label, value in values.items():
         field = console.view.get_by_label(re.compile(f"^{label}", re.IGNORECASE))
         await (field.select_option(value) if label == "type" else field.fill(value))
@@ -46,8 +50,10 @@ async def test_a_server_that_cannot_be_reached_is_listed_with_the_reason(console
 @pytest.mark.parametrize("server_type", ["HTTP", "SSE"])
 async def test_a_remote_server_is_registered_and_checked(console: Console, user: User, server_type: str) -> None:
     async with started("--transport", server_type.lower()) as server:
-        await console.open_servers()
-        await fill(console, name="Example", type=server_type, url=server.url, headers="X-Key: a: b\nX-Other: c")
+        await open_form(console)
+        await register_by_form(
+            console, name="Example", type=server_type, url=server.url, headers="X-Key: a: b\nX-Other: c"
+        )
         await expect(console.health).to_have_text("healthy")
         await expect(console.server_tools.locator(".name", has_text="echo")).to_be_visible()
     [listed] = user.items("/mcp-servers")
@@ -55,10 +61,10 @@ async def test_a_remote_server_is_registered_and_checked(console: Console, user:
 
 
 async def test_an_administrator_registers_a_program_for_all_users(admin_console: Console, mcp_admin: User) -> None:
-    await admin_console.open_servers()
+    await open_form(admin_console)
     program = {"command": str(PYTHON), "arguments": f"-I\n-c\nexec({executing.SERVER!r})"}
-    await admin_console.view.get_by_label("For all users").set_checked(True, force=True)
-    await fill(admin_console, name="Program", type="STDIO", **program, environment="ONE=1=2")
+    await admin_console.view.get_by_label("For all users").check()
+    await register_by_form(admin_console, name="Program", type="STDIO", **program, environment="ONE=1=2")
     await expect(admin_console.health).to_have_text("healthy")
     await expect(admin_console.server_tools).to_have_count(1)
     server_id = admin_console.page.url.rpartition("/")[2]
@@ -67,15 +73,15 @@ async def test_an_administrator_registers_a_program_for_all_users(admin_console:
 
 
 async def test_a_program_of_a_user_is_refused_with_the_reason(console: Console) -> None:
-    await console.open_servers()
-    await fill(console, name="Program", type="STDIO", command="kubectl-mcp")
+    await open_form(console)
+    await register_by_form(console, name="Program", type="STDIO", command="kubectl-mcp")
     await expect(console.view.locator(".new [role=alert]")).to_contain_text("kubectl-mcp")
     await expect(console.view.get_by_label("For all users")).to_be_hidden()
 
 
 async def test_a_malformed_header_is_not_sent(console: Console, user: User) -> None:
-    await console.open_servers()
-    await fill(console, name="Example", url=NOWHERE, headers="X-Key: a\nsesame")
+    await open_form(console)
+    await register_by_form(console, name="Example", url=NOWHERE, headers="X-Key: a\nsesame")
     await expect(console.view.locator(".new [role=alert]")).to_have_text("Line 2 must have the form Name: value.")
     assert user.items("/mcp-servers") == []
 

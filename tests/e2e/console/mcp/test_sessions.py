@@ -60,7 +60,7 @@ async def test_the_input_that_a_server_asks_for_is_sent(console: Console, user: 
     await console.elicitation.get_by_label("Tip").fill("1.5")
     await console.elicitation.get_by_label("Size").select_option("large")
     await console.elicitation.get_by_label("Takeaway").check()
-    await console.press("Send")
+    await console.press("Send answer")
     answer = '{"dish":"Soup","guests":2,"tip":1.5,"size":"large","takeaway":true}'
     await expect(console.tools.filter(has_text="mcp__lab__order").locator(".output")).to_contain_text(answer)
     await expect(console.chip(console.tools.last)).to_have_text("approved")
@@ -80,7 +80,7 @@ async def test_input_that_does_not_fit_the_form_is_not_sent(console: Console, us
     await ask_order(console, user, lab)
     await console.elicitation.get_by_label("<b>Dish</b>").fill("Soup")
     await console.elicitation.get_by_label("Guests").fill("9")
-    await console.press("Send")
+    await console.press("Send answer")
     await expect(console.elicitation.locator(":invalid")).to_have_count(1)
     assert [approval["status"] for approval in user.items("/approvals")] == ["pending"]
 
