@@ -51,11 +51,17 @@ class Console:
         self.message = page.get_by_label("Message to the agent")
         self.reports_panel = page.locator("#reports")
         self.reports = self.reports_panel.locator("tbody tr")
-        self.tasks_view = page.locator("#tasks-view")
-        self.tasks = self.tasks_view.locator(".page > .table tbody tr")
-        self.executions = self.tasks_view.locator(".executions tbody tr")
-        self.state = self.tasks_view.locator(".title .chip")
-        self.next_runs = self.tasks_view.locator(".next-runs").get_by_role("listitem")
+        self.view = page.locator("#page-view")
+        self.tasks = self.view.locator(".page > .table tbody tr")
+        self.executions = self.view.locator(".executions tbody tr")
+        self.state = self.view.locator(".title .state")
+        self.next_runs = self.view.locator(".next-runs").get_by_role("listitem")
+        self.servers = self.tasks
+        self.health = self.view.locator(".title .health")
+        self.difference = self.view.locator(".difference")
+        self.server_tools = self.view.locator(".tools").get_by_role("listitem")
+        self.run_servers = page.locator("#run-servers tbody tr")
+        self.elicitation = page.get_by_role("form", name="Input for an MCP server")
 
     async def log_in(self, email: str, password: str = PASSWORD) -> None:
         await self.page.goto(self.base_url)
@@ -87,11 +93,16 @@ class Console:
     async def open_tasks(self, task_id: str | None = None) -> None:
         """Open the list of tasks, or one task."""
         await self.page.goto(f"{self.base_url}/console/#tasks{f'/{task_id}' if task_id else ''}")
-        await expect(self.tasks_view.locator(".connection")).to_have_text("live")
+        await expect(self.view.locator(".connection")).to_have_text("live")
+
+    async def open_servers(self, server_id: str | None = None) -> None:
+        """Open the list of MCP servers, or one server."""
+        await self.page.goto(f"{self.base_url}/console/#mcp-servers{f'/{server_id}' if server_id else ''}")
+        await expect(self.view.locator(".connection")).to_have_text("live")
 
     async def unfold(self, summary: str) -> None:
         """Open a part of the page that is folded."""
-        await self.tasks_view.locator("summary", has_text=summary).click()
+        await self.view.locator("summary", has_text=summary).click()
 
     async def ask(self, message: str) -> None:
         await self.message.fill(message)

@@ -14,11 +14,11 @@ SLEEPING = scripted(bash("sleep 300"), {"text": "never"})
 
 
 def backfills(console: Console) -> Locator:
-    return console.tasks_view.locator(".backfills tbody tr")
+    return console.view.locator(".backfills tbody tr")
 
 
 def triggers(console: Console) -> Locator:
-    return console.tasks_view.locator(".triggers tbody tr")
+    return console.view.locator(".triggers tbody tr")
 
 
 async def start_backfill(console: Console) -> None:
@@ -38,7 +38,7 @@ async def create_trigger(console: Console, name: str) -> None:
 
 
 async def shown_secret(console: Console) -> str:
-    return (await console.tasks_view.locator(".secret").inner_text()).split(": ")[1]
+    return (await console.view.locator(".secret").inner_text()).split(": ")[1]
 
 
 async def test_a_backfill_is_started_and_watched(console: Console, user: User) -> None:
@@ -83,11 +83,11 @@ async def test_a_secret_is_shown_only_when_it_is_new(console: Console, user: Use
     await create_trigger(console, "Deployments")
     first = await shown_secret(console)
     await console.press("Rotate secret")
-    await expect(console.tasks_view.locator(".secret")).not_to_contain_text(first)
+    await expect(console.view.locator(".secret")).not_to_contain_text(first)
     assert (await shown_secret(console)).startswith("whsec_")
     await console.page.reload()
     await expect(triggers(console)).to_have_count(1)
-    await expect(console.tasks_view.locator(".secret")).to_be_hidden()
+    await expect(console.view.locator(".secret")).to_be_hidden()
 
 
 async def test_a_trigger_is_revoked_after_a_confirmation(console: Console, user: User) -> None:

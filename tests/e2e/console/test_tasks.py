@@ -141,6 +141,6 @@ async def test_a_small_screen_shows_tasks_uncropped(console: Console, user: User
     await console.page.get_by_role("link", name="wordword").click()
     await expect(console.next_runs).to_have_count(5)
     assert await console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert await console.tasks_view.evaluate("view => view.scrollWidth <= view.clientWidth")
+    assert await console.view.evaluate("view => view.scrollWidth <= view.clientWidth")
     await console.page.get_by_role("link", name="Sessions").click()
-    await expect(console.tasks_view).to_be_hidden()
+    await expect(console.view).to_be_hidden()

@@ -7,8 +7,17 @@ export const stamp = (id) => document.getElementById(id).content.firstElementChi
 
 /** Show a status as a word and a colour. */
 export function mark(chip, status) {
-  chip.textContent = status.replace("_", " ");
+  chip.textContent = status.replaceAll("_", " ");
   chip.dataset.is = status;
+}
+
+/** Show pairs of name and value in a `<dl>`, without those whose value is empty. */
+export function showProperties(list, properties) {
+  const shown = properties.filter(([, value]) => value !== "");
+  list.replaceChildren(...shown.flatMap(([name, value]) => [
+    Object.assign(document.createElement("dt"), { textContent: name }),
+    Object.assign(document.createElement("dd"), { textContent: value }),
+  ]));
 }
 
 /** Hide buttons of a row, by their names. If the focus was on one of them, the row receives it: else the page would. */

@@ -1,15 +1,24 @@
-// The account and the open page. The fragment of the URL names it: a session (`#<id>`), the tasks (`#tasks`) or a task.
+// The account and the open page. The fragment of the URL names it: a session (`#<id>`), a list (`#tasks`) or one of its
+// items (`#tasks/<id>`).
 
 import { loggedIn, logIn, logOut, me, resetPassword } from "./api.js";
 import { find, stamp, submits } from "./elements.js";
+import { openServer } from "./mcp-server.js";
+import { openServers } from "./mcp-servers.js";
+import { offerServers } from "./server-choice.js";
 import { open } from "./session.js";
 import { choose, reload, showMore, start } from "./sessions.js";
 import { openTask } from "./task.js";
 import { openTasks } from "./tasks.js";
 
 const SESSION = /^#([0-9a-f-]{36})$/;
-const TASKS = /^#tasks(?:\/([0-9a-f-]{36}))?$/;
+const PAGE = /^(#tasks|#mcp-servers)(?:\/([0-9a-f-]{36}))?$/;
 const RESET = /^#reset=(.+)$/; // the link with which an administrator lets a user set a new password
+const PAGES = {
+  "#tasks": { openList: openTasks, openItem: openTask },
+  "#mcp-servers": { openList: openServers, openItem: openServer },
+};
+const view = find("#page-view");
 let opened = new AbortController();
 
 /** Show the login form or, if logged in, the page that the URL names. */
@@ -39,16 +48,14 @@ function showPage() {
   opened.abort();
   opened = new AbortController();
   const active = loggedIn() && resetToken() === undefined;
-  const tasks = active ? TASKS.exec(location.hash) : null;
-  find("#main-view").hidden = !active || tasks !== null;
-  find("#tasks-view").hidden = tasks === null;
-  find("#tasks-view").replaceChildren();
-  for (const link of find("#views").children) {
-    link.ariaCurrent = (link.hash === "#tasks") === (tasks !== null) ? "page" : null;
-  }
+  const [, name, id] = (active && PAGE.exec(location.hash)) || [];
+  find("#main-view").hidden = !active || name !== undefined;
+  view.hidden = name === undefined;
+  view.replaceChildren();
+  for (const link of find("#views").children) link.ariaCurrent = link.hash === (name ?? "") ? "page" : null;
   showSession();
-  if (tasks?.[1]) openTask(tasks[1], find("#tasks-view"), opened.signal);
-  else if (tasks) openTasks(find("#tasks-view"), opened.signal);
+  if (id) PAGES[name].openItem(id, view, opened.signal);
+  else if (name) PAGES[name].openList(view, opened.signal);
 }
 
 function showSession() {
@@ -94,6 +101,9 @@ submits(find("#start"), async (fields) => {
   find("#start").reset();
   find("nav details").open = false;
   location.hash = id;
+});
+find("nav details").addEventListener("toggle", ({ target }) => {
+  if (target.open) withAlert(() => offerServers(find("#start fieldset")));
 });
 find("#log-out").addEventListener("click", async () => {
   await logOut().catch(() => {}); // the tokens are deleted here in any case

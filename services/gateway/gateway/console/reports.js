@@ -1,6 +1,7 @@
 // The reports about the open session: the form that requests one, and the newest ones with their progress.
 
 import { ask, get, post } from "./api.js";
+import { save } from "./downloads.js";
 import { find, hideButtons, mark, presses, stamp, submits } from "./elements.js";
 import { refreshed, watch } from "./live.js";
 import { Table } from "./table.js";
@@ -9,7 +10,6 @@ import { showTime } from "./times.js";
 const SHOWN = 25;
 const PARTS = ["include_messages", "include_tool_calls", "include_metrics"];
 const CONFIRMATION = "Delete this report? Its file and its links are deleted too.";
-const SAVE_TIMEOUT_MS = 60_000; // until the browser has certainly begun to save a file
 const panel = find("#reports");
 const form = find("form", panel);
 const alert = find(":scope > [role=alert]", panel);
@@ -75,15 +75,6 @@ function announce({ title, format, status }) {
 }
 
 const size = (bytes) => (bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-
-/** Save a response under the file name of its header. A link cannot do this: it would send no token. */
-async function save(response) {
-  const anchor = document.createElement("a");
-  anchor.href = URL.createObjectURL(await response.blob());
-  anchor.download = decodeURIComponent(response.headers.get("Content-Disposition").split("filename*=UTF-8''")[1]);
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(anchor.href), SAVE_TIMEOUT_MS);
-}
 
 panel.addEventListener("toggle", () => {
   opened.abort();

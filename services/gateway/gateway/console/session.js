@@ -3,6 +3,7 @@
 import { ask, get, post } from "./api.js";
 import { find, mark, showConnection, submits } from "./elements.js";
 import { openReports } from "./reports.js";
+import { openRunServers, showRunServers } from "./run-servers.js";
 import { update } from "./sessions.js";
 import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
@@ -28,6 +29,7 @@ export async function open(id, signal) {
   for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
   find("#ask").hidden = false;
   openReports(id, signal);
+  openRunServers(id, signal);
   try {
     await watch(id, signal);
   } catch (problem) {
@@ -41,7 +43,7 @@ export async function open(id, signal) {
 function close(reason) {
   find("#session-error").textContent = reason;
   find("#connection").textContent = "";
-  for (const part of ["#ask", "#reports"]) find(part).hidden = true;
+  for (const part of ["#ask", "#reports", "#run-servers"]) find(part).hidden = true;
 }
 
 async function watch(id, signal) {
@@ -84,6 +86,8 @@ function show(transcript, event, data) {
       return transcript.approval({ ...data, id: data.approval_id });
     case "session.approval_decided":
       return transcript.decided(data);
+    case "session.mcp_servers_connected":
+      return showRunServers(data.run_id);
     case "session.run_completed":
       return transcript.completed(data.run_id);
     case "lost":
@@ -114,10 +118,12 @@ async function load(id, transcript, signal) {
   const unanswered = runs.items.filter((run) => UNANSWERED.includes(run.status) && time(run) >= oldest);
   const begun = new Set(messages.items.map((message) => message.run_id));
   // A run may end at the same time as the next one begins: ends come first here, and sorting is stable.
-  const past = [...unanswered, ...messages.items, ...tools.items];
+  const questions = approvals.items.filter((approval) => approval.kind === "elicitation");
+  const past = [...unanswered, ...messages.items, ...tools.items, ...questions];
   past.sort((one, other) => time(one) - time(other));
   for (const item of past) {
     if (item.message_type) transcript.message(item);
+    else if (item.kind) transcript.approval(item);
     else if (item.tool_name) transcript.tool(item);
     else ended(transcript, item, begun.has(item.id));
   }

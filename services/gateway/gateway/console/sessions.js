@@ -33,10 +33,14 @@ export function choose(id) {
 
 /** Create a session from the fields of the form, and return its id. Throws Problem. */
 export async function start(fields) {
+  const servers = fields.getAll("mcp_servers");
   const body = {
     name: fields.get("name"),
     mode: fields.get("mode"),
-    sdk_options: { permission_mode: fields.get("permission_mode") },
+    sdk_options: {
+      permission_mode: fields.get("permission_mode"),
+      ...(servers.length > 0 && { mcp_servers: servers }),
+    },
   };
   return (await (await ask("/sessions", post(body))).json()).id;
 }

@@ -2,7 +2,7 @@
 
 import { ask, get, me, patch, post } from "./api.js";
 import { backfillList } from "./backfills.js";
-import { find, presses, stamp, submits } from "./elements.js";
+import { find, presses, showProperties, stamp, submits } from "./elements.js";
 import { executionList } from "./executions.js";
 import { merged, watch } from "./live.js";
 import { changes, fillForm, taskForm, variables } from "./task-form.js";
@@ -120,10 +120,7 @@ function showTask(page, task) {
   showState(find(".state", page), task);
   find(".pause", page).textContent = task.is_active ? "Pause" : "Resume";
   find(".prompt", page).textContent = task.prompt_template;
-  find("dl", page).replaceChildren(...properties(task).flatMap(([name, value]) => [
-    Object.assign(document.createElement("dt"), { textContent: name }),
-    Object.assign(document.createElement("dd"), { textContent: value }),
-  ]));
+  showProperties(find("dl", page), properties(task));
 }
 
 function properties(task) {
@@ -138,7 +135,7 @@ function properties(task) {
     ["After a failure", task.pause_on_failure ? "pause" : "continue"],
     ["Allowed tools", (task.allowed_tools ?? []).join(", ")],
     ["Variables", given ? JSON.stringify(task.variables) : ""],
-  ].filter(([, value]) => value !== "");
+  ];
 }
 
 function showNextRuns(page, task, { items, schedule_timezone: zone }) {

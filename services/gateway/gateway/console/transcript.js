@@ -1,7 +1,8 @@
 // The conversation of a session. Items are identified by their ids, so that a repeated one is shown once.
 
-import { ask, get, post } from "./api.js";
-import { find, mark, stamp, submits } from "./elements.js";
+import { get } from "./api.js";
+import { approvalForm } from "./approvals.js";
+import { find, mark, stamp } from "./elements.js";
 
 // The title of a tool call is the first of these parameters that it has, whatever the order in its input.
 const TITLE_PARAMETERS = [
@@ -103,17 +104,15 @@ export class Transcript {
     return card;
   }
 
-  /** Show the form to approve or deny a tool call. */
-  approval({ id, tool_call_id, tool_name, tool_input }) {
+  /** Show the form of an approval at its tool call; the question of an MCP server belongs to no call. */
+  approval(approval) {
+    const { id, tool_call_id, tool_name, tool_input, kind } = approval;
     if (this.#shown.has(id)) return;
     const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting" };
     const about = this.#shown.get(tool_call_id) ?? this.tool(unknown);
     find("details", about).open = true;
-    const form = stamp("approval-entry");
-    submits(form, (given) => ask(`/approvals/${id}/${given.get("decision")}`, post({
-      message: given.get("message"),
-      remember: given.get("remember") ?? "once",
-    })));
+    if (kind === "elicitation") about.dataset.question = "";
+    const form = approvalForm(approval);
     about.append(form);
     this.#shown.set(id, form);
   }
@@ -133,7 +132,7 @@ export class Transcript {
     this.#shown.set(approval_id, decisionElement);
     if (focused) decisionElement.focus();
     if (decision === "denied") card.dataset.denied = "";
-    outcome(card, find(".chip", card).dataset.is);
+    outcome(card, "question" in card.dataset ? decision : find(".chip", card).dataset.is);
   }
 
   /** Show how a run ended without an answer. Its streamed text or queued message stays, with the label `how`. */
