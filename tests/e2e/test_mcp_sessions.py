@@ -121,7 +121,8 @@ async def test_a_changed_tool_is_withheld_until_its_owner_accepts_it(mcp_user: U
         call(mcp_user, session_id, RENAME)
         changed = call(mcp_user, session_id, ECHO)
         checked = mcp_user.http.post(f"/mcp-servers/{server_id}/check").json()
-        mcp_user.http.post(f"/mcp-servers/{server_id}/accept").raise_for_status()
+        body = {"tools_version": checked["tools_version"]}
+        mcp_user.http.post(f"/mcp-servers/{server_id}/accept", json=body).raise_for_status()
         accepted = call(mcp_user, session_id, ECHO)
     assert ("No such tool available" in changed.outputs[0], changed.run["mcp_servers"][0]["withheld"]) == (
         True,

@@ -49,7 +49,7 @@ class ServerPage {
     this.#signal = signal;
     this.#action(".check", () => this.#send("check"));
     this.#action(".enable", () => this.#send(this.#server.is_enabled ? "disable" : "enable"));
-    this.#action(".accept", () => this.#send("accept"));
+    this.#action(".accept", () => this.#send("accept", { tools_version: this.#server.tools_version }));
     this.#action(".delete", () => this.#delete());
     this.#action(".revoke", () => this.#revoke());
     submits(find(".authorization form", page), (fields) => this.#authorize(fields));
@@ -73,8 +73,8 @@ class ServerPage {
   }
 
   /** Send an action that returns the server, and show it. Throws Problem. */
-  async #send(action) {
-    this.#show(await (await ask(`${this.#path}/${action}`, post())).json());
+  async #send(action, body) {
+    this.#show(await (await ask(`${this.#path}/${action}`, post(body))).json());
   }
 
   async #refresh() {
