@@ -1,0 +1,54 @@
+"""What a whole system has stored, and where a secret is in it."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+from onebox.testing.system import System
+
+TABLES = """
+    SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+    WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"""
+
+
+def database_url(system: System) -> str:
+    return f"postgresql://agentapi@/agentapi?host={quote(str(system.data_dir / 'postgres'), safe='/')}"
+
+
+async def copy_table(connection: "asyncpg.Connection[Any]", name: str) -> bytes:
+    content = BytesIO()
+    await connection.copy_from_query(f"TABLE {name}", output=content)
+    return content.getvalue()
+
+
+def copies(system: System) -> dict[str, bytes]:
+    """Return a copy of each table, as a dump contains it."""
+
+    async def copy() -> dict[str, bytes]:
+        connection = await asyncpg.connect(database_url(system))
+        try:
+            return {row["name"]: await copy_table(connection, row["name"]) for row in await connection.fetch(TABLES)}
+        finally:
+            await connection.close()
+
+    return asyncio.run(copy())
+
+
+def files(system: System) -> Iterator[tuple[str, bytes]]:
+    """Yield all files of the system: tables and write-ahead log, bus, logs, workspaces and archives."""
+    for path in system.data_dir.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            yield str(path.relative_to(system.data_dir)), path.read_bytes()
+
+
+def forms(secret: str) -> list[bytes]:
+    return [secret.encode(), base64.b64encode(secret.encode())[:-4], secret.encode().hex().encode()]
+
+
+def holders(contents: dict[str, bytes], planted: list[str]) -> list[str]:
+    found = [form for secret in planted for form in forms(secret)]
+    return [name for name, content in contents.items() if any(form in content for form in found)]
