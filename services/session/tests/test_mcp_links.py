@@ -166,6 +166,13 @@ async def test_an_agent_whose_server_announces_other_tools_is_not_kept() -> None
         assert agent.outdated
 
 
+async def test_an_agent_whose_connection_was_lost_is_not_kept() -> None:
+    server = Server(LIST)
+    async with connected(server) as agent:
+        server.failure = LOST
+        assert agent.outdated
+
+
 async def test_an_agent_without_a_registry_is_not_kept() -> None:
     async with connected(Server(), ResolvedServer(reference="lab", detail="No registry.")) as agent:
         assert (agent.outdated, agent.uses()[0].status) == (True, "failed")

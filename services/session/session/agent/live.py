@@ -98,9 +98,9 @@ class Agent:
     def acquire(self, spec: AgentSpec) -> bool:
         """Reserve the agent for a turn; return whether that succeeded.
 
-        It does not if the agent is busy, retired, dead, or runs with other options.
+        It does not if the agent is busy, retired, dead, runs with other options, or lacks connections to its servers.
         """
-        if self.busy or self.retired or self.spec != spec or not self._process.alive():
+        if self.busy or self.retired or self.spec != spec or self.servers.outdated or not self._process.alive():
             return False
         self.spec, self.busy = spec, True
         self._transcript.set_writer(spec.run_id, spec.attempt)

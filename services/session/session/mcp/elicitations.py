@@ -12,6 +12,8 @@ from mcp_connection.callbacks import accepted, declined
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
+from session.mcp.masking import masked_json
+
 log = get_logger()
 
 MAX_MESSAGE_CHARS = 4_000
@@ -32,9 +34,7 @@ async def answer(question: Elicitation, server: str, redact: Callable[[str], str
     if too_deep(form) or len(json.dumps(form)) > MAX_FORM_CHARS:
         return declined()
     try:
-        outcome = await elicit(
-            server, redact(question.message)[:MAX_MESSAGE_CHARS], json.loads(redact(json.dumps(form)))
-        )
+        outcome = await elicit(server, redact(question.message)[:MAX_MESSAGE_CHARS], masked_json(form, redact))
     except Refusal:  # the turn is over, and the agent is being ended
         return declined("cancel")
     except Exception:  # the answer must not contain the exception's text

@@ -38,6 +38,11 @@ class Link:
         """The name of the server as the agent knows it."""
         return self.prefix.removeprefix("mcp__").removesuffix("__")
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection was lost after it had been opened."""
+        return self._upstream is not None and self._upstream.failure is not None
+
     async def open(self) -> None:
         """Connect to the server and list its tools.
 

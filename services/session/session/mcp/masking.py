@@ -1,12 +1,16 @@
 """Masking of a server's secrets in what it sends: the agent gets none of them, and so none is recorded."""
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from contracts.mcp_registry.values import ServerSecrets
+from contracts.wire import AGENT_DEPTH_HEADER
 from pydantic import BaseModel
 
 MIN_SECRET_CHARS = 8
 """Shorter values are no secrets, and masking them would make texts unreadable."""
+PUBLIC_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent", AGENT_DEPTH_HEADER.lower()})
+"""Headers whose values are common words, such as `application/json`, and not secrets."""
 
 
 def secret_values(secrets: ServerSecrets) -> list[str]:
@@ -16,13 +20,34 @@ def secret_values(secrets: ServerSecrets) -> list[str]:
 
 def _values(secrets: ServerSecrets) -> Iterator[str]:
     yield from secrets.env.values()
-    for value in secrets.headers.values():
-        yield value
-        yield value.partition(" ")[2]
+    for name, value in secrets.headers.items():
+        if name.lower() not in PUBLIC_HEADERS:
+            yield value
+            yield value.partition(" ")[2]
 
 
 def masked[M: BaseModel](value: M, redact: Callable[[str], str]) -> M:
     """Return the value with the secrets in its texts masked."""
-    text = value.model_dump_json(by_alias=True)
-    redacted = redact(text)
-    return value if redacted == text else type(value).model_validate_json(redacted)
+    plain = value.model_dump(mode="json", by_alias=True)
+    redacted = masked_json(plain, redact)
+    return value if redacted == plain else type(value).model_validate(redacted)
+
+
+def masked_json(value: Any, redact: Callable[[str], str]) -> Any:
+    """Return a JSON value with the secrets in its names and texts masked.
+
+    Not in its serialized form, where a secret that is also a part of the syntax would change the structure.
+    """
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            items = cast(dict[str, Any], value).items()
+            return {redact(name): masked_json(each, redact) for name, each in items}
+        case list():
+            return [masked_json(each, redact) for each in cast(list[Any], value)]
+        case bool() | None:
+            return value
+        case _:  # a secret may be a number
+            text = str(value)
+            return value if redact(text) == text else redact(text)

@@ -54,8 +54,9 @@ class AgentServers:
 
     @property
     def outdated(self) -> bool:
-        """Whether the next turn needs new connections: one failed, or a server has announced other tools."""
-        return self._changed or any(use.status == "failed" for use in self.uses())
+        """Whether the next turn needs new connections: one failed or was lost, or a server announced other tools."""
+        lost = any(link.lost for link in self._links.values())
+        return self._changed or lost or any(use.status == "failed" for use in self.uses())
 
     async def connect(self) -> None:
         """Connect to all servers that can be reached within a bound; the others are not available in this turn."""
