@@ -1,5 +1,6 @@
 """The secrets of MCP servers that sessions use are visible to no agent, in no answer, and stored encrypted only."""
 
+import asyncio
 import secrets
 
 from mcp_connection.testing import started
@@ -50,6 +51,7 @@ async def test_secrets_of_used_servers_are_nowhere_in_clear(
     assert "/proc/" not in turn.outputs[3]
     assert "/home" not in turn.outputs[3]
     assert mcp_admin.http.get("/mcp-servers/export", params={"include_secrets": True}).text.count(planted[0]) == 1
-    stored = seen | copies(mcp_system) | dict(files(mcp_system)) | {"output": mcp_system.output.encode()}
+    tables = await asyncio.to_thread(copies, mcp_system)
+    stored = seen | tables | dict(files(mcp_system)) | {"output": mcp_system.output.encode()}
     assert {f"/sessions/{session_id}/tool-calls", "events", "session.events"} <= {*holders(stored, [label])}
     assert holders(stored, planted) == []
