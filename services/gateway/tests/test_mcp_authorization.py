@@ -14,6 +14,7 @@ from contracts.mcp_registry.authorization import (
 from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import AUTHORIZATION, MCP_SERVER, TIME
+from structlog.testing import capture_logs
 
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
@@ -139,11 +140,10 @@ async def test_the_page_can_load_nothing_and_is_not_cached(harness: Harness) -> 
     assert (headers["cache-control"], headers["referrer-policy"]) == ("no-store", "no-referrer")
 
 
-async def test_the_code_and_the_state_are_not_logged(
-    anonymous: httpx.AsyncClient, services: FakeServices, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_code_and_the_state_are_not_logged(anonymous: httpx.AsyncClient, services: FakeServices) -> None:
     await services.answer(ReturnAuthorization, NOT_VALID)
-    await anonymous.get(CALLBACK, params={"state": "planted-state", "code": "planted-code"})
-    logged = "".join(capfd.readouterr())
+    with capture_logs() as lines:
+        await anonymous.get(CALLBACK, params={"state": "planted-state", "code": "planted-code"})
+    logged = str(lines)
     assert CALLBACK in logged
     assert "planted" not in logged

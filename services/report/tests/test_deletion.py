@@ -23,7 +23,7 @@ async def test_a_report_is_deleted_when_its_retention_time_has_passed(desk: Desk
     report = await desk.completed()
     due_times = DueTimes([REPORT_EXPIRY], desk.dispatcher)
     assert await process_due(due_times) == 0
-    await desk.database.execute("UPDATE due SET at = at - $1::interval, try_at = clock_timestamp()", timedelta(days=90))
+    await desk.database.execute("UPDATE due SET at = at - $1::interval, try_at = at - $1::interval", timedelta(days=90))
     assert await process_due(due_times) == 1
     await desk.see_latest(ReportDeleted, report.id)
     assert await desk.files(report.id) == []

@@ -65,7 +65,9 @@ class Worker:
         return self.workspace
 
     async def work(self, turn: Turn) -> None:
-        def begin(_spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None) -> AsyncGenerator[AgentEvent]:
+        def begin(
+            _spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any
+        ) -> AsyncGenerator[AgentEvent]:
             return turn(ask)
 
         await run_agent(*self.arguments(SimpleNamespace(turn=begin, close=self.close)))

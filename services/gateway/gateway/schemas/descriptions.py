@@ -229,6 +229,7 @@ BY_MODEL = {
     ("McpServer", "is_global"): SERVER_GLOBAL,
     ("McpServer", "network_hosts"): SERVER_HOSTS,
     ("McpServer", "server_type"): SERVER_TYPE,
+    ("McpServer", "tools_version"): "Version of the list of tools; accepting the tools takes it.",
     ("McpServer", "url"): SERVER_URL,
     ("McpServer", "workspace"): SERVER_WORKSPACE,
     ("McpServerListed", "allowed_tools"): SERVER_TOOLS,
