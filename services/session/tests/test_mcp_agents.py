@@ -1,5 +1,6 @@
 """Agents with MCP servers: the real Claude Code, and servers in memory."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -10,8 +11,9 @@ import pytest_asyncio
 from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome
 from mcp_connection.testing import InMemoryConnector
-from session.agent import Ask, ServersConnected
+from session.agent import Ask, ServersConnected, live
 from session.agent.options import deny_all
+from session.mcp.servers import AgentServers
 from simulator.testing import bash_prompt, tools_prompt
 
 from services.session.tests.mcp_servers import SECRET, Lab, limited, resolved
@@ -169,3 +171,20 @@ async def test_a_question_of_a_server_is_answered(replica: Replica) -> None:
 
 async def test_a_question_that_nobody_answers_is_declined(replica: Replica) -> None:
     assert (await call(replica, ("mcp__lab__paint", {}), ask=approve)).outputs == ["decline"]
+
+
+async def test_a_connection_that_does_not_close_does_not_keep_the_agent(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging: list[AgentServers] = []
+
+    async def hang(servers: AgentServers) -> None:
+        hanging.append(servers)
+        await asyncio.Event().wait()
+
+    await call(replica)
+    with monkeypatch.context() as patched:
+        patched.setattr(AgentServers, "close", hang)
+        patched.setattr(live, "STOP_TIMEOUT", 0.5)
+        await replica.agents.aclose()  # raises TimeoutError if it takes long
+    await hanging[0].close()

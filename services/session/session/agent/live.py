@@ -255,7 +255,8 @@ class Agent:
 
     async def _clean_up(self) -> None:
         self._process.kill()
-        await self.servers.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.servers.close(), STOP_TIMEOUT)
         await self._context.proxy.stop_serving(self._token)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait_ended(), STOP_TIMEOUT)
