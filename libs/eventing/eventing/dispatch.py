@@ -1,10 +1,12 @@
 """Dispatches messages: finds the handler, retries conflicts, and recognises a command that is delivered twice."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from contracts.messages import Command, Query
+from contracts.messages import Command, Query, result_type
 from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
@@ -34,13 +36,14 @@ class Dispatcher[T]:
         """Handle a command, and return its result.
 
         Raises:
-            Refusal: the command is refused; COMMAND_REPEATED if it was carried out before and has no outcome query.
+            Refusal: the command is refused; COMMAND_REPEATED if it was carried out before, and its result is lost
+                because it has no outcome query.
             Conflict: all ten attempts, over more than a second, met concurrent changes of the same aggregate.
         """
         try:
             result = await self._decide(command, envelope)
         except DuplicateCommand:
-            if command.outcome() is None:
+            if command.outcome() is None and result_type(type(command)) is not None:
                 raise Refusal(Code.COMMAND_REPEATED, "This command has been carried out already.") from None
             result = None
         except UniqueViolation as violation:
@@ -61,10 +64,25 @@ class Dispatcher[T]:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
-                async with UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask) as work:
+                work = UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask)
+                async with work, self._recognising_repetitions(work):
                     return await handler(command, work)
             except Conflict:
                 if attempt + 1 == ATTEMPTS:
                     raise
             await asyncio.sleep(min(MIN_PAUSE * 2**attempt, MAX_PAUSE))
         raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _recognising_repetitions(self, work: UnitOfWork[T]) -> AsyncGenerator[None]:
+        """Raise DuplicateCommand if a command is refused that was carried out before.
+
+        It may be refused because of what it has changed itself, or others since then.
+        """
+        try:
+            yield
+        except Refusal:
+            command_id = work.envelope.message_id
+            if not work.saved and await self.store.has_command(command_id):
+                raise DuplicateCommand(str(command_id)) from None
+            raise

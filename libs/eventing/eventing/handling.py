@@ -38,7 +38,7 @@ class UnitOfWork[T]:
         self.store, self.envelope, self.dependencies, self.now = store, envelope, dependencies, clock.now()
         self._ask = ask
         self._locks, self._stack, self._ids = locks, AsyncExitStack(), set[UUID]()
-        self._saved = False
+        self.saved = False
 
     async def __aenter__(self) -> "UnitOfWork[T]":
         return self
@@ -109,10 +109,10 @@ class UnitOfWork[T]:
 
     async def save(self, *aggregates: AnyAggregate) -> None:
         """Store the events of all the aggregates or none; to be called once. Raises as `EventStore.save` does."""
-        if self._saved:
+        if self.saved:
             raise RuntimeError("a unit of work saves once; pass all aggregates to one call of `save`")
         await self.store.save(aggregates, self.envelope)
-        self._saved = True
+        self.saved = True
 
     async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:
         try:

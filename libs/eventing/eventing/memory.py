@@ -59,6 +59,10 @@ class MemoryStore:
             aggregate.mark_committed()
         self.appended.set()
 
+    async def has_command(self, command_id: UUID) -> bool:
+        """See `EventStore.has_command`."""
+        return self._has(command_id)
+
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""
         newest_first = (e for e in reversed(self.entries) if e.recorded.id == id)

@@ -57,6 +57,7 @@ FEED = f"""
         WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
         ORDER BY tx, position LIMIT $3) AS feed
     WHERE before < $4 ORDER BY tx, position"""  # noqa: S608  no input
+HAS_COMMAND = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"
 UNBOUNDED = 2**62
 
 
@@ -98,6 +99,10 @@ class PostgresStore:
         for aggregate in aggregates:
             aggregate.mark_committed()
         self.appended.set()
+
+    async def has_command(self, command_id: UUID) -> bool:
+        """See `EventStore.has_command`."""
+        return bool(await self.database.fetchval(HAS_COMMAND, command_id))
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""
@@ -191,10 +196,7 @@ class PostgresStore:
                 return Conflict(violation.detail)
             case "events_version":
                 # The second delivery of a command that creates an aggregate violates this index first.
-                return DuplicateCommand(violation.detail) if await self._has(envelope) else Conflict(violation.detail)
+                repeated = await self.has_command(envelope.message_id)
+                return DuplicateCommand(violation.detail) if repeated else Conflict(violation.detail)
             case constraint:
                 return UniqueViolation(str(constraint))
-
-    async def _has(self, envelope: Envelope) -> bool:
-        command = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"
-        return bool(await self.database.fetchval(command, envelope.message_id))

@@ -73,6 +73,10 @@ class EventStore(Protocol):
         """
         ...
 
+    async def has_command(self, command_id: UUID) -> bool:
+        """Return whether the command with this id was recorded."""
+        ...
+
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """Return the newest event of a kind that an aggregate has; None if it has none.
 

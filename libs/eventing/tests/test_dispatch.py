@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Command
+from contracts.messages import Actor, Command
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from eventing.dispatch import ATTEMPTS, Dispatcher
@@ -15,9 +15,10 @@ from eventing.postgres import PostgresStore
 from eventing.store import AggregateNotFound, Conflict, UniqueViolation
 from eventing.testing import jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar
-from eventing.testing.messages import JAR, AddMarble, GetJar, JarView, MarbleAdded, OpenJar
+from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, MarbleAdded, OpenJar
 from runtime.envelope import Envelope
 
+ACTOR = Actor(user_id=JAR, role="admin")
 OPEN, ADD = OpenJar.example(), AddMarble.example()
 
 
@@ -86,6 +87,45 @@ async def test_a_repeated_command_without_an_outcome_query_is_refused(dispatcher
         await send(dispatcher, ADD, envelope)
     assert refusal.value.code == Code.COMMAND_REPEATED
     assert await marbles(dispatcher) == 1
+
+
+async def test_a_repeated_command_without_a_result_is_accepted(dispatcher: Dispatcher[None]) -> None:
+    async def add(work: UnitOfWork[Any]) -> None:
+        async with work.change(Jar, JAR) as jar:
+            jar.record(MarbleAdded.example())
+
+    await send(dispatcher, OPEN)
+    envelope = Envelope.begin(actor=ACTOR)
+    for _ in range(2):
+        assert await send(filling(dispatcher, add), Fill(), envelope) is None
+    assert await marbles(dispatcher) == 1
+
+
+async def test_a_repeated_command_is_recognised_if_it_would_be_refused_now(dispatcher: Dispatcher[None]) -> None:
+    async def open_once(work: UnitOfWork[Any]) -> None:
+        if await dispatcher.store.event(JAR, 1):
+            raise Refusal(Code.QUEUE_FULL, "There is one.")
+        jar = Jar(JAR)
+        jar.record(JarOpened.example())
+        await work.save(jar)
+
+    envelope = Envelope.begin()
+    for _ in range(2):
+        assert await send(filling(dispatcher, open_once), Fill(), envelope) is None
+    with pytest.raises(Refusal):
+        await send(filling(dispatcher, open_once), Fill())
+
+
+async def test_a_command_that_is_refused_after_it_was_stored_is_refused(dispatcher: Dispatcher[None]) -> None:
+    async def open_and_refuse(work: UnitOfWork[Any]) -> None:
+        jar = Jar(JAR)
+        jar.record(JarOpened.example())
+        await work.save(jar)
+        raise Refusal(Code.QUEUE_FULL, "It is stored all the same.")
+
+    with pytest.raises(Refusal) as refusal:
+        await send(filling(dispatcher, open_and_refuse), Fill())
+    assert refusal.value.code == Code.QUEUE_FULL
 
 
 async def test_concurrent_deliveries_of_a_command_run_it_once(dispatcher: Dispatcher[None]) -> None:
