@@ -22,9 +22,14 @@ class Envelope:
     deadline: datetime | None = None
 
     @classmethod
-    def begin(cls, *, correlation_id: str | None = None, actor: Actor | None = None) -> "Envelope":
-        """Return the envelope of a message that starts a new chain, in the current trace."""
-        message_id = clock.new_id()
+    def begin(
+        cls, *, correlation_id: str | None = None, actor: Actor | None = None, message_id: UUID | None = None
+    ) -> "Envelope":
+        """Return the envelope of a message that starts a new chain, in the current trace.
+
+        The message has a new id unless one is passed.
+        """
+        message_id = message_id or clock.new_id()
         return cls(message_id, correlation_id or str(message_id), None, actor, telemetry.traceparent())
 
     def follow(self, message_id: UUID | None = None) -> "Envelope":

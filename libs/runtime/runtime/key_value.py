@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self, cast
 
 from nats.errors import TimeoutError as NatsTimeout
-from nats.js.api import KeyValueConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError
+from nats.js.api import DiscardPolicy, KeyValueConfig, StreamConfig
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from runtime.bus import Client
@@ -45,6 +45,26 @@ class Bucket:
         except BucketNotFoundError:
             return cls(await js.create_key_value(KeyValueConfig(bucket=name, ttl=seconds, history=1)))
 
+    @classmethod
+    async def bounded(cls, client: Client, name: str, *, seconds: float, max_bytes: int) -> Self:
+        """Return the bucket `name`, as `ensure` does; a new one drops its oldest entries above `max_bytes`."""
+        js = jetstream(client)
+        with suppress(BucketNotFoundError):
+            return cls(await js.key_value(name))
+        # Not `create_key_value`: the buckets that it creates accept no more entries when they are full.
+        config = StreamConfig(
+            name=f"KV_{name}",
+            subjects=[f"$KV.{name}.>"],
+            max_msgs_per_subject=1,
+            max_age=seconds,
+            max_bytes=max_bytes,
+            discard=DiscardPolicy.OLD,
+            allow_rollup_hdrs=True,
+            deny_delete=True,
+        )
+        await js.add_stream(config)
+        return cls(await js.key_value(name))
+
     async def get(self, key: str) -> Entry | None:
         """Return the entry of a key, or None."""
         with suppress(KeyNotFoundError):
@@ -63,6 +83,12 @@ class Bucket:
             nats.errors.Error: the key was written since then.
         """
         await self._bucket.update(key, value, entry.revision if entry else None)
+
+    async def replace(self, key: str, value: bytes, entry: Entry | None) -> Entry | None:
+        """Replace `entry` as `update` does, and return the new entry; None if the key was written since then."""
+        with suppress(KeyWrongLastSequenceError):
+            return Entry(value, await self._bucket.update(key, value, entry.revision if entry else None))
+        return None
 
 
 async def watch(client: Client, name: str, *, max_silence: float) -> AsyncGenerator[tuple[str, bytes] | None]:
