@@ -18,6 +18,9 @@ ACCESS_PREFIX = "access."
 RATE_LIMITS, RATE_PREFIX = "RATE_LIMITS", "rate"
 """The stream of the counters of rate limits, and the first token of its subjects."""
 
+IDEMPOTENCY = "IDEMPOTENCY"
+"""The key-value bucket with the keyed requests of the last 24 hours, and the responses to them."""
+
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 

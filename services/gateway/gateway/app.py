@@ -10,6 +10,7 @@ from gateway.edge import Edge
 from gateway.guards import Guards
 from gateway.head import Head
 from gateway.hosts import Hosts
+from gateway.idempotency.requests import REPLAYED, Idempotency
 from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
 from gateway.proxies import Proxies
@@ -57,7 +58,7 @@ DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the R
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED_HEADERS = (
     *("Location", "Retry-After", "X-Request-ID", "X-Response-Time", "RateLimit", "RateLimit-Policy"),
-    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REPLAYED),
 )
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])
@@ -88,6 +89,7 @@ def create_app(
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
+    app.add_middleware(Idempotency, records=lambda: gateway.records)
     app.add_middleware(Throttling)
     app.add_middleware(Edge, hosts=hosts, proxies=proxies)
     if origins:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from contracts.mcp_registry.check import CheckServer, ServerChecked
 from contracts.mcp_registry.server import GetServer, ServerDeleted, ServerDisabled, ServerView
-from runtime import clock
 from runtime.bus import Client, Unavailable
 
+from gateway import ids
 from gateway.auth.callers import Anyone
 from gateway.schemas.mcp_server import server_path
 from gateway.waiting import Disconnected, EventWaiters, Waits
@@ -28,7 +28,7 @@ class Checks:
         Raises:
             Refusal: the server cannot be checked.
         """
-        await caller.ask(CheckServer(server_id=server_id, check_id=clock.new_id()))
+        await caller.ask(CheckServer(server_id=server_id, check_id=ids.new_id()))
 
     async def outcome(self, server_id: UUID, caller: Anyone, disconnected: Disconnected) -> ServerView:
         """Request a check and return the server when it has been checked.

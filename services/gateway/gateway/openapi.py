@@ -24,6 +24,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.api_route import IDEMPOTENCY_KEY
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
 from gateway.throttling import is_free
@@ -53,13 +54,13 @@ HEADERS = {
     "Content-Disposition": "`attachment`, with the file name.",
     "Content-Range": "The range of the bytes that are returned, and the size of the file.",
     "ETag": "The version of the file, for `If-None-Match` and `If-Range`.",
-    "Idempotent-Replayed": "`true`: an earlier request had this effect already.",
+    "Idempotent-Replayed": "`true`: this is the response to an earlier request, and nothing was done again.",
     "Last-Modified": "When the file was last changed.",
     "Location": "The path of the created resource, or of the run.",
     "Preference-Applied": "The preference that was applied.",
     "RateLimit": "For each limit, how many requests remain, and after how many seconds it is reset.",
     "RateLimit-Policy": "The limits: how many requests (`q`) within how many seconds (`w`).",
-    "Retry-After": "Seconds to wait before a retry. Missing if the request may already have taken effect.",
+    "Retry-After": "Seconds to wait before a retry. Missing from a 503 if the request may already have taken effect.",
     "WWW-Authenticate": "`Bearer`, with the reason if a token was sent.",
     "X-RateLimit-Limit": "The limit of which the fewest requests remain.",
     "X-RateLimit-Remaining": "How many requests remain of that limit.",
@@ -122,6 +123,16 @@ def _complete_operation(operation: dict[str, Any], *, is_counted: bool) -> None:
         limits = RATE_LIMITS if is_counted and status.startswith(("2", "429")) else ()
         for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ()), *limits):
             headers[name] = {"$ref": f"#/components/headers/{name}"}
+    if IDEMPOTENCY_KEY in operation.get("parameters", ()):
+        _document_replays(responses)
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)
         parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]
+
+
+def _document_replays(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response["headers"]["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
+        if status == "409":
+            response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}

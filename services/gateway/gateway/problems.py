@@ -20,6 +20,8 @@ class EdgeCode(StrEnum):
 
     ANSWER_NOT_READY = "ANSWER_NOT_READY"
     FORBIDDEN = "FORBIDDEN"
+    IDEMPOTENCY_KEY_IN_USE = "IDEMPOTENCY_KEY_IN_USE"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     INVALID_FILE = "INVALID_FILE"
     MALFORMED_JSON = "MALFORMED_JSON"
@@ -151,6 +153,8 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.WRONG_PASSWORD: (422, "Wrong password"),
     EdgeCode.ANSWER_NOT_READY: (504, "Still in progress"),
     EdgeCode.FORBIDDEN: (403, "Forbidden"),
+    EdgeCode.IDEMPOTENCY_KEY_IN_USE: (409, "Request with this key is running"),
+    EdgeCode.IDEMPOTENCY_KEY_REUSED: (422, "Key was used for another request"),
     EdgeCode.INTERNAL_ERROR: (500, "Internal server error"),
     EdgeCode.INVALID_FILE: (422, "File cannot be read"),
     EdgeCode.MALFORMED_JSON: (400, "Malformed JSON"),
@@ -180,7 +184,7 @@ class Problem(Exception):
     """Ends the request with a problem; `extra` holds members beyond the common ones.
 
     A 429 and a 503 say when to retry, unless the request may have been carried out `already` and would take effect
-    twice.
+    twice; others do if `retry_after` is passed.
     """
 
     def __init__(
@@ -198,7 +202,7 @@ class Problem(Exception):
         self.status, self.title = TABLE[code]
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
-        if self.status in RETRYABLE and not already:
+        if (self.status in RETRYABLE or retry_after) and not already:
             seconds = retry_after or RETRY_AFTER
             self.headers["Retry-After"], self.extra["retry_after"] = str(seconds), seconds
 

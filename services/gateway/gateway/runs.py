@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from runtime.bus import Client, Unavailable
 from runtime.logging import get_logger
 
+from gateway import ids
 from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem
 from gateway.waiting import Disconnected, EventWaiters, Waits
@@ -66,7 +67,8 @@ class Runs:
             log.warning("service did not reply", error=str(error))
             detail = f"It is not known whether the run was started; if it was, it is at {run_path(command)}."
             headers, run_id = {"Location": run_path(command)}, str(command.run_id)
-            raise Problem(EdgeCode.UNAVAILABLE, detail, headers=headers, already=True, run_id=run_id) from None
+            already = not ids.derived()
+            raise Problem(EdgeCode.UNAVAILABLE, detail, headers=headers, already=already, run_id=run_id) from None
 
 
 def has_ended(run: RunView) -> bool:

@@ -13,6 +13,7 @@ from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
 from gateway.checks import Checks
+from gateway.idempotency.records import Records
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
@@ -42,6 +43,7 @@ class Gateway:
     streams: Streams
     totals: SessionTotals
     limiter: Limiter
+    records: Records
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -58,7 +60,7 @@ class Gateway:
         limiter = Limiter(counters, Rules.parse(settings.rate_limits))
         return cls(
             *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
-            *(streams, totals, limiter),
+            *(streams, totals, limiter, Records(client)),
         )
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import ids
 from gateway.problems import EdgeCode, Problem
 from gateway.validation_messages import MAX_NAME_LENGTH, message, with_known_fields
 
@@ -72,7 +73,7 @@ def of(error: Exception) -> Problem:
 async def response(request: Request, error: Exception) -> Response:
     """Return the response of the problem that an exception is (an exception handler of Starlette)."""
     problem = _invalid_request(request, error) if isinstance(error, RequestValidationError) else of(error)
-    if isinstance(error, OutcomeUnknown) and _creates_something(request):
+    if isinstance(error, OutcomeUnknown) and _creates_something(request) and not ids.derived():
         problem = _unknown_outcome(request)
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
@@ -97,7 +98,10 @@ def _unknown_outcome(request: Request) -> Problem:
 
 def in_doubt(check: str) -> Problem:
     """Return the problem of a request that may have been carried out; `check` says how the client finds out."""
-    detail = f"No reply arrived in time, so the request may have been carried out. Before you send it again, {check}."
+    detail = (
+        f"No reply arrived in time, so the request may have been carried out. Before you send it again, {check}. "
+        "Requests with an Idempotency-Key can be sent again without that."
+    )
     return Problem(EdgeCode.UNAVAILABLE, detail, already=True)
 
 

@@ -16,6 +16,7 @@ from gateway.state import Gateway
 
 ANY_REQUEST = {"UNAVAILABLE", "VALIDATION_ERROR", EdgeCode.RATE_LIMIT_EXCEEDED}
 TOKEN = {*ANY_REQUEST, "UNAUTHENTICATED", "FORBIDDEN"}
+KEY = {"COMMAND_REPEATED", EdgeCode.IDEMPOTENCY_KEY_IN_USE, EdgeCode.IDEMPOTENCY_KEY_REUSED}
 BODY = {"MALFORMED_JSON", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
 
 
@@ -42,9 +43,10 @@ def codes(responses: dict[int | str, Any]) -> set[str]:
     [
         (anyone, "GET", ANY_REQUEST),
         (caller, "GET", TOKEN),
-        (caller, "POST", TOKEN),
-        (holder, "POST", TOKEN),
-        (with_body, "POST", {*TOKEN, *BODY}),
+        (anyone, "POST", ANY_REQUEST),
+        (caller, "POST", {*TOKEN, *KEY}),
+        (holder, "POST", {*TOKEN, *KEY}),
+        (with_body, "POST", {*TOKEN, *KEY, *BODY}),
     ],
 )
 def test_problems_are_derived_from_token_method_and_body(endpoint: Any, method: str, expected: set[str]):
@@ -58,7 +60,7 @@ def test_domain_and_derived_problems_of_one_status_are_both_documented():
 
 def test_responses_are_in_the_order_of_their_status():
     statuses = list(responses(with_body, "POST", Code.SESSION_NOT_FOUND))
-    assert statuses == [400, 401, 403, 404, 413, 415, 422, 429, 503]
+    assert statuses == [400, 401, 403, 404, 409, 413, 415, 422, 429, 503]
 
 
 def test_every_operation_of_the_api_derives_its_problems():

@@ -7,6 +7,7 @@ from contracts.messages import Actor, Command, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
+from gateway import ids
 from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 
@@ -25,7 +26,9 @@ class Anyone:
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         """Send a command or a query on behalf of the client, and return the reply. Raises as `Bus.ask` does."""
-        return await self.bus.ask(message, Envelope.begin(correlation_id=self.request_id, actor=self.actor))
+        message_id = ids.message_id(message) if isinstance(message, Command) else None
+        envelope = Envelope.begin(correlation_id=self.request_id, actor=self.actor, message_id=message_id)
+        return await self.bus.ask(message, envelope)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ async def create(body: NewApiKey, user: Login) -> Response:
     role that the account has at that time. This needs a login: an API key cannot create others.
     """
     created = await user.ask(body.command(user.actor.user_id))
-    return ApiKeyWithText.of(created).response(201, {"Cache-Control": "no-store"})
+    return ApiKeyWithText.of(created).response(201)
 
 
 @router.get(

@@ -6,8 +6,8 @@ from uuid import UUID
 from contracts.refusals import Code
 from contracts.task_scheduler.execution import CancelExecution, GetExecution, ListExecutions, RetryExecution
 from fastapi import APIRouter, Query, Request, Response
-from runtime import clock
 
+from gateway import ids
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
@@ -95,7 +95,7 @@ async def cancel(task_id: UUID, execution_id: UUID, caller: Caller) -> Response:
 )
 async def retry(task_id: UUID, execution_id: UUID, caller: Caller) -> Response:
     """Starts a new execution with the variables and the tick of one that has ended; `retry_of` refers to that one."""
-    command = RetryExecution(task_id=task_id, execution_id=clock.new_id(), retry_of=execution_id)
+    command = RetryExecution(task_id=task_id, execution_id=ids.new_id(), retry_of=execution_id)
     return _started(StartedExecution.from_view(await caller.ask(command)), task_id)
 
 

@@ -13,8 +13,6 @@ from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.identity import Credentials, KeySet, Me, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
-NO_STORE = {"Cache-Control": "no-store"}
-
 auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
 well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 
@@ -54,7 +52,7 @@ async def login(body: Credentials, client: AnyClient, request: Request) -> Respo
     The response is the same for an unknown address as for a wrong password. After ten failures within 15 minutes, for
     one account or from one network address, further ones are refused for a while.
     """
-    return Tokens.of(await client.ask(body.command(client_address(request)))).response(headers=NO_STORE)
+    return Tokens.of(await client.ask(body.command(client_address(request)))).response()
 
 
 @auth.post(
@@ -70,7 +68,7 @@ async def refresh(body: RefreshToken, client: AnyClient) -> Response:
     A refresh token can be used once. For 30 seconds it can be used again, in case the first response was lost; a later
     use revokes all tokens of its login.
     """
-    return Tokens.of(await client.ask(body.command())).response(headers=NO_STORE)
+    return Tokens.of(await client.ask(body.command())).response()
 
 
 @auth.get(

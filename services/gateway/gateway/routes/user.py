@@ -60,4 +60,4 @@ async def issue_password_reset(user_id: UUID, caller: Caller, request: Request) 
     issued = await caller.ask(IssuePasswordReset(user_id=user_id))
     # In the fragment, which browsers do not send: no server or proxy logs it.
     link = f"{request.base_url}console/#reset={issued.reset_token}"
-    return IssuedPasswordReset.of(issued, link=link).response(201, {"Cache-Control": "no-store"})
+    return IssuedPasswordReset.of(issued, link=link).response(201)

@@ -14,8 +14,8 @@ from contracts.session.workspace import (
 )
 from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Query, Request, Response
-from runtime import clock
 
+from gateway import ids
 from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
@@ -83,7 +83,7 @@ async def write(session_id: UUID, path: str, caller: Caller, request: Request) -
 
     The request body is the content, of any media type and at most 5 MiB. Missing folders are created.
     """
-    upload_id = clock.new_id()
+    upload_id = ids.new_id()
     size = await _upload(session_id, upload_id, caller, request)
     written = await caller.ask(WriteFile(session_id=session_id, path=path, upload_id=upload_id, size=size))
     headers = {"Location": f"/api/v1/sessions/{session_id}/workspace/{quote(path)}"}

@@ -10,7 +10,8 @@ from contracts.samples import API_KEY, TIME, USER
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from runtime import clock
 
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway import ids
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example
 from gateway.schemas.lists import ListPage, Window
 
 
@@ -51,7 +52,7 @@ class NewApiKey(RequestBody):
     def command(self, user_id: UUID) -> CreateApiKey:
         """Return the command of the user with this id."""
         return CreateApiKey(
-            key_id=clock.new_id(),
+            key_id=ids.new_id(),
             user_id=self.user_id or user_id,
             name=self.name,
             scopes=self.scopes,
@@ -89,7 +90,7 @@ class ApiKey(ApiKeyView, ResponseModel):
     last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
 
 
-class ApiKeyWithText(NewApiKeyView, ResponseModel):
+class ApiKeyWithText(NewApiKeyView, SecretResponse):
     """An API key with its text, which is shown only once."""
 
     model_config = example(_KEY | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"})

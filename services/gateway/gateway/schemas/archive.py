@@ -7,8 +7,8 @@ from contracts.samples import ARCHIVE, SESSION, TIME
 from contracts.session.archive import ArchiveSession, ArchiveView
 from contracts.session.values import Compression
 from pydantic import Field
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import RequestBody, ResponseModel, example
 
 _ARCHIVE: dict[str, Any] = {
@@ -33,7 +33,7 @@ class NewArchive(RequestBody):
 
     def command(self, session_id: UUID) -> ArchiveSession:
         """Return the command."""
-        return ArchiveSession(session_id=session_id, archive_id=clock.new_id(), compression=self.compression)
+        return ArchiveSession(session_id=session_id, archive_id=ids.new_id(), compression=self.compression)
 
 
 class Archive(ArchiveView, ResponseModel):

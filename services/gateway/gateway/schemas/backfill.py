@@ -7,8 +7,8 @@ from uuid import UUID
 from contracts.samples import BACKFILL, TASK, TIME
 from contracts.task_scheduler.backfill import BackfillView, StartBackfill
 from pydantic import ConfigDict, Field, StrictBool
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import ListPage
 from gateway.schemas.times import Time
@@ -26,7 +26,7 @@ class NewBackfill(RequestBody):
     def command(self, task_id: UUID) -> StartBackfill:
         """Return the command."""
         return StartBackfill(
-            task_id=task_id, backfill_id=clock.new_id(), from_at=self.from_at, to_at=self.to_at, rerun=self.rerun
+            task_id=task_id, backfill_id=ids.new_id(), from_at=self.from_at, to_at=self.to_at, rerun=self.rerun
         )
 
 

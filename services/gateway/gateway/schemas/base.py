@@ -75,3 +75,11 @@ class ResponseModel(BaseModel):
     def response(self, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """Return the HTTP response with this body."""
         return Response(self.encoded(), status, headers, "application/json")
+
+
+class SecretResponse(ResponseModel):
+    """The body of a response with a secret, which may be stored nowhere: neither in caches nor for repetitions."""
+
+    def response(self, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        """Return the HTTP response with this body, marked as `no-store`."""
+        return super().response(status, {"Cache-Control": "no-store", **(headers or {})})

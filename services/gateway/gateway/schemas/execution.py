@@ -8,8 +8,8 @@ from contracts.samples import BACKFILL, EXECUTION, REPORT, RUN, SESSION, TASK, T
 from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
 from pydantic import Field
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.run import Metrics
@@ -29,7 +29,7 @@ class NewExecution(RequestBody):
 
     def command(self, task_id: UUID, depth: int = 0) -> ExecuteTask:
         """Return the command."""
-        return ExecuteTask(task_id=task_id, execution_id=clock.new_id(), variables=self.variables, depth=depth)
+        return ExecuteTask(task_id=task_id, execution_id=ids.new_id(), variables=self.variables, depth=depth)
 
 
 NO_VARIABLES = NewExecution()

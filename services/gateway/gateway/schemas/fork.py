@@ -5,8 +5,8 @@ from uuid import UUID
 
 from contracts.session.fork import ForkSession
 from pydantic import Field, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import RequestBody, example
 
 
@@ -27,5 +27,5 @@ class NewFork(RequestBody):
     def command(self, session_id: UUID) -> ForkSession:
         """Return the command."""
         return ForkSession(
-            session_id=session_id, fork_id=clock.new_id(), name=self.name, from_message_id=self.from_message_id
+            session_id=session_id, fork_id=ids.new_id(), name=self.name, from_message_id=self.from_message_id
         )

@@ -9,9 +9,9 @@ from contracts.identity.user import RegisterUser, UserView
 from contracts.identity.values import Scope
 from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
-from runtime import clock
 
-from gateway.schemas.base import RequestBody, ResponseModel, example, pattern_rule
+from gateway import ids
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example, pattern_rule
 
 USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
 USERNAME_RULE = "Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores"
@@ -44,7 +44,7 @@ class Registration(RequestBody):
     def command(self) -> RegisterUser:
         """Return the command."""
         return RegisterUser(
-            user_id=clock.new_id(),
+            user_id=ids.new_id(),
             email=self.email,
             username=self.username,
             full_name=self.full_name,
@@ -113,7 +113,7 @@ class Me(User):
     api_key_id: Annotated[UUID | None, Field(description="Id of the API key; null for an access token.")]
 
 
-class Tokens(TokensView, ResponseModel):
+class Tokens(TokensView, SecretResponse):
     """The tokens of a login."""
 
     model_config = example(

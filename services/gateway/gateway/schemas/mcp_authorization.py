@@ -8,10 +8,10 @@ from contracts.mcp_registry.authorization import ReturnAuthorization, StartAutho
 from contracts.mcp_registry.oauth import OAuthClient
 from contracts.samples import TIME
 from pydantic import Field, StringConstraints, ValidationError, model_validator
-from runtime import clock
 from starlette.datastructures import QueryParams
 
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway import ids
+from gateway.schemas.base import RequestBody, SecretResponse, example
 
 MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_SCOPE = 2000, 4000, 2000
 
@@ -43,10 +43,10 @@ class NewMcpAuthorization(RequestBody):
     def command(self, server_id: UUID) -> StartAuthorization:
         """Return the command."""
         client = OAuthClient(client_id=self.client_id, client_secret=self.client_secret) if self.client_id else None
-        return StartAuthorization(server_id=server_id, authorization_id=clock.new_id(), client=client, scope=self.scope)
+        return StartAuthorization(server_id=server_id, authorization_id=ids.new_id(), client=client, scope=self.scope)
 
 
-class McpAuthorization(ResponseModel):
+class McpAuthorization(SecretResponse):
     """What a user has to do in order to authorize an MCP server."""
 
     model_config = example(

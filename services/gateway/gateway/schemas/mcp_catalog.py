@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from contracts.mcp_registry.catalog import CatalogEntry, InstallServer, SearchCatalog
 from contracts.mcp_registry.values import ServerSecrets, ServerType
 from pydantic import Field, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import RequestBody, ResponseModel, example
 from gateway.schemas.lists import ListPage, Window, Words
 from gateway.schemas.mcp_server import Environment, Headers, Name
@@ -86,7 +86,7 @@ class Installation(RequestBody):
     def command(self) -> InstallServer:
         """Return the command."""
         return InstallServer(
-            server_id=clock.new_id(),
+            server_id=ids.new_id(),
             reference=self.reference,
             entry_version=self.version,
             server_type=self.server_type,

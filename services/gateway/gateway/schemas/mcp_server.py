@@ -23,8 +23,8 @@ from contracts.mcp_registry.values import (
 )
 from contracts.samples import MCP_SERVER, TIME, USER
 from pydantic import Field, StrictBool, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 
@@ -96,11 +96,11 @@ class NewMcpServer(RequestBody):
         """Return the fields by their names in JSON: all, or those that were sent."""
         return self.model_dump(by_alias=True, exclude_unset=sent)
 
-    def command(self) -> CreateServer:
-        """Return the command."""
+    def command(self, server_id: UUID | None = None) -> CreateServer:
+        """Return the command, with a new id of the server unless one is passed."""
         values = self.values()
         return CreateServer(
-            server_id=clock.new_id(),
+            server_id=server_id or ids.new_id(),
             definition=ServerDefinition(**{name: values[name] for name in ServerDefinition.model_fields}),
             secrets=ServerSecrets(env=self.env, headers=self.headers),
             is_enabled=self.is_enabled,

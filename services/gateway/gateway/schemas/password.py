@@ -7,7 +7,7 @@ from contracts.identity.password import ChangePassword, PasswordResetView, Reset
 from contracts.samples import TIME
 from pydantic import Field
 
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.base import RequestBody, SecretResponse, example
 
 MIN_LENGTH, MAX_LENGTH = 8, 1024
 
@@ -53,7 +53,7 @@ class PasswordReset(RequestBody):
         return ResetPassword(**vars(self))
 
 
-class IssuedPasswordReset(PasswordResetView, ResponseModel):
+class IssuedPasswordReset(PasswordResetView, SecretResponse):
     """A token that resets a password once, and a link to the console's form for it."""
 
     model_config = example(

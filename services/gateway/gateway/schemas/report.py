@@ -14,10 +14,10 @@ from contracts.task_scheduler.execution import GetExecution
 from contracts.task_scheduler.task import GetTask
 from contracts.task_scheduler.values import ReportFormat
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
-from runtime import clock
 from starlette.requests import Request
 
-from gateway.schemas.base import RequestBody, ResponseModel, example, without_default
+from gateway import ids
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.times import Time
 
@@ -93,7 +93,7 @@ class NewReport(RequestBody):
     def command(self) -> RequestReport:
         """Return the command."""
         fields = {name: getattr(self, name) for name in ReportRequest.model_fields}
-        return RequestReport(report_id=clock.new_id(), request=ReportRequest.model_validate(fields))
+        return RequestReport(report_id=ids.new_id(), request=ReportRequest.model_validate(fields))
 
 
 class ReportWindow(KeysetWindow):
@@ -170,7 +170,7 @@ class NewReportLink(RequestBody):
 
     def command(self, report_id: UUID) -> CreateLink:
         """Return the command."""
-        return CreateLink(report_id=report_id, link_id=clock.new_id(), seconds=self.expires_in_seconds)
+        return CreateLink(report_id=report_id, link_id=ids.new_id(), seconds=self.expires_in_seconds)
 
 
 def report_path(report_id: UUID) -> str:
@@ -178,7 +178,7 @@ def report_path(report_id: UUID) -> str:
     return f"/api/v1/reports/{report_id}"
 
 
-class ReportLink(ResponseModel):
+class ReportLink(SecretResponse):
     """A link with which anybody can download the report until it expires. It is not shown again."""
 
     model_config = example(

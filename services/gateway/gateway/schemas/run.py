@@ -9,8 +9,8 @@ from contracts.session.mcp import McpServersConnected
 from contracts.session.run import RunSummary, RunView, SubmitQuery
 from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import Money, RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage
 
@@ -35,8 +35,8 @@ class NewQuery(RequestBody):
         """Return the command."""
         return SubmitQuery(
             session_id=session_id,
-            run_id=clock.new_id(),
-            message_id=clock.new_id(),
+            run_id=ids.new_id(),
+            message_id=ids.new_id(),
             message=self.message,
             on_busy=self.on_busy,
             depth=depth,

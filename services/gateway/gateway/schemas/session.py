@@ -7,8 +7,8 @@ from contracts.samples import SESSION, TIME, USER
 from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.options import Options, at_most, shallow
@@ -42,7 +42,7 @@ class NewSession(RequestBody):
     def command(self, depth: int = 0) -> CreateSession:
         """Return the command; only fields that the client sent override a template."""
         return CreateSession(
-            session_id=clock.new_id(),
+            session_id=ids.new_id(),
             name=self.name,
             mode=self.mode if "mode" in self.model_fields_set else None,
             sdk_options=self.sdk_options,

@@ -15,8 +15,8 @@ from contracts.task_scheduler.task import (
 )
 from contracts.task_scheduler.values import OverlapPolicy, ReportFormat, TaskChanges, TaskDefinition, TaskMode
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Identifier, Options, Tools, at_most, shallow
@@ -89,7 +89,7 @@ class NewTask(RequestBody):
         fields: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         if "is_scheduled" not in self.model_fields_set:
             fields["is_scheduled"] = self.schedule_cron is not None
-        return CreateTask(task_id=clock.new_id(), definition=TaskDefinition(**fields))
+        return CreateTask(task_id=ids.new_id(), definition=TaskDefinition(**fields))
 
     def check(self) -> CheckOptions:
         """Return the query that checks the options of the task's sessions."""

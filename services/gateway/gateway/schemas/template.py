@@ -7,8 +7,8 @@ from contracts.samples import TEMPLATE, TIME, USER
 from contracts.session.template import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
 from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import TemplateOptions
@@ -40,7 +40,7 @@ class NewTemplate(RequestBody):
     def command(self) -> CreateTemplate:
         """Return the command."""
         return CreateTemplate(
-            template_id=clock.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
+            template_id=ids.new_id(), **{name: getattr(self, name) for name in type(self).model_fields}
         )
 
 

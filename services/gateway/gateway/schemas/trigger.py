@@ -9,10 +9,10 @@ from contracts.task_scheduler.trigger import CreateTrigger, FireTrigger, Trigger
 from contracts.task_scheduler.trigger import NewTrigger as NewTriggerView
 from contracts.task_scheduler.values import ExecutionStatus
 from pydantic import BaseModel, Field, StringConstraints
-from runtime import clock
 from starlette.requests import Request
 
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway import ids
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example
 from gateway.schemas.lists import ListPage
 
 MAX_HEADER_LENGTH = 1000
@@ -31,7 +31,7 @@ class NewTrigger(RequestBody):
 
     def command(self, task_id: UUID) -> CreateTrigger:
         """Return the command."""
-        return CreateTrigger(task_id=task_id, trigger_id=clock.new_id(), name=self.name)
+        return CreateTrigger(task_id=task_id, trigger_id=ids.new_id(), name=self.name)
 
 
 _TRIGGER: dict[str, Any] = {
@@ -58,7 +58,7 @@ class Trigger(TriggerView, ResponseModel):
         return cls.of(view, url=_url(request, view))
 
 
-class TriggerWithSecret(NewTriggerView, ResponseModel):
+class TriggerWithSecret(NewTriggerView, SecretResponse):
     """A trigger with its secret, which is shown only once."""
 
     model_config = example(_TRIGGER | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})

@@ -6,8 +6,8 @@ from uuid import UUID
 from contracts.identity.user import ChangeUser, CreateServiceAccount
 from contracts.identity.values import Role
 from pydantic import Field, StringConstraints
-from runtime import clock
 
+from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
 from gateway.schemas.identity import USERNAME, USERNAME_RULE
 
@@ -30,7 +30,7 @@ class NewServiceAccount(RequestBody):
 
     def command(self) -> CreateServiceAccount:
         """Return the command."""
-        return CreateServiceAccount(user_id=clock.new_id(), **vars(self))
+        return CreateServiceAccount(user_id=ids.new_id(), **vars(self))
 
 
 class UserChange(RequestBody):

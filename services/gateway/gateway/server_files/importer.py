@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
+from uuid import UUID
 
 from contracts.mcp_registry.names import name_key
 from contracts.mcp_registry.server import ServerChanges, ServerExport, ServerView, SetServerEnabled, UpdateServer
 from contracts.refusals import Code, Refusal
 
+from gateway import ids
 from gateway.auth.callers import Anyone
 from gateway.problems import EdgeCode
 from gateway.schemas.mcp_file import FailedServer, ImportedServer, ImportResult, OnConflict
@@ -52,11 +54,14 @@ class Importer:
         )
 
     async def _import(self, server: NewMcpServer) -> None:
+        server_id = ids.new_id(name_key(server.name))
         owned = self.owned.get(name_key(server.name))
-        if owned is None:
-            await self._create(server)
+        if earlier := next((each for each in self.owned.values() if each.id == server_id), None):
+            self._record(earlier)  # an earlier attempt at this request has created it
+        elif owned is None:
+            await self._create(server, server_id)
         elif self.on_conflict == "rename":
-            await self._create(server.model_copy(update={"name": self._free_name(server.name)}))
+            await self._create(server.model_copy(update={"name": self._free_name(server.name)}), server_id)
         elif self.on_conflict == "skip":
             self.skipped += 1
         elif owned.server_type != server.server_type:
@@ -65,8 +70,8 @@ class Importer:
         else:
             await self._replace(owned, server)
 
-    async def _create(self, server: NewMcpServer) -> None:
-        self._record(await self.caller.ask(server.command()))
+    async def _create(self, server: NewMcpServer, server_id: UUID) -> None:
+        self._record(await self.caller.ask(server.command(server_id)))
 
     async def _replace(self, owned: ServerExport | ServerView, server: NewMcpServer) -> None:
         """Replace the fields of a server that the file has; an export without secrets leaves these as they are."""
@@ -78,7 +83,7 @@ class Importer:
             view = await self.caller.ask(SetServerEnabled(server_id=owned.id, is_enabled=is_enabled))
         self._record(view)
 
-    def _record(self, view: ServerView) -> None:
+    def _record(self, view: ServerView | ServerExport) -> None:
         self.owned[name_key(view.name)] = view  # the file may have the name again
         self.imported.append(ImportedServer(id=view.id, name=view.name))
 

@@ -1,0 +1,1 @@
+"""Requests with an Idempotency-Key: stored, replayed, and continued after a crash."""

@@ -1,0 +1,114 @@
+"""One attempt at a keyed request: exactly one gateway at a time works on it, and stores how it ended."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from runtime import clock
+from runtime.bus import Unavailable
+from runtime.logging import get_logger
+
+from gateway.idempotency.keys import KeyedRequest
+from gateway.idempotency.records import Record, Records, State, Stored, StoredResponse
+from gateway.ids import DerivedIds
+from gateway.problems import EdgeCode, Problem
+
+log = get_logger()
+
+LEASE_SECONDS, RENEWAL_SECONDS = 5.0, 1.5
+"""How long a request counts as running after its gateway has said so, and how often it says so."""
+MAX_READS = 5
+"""How often a record is read that others change meanwhile."""
+RETRY_AFTER = 1
+
+
+@dataclass
+class Attempt:
+    """The attempt of this gateway. If it works on the request without a lease, nothing of it is `stored`."""
+
+    records: Records
+    request: KeyedRequest
+    began: int
+    stored: Stored | None
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def ids(self) -> DerivedIds | None:
+        """The ids of what it creates; None for a client without an account, to whom nothing belongs."""
+        return DerivedIds(self.request.id, self.began) if self.request.authenticated else None
+
+    async def stay_alive(self) -> None:
+        """Renew the lease until it is lost, or until the attempt has ended."""
+        while self.stored:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            await self._write(lambda digest: _running(self.began, digest))
+
+    async def open(self) -> None:
+        """End the attempt: a repetition continues the request."""
+        await self._end("open")
+
+    async def free(self) -> None:
+        """End the attempt, in which nothing was begun: the key may be used for another request."""
+        await self._end("free")
+
+    async def answer(self, response: StoredResponse) -> None:
+        """End the attempt: repetitions get the response."""
+        await self._end("answered", response)
+
+    async def _end(self, state: State, response: StoredResponse | None = None) -> None:
+        await self._write(lambda digest: Record(state=state, began=self.began, digest=digest, response=response))
+        self.stored = None
+
+    async def _write(self, record: Callable[[str], Record]) -> None:
+        async with self._writing:  # a renewal must not come between reading and writing `stored`
+            if not self.stored:
+                return
+            try:
+                new = record(self.stored.record.digest)
+                self.stored = await self.records.write(self.request.id.hex, new, self.stored)
+            except Unavailable as error:  # a repetition continues the request when the lease has expired
+                log.warning("keyed request not recorded", error=str(error))
+
+
+async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt | StoredResponse:
+    """Begin or continue a request, or return the response to it.
+
+    Raises:
+        Problem: the key was used for another request, or the request is running.
+        Unavailable: the bus does not answer.
+    """
+    stored: Stored | None = None
+    for _ in range(MAX_READS):
+        if stored is None or not (response := _response(stored.record, request, digest)):
+            began = stored.record.began if stored else int(clock.now().timestamp() * 1000)
+            if written := await records.write(request.id.hex, _running(began, digest), stored):
+                return Attempt(records, request, began, written)
+        elif response.variant == request.variant:
+            return response
+        else:
+            return Attempt(records, request, stored.record.began, None)
+        stored = await records.read(request.id.hex)
+    raise _in_use()
+
+
+def _response(record: Record, request: KeyedRequest, digest: str) -> StoredResponse | None:
+    """Return the response to a request, None if it has to be carried out. Raises as `begin` does."""
+    if record.state == "free":
+        return None
+    if record.digest != digest:
+        detail = f"This key was used for another request to {request.path}. Use a new key for each request."
+        raise Problem(EdgeCode.IDEMPOTENCY_KEY_REUSED, detail)
+    if record.until and record.until > clock.now():
+        raise _in_use()
+    return record.response
+
+
+def _running(began: int, digest: str) -> Record:
+    until = clock.now() + timedelta(seconds=LEASE_SECONDS)
+    return Record(state="running", began=began, digest=digest, until=until)
+
+
+def _in_use() -> Problem:
+    detail = "A request with this key is running. Send it again later to get its response."
+    return Problem(EdgeCode.IDEMPOTENCY_KEY_IN_USE, detail, retry_after=RETRY_AFTER)

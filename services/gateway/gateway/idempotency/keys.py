@@ -1,0 +1,124 @@
+"""The key of a request, what it is compared by, and to whom it belongs."""
+
+import hashlib
+import hmac
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.types import Message, Receive, Scope
+
+from gateway.auth.token import Token
+from gateway.client_address import client_address
+from gateway.prefer import preferred, prefers_events
+from gateway.problems import EdgeCode, Problem
+
+HEADER = "Idempotency-Key"
+MAX_LENGTH = 255
+METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+PREFIX, ANONYMOUS_PREFIX = "/api/", "/api/v1/auth/"
+"""Where keys count, and where they do without a token: other paths without one are verified by other means."""
+
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_LENGTH}}}")
+_NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
+
+
+@dataclass(frozen=True)
+class KeyedRequest:
+    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is a user."""
+
+    id: UUID
+    authenticated: bool
+    path: str
+    key: str
+    variant: str
+
+    @classmethod
+    def of(cls, scope: Scope) -> "KeyedRequest | None":
+        """Return the keyed request in a scope; None if it has no key, or if keys do not count for it.
+
+        Raises:
+            Problem: the key is not valid.
+        """
+        if scope["type"] != "http" or scope["method"] not in METHODS or not scope["path"].startswith(PREFIX):
+            return None
+        if not (keys := Headers(scope=scope).getlist(HEADER)):
+            return None
+        if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+            raise _invalid()
+        if (user := _user(scope)) is None:
+            return None
+        id = uuid5(_NAMESPACE, "\n".join((user, scope["method"], scope["path"], keys[0])))
+        return cls(id, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(Request(scope)))
+
+    def digest(self, scope: Scope, body: "Body") -> str:
+        """Return what a repetition must have in common with the first request.
+
+        Bodies may hold passwords, so that a plain hash would let readers of the bus guess them; the key is not stored.
+        """
+        content_type = Headers(scope=scope).get("content-type", "").encode()
+        digest = hmac.new(self.key.encode(), digestmod=hashlib.sha256)
+        for part in (content_type, scope["query_string"]):
+            digest.update(b"%d:%b" % (len(part), part))
+        for chunk in body.chunks:
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+class Body:
+    """A request body that was read, and is passed on chunk by chunk, so that it is in memory only once."""
+
+    def __init__(self, chunks: deque[bytes], receive: Receive) -> None:
+        self.chunks, self._receive, self._passed_on = chunks, receive, False
+
+    @classmethod
+    async def read(cls, receive: Receive) -> "Body":
+        """Read the body; `gateway.edge` limits its size.
+
+        Raises:
+            ClientDisconnect: the client is gone.
+        """
+        chunks, more = deque[bytes](), True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunks.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        return cls(chunks, receive)
+
+    async def receive(self) -> Message:
+        """Return the next message of the request, as ASGI defines."""
+        if not self.chunks:
+            return await self._receive()
+        chunk = self.chunks.popleft()
+        return {"type": "http.request", "body": chunk, "more_body": bool(self.chunks)}
+
+
+def _user(scope: Scope) -> str | None:
+    match scope.get("authenticated"):
+        case Token() as token:
+            return str(token.actor.user_id)
+        case _ if scope["path"].startswith(ANONYMOUS_PREFIX):
+            return f"anonymous {client_address(HTTPConnection(scope)) or ''}"
+        case _:
+            return None
+
+
+def _variant(request: Request) -> str:
+    """Return the form in which the client wants the result, which does not change what the request does."""
+    checks: dict[str, Callable[[Request], bool]] = {
+        "events": prefers_events,
+        "async": lambda request: preferred(request, "respond-async"),
+    }
+    return ",".join(name for name, check in checks.items() if check(request))
+
+
+def _invalid() -> Problem:
+    message = f"Must be sent once, with 1 to {MAX_LENGTH} visible ASCII characters"
+    error = {"loc": ["header", HEADER], "msg": message, "type": "invalid_key"}
+    return Problem(EdgeCode.VALIDATION_ERROR, f"{HEADER}: {message}.", errors=[error])

@@ -1,0 +1,88 @@
+"""What is stored of keyed requests, in a bucket of the bus: how far they are, and the response."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from contracts.wire import IDEMPOTENCY
+from pydantic import BaseModel, ConfigDict, ValidationError
+from runtime.bus import BUS_ERRORS, Client, Unavailable
+from runtime.key_value import Bucket, Entry
+
+type State = Literal["running", "open", "free", "answered"]
+
+RETENTION_SECONDS = 24 * 3600.0
+MAX_BUCKET_BYTES = 2**28
+"""The oldest records are dropped first. Repetitions of their requests are still recognised by the services."""
+MAX_RESPONSE_BYTES = 256 * 1024
+
+
+class StoredResponse(BaseModel):
+    """A response to replay; `variant` and `route` are those of the request."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    variant: str
+    route: str
+
+
+class Record(BaseModel):
+    """A keyed request.
+
+    `running` until a time that its gateway postpones; `open` if it has to be continued; `free` if nothing was begun, so
+    that the key may be used for another request; `answered` with its response. `began` is the time of the first
+    attempt, in milliseconds since 1970, `digest` that of the body.
+    """
+
+    state: State
+    began: int
+    digest: str
+    until: datetime | None = None
+    response: StoredResponse | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record, and the entry of the bucket that holds it."""
+
+    record: Record
+    entry: Entry
+
+
+class Records:
+    """The records of all gateways. The methods raise Unavailable if the bus does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._bucket: Bucket | None = None
+
+    async def read(self, key: str) -> Stored | None:
+        """Return the record of a key, or None."""
+        entry = await self._with_bucket(lambda bucket: bucket.get(key))
+        try:
+            return entry and Stored(Record.model_validate_json(entry.value), entry)
+        except ValidationError:  # written by a newer release
+            raise Unavailable("the record of a keyed request cannot be read") from None
+
+    async def write(self, key: str, record: Record, before: Stored | None) -> Stored | None:
+        """Replace the record that was read or written before; return None if another one was written since then."""
+        value, entry = record.model_dump_json(exclude_none=True).encode(), before and before.entry
+        written = await self._with_bucket(lambda bucket: bucket.replace(key, value, entry))
+        return written and Stored(record, written)
+
+    async def _with_bucket[T](self, work: Callable[[Bucket], Awaitable[T]]) -> T:
+        if not self.client.is_connected:
+            raise Unavailable("not connected")  # a request would wait for its timeout
+        try:
+            if self._bucket is None:
+                self._bucket = await Bucket.bounded(
+                    self.client, IDEMPOTENCY, seconds=RETENTION_SECONDS, max_bytes=MAX_BUCKET_BYTES
+                )
+            return await work(self._bucket)
+        except BUS_ERRORS as error:
+            self._bucket = None  # the bus may have lost it
+            raise Unavailable(f"records of keyed requests: {error!r}") from None

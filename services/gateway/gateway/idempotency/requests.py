@@ -1,0 +1,129 @@
+"""The layer around routes that makes requests with an Idempotency-Key safe to repeat."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import ids
+from gateway.idempotency.attempts import Attempt, begin
+from gateway.idempotency.keys import Body, KeyedRequest
+from gateway.idempotency.records import MAX_RESPONSE_BYTES, Records, StoredResponse
+
+REPLAYED = "Idempotent-Replayed"
+PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
+"""Statuses below 500 that a repetition may not get."""
+
+
+class Idempotency:
+    """Middleware within `Throttling`, which has authenticated the client."""
+
+    def __init__(self, app: ASGIApp, records: Callable[[], Records]) -> None:
+        self.app, self.records = app, records
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; carry out one that has a key, replay the response to it, or continue it.
+
+        Raises:
+            Problem: the key is not valid, was used for another request, or its request is running.
+            Unavailable: the bus does not answer.
+        """
+        request = KeyedRequest.of(scope)
+        if request is None:
+            await self.app(scope, receive, send)
+            return
+        body = await Body.read(receive)
+        begun = await begin(self.records(), request, request.digest(scope, body))
+        if isinstance(begun, StoredResponse):
+            scope["route"] = _Route(begun.route)
+            await _replay(begun)(scope, receive, send)
+        else:
+            await _Execution(begun, scope, send).run(self.app, body)
+
+
+@dataclass(frozen=True)
+class _Route:
+    """The route of a replayed request, for logs and metrics."""
+
+    path_format: str
+
+
+class _Execution:
+    """A request that is carried out. Its response is held back until it is stored, unless it is a stream."""
+
+    def __init__(self, attempt: Attempt, scope: Scope, send: Send) -> None:
+        self.attempt, self.scope, self._send = attempt, scope, send
+        self.ids = attempt.ids
+        self.held, self.size = list[Message](), 0
+        self.passed_on = False
+
+    async def run(self, app: ASGIApp, body: Body) -> None:
+        error: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            renewal = tasks.create_task(self.attempt.stay_alive())
+            try:
+                with ids.deriving(self.ids):
+                    await app(self.scope, body.receive, self.send)
+            except Exception as raised:  # noqa: BLE001  not in the group, which would wrap it
+                error = raised
+            finally:
+                renewal.cancel()
+        if error is not None:
+            await self.attempt.open()
+            raise error
+
+    async def send(self, message: Message) -> None:
+        """Hold back a message of the response; pass on all of them if it is complete, large, or a stream."""
+        if self.passed_on:
+            await self._send(message)
+            return
+        self.held.append(message)
+        self.size += len(message.get("body", b""))
+        complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if complete or self.size > MAX_RESPONSE_BYTES or self._is_stream():
+            await self._store(complete=complete)
+            self.passed_on = True
+            for each in self.held:
+                await self._send(each)
+            self.held.clear()
+
+    async def _store(self, *, complete: bool) -> None:
+        status: int = self.held[0]["status"]
+        if status >= HTTPStatus.BAD_REQUEST and not (self.ids and self.ids.commands):
+            await self.attempt.free()
+        elif complete and self._is_final(status):
+            await self.attempt.answer(self._response())
+        else:
+            await self.attempt.open()
+
+    def _is_stream(self) -> bool:
+        return self._headers().get("content-type", "").startswith("text/event-stream")
+
+    def _is_final(self, status: int) -> bool:
+        # What a route marks as `no-store` is secret, and must not lie on the bus.
+        is_secret = "no-store" in self._headers().get("cache-control", "")
+        small = self.size <= MAX_RESPONSE_BYTES
+        return small and not is_secret and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in PASSING
+
+    def _response(self) -> StoredResponse:
+        return StoredResponse(
+            status=self.held[0]["status"],
+            headers=[(name, value) for name, value in self._headers().items()],
+            body=b"".join(message.get("body", b"") for message in self.held),
+            variant=self.attempt.request.variant,
+            route=getattr(self.scope.get("route"), "path_format", ""),
+        )
+
+    def _headers(self) -> Headers:
+        return Headers(raw=self.held[0]["headers"])
+
+
+def _replay(stored: StoredResponse) -> Response:
+    response = Response(stored.body, stored.status)
+    pairs = [*stored.headers, (REPLAYED.lower(), "true")]
+    response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+    return response
