@@ -25,6 +25,9 @@ PARDONED = {"libs/sandbox/sandbox/launcher.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 
+MINTING = {"ids.py", "edge.py"}
+"""The modules of the gateway that take new ids: the source of all others, and the id of a request."""
+
 LEFT_TO_EVENTING = {
     "puts SQL together": r"noqa:[\w, ]*S608",
     "pages in SQL": r"\bOFFSET\b|\bLIMIT (?!1\b)",
@@ -121,6 +124,14 @@ def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
     pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", path.read_text())]
     lifted = [str(path.relative_to(root)) for path in pardons]
     return [f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED]
+
+
+@rule
+def the_gateway_derives_ids(root: Path) -> list[str]:
+    gateway = root / "services/gateway/gateway"
+    modules = {path.relative_to(gateway).as_posix(): path.read_text() for path in gateway.rglob("*.py")}
+    own = [name for name, text in modules.items() if re.search(r"clock\.new_id|import .*\bnew_id\b", text)]
+    return [f"{name} does not take ids from gateway.ids" for name in own if name not in MINTING]
 
 
 @rule

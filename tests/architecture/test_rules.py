@@ -110,6 +110,10 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (added(HANDLERS, "mine = work.actor.user_id == cart.payer"), "handlers.py compares owners"),
         (added(QUERIES_ROOM, 'mine = row["user_id"] != me'), "queries/cart.py compares owners"),
     ],
+    rules.the_gateway_derives_ids: [
+        (added(f"{GATEWAY}/routes/shop.py", "\nid = clock.new_id()"), "routes/shop.py does not take ids"),
+        (added(f"{GATEWAY}/app.py", "\nfrom runtime.clock import new_id, now"), "app.py does not take ids"),
+    ],
     rules.one_subject_one_class: [
         (changed(COMMANDS, "shop.pay", "shop.open_cart"), "cmd.shop.open_cart is the subject of 2"),
     ],

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -24,6 +24,7 @@ PREFIX, ANONYMOUS_PREFIX = "/api/", "/api/v1/auth/"
 """Where keys count, and where they do without a token: other paths without one are verified by other means."""
 
 _KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_LENGTH}}}")
+_BOUNDARY = re.compile(rb'^multipart/.*;\s*boundary="?([^";\s]{1,200})', re.IGNORECASE)
 _NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
 
 
@@ -60,11 +61,14 @@ class KeyedRequest:
 
         Bodies may hold passwords, so that a plain hash would let readers of the bus guess them; the key is not stored.
         """
-        content_type = Headers(scope=scope).get("content-type", "").encode()
+        content_type = Headers(scope=scope).get("content-type", "").encode("latin-1")
+        boundary = _BOUNDARY.search(content_type)
+        if boundary:  # clients choose another one for each request
+            content_type = content_type.partition(b";")[0]
         digest = hmac.new(self.key.encode(), digestmod=hashlib.sha256)
         for part in (content_type, scope["query_string"]):
             digest.update(b"%d:%b" % (len(part), part))
-        for chunk in body.chunks:
+        for chunk in _without(boundary[1], body.chunks) if boundary else body.chunks:
             digest.update(chunk)
         return digest.hexdigest()
 
@@ -97,6 +101,17 @@ class Body:
             return await self._receive()
         chunk = self.chunks.popleft()
         return {"type": "http.request", "body": chunk, "more_body": bool(self.chunks)}
+
+
+def _without(boundary: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks without a boundary, which may lie across two of them."""
+    rest = b""
+    for chunk in chunks:
+        rest = (rest + chunk).replace(boundary, b"")
+        end = max(0, len(rest) - len(boundary) + 1)
+        yield rest[:end]
+        rest = rest[end:]
+    yield rest
 
 
 def _user(scope: Scope) -> str | None:
