@@ -14,8 +14,18 @@ TIMEOUT_SECONDS = 170
 
 @pytest.mark.usefixtures("servers")
 def test_invariants_hold_after_faults_of_every_kind() -> None:
-    command = [sys.executable, "-m", "tests.chaos", "--seed", "10", "--faults", "8", "--pace", "4"]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    run("tests.chaos", "--seed", "10", "--faults", "8", "--pace", "4")
+
+
+@pytest.mark.usefixtures("servers")
+def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
+    run("tests.chaos.keys", "--seed", "10", "--requests", "60")
+
+
+def run(*command: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
     assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
 
 

@@ -1,0 +1,110 @@
+"""Requests with an Idempotency-Key on the whole system: one effect, whatever dies meanwhile."""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from httpx_sse import connect_sse
+from onebox.testing.system import System, until
+from simulator.testing import scripted
+
+from tests.e2e.user import HELD, User, error, let_go
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    return {"idempotency-key": secrets.token_hex(16)}
+
+
+def post(user: User, path: str, headers: dict[str, str], body: Any = None) -> httpx.Response:
+    return user.http.post(path, json=body, headers=headers)
+
+
+def post_until_answered(user: User, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
+    """Send a request until its response is neither a 409 nor a 503, as clients should."""
+
+    def answered() -> httpx.Response | None:
+        try:
+            response = post(user, path, headers, body)
+        except httpx.TransportError:
+            return None
+        return None if response.status_code in (409, 503) else response
+
+    found = list[httpx.Response]()
+    until(lambda: (response := answered()) and not found.append(response), 60)
+    return found[-1]
+
+
+def test_a_keyed_create_is_replayed(user: User, key: dict[str, str]) -> None:
+    first, again = [post(user, "/sessions", key, {"name": "one"}) for _ in range(2)]
+    assert (again.status_code, again.content, again.headers["location"]) == (
+        *(201, first.content),
+        first.headers["location"],
+    )
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(user.items("/sessions")) == 1
+
+
+def test_twenty_creates_at_once_with_one_key_create_one(user: User, key: dict[str, str]) -> None:
+    with ThreadPoolExecutor(20) as clients:
+        sent = [clients.submit(post, user, "/sessions", key, {"name": "one"}) for _ in range(20)]
+        answers = [each.result(60) for each in sent]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len(user.items("/sessions")) == 1
+
+
+def test_an_api_key_is_shown_once(user: User, key: dict[str, str]) -> None:
+    body = {"name": "CI", "scopes": ["read"]}
+    assert post(user, "/auth/api-keys", key, body).status_code == 201
+    assert error(post(user, "/auth/api-keys", key, body)) == (409, "COMMAND_REPEATED")
+    assert len(user.items("/auth/api-keys")) == 1
+
+
+def test_a_repeated_delete_succeeds(user: User, key: dict[str, str]) -> None:
+    path = f"/sessions/{user.create()}"
+    answers = [user.http.delete(path, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 204]
+
+
+def test_a_stream_follows_the_run_that_its_key_has_started(system: System, user: User, key: dict[str, str]) -> None:
+    session_id = user.create()
+    path = f"/sessions/{session_id}/query"
+    submitted = post(user, path, key | {"prefer": "respond-async"}, {"message": HELD})
+    assert submitted.status_code == 202
+    with connect_sse(user.http, "POST", path, json={"message": HELD}, headers=key) as source:
+        events = source.iter_sse()
+        assert next(events).json()["run_id"] == submitted.json()["id"]
+        let_go(system, session_id)
+        assert [event.event for event in events][-1] == "result"
+    assert len(user.items(f"/sessions/{session_id}/runs")) == 1
+
+
+def test_a_query_starts_one_run_if_the_gateway_is_killed(
+    spare_system: System, spare_user: User, key: dict[str, str]
+) -> None:
+    session_id = spare_user.create()
+    path, body = f"/sessions/{session_id}/query", {"message": HELD}
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(post, spare_user, path, key, body)
+        until(lambda: spare_user.items(f"/sessions/{session_id}/tool-calls"), 30)
+        spare_system.kill("gateway")
+        assert isinstance(asked.exception(60), httpx.TransportError)
+    let_go(spare_system, session_id)
+    answer = post_until_answered(spare_user, path, key, body)
+    assert (answer.status_code, answer.json()["content"]["text"]) == (200, "at last")
+    assert len(spare_user.items(f"/sessions/{session_id}/runs")) == 1
+
+
+def test_a_query_starts_one_run_if_everything_is_killed(
+    spare_system: System, spare_user: User, key: dict[str, str]
+) -> None:
+    session_id = spare_user.create()
+    path, body = f"/sessions/{session_id}/query", {"message": scripted({"text": "once"})}
+    first = post(spare_user, path, key, body)
+    spare_system.kill_all()
+    spare_system.restart()
+    again = post_until_answered(spare_user, path, key, body)
+    assert (again.status_code, again.json()["run_id"]) == (200, first.json()["run_id"])
+    assert len(spare_user.items(f"/sessions/{session_id}/runs")) == 1
