@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +20,11 @@ class Request:
     @classmethod
     def get(cls, path: str, token: str = "", status: int = 200) -> Self:
         return cls(_wire("GET", path, token, b""), status)
+
+    def keyed(self) -> "Request":
+        """Return the request with an idempotency key that no other has."""
+        head, _, body = self.wire.partition(b"\r\n\r\n")
+        return Request(head + f"\r\nIdempotency-Key: {secrets.token_hex(16)}\r\n\r\n".encode() + body, self.status)
 
     @classmethod
     def post(cls, path: str, token: str, body: Any, status: int = 201) -> Self:

@@ -65,6 +65,20 @@ def test_the_commands_of_the_guide_to_tasks_work_as_documented(user: User, syste
     assert "event: task.trigger_fired\n" in ran.stdout
 
 
+def test_the_commands_of_the_guide_to_the_edge_work_as_documented(user: User, system: System) -> None:
+    guide = (ROOT / "docs" / "guides" / "edge.md").read_text()
+    settings = (
+        f"api={system.base_url}/api/v1 json='content-type: application/json'"
+        f" auth='authorization: {user.http.headers['authorization']}'"
+    )
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) if "curl" in block]
+    ran = subprocess.run(
+        ["bash", "-euc", "\n".join([settings, *blocks])], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "urn:agentapi:problem" not in ran.stdout
+    assert ran.stdout.count("idempotent-replayed: true") == 1
+
+
 def test_every_root_entry_is_described() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     visible = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}
