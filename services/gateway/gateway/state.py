@@ -8,6 +8,7 @@ from runtime.bus import Bus, Client
 from runtime.counters import Counters
 from starlette.requests import HTTPConnection
 
+from gateway.api_calls import ApiCalls
 from gateway.auth.api_keys import ApiKeys
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
@@ -42,6 +43,7 @@ class Gateway:
     streams: Streams
     totals: SessionTotals
     limiter: Limiter
+    api_calls: ApiCalls
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -58,7 +60,7 @@ class Gateway:
         limiter = Limiter(counters, Rules.parse(settings.rate_limits))
         return cls(
             *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
-            *(streams, totals, limiter),
+            *(streams, totals, limiter, ApiCalls(bus)),
         )
 
 

@@ -29,13 +29,15 @@ from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedMod
 
 USAGE = Usage(duration_ms=5, input_tokens=100, output_tokens=20, cost_usd=Decimal("0.25"))
 ONE_RUN = Costs(cost_usd=USAGE.cost_usd, input_tokens=100, output_tokens=20, runs=1)
+NOTHING = Costs(cost_usd=Decimal(0), input_tokens=0, output_tokens=0, runs=0)
+CANCELLED = NOTHING.model_copy(update={"runs": 1})
 
 
 async def run_once(desk: Desk, actor: Actor = OWNER, *, usage: Usage = USAGE, **session: Any) -> UUID:
     """Create a session, let it complete a run with this usage, and return its id."""
-    command = CreateSession(session_id=new_id(), name="one", **{"sdk_options": SdkOptions(), **session})
-    await desk.send(command, actor)
-    run = await start(desk, command.session_id, actor)
+    fields: dict[str, Any] = {"sdk_options": SdkOptions(), **session}
+    created = await desk.send(CreateSession(session_id=new_id(), name="one", **fields), actor)
+    run = await start(desk, created.id, actor)
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=1, usage=usage), actor)
     return run.session_id
 
@@ -88,7 +90,7 @@ async def test_pages_have_the_sums_of_all_groups(desk: Desk) -> None:
 
 async def test_without_runs_there_are_no_groups(desk: Desk) -> None:
     page = await costs(desk)
-    assert (page.items, page.total, page.sums) == ([], 0, Costs())
+    assert (page.items, page.total, page.sums) == ([], 0, NOTHING)
 
 
 async def test_a_run_counts_for_the_model_of_its_start(desk: Desk) -> None:
@@ -159,7 +161,7 @@ async def test_failed_runs_have_costs(desk: Desk) -> None:
 async def test_usage_that_is_reported_after_a_cancellation_is_no_other_run(desk: Desk) -> None:
     run = await start(desk, await desk.create())
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
-    assert (await costs(desk)).sums == Costs(runs=1)
+    assert (await costs(desk)).sums == CANCELLED
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=1, usage=USAGE))
     assert (await costs(desk)).sums == ONE_RUN
 
@@ -210,14 +212,15 @@ async def test_the_migration_adds_up_what_events_report(databases: Databases, tm
             "VALUES ($1, $2, 'x', 'interactive', 'active', '{\"model\": \"sonnet\"}', now(), now())",
             kept, UUID(USER),
         )  # fmt: skip
-        used = {"usage": {"input_tokens": 100, "output_tokens": 20, "cost_usd": "0.25"}}
-        for id, version, kind, state in (
+        used: dict[str, Any] = {"usage": {"input_tokens": 100, "output_tokens": 20, "cost_usd": "0.25"}}
+        stored: list[tuple[UUID, int, str, dict[str, Any]]] = [
             (kept, 1, "created", {"template_id": TEMPLATE}),
             (kept, 2, "run_completed", used),
             (kept, 3, "run_cancelled", {"usage": {}}),
             (kept, 4, "usage_recorded", used),
             (deleted, 2, "run_failed", used),
-        ):
+        ]
+        for id, version, kind, state in stored:
             await database.execute(
                 "INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, owner) "
                 "VALUES ($1, $2, $3, convert_to($4::jsonb::text, 'UTF8'), '{}', $5, $6)",

@@ -5,8 +5,6 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
-
 from contracts.messages import Message, Page, Query, Window
 from contracts.samples import USER
 
@@ -17,10 +15,10 @@ type CostDimension = Literal["user", "model", "day", "template"]
 class Costs(Message):
     """What runs have used together; `runs` counts those that were started and have ended."""
 
-    cost_usd: Decimal = Field(default=Decimal(0), ge=0)
-    input_tokens: int = Field(default=0, ge=0)
-    output_tokens: int = Field(default=0, ge=0)
-    runs: int = Field(default=0, ge=0)
+    cost_usd: Decimal
+    input_tokens: int
+    output_tokens: int
+    runs: int
 
 
 class GroupCosts(Costs):
