@@ -173,7 +173,7 @@ class Sums:
     ) -> tuple[list[Row], Row, int]:
         """Return the requested groups, the sums over all groups, and the number of groups.
 
-        The `key` of a group is its value of the column `group_by`, as text. The `order` is by `key` or by `columns`.
+        The `key` of a group is its value of the expression `group_by`, as text. The `order` is by `key` or `columns`.
         """
         sums = ", ".join(f"sum({column}) AS {column}" for column in self.columns)
         totals = ", ".join(f"coalesce(sum({column}), 0) AS total_{column}" for column in self.columns)

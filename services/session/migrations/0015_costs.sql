@@ -17,14 +17,14 @@ WHERE s.id = runs.session_id AND runs.attempt > 0 AND s.sdk_options ->> 'model' 
 CREATE TABLE costs (
     day           date    NOT NULL,
     user_id       uuid    NOT NULL,
-    model         text,   -- null if it is unknown
-    template_id   uuid,   -- null without a template
+    model         text    NOT NULL, -- empty if it is unknown
+    template_id   uuid    NOT NULL, -- zero without a template
     slot          int     NOT NULL,
     cost_usd      numeric NOT NULL,
     input_tokens  bigint  NOT NULL,
     output_tokens bigint  NOT NULL,
     runs          bigint  NOT NULL,
-    CONSTRAINT costs_key UNIQUE NULLS NOT DISTINCT (day, user_id, model, template_id, slot)
+    PRIMARY KEY (day, user_id, model, template_id, slot)
 );
 CREATE INDEX costs_of_user ON costs (user_id, day);
 
@@ -45,7 +45,8 @@ END $$;
 
 -- From the stored events, which are kept when sessions are deleted. The model is that of the session's present options.
 INSERT INTO costs (day, user_id, model, template_id, slot, cost_usd, input_tokens, output_tokens, runs)
-SELECT (e.recorded_at AT TIME ZONE 'UTC')::date, e.owner, s.sdk_options ->> 'model', o.template_id, 0,
+SELECT (e.recorded_at AT TIME ZONE 'UTC')::date, e.owner, coalesce(s.sdk_options ->> 'model', ''),
+    coalesce(o.template_id, '00000000-0000-0000-0000-000000000000'), 0,
     sum(coalesce((usage ->> 'cost_usd')::numeric, 0)), sum(coalesce((usage ->> 'input_tokens')::bigint, 0)),
     sum(coalesce((usage ->> 'output_tokens')::bigint, 0)),
     count(*) FILTER (WHERE e.topic NOT LIKE 'evt.session.usage_recorded;%')

@@ -231,6 +231,6 @@ async def test_the_migration_adds_up_what_events_report(databases: Databases, tm
     shown = [(row["day"], row["model"], row["template_id"], row["cost_usd"], row["runs"]) for row in rows]
     today: date = clock.now().date()
     assert shown == [
-        (today, None, None, Decimal("0.25"), 1),
+        (today, "", UUID(int=0), Decimal("0.25"), 1),
         (today, "sonnet", UUID(TEMPLATE), Decimal("0.5"), 2),
     ]

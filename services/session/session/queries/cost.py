@@ -8,7 +8,12 @@ from eventing.reading import Filters, Sums
 from session.dependencies import Context
 
 COSTS = Sums("costs", tuple(Costs.model_fields))
-COLUMNS: dict[CostDimension, str] = {"user": "user_id", "model": "model", "day": "day", "template": "template_id"}
+KEYS: dict[CostDimension, str] = {
+    "user": "user_id",
+    "model": "nullif(model, '')",
+    "day": "day",
+    "template": "nullif(template_id, '00000000-0000-0000-0000-000000000000')",
+}
 
 answers = Handlers()
 
@@ -22,6 +27,6 @@ async def list_costs(query: ListCosts, context: Context) -> CostPage:
     filters.add("day >= {}", query.first_day)
     filters.add("day <= {}", query.last_day)
     order = "key DESC" if query.by == "day" else "cost_usd DESC, key"
-    groups, sums, total = await COSTS.page(COLUMNS[query.by], query, context, filters, order)
+    groups, sums, total = await COSTS.page(KEYS[query.by], query, context, filters, order)
     items = [GroupCosts.model_validate(group) for group in groups]
     return CostPage(items=items, total=total, sums=Costs.model_validate(sums))

@@ -78,7 +78,8 @@ async def check_session_options(query: CheckOptions, context: Context) -> None:
 
 async def _total_of_all(query: ListSessions, context: Context) -> int | None:
     """Return the number of sessions if it is that of all users: `session_counts` has rows for each of them."""
-    if context.actor.role != "admin" or query.user_id or query.mode:
+    is_part = query.user_id or query.mode
+    if is_part or context.actor.role != "admin":
         return None
     by_status = await SESSIONS_BY_STATUS.all(context.database)
     return by_status.get(query.status, 0) if query.status else sum(by_status.values())
