@@ -68,7 +68,8 @@ def test_the_commands_of_the_guide_to_tasks_work_as_documented(user: User, syste
 def test_the_commands_of_the_guide_to_administration_work(system: System) -> None:
     guide = (ROOT / "docs" / "guides" / "admin.md").read_text()
     admin = User(system.base_url)
-    admin.log_in(system.admin_email, system.admin_password)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
     settings = f"api={system.base_url}/api/v1 auth='authorization: {admin.http.headers['authorization']}'"
     script = "\n".join([settings, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)])
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
