@@ -79,6 +79,18 @@ def test_the_commands_of_the_guide_to_the_edge_work_as_documented(user: User, sy
     assert ran.stdout.count("idempotent-replayed: true") == 1
 
 
+def test_the_commands_of_the_guide_to_administration_work(system: System) -> None:
+    guide = (ROOT / "docs" / "guides" / "admin.md").read_text()
+    admin = User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+    settings = f"api={system.base_url}/api/v1 auth='authorization: {admin.http.headers['authorization']}'"
+    script = "\n".join([settings, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)])
+    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "urn:agentapi:problem" not in ran.stdout
+    assert ran.stdout.count('"sums":') == 3
+
+
 def test_every_root_entry_is_described() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     visible = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}

@@ -25,6 +25,7 @@ ORDER = (
     *("GET /api/v1/tasks/{task_id}/executions", "POST /api/v1/reports", "GET /api/v1/reports/{report_id}/download"),
     *("POST /api/v1/mcp-servers", "GET /api/v1/mcp-servers"),
     *("POST /api/v1/mcp-servers/import", "GET /api/v1/mcp-servers/export"),
+    *("GET /api/v1/admin/stats", "GET /api/v1/admin/users"),
     *("DELETE /api/v1/sessions/{session_id}", "GET /health", "GET /metrics"),
 )
 """A user's way through it: nobody logs in before they registered."""
@@ -100,8 +101,8 @@ class Reader:
         if path.endswith("/executions"):
             until(lambda: self.http.get(path.format(**self.known)).json()["items"][0]["completed_at"])
         sent: dict[str, Any] = {"files": {"file": ("servers", SERVERS)}} if path.endswith("/import") else {"json": body}
-        if path.startswith("/api/v1/mcp-servers"):
-            sent["headers"] = self.admin  # the example is a program, which only administrators may register
+        if path.startswith(("/api/v1/mcp-servers", "/api/v1/admin")):
+            sent["headers"] = self.admin  # the example of a server is a program, which only administrators may register
         answer = self.http.request(method, path.format(**self.known), **sent)
         self._note(path, answer)
         return answer

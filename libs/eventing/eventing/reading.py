@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from contracts.messages import KeysetWindow, Message, Order, Page
+from contracts.messages import KeysetWindow, Message, Order, Page, Window
 from contracts.refusals import Code, Refusal, not_found
 
 from eventing.database import Row
@@ -159,3 +159,33 @@ class Listing[V: Message]:
         if key is None:
             raise Refusal(self.table.missing, f"There is no item {cursor} in this list to continue from.")
         return key
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums of `columns` over groups of the rows of a table."""
+
+    table: str
+    columns: tuple[str, ...]
+
+    async def page(
+        self, group_by: str, window: Window, context: _Context, filters: Filters, order: str
+    ) -> tuple[list[Row], Row, int]:
+        """Return the requested groups, the sums over all groups, and the number of groups.
+
+        The `key` of a group is its value of the expression `group_by`, as text. The `order` is by `key` or `columns`.
+        """
+        sums = ", ".join(f"sum({column}) AS {column}" for column in self.columns)
+        totals = ", ".join(f"coalesce(sum({column}), 0) AS total_{column}" for column in self.columns)
+        rows = await context.database.fetch(
+            # One statement, so that groups and totals agree. It returns the totals even if there are no groups.
+            f"WITH groups AS MATERIALIZED (SELECT {group_by}::text AS key, {sums} FROM {self.table} "
+            f"WHERE {filters.where} GROUP BY {group_by}), "
+            f"page AS (SELECT *, row_number() OVER (ORDER BY {order}) AS place FROM groups "
+            f"ORDER BY place LIMIT {window.limit:d} OFFSET {window.skip:d}), "
+            f"totals AS (SELECT count(*) AS groups, {totals} FROM groups) "
+            "SELECT * FROM totals LEFT JOIN page ON true ORDER BY place",
+            *filters.values,
+        )
+        groups = [{name: row[name] for name in ("key", *self.columns)} for row in rows if row["place"] is not None]
+        return groups, {name: rows[0][f"total_{name}"] for name in self.columns}, rows[0]["groups"]

@@ -39,6 +39,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "keys": gateway.keys.stay_fresh,
                 "revocations": gateway.revocations.watch,
                 "API keys": gateway.api_keys.report_uses,
+                "API calls": gateway.api_calls.stay_reported,
                 "runs": gateway.runs.waiting.listen,
                 "reports": gateway.reports.waiting.listen,
                 "checks": gateway.checks.waiting.listen,
@@ -53,6 +54,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             log.info("draining")
             gateway.waits.shut_down(DRAIN_SECONDS)
             await gateway.streams.close()
+        await gateway.api_calls.report_last()
         for task in background:
             task.cancel()
 

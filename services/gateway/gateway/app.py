@@ -15,6 +15,7 @@ from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
 from gateway.proxies import Proxies
 from gateway.routes import (
+    admin,
     api_key,
     approval,
     archive,
@@ -46,7 +47,7 @@ from gateway.state import Gateway
 from gateway.throttling import Throttling
 
 ROUTERS = (
-    *(identity.auth, password.router, api_key.router, user.router),
+    *(identity.auth, password.router, api_key.router, user.router, admin.router),
     *(session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),

@@ -8,6 +8,7 @@ from runtime.bus import Bus, Client
 from runtime.counters import Counters
 from starlette.requests import HTTPConnection
 
+from gateway.api_calls import ApiCalls
 from gateway.auth.api_keys import ApiKeys
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
@@ -44,23 +45,33 @@ class Gateway:
     totals: SessionTotals
     limiter: Limiter
     records: Records
+    api_calls: ApiCalls
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
         """Create the parts on a connection to the bus."""
-        bus = Bus(client, timeout=settings.ask_timeout_seconds)
+        bus, waits = Bus(client, timeout=settings.ask_timeout_seconds), Waits(settings.query_wait_seconds)
         keys, revocations, api_keys = Keys(bus), Revocations(client), ApiKeys(bus)
-        waits = Waits(settings.query_wait_seconds)
-        runs, reports, checks = Runs(client, waits), Reports(client, waits), Checks(client, waits)
         tokens = Tokens(keys, revocations, api_keys)
         limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
-        streams = Streams(client, bus, tokens, limits)
-        totals = SessionTotals(bus)
         counters = Counters(client, RATE_LIMITS, RATE_PREFIX, seconds=RETENTION_SECONDS)
-        limiter = Limiter(counters, Rules.parse(settings.rate_limits))
         return cls(
-            *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
-            *(streams, totals, limiter, Records(client)),
+            settings=settings,
+            bus=bus,
+            keys=keys,
+            revocations=revocations,
+            api_keys=api_keys,
+            tokens=tokens,
+            waits=waits,
+            runs=Runs(client, waits),
+            reports=Reports(client, waits),
+            checks=Checks(client, waits),
+            files=files,
+            streams=Streams(client, bus, tokens, limits),
+            totals=SessionTotals(bus),
+            limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
+            records=Records(client),
+            api_calls=ApiCalls(bus),
         )
 
 

@@ -33,6 +33,7 @@ class Throttling:
         """
         if scope["type"] in ("http", "websocket") and not is_free(scope["path"]):
             connection = HTTPConnection(scope)
+            gateway_of(connection).api_calls.count()
             requester = await _requester(connection)
             scope["rate_limits"] = await gateway_of(connection).limiter.check(requester, _kind(connection, requester))
         await self.app(scope, receive, send)

@@ -11,6 +11,7 @@ from runtime import clock
 from runtime.bus import Client
 from runtime.forever import forever
 
+from identity.api_calls import ApiCalls
 from identity.directory import Directory
 from identity.keys import KeyRingFile
 from identity.login_attempts import LoginAttempts
@@ -32,6 +33,7 @@ class Dependencies:
     passwords: Passwords
     directory: Directory
     attempts: LoginAttempts
+    api_calls: ApiCalls
     revocations: Revocations
     registration_open: bool
 
@@ -47,17 +49,20 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     revocations = Revocations(client, database)
     attempts = LoginAttempts(database, settings.login_failures_per_account, settings.login_failures_per_address)
 
+    api_calls = ApiCalls(database)
+
     async def clean() -> None:
         await attempts.remove_expired(clock.now())
+        await api_calls.remove_old(clock.now().date())
         await asyncio.sleep(CLEANING_INTERVAL_SECONDS)
 
     await revocations.fill()
-    works = {"revocations": revocations.refresh, "key ring": keys.follow, "login attempts": clean}
+    works = {"revocations": revocations.refresh, "key ring": keys.follow, "expired rows": clean}
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
     upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
         directory = Directory(database)
-        yield Dependencies(keys, Passwords(), directory, attempts, revocations, settings.registration_open)
+        yield Dependencies(keys, Passwords(), directory, attempts, api_calls, revocations, settings.registration_open)
     finally:
         for task in upkeep:
             task.cancel()

@@ -4,7 +4,8 @@ from secrets import compare_digest
 
 from contracts.identity.api_key import ApiKeyHolder, ApiKeyView, GetApiKey, ListApiKeys, VerifyApiKey
 from contracts.identity.login import GetKeys, KeysView
-from contracts.identity.user import GetActor, GetUser, UserView
+from contracts.identity.statistics import GetStatistics, StatisticsView
+from contracts.identity.user import GetActor, GetUser, ListUsers, UserView
 from contracts.messages import Actor, Page
 from contracts.refusals import Code, Refusal
 from eventing.database import Row
@@ -29,7 +30,19 @@ def _view(row: Row) -> ApiKeyView:
     return ApiKeyView(**row)
 
 
+def _user(row: Row) -> UserView:
+    return UserView(**row)
+
+
 LISTING = Listing(API_KEYS, API_KEY, _view)
+USER = ", ".join(UserView.model_fields)
+USER_LISTING = Listing(USERS, USER, _user, counters="user_counts")
+FOUND_USERS = Listing(USERS, USER, _user)
+# A range instead of LIKE, whose pattern would have to be known when the statement is prepared to use the indexes.
+STARTS_WITH = " OR ".join(
+    f'({column} COLLATE "C" >= {{0}} AND {column} COLLATE "C" < {{0}} || chr(1114111))'
+    for column in ("email", "lower(username)")
+)
 
 answers = Handlers()
 
@@ -37,7 +50,24 @@ answers = Handlers()
 @answers
 async def get_user(query: GetUser, context: Context) -> UserView:
     """Return one account."""
-    return UserView(**await USERS.fetch(", ".join(UserView.model_fields), query.user_id, context))
+    return _user(await USERS.fetch(USER, query.user_id, context))
+
+
+@answers
+async def list_users(query: ListUsers, context: Context) -> Page[UserView]:
+    """Return all accounts, newest first."""
+    _check_admin(context)
+    filters = Filters(role=query.role, is_active=query.is_active, is_service_account=query.is_service_account)
+    filters.add(f"({STARTS_WITH})", query.search)
+    return await (FOUND_USERS if query.search else USER_LISTING).page(query, context, filters)
+
+
+@answers
+async def get_statistics(query: GetStatistics, context: Context) -> StatisticsView:
+    """Return the number of accounts, and of the API calls on a day."""
+    _check_admin(context)
+    users = await context.database.fetchval("SELECT coalesce(sum(n), 0)::bigint FROM user_counts")
+    return StatisticsView(total_users=users, api_calls=await context.dependencies.api_calls.count(query.day))
 
 
 @answers
@@ -80,3 +110,8 @@ async def verify_api_key(query: VerifyApiKey, context: Context) -> ApiKeyHolder:
         raise invalid
     actor = Actor(user_id=key["user_id"], role=key["role"])
     return ApiKeyHolder(actor=actor, scopes=key["scopes"], expires_at=key["expires_at"])
+
+
+def _check_admin(context: Context) -> None:
+    if context.actor.role != "admin":
+        raise Refusal(Code.ADMINS_ONLY, "Only administrators may read this.")

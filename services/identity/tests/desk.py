@@ -11,6 +11,7 @@ from contracts.identity.user import ChangeUser, EnsureAdmin, RegisterUser, UserV
 from contracts.messages import Actor
 from eventing.database import Database
 from eventing.testing import harness
+from identity.api_calls import ApiCalls
 from identity.app import service
 from identity.dependencies import Dependencies
 from identity.directory import Directory
@@ -38,6 +39,7 @@ class Desk(harness.ServiceHarness):
             Passwords(),
             Directory(database),
             LoginAttempts(database, max_per_account=10, max_per_address=20),
+            ApiCalls(database),
             no_revocations,
             registration_open=True,
         )

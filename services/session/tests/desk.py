@@ -37,9 +37,10 @@ class Desk(harness.ServiceHarness):
         command = CreateSession(session_id=new_id(), name=name, mode="interactive", sdk_options=SdkOptions())
         return (await self.send(command, actor)).id
 
-    async def submit(self, session_id: UUID, on_busy: OnBusy = "reject") -> RunView:
+    async def submit(self, session_id: UUID, on_busy: OnBusy = "reject", actor: Actor = OWNER) -> RunView:
         return await self.send(
-            SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message="?", on_busy=on_busy)
+            SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message="?", on_busy=on_busy),
+            actor,
         )
 
     async def names(self, query: ListSessions, actor: Actor = OWNER) -> list[str]:

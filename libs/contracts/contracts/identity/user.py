@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.identity.values import Role
-from contracts.messages import Actor, Command, Event, Message, Query
+from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import USER
 
 
@@ -31,6 +31,21 @@ class GetUser(Query[UserView]):
     sample = {"user_id": USER}
 
     user_id: UUID
+
+
+class ListUsers(KeysetWindow, Query[Page[UserView]]):
+    """Return all accounts, newest first. Only administrators may do this.
+
+    `search` is the beginning of an e-mail address or a username, case-folded.
+    """
+
+    subject = "qry.identity.list_users"
+    sample = {"role": "user", "is_active": True, "search": "ada", "limit": 20}
+
+    role: Role | None = None
+    is_active: bool | None = None
+    is_service_account: bool | None = None
+    search: str | None = None
 
 
 class GetActor(Query[Actor]):

@@ -197,13 +197,18 @@ class RunRequested(Event):
 
 
 class RunStarted(Event):
-    """A worker started the run; `attempt` is one more than that of the worker before."""
+    """A worker started the run; `attempt` is one more than that of the worker before.
+
+    `model` is the one that the options of the session name at that time, or else the default of the service; None if
+    there is no default.
+    """
 
     subject = "evt.session.run_started"
     sample = {"run_id": RUN, "attempt": 1}
 
     run_id: UUID
     attempt: int
+    model: str | None = None
 
 
 class RunCompleted(Event):

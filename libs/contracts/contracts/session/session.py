@@ -62,13 +62,14 @@ class GetSession(Query[SessionView]):
 
 
 class ListSessions(KeysetWindow, Query[Page[SessionSummary]]):
-    """Return the sessions of the actor, newest first."""
+    """Return the sessions of the actor, for an administrator those of all users or of `user_id`, newest first."""
 
     subject = "qry.session.list"
     sample = {"status": "active", "limit": 20}
 
     status: SessionStatus | None = None
     mode: Mode | None = None
+    user_id: UUID | None = None
 
 
 class FindSessions(Query[list[UUID]]):

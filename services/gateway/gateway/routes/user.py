@@ -1,17 +1,19 @@
 """Accounts, for administrators: `/api/v1/admin`."""
 
+from typing import Annotated
 from uuid import UUID
 
 from contracts.identity.password import IssuePasswordReset
+from contracts.identity.user import GetUser
 from contracts.refusals import Code
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
 from gateway.schemas.identity import User
 from gateway.schemas.password import IssuedPasswordReset
-from gateway.schemas.user import NewServiceAccount, UserChange
+from gateway.schemas.user import NewServiceAccount, UserChange, UserPage, UserWindow
 
 router = APIRouter(prefix="/api/v1/admin", tags=["Admin"], route_class=JsonRoute)
 
@@ -27,6 +29,31 @@ router = APIRouter(prefix="/api/v1/admin", tags=["Admin"], route_class=JsonRoute
 async def create_service_account(body: NewServiceAccount, caller: Caller) -> Response:
     """Creates an account for a program. It has no password; create an API key for it, with its id as `user_id`."""
     return User.of(await caller.ask(body.command())).response(201)
+
+
+@router.get(
+    "/users",
+    operation_id="listUsers",
+    summary="List accounts",
+    response_model=UserPage,
+    responses=documented(Code.USER_NOT_FOUND),
+)
+async def index(window: Annotated[UserWindow, Query()], caller: Caller, request: Request) -> Response:
+    """Returns all accounts, newest first, with disabled ones and service accounts."""
+    page = await caller.ask(window.query())
+    return UserPage.over(page, [User.of(view) for view in page.items], window, request).response()
+
+
+@router.get(
+    "/users/{user_id}",
+    operation_id="getUser",
+    summary="Get an account",
+    response_model=User,
+    responses=documented(Code.USER_NOT_FOUND),
+)
+async def show(user_id: UUID, caller: Caller) -> Response:
+    """Returns an account."""
+    return User.of(await caller.ask(GetUser(user_id=user_id))).response()
 
 
 @router.patch(

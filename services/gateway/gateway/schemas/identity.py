@@ -17,9 +17,10 @@ USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
 USERNAME_RULE = "Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores"
 
 
-def _folded(email: str) -> str:
+def folded(text: str) -> str:
+    """Return an e-mail address or a username in the form in which it is compared."""
     # Compatible forms of a letter become one, like full-width letters; twice, as folding may leave composable letters.
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 class Registration(RequestBody):
@@ -27,7 +28,7 @@ class Registration(RequestBody):
 
     model_config = example({name: value for name, value in RegisterUser.sample.items() if name != "user_id"})
 
-    email: Annotated[EmailStr, AfterValidator(_folded), Field(description="E-mail address; log in with it.")]
+    email: Annotated[EmailStr, AfterValidator(folded), Field(description="E-mail address; log in with it.")]
     username: Annotated[
         str,
         Field(pattern=USERNAME, description=f"Unique user name. {USERNAME_RULE}."),
@@ -62,7 +63,7 @@ class Credentials(RequestBody):
         str,
         Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320, description="E-mail address of the account."),
         pattern_rule("Must be an e-mail address"),
-        AfterValidator(_folded),
+        AfterValidator(folded),
     ]
     password: Annotated[str, Field(min_length=1, max_length=1024, repr=False, description="Password of the account.")]
 

@@ -41,7 +41,7 @@ class Window(BaseModel):
         )
 
     def _url(self, path: str, **position: Any) -> str:
-        filters = self.model_dump(exclude_defaults=True, exclude={"skip", "limit", "after", "before"})
+        filters = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"skip", "limit", "after", "before"})
         return f"{path}?{urlencode(position | filters)}"
 
 

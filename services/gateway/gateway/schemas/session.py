@@ -78,6 +78,12 @@ class SessionWindow(KeysetWindow):
     )
 
 
+class SessionWindowOfAll(SessionWindow):
+    """Query parameters of the list of the sessions of all users."""
+
+    user_id: Annotated[UUID | None, Field(description="Return only sessions of this user.", examples=[USER])] = None
+
+
 _SESSION: dict[str, Any] = {
     "id": SESSION,
     "user_id": USER,

@@ -1,6 +1,6 @@
 """Times in requests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from contracts.samples import TIME
@@ -10,6 +10,7 @@ from gateway.validation_messages import mismatch
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 RULE = f"Must be a time with its UTC offset, like {TIME}, between the years 2000 and 2099"
+DAY_RULE = "Must be a day like 2026-11-25, between the years 2000 and 2099"
 
 
 def _time(value: object) -> datetime:
@@ -24,3 +25,17 @@ def _time(value: object) -> datetime:
 
 Time = Annotated[datetime, BeforeValidator(_time)]
 """A time with its UTC offset, in a range in which computing with it cannot fail."""
+
+
+def _day(value: object) -> date:
+    try:
+        day = date.fromisoformat(str(value))
+    except ValueError:
+        raise mismatch(DAY_RULE) from None
+    if not EARLIEST.date() <= day < LATEST.date():
+        raise mismatch(DAY_RULE)
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day, in the same range."""

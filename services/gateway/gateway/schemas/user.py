@@ -3,13 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from contracts.identity.user import ChangeUser, CreateServiceAccount
+from contracts.identity.user import ChangeUser, CreateServiceAccount, ListUsers
 from contracts.identity.values import Role
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
-from gateway.schemas.identity import USERNAME, USERNAME_RULE
+from gateway.schemas.identity import USERNAME, USERNAME_RULE, User, folded
+from gateway.schemas.lists import KeysetWindow, ListPage, Words
 
 
 class NewServiceAccount(RequestBody):
@@ -44,3 +45,32 @@ class UserChange(RequestBody):
     def command(self, user_id: UUID) -> ChangeUser:
         """Return the command."""
         return ChangeUser(user_id=user_id, role=self.role, is_active=self.is_active)
+
+
+class UserWindow(KeysetWindow):
+    """Query parameters of the list of accounts."""
+
+    role: Annotated[Role | None, Field(description="Return only accounts with this role.", examples=["user"])] = None
+    is_active: Annotated[
+        bool | None, Field(description="Return only enabled, or only disabled, accounts.", examples=[True])
+    ] = None
+    is_service_account: Annotated[
+        bool | None, Field(description="Return only service accounts, or only those of people.", examples=[False])
+    ] = None
+    q: Annotated[
+        Annotated[Words, AfterValidator(folded)] | None,
+        Field(
+            min_length=1,
+            max_length=320,
+            description="Return only accounts whose e-mail address or username begins with this text.",
+            examples=["ada"],
+        ),
+    ] = None
+
+    def query(self) -> ListUsers:
+        """Return the query."""
+        return ListUsers(search=self.q, **self.model_dump(exclude={"q"}))
+
+
+class UserPage(ListPage[User]):
+    """Accounts, newest first."""

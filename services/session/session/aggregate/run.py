@@ -57,11 +57,12 @@ class Running(State):
             self._cancel(self.run.id, "interrupted")
         self.record(requested(query, self.messages + 1))
 
-    def start_run(self, run_id: UUID) -> None:
+    def start_run(self, run_id: UUID, model: str | None = None) -> None:
         """Start the run on a worker.
 
         A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
-        its agent must not be repeated. If the agent was only waiting for approvals, the run continues.
+        its agent must not be repeated. If the agent was only waiting for approvals, the run continues. `model` is what
+        its usage is attributed to.
 
         Raises:
             Refusal: RUN_OVER.
@@ -71,7 +72,7 @@ class Running(State):
             self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service stopped during the run.")
             return
         self._record_all(run.interrupted_calls())
-        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1))
+        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model))
 
     def end_run(
         self,

@@ -28,7 +28,7 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
 async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
     async with work.change(Session, command.session_id) as session:
-        session.start_run(command.run_id)
+        session.start_run(command.run_id, session.sdk_options.model or next(iter(work.dependencies.models), None))
 
 
 @handles

@@ -18,6 +18,8 @@ from contracts.session.values import CancelReason
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from session.projections.cost import add_costs
+
 CANCEL_DETAILS: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
     "interrupted": "The run was interrupted.",
@@ -47,7 +49,9 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
         case RunRequested():
             await _request(event, recorded, db)
         case RunStarted():
-            await db.execute("UPDATE runs SET attempt = $2 WHERE id = $1", event.run_id, event.attempt)
+            await db.execute(
+                "UPDATE runs SET attempt = $2, model = $3 WHERE id = $1", event.run_id, event.attempt, event.model
+            )
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
             await update_run_status(id, event.run_id, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
@@ -117,6 +121,7 @@ async def _record_usage(
         "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
         recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
     )  # fmt: skip
+    await add_costs(event.run_id, usage, recorded, db, ended=not isinstance(event, UsageRecorded))
 
 
 def _outcome(event: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:

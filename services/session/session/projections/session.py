@@ -61,3 +61,4 @@ async def _create(event: SessionCreated, recorded: Recorded[Any], db: Connection
     )  # fmt: skip
     if event.template_id:
         await TEMPLATE_USES.add(event.template_id, db)
+        await db.execute("INSERT INTO session_origins VALUES ($1, $2)", recorded.id, event.template_id)

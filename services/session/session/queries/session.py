@@ -50,7 +50,8 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
 @answers
 async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSummary]:
     """Return the actor's sessions, for an admin all, newest first."""
-    return await LISTING.page(query, context, Filters(status=query.status, mode=query.mode))
+    filters = Filters(status=query.status, mode=query.mode, user_id=query.user_id)
+    return await LISTING.page(query, context, filters, total=await _total_of_all(query, context))
 
 
 @answers
@@ -73,3 +74,12 @@ async def check_session_options(query: CheckOptions, context: Context) -> None:
         template = await TEMPLATES.fetch("sdk_options", query.template_id, context)
         options = SdkOptions.model_validate(template["sdk_options"]).overridden_by(options)
     check_options(options, context)
+
+
+async def _total_of_all(query: ListSessions, context: Context) -> int | None:
+    """Return the number of sessions if it is that of all users: `session_counts` has rows for each of them."""
+    is_part = query.user_id or query.mode
+    if is_part or context.actor.role != "admin":
+        return None
+    by_status = await SESSIONS_BY_STATUS.all(context.database)
+    return by_status.get(query.status, 0) if query.status else sum(by_status.values())
