@@ -11,6 +11,7 @@ from runtime import clock
 from runtime.bus import Client
 from runtime.forever import forever
 
+from identity.audit_log import AuditLog
 from identity.directory import Directory
 from identity.keys import KeyRingFile
 from identity.login_attempts import LoginAttempts
@@ -33,6 +34,7 @@ class Dependencies:
     directory: Directory
     attempts: LoginAttempts
     revocations: Revocations
+    audit: AuditLog
     registration_open: bool
 
 
@@ -56,8 +58,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
     upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
-        directory = Directory(database)
-        yield Dependencies(keys, Passwords(), directory, attempts, revocations, settings.registration_open)
+        directory, audit = Directory(database), AuditLog(database)
+        yield Dependencies(keys, Passwords(), directory, attempts, revocations, audit, settings.registration_open)
     finally:
         for task in upkeep:
             task.cancel()

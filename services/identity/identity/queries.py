@@ -3,14 +3,16 @@
 from secrets import compare_digest
 
 from contracts.identity.api_key import ApiKeyHolder, ApiKeyView, GetApiKey, ListApiKeys, VerifyApiKey
+from contracts.identity.audit import MAX_EXPORTED, AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries
 from contracts.identity.login import GetKeys, KeysView
 from contracts.identity.user import GetActor, GetUser, UserView
-from contracts.messages import Actor, Page
+from contracts.messages import Actor, Credential, Page
 from contracts.refusals import Code, Refusal
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
+from identity.audit_log import COLUMNS, ordered_id
 from identity.dependencies import Context
 
 # Readable by every caller, since the bus is trusted: the gateway only requests the account that is logged in.
@@ -25,11 +27,23 @@ PRESENTED_KEYS = Table(
 )
 
 
+# Of entries, others than administrators may see their own.
+MAX_TOTAL = 10_000
+AUDIT = Table("audit_log", Code.AUDIT_ENTRY_NOT_FOUND)
+
+
 def _view(row: Row) -> ApiKeyView:
     return ApiKeyView(**row)
 
 
+def _entry(row: Row) -> AuditEntry:
+    kind, id = row["credential_kind"], row["credential_id"]
+    fields = {name: value for name, value in row.items() if not name.startswith("credential_")}
+    return AuditEntry(**fields, credential=Credential(kind=kind, id=id) if kind else None)
+
+
 LISTING = Listing(API_KEYS, API_KEY, _view)
+ENTRIES = Listing(AUDIT, COLUMNS, _entry, max_total=MAX_TOTAL)
 
 answers = Handlers()
 
@@ -80,3 +94,33 @@ async def verify_api_key(query: VerifyApiKey, context: Context) -> ApiKeyHolder:
         raise invalid
     actor = Actor(user_id=key["user_id"], role=key["role"])
     return ApiKeyHolder(actor=actor, scopes=key["scopes"], expires_at=key["expires_at"])
+
+
+@answers
+async def list_audit_entries(query: ListAuditEntries, context: Context) -> Page[AuditEntry]:
+    """Return entries of the audit log, newest first."""
+    return await ENTRIES.page(query, context, await _conditions(query.filter, context))
+
+
+@answers
+async def export_audit_entries(query: ExportAuditEntries, context: Context) -> list[AuditEntry]:
+    """Return the next entries of the audit log, newest first."""
+    conditions = AUDIT.visible(context) & await _conditions(query.filter, context)
+    conditions.add("id < {}", query.after)
+    rows, _ = await AUDIT.first(COLUMNS, MAX_EXPORTED, conditions, context, ascending=False)
+    return [_entry(row) for row in rows]
+
+
+async def _conditions(wanted: AuditFilter, context: Context) -> Filters:
+    conditions = Filters(
+        user_id=wanted.user_id,
+        resource_id=wanted.resource_id,
+        outcome=wanted.outcome,
+        client_address=wanted.client_address,
+    )
+    # By id, which sorts by time: the index is that of the order of the list.
+    conditions.add("id >= {}", wanted.from_at and ordered_id(wanted.from_at))
+    conditions.add("id < {}", wanted.to_at and ordered_id(wanted.to_at))
+    if wanted.actions:
+        conditions.add("action = ANY({})", await context.dependencies.audit.actions_like(wanted.actions))
+    return conditions

@@ -12,6 +12,7 @@ from contracts.messages import Actor
 from eventing.database import Database
 from eventing.testing import harness
 from identity.app import service
+from identity.audit_log import AuditLog
 from identity.dependencies import Dependencies
 from identity.directory import Directory
 from identity.keys import KeyRingFile
@@ -39,6 +40,7 @@ class Desk(harness.ServiceHarness):
             Directory(database),
             LoginAttempts(database, max_per_account=10, max_per_address=20),
             no_revocations,
+            AuditLog(database),
             registration_open=True,
         )
         super().__init__(service, database, dependencies)

@@ -2,6 +2,6 @@
 
 from eventing.handling import Handlers
 
-from identity.handlers import api_key, login, password, user
+from identity.handlers import api_key, audit, login, password, user
 
-handles = Handlers.merge(user.handles, login.handles, password.handles, api_key.handles)
+handles = Handlers.merge(user.handles, login.handles, password.handles, api_key.handles, audit.handles)
