@@ -16,6 +16,7 @@ from gateway.checks import Checks
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
+from gateway.refusals import Refusals
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
@@ -42,6 +43,7 @@ class Gateway:
     streams: Streams
     totals: SessionTotals
     limiter: Limiter
+    refusals: Refusals
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -58,7 +60,7 @@ class Gateway:
         limiter = Limiter(counters, Rules.parse(settings.rate_limits))
         return cls(
             *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
-            *(streams, totals, limiter),
+            *(streams, totals, limiter, Refusals(bus)),
         )
 
 
