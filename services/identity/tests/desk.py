@@ -75,4 +75,7 @@ class Desk(harness.ServiceHarness):
         return jwt.decode(tokens.access_token, options={"verify_signature": False})
 
     async def change(self, user_id: UUID, by: Actor = OPERATOR, **changes: Any) -> UserView:
-        return await self.send(ChangeUser(user_id=user_id, **changes), by)
+        return await self.send(self.change_of(user_id, **changes), by)
+
+    def change_of(self, user_id: UUID, **changes: Any) -> ChangeUser:
+        return ChangeUser(user_id=user_id, **changes)
