@@ -41,17 +41,15 @@ class AuditWindow(KeysetWindow):
     """Query parameters of the audit log."""
 
     action: Annotated[
-        str | None,
+        Annotated[str, AfterValidator(_check_actions)] | None,
         Field(description="Actions, separated by commas; `*` matches any characters.", examples=["session.*"]),
-        AfterValidator(lambda text: text and _check_actions(text)),
     ] = None
     user_id: Annotated[UUID | None, Field(description="User who did it.", examples=[USER])] = None
     resource_id: Annotated[UUID | None, Field(description="Resource that it was done to.", examples=[SESSION])] = None
     outcome: Annotated[Literal["succeeded", "denied"] | None, Field(description="Outcome.", examples=["denied"])] = None
     client_address: Annotated[
-        str | None,
+        Annotated[str, AfterValidator(_check_address)] | None,
         Field(description="IP address that it was done from.", examples=["192.0.2.1"]),
-        AfterValidator(lambda text: text and _check_address(text)),
     ] = None
     from_at: Annotated[Time | None, Field(alias="from", description="Earliest time, included.", examples=[TIME])] = None
     to_at: Annotated[Time | None, Field(alias="to", description="Latest time, excluded.", examples=[TIME])] = None
