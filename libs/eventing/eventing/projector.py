@@ -14,6 +14,7 @@ from contracts.messages import Event
 from contracts.wire import dead_letter_subject, event_stream
 from nats.aio.msg import Msg
 from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
 from runtime import ordered
 from runtime.health import NotReady
 from runtime.jetstream import JetStream
@@ -202,13 +203,23 @@ class Projector:
 class HeaderProjector(Projector):
     """Projects the headers of all events of a service except those of some kinds, with `project`.
 
-    It never reads their content. So it also projects events that only a newer release can read.
+    It never reads their content. So it also projects events that only a newer release can read. It waits for the stream
+    of a service that has never started.
     """
 
     headers_only = True
 
     def __init__(self, name: str, source: str, ignored: list[type[Event]], project: ProjectHeaders) -> None:
         super().__init__(name, source, ignored, project)
+
+    async def run(self, database: Database, js: JetStream) -> None:
+        """Project as `Projector.run` does, or wait while there is no stream."""
+        try:
+            await js.stream_info(self.stream)
+        except NotFoundError:
+            await asyncio.sleep(1)
+        else:
+            await super().run(database, js)
 
     def read(self, headers: Mapping[str, str], body: bytes) -> wire.EventHeaders | None:
         """Return the headers of a message; None if it is one of the ignored kinds."""

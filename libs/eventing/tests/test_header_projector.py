@@ -77,3 +77,7 @@ async def test_a_message_that_is_no_event_is_dead_lettered(subjects: Subjects, j
     await publish(js, JarOpened.example())
     async with subjects.projecting():
         await subjects.projected("evt.jar.opened")
+
+
+async def test_a_service_that_has_never_started_is_no_failure(database: Database, js: JetStream) -> None:
+    await HeaderProjector("headers", "nowhere", [], insert_subject).run(database, js)
