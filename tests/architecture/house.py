@@ -158,7 +158,7 @@ _OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 def _message(node: ast.ClassDef, subject: str, path: Path) -> Message:
-    bases = [re.fullmatch(r"(Command|Query|Event)(?:\[(.*)\])?", _unparsed(base)) for base in node.bases]
+    bases = [re.fullmatch(r"(?:Progress)?(Command|Query|Event)(?:\[(.*)\])?", _unparsed(base)) for base in node.bases]
     base = next(filter(None, bases), None)
     has_outcome = any(_says_outcome(part) for part in node.body)
     return Message(

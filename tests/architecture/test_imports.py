@@ -63,7 +63,7 @@ FORBIDDEN: dict[str, list[tuple[str, str]]] = {
     ],
     "gateway-goes-one-way": [(f"{GATEWAY}/auth/keys.py", "import gateway.streams.feed")],
     "identity-rooms": [
-        (f"{IDENTITY}/handlers.py", "import identity.queries"),
+        (f"{IDENTITY}/handlers/user.py", "import identity.queries.user"),
         (f"{IDENTITY}/keys.py", "import identity.aggregate"),
         (f"{IDENTITY}/stray.py", "x = 1"),
     ],

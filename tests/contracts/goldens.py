@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from contracts.messages import BusMessage, Command, Event, Query, result_type
+from contracts.messages import BusMessage, Command, Event, ProgressEvent, Query, result_type
 from pydantic import TypeAdapter
 
 from tests.contracts.catalog import messages
@@ -86,6 +86,8 @@ def _shape(kind: type[BusMessage]) -> Shape:
     shape: Shape = {"subject": kind.subject, "version": kind.version}
     if issubclass(kind, Event):
         shape["published"] = kind.published
+        if issubclass(kind, ProgressEvent):
+            shape["progress"] = True
     shape["message"] = _bare(kind.model_json_schema())
     if issubclass(kind, Command | Query):
         result = result_type(cast(type[Query[Any]], kind))

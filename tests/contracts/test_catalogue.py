@@ -1,7 +1,10 @@
 """The catalogue of services knows all that `contracts` holds."""
 
+from collections import Counter
+from itertools import chain
+
 import pytest
-from contracts.catalogue import EVENTS, SERVICES
+from contracts.catalogue import EVENTS, RESOURCES, SERVICES
 from contracts.messages import Event, ping_query
 
 from tests.contracts.catalog import messages
@@ -12,6 +15,10 @@ from tests.contracts.names import AnyService, services
 def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
     found = {kind for kind in messages() if issubclass(kind, Event) and kind.__module__.split(".")[1] == service}
     assert set(EVENTS[service]) == found
+
+
+def test_every_event_is_of_one_kind_of_resource() -> None:
+    assert Counter(chain(*RESOURCES.values())) == Counter(chain(*EVENTS.values()))
 
 
 def test_each_service_has_its_own_ping() -> None:

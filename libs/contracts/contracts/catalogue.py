@@ -27,5 +27,16 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)
+RESOURCES: dict[str, tuple[type[Event], ...]] = {
+    "user": events_of(UserEvent),
+    "mcp_server": events_of(ServerEvent),
+    "revocation": events_of(RevocationEvent),
+    "report": events_of(ReportEvent),
+    "session": events_of(SessionEvent),
+    "template": events_of(TemplateEvent),
+    "task": events_of(TaskEvent),
+    "execution": events_of(ExecutionEvent),
+}
+"""The events of each kind of resource, by its name for clients."""
 PUBLISHED_EVENTS = tuple(event for events in EVENTS.values() for event in events if event.published)
 """The events that leave their service; streams and other services see only these."""

@@ -83,6 +83,13 @@ class Event(BusMessage):
         raise ValueError(f"{cls.subject} has no version {version}")
 
 
+class ProgressEvent(Event):
+    """An event that reports the progress of work that was started before, and is no change that anybody made.
+
+    All other published events are entries of the audit log.
+    """
+
+
 class Accepted[R](Message):
     """The reply to a command that was carried out, or to a query that was answered."""
 
@@ -121,6 +128,13 @@ class Actor(Message):
     def may_see(self, owner: UUID) -> bool:
         """Return whether the resources of `owner` exist for this actor."""
         return self.role == "admin" or self.user_id == owner
+
+
+class Credential(Message):
+    """What the client of a request authenticated with: a login, by the id of its token family, or an API key."""
+
+    kind: Literal["login", "api_key"]
+    id: UUID
 
 
 class Window(Message):

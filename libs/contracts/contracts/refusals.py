@@ -1,6 +1,7 @@
 """Refusals and their codes."""
 
 from enum import StrEnum
+from uuid import UUID
 
 
 class Code(StrEnum):
@@ -18,6 +19,7 @@ class Code(StrEnum):
     AUTHORIZATION_FAILED = "AUTHORIZATION_FAILED"
     AUTHORIZATION_NOT_SUPPORTED = "AUTHORIZATION_NOT_SUPPORTED"
     AUTHORIZATION_REQUIRED = "AUTHORIZATION_REQUIRED"
+    AUDIT_ENTRY_NOT_FOUND = "AUDIT_ENTRY_NOT_FOUND"
     BACKFILL_NOT_FOUND = "BACKFILL_NOT_FOUND"
     BACKFILL_OVER = "BACKFILL_OVER"
     BACKFILL_PERIOD_INVALID = "BACKFILL_PERIOD_INVALID"
@@ -123,17 +125,19 @@ ABBREVIATIONS = frozenset({"MCP"})
 class Refusal(Exception):
     """The domain refuses a message: this is expected, final for this input, and nothing was recorded.
 
-    `retry_after` is the number of seconds after which the same message may be accepted, if that is known.
+    `retry_after` is the number of seconds after which the same message may be accepted, if that is known. `owner` is
+    the user whose resource was denied to the actor. It is for the audit log only: clients must not learn that the
+    resource exists.
     """
 
-    def __init__(self, code: Code, detail: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, code: Code, detail: str, *, retry_after: int | None = None, owner: UUID | None = None) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail, self.retry_after = code, detail, retry_after
+        self.code, self.detail, self.retry_after, self.owner = code, detail, retry_after, owner
 
 
-def not_found(code: Code, id: object, where: str = "") -> Refusal:
+def not_found(code: Code, id: object, where: str = "", *, owner: UUID | None = None) -> Refusal:
     """Return the refusal for a resource that does not exist for the actor; `code` is <RESOURCE>_NOT_FOUND."""
-    return Refusal(code, f"There is no {resource_name(code)} {id}{where}.")
+    return Refusal(code, f"There is no {resource_name(code)} {id}{where}.", owner=owner)
 
 
 def resource_name(code: Code) -> str:

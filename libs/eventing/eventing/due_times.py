@@ -139,7 +139,7 @@ class DueTimes[T]:
                 await self.database.execute(DELETE, *zip(*sent, strict=True))
 
     async def _send(self, kind: DueKind, due: DueTime, cause: Envelope) -> str:
-        envelope = replace(cause.follow(), message_id=kind.command_id(due))
+        envelope = replace(cause.follow().without_client(), message_id=kind.command_id(due))
         with bound_contextvars(correlation_id=cause.correlation_id), span(kind.name, cause.traceparent):
             try:
                 await self.dispatcher.send(kind.command(due), envelope)

@@ -97,7 +97,8 @@ class UnitOfWork[T]:
         aggregate = await self.load_visible(kind, id)
         if not self.actor.may_see(aggregate.owner):
             name = resource_name(kind.missing).capitalize()
-            raise Refusal(Code.NOT_OWNER, f"{name} {id} is public, but only its owner may change it.")
+            detail = f"{name} {id} is public, but only its owner may change it."
+            raise Refusal(Code.NOT_OWNER, detail, owner=aggregate.owner)
         return aggregate
 
     @asynccontextmanager
@@ -119,8 +120,10 @@ class UnitOfWork[T]:
             aggregate = await load(kind, id)
         except AggregateNotFound:
             aggregate = None
-        if aggregate is None or aggregate.deleted or not aggregate.visible_to(self.actor):
+        if aggregate is None or aggregate.deleted:
             raise not_found(kind.missing, id)
+        if not aggregate.visible_to(self.actor):
+            raise not_found(kind.missing, id, owner=aggregate.owner)
         return aggregate
 
     async def lock(self, id: UUID) -> None:

@@ -5,7 +5,7 @@ durable consumer events would be lost, because it redelivers out of order after 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from contracts.messages import Event
 from contracts.wire import dead_letter_subject, event_stream
 from nats.aio.msg import Msg
 from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
 from runtime import ordered
 from runtime.health import NotReady
 from runtime.jetstream import JetStream
@@ -29,6 +30,7 @@ from eventing.store import Cursor
 log = get_logger()
 
 type Project = Callable[[Recorded[Any], Connection], Awaitable[None]]
+type ProjectHeaders = Callable[[wire.EventHeaders, Connection], Awaitable[None]]
 
 STOPPED_RETRY_SECONDS = 5.0
 """Pause before a stopped projector tries again."""
@@ -80,8 +82,12 @@ class _Checkpoint:
 class Projector:
     """Projects events of the given `kinds` of the service `source` with `project`; its checkpoint is called `name`."""
 
-    def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project) -> None:
-        self.name, self.stream, self.project = name, event_stream(source), project
+    headers_only = False
+    """Whether messages are read without their bodies."""
+
+    def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project | ProjectHeaders) -> None:
+        self.name, self.stream = name, event_stream(source)
+        self.project: Callable[[Any, Connection], Awaitable[None]] = project
         self.kinds = {kind.subject: kind for kind in kinds}
         self.stopped: str | None = None
 
@@ -123,7 +129,8 @@ class Projector:
 
     async def _project(self, database: Database, js: JetStream) -> None:
         done = await self._resume(database, await js.stream_info(self.stream))
-        async with aclosing(ordered.messages(js, self.stream, done.sequence)) as batches:
+        reading = ordered.messages(js, self.stream, done.sequence, headers_only=self.headers_only)
+        async with aclosing(reading) as batches:
             async for batch in batches:
                 done = await self._apply(database, js, batch, done)
                 self._record_progress()
@@ -170,12 +177,8 @@ class Projector:
             raise CheckpointMoved(self.name)
 
     async def _project_message(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
-        headers = message.headers or {}
-        kind = self.kinds.get(headers.get("ce-type", ""))
-        if kind is None:
-            return
         try:
-            recorded = wire.read(kind, headers, message.data)
+            event = self.read(message.headers or {}, message.data)
         except EventTooNew:
             raise
         except (KeyError, ValueError) as error:  # no release will be able to read it
@@ -183,4 +186,41 @@ class Projector:
             metrics.projector_unreadable.labels(self.name).inc()
             await dead_letters.publish(js, dead, message, describe_error(error))
         else:
-            await self.project(recorded, connection)
+            if event is not None:
+                await self.project(event, connection)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> Any:
+        """Return what is projected of a message; None if it is none of the kinds.
+
+        Raises:
+            EventTooNew: only a newer release can read it.
+            KeyError, ValueError: no release can.
+        """
+        kind = self.kinds.get(headers.get("ce-type", ""))
+        return kind and wire.read(kind, headers, body)
+
+
+class HeaderProjector(Projector):
+    """Projects the headers of all events of a service except those of some kinds, with `project`.
+
+    It never reads their content. So it also projects events that only a newer release can read. It waits for the stream
+    of a service that has never started.
+    """
+
+    headers_only = True
+
+    def __init__(self, name: str, source: str, ignored: list[type[Event]], project: ProjectHeaders) -> None:
+        super().__init__(name, source, ignored, project)
+
+    async def run(self, database: Database, js: JetStream) -> None:
+        """Project as `Projector.run` does, or wait while there is no stream."""
+        try:
+            await js.stream_info(self.stream)
+        except NotFoundError:
+            await asyncio.sleep(1)
+        else:
+            await super().run(database, js)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> wire.EventHeaders | None:
+        """Return the headers of a message; None if it is one of the ignored kinds."""
+        return None if headers.get("ce-type") in self.kinds else wire.EventHeaders.read(headers)

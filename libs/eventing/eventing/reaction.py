@@ -85,7 +85,7 @@ class Reaction[T]:
     async def _acting(self, envelope: Envelope, user_id: UUID | None) -> Envelope:
         if user_id is None:
             return envelope
-        return envelope.on_behalf_of(await self.router.actors.current(user_id, envelope))
+        return envelope.without_client().on_behalf_of(await self.router.actors.current(user_id, envelope))
 
     def _message_id(self, command: Command[Any], key: str | None) -> UUID | None:
         """Return the id that the command has at each delivery; None if it needs a new one.

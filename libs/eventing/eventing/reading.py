@@ -76,7 +76,7 @@ class Table:
         rows = await self._select(columns, filters, context)
         if not rows:
             parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
-            raise not_found(self.missing, id, parents)
+            raise not_found(self.missing, id, parents, owner=await self._owner(id, context))
         return rows[0]
 
     async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:
@@ -99,6 +99,14 @@ class Table:
         filters.add(self.readable or "true", self._user(context))
         return filters
 
+    async def _owner(self, id: UUID, context: _Context) -> UUID | None:
+        """Return the owner of a row that the actor may not see, for the audit log; None if there is no such row."""
+        user = self._user(context)
+        if user is None or "user_id" not in (self.readable or ""):
+            return None
+        rows = await self._select("user_id", Filters(id=id), context)
+        return next((row["user_id"] for row in rows if row["user_id"] != user), None)
+
     def _user(self, context: _Context) -> UUID | None:
         return None if self.readable is None or context.actor.role == "admin" else context.actor.user_id
 
@@ -109,12 +117,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Listing[V: Message]:
-    """A long list of rows, each converted by `item`. Its total is a count of rows, or a sum in the table `counters`."""
+    """A long list of rows, each converted by `item`. Its total is a count of rows, or a sum in the table `counters`.
+
+    Rows are counted up to `max_total`, which bounds the cost of lists without counters.
+    """
 
     table: Table
     columns: str
     item: Callable[[Row], V]
     counters: str | None = None
+    max_total: int | None = None
 
     async def page(
         self,
@@ -151,6 +163,9 @@ class Listing[V: Message]:
         counted = "coalesce(sum(n), 0)::bigint" if self.counters else "count(*)"
         counted_table = self.counters or self.table.rows or self.table.name
         statement = f"SELECT {counted} FROM {counted_table} WHERE {filters.where}"
+        if self.max_total is not None:
+            rows = f"SELECT FROM {counted_table} WHERE {filters.where} LIMIT {self.max_total:d}"
+            statement = f"SELECT count(*) FROM ({rows}) AS bounded"
         return await context.database.fetchval(statement, *filters.values)
 
     async def _key_of(self, cursor: UUID, visible: Filters, context: _Context) -> object:

@@ -138,7 +138,7 @@ class Service[S: ServiceSettings, T]:
             # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
             leases = Leases(await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2)))
             relay = self._relay(store, js, settings)
-            due_times, projectors = DueTimes(self.due, dispatcher), Projectors(self.projectors, database, js)
+            due_times, projectors = DueTimes(self.due, dispatcher), await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
@@ -154,6 +154,12 @@ class Service[S: ServiceSettings, T]:
     def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
         ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
         return Database.open(settings.database_url, self.name, ring=ring)
+
+    async def _projectors(self, stack: AsyncExitStack, settings: S, js: JetStream) -> Projectors:
+        # With a pool of their own: a flood of another service's events must not use up the connections of requests.
+        size = max(1, len(self.projectors))
+        database = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=size))
+        return Projectors(self.projectors, database, js)
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes

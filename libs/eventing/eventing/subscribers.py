@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_query, result_type
 from contracts.refusals import Refusal
+from contracts.wire import DENIED_OWNER
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
@@ -167,16 +168,17 @@ def _answering(
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
-        reply = await decide(message)
+        headers: dict[str, str] = {}
+        reply = await decide(message, headers)
         body = reply.model_dump_json().encode()
         if len(body) > max_bytes:
             log.error("answer too large for the bus", subject=kind.subject, size=len(body))
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
-        return NatsResponse(body)
+        return NatsResponse(body, headers=headers)
 
-    async def decide(message: StreamMessage[Any]) -> Reply[Any]:
+    async def decide(message: StreamMessage[Any], headers: dict[str, str]) -> Reply[Any]:
         try:
             envelope = Envelope.from_headers(message.headers)
             body = kind.model_validate_json(message.body)
@@ -189,12 +191,19 @@ def _answering(
             try:
                 return accepted(result=await handle(body, envelope))
             except Refusal as refusal:
-                return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
+                return _refused(refusal, headers)
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
                 return Faulted(detail="The service could not handle the message; try again later.")
 
     return answer
+
+
+def _refused(refusal: Refusal, headers: dict[str, str]) -> Refused:
+    """Return the reply of a refusal, and add its headers."""
+    if refusal.owner:
+        headers[DENIED_OWNER] = str(refusal.owner)
+    return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
 
 
 async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Any:

@@ -1,9 +1,9 @@
 """Events on the bus, in the NATS binding of CloudEvents. The subject ends with the ids of owner and aggregate."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid5
 
 from contracts.messages import BusMessage, Event
@@ -14,6 +14,35 @@ from eventing.recording import Recorded, current
 
 HEADROOM = 16 * 1024
 """Bytes of a message that are reserved for its headers."""
+
+
+@dataclass(frozen=True)
+class EventHeaders:
+    """An event without its content: its kind, which this release need not know, and its key and metadata."""
+
+    subject: str
+    id: UUID
+    version: int
+    at: datetime
+    envelope: Envelope
+    owner: UUID
+
+    @classmethod
+    def of(cls, recorded: Recorded[Any]) -> Self:
+        """Return the headers of a stored event, as consumers on the bus see them."""
+        published = as_published(recorded)
+        subject, envelope = recorded.event.subject, published.envelope
+        return cls(subject, recorded.id, recorded.version, recorded.at, envelope, recorded.owner)
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str]) -> Self:
+        """Return the headers of a message.
+
+        Raises:
+            KeyError, ValueError: the message is not an event.
+        """
+        envelope, owner = Envelope.from_headers(headers), UUID(headers["owner"])
+        return cls(headers["ce-type"], *event_key(headers), envelope, owner)
 
 
 def subject(recorded: Recorded[Any]) -> str:

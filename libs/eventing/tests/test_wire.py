@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Credential
 from contracts.wire import event_stream
 from eventing import wire
 from eventing.recording import Recorded
@@ -75,8 +75,17 @@ def test_an_event_of_another_kind_is_not_read() -> None:
         wire.read(JarOpened, HEADERS, BODY)
 
 
+def test_the_headers_of_a_stored_event_are_those_that_consumers_read() -> None:
+    assert wire.EventHeaders.read(HEADERS) == wire.EventHeaders.of(RECORDED)
+
+
+def test_the_headers_of_an_unknown_event_are_read() -> None:
+    assert wire.EventHeaders.read(HEADERS | {"ce-type": "evt.jar.exploded", "fact-version": "7"}).version == 3
+
+
 def test_headers_fit_into_the_space_reserved_for_them() -> None:
-    largest = Envelope(UUID(int=1), "x" * 128, UUID(int=2), CAUSE.actor, "0" * 55, clock.now())
+    address, key = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Credential(kind="api_key", id=UUID(int=3))
+    largest = Envelope(UUID(int=1), "x" * 128, UUID(int=2), CAUSE.actor, "0" * 55, clock.now(), address, key)
     size = sum(len(f"{name}: {value}\r\n") for name, value in wire.headers(Recorded(*_fields(largest)), "jar").items())
     assert size < wire.HEADROOM / 4  # the relay and dead letters add more headers
 

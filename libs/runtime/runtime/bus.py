@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Any, cast
+from uuid import UUID
 
 import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
 from contracts.refusals import Refusal
+from contracts.wire import DENIED_OWNER
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.envelope import Envelope
@@ -24,6 +26,10 @@ FLUSH_TIMEOUT = 5.0
 """Seconds a publish waits for space in a full buffer. Without it, nats-py waits forever if the connection is closed."""
 RETRY_AFTER = 0.4
 """The fraction of the timeout after which an unanswered query is sent a second time."""
+
+
+type _Answer = tuple[Reply[Any], UUID | None]
+"""A reply, and the owner of the resource that it denies."""
 
 
 class Unavailable(Exception):
@@ -119,7 +125,7 @@ class Bus:
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
             async with asyncio.timeout(self.timeout):  # the timeout covers sending, too
-                reply = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
+                reply, owner = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{message.subject}: NoRespondersError") from None
         except nats.errors.MaxPayloadError:
@@ -130,20 +136,21 @@ class Bus:
             case Accepted(result=result):
                 return cast(R, result)
             case Refused(code=code, detail=detail, retry_after=retry_after):
-                raise Refusal(code, detail, retry_after=retry_after)
+                raise Refusal(code, detail, retry_after=retry_after, owner=owner)
             case fault:
                 raise _failed(type(message), fault.detail)
 
-    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> Reply[Any]:
+    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> _Answer:
         answer = await self.client.request(
             message.subject,
             message.model_dump_json().encode(),
             timeout=self.timeout,
             headers=cast(dict[str, Any], envelope.headers()),
         )
-        return _read(type(message), answer.data)
+        owner = (answer.headers or {}).get(DENIED_OWNER)
+        return _read(type(message), answer.data), UUID(owner) if owner else None
 
-    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, Reply[Any]]]) -> Reply[Any]:
+    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
         try:
             await asyncio.wait(attempts, timeout=self.timeout * RETRY_AFTER)
@@ -175,8 +182,8 @@ def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailabl
     return kind(f"{message.subject}: {reason}")
 
 
-def _answered(attempt: asyncio.Task[Reply[Any]]) -> bool:
-    return attempt.done() and not attempt.exception() and not isinstance(attempt.result(), Faulted)
+def _answered(attempt: asyncio.Task[_Answer]) -> bool:
+    return attempt.done() and not attempt.exception() and not isinstance(attempt.result()[0], Faulted)
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:

@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
-from contracts.messages import Actor
+from contracts.messages import Actor, Credential
 
 from runtime import clock, telemetry
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline."""
+    """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline.
+
+    If a request of a client caused it, `client_address` is the network address of the client, and `credential` what it
+    authenticated with.
+    """
 
     message_id: UUID
     correlation_id: str
@@ -20,26 +25,35 @@ class Envelope:
     actor: Actor | None = None
     traceparent: str | None = None
     deadline: datetime | None = None
+    client_address: str | None = None
+    credential: Credential | None = None
 
     @classmethod
     def begin(
-        cls, *, correlation_id: str | None = None, actor: Actor | None = None, message_id: UUID | None = None
+        cls,
+        *,
+        correlation_id: str | None = None,
+        actor: Actor | None = None,
+        client_address: str | None = None,
+        credential: Credential | None = None,
+        message_id: UUID | None = None,
     ) -> "Envelope":
         """Return the envelope of a message that starts a new chain, in the current trace.
 
         The message has a new id unless one is passed.
         """
-        message_id = message_id or clock.new_id()
-        return cls(message_id, correlation_id or str(message_id), None, actor, telemetry.traceparent())
+        message_id, trace = message_id or clock.new_id(), telemetry.traceparent()
+        correlation_id = correlation_id or str(message_id)
+        return cls(message_id, correlation_id, None, actor, trace, None, client_address, credential)
 
     def follow(self, message_id: UUID | None = None) -> "Envelope":
         """Return the envelope of a message that this one causes, with a new id unless one is passed."""
-        return Envelope(
-            message_id or clock.new_id(),
-            self.correlation_id,
-            self.message_id,
-            self.actor,
-            telemetry.traceparent() or self.traceparent,
+        return replace(
+            self,
+            message_id=message_id or clock.new_id(),
+            causation_id=self.message_id,
+            traceparent=telemetry.traceparent() or self.traceparent,
+            deadline=None,
         )
 
     def within(self, seconds: float) -> "Envelope":
@@ -47,8 +61,12 @@ class Envelope:
         return replace(self, deadline=clock.now() + timedelta(seconds=seconds))
 
     def on_behalf_of(self, actor: Actor) -> "Envelope":
-        """Return the envelope with another actor."""
-        return replace(self, actor=actor)
+        """Return the envelope with another actor, who has not authenticated."""
+        return replace(self, actor=actor, credential=None)
+
+    def without_client(self) -> "Envelope":
+        """Return the envelope for work that a service does by itself later, not a client by its request."""
+        return replace(self, client_address=None, credential=None)
 
     @property
     def expired(self) -> bool:
@@ -64,6 +82,8 @@ class Envelope:
             "actor": self.actor and f"{self.actor.user_id} {self.actor.role}",
             "traceparent": self.traceparent,
             "deadline": self.deadline and self.deadline.isoformat(),
+            "client-address": self.client_address,
+            "credential": self.credential and f"{self.credential.kind} {self.credential.id}",
         }
         return {name: value for name, value in values.items() if value}
 
@@ -84,7 +104,19 @@ class Envelope:
             actor=_actor(h["actor"]) if "actor" in h else None,
             traceparent=h.get("traceparent"),
             deadline=_time(h["deadline"]) if "deadline" in h else None,
+            client_address=plain_address(h["client-address"]) if "client-address" in h else None,
+            credential=_credential(h["credential"]) if "credential" in h else None,
         )
+
+
+def plain_address(text: str) -> str:
+    """Return an IP address in its usual form, without the zone of an IPv6 address, which may be any text.
+
+    Raises:
+        ValueError: it is not an IP address.
+    """
+    address = ip_address(text)
+    return str(IPv6Address(int(address)) if isinstance(address, IPv6Address) else address)
 
 
 def _time(header: str) -> datetime:
@@ -97,3 +129,8 @@ def _time(header: str) -> datetime:
 def _actor(header: str) -> Actor:
     user_id, _, role = header.partition(" ")
     return Actor.model_validate({"user_id": user_id, "role": role})
+
+
+def _credential(header: str) -> Credential:
+    kind, _, id = header.partition(" ")
+    return Credential.model_validate({"kind": kind, "id": id})

@@ -38,17 +38,17 @@ class Purged(Lost):
 
 
 async def messages(
-    js: JetStream, stream: str, after: int, subject: str = ">", *, stored: bool = False
+    js: JetStream, stream: str, after: int, subject: str = ">", *, stored: bool = False, headers_only: bool = False
 ) -> AsyncGenerator[list[Msg]]:
     """Yield the messages of a stream after the sequence number `after`, in batches, then new ones; to be closed.
 
-    With `stored`, it ends after the messages that the stream holds now.
+    With `stored`, it ends after the messages that the stream holds now. With `headers_only`, they have no bodies.
 
     Raises:
         Purged: with `stored`, some of the messages are no longer there; those that are left were yielded.
         Lost, nats.errors.Error: start again after the last message that was yielded.
     """
-    config = _consumer_config(after, subject)
+    config = _consumer_config(after, subject, headers_only)
     puller = _Puller(client_of(js), stream, str(config.name), wait=not stored)
     creating = asyncio.get_running_loop().create_task(js.add_consumer(stream, config))
     try:
@@ -70,12 +70,13 @@ async def messages(
         tidying.add_done_callback(_tidying.discard)
 
 
-def _consumer_config(after: int, subject: str) -> ConsumerConfig:
+def _consumer_config(after: int, subject: str, headers_only: bool) -> ConsumerConfig:
     return ConsumerConfig(
         name=f"ordered-{clock.new_id()}",
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=after + 1,
         filter_subject=subject,
+        headers_only=headers_only,
         ack_policy=AckPolicy.NONE,
         mem_storage=True,
         num_replicas=1,

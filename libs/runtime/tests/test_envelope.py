@@ -3,11 +3,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Actor
+from contracts.messages import Actor, Credential
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.envelope import Envelope, plain_address
 
 ACTORS = st.builds(Actor, user_id=st.uuids(), role=st.sampled_from(["admin", "user", "viewer"]))
 ENVELOPES = st.builds(
@@ -18,7 +18,10 @@ ENVELOPES = st.builds(
     actor=st.none() | ACTORS,
     traceparent=st.none() | st.just("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
+    client_address=st.none() | st.ip_addresses().map(str),
+    credential=st.none() | st.builds(Credential, kind=st.sampled_from(["login", "api_key"]), id=st.uuids()),
 )
+KEY = Credential(kind="api_key", id=UUID(int=3))
 ADA = Actor(user_id=UUID(int=1), role="user")
 
 
@@ -36,6 +39,10 @@ def test_an_envelope_survives_a_round_trip_through_headers(envelope: Envelope) -
         {"ce-id": str(UUID(int=1)), "causation-id": "no uuid"},
         {"ce-id": str(UUID(int=1)), "actor": "somebody"},
         {"ce-id": str(UUID(int=1)), "actor": f"{UUID(int=2)} emperor"},
+        {"ce-id": str(UUID(int=1)), "client-address": "somewhere"},
+        {"ce-id": str(UUID(int=1)), "client-address": "192.0.2.1, 192.0.2.2"},
+        {"ce-id": str(UUID(int=1)), "credential": f"password {UUID(int=2)}"},
+        {"ce-id": str(UUID(int=1)), "credential": "api_key"},
         {"ce-id": str(UUID(int=1)), "deadline": "soon"},
         {"ce-id": str(UUID(int=1)), "deadline": "2026-11-25T09:00:00"},
     ],
@@ -89,3 +96,28 @@ def test_ids_sort_by_time_of_creation() -> None:
     ids = [clock.new_id() for _ in range(100)]
     assert ids == sorted(ids)
     assert {new.version for new in ids} == {7}
+
+
+def test_a_caused_message_keeps_the_client_of_the_request() -> None:
+    first = Envelope.begin(actor=ADA, client_address="192.0.2.1", credential=KEY)
+    then = first.follow()
+    assert (then.client_address, then.credential) == ("192.0.2.1", KEY)
+
+
+def test_what_is_done_for_another_user_keeps_only_the_address() -> None:
+    first = Envelope.begin(actor=ADA, client_address="192.0.2.1", credential=KEY)
+    then = first.on_behalf_of(Actor(user_id=UUID(int=2), role="user"))
+    assert (then.client_address, then.credential) == ("192.0.2.1", None)
+
+
+def test_what_a_service_does_later_has_no_client() -> None:
+    later = Envelope.begin(actor=ADA, client_address="192.0.2.1", credential=KEY).without_client()
+    assert (later.actor, later.client_address, later.credential) == (ADA, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1"), ("fe80::1%eth0\r\nactor: x", "fe80::1")],
+)
+def test_an_address_is_written_in_its_usual_form(text: str, address: str) -> None:
+    assert plain_address(text) == address

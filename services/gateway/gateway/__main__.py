@@ -1,9 +1,10 @@
 """Runs the gateway: `python -m gateway`."""
 
 import asyncio
+from contextlib import suppress
 
 from runtime import process
-from runtime.bus import connected, wait_until_closed
+from runtime.bus import Unavailable, connected, wait_until_closed
 from runtime.bus_start import wait_for_bus
 from runtime.forever import forever
 from runtime.health import serving
@@ -44,6 +45,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "reports": gateway.reports.waiting.listen,
                 "checks": gateway.checks.waiting.listen,
                 "streams": gateway.streams.run,
+                "refusals": gateway.refusals.report,
             }.items()
         ]
         background.append(tasks.create_task(wait_until_closed(client)))
@@ -55,6 +57,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             gateway.waits.shut_down(DRAIN_SECONDS)
             await gateway.streams.close()
         await gateway.api_calls.report_last()
+        with suppress(Unavailable):
+            await gateway.refusals.flush()
         for task in background:
             task.cancel()
 

@@ -19,6 +19,7 @@ from gateway.routes import (
     api_key,
     approval,
     archive,
+    audit,
     backfill,
     console,
     conversation,
@@ -47,7 +48,7 @@ from gateway.state import Gateway
 from gateway.throttling import Throttling
 
 ROUTERS = (
-    *(identity.auth, password.router, api_key.router, user.router, admin.router),
+    *(identity.auth, password.router, api_key.router, user.router, admin.router, audit.router),
     *(session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
 from gateway.auth.token import Token
+from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
 
@@ -52,7 +53,8 @@ def user_of(connection: HTTPConnection) -> User:
     authenticated: Token | Problem | Unavailable = connection.scope["authenticated"]
     if not isinstance(authenticated, Token):
         raise authenticated
-    return User(gateway_of(connection).bus, connection.scope["request_id"], authenticated)
+    bus, address = gateway_of(connection).bus, exact_address(connection)
+    return User(bus, connection.scope["request_id"], authenticated, address=address)
 
 
 def _scope(request: Request) -> Scope:
@@ -63,7 +65,7 @@ def _scope(request: Request) -> Scope:
 
 
 async def _anyone(request: Request) -> Anyone:
-    return Anyone(gateway_of(request).bus, request.scope["request_id"])
+    return Anyone(gateway_of(request).bus, request.scope["request_id"], address=exact_address(request))
 
 
 class _BearerOrLink(_Bearer):

@@ -1,7 +1,8 @@
-"""The network address that a client counts as, where requests are limited by address."""
+"""The network address of a client: the exact one, and the one that it counts as where requests are limited by it."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from runtime.envelope import plain_address
 from starlette.requests import HTTPConnection
 
 IPV6_PREFIX = 64
@@ -17,3 +18,11 @@ def client_address(connection: HTTPConnection) -> str | None:
     except ValueError:  # not a network connection, as in tests
         return connection.client.host
     return str(ip_network((address, IPV6_PREFIX), strict=False)) if isinstance(address, IPv6Address) else str(address)
+
+
+def exact_address(connection: HTTPConnection) -> str | None:
+    """Return the IP address of the client; None if the connection has none."""
+    try:
+        return plain_address(connection.client.host) if connection.client else None
+    except ValueError:
+        return None

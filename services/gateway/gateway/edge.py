@@ -8,7 +8,7 @@ from opentelemetry import trace
 from runtime import clock, telemetry
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -17,6 +17,7 @@ from gateway.bodies import too_large
 from gateway.hosts import Hosts
 from gateway.problems import EdgeCode, Problem
 from gateway.proxies import Proxies
+from gateway.state import gateway_of
 
 log = get_logger()
 
@@ -51,6 +52,8 @@ class Edge:
                 await exchange.run(self.app, self.hosts)
             finally:
                 exchange.close()
+                if problem := scope.get("problem"):
+                    gateway_of(HTTPConnection(scope)).refusals.add(scope, problem)
 
 
 class _Exchange:

@@ -28,6 +28,8 @@ _duration = Histogram(
 )
 _tool_calls = Counter("mcp_tool_calls", "Total calls of tools by MCP clients", ["tool", "outcome"])
 
+lost_refusals = Counter("audit_refusals_lost", "Refusals of permission that the audit log could not be sent")
+
 
 def count_tool_call(tool: str, outcome: str) -> None:
     """Count a call of a tool of the MCP server; the outcome is `OK`, or the code of a problem."""

@@ -23,9 +23,14 @@ def preferred(request: Request, preference: str) -> bool:
 
 def prefers_events(request: Request) -> bool:
     """Return whether the client prefers events to JSON; at equal weights, only if it names events explicitly."""
+    return prefers(EVENTS, request)
+
+
+def prefers(media_type: str, request: Request) -> bool:
+    """Return whether the client prefers a media type to JSON; at equal weights, only if it names it explicitly."""
     weights = _weights(request)
-    events, json = _weight(EVENTS, weights), _weight(JSON, weights)
-    return events > json or (events == json > 0 and EVENTS in weights)
+    preferred, json = _weight(media_type, weights), _weight(JSON, weights)
+    return preferred > json or (preferred == json > 0 and media_type in weights)
 
 
 def accepts_events(request: Request) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from contracts.refusals import Code
 from runtime import clock
@@ -55,6 +56,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.AUTHORIZATION_FAILED: (502, "MCP server could not be authorized"),
     Code.AUTHORIZATION_NOT_SUPPORTED: (422, "MCP server cannot be authorized"),
     Code.AUTHORIZATION_REQUIRED: (409, "MCP server requires authorization"),
+    Code.AUDIT_ENTRY_NOT_FOUND: (404, "Audit entry not found"),
     Code.BACKFILL_NOT_FOUND: (404, "Backfill not found"),
     Code.BACKFILL_OVER: (409, "Backfill has already ended"),
     Code.BACKFILL_PERIOD_INVALID: (422, "Period cannot be backfilled"),
@@ -184,7 +186,8 @@ class Problem(Exception):
     """Ends the request with a problem; `extra` holds members beyond the common ones.
 
     A 429 and a 503 say when to retry, unless the request may have been carried out `already` and would take effect
-    twice; others do if `retry_after` is passed.
+    twice; others do if `retry_after` is passed. `owner` is the user whose resource is denied; it is for the audit log
+    only.
     """
 
     def __init__(
@@ -195,11 +198,13 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
         already: bool = False,
         retry_after: int | None = None,
+        owner: UUID | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code, self.detail, self.headers, self.extra = code, detail, dict(headers or {}), extra
         self.status, self.title = TABLE[code]
+        self.owner = owner
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
         if (self.status in RETRYABLE or retry_after) and not already:
@@ -221,7 +226,8 @@ class Problem(Exception):
         }
 
     def response(self, scope: Scope) -> Response:
-        """Return the HTTP response to the request with this scope."""
+        """Return the HTTP response to the request with this scope, which then has the problem."""
+        scope["problem"] = self
         body = json.dumps(
             self.body(scope["path"], scope["request_id"], clock.now())
         )  # escapes the lone surrogates that a client may have sent

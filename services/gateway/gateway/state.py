@@ -18,6 +18,7 @@ from gateway.idempotency.records import Records
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
+from gateway.refusals import Refusals
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
@@ -46,6 +47,7 @@ class Gateway:
     limiter: Limiter
     records: Records
     api_calls: ApiCalls
+    refusals: Refusals
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -72,6 +74,7 @@ class Gateway:
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             records=Records(client),
             api_calls=ApiCalls(bus),
+            refusals=Refusals(bus),
         )
 
 

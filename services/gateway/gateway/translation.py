@@ -118,8 +118,8 @@ def _refused(refusal: Refusal) -> Problem:
     if field:
         path = field.split(".")
         error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
-        return Problem(refusal.code, refusal.detail, errors=[error])
-    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after)
+        return Problem(refusal.code, refusal.detail, owner=refusal.owner, errors=[error])
+    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after, owner=refusal.owner)
 
 
 def _framework(error: HTTPException) -> Problem:

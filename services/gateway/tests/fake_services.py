@@ -9,10 +9,11 @@ import jwt
 from contracts.catalogue import SERVICES
 from contracts.identity.login import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
+from contracts.refusals import Code
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.run import RunCompleted
-from contracts.wire import REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
+from contracts.wire import DENIED_OWNER, REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from nats.aio.msg import Msg
@@ -41,6 +42,15 @@ class FakeServices:
     async def answer(self, kind: Message, reply: object) -> None:
         """Answer all messages of a kind from now on with a result, a refusal or a fault."""
         await self.answer_with(kind, lambda _: reply)
+
+    async def deny(self, kind: Message, code: Code, owner: UUID) -> None:
+        """Refuse all messages of a kind from now on, as a service does for the resource of another user."""
+
+        async def receive(message: Msg) -> None:
+            reply = Refused(code=code, detail="There is none.").model_dump_json().encode()
+            await self.client.publish(message.reply, reply, headers={DENIED_OWNER: str(owner)})
+
+        await self._subscribe(kind, receive)
 
     async def answer_with(self, kind: Message, make: Callable[[Any], object]) -> None:
         """Answer messages of a kind from now on with what `make` returns for them."""

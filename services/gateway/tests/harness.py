@@ -46,6 +46,7 @@ async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         works = (
             *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run, gateway.api_keys.report_uses),
             *(gateway.runs.waiting.listen, gateway.reports.waiting.listen, gateway.checks.waiting.listen),
+            gateway.refusals.report,
         )
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway

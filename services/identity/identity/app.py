@@ -5,6 +5,7 @@ from pathlib import Path
 from eventing.service import Service
 
 from identity.aggregate import User
+from identity.audit_log import projectors
 from identity.dependencies import Dependencies, dependencies
 from identity.first_admin import ensure_admin
 from identity.handlers import handles
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    projectors=[*projectors()],
     unique_violations=UNIQUE_VIOLATIONS,
     started=ensure_admin,
 )

@@ -12,6 +12,7 @@ from runtime.bus import Client
 from runtime.forever import forever
 
 from identity.api_calls import ApiCalls
+from identity.audit_log import AuditLog
 from identity.directory import Directory
 from identity.keys import KeyRingFile
 from identity.login_attempts import LoginAttempts
@@ -35,6 +36,7 @@ class Dependencies:
     attempts: LoginAttempts
     api_calls: ApiCalls
     revocations: Revocations
+    audit: AuditLog
     registration_open: bool
 
 
@@ -61,8 +63,10 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
     upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
-        directory = Directory(database)
-        yield Dependencies(keys, Passwords(), directory, attempts, api_calls, revocations, settings.registration_open)
+        directory, audit = Directory(database), AuditLog(database)
+        yield Dependencies(
+            keys, Passwords(), directory, attempts, api_calls, revocations, audit, settings.registration_open
+        )
     finally:
         for task in upkeep:
             task.cancel()

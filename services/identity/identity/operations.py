@@ -4,10 +4,11 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from contracts.identity.password import IssuePasswordReset, ResetPassword
+from contracts.identity.values import OPERATOR_ID
 from contracts.messages import Actor
 from contracts.refusals import Refusal
 from eventing.database import Database
@@ -18,6 +19,7 @@ from runtime.envelope import Envelope
 from runtime.settings import InvalidSettings, load
 
 from identity.app import service
+from identity.audit_log import MIN_AGE, AuditLog
 from identity.dependencies import dependencies
 from identity.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
 from identity.names import normalized_email
@@ -25,9 +27,17 @@ from identity.settings import KeySettings, Settings
 
 USAGE = """usage: python -m identity                            run the service
        python -m identity reset-password <e-mail>    set a new password, which is printed
-       python -m identity rotate-keys                add a new key for access tokens"""
-OPERATOR = Actor(user_id=UUID(int=0), role="admin")
-"""The actor of what is done on the machine: no account has this id."""
+       python -m identity rotate-keys                add a new key for access tokens
+       python -m identity prune-audit <days>         delete the entries of the audit log that are older"""
+OPERATOR = Actor(user_id=OPERATOR_ID, role="admin")
+"""The actor of what is done on the machine."""
+
+
+MAX_DAYS = 36_500
+
+
+class InvalidPeriod(Exception):
+    """Entries of the audit log cannot be deleted after this time."""
 
 
 class UnknownAccount(Exception):
@@ -67,6 +77,21 @@ async def rotate_keys(settings: KeySettings) -> str:
     return f"Key {ring.keys[0]['kid']} signs from {at} on. The ring has {len(ring.keys)} keys."
 
 
+async def prune_audit(settings: Settings, days: str) -> str:
+    """Delete the entries of the audit log that are older than a number of days, and return a line with their number.
+
+    Raises:
+        InvalidPeriod: it is not a number, or so small that the log would lose entries that it has to keep.
+    """
+    if not days.isdecimal() or not MIN_AGE.days < int(days) <= MAX_DAYS:
+        raise InvalidPeriod(f"Entries are kept for at least {MIN_AGE.days} days: pass a number above that.")
+    now, cause = clock.now(), Envelope.begin(actor=OPERATOR)
+    async with Database.open(settings.database_url, service.name) as database:
+        deleted = await AuditLog(database).prune(now - timedelta(days=int(days)))
+        await AuditLog(database).add_pruning(cause, now)
+    return f"{deleted} entries were deleted."
+
+
 def main(arguments: list[str]) -> str | None:
     """Run an operator's command; return an error message, or None after success."""
     match arguments:
@@ -74,6 +99,8 @@ def main(arguments: list[str]) -> str | None:
             return _run(lambda: reset_password(load(Settings), email))
         case ["rotate-keys"]:
             return _run(lambda: rotate_keys(load(KeySettings)))
+        case ["prune-audit", days]:
+            return _run(lambda: prune_audit(load(Settings), days))
         case _:
             return USAGE
 
@@ -82,7 +109,7 @@ def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
     logging.set_up("identity", "WARNING")
     try:
         sys.stdout.write(f"{asyncio.run(command())}\n")
-    except (InvalidSettings, InvalidKeyRing, UnknownAccount) as error:
+    except (InvalidSettings, InvalidKeyRing, InvalidPeriod, UnknownAccount) as error:
         return str(error)
     except Refusal as refusal:
         return refusal.detail

@@ -13,6 +13,7 @@ from contracts.refusals import Code, Refusal
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from identity import audit_log
 from identity.directory import HAS_ADMIN
 from identity.names import comparable_username
 
@@ -40,6 +41,7 @@ async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
         await _project_password(event, recorded, db)
     else:
         await _project_api_key(event, recorded, db)
+    await audit_log.add_event(recorded, db)
 
 
 async def _project_account(event: AccountEvent, recorded: Recorded[UserEvent], db: Connection) -> None:

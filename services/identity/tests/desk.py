@@ -13,6 +13,7 @@ from eventing.database import Database
 from eventing.testing import harness
 from identity.api_calls import ApiCalls
 from identity.app import service
+from identity.audit_log import AuditLog
 from identity.dependencies import Dependencies
 from identity.directory import Directory
 from identity.keys import KeyRingFile
@@ -41,6 +42,7 @@ class Desk(harness.ServiceHarness):
             LoginAttempts(database, max_per_account=10, max_per_address=20),
             ApiCalls(database),
             no_revocations,
+            AuditLog(database),
             registration_open=True,
         )
         super().__init__(service, database, dependencies)
@@ -75,4 +77,7 @@ class Desk(harness.ServiceHarness):
         return jwt.decode(tokens.access_token, options={"verify_signature": False})
 
     async def change(self, user_id: UUID, by: Actor = OPERATOR, **changes: Any) -> UserView:
-        return await self.send(ChangeUser(user_id=user_id, **changes), by)
+        return await self.send(self.change_of(user_id, **changes), by)
+
+    def change_of(self, user_id: UUID, **changes: Any) -> ChangeUser:
+        return ChangeUser(user_id=user_id, **changes)

@@ -1,8 +1,12 @@
 """Value types of accounts."""
 
 from typing import Literal
+from uuid import UUID
 
 from contracts.messages import Message
+
+OPERATOR_ID = UUID(int=0)
+"""The id of the actor of what an operator does on the machine: no account has it."""
 
 type Role = Literal["admin", "user", "viewer"]
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from contracts.mcp_registry.server import GetServer, ServerView
 from contracts.mcp_registry.values import MAX_TOOLS, CheckResult, Fingerprint, ServerHealth, Tool, ToolsDifference
-from contracts.messages import Command, Event
+from contracts.messages import Command, Event, ProgressEvent
 from contracts.samples import CHECK, MCP_SERVER, TIME
 
 _TOOL = {"name": "list_pods", "description": "Lists the pods.", "input_schema": {"type": "object"}}
@@ -59,7 +59,7 @@ class CheckRequested(Event):
     check_id: UUID
 
 
-class ServerChecked(Event):
+class ServerChecked(ProgressEvent):
     """A server was checked, `failures` times in a row without success."""
 
     subject = "evt.mcp_registry.checked"

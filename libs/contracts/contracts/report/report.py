@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.report.values import ReportFile, ReportRequest, ReportStatus, ReportStep, ReportType
 from contracts.samples import LINK, REPORT, SESSION, TIME, USER
@@ -192,7 +192,7 @@ class ReportRequested(Event):
     request: ReportRequest
 
 
-class ReportProgressed(Event):
+class ReportProgressed(ProgressEvent):
     """The work on a report has progressed."""
 
     subject = "evt.report.progress"
@@ -202,7 +202,7 @@ class ReportProgressed(Event):
     step: ReportStep
 
 
-class ReportCompleted(Event):
+class ReportCompleted(ProgressEvent):
     """A report is ready."""
 
     subject = "evt.report.completed"
@@ -213,7 +213,7 @@ class ReportCompleted(Event):
     expires_at: datetime | None
 
 
-class ReportFailed(Failure, Event):
+class ReportFailed(Failure, ProgressEvent):
     """A report could not be created."""
 
     subject = "evt.report.failed"

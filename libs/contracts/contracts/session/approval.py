@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalKind, ApprovalOutcome, ApprovalStatus, Decision, Remember
 
@@ -135,7 +135,7 @@ class ExpireApproval(Command[None]):
     approval_id: UUID
 
 
-class ApprovalRequested(Event):
+class ApprovalRequested(ProgressEvent):
     """The agent waits for a decision about a tool call, until `expires_at` at the latest."""
 
     subject = "evt.session.approval_requested"
@@ -182,7 +182,7 @@ class ApprovalDecided(Event):
     content: dict[str, JsonValue] | None = None
 
 
-class DecisionDelivered(Event):
+class DecisionDelivered(ProgressEvent):
     """The decision was handed to the worker: from now on, the agent may have acted on it."""
 
     subject = "evt.session.decision_delivered"

@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, Message, Query
+from contracts.messages import Command, Event, Failure, Message, ProgressEvent, Query
 from contracts.samples import ARCHIVE, SESSION
 from contracts.session.values import Compression
 
@@ -120,7 +120,7 @@ class ArchiveRequested(Event):
     compression: Compression
 
 
-class SessionArchived(Event):
+class SessionArchived(ProgressEvent):
     """The workspace was packed, and exists only in the archive."""
 
     subject = "evt.session.archived"
@@ -132,7 +132,7 @@ class SessionArchived(Event):
     left_out: int
 
 
-class ArchiveFailed(Failure, Event):
+class ArchiveFailed(Failure, ProgressEvent):
     """The workspace could not be packed; the session is open again."""
 
     subject = "evt.session.archive_failed"
@@ -150,7 +150,7 @@ class UnarchiveRequested(Event):
     archive_id: UUID
 
 
-class SessionUnarchived(Event):
+class SessionUnarchived(ProgressEvent):
     """The workspace was unpacked, and the session is open again."""
 
     subject = "evt.session.unarchived"
@@ -159,7 +159,7 @@ class SessionUnarchived(Event):
     archive_id: UUID
 
 
-class UnarchiveFailed(Failure, Event):
+class UnarchiveFailed(Failure, ProgressEvent):
     """The workspace could not be unpacked; the session is still archived."""
 
     subject = "evt.session.unarchive_failed"

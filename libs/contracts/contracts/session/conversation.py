@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Order, Page, Query
+from contracts.messages import Command, KeysetWindow, Message, Order, Page, ProgressEvent, Query
 from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
 from contracts.session.values import (
     Block,
@@ -158,7 +158,7 @@ class RecordToolResult(Command[None]):
     duration_ms: int = Field(ge=0)
 
 
-class MessageRecorded(Event):
+class MessageRecorded(ProgressEvent):
     """The agent, or the subagent that the parent tool call started, wrote a message."""
 
     subject = "evt.session.message_recorded"
@@ -178,7 +178,7 @@ class MessageRecorded(Event):
     parent_tool_call_id: UUID | None = None
 
 
-class ToolCallStarted(Event):
+class ToolCallStarted(ProgressEvent):
     """The agent, or the subagent that the parent tool call started, called a tool."""
 
     subject = "evt.session.tool_call_started"
@@ -198,7 +198,7 @@ class ToolCallStarted(Event):
     parent_tool_call_id: UUID | None = None
 
 
-class ToolCallEnded(Event):
+class ToolCallEnded(ProgressEvent):
     """A tool call ended; its status is `interrupted` if the run ended first."""
 
     subject = "evt.session.tool_call_ended"

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from contracts.messages import Command, Event, Failure
+from contracts.messages import Command, Event, Failure, ProgressEvent
 from contracts.samples import FORK, MESSAGE, SESSION
 from contracts.session.session import GetSession, SessionView
 
@@ -53,7 +53,7 @@ class SessionForked(Event):
     message_ids: list[UUID]
 
 
-class ForkCompleted(Event):
+class ForkCompleted(ProgressEvent):
     """The conversation and the workspace were copied; `left_out` counts pipes, sockets and vanished files."""
 
     subject = "evt.session.fork_completed"
@@ -63,7 +63,7 @@ class ForkCompleted(Event):
     left_out: int
 
 
-class ForkFailed(Failure, Event):
+class ForkFailed(Failure, ProgressEvent):
     """The copy failed, and the session cannot be used."""
 
     subject = "evt.session.fork_failed"

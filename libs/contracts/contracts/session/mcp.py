@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message
+from contracts.messages import Command, Message, ProgressEvent
 from contracts.samples import MCP_SERVER, RUN, SESSION
 
 type McpServerStatus = Literal["connected", "failed", "not_found", "disabled", "not_allowed", "authorization_required"]
@@ -56,7 +56,7 @@ class RecordMcpServers(Command[None]):
     servers: list[McpServerUse] = Field(max_length=100)
 
 
-class McpServersConnected(Event):
+class McpServersConnected(ProgressEvent):
     """The agent of a run was connected to the MCP servers of its session, as far as they were available."""
 
     subject = "evt.session.mcp_servers_connected"

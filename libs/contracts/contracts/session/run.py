@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.mcp import McpServerUse
@@ -196,7 +196,7 @@ class RunRequested(Event):
     message: str
 
 
-class RunStarted(Event):
+class RunStarted(ProgressEvent):
     """A worker started the run; `attempt` is one more than that of the worker before.
 
     `model` is the one that the options of the session name at that time, or else the default of the service; None if
@@ -211,7 +211,7 @@ class RunStarted(Event):
     model: str | None = None
 
 
-class RunCompleted(Event):
+class RunCompleted(ProgressEvent):
     """The run ended with an answer."""
 
     subject = "evt.session.run_completed"
@@ -222,7 +222,7 @@ class RunCompleted(Event):
     structured_output: JsonValue = None
 
 
-class RunFailed(Failure, Event):
+class RunFailed(Failure, ProgressEvent):
     """The run ended without an answer; messages recorded so far are kept."""
 
     subject = "evt.session.run_failed"
@@ -248,7 +248,7 @@ class RunCancelled(Event):
     usage: Usage
 
 
-class UsageRecorded(Event):
+class UsageRecorded(ProgressEvent):
     """The usage of a run that ended before its agent could report it."""
 
     subject = "evt.session.usage_recorded"

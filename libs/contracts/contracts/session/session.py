@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import SESSION, TEMPLATE, USER
 from contracts.session.values import (
@@ -202,7 +202,7 @@ class EnvironmentSet(Event):
     variables: dict[str, str] = Field(default={}, repr=False)
 
 
-class DepthIncreased(Event):
+class DepthIncreased(ProgressEvent):
     """An agent uses the session, and `depth` agents use each other up to it; more than the depth was before."""
 
     subject = "evt.session.depth_increased"

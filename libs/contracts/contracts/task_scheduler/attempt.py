@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Command, Event
+from contracts.messages import Command, Event, ProgressEvent
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME
 from contracts.session.values import Usage
@@ -53,7 +53,7 @@ class StartNextAttempt(Command[None]):
     execution_id: UUID
 
 
-class ExecutionStarted(Event):
+class ExecutionStarted(ProgressEvent):
     """An attempt was started: its session has to be created, and its prompt submitted."""
 
     subject = "evt.task_scheduler.execution_started"
@@ -67,7 +67,7 @@ class ExecutionStarted(Event):
     depth: int = 0
 
 
-class ExecutionSubmitted(Event):
+class ExecutionSubmitted(ProgressEvent):
     """The prompt of an attempt was submitted to its session."""
 
     subject = "evt.task_scheduler.execution_submitted"
@@ -78,7 +78,7 @@ class ExecutionSubmitted(Event):
     prompt: str
 
 
-class ExecutionRetryScheduled(Event):
+class ExecutionRetryScheduled(ProgressEvent):
     """An attempt failed with an error that may be temporary; the next attempt starts at `at`."""
 
     subject = "evt.task_scheduler.execution_retry_scheduled"
@@ -113,7 +113,7 @@ class ExecutionCheckRequested(Event):
     next_check_at: datetime
 
 
-class ExecutionUsageRecorded(Event):
+class ExecutionUsageRecorded(ProgressEvent):
     """The usage of an attempt became known after its end, because its run was cancelled or interrupted."""
 
     subject = "evt.task_scheduler.execution_usage_recorded"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.samples import BACKFILL, TASK, TIME
 from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, BackfillStatus
 
@@ -90,7 +90,7 @@ class BackfillStarted(Event):
     ticks: list[datetime]
 
 
-class BackfillAdvanced(Event):
+class BackfillAdvanced(ProgressEvent):
     """The backfill's execution for a tick was started; those of earlier ticks have ended."""
 
     subject = "evt.task_scheduler.backfill_advanced"

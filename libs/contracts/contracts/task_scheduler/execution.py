@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
@@ -180,7 +180,7 @@ class ExecutionCreated(Event):
     depth: int = 0
 
 
-class ExecutionCompleted(Event):
+class ExecutionCompleted(ProgressEvent):
     """The last attempt succeeded; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_completed"
@@ -191,7 +191,7 @@ class ExecutionCompleted(Event):
     usage: Usage
 
 
-class ExecutionFailed(Failure, Event):
+class ExecutionFailed(Failure, ProgressEvent):
     """The execution failed and is not retried; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_failed"
@@ -202,7 +202,7 @@ class ExecutionFailed(Failure, Event):
     usage: Usage
 
 
-class ExecutionTimedOut(Event):
+class ExecutionTimedOut(ProgressEvent):
     """The execution reached its `timeout_seconds`; its run is cancelled."""
 
     subject = "evt.task_scheduler.execution_timed_out"
@@ -227,7 +227,7 @@ class ExecutionCancelled(Event):
     run_id: UUID | None = None
 
 
-class ExecutionSkipped(Failure, Event):
+class ExecutionSkipped(Failure, ProgressEvent):
     """The execution never started: another one was active, or a limit was reached."""
 
     subject = "evt.task_scheduler.execution_skipped"
@@ -236,7 +236,7 @@ class ExecutionSkipped(Failure, Event):
     task_id: UUID
 
 
-class ExecutionMissed(Failure, Event):
+class ExecutionMissed(Failure, ProgressEvent):
     """The execution never started, because its time had passed."""
 
     subject = "evt.task_scheduler.execution_missed"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import EXECUTION, TASK, TIME, USER
 from contracts.session.values import SdkOptions
@@ -247,7 +247,7 @@ class TaskResumed(Event):
     next_due_at: datetime | None
 
 
-class ScheduleAdvanced(Event):
+class ScheduleAdvanced(ProgressEvent):
     """All ticks of the schedule up to `tick` were processed; the next one is processed at `next_due_at`."""
 
     subject = "evt.task_scheduler.schedule_advanced"
@@ -258,7 +258,7 @@ class ScheduleAdvanced(Event):
     next_due_at: datetime | None
 
 
-class ExecutionEnqueued(Event):
+class ExecutionEnqueued(ProgressEvent):
     """An execution waits until another execution of the task has ended."""
 
     subject = "evt.task_scheduler.execution_enqueued"
@@ -267,7 +267,7 @@ class ExecutionEnqueued(Event):
     execution_id: UUID
 
 
-class ExecutionAdmitted(Event):
+class ExecutionAdmitted(ProgressEvent):
     """An execution may run, and counts as active until it is released."""
 
     subject = "evt.task_scheduler.execution_admitted"
@@ -276,7 +276,7 @@ class ExecutionAdmitted(Event):
     execution_id: UUID
 
 
-class ExecutionReleased(Event):
+class ExecutionReleased(ProgressEvent):
     """An execution that was active, or waited, has ended."""
 
     subject = "evt.task_scheduler.execution_released"

@@ -1,9 +1,9 @@
 """The client of a request, as the services see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.identity.values import Scope
-from contracts.messages import Actor, Command, Query
+from contracts.messages import Actor, Command, Credential, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
@@ -14,20 +14,31 @@ from gateway.problems import EdgeCode, Problem
 
 @dataclass(frozen=True)
 class Anyone:
-    """A client, authenticated or not, that sends messages to services."""
+    """A client, authenticated or not, that sends messages to services from a network address."""
 
     bus: Bus
     request_id: str
+    address: str | None = field(default=None, kw_only=True)
 
     @property
     def actor(self) -> Actor | None:
         """The account on whose behalf messages are sent; None if the client is not authenticated."""
         return None
 
+    @property
+    def credential(self) -> Credential | None:
+        """What the client has authenticated with."""
+        return None
+
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         """Send a command or a query on behalf of the client, and return the reply. Raises as `Bus.ask` does."""
-        message_id = ids.message_id(message) if isinstance(message, Command) else None
-        envelope = Envelope.begin(correlation_id=self.request_id, actor=self.actor, message_id=message_id)
+        envelope = Envelope.begin(
+            correlation_id=self.request_id,
+            actor=self.actor,
+            client_address=self.address,
+            credential=self.credential,
+            message_id=ids.message_id(message) if isinstance(message, Command) else None,
+        )
         return await self.bus.ask(message, envelope)
 
 
@@ -41,6 +52,11 @@ class User(Anyone):
     def actor(self) -> Actor:
         """The account that the token was issued to."""
         return self.token.actor
+
+    @property
+    def credential(self) -> Credential:
+        """The login or the API key."""
+        return self.token.credential
 
     def check(self, scope: Scope, *, viewers_write: bool = False) -> None:
         """Check that the client may do what needs this scope.

@@ -5,7 +5,7 @@ from math import inf
 from uuid import UUID
 
 from contracts.identity.values import Scope
-from contracts.messages import Actor
+from contracts.messages import Actor, Credential
 from runtime.api_key import PREFIX
 from starlette.requests import HTTPConnection
 
@@ -35,6 +35,11 @@ class Token:
     def is_api_key(self) -> bool:
         """Whether it is an API key, which can do less than a login."""
         return self.key_id is None
+
+    @property
+    def credential(self) -> Credential:
+        """The login or the API key, for the audit log."""
+        return Credential(kind="api_key" if self.is_api_key else "login", id=self.family)
 
 
 def presented(connection: HTTPConnection) -> str | None:

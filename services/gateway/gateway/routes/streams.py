@@ -10,10 +10,12 @@ from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
 from gateway.api_route import ApiRoute
+from gateway.auth.callers import User
 from gateway.authentication import Caller, user_of
 from gateway.prefer import accepts_events
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.state import gateway_of
+from gateway.streams.commands import Commands
 from gateway.streams.events import EventStream, followed
 from gateway.streams.listener import Listener
 from gateway.streams.socket import converse
@@ -98,4 +100,9 @@ def _check_accepted(request: Request) -> None:
 async def stream(socket: WebSocket, session_id: str) -> None:
     """Exchange messages about a session with a client; see docs/guides/streams.md."""
     gateway = gateway_of(socket)
-    await converse(socket, session_id, user_of, gateway.streams, gateway.runs, gateway.limiter)
+    report = partial(gateway.refusals.add, socket.scope)
+
+    def commands(user: User, id: UUID) -> Commands:
+        return Commands(user, id, gateway.runs, gateway.limiter, report)
+
+    await converse(socket, session_id, user_of, gateway.streams, commands, report)

@@ -41,7 +41,8 @@ class Window(BaseModel):
         )
 
     def _url(self, path: str, **position: Any) -> str:
-        filters = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"skip", "limit", "after", "before"})
+        position_names = {"skip", "limit", "after", "before"}
+        filters = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=position_names)
         return f"{path}?{urlencode(position | filters)}"
 
 

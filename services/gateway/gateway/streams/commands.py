@@ -29,6 +29,8 @@ MAX_ID_LENGTH = 200
 INVALID_ID = f"id: Must be a string or a number of at most {MAX_ID_LENGTH} characters."
 UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'
 
+type Report = Callable[[Problem, str], None]
+"""Reports a problem of an operation to the audit log, if it is a refusal of permission."""
 type Outcome = RunView | SessionView | ApprovalView
 
 
@@ -44,8 +46,9 @@ class Reply:
 class Commands:
     """The commands of one client to one session."""
 
-    def __init__(self, user: User, session_id: UUID, runs: Runs, limiter: Limiter) -> None:
+    def __init__(self, user: User, session_id: UUID, runs: Runs, limiter: Limiter, report: Report) -> None:
         self.user, self.session_id, self.runs, self.limiter = user, session_id, runs, limiter
+        self.report = report
 
     async def answer(self, text: str) -> Reply:
         """Carry out one message, and return the reply."""
@@ -64,21 +67,25 @@ class Commands:
             case "ping":
                 return Reply("pong", {})
             case "query":
-                return await self._carry_out(lambda: _validated(NewQuery, data).command(self.session_id))
+                return await self._carry_out(
+                    "querySession", lambda: _validated(NewQuery, data).command(self.session_id)
+                )
             case "interrupt":
-                return await self._carry_out(lambda: InterruptSession(session_id=self.session_id))
+                return await self._carry_out("interruptSession", lambda: InterruptSession(session_id=self.session_id))
             case "approve":
                 return await self._carry_out(
-                    lambda: _validated(WebSocketDecision, data).decide(self.session_id, "approved")
+                    "approve", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "approved")
                 )
             case "deny":
                 return await self._carry_out(
-                    lambda: _validated(WebSocketDecision, data).decide(self.session_id, "denied")
+                    "deny", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "denied")
                 )
             case _:
                 return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
 
-    async def _carry_out(self, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]) -> Reply:
+    async def _carry_out(
+        self, operation: str, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]
+    ) -> Reply:
         try:
             await self.limiter.check(Requester.of(self.user.actor), "write")
             self.user.check("write")
@@ -87,6 +94,7 @@ class Commands:
             outcome: Outcome = await (self.runs.start(command, self.user) if starts_run else self.user.ask(command))
         except (Problem, Refusal, Unavailable) as error:
             problem = translation.of(error)
+            self.report(problem, operation)
             run = {name: value for name, value in problem.extra.items() if name == "run_id"}
             return _error(problem.code, problem.detail, **run)
         return Reply(STATUS_CHANGE, {"session_id": str(self.session_id), **await self._status(outcome)})

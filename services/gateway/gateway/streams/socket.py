@@ -18,9 +18,7 @@ from gateway.auth.callers import User
 from gateway.auth.token import SUBPROTOCOL_PREFIX
 from gateway.parameters import unknown_parameters
 from gateway.problems import EdgeCode, Problem
-from gateway.rates.limiter import Limiter
-from gateway.runs import Runs
-from gateway.streams.commands import Commands
+from gateway.streams.commands import Commands, Report
 from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
 from gateway.streams.fan_out import StreamItem, Streams
 from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, PublishedEvent
@@ -37,10 +35,11 @@ CLOSE_CODES: dict[Code | EdgeCode, int] = {
 PARAMETERS = {"token", "after", "types"}
 
 type Authenticate = Callable[[WebSocket], User]
+type MakeCommands = Callable[[User, UUID], Commands]
 
 
 async def converse(
-    socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, runs: Runs, limiter: Limiter
+    socket: WebSocket, session_id: str, authenticate: Authenticate, streams: Streams, make: MakeCommands, report: Report
 ) -> None:
     """Serve one client until it leaves, the server shuts down, or the token is no longer valid."""
     await socket.accept(_protocol(socket))
@@ -48,10 +47,12 @@ async def converse(
         user = authenticate(socket)
         user.check("read")
         _check_parameters(socket)
-        commands = Commands(user, _parse_id(session_id), runs, limiter)
+        commands = make(user, _parse_id(session_id))
         await _Conversation(socket, user, commands, streams).run()
     except (Problem, Refusal, RequestValidationError, Unavailable) as error:
-        await _end(socket, End.of(translation.of(error)))
+        problem = translation.of(error)
+        report(problem, "streamSession")
+        await _end(socket, End.of(problem))
     except WebSocketDisconnect:
         pass
 

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from identity.handlers import api_key, login, password, statistics, user
+from identity.handlers import api_key, audit, login, password, statistics, user
 
-handles = Handlers.merge(user.handles, login.handles, password.handles, api_key.handles, statistics.handles)
+handles = Handlers.merge(
+    user.handles, login.handles, password.handles, api_key.handles, audit.handles, statistics.handles
+)

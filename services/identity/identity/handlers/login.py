@@ -13,7 +13,7 @@ from runtime.clock import new_id
 from identity.aggregate import RefreshTokenHash, User
 from identity.dependencies import Work
 from identity.directory import Account
-from identity.handlers.password_checks import matches_password
+from identity.handlers.password_checks import matches_password, naming_owner
 from identity.keys import ACCESS_TOKEN_LIFETIME
 from identity.refresh_tokens import REFRESH_TOKEN_LIFETIME, RefreshToken
 
@@ -26,18 +26,19 @@ async def log_in(command: LogIn, work: Work) -> TokensView:
     account = await work.dependencies.directory.find_account(command.email)
     # Not from the aggregate: its load takes longer the more an account was used, which reveals that the account exists.
     password_hash = await _password_hash(account, work)
-    invalid = Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
-    matches = await matches_password(command.password, password_hash, command.email, command.client_address, work)
-    if account is None or not matches:
-        raise invalid
-    user = await work.load(User, account.id)
-    # The password may have been changed since it was checked; from here on, the version of the account detects that.
-    if await _password_hash(await work.dependencies.directory.account(account.id), work) != password_hash:
-        raise invalid
-    token = RefreshToken.new(user.id)
-    user.log_in(token.family_id, _hashed(token, work.now), work.now)
-    await work.save(user)
-    return _tokens(user, token, work)
+    with naming_owner(account and account.id):
+        invalid = Refusal(Code.INVALID_CREDENTIALS, "The e-mail address or the password is wrong.")
+        matches = await matches_password(command.password, password_hash, command.email, command.client_address, work)
+        if account is None or not matches:
+            raise invalid
+        user = await work.load(User, account.id)
+        # The password may have been changed since it was checked; from here on, the version of the account detects it.
+        if await _password_hash(await work.dependencies.directory.account(account.id), work) != password_hash:
+            raise invalid
+        token = RefreshToken.new(user.id)
+        user.log_in(token.family_id, _hashed(token, work.now), work.now)
+        await work.save(user)
+        return _tokens(user, token, work)
 
 
 @handles
@@ -56,7 +57,8 @@ async def refresh_tokens(command: RefreshTokens, work: Work) -> TokensView:
     )
     await work.save(user)  # also when the family was revoked: the revocation has to be stored before the refusal
     if not exchanged:
-        raise invalid
+        with naming_owner(user.id):
+            raise invalid
     return _tokens(user, successor, work)
 
 

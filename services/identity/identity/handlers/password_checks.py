@@ -1,6 +1,22 @@
 """The check of a password that somebody presents, which limits how many wrong ones are tried."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from uuid import UUID
+
+from contracts.refusals import Refusal
+
 from identity.dependencies import Work
+
+
+@contextmanager
+def naming_owner(user_id: UUID | None) -> Generator[None]:
+    """Name the owner of the account in refusals, for the audit log; None if there is no such account."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.owner = user_id
+        raise
 
 
 async def matches_password(

@@ -1,0 +1,105 @@
+"""All messages about the audit log: what was changed by whom, and what was denied to whom."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.identity.values import Role
+from contracts.messages import Command, Credential, KeysetWindow, Message, Page, Query
+from contracts.samples import AUDIT_ENTRY, SESSION, TIME, USER
+
+MAX_REFUSALS = 500
+"""Refusals in one command."""
+MAX_EXPORTED = 500
+"""Entries in one part of an export."""
+
+type Outcome = Literal["succeeded", "denied"]
+
+
+type Address = Annotated[str, Field(max_length=45)]
+"""An IP address in its usual form."""
+
+
+class AuditEntry(Message):
+    """A change, or a refusal of permission.
+
+    `action` is the public name of the event that recorded a change, or the operation that was denied with
+    `error_code`. The user did it from `client_address`, authenticated by `credential`; without an address, a service
+    did it by itself. Ids of entries sort by time.
+    """
+
+    id: UUID
+    at: datetime
+    outcome: Outcome
+    action: str = Field(max_length=200)
+    error_code: str | None = Field(default=None, max_length=100)
+    user_id: UUID | None = None
+    role: Role | None = None
+    credential: Credential | None = None
+    resource_type: str | None = Field(default=None, max_length=100)
+    resource_id: UUID | None = None
+    owner_id: UUID | None = None
+    client_address: Address | None = None
+    correlation_id: str = Field(max_length=128)
+    causation_id: UUID | None = None
+
+
+_ENTRY = {
+    "id": AUDIT_ENTRY,
+    "at": TIME,
+    "outcome": "denied",
+    "action": "deleteSession",
+    "error_code": "SESSION_NOT_FOUND",
+    "user_id": USER,
+    "role": "user",
+    "resource_type": "session",
+    "resource_id": SESSION,
+    "owner_id": USER,
+    "client_address": "192.0.2.1",
+    "correlation_id": "request-1",
+}
+
+
+class RecordRefusals(Command[None]):
+    """Add refused requests to the audit log; those that it has already are skipped."""
+
+    subject = "cmd.identity.record_refusals"
+    sample = {"entries": [_ENTRY]}
+
+    entries: list[AuditEntry] = Field(max_length=MAX_REFUSALS)
+
+
+class AuditFilter(Message):
+    """The conditions of entries; in `actions`, `*` stands for any characters. `from_at` is included, `to_at` is not."""
+
+    actions: list[Annotated[str, Field(pattern=r"^[A-Za-z_.*]{1,100}$")]] = Field(default=[], max_length=32)
+    user_id: UUID | None = None
+    resource_id: UUID | None = None
+    outcome: Outcome | None = None
+    client_address: Address | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+_FILTER = {"actions": ["session.*"], "user_id": USER, "outcome": "succeeded", "from_at": TIME}
+
+
+class ListAuditEntries(KeysetWindow, Query[Page[AuditEntry]]):
+    """Return entries of the audit log, newest first. The total is exact up to a limit."""
+
+    subject = "qry.identity.list_audit_entries"
+    sample = {"filter": _FILTER, "limit": 20}
+
+    filter: AuditFilter = AuditFilter()
+
+
+class ExportAuditEntries(Query[list[AuditEntry]]):
+    """Return a part of the audit log, newest first: the entries after the one with the id `after`, or the first."""
+
+    subject = "qry.identity.export_audit_entries"
+    sample = {"filter": _FILTER, "after": AUDIT_ENTRY}
+
+    filter: AuditFilter = AuditFilter()
+    after: UUID | None = None

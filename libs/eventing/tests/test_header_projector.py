@@ -1,0 +1,83 @@
+"""A projector of headers writes all events of a service but the ignored ones, also those that it does not know."""
+
+from contextlib import AbstractAsyncContextManager, suppress
+
+import pytest
+import pytest_asyncio
+from eventing.database import Connection, Database
+from eventing.projector import HeaderProjector
+from eventing.recording import EventTooNew
+from eventing.testing import background
+from eventing.testing.messages import JarOpened, MarbleAdded
+from eventing.testing.publishing import publish
+from eventing.testing.waiting import eventually_equals
+from eventing.wire import EventHeaders
+from runtime.forever import forever
+from runtime.jetstream import JetStream
+
+pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
+
+
+async def insert_subject(event: EventHeaders, db: Connection) -> None:
+    await db.execute("INSERT INTO subjects (subject) VALUES ($1)", event.subject)
+
+
+async def send(js: JetStream, **headers: str) -> None:
+    """Publish an event with these headers, which a projector that decodes it cannot read."""
+    with suppress(ValueError, EventTooNew):
+        await publish(js, JarOpened.example(), **headers)
+
+
+class Subjects:
+    """The subjects of projected events, in the order in which they were projected."""
+
+    def __init__(self, database: Database, js: JetStream) -> None:
+        self.database, self.js = database, js
+
+    def projecting(self) -> AbstractAsyncContextManager[object]:
+        projector = HeaderProjector("headers", "jar", [MarbleAdded], insert_subject)
+        return background(forever("projector", lambda: projector.run(self.database, self.js)))
+
+    async def all(self) -> list[str]:
+        return [row["subject"] for row in await self.database.fetch("SELECT subject FROM subjects ORDER BY n")]
+
+    async def projected(self, *subjects: str) -> None:
+        await eventually_equals(self.all, [*subjects])
+
+
+@pytest_asyncio.fixture
+async def subjects(database: Database, js: JetStream) -> Subjects:
+    await database.execute("CREATE TABLE subjects (n int GENERATED ALWAYS AS IDENTITY, subject text)")
+    return Subjects(database, js)
+
+
+async def test_ignored_events_are_skipped(subjects: Subjects, js: JetStream) -> None:
+    await publish(js, MarbleAdded.example())
+    await publish(js, JarOpened.example())
+    async with subjects.projecting():
+        await subjects.projected("evt.jar.opened")
+
+
+async def test_an_unknown_event_is_projected(subjects: Subjects, js: JetStream) -> None:
+    await send(js, ce_type="evt.jar.exploded")
+    await send(js, fact_version="99")
+    async with subjects.projecting():
+        await subjects.projected("evt.jar.exploded", "evt.jar.opened")
+
+
+async def test_an_event_is_projected_once_after_a_restart(subjects: Subjects, js: JetStream) -> None:
+    for n in range(1, 4):
+        await publish(js, JarOpened.example())
+        async with subjects.projecting():
+            await subjects.projected(*["evt.jar.opened"] * n)
+
+
+async def test_a_message_that_is_no_event_is_dead_lettered(subjects: Subjects, js: JetStream) -> None:
+    await send(js, owner="nobody")
+    await publish(js, JarOpened.example())
+    async with subjects.projecting():
+        await subjects.projected("evt.jar.opened")
+
+
+async def test_a_service_that_has_never_started_is_no_failure(database: Database, js: JetStream) -> None:
+    await HeaderProjector("headers", "nowhere", [], insert_subject).run(database, js)

@@ -1,0 +1,133 @@
+"""Refusals of permission, reported to the audit log of the identity service.
+
+They wait in memory for up to a second, and no request waits for them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from itertools import islice
+from uuid import UUID
+
+from contracts.identity.audit import MAX_REFUSALS, AuditEntry, RecordRefusals
+from contracts.refusals import Code
+from runtime import clock
+from runtime.bus import Bus
+from runtime.envelope import Envelope
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from gateway import metrics
+from gateway.auth.token import Token
+from gateway.client_address import exact_address
+from gateway.problems import Problem
+
+REPORT_SECONDS = 1.0
+MAX_WAITING = 10_000
+"""Refusals that wait while the identity service is unavailable; more are counted and lost."""
+FAILED_AUTHENTICATION = frozenset(
+    (
+        *(Code.INVALID_CREDENTIALS, Code.ACCOUNT_LOCKED, Code.WRONG_PASSWORD),
+        *(Code.INVALID_REFRESH_TOKEN, Code.INVALID_RESET_TOKEN, Code.INVALID_SIGNATURE),
+    )
+)
+ID_SUFFIX = "_id"
+RESOURCE_TYPES = {"key": "api_key", "server": "mcp_server"}
+"""The types of resources whose ids have another name in paths."""
+
+
+def is_denial(problem: Problem) -> bool:
+    """Return whether a problem is a refusal of permission, rather than of what was asked for.
+
+    A request without valid credentials is none: nobody is known whom something is denied to.
+    """
+    # A resource of somebody else, which does not exist for the client.
+    hidden = problem.owner is not None and problem.status == HTTPStatus.NOT_FOUND
+    return hidden or problem.status == HTTPStatus.FORBIDDEN or problem.code in FAILED_AUTHENTICATION
+
+
+class Refusals:
+    """The refusals of this gateway that are not reported yet."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.waiting = deque[AuditEntry]()
+        self._reporting = asyncio.Lock()
+
+    def add(
+        self, scope: Scope, problem: Problem, action: str | None = None, ids: Mapping[str, object] | None = None
+    ) -> None:
+        """Report a problem, if it is a refusal of permission; `ids` are those of the resources, by their names.
+
+        The operation and the ids are by default those of the request.
+        """
+        if not is_denial(problem):
+            return
+        if len(self.waiting) >= MAX_WAITING:
+            metrics.lost_refusals.inc()
+            return
+        named: Mapping[str, object] = scope.get("path_params", {}) if ids is None else ids
+        self.waiting.append(_entry(scope, problem, action or _operation(scope), named))
+
+    async def report(self) -> None:
+        """Pause, and report the refusals since the last report; to be run repeatedly."""
+        await asyncio.sleep(REPORT_SECONDS)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Report all refusals. Those whose report fails keep waiting; a repetition does not add them twice.
+
+        Raises:
+            Unavailable: the identity service did not answer.
+        """
+        async with self._reporting:
+            while self.waiting:
+                batch = list(islice(self.waiting, MAX_REFUSALS))
+                await self.bus.ask(RecordRefusals(entries=batch), Envelope.begin())
+                for _ in batch:
+                    self.waiting.popleft()
+
+
+def _entry(scope: Scope, problem: Problem, action: str, ids: Mapping[str, object]) -> AuditEntry:
+    token = scope.get("authenticated")
+    actor, credential = (token.actor, token.credential) if isinstance(token, Token) else (None, None)
+    resource_type, resource_id = _resource(problem, ids)
+    return AuditEntry(
+        id=clock.new_id(),
+        at=clock.now(),
+        outcome="denied",
+        action=action,
+        error_code=problem.code,
+        user_id=actor and actor.user_id,
+        role=actor and actor.role,
+        credential=credential,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        owner_id=problem.owner,
+        client_address=exact_address(HTTPConnection(scope)),
+        correlation_id=scope["request_id"],
+    )
+
+
+def _operation(scope: Scope) -> str:
+    route = scope.get("route")
+    return getattr(route, "operation_id", None) or getattr(route, "name", metrics.UNMATCHED)
+
+
+def _resource(problem: Problem, ids: Mapping[str, object]) -> tuple[str | None, UUID | None]:
+    """Return the type and the id of the denied resource: the first one that the request names."""
+    for name, text in ids.items():
+        if name.endswith(ID_SUFFIX) and (id := _parsed(text)):
+            kind = name.removesuffix(ID_SUFFIX)
+            return RESOURCE_TYPES.get(kind, kind), id
+    if problem.status == HTTPStatus.NOT_FOUND:
+        return problem.code.removesuffix("_NOT_FOUND").lower(), None
+    return None, None
+
+
+def _parsed(id: object) -> UUID | None:
+    with suppress(ValueError):
+        return UUID(str(id))
+    return None

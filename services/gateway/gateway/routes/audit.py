@@ -1,0 +1,66 @@
+"""The audit log: `/api/v1/admin/audit`."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from contracts.identity.audit import MAX_EXPORTED, AuditEntry, AuditFilter, ExportAuditEntries
+from contracts.refusals import Code
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from gateway.auth.callers import User
+from gateway.authentication import Caller
+from gateway.bodies import JsonRoute
+from gateway.prefer import prefers
+from gateway.problems import documented, headed
+from gateway.schemas import audit
+from gateway.schemas.audit import AuditPage, AuditWindow
+from gateway.state import Gateway, gateway_of
+
+JSON_LINES = "application/jsonl"
+EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {JSON_LINES: {"schema": {"type": "string"}, "example": '{"action":"session.created",...}\n'}}}
+}
+
+router = APIRouter(prefix="/api/v1/admin/audit", tags=["Admin"], route_class=JsonRoute)
+
+
+@router.get(
+    "",
+    operation_id="listAuditEntries",
+    summary="Read the audit log",
+    response_model=AuditPage,
+    responses=headed(EXPORT | documented(Code.AUDIT_ENTRY_NOT_FOUND), {200: ("Content-Disposition",)}),
+)
+async def index(window: Annotated[AuditWindow, Query()], caller: Caller, request: Request) -> Response:
+    """Returns who changed what, and what was denied to whom, newest first.
+
+    The action is the event that recorded a change, or the operation that was denied. With `format=jsonl`, or if the
+    client prefers `application/jsonl`, the response has all entries that match, one JSON object a line, whatever the
+    limit is. A response that ends before its end, as the connection shows, is not complete.
+    """
+    if window.format == "jsonl" or (window.format is None and prefers(JSON_LINES, request)):
+        parts = _parts(window.filter, caller, gateway_of(request))
+        first = await anext(parts)  # before the headers are sent, so that a failure is still a problem
+        headers = {"Content-Disposition": 'attachment; filename="audit.jsonl"'}
+        return StreamingResponse(_lines(first, parts), headers=headers, media_type=JSON_LINES)
+    page = await caller.ask(window.query())
+    return AuditPage.over(page, list(map(audit.AuditEntry.showing, page.items)), window, request).response()
+
+
+async def _parts(wanted: AuditFilter, caller: User, gateway: Gateway) -> AsyncGenerator[list[AuditEntry]]:
+    query = ExportAuditEntries(filter=wanted)
+    while True:
+        gateway.tokens.check(caller.token)  # it may have been revoked meanwhile
+        part = await caller.ask(query)
+        yield part
+        if len(part) < MAX_EXPORTED:
+            return
+        query = ExportAuditEntries(filter=wanted, after=part[-1].id)
+
+
+async def _lines(first: list[AuditEntry], parts: AsyncGenerator[list[AuditEntry]]) -> AsyncGenerator[bytes]:
+    part: list[AuditEntry] | None = first
+    while part is not None:
+        yield b"".join(audit.AuditEntry.showing(entry).encoded() + b"\n" for entry in part)
+        part = await anext(parts, None)

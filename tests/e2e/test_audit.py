@@ -1,0 +1,170 @@
+"""The audit log of the whole system: changes in every service, refusals, and its protection."""
+
+import asyncio
+import json
+from collections.abc import Generator
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+import httpx
+import pytest
+from onebox.testing.system import System, until
+
+from tests.e2e.user import User, newcomer
+
+ADDRESS = "127.0.0.1"
+
+
+@pytest.fixture
+def admin(system: System) -> Generator[User]:
+    admin = User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+        yield admin
+
+
+@pytest.fixture
+def stranger(system: System) -> Generator[User]:
+    yield from newcomer(system)
+
+
+def id_of(user: User) -> str:
+    return user.http.get("/auth/me").json()["id"]
+
+
+def request_id(response: httpx.Response) -> str:
+    return response.headers["x-request-id"]
+
+
+def entry(admin: User, correlation_id: str, **conditions: Any) -> dict[str, Any]:
+    """Wait for the entry with this correlation id, and return it."""
+
+    def found() -> list[dict[str, Any]]:
+        entries = admin.items("/admin/audit", **conditions)
+        return [each for each in entries if each["correlation_id"] == correlation_id]
+
+    until(found)
+    return found()[0]
+
+
+CHANGES = [
+    ("/sessions", {"name": "one"}, "session.created", "session"),
+    ("/session-templates", {"name": "Audited", "category": "REVIEW"}, "session.template_created", "template"),
+    ("/tasks", {"name": "Audited", "prompt_template": "Hello"}, "task.created", "task"),
+    (
+        "/mcp-servers",
+        {"name": "audited", "server_type": "HTTP", "url": "https://example.com/mcp"},
+        "mcp_server.created",
+        "mcp_server",
+    ),
+    ("/auth/api-keys", {"name": "CI", "scopes": ["read"]}, "identity.api_key_created", "user"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "action", "kind"), CHANGES)
+def test_a_change_in_each_service_is_recorded(
+    admin: User, user: User, path: str, body: dict[str, Any], action: str, kind: str
+) -> None:
+    answer = user.http.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    found = entry(admin, request_id(answer), user_id=id_of(user), action=action)
+    assert (found["outcome"], found["action"], found["resource_type"]) == ("succeeded", action, kind)
+    assert (found["actor"], found["role"], found["client_address"]) == ("user", "user", ADDRESS)
+    assert found["credential"]["kind"] == "login"
+    assert found["owner_id"] == id_of(user)
+
+
+def test_a_report_is_recorded(admin: User, user: User) -> None:
+    session_id = user.create()
+    answer = user.http.post("/reports", json={"session_id": session_id, "format": "json"})
+    found = entry(admin, request_id(answer), action="report.*")
+    assert (found["action"], found["client_address"]) == ("report.requested", ADDRESS)
+
+
+def test_a_refused_scope_is_recorded(system: System, admin: User, user: User) -> None:
+    key = user.http.post("/auth/api-keys", json={"name": "CI", "scopes": ["read"]}).json()
+    answer = httpx.post(f"{system.base_url}/api/v1/sessions", json={}, headers={"x-api-key": key["key"]})
+    assert answer.status_code == 403
+    found = entry(admin, request_id(answer), outcome="denied", user_id=id_of(user))
+    assert (found["action"], found["error_code"]) == ("createSession", "FORBIDDEN")
+    assert found["credential"] == {"kind": "api_key", "id": key["id"]}
+    assert found["client_address"] == ADDRESS
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_foreign_session_is_recorded(admin: User, user: User, stranger: User, method: str) -> None:
+    session_id = user.create()
+    answer = stranger.http.request(method, f"/sessions/{session_id}")
+    assert answer.status_code == 404
+    found = entry(admin, request_id(answer), resource_id=session_id, outcome="denied")
+    assert (found["user_id"], found["owner_id"]) == (id_of(stranger), id_of(user))
+    assert found["error_code"] == "SESSION_NOT_FOUND"
+
+
+def test_an_unknown_session_is_no_refusal(admin: User, user: User, stranger: User) -> None:
+    unknown = user.http.get("/sessions/0197a1f0-0000-7000-8000-0000000000aa")
+    assert unknown.status_code == 404
+    foreign = stranger.http.get(f"/sessions/{user.create()}")
+    entry(admin, request_id(foreign), outcome="denied")
+    denied = admin.items("/admin/audit", outcome="denied", user_id=id_of(user))
+    assert not [each for each in denied if each["correlation_id"] == request_id(unknown)]
+
+
+def test_a_failed_login_is_recorded_with_the_account(admin: User, user: User) -> None:
+    answer = user.http.post("/auth/login", json={"email": user.email, "password": "wrong password"})
+    assert answer.status_code == 401
+    found = entry(admin, request_id(answer), action="login", client_address=ADDRESS)
+    assert (found["actor"], found["error_code"]) == ("anonymous", "INVALID_CREDENTIALS")
+    assert found["owner_id"] == id_of(user)
+
+
+def test_what_a_task_does_is_done_by_its_owner_without_an_address(admin: User, user: User) -> None:
+    task = {"name": "Audited", "prompt_template": "Hello", "mode": "non_interactive"}
+    task_id = user.http.post("/tasks", json=task).raise_for_status().json()["id"]
+    answer = user.http.post(f"/tasks/{task_id}/execute", json={}).raise_for_status()
+    found = entry(admin, request_id(answer), action="session.created")
+    assert (found["user_id"], found["client_address"], found["credential"]) == (id_of(user), None, None)
+
+
+def test_the_export_has_the_entries_of_the_list(admin: User, user: User) -> None:
+    answer = user.http.post("/sessions", json={"name": "one"})
+    entry(admin, request_id(answer), user_id=id_of(user))
+    listed = admin.items("/admin/audit", user_id=id_of(user))
+    lines = admin.http.get("/admin/audit", params={"user_id": id_of(user)}, headers={"accept": "application/jsonl"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == listed
+
+
+@pytest.mark.parametrize("statement", ["UPDATE identity.audit_log SET action = ''", "DELETE FROM identity.audit_log"])
+def test_the_role_of_the_services_cannot_change_entries(system: System, user: User, statement: str) -> None:
+    socket = quote(str(system.data_dir / "postgres"), safe="/")
+
+    async def execute() -> None:
+        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+        asyncio.run(execute())
+
+
+def test_no_entry_is_lost_or_repeated_by_kills(spare_system: System, spare_user: User) -> None:
+    admin = User(spare_system.base_url)
+    with admin.http:
+        admin.log_in(spare_system.admin_email, spare_system.admin_password)
+        for round_ in range(6):
+            if round_ % 2:
+                spare_system.kill("identity")
+            spare_user.http.post("/sessions", json={"name": str(round_)}).raise_for_status()
+        until(spare_system.ready, 60)
+        user_id = id_of(spare_user)
+        wanted = {session["id"] for session in spare_user.items("/sessions")}
+
+        def created() -> list[str]:
+            entries = admin.items("/admin/audit", user_id=user_id, action="session.created")
+            return [each["resource_id"] for each in entries]
+
+        until(lambda: set(created()) == wanted)
+        assert len(created()) == len(wanted) == 6
