@@ -162,7 +162,7 @@ async def test_a_request_without_valid_credentials_is_not_reported(harness: Harn
         (Problem(EdgeCode.RATE_LIMIT_EXCEEDED, ""), False),
     ],
 )
-def test_refusals_of_permission_are_told_from_others(problem: Problem, denied: bool):
+def test_only_refusals_of_permission_are_denials(problem: Problem, denied: bool):
     assert is_denial(problem) is denied
 
 

@@ -23,7 +23,7 @@ from identity.audit_log import MIN_AGE, AuditLog
 from identity.dependencies import dependencies
 from identity.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
 from identity.names import normalized_email
-from identity.settings import KeySettings, Settings
+from identity.settings import DatabaseSettings, KeySettings, Settings
 
 USAGE = """usage: python -m identity                            run the service
        python -m identity reset-password <e-mail>    set a new password, which is printed
@@ -77,7 +77,7 @@ async def rotate_keys(settings: KeySettings) -> str:
     return f"Key {ring.keys[0]['kid']} signs from {at} on. The ring has {len(ring.keys)} keys."
 
 
-async def prune_audit(settings: Settings, days: str) -> str:
+async def prune_audit(settings: DatabaseSettings, days: str) -> str:
     """Delete the entries of the audit log that are older than a number of days, and return a line with their number.
 
     Raises:
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> str | None:
         case ["rotate-keys"]:
             return _run(lambda: rotate_keys(load(KeySettings)))
         case ["prune-audit", days]:
-            return _run(lambda: prune_audit(load(Settings), days))
+            return _run(lambda: prune_audit(load(DatabaseSettings), days))
         case _:
             return USAGE
 

@@ -13,6 +13,12 @@ class KeySettings(runtime.settings.Settings):
     key_ring_file: Path
 
 
+class DatabaseSettings(runtime.settings.Settings):
+    """The setting that the pruning of the audit log needs."""
+
+    database_url: str
+
+
 class Settings(ServiceSettings):
     """The settings; `admin_password` is used only if there is no administrator, and generated if it is not set.
 

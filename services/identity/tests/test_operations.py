@@ -1,14 +1,19 @@
-"""The command that resets a password on the machine."""
+"""The commands for operators: resetting a password, and pruning the audit log."""
 
 import asyncio
 import re
 import sys
 from asyncio.subprocess import PIPE
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from contracts.identity.audit import AuditEntry, ExportAuditEntries, RecordRefusals
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
+from identity.operations import OPERATOR
+from runtime import clock
+from runtime.clock import new_id
 
 from services.identity.tests.desk import Desk
 from services.identity.tests.test_passwords import refused_refresh
@@ -49,3 +54,19 @@ async def test_an_unknown_address_is_an_error(environment: dict[str, str]):
     code, output = await run(environment, "reset-password", "eve@example.com")
     assert code == 1
     assert "No account has the e-mail address eve@example.com." in output
+
+
+async def test_old_entries_of_the_audit_log_are_pruned(desk: Desk, environment: dict[str, str]):
+    old = {"id": new_id(), "at": clock.now() - timedelta(days=50), "outcome": "denied", "action": "deleteSession"}
+    await desk.send(RecordRefusals(entries=[AuditEntry.model_validate(old | {"correlation_id": "one"})]))
+    code, output = await run({"DATABASE_URL": environment["DATABASE_URL"]}, "prune-audit", "31")
+    assert (code, output) == (0, "1 entries were deleted.\n")
+    [entry] = await desk.ask(ExportAuditEntries(), OPERATOR)
+    assert (entry.action, entry.user_id) == ("audit.pruned", OPERATOR.user_id)
+
+
+@pytest.mark.parametrize("days", ["30", "0", "-1", "a", "99999999999", "²"])
+async def test_recent_entries_of_the_audit_log_are_kept(environment: dict[str, str], days: str):
+    code, output = await run(environment, "prune-audit", days)
+    assert code == 1
+    assert "Entries are kept for at least 30 days" in output
