@@ -43,6 +43,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "reports": gateway.reports.waiting.listen,
                 "checks": gateway.checks.waiting.listen,
                 "streams": gateway.streams.run,
+                "open streams": gateway.streams.counted.keep,
             }.items()
         ]
         background.append(tasks.create_task(wait_until_closed(client)))

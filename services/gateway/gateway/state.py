@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from contracts.wire import RATE_LIMITS, RATE_PREFIX
+from contracts.wire import OPEN_STREAMS, OPEN_STREAMS_PREFIX, RATE_LIMITS, RATE_PREFIX
+from runtime import clock
 from runtime.bus import Bus, Client
 from runtime.counters import Counters
+from runtime.slots import Slots
 from starlette.requests import HTTPConnection
 
 from gateway.auth.api_keys import ApiKeys
@@ -20,7 +22,8 @@ from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
-from gateway.streams.fan_out import Limits, Streams
+from gateway.streams.fan_out import Streams
+from gateway.streams.open_streams import EXPIRY_SECONDS, OpenStreams
 from gateway.waiting import Waits
 
 
@@ -51,8 +54,7 @@ class Gateway:
         waits = Waits(settings.query_wait_seconds)
         runs, reports, checks = Runs(client, waits), Reports(client, waits), Checks(client, waits)
         tokens = Tokens(keys, revocations, api_keys)
-        limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
-        streams = Streams(client, bus, tokens, limits)
+        streams = Streams(client, bus, tokens, _open_streams(client, settings), settings.stream_heartbeat_seconds)
         totals = SessionTotals(bus)
         counters = Counters(client, RATE_LIMITS, RATE_PREFIX, seconds=RETENTION_SECONDS)
         limiter = Limiter(counters, Rules.parse(settings.rate_limits))
@@ -60,6 +62,12 @@ class Gateway:
             *(settings, bus, keys, revocations, api_keys, tokens, waits, runs, reports, checks, files),
             *(streams, totals, limiter),
         )
+
+
+def _open_streams(client: Client, settings: Settings) -> OpenStreams:
+    holder = str(clock.new_id())
+    slots = Slots(client, OPEN_STREAMS, OPEN_STREAMS_PREFIX, holder=holder, seconds=EXPIRY_SECONDS)
+    return OpenStreams(slots, settings.streams_per_user)
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:
