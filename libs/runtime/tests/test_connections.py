@@ -1,95 +1,18 @@
 """Limits on slow clients, large heads and too many connections."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from runtime import connections
 from runtime.health import serving
 from runtime.testing import eventually
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from structlog.testing import capture_logs
 
-HOST = "127.0.0.1"
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
-class RawConnection:
-    """A connection that sends and receives bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def send_until_closed(self) -> None:
-        """Send data until the server closes the connection."""
-        with suppress(OSError):
-            while True:
-                await self.send(b"x" * 10_000)
-                await asyncio.sleep(0.01)
-
-    async def answer(self) -> bytes:
-        """Return one response, head and body."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        return head + await self.reader.readexactly(size)
-
-    async def rest(self) -> bytes:
-        """Return all data until the server closes the connection."""
-        return await asyncio.wait_for(self.reader.read(), 10)
-
-
-class Target:
-    """The server under test."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncGenerator[RawConnection]:
-        reader, writer = await asyncio.open_connection(HOST, self.port)
-        try:
-            yield RawConnection(reader, writer)
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
-
-async def echo(request: Request) -> Response:
-    try:
-        return PlainTextResponse(f"{len(await request.body())} bytes")
-    except ClientDisconnect:
-        return PlainTextResponse("gone")
-
-
-@pytest.fixture
-async def target() -> AsyncGenerator[Target]:
-    asgi = Starlette(routes=[Route("/", echo, methods=["GET", "POST"])])
-    async with serving(asgi, HOST, 0) as server:
-        yield Target(server.address[1])
-
-
-def problem(answer: bytes) -> tuple[int, str]:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    problem = json.loads(body)
-    assert b"content-type: application/problem+json" in head
-    assert f"x-request-id: {problem['request_id']}\r\n".encode() in head
-    assert b"x-response-time: " in head
-    assert head.startswith(f"HTTP/1.1 {problem['status']} ".encode())
-    return problem["status"], problem["error_code"]
+from libs.runtime.tests.raw_connections import GET, HOST, Target, problem
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n"])
@@ -223,45 +146,6 @@ async def test_a_slow_response_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -
 async def test_data_that_is_not_http_is_400(target: Target) -> None:
     async with target.connect() as connection:
         await connection.send(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
-        assert problem(await connection.rest()) == (400, "BAD_REQUEST")
-
-
-@pytest.mark.parametrize(
-    ("sent", "known"), [(b"abc", True), (b"x" * 129, False), (b"a b", False), (b"a\x80", False), (b"", False)]
-)
-async def test_the_request_id_of_a_refused_request_is_its_own_or_new(target: Target, sent: bytes, known: bool) -> None:
-    async with target.connect() as connection:
-        await connection.send(GET.replace(b"\r\n\r\n", b"\r\nX-Request-ID: " + sent + b"\r\na: b" * 100 + b"\r\n\r\n"))
-        answer = await connection.rest()
-    assert problem(answer)[0] == 431
-    assert (b"x-request-id: " + sent + b"\r\n" in answer) == known
-
-
-async def test_a_refused_request_is_logged_with_its_id(target: Target) -> None:
-    with capture_logs() as logs:
-        async with target.connect() as connection:
-            await connection.send(GET.replace(b"/ ", b"/?" + b"x" * connections.MAX_URL_BYTES + b" "))
-            answer = await connection.rest()
-    [line] = [line for line in logs if line["event"] == "connection refused"]
-    assert f"x-request-id: {line['correlation_id']}\r\n".encode() in answer
-    assert line["status"] == 414
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"GET", b"POST"),
-        (b"HTTP/1.1", b"HTTP/1.0"),
-        (b"Version: 13", b"Version: 7"),
-        (b"Version: 13", b"Version: 13\r\nSec-WebSocket-Version: 13"),
-        (b"Key: ", b"Key: A"),
-        (b"-Key: ", b"-Nothing: "),
-        (b"host: x", b"host: x\r\ncontent-length: 5"),
-    ],
-)
-async def test_a_request_that_cannot_open_a_websocket_is_400(target: Target, before: bytes, after: bytes) -> None:
-    async with target.connect() as connection:
-        await connection.send(HANDSHAKE.replace(before, after) + b"hello")
         assert problem(await connection.rest()) == (400, "BAD_REQUEST")
 
 

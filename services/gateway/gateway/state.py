@@ -18,6 +18,7 @@ from gateway.checks import Checks
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
+from gateway.rates.stream_limits import StreamLimits
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
@@ -67,7 +68,7 @@ class Gateway:
 def _open_streams(client: Client, settings: Settings) -> OpenStreams:
     holder = str(clock.new_id())
     slots = Slots(client, OPEN_STREAMS, OPEN_STREAMS_PREFIX, holder=holder, seconds=EXPIRY_SECONDS)
-    return OpenStreams(slots, settings.streams_per_user)
+    return OpenStreams(slots, StreamLimits.parse(settings.streams_per_user))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
 
 import pytest
+from contracts.messages import Actor
 from gateway.problems import Problem
+from gateway.rates.stream_limits import StreamLimits
+from gateway.settings import Settings
 from gateway.streams import open_streams
 from gateway.streams.open_streams import OpenStreams
 from nats.js.api import StreamConfig
@@ -15,11 +19,13 @@ from runtime import slots
 from runtime.bus import Client, connected
 from runtime.forever import forever
 from runtime.jetstream import jetstream
+from runtime.settings import InvalidSettings, load
 from runtime.slots import Slots
 from runtime.testing import eventually
 
 LIMIT = 20
-USER = "user"
+LIMITS = StreamLimits.parse(f"{LIMIT}, viewer=1")
+USER, OTHER = Actor(user_id=UUID(int=1), role="user"), Actor(user_id=UUID(int=2), role="user")
 EXPIRY = 1.0
 
 
@@ -34,10 +40,10 @@ class Replica:
     """A gateway with its clients."""
 
     def __init__(self, client: Client, name: str) -> None:
-        self.counted = OpenStreams(Slots(client, "OPEN", "open", holder=name, seconds=EXPIRY), LIMIT)
+        self.counted = OpenStreams(Slots(client, "OPEN", "open", holder=name, seconds=EXPIRY), LIMITS)
         self.clients = AsyncExitStack()
 
-    async def open(self, user: str = USER) -> bool:
+    async def open(self, user: Actor = USER) -> bool:
         """Open a stream, and return whether it was allowed."""
         try:
             await self.clients.enter_async_context(self.counted.one(user))
@@ -45,7 +51,7 @@ class Replica:
             return False
         return True
 
-    async def opened(self, number: int, user: str = USER) -> int:
+    async def opened(self, number: int, user: Actor = USER) -> int:
         """Open several streams concurrently, and return how many were allowed."""
         return sum(await asyncio.gather(*(self.open(user) for _ in range(number))))
 
@@ -82,7 +88,32 @@ async def test_two_gateways_allow_exactly_the_limit(one: Replica, other: Replica
 
 async def test_users_are_counted_separately(one: Replica, other: Replica) -> None:
     await one.opened(LIMIT)
-    assert await other.opened(LIMIT + 1, "another user") == LIMIT
+    assert await other.opened(LIMIT + 1, OTHER) == LIMIT
+
+
+async def test_roles_have_limits_of_their_own(one: Replica, other: Replica) -> None:
+    viewer = Actor(user_id=USER.user_id, role="viewer")
+    assert sum([await one.opened(2, viewer), await other.opened(2, viewer)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("50", {"admin": 50, "user": 50, "viewer": 50}),
+        ("10, admin=200", {"admin": 200, "user": 10, "viewer": 10}),
+        ("viewer = 5", {"admin": 50, "user": 50, "viewer": 5}),
+    ],
+)
+def test_the_setting_is_a_limit_with_exceptions_by_role(text: str, limits: dict[str, int]) -> None:
+    assert StreamLimits.parse(text).by_role == limits
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "5,", "5, 6", "guest=5", "admin=5, admin=6", "admin=", "=5", "٣"])
+def test_another_setting_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://x")
+    monkeypatch.setenv("STREAMS_PER_USER", text)
+    with pytest.raises(InvalidSettings, match="STREAMS_PER_USER"):
+        load(Settings)
 
 
 async def test_a_stream_that_was_closed_does_not_count_elsewhere(one: Replica, other: Replica) -> None:
@@ -109,7 +140,7 @@ async def test_the_streams_of_a_killed_gateway_expire(one: Replica, nats_url: st
 async def test_streams_are_recorded_again_on_a_bus_that_lost_them(one: Replica, other: Replica) -> None:
     await one.opened(LIMIT)
     await jetstream(other.counted.slots.client).delete_stream("OPEN")
-    await other.opened(1, "another user")  # creates the stream
+    await other.opened(1, OTHER)  # creates the stream
     await eventually_refused(other)
 
 

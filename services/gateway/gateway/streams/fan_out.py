@@ -77,7 +77,7 @@ class Streams:
         Raises:
             Problem: TOO_MANY_STREAMS, the user has reached the limit of open streams.
         """
-        async with self.counted.one(str(listener.token.actor.user_id)):
+        async with self.counted.one(listener.token.actor):
             self.open.add(listener)
             self._empty.clear()
             self._occupied.set()

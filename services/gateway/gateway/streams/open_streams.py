@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from weakref import WeakValueDictionary
 
 import prometheus_client
+from contracts.messages import Actor
 from runtime.bus import BUS_ERRORS, Unavailable
 from runtime.logging import get_logger
 from runtime.slots import Slots
 
 from gateway.problems import EdgeCode, Problem
+from gateway.rates.stream_limits import StreamLimits
 
 log = get_logger()
 
@@ -37,22 +39,23 @@ class OpenStreams:
     If the bus does not answer, a user may open as many streams at this gateway as the limit allows in total.
     """
 
-    def __init__(self, slots: Slots, limit: int) -> None:
-        self.slots, self.limit = slots, limit
+    def __init__(self, slots: Slots, limits: StreamLimits) -> None:
+        self.slots, self.limits = slots, limits
         self._held = Counter[str]()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changed, self._wake = set[str](), asyncio.Event()
         self._paused_until = self._renew_at = 0.0
 
     @asynccontextmanager
-    async def one(self, user_id: str) -> AsyncGenerator[None]:
+    async def one(self, actor: Actor) -> AsyncGenerator[None]:
         """Count one more stream of a user while the context is open.
 
         Raises:
             Problem: TOO_MANY_STREAMS, the user has reached the limit.
         """
+        user_id = str(actor.user_id)
         async with self._locks.setdefault(user_id, asyncio.Lock()):
-            await self._open(user_id)
+            await self._open(user_id, self.limits.of(actor.role))
         try:
             yield
         finally:
@@ -75,16 +78,16 @@ class OpenStreams:
             user_id = self._changed.pop()
             await self.slots.renew(user_id, self._held[user_id])
 
-    async def _open(self, user_id: str) -> None:
+    async def _open(self, user_id: str, limit: int) -> None:
         allowed = False
         self._held[user_id] += 1  # before the bus is asked, so that `record` cannot replace it by a smaller number
         try:
-            allowed = self._held[user_id] <= self.limit and await self._allowed(user_id)
+            allowed = self._held[user_id] <= limit and await self._allowed(user_id, limit)
         finally:
             if not allowed:
                 self._close(user_id)
         if not allowed:
-            detail = f"You have {self.limit} open streams, which is the limit. Close one and try again."
+            detail = f"You have {limit} open streams, which is the limit. Close one and try again."
             raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, retry_after=RETRY_AFTER_SECONDS)
 
     def _close(self, user_id: str) -> None:
@@ -94,20 +97,20 @@ class OpenStreams:
         self._changed.add(user_id)
         self._wake.set()
 
-    async def _allowed(self, user_id: str) -> bool:
+    async def _allowed(self, user_id: str, limit: int) -> bool:
         if time.monotonic() >= self._paused_until:
             try:
-                return await self._take(user_id)
+                return await self._take(user_id, limit)
             except (Unavailable, *BUS_ERRORS) as error:
                 log.warning("open streams are not counted over gateways", error=repr(error))
                 self._paused_until = time.monotonic() + PAUSE_SECONDS
         _unchecked.inc()
         return True
 
-    async def _take(self, user_id: str) -> bool:
+    async def _take(self, user_id: str, limit: int) -> bool:
         for _ in range(MAX_ATTEMPTS):
             taken = await self.slots.read(user_id)
-            if taken.by_others + self._held[user_id] > self.limit:
+            if taken.by_others + self._held[user_id] > limit:
                 return False
             if await self.slots.take(user_id, self._held[user_id], taken.revision):
                 return True
