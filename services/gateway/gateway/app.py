@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from gateway import translation
 from gateway.cors import Cors, Preflights
-from gateway.edge import Edge
+from gateway.edge import Edge, Lengths
 from gateway.guards import Guards
 from gateway.head import Head
 from gateway.hosts import Hosts
@@ -83,6 +83,7 @@ def create_app(
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
+    app.add_middleware(Lengths)
     app.add_middleware(Throttling)
     if origins:
         app.add_middleware(Preflights, origins=origins)

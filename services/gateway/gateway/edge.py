@@ -52,6 +52,19 @@ class Edge:
                 exchange.close()
 
 
+class Lengths:
+    """Refuses bodies by the length that is announced: within `Throttling`, so that the requests count all the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            _check_length(Headers(scope=scope), scope["max_body_bytes"])
+        await self.app(scope, receive, send)
+
+
 class _Exchange:
     """One request and its response."""
 
@@ -63,12 +76,11 @@ class _Exchange:
         self.max_bytes = MAX_UPLOAD_BYTES if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else MAX_BODY_BYTES
         self.headers = Headers(scope=scope)
         self.request_id = request_id.accepted_or_new(self.headers.get(request_id.HEADER, ""))
-        scope["request_id"] = self.request_id
+        scope["request_id"], scope["max_body_bytes"] = self.request_id, self.max_bytes
 
     async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
             _check_host(self.headers, hosts)
-            _check_length(self.headers, self.max_bytes)
             await app(self.scope, self.receive, self.send)
         except ClientDisconnect:
             self.status = CLIENT_CLOSED_REQUEST
