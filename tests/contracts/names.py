@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from contracts.wire import DEAD_LETTERS, RATE_LIMITS, REVOCATIONS, dead_letter_subject, event_stream, work_stream
+from contracts.wire import (
+    DEAD_LETTERS,
+    OPEN_STREAMS,
+    RATE_LIMITS,
+    REVOCATIONS,
+    dead_letter_subject,
+    event_stream,
+    work_stream,
+)
 from eventing import wire
 from eventing.consumers import Consumers, durable
 from eventing.service import Service
@@ -49,7 +57,7 @@ def names_of(service: AnyService) -> Names:
 
 def document(all_services: Sequence[AnyService]) -> str:
     """Return the names of these services, and those that they share, as they stand in the file."""
-    shared = {"streams": [DEAD_LETTERS, RATE_LIMITS], "buckets": [REVOCATIONS]}
+    shared = {"streams": [DEAD_LETTERS, RATE_LIMITS, OPEN_STREAMS], "buckets": [REVOCATIONS]}
     whole = {"shared": shared, "services": {service.name: names_of(service) for service in all_services}}
     return json.dumps(whole, indent=2, sort_keys=True) + "\n"
 

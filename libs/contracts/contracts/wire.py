@@ -17,6 +17,8 @@ ACCESS_PREFIX = "access."
 
 RATE_LIMITS, RATE_PREFIX = "RATE_LIMITS", "rate"
 """The stream of the counters of rate limits, and the first token of its subjects."""
+OPEN_STREAMS, OPEN_STREAMS_PREFIX = "OPEN_STREAMS", "open"
+"""The stream that holds how many streams each user has open at each gateway, and the first token of its subjects."""
 
 IDEMPOTENCY = "IDEMPOTENCY"
 """The key-value bucket with the keyed requests of the last 24 hours, and the responses to them."""

@@ -1,6 +1,7 @@
 """A projector of headers writes all events of a service but the ignored ones, also those that it does not know."""
 
 from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
 
 import pytest
 import pytest_asyncio

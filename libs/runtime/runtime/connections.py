@@ -6,14 +6,17 @@ client that opens many connections and sends nothing (a Slowloris attack) does n
 """
 
 import asyncio
-import json
 import resource
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runtime import clock
+from runtime import connection_problems, handshakes, request_id
+from runtime.connection_problems import URI_TOO_LONG
+from runtime.logging import get_logger
+
+log = get_logger()
 
 MAX_HEAD_BYTES = 32 * 1024
 """Size of the request line and the headers together."""
@@ -31,16 +34,6 @@ MAX_CONNECTIONS = 10_000
 RESERVED_DESCRIPTORS = 64
 """File descriptors for anything but HTTP connections: the bus, the database, files, logs."""
 
-URI_TOO_LONG = HTTPStatus(414)
-"""Its name differs between versions of Python."""
-HEADERS = (
-    "content-type: application/problem+json\r\n"
-    "x-content-type-options: nosniff\r\n"
-    "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
-    "cache-control: no-store\r\n"
-    "connection: close\r\n"
-)
-
 
 class BoundedProtocol(HttpToolsProtocol):
     """An HTTP connection that is closed if its client is too slow, sends a large head, or idles while others wait."""
@@ -51,7 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._in_head, self._begun = True, False
         self._head_size, self._body_size, self._content_size, self._unsent = 0, 0, 0, 0
-        self.idle_since = self._body_since = self.loop.time()
+        self.idle_since = self._body_since = self._head_since = self.loop.time()
 
     @property
     def waiting(self) -> bool:
@@ -97,15 +90,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Record that a head has begun."""
-        self._begun = True
+        self._begun, self._head_since = True, self.loop.time()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Accept the head unless it is too large, which the count of received bytes misses if it came in few pieces."""
         self._cancel_timer()
-        if refusal := self._too_large():
+        if refusal := self._too_large() or self._handshake_fault():
             self._refuse(*refusal)
-            raise ValueError("the head is too large")  # the only way to stop the parser
+            raise ValueError("the head is refused")  # the only way to stop the parser
         self._in_head, self._body_size, self._content_size, self._body_since = False, 0, 0, self.loop.time()
         super().on_headers_complete()
 
@@ -118,6 +111,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             return too_large, f"The headers exceed {MAX_HEAD_BYTES} bytes."
         return None
+
+    def _handshake_fault(self) -> tuple[HTTPStatus, str] | None:
+        parser = self.parser
+        if parser is None or not (parser.should_upgrade() and self._should_upgrade()):
+            return None
+        found = handshakes.fault(parser.get_method(), parser.get_http_version(), self.headers)
+        return (HTTPStatus.BAD_REQUEST, found) if found else None
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body itself."""
@@ -204,9 +204,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         if self._answered or not (self._in_head or self.cycle.response_started):
-            self.transport.write(_problem(status, detail))
+            id, seconds = self._request_id(), self.loop.time() - self._head_since
+            log.info("connection refused", status=status, correlation_id=id, duration_ms=round(seconds * 1000, 2))
+            self.transport.write(connection_problems.response(status, detail, id, seconds))
         self._cancel_timer()
         self.transport.close()
+
+    def _request_id(self) -> str:
+        if not self._in_head and (known := self.cycle.scope.get("request_id")):  # the one in the log of the application
+            return str(known)
+        sent = dict(self.headers or ()).get(request_id.HEADER.encode(), b"")
+        return request_id.accepted_or_new(sent.decode("latin-1"))
 
 
 def max_connections() -> int:
@@ -215,21 +223,3 @@ def max_connections() -> int:
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
     return max(1, min(MAX_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS))
-
-
-def _problem(status: HTTPStatus, detail: str) -> bytes:
-    code = "URI_TOO_LONG" if status is URI_TOO_LONG else status.name
-    body = json.dumps(
-        {
-            "type": f"urn:agentapi:problem:{code}",
-            "title": status.phrase,
-            "status": status,
-            "detail": detail,
-            "instance": "/",
-            "error_code": code,
-            "timestamp": clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
-    )
-    retry = "retry-after: 1\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
-    head = f"HTTP/1.1 {status:d} {status.phrase}\r\n{HEADERS}{retry}content-length: {len(body)}\r\n\r\n"
-    return (head + body).encode()

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runtime.connections import BoundedProtocol
+from runtime.handshakes import WebSocketProtocol
 
 CHECK_TIMEOUT = 2.0
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -93,6 +94,7 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
         host=host,
         port=port,
         http=BoundedProtocol,
+        ws=WebSocketProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

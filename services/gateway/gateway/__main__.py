@@ -46,6 +46,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "checks": gateway.checks.waiting.listen,
                 "streams": gateway.streams.run,
                 "refusals": gateway.refusals.report,
+                "open streams": gateway.streams.counted.keep,
             }.items()
         ]
         background.append(tasks.create_task(wait_until_closed(client)))

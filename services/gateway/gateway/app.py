@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from fastapi import Depends
-from starlette.middleware.cors import CORSMiddleware
 
 from gateway import translation
-from gateway.edge import Edge
+from gateway.cors import Cors, Preflights
+from gateway.edge import Edge, Lengths
 from gateway.guards import Guards
 from gateway.head import Head
 from gateway.hosts import Hosts
-from gateway.idempotency.requests import REPLAYED, Idempotency
+from gateway.idempotency.requests import Idempotency
 from gateway.openapi import Api
 from gateway.parameters import refuse_unknown
 from gateway.proxies import Proxies
@@ -57,11 +57,6 @@ ROUTERS = (
     *(operations.router, identity.well_known, mcp.router),
 )
 DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-EXPOSED_HEADERS = (
-    *("Location", "Retry-After", "X-Request-ID", "X-Response-Time", "RateLimit", "RateLimit-Policy"),
-    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REPLAYED),
-)
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])
 
@@ -92,15 +87,12 @@ def create_app(
     console.add(app)
     app.add_middleware(Head)
     app.add_middleware(Idempotency, records=lambda: gateway.records)
+    app.add_middleware(Lengths)
     app.add_middleware(Throttling)
+    if origins:
+        app.add_middleware(Preflights, origins=origins)
     app.add_middleware(Edge, hosts=hosts, proxies=proxies)
     if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=METHODS,
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-        )
+        app.add_middleware(Cors, origins=origins)
     app.add_middleware(Guards)
     return app

@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Message, Receive
 
 from gateway.admission import authorize
 from gateway.api_route import ApiRoute
@@ -51,10 +52,9 @@ class JsonRoute(ApiRoute):
 
         async def checked(request: Request) -> Response:
             await authorize(request, self)
-            request = _JsonRequest(request.scope, request.receive)
+            receive = request.receive if self.max_bytes is None else limited(request.receive, self.max_bytes)
+            request = _JsonRequest(request.scope, receive)
             body = await request.body()
-            if self.max_bytes is not None and len(body) > self.max_bytes:
-                raise too_large(self.max_bytes)
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
             request.parsed = _parsed(body) if body else None
@@ -69,6 +69,21 @@ class SmallJsonRoute(JsonRoute):
 
     max_bytes = 32 * 1024
     max_values = 100
+
+
+def limited(receive: Receive, max_bytes: int) -> Receive:
+    """Return a `receive` that raises `too_large` as soon as a body has more bytes, whatever length was announced."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise too_large(max_bytes)
+        return message
+
+    return limited
 
 
 def too_large(limit: int) -> HTTPException:

@@ -5,7 +5,7 @@ import time
 
 from contracts.wire import MAX_UPLOAD_BYTES
 from opentelemetry import trace
-from runtime import clock, telemetry
+from runtime import request_id, telemetry
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -27,7 +27,6 @@ CLIENT_CLOSED_REQUEST = 499
 """The status in metrics and logs of a request whose client closed the connection, as in nginx."""
 NO_CLOSE_CODE = 1005
 """The code of a WebSocket that was closed without a code (RFC 6455)."""
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Edge:
@@ -56,6 +55,19 @@ class Edge:
                     gateway_of(HTTPConnection(scope)).refusals.add(scope, problem)
 
 
+class Lengths:
+    """Refuses bodies by the length that is announced: within `Throttling`, so that the requests count all the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            _check_length(Headers(scope=scope), scope["max_body_bytes"])
+        await self.app(scope, receive, send)
+
+
 class _Exchange:
     """One request and its response."""
 
@@ -66,14 +78,12 @@ class _Exchange:
         self.method: str = scope.get("method", "WEBSOCKET")
         self.max_bytes = MAX_UPLOAD_BYTES if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else MAX_BODY_BYTES
         self.headers = Headers(scope=scope)
-        client_id = self.headers.get("x-request-id", "")
-        self.request_id = client_id if _REQUEST_ID.fullmatch(client_id) else str(clock.new_id())
-        scope["request_id"] = self.request_id
+        self.request_id = request_id.accepted_or_new(self.headers.get(request_id.HEADER, ""))
+        scope["request_id"], scope["max_body_bytes"] = self.request_id, self.max_bytes
 
     async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
             _check_host(self.headers, hosts)
-            _check_length(self.headers, self.max_bytes)
             await app(self.scope, self.receive, self.send)
         except ClientDisconnect:
             self.status = CLIENT_CLOSED_REQUEST
@@ -92,14 +102,17 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            milliseconds = f"{(time.perf_counter() - self.started) * 1000:.2f}"
-            message["headers"] = [
-                *message["headers"],
-                *((name.lower().encode(), value.encode()) for name, value in self.scope.get("rate_limits", ())),
-                (b"x-request-id", self.request_id.encode()),
-                (b"x-response-time", milliseconds.encode()),
-            ]
+            self._add_headers(message)
         await self._send(message)
+
+    def _add_headers(self, message: Message) -> None:
+        milliseconds = f"{(time.perf_counter() - self.started) * 1000:.2f}"
+        message["headers"] = [
+            *message.get("headers", ()),
+            *((name.lower().encode(), value.encode()) for name, value in self.scope.get("rate_limits", ())),
+            (b"x-request-id", self.request_id.encode()),
+            (b"x-response-time", milliseconds.encode()),
+        ]
 
     def close(self) -> None:
         path: str = getattr(self.scope.get("route"), "path_format", metrics.UNMATCHED)
@@ -122,13 +135,17 @@ class _Exchange:
 class _Conversation(_Exchange):
     """One WebSocket; its status is its close code."""
 
+    accepted = False
+
     async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
             _check_host(self.headers, hosts)
             await app(self.scope, self.receive, self.send)
-        except Problem as problem:  # before the handshake; afterwards `streams.socket` sends problems as messages
+        except Exception as error:
+            if self.accepted:  # `streams.socket` sends problems as messages
+                raise
             socket = WebSocket(self.scope, self.receive, self.send)
-            await socket.send_denial_response(problem.response(self.scope))
+            await socket.send_denial_response(translation.of(error).response(self.scope))
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -137,7 +154,13 @@ class _Conversation(_Exchange):
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "websocket.close":
+        if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+            self._add_headers(message)
+        if message["type"] == "websocket.accept":
+            self.accepted = True
+        elif message["type"] == "websocket.close":
+            if not self.accepted:  # no route matches the path
+                raise Problem(EdgeCode.NOT_FOUND, "No WebSocket exists at this path.")
             self.status = self.status or message.get("code") or NO_CLOSE_CODE
         elif message["type"] == "websocket.http.response.start":
             self.status = message["status"]

@@ -31,6 +31,7 @@ class EdgeCode(StrEnum):
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     NOT_FOUND = "NOT_FOUND"
     NOT_RESUMABLE = "NOT_RESUMABLE"
+    ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
     RATE_LIMIT_EXCEEDED = "RATE_LIMIT_EXCEEDED"
@@ -165,6 +166,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     EdgeCode.NOT_ACCEPTABLE: (406, "Not acceptable"),
     EdgeCode.NOT_FOUND: (404, "Not found"),
     EdgeCode.NOT_RESUMABLE: (409, "A query cannot be resumed"),
+    EdgeCode.ORIGIN_NOT_ALLOWED: (403, "Origin not allowed"),
     EdgeCode.PAYLOAD_TOO_LARGE: (413, "Request body too large"),
     EdgeCode.RANGE_NOT_SATISFIABLE: (416, "Range not satisfiable"),
     EdgeCode.RATE_LIMIT_EXCEEDED: (429, "Rate limit exceeded"),

@@ -4,11 +4,12 @@ import re
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat
 from runtime.process import ProcessSettings
 
 from gateway.proxies import Network
 from gateway.rates.rules import Rules
+from gateway.rates.stream_limits import StreamLimits
 
 _NAME = re.compile(r"\*|[A-Za-z0-9._-]+|\[?[0-9a-fA-F:.]+\]?")
 _ORIGIN = re.compile(r"\*|https?://[^\s/,*?#@]+")
@@ -39,6 +40,11 @@ def _rate_limits(text: str) -> str:
     return text
 
 
+def _stream_limits(text: str) -> str:
+    StreamLimits.parse(text)
+    return text
+
+
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
 
@@ -53,7 +59,7 @@ class Settings(ProcessSettings):
     query_wait_seconds: PositiveFloat = 900.0
     stream_heartbeat_seconds: PositiveFloat = 15.0
     allowed_hosts: Annotated[str, AfterValidator(_names)] = ""
-    streams_per_user: PositiveInt = 50
+    streams_per_user: Annotated[str, AfterValidator(_stream_limits)] = "50"
     rate_limits: Annotated[str, AfterValidator(_rate_limits)] = ""
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from contracts.wire import RATE_LIMITS, RATE_PREFIX
+from contracts.wire import OPEN_STREAMS, OPEN_STREAMS_PREFIX, RATE_LIMITS, RATE_PREFIX
+from runtime import clock
 from runtime.bus import Bus, Client
 from runtime.counters import Counters
+from runtime.slots import Slots
 from starlette.requests import HTTPConnection
 
 from gateway.api_calls import ApiCalls
@@ -18,12 +20,14 @@ from gateway.idempotency.records import Records
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
+from gateway.rates.stream_limits import StreamLimits
 from gateway.refusals import Refusals
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
-from gateway.streams.fan_out import Limits, Streams
+from gateway.streams.fan_out import Streams
+from gateway.streams.open_streams import EXPIRY_SECONDS, OpenStreams
 from gateway.waiting import Waits
 
 
@@ -55,7 +59,7 @@ class Gateway:
         bus, waits = Bus(client, timeout=settings.ask_timeout_seconds), Waits(settings.query_wait_seconds)
         keys, revocations, api_keys = Keys(bus), Revocations(client), ApiKeys(bus)
         tokens = Tokens(keys, revocations, api_keys)
-        limits = Limits(settings.stream_heartbeat_seconds, settings.streams_per_user)
+        open_streams, heartbeat = _open_streams(client, settings), settings.stream_heartbeat_seconds
         counters = Counters(client, RATE_LIMITS, RATE_PREFIX, seconds=RETENTION_SECONDS)
         return cls(
             settings=settings,
@@ -69,13 +73,19 @@ class Gateway:
             reports=Reports(client, waits),
             checks=Checks(client, waits),
             files=files,
-            streams=Streams(client, bus, tokens, limits),
+            streams=Streams(client, bus, tokens, open_streams, heartbeat),
             totals=SessionTotals(bus),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             records=Records(client),
             api_calls=ApiCalls(bus),
             refusals=Refusals(bus),
         )
+
+
+def _open_streams(client: Client, settings: Settings) -> OpenStreams:
+    holder = str(clock.new_id())
+    slots = Slots(client, OPEN_STREAMS, OPEN_STREAMS_PREFIX, holder=holder, seconds=EXPIRY_SECONDS)
+    return OpenStreams(slots, StreamLimits.parse(settings.streams_per_user))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

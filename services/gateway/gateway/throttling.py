@@ -1,5 +1,7 @@
 """Rate limits of all routes: who sends a request is found out once, before the route, and the request is counted."""
 
+import re
+
 from runtime.bus import Unavailable
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +17,10 @@ FREE = ("/health", "/metrics", "/docs", "/redoc", "/console", "/.well-known/")
 """The beginnings of paths that are not counted: of probes, metrics, static files and public keys."""
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGIN_PREFIX = "/api/v1/auth/"
-EVENTS_SUFFIX, EVENT_STREAM = "/events", "text/event-stream"
+STREAMS = re.compile(r"/api/v1/(?:[^/]+/[^/]+/)?events")
+QUERIES = re.compile(r"/api/v1/[^/]+/[^/]+/query")
+"""Paths of requests that are streams if they accept one. On other paths, `Accept` must not choose the class."""
+EVENT_STREAM = "text/event-stream"
 NOT_PRESENTED = "Send an access token or an API key: `Authorization: Bearer <token>`, or `X-API-Key: <key>`."
 
 
@@ -65,9 +70,9 @@ async def _authenticate(connection: HTTPConnection) -> Token | Problem | Unavail
 
 def _kind(connection: HTTPConnection, requester: Requester) -> Kind:
     path: str = connection.scope["path"]
-    if connection.scope["type"] == "websocket" or path.endswith(EVENTS_SUFFIX):
+    if connection.scope["type"] == "websocket" or STREAMS.fullmatch(path):
         return "stream"
-    if EVENT_STREAM in connection.headers.get("accept", ""):
+    if QUERIES.fullmatch(path) and EVENT_STREAM in connection.headers.get("accept", ""):
         return "stream"
     if connection.scope["method"] in READ_METHODS:
         return "read"

@@ -45,6 +45,7 @@ async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         gateway = Gateway.on(client, settings, files)
         works = (
             *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run, gateway.api_keys.report_uses),
+            gateway.streams.counted.keep,
             *(gateway.runs.waiting.listen, gateway.reports.waiting.listen, gateway.checks.waiting.listen),
             gateway.refusals.report,
         )

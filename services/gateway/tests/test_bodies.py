@@ -48,6 +48,20 @@ async def test_a_too_large_chunked_body_is_413(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.parametrize("name", ["register", "login", "refresh", "change-password", "reset-password"])
+async def test_a_body_without_a_length_is_read_up_to_the_limit_only(client: httpx.AsyncClient, name: str):
+    sent = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100:
+            sent += 1
+            yield b" " * 10_000
+
+    response = await client.post(f"/api/v1/auth/{name}", content=chunks(), headers=JSON)
+    assert (response.status_code, response.json()["error_code"], sent) == (413, "PAYLOAD_TOO_LARGE", 4)
+
+
 async def test_a_body_of_one_mebibyte_is_accepted(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(CreateSession, samples.session())
     response = await client.post(SESSIONS, content=b"{}" + b" " * (1024 * 1024 - 2), headers=JSON)

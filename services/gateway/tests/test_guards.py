@@ -4,7 +4,9 @@ import httpx
 import pytest
 from contracts.samples import SESSION
 from contracts.session.session import GetSession
+from gateway import guards
 from gateway.settings import Settings
+from runtime import connection_problems
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -58,6 +60,11 @@ async def test_responses_to_users_are_not_cached(client: httpx.AsyncClient, serv
 async def test_public_responses_may_be_cached(anonymous: httpx.AsyncClient):
     assert "cache-control" not in (await anonymous.get("/health")).headers
     assert (await anonymous.get("/.well-known/jwks.json")).headers["cache-control"] == "public, max-age=60"
+
+
+def test_the_responses_of_the_http_server_itself_have_the_same_headers():
+    common = {name.lower(): value for name, value in guards.HEADERS.items()}
+    assert common.items() <= connection_problems.HEADERS.items()
 
 
 class TestAllowedOrigin:

@@ -1,5 +1,7 @@
 """Allowed host names."""
 
+import json
+
 import httpx
 import pytest
 from contracts.samples import SESSION
@@ -26,6 +28,24 @@ async def test_a_websocket_to_an_unknown_host_is_421(base_url: str):
     assert refused.value.response.status_code == 421
     assert b"UNKNOWN_HOST" in refused.value.response.body
     assert refused.value.response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_refused_websocket_is_a_problem_and_no_error_in_the_log(
+    base_url: str, caplog: pytest.LogCaptureFixture
+):
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{base_url.replace('http', 'ws')}/made/up", additional_headers={"x-request-id": "abc"})
+    headers, problem = refused.value.response.headers, json.loads(refused.value.response.body or b"")
+    assert (problem["status"], problem["error_code"], problem["request_id"]) == (404, "NOT_FOUND", "abc")
+    assert headers["x-request-id"] == "abc"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert {"x-response-time", "referrer-policy", "content-security-policy"} <= {name.lower() for name in headers}
+
+
+async def test_an_accepted_websocket_has_the_id_of_its_request(base_url: str):
+    async with open_websocket(base_url, None) as socket:
+        assert socket.socket.response
+        assert socket.socket.response.headers["x-request-id"]
 
 
 async def test_a_websocket_to_a_local_host_is_accepted(base_url: str):

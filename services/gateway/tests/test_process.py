@@ -34,7 +34,7 @@ async def start(**environment: str) -> Process:
 
 @asynccontextmanager
 async def running(url: str, port: int, **environment: str) -> AsyncGenerator[Process]:
-    process = await start(NATS_URL=url, PORT=str(port), RATE_LIMITS="none", **environment)
+    process = await start(**({"NATS_URL": url, "PORT": str(port), "RATE_LIMITS": "none"} | environment))
     try:
         async with asyncio.timeout(20):
             assert process.stdout

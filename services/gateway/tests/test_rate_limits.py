@@ -192,6 +192,11 @@ async def test_responses_without_a_route_or_a_body_have_the_headers(client: http
     assert remaining(response) == 2
 
 
+async def test_a_body_that_is_too_large_counts(client: httpx.AsyncClient):
+    response = await client.post(ONE, headers={"content-length": str(2**30)})
+    assert (response.status_code, remaining(response)) == (413, 2)
+
+
 def api_operations() -> Iterator[tuple[str, str]]:
     routes: list[Any] = [route for router in ROUTERS for route in router.routes]
     for route in routes:
@@ -221,6 +226,12 @@ class TestClasses:
             assert (await client.get(f"{ONE}/events")).status_code == 429
         query = await client.post(f"{ONE}/query", json={}, headers={"accept": "text/event-stream"})
         assert query.status_code == 429
+
+    @pytest.mark.parametrize("path", [ME, f"{ONE}/workspace/events", f"{ONE}/workspace/query"])
+    async def test_a_client_cannot_choose_the_class(self, client: httpx.AsyncClient, path: str):
+        headers = {"accept": "text/event-stream"}
+        assert [(await client.head(f"{ONE}/events")).status_code for _ in range(2)] == [200, 429]
+        assert (await client.get(path, headers=headers)).status_code != 429
 
     async def test_the_handshake_of_a_websocket_is_refused(self, base_url: str, services: FakeServices):
         async with open_websocket(base_url, services.token()) as first:

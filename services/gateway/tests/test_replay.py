@@ -109,7 +109,7 @@ async def test_events_purged_during_a_replay_are_a_gap(harness: Harness, service
     for _ in range(250):
         await services.publish(RunStarted.example())
     slow = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
-    with harness.gateway.streams.listening(slow):
+    async with harness.gateway.streams.listening(slow):
         await harness.gateway.streams.start(slow, "0")
         async with aclosing(harness.gateway.streams.items(slow)) as items:
             await anext(items)

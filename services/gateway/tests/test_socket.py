@@ -13,7 +13,6 @@ from contracts.session.conversation import MessageRecorded, MessageView, ToolCal
 from contracts.session.run import GetRun, RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.session import GetSession, SessionCreated, SessionDeleted, SessionPaused, SessionResumed
 from gateway.schemas.run import Answer
-from gateway.streams.fan_out import Limits
 from runtime.testing import eventually
 from websockets.typing import Subprotocol
 
@@ -219,7 +218,7 @@ async def test_an_unknown_query_parameter_closes_with_1008(base_url: str, servic
 
 async def test_heartbeats_have_the_cursor_to_resume_from(base_url: str, services: FakeServices, harness: Harness):
     await services.create_streams()
-    harness.gateway.streams.limits = Limits(heartbeat=0.1, per_user=1)
+    harness.gateway.streams.heartbeat = 0.1
     async with open_websocket(base_url, services.token()) as client:
         await client.next()
         await services.publish(RunStarted.example())

@@ -88,9 +88,9 @@ class Limiter:
 
     async def _window(self, digest: str, limit: RateLimitItem, now: float) -> Window:
         seconds = limit.get_expiry()
-        current, previous = await asyncio.gather(
-            self.counters.add(_key(digest, limit, now)), self._earlier(_key(digest, limit, now - seconds))
-        )
+        # One after the other: mostly the earlier count is known, and tasks would cost more than they save.
+        current = await self.counters.add(_key(digest, limit, now))
+        previous = await self._earlier(_key(digest, limit, now - seconds))
         return Window(limit.amount, seconds, previous, current, now)
 
     async def _earlier(self, key: str) -> int:

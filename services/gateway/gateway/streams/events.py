@@ -103,7 +103,7 @@ async def followed(
     `check` raises if there is nothing to follow. It is called when no event can be missed any more, so that a session
     that is deleted meanwhile is either not found, or its deletion is sent.
     """
-    with streams.listening(listener):
+    async with streams.listening(listener):
         await streams.start(listener, after)
         if check:
             await check()

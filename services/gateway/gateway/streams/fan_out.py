@@ -1,9 +1,8 @@
 """Fans out events: each gateway reads the events of each service once, and hands them to all clients concerned."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from contracts.catalogue import SERVICES
 from contracts.session.deltas import DELTA_SUBJECTS
@@ -20,6 +19,7 @@ from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
 from gateway.streams.items import End, Gap, Heartbeat, Item
 from gateway.streams.listener import Listener
+from gateway.streams.open_streams import OpenStreams
 from gateway.streams.replay import Replay
 
 log = get_logger()
@@ -27,32 +27,22 @@ log = get_logger()
 TOKEN_CHECK_SECONDS = 0.5
 """How soon a token that is no longer valid ends its streams."""
 CLOSE_TIMEOUT_SECONDS = 2.0
-TOO_MANY_RETRY_SECONDS = 10
-"""`Retry-After` for a user who has too many streams."""
 START_TIMEOUT_SECONDS = 5.0
 
 type StreamItem = Item | Heartbeat | Gap | End | None
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The interval of heartbeats in seconds, and how many streams a user may have open at this gateway."""
-
-    heartbeat: float
-    per_user: int
-
-
 class Streams:
     """The connected clients, and the feeds, which are followed only while there are clients."""
 
-    def __init__(self, client: Client, bus: Bus, tokens: Tokens, limits: Limits) -> None:
-        self.client, self.tokens, self.limits = client, tokens, limits
+    def __init__(self, client: Client, bus: Bus, tokens: Tokens, counted: OpenStreams, heartbeat: float) -> None:
+        self.client, self.tokens, self.counted, self.heartbeat = client, tokens, counted, heartbeat
         self.audience = Audience()
         self.open = self.audience.open
         self.feeds = {service: Feed(client, service, self.audience) for service in SERVICES}
         self._occupied, self._empty, self._deltas_ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._closing = False
-        self.replay = Replay(self.feeds, bus, self.audience, pause=limits.heartbeat)
+        self.replay = Replay(self.feeds, bus, self.audience, pause=heartbeat)
 
     async def run(self) -> None:
         """Follow the events as long as there are clients; to be run repeatedly."""
@@ -78,34 +68,29 @@ class Streams:
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 while self.open:
                     await self._empty.wait()
+                await self.counted.record()
 
-    @contextmanager
-    def listening(self, listener: Listener) -> Generator[None]:
+    @asynccontextmanager
+    async def listening(self, listener: Listener) -> AsyncGenerator[None]:
         """Register a client, so that the feeds are followed.
 
         Raises:
             Problem: TOO_MANY_STREAMS, the user has reached the limit of open streams.
         """
-        self._check_limit(listener)
-        self.open.add(listener)
-        self._empty.clear()
-        self._occupied.set()
-        if self._closing:
-            listener.close()
-        try:
-            yield
-        finally:
-            self.open.discard(listener)
-            self.audience.leave(listener)
-            if not self.open:
-                self._occupied.clear()
-                self._empty.set()
-
-    def _check_limit(self, listener: Listener) -> None:
-        user_id = listener.token.actor.user_id
-        if sum(other.token.actor.user_id == user_id for other in self.open) >= self.limits.per_user:
-            detail = f"You have {self.limits.per_user} open streams, which is the limit. Close one and try again."
-            raise Problem(EdgeCode.TOO_MANY_STREAMS, detail, retry_after=TOO_MANY_RETRY_SECONDS)
+        async with self.counted.one(listener.token.actor):
+            self.open.add(listener)
+            self._empty.clear()
+            self._occupied.set()
+            if self._closing:
+                listener.close()
+            try:
+                yield
+            finally:
+                self.open.discard(listener)
+                self.audience.leave(listener)
+                if not self.open:
+                    self._occupied.clear()
+                    self._empty.set()
 
     async def start(self, listener: Listener, after: str | None) -> None:
         """Set the cursor of the listener: to the event with the id `after`, or else to the newest event.
@@ -138,7 +123,7 @@ class Streams:
             async with aclosing(self.replay.missed(listener)) as missed:
                 async for item in missed:
                     yield item
-            async with aclosing(listener.live(self.limits.heartbeat)) as live:
+            async with aclosing(listener.live(self.heartbeat)) as live:
                 async for item in live:
                     yield item or self._heartbeat(listener)
         except Purged:

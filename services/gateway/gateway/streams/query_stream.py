@@ -33,7 +33,7 @@ class RunEvents(EventStream):
         self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 
     async def _events(self) -> AsyncGenerator[bytes]:
-        with self.streams.listening(self.listener):
+        async with self.streams.listening(self.listener):
             await self.streams.start(self.listener, None)  # before the run, so that none of its events is missed
             run = await self.runs.start(self.command, self.caller)
             yield connected(self.listener, run_id=str(self.command.run_id))

@@ -64,7 +64,7 @@ class _Conversation:
         self.listener = Listener.of_session(user.token, self.session_id, socket.query_params.get("types"), message_type)
 
     async def run(self) -> None:
-        with self.streams.listening(self.listener):
+        async with self.streams.listening(self.listener):
             await self.streams.start(self.listener, self.socket.query_params.get("after"))
             # Only now: a deletion between this query and the start of the stream would be missed.
             await self.user.ask(GetSession(session_id=self.session_id))

@@ -1,0 +1,15 @@
+from collections.abc import AsyncGenerator
+
+import pytest
+from runtime.health import serving
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from libs.runtime.tests.raw_connections import HOST, Target, echo
+
+
+@pytest.fixture
+async def target() -> AsyncGenerator[Target]:
+    asgi = Starlette(routes=[Route("/", echo, methods=["GET", "POST"])])
+    async with serving(asgi, HOST, 0) as server:
+        yield Target(server.address[1])

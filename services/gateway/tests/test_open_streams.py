@@ -1,0 +1,187 @@
+"""The limit of a user's open streams over all gateways, and what remains of it while the bus does not answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from gateway.problems import Problem
+from gateway.rates.stream_limits import StreamLimits
+from gateway.settings import Settings
+from gateway.streams import open_streams
+from gateway.streams.open_streams import OpenStreams
+from nats.js.api import StreamConfig
+from onebox.nats import EmbeddedNats
+from prometheus_client import REGISTRY
+from runtime import slots
+from runtime.bus import Client, connected
+from runtime.forever import forever
+from runtime.jetstream import jetstream
+from runtime.settings import InvalidSettings, load
+from runtime.slots import Slots
+from runtime.testing import eventually
+
+LIMIT = 20
+LIMITS = StreamLimits.parse(f"{LIMIT}, viewer=1")
+USER, OTHER = Actor(user_id=UUID(int=1), role="user"), Actor(user_id=UUID(int=2), role="user")
+EXPIRY = 1.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a bus that is slow on a busy machine answer: what it does not check in time is allowed."""
+    monkeypatch.setattr(slots, "TIMEOUT_SECONDS", 10.0)
+    monkeypatch.setattr(open_streams, "RENEW_SECONDS", 0.1)
+
+
+class Replica:
+    """A gateway with its clients."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.counted = OpenStreams(Slots(client, "OPEN", "open", holder=name, seconds=EXPIRY), LIMITS)
+        self.clients = AsyncExitStack()
+
+    async def open(self, user: Actor = USER) -> bool:
+        """Open a stream, and return whether it was allowed."""
+        try:
+            await self.clients.enter_async_context(self.counted.one(user))
+        except Problem:
+            return False
+        return True
+
+    async def opened(self, number: int, user: Actor = USER) -> int:
+        """Open several streams concurrently, and return how many were allowed."""
+        return sum(await asyncio.gather(*(self.open(user) for _ in range(number))))
+
+
+@asynccontextmanager
+async def running(url: str, name: str) -> AsyncGenerator[Replica]:
+    async with connected(url, name) as client, asyncio.TaskGroup() as tasks:
+        replica = Replica(client, name)
+        keeping = tasks.create_task(forever("open streams", replica.counted.keep))
+        async with replica.clients:
+            yield replica
+        keeping.cancel()
+
+
+@pytest.fixture
+async def one(nats_url: str) -> AsyncGenerator[Replica]:
+    async with running(nats_url, "one") as replica:
+        yield replica
+
+
+@pytest.fixture
+async def other(nats_url: str) -> AsyncGenerator[Replica]:
+    async with running(nats_url, "other") as replica:
+        yield replica
+
+
+def unchecked() -> float:
+    return REGISTRY.get_sample_value("open_streams_unchecked_total") or 0
+
+
+async def test_two_gateways_allow_exactly_the_limit(one: Replica, other: Replica) -> None:
+    assert sum(await asyncio.gather(one.opened(40), other.opened(40))) == LIMIT
+
+
+async def test_users_are_counted_separately(one: Replica, other: Replica) -> None:
+    await one.opened(LIMIT)
+    assert await other.opened(LIMIT + 1, OTHER) == LIMIT
+
+
+async def test_roles_have_limits_of_their_own(one: Replica, other: Replica) -> None:
+    viewer = Actor(user_id=USER.user_id, role="viewer")
+    assert sum([await one.opened(2, viewer), await other.opened(2, viewer)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("50", {"admin": 50, "user": 50, "viewer": 50}),
+        ("10, admin=200", {"admin": 200, "user": 10, "viewer": 10}),
+        ("viewer = 5", {"admin": 50, "user": 50, "viewer": 5}),
+    ],
+)
+def test_the_setting_is_a_limit_with_exceptions_by_role(text: str, limits: dict[str, int]) -> None:
+    assert StreamLimits.parse(text).by_role == limits
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "5,", "5, 6", "guest=5", "admin=5, admin=6", "admin=", "=5", "٣"])
+def test_another_setting_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://x")
+    monkeypatch.setenv("STREAMS_PER_USER", text)
+    with pytest.raises(InvalidSettings, match="STREAMS_PER_USER"):
+        load(Settings)
+
+
+async def test_a_stream_that_was_closed_does_not_count_elsewhere(one: Replica, other: Replica) -> None:
+    await one.opened(LIMIT)
+    assert not await other.open()
+    await one.clients.aclose()
+    await eventually_opened(other, LIMIT)
+
+
+async def test_open_streams_are_renewed(one: Replica, other: Replica) -> None:
+    await one.opened(LIMIT)
+    deadline = asyncio.get_running_loop().time() + 2 * EXPIRY
+    await eventually(lambda: asyncio.get_running_loop().time() > deadline)
+    assert not await other.open()
+
+
+async def test_the_streams_of_a_killed_gateway_expire(one: Replica, nats_url: str) -> None:
+    async with connected(nats_url, "killed") as client:
+        assert await Replica(client, "killed").opened(LIMIT) == LIMIT
+        assert not await one.open()
+    await eventually_opened(one, LIMIT)
+
+
+async def test_streams_are_recorded_again_on_a_bus_that_lost_them(one: Replica, other: Replica) -> None:
+    await one.opened(LIMIT)
+    await jetstream(other.counted.slots.client).delete_stream("OPEN")
+    await other.opened(1, OTHER)  # creates the stream
+    await eventually_refused(other)
+
+
+async def test_the_limit_of_one_gateway_remains_while_the_bus_does_not_answer(
+    one: Replica, nats_server: EmbeddedNats
+) -> None:
+    before = unchecked()
+    await asyncio.to_thread(nats_server.stop)
+    assert await one.opened(LIMIT + 5) == LIMIT
+    assert unchecked() == before + LIMIT
+
+
+async def test_the_limit_of_one_gateway_remains_if_the_bus_refuses(one: Replica) -> None:
+    wrong = StreamConfig(name="OPEN", subjects=["open.>"], max_msg_size=1, allow_direct=True, max_msgs=0)
+    await jetstream(one.counted.slots.client).add_stream(wrong)
+    before = unchecked()
+    assert await one.opened(LIMIT + 5) == LIMIT
+    assert unchecked() == before + LIMIT
+
+
+async def test_users_without_streams_take_no_memory(one: Replica) -> None:
+    await one.opened(2)
+    await one.clients.aclose()
+    await eventually(lambda: not one.counted._changed)  # pyright: ignore[reportPrivateUsage]
+    assert not one.counted._held  # pyright: ignore[reportPrivateUsage]
+    assert not one.counted._locks  # pyright: ignore[reportPrivateUsage]
+
+
+async def eventually_opened(replica: Replica, number: int) -> None:
+    opened = 0
+
+    async def enough() -> bool:
+        nonlocal opened
+        opened += await replica.opened(number - opened)
+        return opened == number
+
+    await eventually(enough)
+
+
+async def eventually_refused(replica: Replica) -> None:
+    async def refused() -> bool:
+        return not await replica.open()
+
+    await eventually(refused)
