@@ -56,7 +56,8 @@ class Shelf:
             await eventually(self.settled)
 
     async def publish(self) -> None:
-        await publish(self.js, JarOpened.example(), envelope=Envelope.begin(actor=Actor(user_id=ADA, role="user")))
+        envelope = Envelope.begin(actor=Actor(user_id=ADA, role="user"), client_address="192.0.2.1")
+        await publish(self.js, JarOpened.example(), envelope=envelope)
 
     def working(self, act: React) -> Any:
         async def attempt(_: Recorded[Any], reaction: Reaction[Any]) -> None:
@@ -226,6 +227,13 @@ async def test_a_command_for_a_user_has_their_current_role(shelf: Shelf, jars: J
     async with identity(nats_url, "viewer"):
         await shelf.react(lambda reaction: reaction.send(ADD, on_behalf_of=BOB))
     assert [envelope.actor for envelope in jars.envelopes] == [Actor(user_id=BOB, role="viewer")]
+
+
+async def test_a_command_for_a_user_has_no_client(shelf: Shelf, jars: Jars, nats_url: str) -> None:
+    await shelf.react(lambda reaction: reaction.send(ADD))
+    async with identity(nats_url, "viewer"):
+        await shelf.react(lambda reaction: reaction.send(ADD, on_behalf_of=BOB))
+    assert [envelope.client_address for envelope in jars.envelopes] == ["192.0.2.1", None]
 
 
 async def test_no_command_is_sent_for_a_disabled_user(shelf: Shelf, jars: Jars, nats_url: str) -> None:

@@ -21,6 +21,7 @@ from eventing.testing.messages import AddMarble
 from onebox.postgres import EmbeddedPostgres
 from prometheus_client import REGISTRY
 from runtime import clock
+from runtime.envelope import Envelope
 
 from libs.eventing.tests.servers import shut_down
 
@@ -49,6 +50,14 @@ async def test_due_times_are_behind_until_the_last_ones_are_claimed(closing: Clo
         go.set()
         await eventually(replica.caught_up.is_set)
         await eventually(closing.is_done)
+
+
+async def test_a_due_command_has_no_client(closing: Closing) -> None:
+    failing, calls = failing_with(Refusal(Code.SESSION_BUSY, ""))
+    replica = Closing(closing.database, failing)
+    await replica.open_jar(LONG_AGO, Envelope.begin(client_address="192.0.2.1"))
+    await replica.send_batch()
+    assert [work.envelope.client_address for work in calls] == [None]
 
 
 async def test_a_command_that_two_replicas_send_is_carried_out_once(

@@ -132,6 +132,16 @@ async def test_another_owners_aggregate_is_not_found(
                 await load(Jar, id)
 
 
+@pytest.mark.parametrize(("id", "owner"), [(JAR, JAR), (UUID(int=77), None)])
+async def test_only_a_refusal_of_an_existing_aggregate_has_its_owner(
+    store: MemoryStore, locks: Locks, id: UUID, owner: UUID | None
+) -> None:
+    async with work_on(store, locks, Envelope.begin(actor=ADA)) as work:
+        with pytest.raises(Refusal) as refusal:
+            await work.load_visible(Jar, id)
+    assert refusal.value.owner == owner
+
+
 async def test_a_visible_aggregate_of_another_owner_cannot_be_changed(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

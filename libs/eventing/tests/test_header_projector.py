@@ -26,7 +26,7 @@ async def insert_subject(event: EventHeaders, db: Connection) -> None:
 async def send(js: JetStream, **headers: Any) -> None:
     """Publish an event with these headers, which a projector that decodes it cannot read."""
     with suppress(ValueError, EventTooNew):
-        await publish(js, JarOpened.example(), **headers)
+        await publish(js, JarOpened.example(), at=None, envelope=None, **headers)
 
 
 class Subjects:

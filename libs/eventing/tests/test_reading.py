@@ -13,6 +13,7 @@ from runtime.envelope import Envelope
 
 # The id of a jar serves as its owner: the table has no other column of that type.
 JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)")
+OWNED_JARS = Table("(SELECT id AS user_id, * FROM jars) AS jars", Code.SESSION_NOT_FOUND)
 ALL_JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
 LISTING = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate)
 
@@ -42,6 +43,22 @@ async def test_a_user_fetches_their_own_row(context: Context) -> None:
 async def test_another_users_row_is_not_found(context: Context) -> None:
     with pytest.raises(Refusal, match="There is no session 00000000-0000-0000-0000-000000000002"):
         await JARS.fetch("label", UUID(int=2), context)
+
+
+@pytest.mark.parametrize(("row", "owner"), [(2, UUID(int=2)), (77, None)])
+async def test_only_the_refusal_of_another_users_row_has_its_owner(
+    context: Context, row: int, owner: UUID | None
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        await OWNED_JARS.fetch("label", UUID(int=row), context)
+    assert refusal.value.owner == owner
+    assert str(refusal.value) == f"SESSION_NOT_FOUND: There is no session {UUID(int=row)}."
+
+
+async def test_the_refusal_of_an_own_row_of_another_parent_has_no_owner(context: Context) -> None:
+    with pytest.raises(Refusal) as refusal:
+        await OWNED_JARS.fetch("label", UUID(int=1), context, marbles=0)
+    assert refusal.value.owner is None
 
 
 async def test_an_admin_fetches_every_row(context: Context) -> None:
@@ -86,3 +103,9 @@ def test_conditions_are_numbered_in_order() -> None:
 
 def test_no_condition_selects_all_rows() -> None:
     assert Filters(omitted=None).where == "true"
+
+
+async def test_rows_are_counted_up_to_a_maximum(context: Context) -> None:
+    bounded = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate, max_total=3)
+    page = await bounded.page(KeysetWindow(limit=1), context, Filters())
+    assert (page.total, page.more) == (3, True)
