@@ -186,11 +186,11 @@ async def test_a_replaced_worker_reports_no_usage_of_a_deleted_session(desk: Des
 
 
 async def test_runs_of_deleted_sessions_are_forgotten_after_a_day(desk: Desk) -> None:
-    for _ in range(2):
-        run = await start(desk, await desk.create())
+    runs = [await start(desk, await desk.create()) for _ in range(2)]
+    for run in runs:
         await desk.send(DeleteSession(session_id=run.session_id))
         await desk.database.execute("UPDATE unbilled_runs SET deleted_at = deleted_at - interval '25 hours'")
-    assert await desk.database.fetchval("SELECT array_agg(run_id) FROM unbilled_runs") == [run.id]
+    assert await desk.database.fetchval("SELECT array_agg(run_id) FROM unbilled_runs") == [runs[1].id]
 
 
 async def test_a_deleted_session_leaves_no_other_runs(desk: Desk) -> None:

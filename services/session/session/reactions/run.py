@@ -129,8 +129,11 @@ async def _end(command: EndRun, reaction: Reaction[Dependencies]) -> None:
         await reaction.send(command)
     except Refusal as refusal:
         if refusal.code is Code.SESSION_NOT_FOUND and command.attempt:
-            fields = {"session_id": command.session_id, "run_id": command.run_id, "usage": command.usage}
-            await reaction.send(RecordRunUsage(**fields, attempt=command.attempt))
+            await reaction.send(
+                RecordRunUsage(
+                    session_id=command.session_id, run_id=command.run_id, attempt=command.attempt, usage=command.usage
+                )
+            )
         raise
 
 
