@@ -200,6 +200,14 @@ async def test_days_that_are_over_are_reported_once_more(harness: Harness, servi
     assert (sorted(services.of(RecordApiCalls)[0].calls.values()), calls.totals) == ([1, 2, 3], {today: 1})
 
 
+async def test_calls_of_a_day_that_begins_during_a_report_are_kept(harness: Harness, services: FakeServices):
+    calls, yesterday = harness.gateway.api_calls, clock.now().date() - timedelta(days=1)
+    calls.totals = {yesterday: 5}
+    await services.answer_with(RecordApiCalls, lambda _: calls.count())
+    await calls.report_last()
+    assert calls.totals == {yesterday: 5, clock.now().date(): 1}
+
+
 async def test_calls_are_reported_regularly(harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(api_calls, "REPORT_SECONDS", 0)
     await services.answer(RecordApiCalls, None)
