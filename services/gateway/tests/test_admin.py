@@ -163,7 +163,18 @@ async def test_a_period_has_thirty_days_by_default(
 @pytest.mark.parametrize(
     "query",
     [
-        *("by=session", "by=", "from=yesterday", "from=5", "to=1999-12-31", "to=2100-01-01", "from="),
+        *(
+            "by=session",
+            "by=",
+            "from=yesterday",
+            "from=5",
+            "from=20261101",
+            "from=2026-W40-1",
+            "from=2026-02-30",
+            "to=1999-12-31",
+            "to=2100-01-01",
+            "from=",
+        ),
         *("from=2026-11-02&to=2026-11-01", "user_id=x", "model=", "model=%00", "skip=-1", "limit=101", "after=x"),
     ],
 )
