@@ -8,7 +8,7 @@ import pytest
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
-from tests.e2e.user import User
+from tests.e2e.user import HELD, User
 
 PROMPT = scripted({"text": "There."})
 
@@ -59,6 +59,16 @@ def test_a_run_appears_in_all_costs_and_stays_when_its_session_is_deleted(admin:
     user.http.delete(f"/sessions/{session_id}").raise_for_status()
     user.http.delete(f"/session-templates/{template_id}").raise_for_status()
     assert shown() == expected
+
+
+def test_a_run_that_a_deletion_ends_has_its_costs(admin: User, user: User) -> None:
+    session_id = user.create(model="sonnet")
+    run_id = user.submit(session_id, HELD).raise_for_status().json()["id"]
+    until(lambda: user.run(session_id, run_id)["tool_calls"], 60)
+    user.http.delete(f"/sessions/{session_id}").raise_for_status()
+    user_id = id_of(user)
+    until(lambda: costs(admin, "model", user_id=user_id).get("sonnet"), 60)
+    assert admin.items("/admin/costs", by="user", user_id=user_id)[0]["runs"] == 1
 
 
 def test_the_sums_of_a_user_are_those_of_the_sessions(admin: User, user: User) -> None:

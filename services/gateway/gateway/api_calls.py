@@ -48,5 +48,5 @@ class ApiCalls:
             return
         await self.bus.ask(RecordApiCalls(process_id=self.process_id, calls=totals), Envelope.begin())
         self._reported = totals
-        for day in self.totals.keys() - {max(totals)}:  # a day that is over, and is stored now
-            del self.totals[day]
+        # Days that were over before the report are stored now. Today may have begun since.
+        self.totals = {day: total for day, total in self.totals.items() if day >= max(totals)}

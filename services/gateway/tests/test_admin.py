@@ -163,7 +163,18 @@ async def test_a_period_has_thirty_days_by_default(
 @pytest.mark.parametrize(
     "query",
     [
-        *("by=session", "by=", "from=yesterday", "from=5", "to=1999-12-31", "to=2100-01-01", "from="),
+        *(
+            "by=session",
+            "by=",
+            "from=yesterday",
+            "from=5",
+            "from=20261101",
+            "from=2026-W40-1",
+            "from=2026-02-30",
+            "to=1999-12-31",
+            "to=2100-01-01",
+            "from=",
+        ),
         *("from=2026-11-02&to=2026-11-01", "user_id=x", "model=", "model=%00", "skip=-1", "limit=101", "after=x"),
     ],
 )
@@ -198,6 +209,14 @@ async def test_days_that_are_over_are_reported_once_more(harness: Harness, servi
     calls.totals = {today - timedelta(days=age): age + 1 for age in range(5)}
     await calls.report_last()
     assert (sorted(services.of(RecordApiCalls)[0].calls.values()), calls.totals) == ([1, 2, 3], {today: 1})
+
+
+async def test_calls_of_a_day_that_begins_during_a_report_are_kept(harness: Harness, services: FakeServices):
+    calls, yesterday = harness.gateway.api_calls, clock.now().date() - timedelta(days=1)
+    calls.totals = {yesterday: 5}
+    await services.answer_with(RecordApiCalls, lambda _: calls.count())
+    await calls.report_last()
+    assert calls.totals == {yesterday: 5, clock.now().date(): 1}
 
 
 async def test_calls_are_reported_regularly(harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch):

@@ -28,6 +28,27 @@ CREATE TABLE costs (
 );
 CREATE INDEX costs_of_user ON costs (user_id, day);
 
+-- Started runs that were cancelled because their session was deleted, until their agents report what they have used.
+CREATE TABLE unbilled_runs (
+    run_id      uuid        PRIMARY KEY,
+    model       text        NOT NULL,
+    template_id uuid        NOT NULL,
+    deleted_at  timestamptz NOT NULL
+);
+CREATE INDEX unbilled_runs_age ON unbilled_runs (deleted_at);
+
+-- What the usage of a run is attributed to. Agents report the model that answered: the only name of it if neither the
+-- session nor the service names one.
+CREATE VIEW attributed_runs AS
+SELECT r.id AS run_id, r.session_id, r.attempt > 0 AS started,
+    coalesce(r.model, (
+        SELECT left(model, 200) FROM messages WHERE run_id = r.id AND model IS NOT NULL ORDER BY sequence_number LIMIT 1
+    ), '') AS model,
+    coalesce(o.template_id, '00000000-0000-0000-0000-000000000000') AS template_id
+FROM runs r LEFT JOIN session_origins o ON o.session_id = r.session_id
+UNION ALL
+SELECT run_id, NULL, true, model, template_id FROM unbilled_runs;
+
 -- Returns the first slot of a user that no other transaction holds, and holds it until the transaction ends. So runs of
 -- a user that end at the same time do not wait for each other, and others do not add to the number of rows. If all 64
 -- are taken, two transactions share one and wait for each other; the sums stay correct.

@@ -14,7 +14,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TEMPLATE, USER
 from contracts.session.conversation import RecordMessage
 from contracts.session.cost import CostPage, Costs, ListCosts
-from contracts.session.run import CancelRun, EndRun, RunView, StartRun
+from contracts.session.run import CancelRun, EndRun, RecordRunUsage, RunView, StartRun
 from contracts.session.session import ChangeSession, CreateSession, DeleteSession
 from contracts.session.template import CreateTemplate
 from contracts.session.values import SdkOptions, Usage
@@ -164,6 +164,41 @@ async def test_usage_that_is_reported_after_a_cancellation_is_no_other_run(desk:
     assert (await costs(desk)).sums == CANCELLED
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=1, usage=USAGE))
     assert (await costs(desk)).sums == ONE_RUN
+
+
+async def test_usage_that_is_reported_after_a_deletion_is_counted_once(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(model="sonnet")))
+    run = await start(desk, session_id)
+    await desk.send(DeleteSession(session_id=session_id))
+    assert (await costs(desk)).sums == CANCELLED
+    for usage in (Usage(), USAGE, USAGE):
+        await desk.send(RecordRunUsage(session_id=session_id, run_id=run.id, attempt=1, usage=usage))
+    page = await costs(desk, "model")
+    assert ([item.key for item in page.items], page.sums) == (["sonnet"], ONE_RUN)
+
+
+async def test_a_replaced_worker_reports_no_usage_of_a_deleted_session(desk: Desk) -> None:
+    run = await start(desk, await desk.create())
+    await desk.send(DeleteSession(session_id=run.session_id))
+    await desk.send(RecordRunUsage(session_id=run.session_id, run_id=run.id, attempt=2, usage=USAGE))
+    assert (await costs(desk)).sums == CANCELLED
+
+
+async def test_runs_of_deleted_sessions_are_forgotten_after_a_day(desk: Desk) -> None:
+    runs = [await start(desk, await desk.create()) for _ in range(2)]
+    for run in runs:
+        await desk.send(DeleteSession(session_id=run.session_id))
+        await desk.database.execute("UPDATE unbilled_runs SET deleted_at = deleted_at - interval '25 hours'")
+    assert await desk.database.fetchval("SELECT array_agg(run_id) FROM unbilled_runs") == [runs[1].id]
+
+
+async def test_a_deleted_session_leaves_no_other_runs(desk: Desk) -> None:
+    session_id = await run_once(desk)
+    queued = [await desk.submit(session_id, "enqueue") for _ in range(2)]
+    await desk.send(CancelRun(session_id=session_id, run_id=queued[1].id))
+    await desk.send(DeleteSession(session_id=session_id))
+    assert await desk.database.fetchval("SELECT count(*) FROM unbilled_runs") == 0
 
 
 async def test_a_run_that_never_started_does_not_count(desk: Desk) -> None:

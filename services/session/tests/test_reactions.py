@@ -199,6 +199,15 @@ async def test_a_worker_whose_session_was_deleted_removes_its_files(worker: Work
     worker.transcripts.delete_session.assert_awaited_once_with(worker.run.session_id)
 
 
+async def test_a_worker_whose_session_was_deleted_reports_what_the_run_has_used(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await worker.desk.send(DeleteSession(session_id=worker.run.session_id))
+        yield FINISHED
+
+    await worker.work(turn)
+    assert await worker.desk.database.fetchval("SELECT input_tokens FROM costs") == 7
+
+
 async def test_a_run_without_remaining_budget_starts_no_turn(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield pytest.fail("an agent was started")
@@ -249,7 +258,7 @@ async def test_a_lost_reply_loses_no_decision(
 ) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
     old = worker.dispatcher
-    worker.dispatcher = LossyDispatcher(old.store, old.database, None, old.commands, old.queries)
+    worker.dispatcher = LossyDispatcher(old.store, old.database, old.dependencies, old.commands, old.queries)
     worker.dispatcher.loses = loses
     outcomes: list[ApprovalOutcome] = []
 

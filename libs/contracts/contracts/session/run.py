@@ -173,6 +173,18 @@ class EndRun(Command[None]):
     structured_output: JsonValue = None
 
 
+class RecordRunUsage(Command[None]):
+    """Record the usage of a run that was cancelled because its session was deleted; nothing if it was recorded."""
+
+    subject = "cmd.session.record_run_usage"
+    sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "usage": {"cost_usd": "0.0012"}}
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    usage: Usage
+
+
 class RunQueued(Event):
     """A query was queued; workers do not see it until it is requested."""
 

@@ -1,5 +1,6 @@
 """Times in requests."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from gateway.validation_messages import mismatch
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 RULE = f"Must be a time with its UTC offset, like {TIME}, between the years 2000 and 2099"
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DAY_RULE = "Must be a day like 2026-11-25, between the years 2000 and 2099"
 
 
@@ -28,6 +30,8 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 
 
 def _day(value: object) -> date:
+    if not DAY.fullmatch(str(value)):  # ISO 8601 has other forms, with weeks
+        raise mismatch(DAY_RULE)
     try:
         day = date.fromisoformat(str(value))
     except ValueError:

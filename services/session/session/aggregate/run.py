@@ -91,8 +91,7 @@ class Running(State):
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
-        if attempt and self.unbilled.get(run_id) == attempt and usage != Usage():
-            self.record(UsageRecorded(run_id=run_id, usage=usage))
+        if attempt and self.record_usage(run_id, usage, attempt):
             return
         run = self._active_run(run_id) if attempt is None else self._run_of_worker(run_id, attempt)
         self._record_all(run.events_before_end())
@@ -101,6 +100,13 @@ class Running(State):
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
         self._start_next()
+
+    def record_usage(self, run_id: UUID, usage: Usage, attempt: int) -> bool:
+        """Record what a run had used when it was ended without its agent; return whether that was not known yet."""
+        is_new = self.unbilled.get(run_id) == attempt and usage != Usage()
+        if is_new:
+            self.record(UsageRecorded(run_id=run_id, usage=usage))
+        return is_new
 
     def cancel_run(self, run_id: UUID) -> None:
         """Cancel a waiting or active run, and start the next one.

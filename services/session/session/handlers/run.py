@@ -5,6 +5,7 @@ from contracts.session.run import (
     EndRun,
     GetRunSummary,
     InterruptSession,
+    RecordRunUsage,
     StartRun,
     SubmitQuery,
 )
@@ -43,6 +44,14 @@ async def end_run(command: EndRun, work: Work) -> None:
             command.structured_output,
             attempt=command.attempt,
         )
+
+
+@handles
+async def record_run_usage(command: RecordRunUsage, work: Work) -> None:
+    """Record the usage of a run whose session was deleted: it has cost what it has cost."""
+    session = await work.load(Session, command.session_id)
+    session.record_usage(command.run_id, command.usage, command.attempt)
+    await work.save(session)
 
 
 @handles

@@ -17,6 +17,7 @@ from eventing.recording import Recorded
 
 from session.counters import TEMPLATE_USES
 from session.environments import VARIABLES
+from session.projections.cost import keep_unbilled
 
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 RESUME = """
@@ -48,6 +49,7 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
         case SessionResumed():
             await db.execute(RESUME, id, at)
         case SessionDeleted():
+            await keep_unbilled(recorded, db)
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
         case _:
             assert_never(event)

@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.mcp import RecordMcpServers
-from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
+from contracts.session.run import EndRun, RecordRunUsage, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
@@ -116,7 +116,25 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-    await reaction.send(_end_command(run, finished))
+    await _end(_end_command(run, finished), reaction)
+
+
+async def _end(command: EndRun, reaction: Reaction[Dependencies]) -> None:
+    """End a run; if its session was deleted meanwhile, record what it has used all the same.
+
+    Raises:
+        Refusal: as `EndRun` is refused.
+    """
+    try:
+        await reaction.send(command)
+    except Refusal as refusal:
+        if refusal.code is Code.SESSION_NOT_FOUND and command.attempt:
+            await reaction.send(
+                RecordRunUsage(
+                    session_id=command.session_id, run_id=command.run_id, attempt=command.attempt, usage=command.usage
+                )
+            )
+        raise
 
 
 async def _fits_quota(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
