@@ -13,7 +13,7 @@ from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error
-from runtime.bus import FLUSH_TIMEOUT, Unavailable
+from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
@@ -35,7 +35,8 @@ START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect forever."""
 
 type Message = type[Command[Any] | Query[Any]]
-type Handle = Callable[[Any, Envelope], Awaitable[Any]]
+type Handle = Callable[[Any, Envelope], Awaitable[tuple[Any, int | None]]]
+"""Handles a message, and returns its result, and the version of the aggregate that was queried."""
 
 
 @asynccontextmanager
@@ -167,41 +168,46 @@ def _answering(
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
-        reply = await decide(message)
+        reply, version = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > max_bytes:
             log.error("answer too large for the bus", subject=kind.subject, size=len(body))
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
-        return NatsResponse(body)
+        return NatsResponse(body, headers={} if version is None else {VERSION_HEADER: str(version)})
 
-    async def decide(message: StreamMessage[Any]) -> Reply[Any]:
+    async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], int | None]:
         try:
             envelope = Envelope.from_headers(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
-            return Faulted(detail="The message cannot be read.")
+            return Faulted(detail="The message cannot be read."), None
         if envelope.expired:
-            return Faulted(detail="The message arrived after its deadline.")
+            return Faulted(detail="The message arrived after its deadline."), None
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                return accepted(result=await handle(body, envelope))
+                result, version = await handle(body, envelope)
+                return accepted(result=result), version
             except Refusal as refusal:
-                return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
+                return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after), None
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
-                return Faulted(detail="The service could not handle the message; try again later.")
+                return Faulted(detail="The service could not handle the message; try again later."), None
 
     return answer
 
 
-async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Any:
+async def _handle(
+    dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope
+) -> tuple[Any, int | None]:
     if isinstance(body, Command):
-        return await dispatcher.send(body, envelope)
-    return await dispatcher.ask(body, envelope)
+        return await dispatcher.send(body, envelope), None
+    if envelope.wants_version:
+        return await dispatcher.ask_versioned(body, envelope)
+    return await dispatcher.ask(body, envelope), None
 
 
-async def _pong(dispatcher: Dispatcher[Any], *_: object) -> dict[str, str]:
-    return await Health({"database": dispatcher.database.check}).report()
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> tuple[dict[str, str], None]:
+    return await Health({"database": dispatcher.database.check}).report(), None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ BUS_ERRORS = (nats.errors.Error, OSError)
 CONNECT_TIMEOUT = 30.0
 FLUSH_TIMEOUT = 5.0
 """Seconds a publish waits for space in a full buffer. Without it, nats-py waits forever if the connection is closed."""
+VERSION_HEADER = "aggregate-version"
+"""The header of an answer with the version of the aggregate that a query names."""
 RETRY_AFTER = 0.4
 """The fraction of the timeout after which an unanswered query is sent a second time."""
 
@@ -105,7 +108,11 @@ class Bus:
         self.client, self.timeout = client, timeout
 
     async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
-        """Send a command or a query to its service and return the result.
+        """Send a command or a query to its service and return the result. Raises as `ask_versioned` does."""
+        return (await self.ask_versioned(message, envelope))[0]
+
+    async def ask_versioned[R](self, message: Command[R] | Query[R], envelope: Envelope) -> tuple[R, int | None]:
+        """Send a command or a query to its service; return the result, and the version if the envelope asks for it.
 
         A query whose answer is late or a fault is sent a second time, since another replica may be healthy. A command
         is sent once.
@@ -119,31 +126,32 @@ class Bus:
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
             async with asyncio.timeout(self.timeout):  # the timeout covers sending, too
-                reply = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
+                answer = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{message.subject}: NoRespondersError") from None
         except nats.errors.MaxPayloadError:
             raise Unavailable(f"{message.subject}: MaxPayloadError") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise _failed(type(message), type(error).__name__) from None
-        match reply:
+        match answer.reply:
             case Accepted(result=result):
-                return cast(R, result)
+                return cast(R, result), answer.version
             case Refused(code=code, detail=detail, retry_after=retry_after):
                 raise Refusal(code, detail, retry_after=retry_after)
             case fault:
                 raise _failed(type(message), fault.detail)
 
-    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> Reply[Any]:
+    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> "_Answer":
         answer = await self.client.request(
             message.subject,
             message.model_dump_json().encode(),
             timeout=self.timeout,
             headers=cast(dict[str, Any], envelope.headers()),
         )
-        return _read(type(message), answer.data)
+        version = (answer.headers or {}).get(VERSION_HEADER)
+        return _Answer(_read(type(message), answer.data), int(version) if version else None)
 
-    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, Reply[Any]]]) -> Reply[Any]:
+    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, "_Answer"]]) -> "_Answer":
         attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
         try:
             await asyncio.wait(attempts, timeout=self.timeout * RETRY_AFTER)
@@ -170,13 +178,21 @@ class Bus:
         await self.client.flush(1)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """A reply, and the version of the aggregate that was queried."""
+
+    reply: Reply[Any]
+    version: int | None
+
+
 def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailable:
     kind = OutcomeUnknown if issubclass(message, Command) else Unavailable
     return kind(f"{message.subject}: {reason}")
 
 
-def _answered(attempt: asyncio.Task[Reply[Any]]) -> bool:
-    return attempt.done() and not attempt.exception() and not isinstance(attempt.result(), Faulted)
+def _answered(attempt: asyncio.Task[_Answer]) -> bool:
+    return attempt.done() and not attempt.exception() and not isinstance(attempt.result().reply, Faulted)
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:

@@ -12,7 +12,11 @@ from runtime import clock, telemetry
 
 @dataclass(frozen=True)
 class Envelope:
-    """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline."""
+    """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline.
+
+    A command is refused unless the aggregate that it changes has one of the `expected_versions`, if there are any. The
+    answer to a query that `wants_version` has the version of the aggregate that the query names.
+    """
 
     message_id: UUID
     correlation_id: str
@@ -20,6 +24,8 @@ class Envelope:
     actor: Actor | None = None
     traceparent: str | None = None
     deadline: datetime | None = None
+    expected_versions: tuple[int, ...] = ()
+    wants_version: bool = False
 
     @classmethod
     def begin(
@@ -64,6 +70,8 @@ class Envelope:
             "actor": self.actor and f"{self.actor.user_id} {self.actor.role}",
             "traceparent": self.traceparent,
             "deadline": self.deadline and self.deadline.isoformat(),
+            "expected-versions": " ".join(map(str, self.expected_versions)),
+            "wants-version": "true" if self.wants_version else "",
         }
         return {name: value for name, value in values.items() if value}
 
@@ -84,6 +92,8 @@ class Envelope:
             actor=_actor(h["actor"]) if "actor" in h else None,
             traceparent=h.get("traceparent"),
             deadline=_time(h["deadline"]) if "deadline" in h else None,
+            expected_versions=tuple(map(int, h.get("expected-versions", "").split())),
+            wants_version=h.get("wants-version") == "true",
         )
 
 

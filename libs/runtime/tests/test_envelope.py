@@ -18,6 +18,8 @@ ENVELOPES = st.builds(
     actor=st.none() | ACTORS,
     traceparent=st.none() | st.just("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
+    expected_versions=st.lists(st.integers(min_value=1), max_size=3).map(tuple),
+    wants_version=st.booleans(),
 )
 ADA = Actor(user_id=UUID(int=1), role="user")
 
