@@ -58,7 +58,7 @@ DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the R
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 EXPOSED_HEADERS = (
     *("Location", "Retry-After", "X-Request-ID", "X-Response-Time", "RateLimit", "RateLimit-Policy"),
-    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REPLAYED),
+    *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", REPLAYED, "ETag"),
 )
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])

@@ -30,7 +30,7 @@ class TestAllowedOrigin:
         assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, PAGE)
         exposed = response.headers["access-control-expose-headers"].lower().split(", ")
         assert set(exposed) == {
-            *("location", "retry-after", "x-request-id", "x-response-time", "idempotent-replayed"),
+            *("location", "retry-after", "x-request-id", "x-response-time", "idempotent-replayed", "etag"),
             *("ratelimit", "ratelimit-policy"),
             *(f"x-ratelimit-{name}" for name in ("limit", "remaining", "reset")),
         }

@@ -1,13 +1,13 @@
 """The client of a request, as the services see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.identity.values import Scope
 from contracts.messages import Actor, Command, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
-from gateway import ids
+from gateway import ids, versions
 from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 
@@ -28,7 +28,12 @@ class Anyone:
         """Send a command or a query on behalf of the client, and return the reply. Raises as `Bus.ask` does."""
         message_id = ids.message_id(message) if isinstance(message, Command) else None
         envelope = Envelope.begin(correlation_id=self.request_id, actor=self.actor, message_id=message_id)
-        return await self.bus.ask(message, envelope)
+        tracked = versions.current()
+        if isinstance(message, Command):
+            return await self.bus.ask(message, replace(envelope, expected_versions=tracked.take_expected()))
+        result, version = await self.bus.ask_versioned(message, replace(envelope, wants_version=tracked.wanted))
+        tracked.read = version
+        return result
 
 
 @dataclass(frozen=True)
