@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.entity_tags import expected_versions, is_current, not_modified, tag_of
+from gateway.preconditions import check_file
 from gateway.problems import EdgeCode, documented
 from gateway.versions import Versions, tracking
 
@@ -102,15 +103,18 @@ class ApiRoute(APIRoute):
         return bool((self.methods or set[str]()) & CONDITIONAL_METHODS)
 
     async def _expected(self, request: Request) -> tuple[int, ...]:
-        if not self.is_conditional or "if-match" not in request.headers:
+        if not self.is_conditional or not {"if-match", "if-none-match"} & {*request.headers.keys()}:
             return ()
         for dependency in self.dependant.dependencies:
             if isinstance(dependency.call, Guard):  # a precondition matters only to clients who may change the resource
                 await cast(Any, dependency.call)(request)
+        if self.path_format in _paths_of(request.app, _is_download):
+            await check_file(request)
+            return ()
         return expected_versions(request.headers, request.url.path)
 
     async def _read(self, handle: Handler, request: Request) -> Response:
-        with tracking(Versions(wanted=self.path_format in _changeable(request.app))) as versions:
+        with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:
             response = await handle(request)
         if response.status_code != HTTPStatus.OK or "etag" in response.headers:
             return response
@@ -145,11 +149,19 @@ class ApiRoute(APIRoute):
                 yield from dependency.call.problems()
 
 
-@lru_cache(maxsize=1)
-def _changeable(app: FastAPI) -> frozenset[str]:
-    """Return the paths of the resources that can be changed: with the version, their tags are a precondition."""
+@lru_cache(maxsize=4)
+def _paths_of(app: FastAPI, kind: Callable[[ApiRoute], bool]) -> frozenset[str]:
+    """Return the paths of all operations of a kind."""
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
-    return frozenset(each.path_format for each in routes if isinstance(each, ApiRoute) and each.is_conditional)
+    return frozenset(each.path_format for each in routes if isinstance(each, ApiRoute) and kind(each))
+
+
+def _is_change(route: ApiRoute) -> bool:
+    return route.is_conditional
+
+
+def _is_download(route: ApiRoute) -> bool:
+    return "GET" in (route.methods or ()) and not route.has_tag
 
 
 def _merged(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:

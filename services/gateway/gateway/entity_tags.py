@@ -35,13 +35,13 @@ def is_current(headers: Headers, tag: str) -> bool:
 
 
 def expected_versions(headers: Headers, path: str) -> tuple[int, ...]:
-    """Return the versions that `If-Match` permits; none for `*`, which permits all.
+    """Return the versions that `If-Match` permits; none for `*`, or without the header, which permits all.
 
     Raises:
         Problem: the header is malformed, or none of its tags is one of this resource.
     """
     wanted = ",".join(headers.getlist("if-match"))
-    if wanted.strip() == "*":
+    if "if-match" not in headers or wanted.strip() == "*":
         return ()
     if not (tags := _parsed(wanted)):
         message = 'Must be `*`, or tags in double quotes, separated by commas, such as `"5-0f3a"`'

@@ -4,16 +4,18 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.messages import Page, Refused
+from contracts.messages import Faulted, Page, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import ChangeSession, DeleteSession, GetSession, ListSessions
+from contracts.session.workspace import ReadFile
 from gateway.entity_tags import expected_versions
 from gateway.problems import Problem
 from starlette.datastructures import Headers
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.test_workspace import FILES, Store
 
 SESSIONS = "/api/v1/sessions"
 ONE = f"{SESSIONS}/{SESSION}"
@@ -148,3 +150,43 @@ async def test_only_reads_of_what_can_be_changed_ask_for_the_version(client: htt
 
 async def test_a_strangers_precondition_is_401(anonymous: httpx.AsyncClient):
     assert problem(await anonymous.delete(ONE, headers={"if-match": '"other"'})) == (401, "UNAUTHENTICATED")
+
+
+@pytest.fixture
+async def store(services: FakeServices) -> Store:
+    store = Store(services)
+    await store.open()
+    return store
+
+
+FILE = f"{FILES}/a.txt"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if-match": '"e1"'}, 201),
+        ({"if-match": '"e0", "e1"'}, 201),
+        ({"if-match": "*"}, 201),
+        ({"if-match": '"e0"'}, 412),
+        ({"if-none-match": "*"}, 412),
+        ({"if-none-match": '"e0"'}, 201),
+    ],
+    ids=str,
+)
+async def test_a_file_is_compared_before_it_is_written(
+    client: httpx.AsyncClient, store: Store, headers: dict[str, str], status: int
+):
+    response = await client.put(FILE, content=b"new", headers=headers)
+    assert (response.status_code, bytes(store.uploaded)) == (status, b"new" if status == 201 else b"")
+
+
+async def test_a_file_that_does_not_exist_has_no_tag(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(ReadFile, Refused(code=Code.FILE_NOT_FOUND, detail="None."))
+    assert (await client.put(FILE, content=b"new", headers={"if-match": "*"})).status_code == 412
+    assert (await client.put(FILE, content=b"new", headers={"if-none-match": "*"})).status_code == 201
+
+
+async def test_a_file_that_cannot_be_compared_is_503(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(ReadFile, Faulted(detail="Restarting."))
+    assert (await client.delete(FILE, headers={"if-match": '"e1"'})).status_code == 503
