@@ -44,6 +44,15 @@ def test_a_change_of_what_was_changed_meanwhile_is_412(user: User, collection: s
     assert user.http.delete(path, headers={"if-match": tag(user, path)}).status_code == 204
 
 
+def test_a_trigger_has_the_version_of_its_task(user: User) -> None:
+    task = create(user, "/tasks", TASK)
+    path = create(user, f"{task}/triggers", {})
+    stale = tag(user, path)
+    user.http.patch(task, json={"name": "other"}).raise_for_status()
+    assert error(user.http.delete(path, headers={"if-match": stale})) == (412, "PRECONDITION_FAILED")
+    assert user.http.delete(path, headers={"if-match": tag(user, path)}).status_code == 204
+
+
 def test_of_twenty_changes_with_one_tag_one_wins(user: User) -> None:
     path = create(user, "/sessions", {})
     read = tag(user, path)

@@ -117,7 +117,7 @@ class UnitOfWork[T]:
         if self.saved:
             raise RuntimeError("a unit of work saves once; pass all aggregates to one call of `save`")
         expected = self.envelope.expected_versions
-        if expected and aggregates[0].version not in expected:
+        if expected and aggregates and aggregates[0].version not in expected:
             detail = "It was changed since this client has read it. Read it again, and decide on its present state."
             raise Refusal(Code.PRECONDITION_FAILED, detail)
         await self.store.save(aggregates, replace(self.envelope, expected_versions=()))
