@@ -55,22 +55,24 @@ class Clients:
     def __init__(self, gateways: list[str], outcome: Outcome) -> None:
         self.gateways, self.outcome, self.random = gateways, outcome, Random(outcome.seed)  # noqa: S311
         self.left = list(range(outcome.requests))
-        self.ids = dict[int, str]()
+        self.ids, self.headers = dict[int, str](), dict[str, str]()
 
-    async def run(self) -> None:
+    async def send_all(self) -> None:
         """Send all requests, and compare what exists then with what was acknowledged."""
-        async with httpx.AsyncClient() as http, asyncio.timeout(MAX_SECONDS):
-            await self._log_in(http)
+        async with httpx.AsyncClient(headers=self.headers) as http, asyncio.timeout(MAX_SECONDS):
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(CLIENTS):
                     tasks.create_task(self._client(http))
             await self._judge(http)
 
-    async def _log_in(self, http: httpx.AsyncClient) -> None:
-        login = {"email": f"user-{secrets.token_hex(6)}@example.com", "password": PASSWORD}
-        await self._sure(http, "POST", "/auth/register", login | {"username": login["email"].partition("@")[0]})
-        tokens = await self._sure(http, "POST", "/auth/login", login)
-        http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+    async def log_in(self) -> None:
+        """Register and log in; before anything is killed."""
+        name = f"user-{secrets.token_hex(6)}"
+        login = {"email": f"{name}@example.com", "password": PASSWORD}
+        async with httpx.AsyncClient() as http:
+            await self._sure(http, "POST", "/auth/register", login | {"username": name})
+            tokens = await self._sure(http, "POST", "/auth/login", login)
+        self.headers = {"authorization": f"Bearer {tokens['access_token']}"}
 
     async def _client(self, http: httpx.AsyncClient) -> None:
         while self.left:
@@ -133,7 +135,8 @@ def keyed(seed: int, requests: int) -> Outcome:
     with Cluster() as cluster:
         cluster.start()
         clients, injector = Clients(cluster.gateways, outcome), Faults(cluster)
-        working = threading.Thread(target=asyncio.run, args=(clients.run(),))
+        asyncio.run(clients.log_in())
+        working = threading.Thread(target=asyncio.run, args=(clients.send_all(),))
         working.start()
         while working.is_alive():
             after, lasting = random.uniform(0.1, MAX_PAUSE), random.uniform(0.1, MAX_DOWN_SECONDS)

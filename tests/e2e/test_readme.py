@@ -77,6 +77,9 @@ def test_the_commands_of_the_guide_to_the_edge_work_as_documented(user: User, sy
     )
     assert "urn:agentapi:problem" not in ran.stdout
     assert ran.stdout.count("idempotent-replayed: true") == 1
+    assert "HTTP/1.1 304" in ran.stdout
+    assert '"name":"Renamed"' in ran.stdout
+    assert ran.stdout.endswith("stale: 412\n")
 
 
 def test_the_commands_of_the_guide_to_administration_work(system: System) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
+from uuid import UUID
 
 from contracts.messages import Command, Query, result_type
 from contracts.refusals import Code, Refusal
@@ -59,6 +60,14 @@ class Dispatcher[T]:
         """
         handler = self.queries.by_type[type(query)]
         return await handler(query, QueryContext(self.database, envelope, self.dependencies))
+
+    async def ask_versioned[R](self, query: Query[R], envelope: Envelope) -> tuple[R, int | None]:
+        """Return the answer to a query, and the version of the aggregate that it names. Raises as `ask` does.
+
+        The version is read first, so that the answer may be newer than it, but never older.
+        """
+        version = await self.store.version([value for value in vars(query).values() if isinstance(value, UUID)])
+        return await self.ask(query, envelope), version
 
     async def _decide(self, command: Command[Any], envelope: Envelope) -> Any:
         handler = self.commands.by_type[type(command)]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_type_hints
 from uuid import UUID
 
@@ -109,10 +109,19 @@ class UnitOfWork[T]:
         await self.save(aggregate)
 
     async def save(self, *aggregates: AnyAggregate) -> None:
-        """Store the events of all the aggregates or none; to be called once. Raises as `EventStore.save` does."""
+        """Store the events of all the aggregates or none; to be called once. Raises as `EventStore.save` does.
+
+        Raises:
+            Refusal: PRECONDITION_FAILED; the first one has none of the versions that the command expects. The store
+                permits no change between this check and the append.
+        """
         if self.saved:
             raise RuntimeError("a unit of work saves once; pass all aggregates to one call of `save`")
-        await self.store.save(aggregates, self.envelope)
+        expected = self.envelope.expected_versions
+        if expected and aggregates and aggregates[0].version not in expected:
+            detail = "It was changed since this client has read it. Read it again, and decide on its present state."
+            raise Refusal(Code.PRECONDITION_FAILED, detail)
+        await self.store.save(aggregates, replace(self.envelope, expected_versions=()))
         self.saved = True
 
     async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:

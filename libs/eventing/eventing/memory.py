@@ -1,6 +1,7 @@
 """The event store in memory, for tests of handlers. Without read models, it never raises `UniqueViolation`."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,11 @@ class MemoryStore:
     async def has_command(self, command_id: UUID) -> bool:
         """See `EventStore.has_command`."""
         return self._has(command_id)
+
+    async def version(self, ids: Sequence[UUID]) -> int | None:
+        """See `EventStore.version`."""
+        versions = {entry.recorded.id: entry.recorded.version for entry in self.entries}
+        return next((versions[id] for id in ids if id in versions), None)
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""

@@ -58,6 +58,11 @@ FEED = f"""
         ORDER BY tx, position LIMIT $3) AS feed
     WHERE before < $4 ORDER BY tx, position"""  # noqa: S608  no input
 HAS_COMMAND = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"
+VERSION = """
+    SELECT version FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, n), LATERAL (
+        SELECT originator_version AS version FROM events
+        WHERE originator_id = wanted.id ORDER BY originator_version DESC LIMIT 1) AS newest
+    ORDER BY n LIMIT 1"""
 UNBOUNDED = 2**62
 
 
@@ -103,6 +108,10 @@ class PostgresStore:
     async def has_command(self, command_id: UUID) -> bool:
         """See `EventStore.has_command`."""
         return bool(await self.database.fetchval(HAS_COMMAND, command_id))
+
+    async def version(self, ids: Sequence[UUID]) -> int | None:
+        """See `EventStore.version`."""
+        return await self.database.fetchval(VERSION, ids)
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""

@@ -1,5 +1,6 @@
 """The interface of event stores: `eventing.postgres` is the real one, `eventing.memory` the one for tests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -75,6 +76,10 @@ class EventStore(Protocol):
 
     async def has_command(self, command_id: UUID) -> bool:
         """Return whether the command with this id was recorded."""
+        ...
+
+    async def version(self, ids: Sequence[UUID]) -> int | None:
+        """Return the version of the first of the aggregates with these ids that exists; None if none does."""
         ...
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:

@@ -14,7 +14,7 @@ from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error
-from runtime.bus import FLUSH_TIMEOUT, Unavailable
+from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
@@ -36,7 +36,8 @@ START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect forever."""
 
 type Message = type[Command[Any] | Query[Any]]
-type Handle = Callable[[Any, Envelope], Awaitable[Any]]
+type Handle = Callable[[Any, Envelope], Awaitable[tuple[Any, int | None]]]
+"""Handles a message, and returns its result, and the version of the aggregate that was queried."""
 
 
 @asynccontextmanager
@@ -168,8 +169,7 @@ def _answering(
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
-        headers: dict[str, str] = {}
-        reply = await decide(message, headers)
+        reply, headers = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > max_bytes:
             log.error("answer too large for the bus", subject=kind.subject, size=len(body))
@@ -178,39 +178,38 @@ def _answering(
         handled.labels(kind.subject, reply.kind).inc()
         return NatsResponse(body, headers=headers)
 
-    async def decide(message: StreamMessage[Any], headers: dict[str, str]) -> Reply[Any]:
+    async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], dict[str, str]]:
         try:
             envelope = Envelope.from_headers(message.headers)
             body = kind.model_validate_json(message.body)
         except ValueError as error:
             log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
-            return Faulted(detail="The message cannot be read.")
+            return Faulted(detail="The message cannot be read."), {}
         if envelope.expired:
-            return Faulted(detail="The message arrived after its deadline.")
+            return Faulted(detail="The message arrived after its deadline."), {}
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                return accepted(result=await handle(body, envelope))
+                result, version = await handle(body, envelope)
+                return accepted(result=result), {} if version is None else {VERSION_HEADER: str(version)}
             except Refusal as refusal:
-                return _refused(refusal, headers)
+                refused = Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
+                return refused, {DENIED_OWNER: str(refusal.owner)} if refusal.owner else {}
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
-                return Faulted(detail="The service could not handle the message; try again later.")
+                return Faulted(detail="The service could not handle the message; try again later."), {}
 
     return answer
 
 
-def _refused(refusal: Refusal, headers: dict[str, str]) -> Refused:
-    """Return the reply of a refusal, and add its headers."""
-    if refusal.owner:
-        headers[DENIED_OWNER] = str(refusal.owner)
-    return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
-
-
-async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Any:
+async def _handle(
+    dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope
+) -> tuple[Any, int | None]:
     if isinstance(body, Command):
-        return await dispatcher.send(body, envelope)
-    return await dispatcher.ask(body, envelope)
+        return await dispatcher.send(body, envelope), None
+    if envelope.wants_version:
+        return await dispatcher.ask_versioned(body, envelope)
+    return await dispatcher.ask(body, envelope), None
 
 
-async def _pong(dispatcher: Dispatcher[Any], *_: object) -> dict[str, str]:
-    return await Health({"database": dispatcher.database.check}).report()
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> tuple[dict[str, str], None]:
+    return await Health({"database": dispatcher.database.check}).report(), None

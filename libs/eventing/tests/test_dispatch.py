@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -217,6 +218,50 @@ async def test_concurrent_commands_of_one_process_do_not_conflict(dispatcher: Di
     counts = await asyncio.gather(*(send(dispatcher, ADD) for _ in range(8)))
     assert sorted(counts) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len(loads) == 8
+
+
+async def test_a_change_of_another_version_is_refused(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    await send(dispatcher, ADD)
+    with pytest.raises(Refusal) as refusal:
+        await send(dispatcher, ADD, replace(Envelope.begin(), expected_versions=(1,)))
+    assert refusal.value.code == Code.PRECONDITION_FAILED
+    await send(dispatcher, ADD, replace(Envelope.begin(), expected_versions=(1, 2)))
+    assert await marbles(dispatcher) == 2
+
+
+async def test_of_changes_that_expect_one_version_one_is_carried_out(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    replicas = [dispatcher, *(other_replica(dispatcher) for _ in range(7))]
+    envelopes = [replace(Envelope.begin(), expected_versions=(1,)) for _ in replicas]
+    changes = (send(replica, ADD, envelope) for replica, envelope in zip(replicas, envelopes, strict=True))
+    results = await asyncio.gather(*changes, return_exceptions=True)
+    refused = [result for result in results if isinstance(result, Refusal)]
+    assert (len(refused), {refusal.code for refusal in refused}) == (7, {Code.PRECONDITION_FAILED})
+    assert await marbles(dispatcher) == 1
+
+
+async def test_a_repeated_change_is_recognised_before_its_version_is_compared(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    envelope = replace(Envelope.begin(), expected_versions=(1,))
+    await send(dispatcher, ADD, envelope)
+    with pytest.raises(Refusal) as refusal:
+        await send(dispatcher, ADD, envelope)
+    assert refusal.value.code == Code.COMMAND_REPEATED
+
+
+async def test_an_answer_has_the_version_of_the_aggregate(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    await send(dispatcher, ADD)
+    assert (await dispatcher.ask_versioned(GetJar.example(), Envelope.begin()))[1] == 2
+
+
+async def test_expected_versions_are_not_stored(dispatcher: Dispatcher[None]) -> None:
+    await send(dispatcher, OPEN)
+    await send(dispatcher, ADD, replace(Envelope.begin(), expected_versions=(1,)))
+    stored = await dispatcher.store.event(JAR, 2)
+    assert stored is not None
+    assert stored.envelope.expected_versions == ()
 
 
 def other_replica(dispatcher: Dispatcher[None]) -> Dispatcher[None]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, cast
 from uuid import UUID
@@ -24,12 +25,10 @@ BUS_ERRORS = (nats.errors.Error, OSError)
 CONNECT_TIMEOUT = 30.0
 FLUSH_TIMEOUT = 5.0
 """Seconds a publish waits for space in a full buffer. Without it, nats-py waits forever if the connection is closed."""
+VERSION_HEADER = "aggregate-version"
+"""The header of an answer with the version of the aggregate that a query names."""
 RETRY_AFTER = 0.4
 """The fraction of the timeout after which an unanswered query is sent a second time."""
-
-
-type _Answer = tuple[Reply[Any], UUID | None]
-"""A reply, and the owner of the resource that it denies."""
 
 
 class Unavailable(Exception):
@@ -42,6 +41,15 @@ class NoResponders(Unavailable):
 
 class OutcomeUnknown(Unavailable):
     """A command failed, but may have been carried out; sending it again with a new id may carry it out twice."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A reply, with the version of the aggregate that was queried, or the owner of the resource that is denied."""
+
+    reply: Reply[Any]
+    version: int | None
+    owner: UUID | None
 
 
 class Client(nats.aio.client.Client):
@@ -111,7 +119,11 @@ class Bus:
         self.client, self.timeout = client, timeout
 
     async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
-        """Send a command or a query to its service and return the result.
+        """Send a command or a query to its service and return the result. Raises as `ask_versioned` does."""
+        return (await self.ask_versioned(message, envelope))[0]
+
+    async def ask_versioned[R](self, message: Command[R] | Query[R], envelope: Envelope) -> tuple[R, int | None]:
+        """Send a command or a query to its service; return the result, and the version if the envelope asks for it.
 
         A query whose answer is late or a fault is sent a second time, since another replica may be healthy. A command
         is sent once.
@@ -125,18 +137,18 @@ class Bus:
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
             async with asyncio.timeout(self.timeout):  # the timeout covers sending, too
-                reply, owner = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
+                answer = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{message.subject}: NoRespondersError") from None
         except nats.errors.MaxPayloadError:
             raise Unavailable(f"{message.subject}: MaxPayloadError") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise _failed(type(message), type(error).__name__) from None
-        match reply:
+        match answer.reply:
             case Accepted(result=result):
-                return cast(R, result)
+                return cast(R, result), answer.version
             case Refused(code=code, detail=detail, retry_after=retry_after):
-                raise Refusal(code, detail, retry_after=retry_after, owner=owner)
+                raise Refusal(code, detail, retry_after=retry_after, owner=answer.owner)
             case fault:
                 raise _failed(type(message), fault.detail)
 
@@ -147,8 +159,9 @@ class Bus:
             timeout=self.timeout,
             headers=cast(dict[str, Any], envelope.headers()),
         )
-        owner = (answer.headers or {}).get(DENIED_OWNER)
-        return _read(type(message), answer.data), UUID(owner) if owner else None
+        version, owner = ((answer.headers or {}).get(name) for name in (VERSION_HEADER, DENIED_OWNER))
+        reply = _read(type(message), answer.data)
+        return _Answer(reply, int(version) if version else None, UUID(owner) if owner else None)
 
     async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
@@ -183,7 +196,7 @@ def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailabl
 
 
 def _answered(attempt: asyncio.Task[_Answer]) -> bool:
-    return attempt.done() and not attempt.exception() and not isinstance(attempt.result()[0], Faulted)
+    return attempt.done() and not attempt.exception() and not isinstance(attempt.result().reply, Faulted)
 
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:

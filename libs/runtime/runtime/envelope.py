@@ -17,6 +17,9 @@ class Envelope:
 
     If a request of a client caused it, `client_address` is the network address of the client, and `credential` what it
     authenticated with.
+
+    A command is refused unless the aggregate that it changes has one of the `expected_versions`, if there are any. The
+    answer to a query that `wants_version` has the version of the aggregate that the query names.
     """
 
     message_id: UUID
@@ -27,6 +30,8 @@ class Envelope:
     deadline: datetime | None = None
     client_address: str | None = None
     credential: Credential | None = None
+    expected_versions: tuple[int, ...] = ()
+    wants_version: bool = False
 
     @classmethod
     def begin(
@@ -84,6 +89,8 @@ class Envelope:
             "deadline": self.deadline and self.deadline.isoformat(),
             "client-address": self.client_address,
             "credential": self.credential and f"{self.credential.kind} {self.credential.id}",
+            "expected-versions": " ".join(map(str, self.expected_versions)),
+            "wants-version": "true" if self.wants_version else "",
         }
         return {name: value for name, value in values.items() if value}
 
@@ -106,6 +113,8 @@ class Envelope:
             deadline=_time(h["deadline"]) if "deadline" in h else None,
             client_address=plain_address(h["client-address"]) if "client-address" in h else None,
             credential=_credential(h["credential"]) if "credential" in h else None,
+            expected_versions=tuple(map(int, h.get("expected-versions", "").split())),
+            wants_version=h.get("wants-version") == "true",
         )
 
 

@@ -20,6 +20,8 @@ ENVELOPES = st.builds(
     deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
     client_address=st.none() | st.ip_addresses().map(str),
     credential=st.none() | st.builds(Credential, kind=st.sampled_from(["login", "api_key"]), id=st.uuids()),
+    expected_versions=st.lists(st.integers(min_value=1), max_size=3).map(tuple),
+    wants_version=st.booleans(),
 )
 KEY = Credential(kind="api_key", id=UUID(int=3))
 ADA = Actor(user_id=UUID(int=1), role="user")

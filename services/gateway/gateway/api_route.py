@@ -1,18 +1,29 @@
 """The route class of the API: it documents the problems that follow from how an operation is declared."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, cast
 
 from contracts.refusals import Code
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+from starlette.responses import Response
 
+from gateway.entity_tags import expected_versions, is_current, not_modified, tag_of
+from gateway.preconditions import check_file
 from gateway.problems import EdgeCode, documented
+from gateway.versions import Versions, tracking
+
+type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode.UNAVAILABLE)
 """Every operation refuses unknown query parameters, is counted, and depends on a service."""
 REPEATABLE = (EdgeCode.IDEMPOTENCY_KEY_IN_USE, EdgeCode.IDEMPOTENCY_KEY_REUSED, Code.COMMAND_REPEATED)
+CONDITIONAL_METHODS = frozenset({"PUT", "PATCH", "DELETE"})
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ACCOUNT_PREFIX = "/api/v1/auth/"
 IDEMPOTENCY_KEY: dict[str, Any] = {
@@ -27,6 +38,20 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
         "examples": ["order-7d7b3f7e5b0c4f7c"],
     },
 }
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The `ETag` of the resource as the client has read it: if it was changed since then, the response "
+    "is 412.",
+    "schema": {"type": "string", "examples": ['"5-0f3a9c1e5b7d2a4c"']},
+}
+IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "An `ETag` of the client: if it is current, the response is 304, without a body.",
+    "schema": {"type": "string", "examples": ['"5-0f3a9c1e5b7d2a4c"']},
+}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client's copy is current"}}
 WITH_BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 
 
@@ -48,9 +73,10 @@ class ApiRoute(APIRoute):
     def __init__(self, *args: Any, **declared: Any) -> None:
         super().__init__(*args, **declared)
         responses = _merged(documented(*self._problems()), self.responses)
-        if self.takes_key:
-            extra = self.openapi_extra or {}
-            self.openapi_extra = extra | {"parameters": [*extra.get("parameters", ()), IDEMPOTENCY_KEY]}
+        if self.has_tag:
+            responses |= NOT_MODIFIED
+        extra = self.openapi_extra or {}
+        self.openapi_extra = extra | {"parameters": [*extra.get("parameters", ()), *self._headers()]}
         self.responses = dict(sorted(responses.items(), key=lambda response: int(response[0])))
 
     @property
@@ -59,15 +85,83 @@ class ApiRoute(APIRoute):
         guarded = any(isinstance(dependency.call, Guard) for dependency in self.dependant.dependencies)
         return bool((self.methods or set[str]()) & METHODS) and (guarded or self.path.startswith(ACCOUNT_PREFIX))
 
+    def get_route_handler(self) -> Handler:
+        """Return the handler of the framework, which conditional requests and entity tags are added to."""
+        handle = super().get_route_handler()
+
+        async def conditional(request: Request) -> Response:
+            if self.has_tag:
+                return await self._read(handle, request)
+            with tracking(Versions(await self._expected(request))):
+                return await handle(request)
+
+        return conditional
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the operation takes `If-Match`."""
+        return bool((self.methods or set[str]()) & CONDITIONAL_METHODS)
+
+    async def _expected(self, request: Request) -> tuple[int, ...]:
+        if not self.is_conditional or not {"if-match", "if-none-match"} & {*request.headers.keys()}:
+            return ()
+        for dependency in self.dependant.dependencies:
+            if isinstance(dependency.call, Guard):  # a precondition matters only to clients who may change the resource
+                await cast(Any, dependency.call)(request)
+        if self.path_format in _paths_of(request.app, _is_download):
+            await check_file(request)
+            return ()
+        return expected_versions(request.headers, request.url.path)
+
+    async def _read(self, handle: Handler, request: Request) -> Response:
+        with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:
+            response = await handle(request)
+        if response.status_code != HTTPStatus.OK or "etag" in response.headers:
+            return response
+        is_list = getattr(self.response_model, "is_list", False)
+        tag = response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read, weak=is_list)
+        return not_modified(response) if is_current(request.headers, tag) else response
+
+    @property
+    def has_tag(self) -> bool:
+        """Whether responses have an entity tag that this class adds: those of JSON."""
+        return "GET" in (self.methods or set[str]()) and self.response_model is not None
+
+    def _headers(self) -> Iterator[dict[str, Any]]:
+        """Return the parameters of the operation that are headers."""
+        if self.takes_key:
+            yield IDEMPOTENCY_KEY
+        if self.is_conditional:
+            yield IF_MATCH
+        if self.has_tag:
+            yield IF_NONE_MATCH
+
     def _problems(self) -> Iterator[Code | EdgeCode]:
         yield from ANY_REQUEST
         if self.takes_key:
             yield from REPEATABLE
+        if self.is_conditional:
+            yield Code.PRECONDITION_FAILED
         if self.body_field:
             yield from WITH_BODY
         for dependency in self.dependant.dependencies:
             if isinstance(dependency.call, Guard):
                 yield from dependency.call.problems()
+
+
+@lru_cache(maxsize=4)
+def _paths_of(app: FastAPI, kind: Callable[[ApiRoute], bool]) -> frozenset[str]:
+    """Return the paths of all operations of a kind."""
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    return frozenset(each.path_format for each in routes if isinstance(each, ApiRoute) and kind(each))
+
+
+def _is_change(route: ApiRoute) -> bool:
+    return route.is_conditional
+
+
+def _is_download(route: ApiRoute) -> bool:
+    return "GET" in (route.methods or ()) and not route.has_tag
 
 
 def _merged(one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:

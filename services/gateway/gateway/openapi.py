@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.api_route import IDEMPOTENCY_KEY
+from gateway.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
 from gateway.throttling import is_free
@@ -53,7 +53,7 @@ HEADERS = {
     "Cache-Control": "Who may cache the response, and for how long.",
     "Content-Disposition": "`attachment`, with the file name.",
     "Content-Range": "The range of the bytes that are returned, and the size of the file.",
-    "ETag": "The version of the file, for `If-None-Match` and `If-Range`.",
+    "ETag": "The version of what is returned, for `If-None-Match`, `If-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: this is the response to an earlier request, and nothing was done again.",
     "Last-Modified": "When the file was last changed.",
     "Location": "The path of the created resource, or of the run.",
@@ -125,6 +125,9 @@ def _complete_operation(operation: dict[str, Any], *, is_counted: bool) -> None:
             headers[name] = {"$ref": f"#/components/headers/{name}"}
     if IDEMPOTENCY_KEY in operation.get("parameters", ()):
         _document_replays(responses)
+    if IF_NONE_MATCH in operation.get("parameters", ()):
+        for status in ("200", "304"):
+            responses[status]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
     for parameter in operation.get("parameters", ()):
         examples = parameter["schema"].pop("examples", None)
         parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]

@@ -109,6 +109,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.OWNER_DISABLED: (403, "Owner may not run agents"),
     Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),
     Code.PDF_NOT_AVAILABLE: (422, "PDF reports are not available"),
+    Code.PRECONDITION_FAILED: (412, "Changed by another request"),
     Code.QUEUE_FULL: (409, "Query queue is full"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.REPORT_FAILED: (500, "Report could not be created"),

@@ -99,8 +99,8 @@ def _unknown_outcome(request: Request) -> Problem:
 def in_doubt(check: str) -> Problem:
     """Return the problem of a request that may have been carried out; `check` says how the client finds out."""
     detail = (
-        f"No reply arrived in time, so the request may have been carried out. Before you send it again, {check}. "
-        "Requests with an Idempotency-Key can be sent again without that."
+        "No reply arrived in time, so the request may have been carried out. With an Idempotency-Key it would be safe "
+        f"to send it again. Before you do so without one, {check}."
     )
     return Problem(EdgeCode.UNAVAILABLE, detail, already=True)
 

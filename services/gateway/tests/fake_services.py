@@ -19,7 +19,7 @@ from jwt.algorithms import OKPAlgorithm
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import StreamConfig
-from runtime.bus import Client
+from runtime.bus import VERSION_HEADER, Client
 from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
 from runtime.key_value import Bucket
@@ -36,6 +36,7 @@ class FakeServices:
     def __init__(self, client: Client) -> None:
         self.client, self.js = client, jetstream(client)
         self.received: list[tuple[Any, Envelope]] = []
+        self.version = 1
         self.keys = [Ed25519PrivateKey.generate()]
         self._subscriptions: dict[Message, Subscription] = {}
 
@@ -58,11 +59,13 @@ class FakeServices:
 
         async def receive(message: Msg) -> None:
             body = kind.model_validate_json(message.data)
-            self.received.append((body, Envelope.from_headers(message.headers)))
+            envelope = Envelope.from_headers(message.headers)
+            self.received.append((body, envelope))
             reply = make(body)
             if not isinstance(reply, Refused | Faulted):
                 reply = accepted(result=reply)
-            await message.respond(reply.model_dump_json().encode())
+            headers = {VERSION_HEADER: str(self.version)} if envelope.wants_version else None
+            await self.client.publish(message.reply, reply.model_dump_json().encode(), headers=headers)
 
         await self._subscribe(kind, receive)
 

@@ -1,13 +1,13 @@
 """The client of a request, as the services see it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contracts.identity.values import Scope
 from contracts.messages import Actor, Command, Credential, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
-from gateway import ids
+from gateway import ids, versions
 from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 
@@ -32,14 +32,20 @@ class Anyone:
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         """Send a command or a query on behalf of the client, and return the reply. Raises as `Bus.ask` does."""
+        is_command = isinstance(message, Command)
+        tracked = versions.current()
         envelope = Envelope.begin(
             correlation_id=self.request_id,
             actor=self.actor,
             client_address=self.address,
             credential=self.credential,
-            message_id=ids.message_id(message) if isinstance(message, Command) else None,
+            message_id=ids.message_id(message) if is_command else None,
         )
-        return await self.bus.ask(message, envelope)
+        if is_command:
+            return await self.bus.ask(message, replace(envelope, expected_versions=tracked.take_expected()))
+        result, version = await self.bus.ask_versioned(message, replace(envelope, wants_version=tracked.wanted))
+        tracked.read = version
+        return result
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
     stored: Stored | None = None
     for _ in range(MAX_READS):
         if stored is None or not (response := _response(stored.record, request, digest)):
-            began = stored.record.began if stored else int(clock.now().timestamp() * 1000)
+            began = _began(stored)
             if written := await records.write(request.id.hex, _running(began, digest), stored):
                 return Attempt(records, request, began, written)
         elif response.variant == request.variant:
@@ -90,6 +90,12 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
             return Attempt(records, request, stored.record.began, None)
         stored = await records.read(request.id.hex)
     raise _in_use()
+
+
+def _began(stored: Stored | None) -> int:
+    if stored and stored.record.state != "free":
+        return stored.record.began
+    return int(clock.now().timestamp() * 1000)
 
 
 def _response(record: Record, request: KeyedRequest, digest: str) -> StoredResponse | None:

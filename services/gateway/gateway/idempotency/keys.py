@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -30,7 +30,10 @@ _NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
 
 @dataclass(frozen=True)
 class KeyedRequest:
-    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is a user."""
+    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is a user.
+
+    A response is replayed only to requests of the same `variant`; other ones are carried out again, with the same ids.
+    """
 
     id: UUID
     authenticated: bool
@@ -54,7 +57,7 @@ class KeyedRequest:
         if (user := _user(scope)) is None:
             return None
         id = uuid5(_NAMESPACE, "\n".join((user, scope["method"], scope["path"], keys[0])))
-        return cls(id, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(Request(scope)))
+        return cls(id, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(scope))
 
     def digest(self, scope: Scope, body: "Body") -> str:
         """Return what a repetition must have in common with the first request.
@@ -124,13 +127,18 @@ def _user(scope: Scope) -> str | None:
             return None
 
 
-def _variant(request: Request) -> str:
-    """Return the form in which the client wants the result, which does not change what the request does."""
-    checks: dict[str, Callable[[Request], bool]] = {
-        "events": prefers_events,
-        "async": lambda request: preferred(request, "respond-async"),
-    }
-    return ",".join(name for name, check in checks.items() if check(request))
+def _variant(scope: Scope) -> str:
+    """Return the form in which the client wants the result, and what it may do; neither changes what is requested."""
+    request, forms = Request(scope), list[str]()
+    if prefers_events(request):
+        forms.append("events")
+    if preferred(request, "respond-async"):
+        forms.append("async")
+    match scope["authenticated"]:
+        case Token() as token:
+            return " ".join((token.actor.role, *sorted(token.scopes), "key" if token.is_api_key else "login", *forms))
+        case _:
+            return " ".join(forms)
 
 
 def _invalid() -> Problem:

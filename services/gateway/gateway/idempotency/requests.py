@@ -73,8 +73,12 @@ class _Execution:
             finally:
                 renewal.cancel()
         if error is not None:
-            await self.attempt.open()
+            await (self.attempt.open() if self._has_begun else self.attempt.free())
             raise error
+
+    @property
+    def _has_begun(self) -> bool:
+        return self.ids is not None and self.ids.commands > 0
 
     async def send(self, message: Message) -> None:
         """Hold back a message of the response; pass on all of them if it is complete, large, or a stream."""
@@ -93,7 +97,7 @@ class _Execution:
 
     async def _store(self, *, complete: bool) -> None:
         status: int = self.held[0]["status"]
-        if status >= HTTPStatus.BAD_REQUEST and not (self.ids and self.ids.commands):
+        if status >= HTTPStatus.BAD_REQUEST and not self._has_begun:
             await self.attempt.free()
         elif complete and self._is_final(status):
             await self.attempt.answer(self._response())

@@ -1,6 +1,6 @@
 """Models of lists, which are read in pages."""
 
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -112,6 +112,7 @@ class ListPage[T](ResponseModel):
     """One page of a list."""
 
     model_config = ConfigDict(json_schema_extra=_add_example)
+    is_list: ClassVar = True
 
     items: Annotated[list[T], Field(description="The items of this page.")]
     total: Annotated[int, Field(description="Number of items in the whole list.")]

@@ -1,0 +1,38 @@
+"""The versions of resources within a request: what a read has returned, and what a change expects."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass
+class Versions:
+    """Those of one request. Only its first command is checked: the others follow from it."""
+
+    expected: tuple[int, ...] = ()
+    wanted: bool = False
+    read: int | None = None
+
+    def take_expected(self) -> tuple[int, ...]:
+        """Return what the next command has to expect."""
+        expected, self.expected = self.expected, ()
+        return expected
+
+
+_current: ContextVar[Versions | None] = ContextVar("versions", default=None)
+
+
+@contextmanager
+def tracking(versions: Versions) -> Generator[Versions]:
+    """Apply `versions` to the messages that are sent within the block."""
+    token = _current.set(versions)
+    try:
+        yield versions
+    finally:
+        _current.reset(token)
+
+
+def current() -> Versions:
+    """Return the versions of this request; new ones, which apply to nothing, if it has none."""
+    return _current.get() or Versions()

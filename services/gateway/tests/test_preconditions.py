@@ -1,0 +1,192 @@
+"""Conditional requests: entity tags, 304 and 412."""
+
+from typing import Any
+
+import httpx
+import pytest
+from contracts.messages import Faulted, Page, Refused
+from contracts.refusals import Code
+from contracts.samples import SESSION
+from contracts.session.session import ChangeSession, DeleteSession, GetSession, ListSessions
+from contracts.session.workspace import ReadFile
+from gateway.entity_tags import expected_versions
+from gateway.problems import Problem
+from starlette.datastructures import Headers
+
+from services.gateway.tests import samples
+from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.test_workspace import FILES, Store
+
+SESSIONS = "/api/v1/sessions"
+ONE = f"{SESSIONS}/{SESSION}"
+
+
+@pytest.fixture(autouse=True)
+async def session(services: FakeServices) -> None:
+    services.version = 5
+    await services.answer(GetSession, samples.session())
+    await services.answer(ChangeSession, samples.session())
+    await services.answer(DeleteSession, None)
+
+
+async def tag(client: httpx.AsyncClient, path: str = ONE) -> str:
+    return (await client.get(path)).headers["etag"]
+
+
+async def change(client: httpx.AsyncClient, if_match: str) -> httpx.Response:
+    return await client.patch(ONE, json={"name": "two"}, headers={"if-match": if_match})
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error_code"]
+
+
+def expected(services: FakeServices) -> tuple[int, ...]:
+    return services.received[-1][1].expected_versions
+
+
+async def test_the_tag_of_a_resource_begins_with_its_version(client: httpx.AsyncClient):
+    assert (await tag(client)).startswith('"5-')
+    assert await tag(client) == await tag(client)
+
+
+async def test_the_tag_changes_with_the_representation(client: httpx.AsyncClient, services: FakeServices):
+    before = await tag(client)
+    await services.answer(GetSession, samples.session(name="two"))
+    assert await tag(client) != before
+
+
+async def test_the_tag_changes_with_the_version(client: httpx.AsyncClient, services: FakeServices):
+    before = await tag(client)
+    services.version = 6
+    assert await tag(client) != before
+
+
+@pytest.mark.parametrize("wanted", ["{tag}", 'W/{tag}, "other"', '"other" , {tag}', "*"])
+async def test_a_current_copy_is_304(client: httpx.AsyncClient, wanted: str):
+    current = await tag(client)
+    response = await client.get(ONE, headers={"if-none-match": wanted.replace("{tag}", current)})
+    assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", current)
+
+
+@pytest.mark.parametrize("wanted", ['"other"', "", "5-", 'W/"'])
+async def test_an_old_copy_is_200(client: httpx.AsyncClient, wanted: str):
+    assert (await client.get(ONE, headers={"if-none-match": wanted})).status_code == 200
+
+
+async def test_head_has_the_tag_and_is_conditional(client: httpx.AsyncClient):
+    response = await client.head(ONE)
+    assert response.headers["etag"] == await tag(client)
+    conditional = await client.head(ONE, headers={"if-none-match": response.headers["etag"]})
+    assert conditional.status_code == 304
+
+
+async def test_lists_have_weak_tags(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(ListSessions, Page[Any](items=[], total=0))
+    weak = await tag(client, SESSIONS)
+    assert weak.startswith('W/"')
+    assert (await client.get(SESSIONS, headers={"if-none-match": weak})).status_code == 304
+
+
+async def test_errors_have_no_tag(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="None."))
+    response = await client.get(ONE, headers={"if-none-match": "*"})
+    assert (response.status_code, response.headers.get("etag")) == (404, None)
+
+
+async def test_a_change_expects_the_version_of_its_tag(client: httpx.AsyncClient, services: FakeServices):
+    assert (await change(client, await tag(client))).status_code == 200
+    assert expected(services) == (5,)
+
+
+async def test_a_change_may_have_several_tags(client: httpx.AsyncClient, services: FakeServices):
+    first, services.version = await tag(client), 7
+    await change(client, f"{first}, {await tag(client)}")
+    assert expected(services) == (5, 7)
+
+
+async def test_any_tag_expects_no_version(client: httpx.AsyncClient, services: FakeServices):
+    assert (await change(client, "*")).status_code == 200
+    assert expected(services) == ()
+
+
+async def test_a_refused_precondition_is_412(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(DeleteSession, Refused(code=Code.PRECONDITION_FAILED, detail="Changed."))
+    response = await client.delete(ONE, headers={"if-match": await tag(client)})
+    assert problem(response) == (412, "PRECONDITION_FAILED")
+
+
+@pytest.mark.parametrize("foreign", ['"other"', "W/{tag}", '"5-00000000aa"', '""'])
+async def test_a_tag_of_something_else_is_412(client: httpx.AsyncClient, services: FakeServices, foreign: str):
+    response = await change(client, foreign.replace("{tag}", await tag(client)))
+    assert problem(response) == (412, "PRECONDITION_FAILED")
+    assert services.of(ChangeSession) == []
+
+
+@pytest.mark.parametrize("malformed", ["5", "'5'", '"5', '"a" "b"', "*, *", ""])
+async def test_a_malformed_header_is_422(client: httpx.AsyncClient, malformed: str):
+    response = await change(client, malformed)
+    assert problem(response) == (422, "VALIDATION_ERROR")
+    assert response.json()["errors"][0]["loc"] == ["header", "If-Match"]
+
+
+async def test_changes_without_the_header_expect_nothing(client: httpx.AsyncClient, services: FakeServices):
+    assert (await client.patch(ONE, json={"name": "two"})).status_code == 200
+    assert expected(services) == ()
+
+
+def test_a_long_header_is_parsed_in_linear_time():
+    with pytest.raises(Problem):
+        expected_versions(Headers({"if-match": '"' + '", "' * 10_000}), "/")
+
+
+async def test_only_reads_of_what_can_be_changed_ask_for_the_version(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(ListSessions, Page[Any](items=[], total=0))
+    await client.get(SESSIONS)
+    await client.get(ONE)
+    wanted = [isinstance(message, GetSession) for message, envelope in services.received if envelope.wants_version]
+    assert wanted == [True]
+
+
+async def test_a_strangers_precondition_is_401(anonymous: httpx.AsyncClient):
+    assert problem(await anonymous.delete(ONE, headers={"if-match": '"other"'})) == (401, "UNAUTHENTICATED")
+
+
+@pytest.fixture
+async def store(services: FakeServices) -> Store:
+    store = Store(services)
+    await store.open()
+    return store
+
+
+FILE = f"{FILES}/a.txt"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if-match": '"e1"'}, 201),
+        ({"if-match": '"e0", "e1"'}, 201),
+        ({"if-match": "*"}, 201),
+        ({"if-match": '"e0"'}, 412),
+        ({"if-none-match": "*"}, 412),
+        ({"if-none-match": '"e0"'}, 201),
+    ],
+    ids=str,
+)
+async def test_a_file_is_compared_before_it_is_written(
+    client: httpx.AsyncClient, store: Store, headers: dict[str, str], status: int
+):
+    response = await client.put(FILE, content=b"new", headers=headers)
+    assert (response.status_code, bytes(store.uploaded)) == (status, b"new" if status == 201 else b"")
+
+
+async def test_a_file_that_does_not_exist_has_no_tag(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(ReadFile, Refused(code=Code.FILE_NOT_FOUND, detail="None."))
+    assert (await client.put(FILE, content=b"new", headers={"if-match": "*"})).status_code == 412
+    assert (await client.put(FILE, content=b"new", headers={"if-none-match": "*"})).status_code == 201
+
+
+async def test_a_file_that_cannot_be_compared_is_503(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(ReadFile, Faulted(detail="Restarting."))
+    assert (await client.delete(FILE, headers={"if-match": '"e1"'})).status_code == 503
