@@ -9,6 +9,7 @@ from session.dependencies import Dependencies, dependencies
 from session.environments import VARIABLES
 from session.handlers import handles
 from session.projections import project
+from session.projections.account import ACCOUNTS
 from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
 from session.reactions import reactions
@@ -23,6 +24,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    projectors=[ACCOUNTS],
     due=[APPROVAL_EXPIRY],
     secrets=[VARIABLES],
 )

@@ -1,5 +1,6 @@
 """Value types of accounts."""
 
+from decimal import Decimal
 from typing import Literal
 
 from contracts.messages import Message
@@ -16,3 +17,12 @@ class Access(Message):
     version: int
     role: Role
     is_active: bool
+
+
+class Quotas(Message):
+    """The quotas of a user that administrators have set; for one that is None, the default of the role applies."""
+
+    concurrent_runs: int | None = None
+    sessions_per_month: int | None = None
+    storage_bytes: int | None = None
+    budget_per_month_usd: Decimal | None = None
