@@ -100,6 +100,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.NOT_OWNER: (403, "Only the owner may change it"),
     Code.NO_PASSWORD: (409, "Account has no password"),
     Code.NO_SCHEDULE: (422, "Task has no schedule"),
+    Code.OPTION_NOT_ALLOWED: (422, "Option not available to your role"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
     Code.OWNER_DISABLED: (403, "Owner may not run agents"),
     Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),

@@ -24,7 +24,7 @@ COLLECTION = re.compile(r"/api/v1/(?:auth/api-keys|admin/[^/]+|(?!auth/)[^/]+)")
 
 _NAMED = frozenset(
     (
-        *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
+        *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
         *(Code.PASSWORD_TOO_COMMON, Code.WRONG_PASSWORD),
         *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.TEMPLATE_INVALID),
     )

@@ -57,8 +57,9 @@ async def test_the_quotas_of_an_account_are_shown(client: httpx.AsyncClient, ser
         {"sessions_per_month": 10**9},
         {"storage_bytes": 2**50 + 1},
         {"budget_per_month_usd": -0.01},
-        {"budget_per_month_usd": 1e300},
+        {"budget_per_month_usd": 1_000_001},
         {"budget_per_month_usd": "5"},
+        {"budget_per_month_usd": 0.0000001},
         {"runs": 5},
     ],
 )

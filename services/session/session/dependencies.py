@@ -16,11 +16,13 @@ from runtime.bus import Client
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
+from session.accounts import Accounts
 from session.agent import Agents, Limits
 from session.agent.agent_process import find_sandbox
 from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
+from session.ceilings import Ceilings
 from session.environments import Environments
 from session.mcp.connections import Connections
 from session.settings import Settings
@@ -35,7 +37,8 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty.
+    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
+    as far as `ceilings` allow them to the role of the user.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
     `quotas` keeps.
     """
@@ -50,6 +53,8 @@ class Dependencies:
     runs_at_once: int
     environments: Environments
     models: tuple[str, ...]
+    accounts: Accounts
+    ceilings: Ceilings
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
@@ -109,6 +114,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             runs_at_once=settings.runs_at_once,
             environments=Environments(database),
             models=settings.offered_models,
+            accounts=Accounts(database),
+            ceilings=Ceilings.parse(settings.ceilings),
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),

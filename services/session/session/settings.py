@@ -1,17 +1,26 @@
 """The settings of the session service."""
 
 from pathlib import Path
+from typing import Annotated, Self
 
 from eventing.service import SecretServiceSettings
-from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, model_validator
 from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
+
+from session.ceilings import Ceilings
+
+
+def _ceilings(text: str) -> str:
+    Ceilings.parse(text)
+    return text
 
 
 class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any,
+    within the `ceilings` of roles.
     MCP servers at addresses that are not public are refused, except those in `mcp_allowed_addresses`: networks and
     host names. The programs of STDIO servers may read the folders in `mcp_program_dirs`. All replicas share
     `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
@@ -22,6 +31,7 @@ class Settings(SecretServiceSettings):
     model_base_url: HttpUrl
     model_api_key: str | None = Field(default=None, repr=False)
     models: str = ""
+    ceilings: Annotated[str, AfterValidator(_ceilings)] = ""
     model_retries: int = Field(default=2, ge=0, le=10)
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
@@ -31,6 +41,11 @@ class Settings(SecretServiceSettings):
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
+
+    @model_validator(mode="after")
+    def _leave_a_model(self) -> Self:
+        Ceilings.parse(self.ceilings).check_models(self.offered_models)
+        return self
 
     @property
     def address_rules(self) -> AddressRules:

@@ -17,6 +17,7 @@ from runtime.blocking import BlockingPool
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
+from session.ceilings import Ceilings
 from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
 from session.workspace import Quotas
@@ -65,7 +66,8 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, 1, nothing, nothing),
+            *(nothing, nothing, 1, 1, nothing, nothing, nothing),
+            ceilings=Ceilings(),
             blocking=blocking,
             writing=blocking,
             quotas=Quotas(),

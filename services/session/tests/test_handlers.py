@@ -32,6 +32,8 @@ from runtime.envelope import Envelope
 from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 
+from services.session.tests.desk import OfferedModels
+
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
@@ -51,7 +53,7 @@ class MemoryDesk:
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:
         envelope = Envelope.begin(actor=actor)
-        async with UnitOfWork[Any](self.store, envelope, None, Locks(), self.ask) as work:
+        async with UnitOfWork[Any](self.store, envelope, OfferedModels(), Locks(), self.ask) as work:
             return await handles.by_type[type(command)](command, work)
 
     async def events(self) -> list[str]:

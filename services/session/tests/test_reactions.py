@@ -26,8 +26,10 @@ from eventing.testing.reacting import reaction_to
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
 from runtime.waiters import Waiters
+from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
+from session.ceilings import Ceilings
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
@@ -84,6 +86,7 @@ class Worker:
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
         dependencies.workspace, dependencies.files = str, self.files
         dependencies.environments = SimpleNamespace(revealed=unchanged)
+        dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:

@@ -19,7 +19,10 @@ from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
-OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, EdgeCode.UNKNOWN_MCP_SERVER, Code.VARIABLE_NOT_SET)
+OPTION_PROBLEMS = (
+    *(Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED),
+    *(EdgeCode.UNKNOWN_MCP_SERVER, Code.VARIABLE_NOT_SET),
+)
 
 QUERY_RESPONSES = headed(
     {

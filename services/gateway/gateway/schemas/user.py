@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.identity.user import ChangeUser, CreateServiceAccount
 from contracts.identity.values import Quotas, Role
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from runtime import clock
 
 from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
@@ -33,6 +33,12 @@ class NewServiceAccount(RequestBody):
         return CreateServiceAccount(user_id=clock.new_id(), **vars(self))
 
 
+def _money(value: float) -> float:
+    if round(value, 6) != value:
+        raise ValueError("must have at most 6 decimal places")
+    return value
+
+
 class QuotasChange(RequestBody):
     """Quotas of a user; those that are omitted stay as they are, and null resets one to the default of the role."""
 
@@ -49,7 +55,7 @@ class QuotasChange(RequestBody):
         Annotated[int, Field(ge=0, le=2**50)] | None, Field(description="Bytes in all workspaces and archives.")
     ] = UNCHANGED
     budget_per_month_usd: Annotated[
-        Annotated[float, Field(ge=0, le=100_000_000, allow_inf_nan=False)] | None,
+        Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False), AfterValidator(_money)] | None,
         Field(description="Cost of the runs in a calendar month, in US dollars."),
     ] = UNCHANGED
 

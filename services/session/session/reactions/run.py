@@ -11,7 +11,7 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.mcp import RecordMcpServers
 from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
-from contracts.session.values import Usage
+from contracts.session.values import SdkOptions, Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from runtime.clock import new_id
@@ -19,6 +19,7 @@ from runtime.logging import get_logger
 
 from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.aggregate.queue import BUDGET_REACHED
+from session.ceilings import Ceiling
 from session.dependencies import Dependencies
 from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
@@ -93,16 +94,18 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     if not await _fits_quota(run, reaction):
         return
     session = await reaction.ask(GetSession(session_id=session_id))
-    budget = _remaining_budget(session)
+    ceiling = await _owner_ceiling(recorded, reaction)
+    reduced = ceiling.reduced(session.sdk_options)
+    budget = _remaining_budget(session, reduced)
     if budget is not None and budget <= 0:  # the budget was lowered, or the cost of the last run was reported late
         await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
         return
     workspace = reaction.dependencies.workspace(session_id)
-    options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
+    options = await reaction.dependencies.environments.revealed(session_id, reduced)
     servers = await resolved_servers(options.mcp_servers or [], session.depth, reaction)
-    spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget)
-    seconds = session.sdk_options.timeout_seconds
+    spec = AgentSpec(session_id, workspace, options, servers, ceiling, run_id, run.attempt, budget)
+    seconds = reduced.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
     deadline = Deadline(seconds, cancellation.request)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation)
@@ -136,12 +139,18 @@ async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reactio
     await reaction.send(ending)
 
 
-def _remaining_budget(session: SessionView) -> Decimal | None:
-    """Return what the session may still spend, or None without a budget.
+async def _owner_ceiling(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> Ceiling:
+    """Return the ceiling of the role that the session's owner has now, not of the one when the options were set."""
+    dependencies = reaction.dependencies
+    return dependencies.ceilings.of(await dependencies.accounts.role(recorded.owner, recorded.envelope))
+
+
+def _remaining_budget(session: SessionView, options: SdkOptions) -> Decimal | None:
+    """Return what the session may still spend with these options, or None without a budget.
 
     An agent counts its spending from the start of its process, so it is given the remainder.
     """
-    budget = session.sdk_options.max_budget_usd
+    budget = options.max_budget_usd
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 

@@ -9,12 +9,12 @@ from typing import Self, cast
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from runtime.logging import get_logger
 
-from session.agent.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
+from session.agent.model_proxy.access import Access, Denied
 from session.agent.model_proxy.body import InvalidBody, models
 from session.agent.model_proxy.connection_limit import ConnectionLimiter, server_logger
 from session.agent.model_proxy.usage import AnswerMeter, Tokens
 
-__all__ = ["FAMILIES", "LONG_CONTEXT", "Access", "ModelProxy", "Tokens"]
+__all__ = ["Access", "ModelProxy", "Tokens"]
 
 log = get_logger()
 

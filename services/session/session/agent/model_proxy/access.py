@@ -6,16 +6,14 @@ from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
 from session.agent.model_proxy.usage import Meter
+from session.ceilings import UNLIMITED, Ceiling
+from session.model_names import is_listed
 
 MAX_CONCURRENT_REQUESTS = 8
 """The number of one agent's requests that are forwarded concurrently; others wait."""
 MAX_WAITING_REQUESTS = 64
 WAIT_SECONDS = 120.0
 MAX_PENDING_BODY_BYTES = 64 * 2**20
-FAMILIES = ("fable", "haiku", "opus", "sonnet")
-"""Aliases that Claude Code resolves to the newest model of a family."""
-LONG_CONTEXT = "[1m]"
-"""Suffix of model names in Claude Code that is not part of the name in requests to the provider."""
 
 
 class Denied(Exception):
@@ -27,11 +25,11 @@ class Denied(Exception):
 
 
 class Access:
-    """One agent's access to the model. With empty `models`, it may use any model."""
+    """One agent's access to the model. With empty `models`, it may use any model that its `ceiling` allows."""
 
-    def __init__(self, models: tuple[str, ...] = ()) -> None:
+    def __init__(self, models: tuple[str, ...] = (), ceiling: Ceiling = UNLIMITED) -> None:
         self.meter = Meter()
-        self._models = models
+        self._models, self._ceiling = models, ceiling
         self._open, self._budget_usd = False, None
         self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
         self._active = set[asyncio.Timeout]()
@@ -72,8 +70,9 @@ class Access:
             Denied: it may not use one of them.
         """
         for model in requested:
-            if self._models and not any(_matches(model, listed) for listed in self._models):
-                offered = ", ".join(self._models)
+            listed = not self._models or any(is_listed(model, each) for each in self._models)
+            if not (listed and self._ceiling.allows_model(model)):
+                offered = ", ".join(self._models or self._ceiling.models or ())
                 raise Denied(403, "permission_error", f"The model {model} is not available: use one of {offered}.")
 
     @asynccontextmanager
@@ -117,11 +116,6 @@ class Access:
             yield
         finally:
             self._slots.release()
-
-
-def _matches(model: str, listed: str) -> bool:
-    name = listed.removesuffix(LONG_CONTEXT)
-    return model == name or (name in FAMILIES and model.startswith("claude-") and name in model)
 
 
 def _too_many_requests() -> Denied:
