@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import Field
+
 from contracts.messages import Message
 
 type Role = Literal["admin", "user", "viewer"]
@@ -20,9 +22,12 @@ class Access(Message):
 
 
 class Quotas(Message):
-    """The quotas of a user that administrators have set; for one that is None, the default of the role applies."""
+    """The quotas of a user: how much their sessions may use. None: not set, the default of the user's role applies.
 
-    concurrent_runs: int | None = None
-    sessions_per_month: int | None = None
-    storage_bytes: int | None = None
-    budget_per_month_usd: Decimal | None = None
+    A month is a calendar month in UTC.
+    """
+
+    concurrent_runs: int | None = Field(default=None, ge=0, le=1_000_000)
+    sessions_per_month: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    storage_bytes: int | None = Field(default=None, ge=0, le=2**60)
+    budget_per_month_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000_000, decimal_places=6)
