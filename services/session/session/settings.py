@@ -1,11 +1,19 @@
 """The settings of the session service."""
 
 from pathlib import Path
+from typing import Annotated
 
 from eventing.service import SecretServiceSettings
-from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt
 from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
+
+from session.quotas.rules import Rules
+
+
+def _quotas(text: str) -> str:
+    Rules.parse(text)
+    return text
 
 
 class Settings(SecretServiceSettings):
@@ -28,6 +36,7 @@ class Settings(SecretServiceSettings):
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
     approval_seconds: PositiveFloat = 600.0
+    quotas: Annotated[str, AfterValidator(_quotas)] = ""
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
@@ -36,6 +45,11 @@ class Settings(SecretServiceSettings):
     def address_rules(self) -> AddressRules:
         """The addresses that MCP servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def quota_rules(self) -> Rules:
+        """The quotas of each role."""
+        return Rules.parse(self.quotas)
 
     @property
     def program_dirs(self) -> tuple[Path, ...]:
