@@ -1,6 +1,7 @@
 """Refusals and their codes."""
 
 from enum import StrEnum
+from typing import Any
 
 
 class Code(StrEnum):
@@ -71,6 +72,7 @@ class Code(StrEnum):
     PASSWORD_TOO_COMMON = "PASSWORD_TOO_COMMON"
     PDF_NOT_AVAILABLE = "PDF_NOT_AVAILABLE"
     QUEUE_FULL = "QUEUE_FULL"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REGISTRATION_CLOSED = "REGISTRATION_CLOSED"
     REPORT_FAILED = "REPORT_FAILED"
     REPORT_NOT_FOUND = "REPORT_NOT_FOUND"
@@ -124,12 +126,15 @@ ABBREVIATIONS = frozenset({"MCP"})
 class Refusal(Exception):
     """The domain refuses a message: this is expected, final for this input, and nothing was recorded.
 
-    `retry_after` is the number of seconds after which the same message may be accepted, if that is known.
+    `retry_after` is the number of seconds after which the same message may be accepted, if that is known. `data` are
+    values for programs, as JSON; their names depend on the code.
     """
 
-    def __init__(self, code: Code, detail: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, code: Code, detail: str, *, retry_after: int | None = None, data: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail, self.retry_after = code, detail, retry_after
+        self.code, self.detail, self.retry_after, self.data = code, detail, retry_after, data or {}
 
 
 def not_found(code: Code, id: object, where: str = "") -> Refusal:

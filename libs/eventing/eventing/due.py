@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from contracts.messages import Command
+from runtime.envelope import Envelope
 
 from eventing.database import Connection
 from eventing.recording import Recorded
@@ -53,7 +54,11 @@ class DueKind:
         The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
         setting a time again that was reached before has no effect.
         """
-        await db.execute(SET, self.name, id, recorded.id, at, recorded.envelope.headers())
+        await self.put(DueTime(id, recorded.id, at), recorded.envelope, db)
+
+    async def put(self, due: DueTime, cause: Envelope, db: Connection) -> None:
+        """Set or move a due time as `set` does, for any aggregate, and with the envelope of any cause."""
+        await db.execute(SET, self.name, due.id, due.aggregate, due.at, cause.headers())
 
     async def cancel(self, id: UUID, db: Connection) -> None:
         """Cancel the due time of `id`, if there is one."""

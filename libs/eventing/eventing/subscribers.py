@@ -189,7 +189,7 @@ def _answering(
             try:
                 return accepted(result=await handle(body, envelope))
             except Refusal as refusal:
-                return Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
+                return Refused.of(refusal)
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
                 return Faulted(detail="The service could not handle the message; try again later.")

@@ -9,7 +9,6 @@ from typing import Any, cast
 import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
-from contracts.refusals import Refusal
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.envelope import Envelope
@@ -129,8 +128,8 @@ class Bus:
         match reply:
             case Accepted(result=result):
                 return cast(R, result)
-            case Refused(code=code, detail=detail, retry_after=retry_after):
-                raise Refusal(code, detail, retry_after=retry_after)
+            case Refused() as refused:
+                raise refused.refusal()
             case fault:
                 raise _failed(type(message), fault.detail)
 

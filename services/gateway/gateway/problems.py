@@ -106,6 +106,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),
     Code.PDF_NOT_AVAILABLE: (422, "PDF reports are not available"),
     Code.QUEUE_FULL: (409, "Query queue is full"),
+    Code.QUOTA_EXCEEDED: (409, "Quota exceeded"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.REPORT_FAILED: (500, "Report could not be created"),
     Code.REPORT_NOT_FOUND: (404, "Report not found"),

@@ -12,6 +12,7 @@ from session.projections import project
 from session.projections.account import ACCOUNTS
 from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
+from session.quotas.concurrency import START_WAITING
 from session.reactions import reactions
 from session.settings import Settings
 
@@ -25,6 +26,6 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     reactions=reactions,
     projectors=[ACCOUNTS],
-    due=[APPROVAL_EXPIRY],
+    due=[APPROVAL_EXPIRY, START_WAITING],
     secrets=[VARIABLES],
 )

@@ -25,6 +25,7 @@ from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.ceilings import Ceilings
 from session.environments import Environments
 from session.mcp.connections import Connections
+from session.quotas.starting import apply_rules
 from session.settings import Settings
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
@@ -84,6 +85,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     confined.set(reason is None)
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)
+    await apply_rules(settings.quota_rules, database)
     limits = Limits(
         warm_agents=settings.warm_agents,
         idle_seconds=settings.warm_agent_seconds,

@@ -9,10 +9,16 @@ from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
 
 from session.ceilings import Ceilings
+from session.quotas.rules import Rules
 
 
 def _ceilings(text: str) -> str:
     Ceilings.parse(text)
+    return text
+
+
+def _quotas(text: str) -> str:
+    Rules.parse(text)
     return text
 
 
@@ -38,6 +44,7 @@ class Settings(SecretServiceSettings):
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
     approval_seconds: PositiveFloat = 600.0
+    quotas: Annotated[str, AfterValidator(_quotas)] = ""
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
@@ -51,6 +58,11 @@ class Settings(SecretServiceSettings):
     def address_rules(self) -> AddressRules:
         """The addresses that MCP servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def quota_rules(self) -> Rules:
+        """The quotas of each role."""
+        return Rules.parse(self.quotas)
 
     @property
     def program_dirs(self) -> tuple[Path, ...]:

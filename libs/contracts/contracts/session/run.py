@@ -173,6 +173,15 @@ class EndRun(Command[None]):
     structured_output: JsonValue = None
 
 
+class StartWaiting(Command[None]):
+    """Start the first queued run of a session that waits because its owner has too many concurrent runs."""
+
+    subject = "cmd.session.start_waiting"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
 class RunQueued(Event):
     """A query was queued; workers do not see it until it is requested."""
 

@@ -1,17 +1,20 @@
 """Handlers of commands about runs."""
 
+from contracts.session.quota import GetAllowance
 from contracts.session.run import (
     CancelRun,
     EndRun,
     GetRunSummary,
     InterruptSession,
     StartRun,
+    StartWaiting,
     SubmitQuery,
 )
 from eventing.handling import Handlers
 
 from session.aggregate import Session
 from session.dependencies import Work
+from session.next_run import change_and_start_next
 
 handles = Handlers()
 
@@ -21,20 +24,21 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
     """Start a run, or enqueue it."""
     async with work.change(Session, command.session_id) as session:
         session.increase_depth(command.depth)
-        session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
+        allowance = await work.ask(GetAllowance(session_id=command.session_id))
+        session.submit_query(command.run_id, command.message_id, command.message, command.on_busy, allowance)
 
 
 @handles
 async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.start_run(command.run_id)
 
 
 @handles
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.end_run(
             command.run_id,
             command.usage,
@@ -48,7 +52,7 @@ async def end_run(command: EndRun, work: Work) -> None:
 @handles
 async def cancel_run(command: CancelRun, work: Work) -> None:
     """Cancel a run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # raises RUN_NOT_FOUND
         session.cancel_run(command.run_id)
 
@@ -56,5 +60,12 @@ async def cancel_run(command: CancelRun, work: Work) -> None:
 @handles
 async def interrupt_session(command: InterruptSession, work: Work) -> None:
     """Cancel the active run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.interrupt()
+
+
+@handles
+async def start_waiting(command: StartWaiting, work: Work) -> None:
+    """Start the first queued run of a session that waits for runs of other sessions to end."""
+    async with change_and_start_next(command.session_id, work):
+        pass

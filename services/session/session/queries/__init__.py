@@ -2,9 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, archive, conversation, run, session, template, workspace
+from session.queries import approval, archive, conversation, quota, run, session, template, workspace
 
 answers = Handlers.merge(
     *(session.answers, conversation.answers, run.answers, approval.answers, workspace.answers, archive.answers),
-    template.answers,
+    *(template.answers, quota.answers),
 )
