@@ -27,6 +27,7 @@ from session.environments import Environments
 from session.mcp.connections import Connections
 from session.quotas.starting import apply_rules
 from session.settings import Settings
+from session.storage import Storage
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 log = get_logger()
@@ -56,6 +57,7 @@ class Dependencies:
     models: tuple[str, ...]
     accounts: Accounts
     ceilings: Ceilings
+    storage: Storage
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
@@ -118,6 +120,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             models=settings.offered_models,
             accounts=Accounts(database),
             ceilings=Ceilings.parse(settings.ceilings),
+            storage=Storage(database),
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),

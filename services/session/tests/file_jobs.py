@@ -20,6 +20,7 @@ from session.app import service
 from session.ceilings import Ceilings
 from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
+from session.storage import Storage
 from session.workspace import Quotas
 
 from services.session.tests.desk import OWNER, Desk
@@ -68,6 +69,7 @@ class FileJobs:
             root / "archives",
             *(nothing, nothing, 1, 1, nothing, nothing, nothing),
             ceilings=Ceilings(),
+            storage=Storage(desk.database),
             blocking=blocking,
             writing=blocking,
             quotas=Quotas(),

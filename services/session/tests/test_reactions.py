@@ -31,6 +31,7 @@ from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
 from session.ceilings import Ceilings
 from session.reactions.run import end_lost_run, run_agent
+from session.storage import Storage
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -58,7 +59,7 @@ class Worker:
     def __init__(self, desk: Desk, run: RunView) -> None:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
-        self.transcripts, self.workspace = AsyncMock(), Mock()
+        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0)
 
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
         self.closed.append((session_id, run_id))
@@ -87,6 +88,7 @@ class Worker:
         dependencies.workspace, dependencies.files = str, self.files
         dependencies.environments = SimpleNamespace(revealed=unchanged)
         dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()
+        dependencies.storage = Storage(self.desk.database)
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:

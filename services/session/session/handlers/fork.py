@@ -24,7 +24,7 @@ async def fork_session(command: ForkSession, work: Work) -> None:
 async def complete_fork(command: CompleteFork, work: Work) -> None:
     """Record that a fork is complete."""
     async with work.change(Session, command.session_id) as session:
-        session.complete_fork(command.file_count, command.left_out)
+        session.complete_fork(command.file_count, command.left_out, command.size_bytes)
 
 
 @handles

@@ -7,6 +7,8 @@ from eventing.database import Connection
 from eventing.projector import Projector
 from eventing.recording import Recorded
 
+from session.quotas.concurrency import lock_user, start_waiting
+
 SET_ROLE = """
     INSERT INTO accounts (user_id, role) VALUES ($1, $2)
     ON CONFLICT (user_id) DO UPDATE SET role = excluded.role"""
@@ -25,8 +27,11 @@ async def project_account(recorded: Recorded[AccountEvent], db: Connection) -> N
     """Update the read model with one event of an account."""
     event = recorded.event
     match event:
-        case UserRegistered() | RoleChanged():
+        case UserRegistered():
             await db.execute(SET_ROLE, recorded.id, event.role)
+        case RoleChanged():
+            await db.execute(SET_ROLE, recorded.id, event.role)
+            await _start_waiting(recorded, db)
         case UserDisabled():
             await db.execute(SET_ACTIVE, recorded.id, False)
         case UserEnabled():
@@ -38,8 +43,15 @@ async def project_account(recorded: Recorded[AccountEvent], db: Connection) -> N
                 recorded.id, quotas.concurrent_runs, quotas.sessions_per_month, quotas.storage_bytes,
                 quotas.budget_per_month_usd,
             )  # fmt: skip
+            await _start_waiting(recorded, db)
         case _:
             assert_never(event)
+
+
+async def _start_waiting(recorded: Recorded[AccountEvent], db: Connection) -> None:
+    """Start sessions of the user that wait and may start now: the quota of concurrent runs may be higher."""
+    await lock_user(recorded.id, db)
+    await start_waiting(recorded.id, "user", recorded.at, db)
 
 
 ACCOUNTS = Projector(

@@ -21,7 +21,8 @@ COLUMNS = ", ".join(NAMES)
 LIMITS = f"""
     SELECT {", ".join(f"coalesce(a.{name}, r.{name}) AS {name}" for name in NAMES)}
     FROM (SELECT $1::uuid AS user_id, $2::text AS role) AS u
-    LEFT JOIN role_quotas AS r ON r.role = u.role LEFT JOIN accounts AS a ON a.user_id = u.user_id"""  # noqa: S608
+    LEFT JOIN accounts AS a ON a.user_id = u.user_id
+    LEFT JOIN role_quotas AS r ON r.role = coalesce(a.role, u.role)"""  # noqa: S608
 STORE = f"""
     INSERT INTO role_quotas (role, {COLUMNS}) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (role) DO UPDATE SET ({COLUMNS}) = ROW ({", ".join(f"excluded.{name}" for name in NAMES)})"""  # noqa: S608
@@ -57,6 +58,7 @@ class Rules:
 async def limits_of(database: Connection | Database, user_id: UUID, role: Role) -> Quotas:
     """Return the limits of a user: the user's own ones where they are set, else those of the role; None is unlimited.
 
+    The role is that of the account; until an event of the account was read, it is `role`.
     Before the service has stored its rules, everything that is not set for the user is unlimited.
     """
     row = await database.fetchrow(LIMITS, user_id, role)
