@@ -31,6 +31,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
             Code.SESSION_NOT_READY,
             Code.SESSION_ARCHIVED,
             Code.WORKSPACE_FULL,
+            Code.QUOTA_EXCEEDED,
             Code.STORAGE_FAILED,
         ),
         {201: ("Location",)},
