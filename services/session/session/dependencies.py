@@ -1,14 +1,17 @@
 """The dependencies of the session service's handlers, queries and reactions."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from contracts.session.values import Compression
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from eventing.recording import Recorded
 from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
@@ -23,6 +26,7 @@ from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.environments import Environments
 from session.mcp.connections import Connections
+from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
@@ -38,7 +42,7 @@ class Dependencies:
 
     `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
-    `quotas` keeps.
+    `quotas` keeps. `spending` returns what a run, requested by an event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -54,6 +58,7 @@ class Dependencies:
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
+    spending: Callable[[Recorded[Any], UUID], Spending]
 
     def workspace(self, session_id: UUID) -> Path:
         """Return the folder that a session's agent works in."""
@@ -114,4 +119,5 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),
+            spending=partial(Spending, database),
         )

@@ -28,6 +28,7 @@ from runtime.envelope import Envelope
 from runtime.waiters import Waiters
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
+from session.quotas.spending import Spending
 from session.reactions.run import end_lost_run, run_agent
 
 from services.session.tests.desk import OWNER, Desk
@@ -84,6 +85,7 @@ class Worker:
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
         dependencies.workspace, dependencies.files = str, self.files
         dependencies.environments = SimpleNamespace(revealed=unchanged)
+        dependencies.spending = partial(Spending, self.desk.database)
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:

@@ -101,7 +101,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     workspace = reaction.dependencies.workspace(session_id)
     options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
     servers = await resolved_servers(options.mcp_servers or [], session.depth, reaction)
-    spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget)
+    spending = reaction.dependencies.spending(recorded, run_id)
+    spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget, spending)
     seconds = session.sdk_options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
     deadline = Deadline(seconds, cancellation.request)
@@ -109,6 +110,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     async with cancellation:
         with deadline:
             finished = await _take_turn(spec, recorded, approvals)
+    await spending.settle(finished.cost_usd)
     if approvals.tools_used:
         reaction.dependencies.files(session_id).changed()
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
